@@ -1,0 +1,42 @@
+"""Package metadata; tool settings are in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "vmambair_arch/__init__.py").read_text())[1]
+
+setup(
+    name="vmambair-arch",
+    version=VERSION,
+    description="VmambaIR, a visual state-space network for image restoration, for BasicSR",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=["vmambair_arch", "vmambair_arch.*"]),
+    install_requires=[
+        "torch>=2.4",
+        "torchvision",
+        "numba",
+        "numpy",
+        "einops",
+        "lmdb",
+        "pyyaml",
+        "safetensors",
+        "tqdm",
+        "basicsr==1.4.2; python_version < '3.13'",  # brings opencv-python
+        "opencv-python-headless; python_version >= '3.13'",
+    ],
+    extras_require={
+        "test": ["pytest", "pytest-cov", "ruff", "pyright[nodejs]"],
+    },
+    entry_points={
+        "console_scripts": [
+            "basicsr = vmambair_arch.cli:basicsr",
+            "vmambair = vmambair_arch.cli:vmambair",
+        ],
+    },
+)

@@ -1,0 +1,41 @@
+"""EFFN: the Efficient Feed-Forward Network."""
+
+from torch import Tensor, nn
+
+from .layers import ACTIVATIONS, DepthwiseConv, PointwiseConv, choice
+
+
+class EFFN(nn.Module):
+    """Gated feed-forward network: out(act(a) * b) with a, b the halves of dwconv(in(x)).
+
+    Args:
+        dim: channels c of the input and of the output.
+        ffn_expansion_factor: the halves have int(ffn_expansion_factor * dim) channels.
+        gate: "silu" (the paper's) or "gelu" (exact; the released networks').
+        bias: whether the convolutions have bias.
+    Source: VmambaIR, arXiv 2403.11423, Section 3.2; Restormer, arXiv 2111.09881, Eq. 3.
+    """
+
+    def __init__(
+        self,
+        *,
+        dim: int,
+        ffn_expansion_factor: float = 2.66,
+        gate: str = "silu",
+        bias: bool = False,
+    ):
+        super().__init__()
+        hidden = int(ffn_expansion_factor * dim)
+        if hidden < 1:
+            raise ValueError(
+                f"ffn_expansion_factor {ffn_expansion_factor} leaves no channel of {dim}: raise it"
+            )
+        self.in_proj = PointwiseConv(dim, 2 * hidden, bias=bias)
+        self.dwconv = DepthwiseConv(2 * hidden, bias=bias)
+        self.act = choice("gate", gate, ACTIVATIONS)
+        self.out_proj = PointwiseConv(hidden, dim, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, c, h, w) -> (b, c, h, w)"""
+        a, b = self.dwconv(self.in_proj(x)).chunk(2, dim=1)
+        return self.out_proj(self.act(a) * b)

@@ -1,0 +1,23 @@
+"""What both operations ask of their tensors before a backend sees them."""
+
+import torch
+from torch import Tensor
+
+FLOATING = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+
+
+def check_floating(tensors: dict[str, Tensor]) -> None:
+    """Raise ValueError unless all are real floating-point tensors on one device."""
+    (first, reference), *_ = tensors.items()
+    for name, tensor in tensors.items():
+        if tensor.dtype not in FLOATING:
+            names = ", ".join(str(dtype).removeprefix("torch.") for dtype in FLOATING)
+            raise ValueError(f"{name} is {tensor.dtype}: needed is one of {names}")
+        if tensor.device != reference.device:
+            raise ValueError(f"{name} is on {tensor.device} but {first} on {reference.device}")
+
+
+def check_shape(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless the tensor has exactly this shape."""
+    if tuple(tensor.shape) != shape:
+        raise ValueError(f"{name} has shape {tuple(tensor.shape)}: needed is {shape}")

@@ -1,0 +1,130 @@
+"""planar_scan: the public function, its checks and its registration with PyTorch."""
+
+import torch
+from torch import Tensor
+
+from .checks import check_floating, check_shape
+from .dispatch import choose
+
+BACKENDS = ("reference",)  # fastest first
+DIRECTIONS = 4
+
+
+def planar_scan(
+    x: Tensor,
+    projection: Tensor,
+    delta_weight: Tensor,
+    delta_bias: Tensor,
+    A: Tensor,
+    D: Tensor,
+    *,
+    backend: str = "auto",
+) -> Tensor:
+    """Scan a feature map in four directions and add up what each leaves at a pixel.
+
+    Direction k visits the pixels in its own order (0 row by row, 1 column by column, 2 and 3 the
+    reverse of 0 and 1) and runs, with delta = softplus(delta_weight[k] step + delta_bias[k]),
+
+        h[t] = exp(delta[t] A[k]) h[t-1] + delta[t] B[t] x[t],   y[t] = C[t] . h[t] + D[k] x[t].
+
+    States and sums are float32 (float64 if x is), whatever autocast says. The result does not
+    depend on the number of threads.
+
+    Args:
+        x: (b, h, w, d) channels-last map; float32, float64, bfloat16 or float16.
+        projection: (b, h, w, 4, r + 2n) for each pixel and direction: the low-rank step (r), then
+            B (n), then C (n).
+        delta_weight: (4, d, r) takes a step to the d channels.
+        delta_bias: (4, d) added to it before softplus.
+        A: (4, d, n) decay rates < 0.
+        D: (4, d) weight of the direct path.
+        backend: "auto" (the fastest that can run here) or a backend's name.
+    Returns:
+        (b, h, w, d) in the dtype of x.
+    Raises:
+        ValueError: shapes, dtypes or devices disagree, or the map is empty.
+        RuntimeError: the backend named cannot run here; says why.
+    Source: VmambaIR, arXiv 2403.11423, Section 3.3; VMamba, arXiv 2401.10166, Section 4.2.
+    """
+    _check(x, projection, delta_weight, delta_bias, A, D)
+    tensors = (x, projection, delta_weight, delta_bias, A, D)
+    return _forward(*(tensor.contiguous() for tensor in tensors), backend)
+
+
+def _check(x, projection, delta_weight, delta_bias, A, D) -> None:
+    check_floating(
+        {
+            "x": x,
+            "projection": projection,
+            "delta_weight": delta_weight,
+            "delta_bias": delta_bias,
+            "A": A,
+            "D": D,
+        }
+    )
+    if x.dim() != 4 or x.numel() == 0:
+        raise ValueError(f"x has shape {tuple(x.shape)}: needed is (b, h, w, d), none of them 0")
+    b, h, w, d = x.shape
+    k = DIRECTIONS
+    if delta_weight.dim() != 3 or delta_weight.shape[2] == 0:
+        raise ValueError(f"delta_weight has shape {tuple(delta_weight.shape)}: needed is (4, d, r)")
+    if A.dim() != 3 or A.shape[2] == 0:
+        raise ValueError(f"A has shape {tuple(A.shape)}: needed is (4, d, n)")
+    r, n = delta_weight.shape[2], A.shape[2]
+    check_shape("delta_weight", delta_weight, (k, d, r))
+    check_shape("delta_bias", delta_bias, (k, d))
+    check_shape("A", A, (k, d, n))
+    check_shape("D", D, (k, d))
+    check_shape("projection", projection, (b, h, w, k, r + 2 * n))
+
+
+@torch.library.custom_op("vmambair::planar_scan", mutates_args=())
+def _forward(
+    x: Tensor,
+    projection: Tensor,
+    delta_weight: Tensor,
+    delta_bias: Tensor,
+    A: Tensor,
+    D: Tensor,
+    backend: str,
+) -> Tensor:
+    module = choose("planar", BACKENDS, backend, x)
+    return module.forward(x, projection, delta_weight, delta_bias, A, D)
+
+
+@_forward.register_fake
+def _(x, projection, delta_weight, delta_bias, A, D, backend):
+    return torch.empty_like(x)
+
+
+@torch.library.custom_op("vmambair::planar_scan_backward", mutates_args=())
+def _backward(
+    dy: Tensor,
+    x: Tensor,
+    projection: Tensor,
+    delta_weight: Tensor,
+    delta_bias: Tensor,
+    A: Tensor,
+    D: Tensor,
+    backend: str,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    module = choose("planar", BACKENDS, backend, x)
+    return module.backward(dy, x, projection, delta_weight, delta_bias, A, D)
+
+
+@_backward.register_fake
+def _(dy, x, projection, delta_weight, delta_bias, A, D, backend):
+    tensors = (x, projection, delta_weight, delta_bias, A, D)
+    return tuple(torch.empty_like(tensor) for tensor in tensors)
+
+
+def _save(ctx, inputs, output) -> None:
+    *tensors, ctx.backend = inputs
+    ctx.save_for_backward(*tensors)
+
+
+def _differentiate(ctx, dy: Tensor):
+    return *_backward(dy.contiguous(), *ctx.saved_tensors, ctx.backend), None
+
+
+_forward.register_autograd(_differentiate, setup_context=_save)
