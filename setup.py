@@ -38,5 +38,6 @@ setup(
             "basicsr = vmambair_arch.cli:basicsr",
             "vmambair = vmambair_arch.cli:vmambair",
         ],
+        "basicsr.plugins": ["vmambair = vmambair_arch.plugin"],
     },
 )

@@ -15,11 +15,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as parse_safetensors
 from safetensors.torch import save as format_safetensors
-from torch import Tensor
+from torch import Tensor, nn
 
 from . import released
 from .errors import InputError
-from .network import VmambaIR, read_config
+from .network import VmambaIR, read_config, write_config
 
 CONFIG_KEY = "_extra_state"  # where VmambaIR's state dict holds its configuration
 WRAPPERS = ("params_ema", "params", "state_dict", "model")  # in order of preference
@@ -50,9 +50,43 @@ def load_network(
     else:
         where, content = str(path_or_state_dict), read_file(Path(path_or_state_dict))
     state = to_ours(unwrap(content, where), where)
-    network = _build(state, where)
-    network.load_state_dict({**state, CONFIG_KEY: network.get_extra_state()})
+    try:
+        network = VmambaIR(**read_config(state[CONFIG_KEY]))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: its configuration builds no VmambaIR: {error}") from error
+    load_weights(network, state, where)
     return network.to(device).eval()
+
+
+def read_weights(path: Path, network: nn.Module, key: str | None) -> dict[str, Tensor]:
+    """A file's tensors under the names of a network: any file of it; for VmambaIR a released too.
+
+    Raises: InputError: the file cannot be read, or is not of VmambaIR and the network is.
+    """
+    state = unwrap(read_file(path), str(path), key)
+    return to_ours(state, str(path)) if isinstance(network, VmambaIR) else state
+
+
+def load_weights(
+    network: nn.Module, state: Mapping[str, Tensor], where: str, *, strict: bool = True
+) -> str | None:
+    """Load a state dict into a network, whole or, if not strict, as far as its shapes agree.
+
+    Returns: a sentence on what was left out, None if nothing was.
+    Raises: InputError: strict, and something does not fit; or the state was made with an option
+        that changes the result without changing a shape.
+    """
+    own = network.state_dict()
+    wrong = [n for n in {**own, **state} if n != CONFIG_KEY and not _same_shape(n, own, state)]
+    reason = f"{where}: {_misfit(network, state, wrong)}" if wrong else None
+    if reason and strict:
+        raise InputError(f"{reason}; set network_g to the checkpoint's options, or give another")
+    fitting = {name: tensor for name, tensor in state.items() if name not in wrong}
+    try:
+        network.load_state_dict(fitting, strict=strict)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+    return reason
 
 
 def save_network(network: VmambaIR, path: str | os.PathLike) -> None:
@@ -107,11 +141,19 @@ def write_file(path: Path, state: Mapping[str, Tensor]) -> None:
     os.replace(file.name, path)
 
 
-def unwrap(content: Mapping[str, Any], where: str) -> dict[str, Tensor]:
-    """The state dict inside a file's content, without the wrappers' keys and prefixes."""
-    for key in WRAPPERS:
-        if isinstance(content.get(key), Mapping):
-            return unwrap(content[key], where)
+def unwrap(
+    content: Mapping[str, Any], where: str, key: str | None = "params_ema"
+) -> dict[str, Tensor]:
+    """The state dict inside a file's content, without the wrappers' keys and prefixes.
+
+    Args:
+        content: what the file holds.
+        where: the file, for messages.
+        key: the wrapper to prefer where there are several.
+    """
+    for wrapper in (key, *WRAPPERS) if key else WRAPPERS:
+        if isinstance(content.get(wrapper), Mapping):
+            return unwrap(content[wrapper], where)
     state = {}
     for name, tensor in content.items():
         if not isinstance(tensor, Tensor):
@@ -122,17 +164,24 @@ def unwrap(content: Mapping[str, Any], where: str) -> dict[str, Tensor]:
     return state
 
 
-def to_ours(state: dict[str, Tensor], where: str) -> dict[str, Tensor]:
-    """Give a state dict our names and shapes; one that has them already comes back as it is.
+def to_ours(state: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
+    """Give a state dict of VmambaIR our names and shapes, and its configuration if it has none.
 
     Raises: InputError: it is of some other network; names the first keys that do not fit.
     """
-    if "shallow.weight" in state:
-        return state
-    ours, strange = released.from_released(state)
+    ours, strange = dict(state), []
+    if "shallow.weight" not in state:
+        ours, strange = released.from_released(state)
     if strange or "shallow.weight" not in ours:
         misfit = f"{_some(strange)} do not fit" if strange else "patch_embed.proj.weight is missing"
         raise InputError(f"{where}: not a checkpoint of VmambaIR: {misfit}; give one of VmambaIR")
+    if CONFIG_KEY not in ours:
+        try:
+            ours[CONFIG_KEY] = write_config(infer_config(ours))
+        except (KeyError, IndexError, StopIteration, ValueError) as error:
+            raise InputError(
+                f"{where}: not a whole checkpoint of VmambaIR ({error!r}); give a whole one"
+            ) from error
     return ours
 
 
@@ -183,28 +232,22 @@ def infer_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
     }
 
 
-def _build(state: Mapping[str, Tensor], where: str) -> VmambaIR:
-    """The network that a state dict with our names belongs to, its keys and shapes compared."""
-    try:
-        config = read_config(state[CONFIG_KEY]) if CONFIG_KEY in state else infer_config(state)
-        network = VmambaIR(**config)
-    except (KeyError, IndexError, StopIteration, TypeError, ValueError) as error:
-        raise InputError(
-            f"{where}: not a whole checkpoint of VmambaIR ({error!r}); give one of VmambaIR"
-        ) from error
-    expected = network.state_dict()
-    misfits = [
-        name
-        for name in {**expected, **state}
-        if name != CONFIG_KEY
-        and (name not in state or name not in expected or expected[name].shape != state[name].shape)
-    ]
-    if misfits:
-        raise InputError(
-            f"{where}: {_some(misfits)} are missing, left over or of another shape than the rest"
-            " of the file asks for; give a whole checkpoint of VmambaIR"
-        )
-    return network
+def _same_shape(name: str, own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> bool:
+    return name in own and name in state and own[name].shape == state[name].shape
+
+
+def _misfit(network: nn.Module, state: Mapping[str, Tensor], wrong: list[str]) -> str:
+    """Why a state does not fit: by options if both sides say theirs, else by tensors."""
+    if isinstance(network, VmambaIR) and CONFIG_KEY in state:
+        theirs = read_config(state[CONFIG_KEY])
+        options = [
+            f"{option} {theirs.get(option)!r}, not {ours!r}"
+            for option, ours in network.config.items()
+            if theirs.get(option) != ours
+        ]
+        if options:
+            return f"its network has {', '.join(options)}"
+    return f"{_some(wrong)} do not fit {type(network).__name__} in name or shape"
 
 
 def _depth(state: Mapping[str, Tensor], place: str) -> int:

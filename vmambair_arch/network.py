@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .errors import InputError
 from .modules import OSSBlock
 from .modules.layers import PointwiseConv
 
@@ -158,17 +159,17 @@ class VmambaIR(nn.Module):
 
     def get_extra_state(self) -> Tensor:
         """The configuration as JSON in a uint8 tensor: part of every state dict."""
-        return torch.tensor(list(json.dumps(self.config).encode()), dtype=torch.uint8)
+        return write_config(self.config)
 
     def set_extra_state(self, state: Tensor) -> None:
         """Compare a file's configuration with this network's, where no shape shows it.
 
-        Raises: ValueError: the file's network computes something else.
+        Raises: InputError: the file's network computes something else.
         """
         theirs = read_config(state)
         for option in SHAPELESS:
             if theirs.get(option, self.config[option]) != self.config[option]:
-                raise ValueError(
+                raise InputError(
                     f"the checkpoint was made with {option}: {theirs[option]}, this network has"
                     f" {option}: {self.config[option]}; set the option to the checkpoint's"
                 )
@@ -206,8 +207,13 @@ class Tail(nn.Module):
         return self.last(self.upsampling(x))
 
 
+def write_config(config: dict[str, Any]) -> Tensor:
+    """A configuration as JSON in a uint8 tensor, which every checkpoint format can hold."""
+    return torch.tensor(list(json.dumps(config).encode()), dtype=torch.uint8)
+
+
 def read_config(state: Tensor) -> dict[str, Any]:
-    """The configuration that ``VmambaIR.get_extra_state`` wrote."""
+    """The configuration that ``write_config`` wrote."""
     return json.loads(bytes(state.tolist()))
 
 

@@ -1,0 +1,80 @@
+"""BicubicImageDataset: pairs made from ground truth alone, for small sets of pictures."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from basicsr.data.transforms import augment, mod_crop, paired_random_crop
+from basicsr.utils import img2tensor
+from basicsr.utils.matlab_functions import imresize
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..errors import InputError
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+
+
+class BicubicImageDataset(Dataset):
+    """Ground-truth images, degraded once by BasicSR's MATLAB-like ``imresize`` and kept in memory.
+
+    Meant for some dozens of pictures, as in the demo; larger sets want pairs on the disk.
+
+    Args:
+        opt: the data set's section of an option file:
+            dataroot_gt: a folder, or ``package://NAME/FOLDER`` inside an installed package.
+            images: names of the files to take; without it, every image of the folder.
+            scale: reduction of the low-quality images (BasicSR adds it).
+            phase: "train" or "val" (BasicSR adds it).
+            gt_size, use_hflip, use_rot: crop and augmentation in training, as PairedImageDataset.
+    Raises: InputError: no such package, folder or image; an image that cannot be read.
+    """
+
+    def __init__(self, opt: dict[str, Any]):
+        self.opt = opt
+        folder = resolve(opt["dataroot_gt"])
+        names = opt.get("images") or sorted(
+            path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES
+        )
+        self.paths = [folder / name for name in names]
+        self.pairs = [_pair(path, opt["scale"]) for path in self.paths]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor | str]:
+        """One pair, RGB in [0, 1]: lq (3, h, w) and gt (3, scale h, scale w), and their path."""
+        gt, lq = self.pairs[index]
+        path = str(self.paths[index])
+        if self.opt["phase"] == "train":
+            gt, lq = paired_random_crop(gt, lq, self.opt["gt_size"], self.opt["scale"], path)
+            copies = [gt.copy(), lq.copy()]  # augment flips in place
+            gt, lq = augment(copies, self.opt["use_hflip"], self.opt["use_rot"])
+        gt, lq = img2tensor([gt, lq], bgr2rgb=True, float32=True)
+        return {"lq": lq, "gt": gt, "lq_path": path, "gt_path": path}
+
+
+def resolve(root: str) -> Path:
+    """The folder that dataroot_gt names. Raises InputError: there is none."""
+    folder = Path(root)
+    if root.startswith("package://"):
+        package, _, below = root.removeprefix("package://").partition("/")
+        spec = importlib.util.find_spec(package)
+        if spec is None or not spec.submodule_search_locations:
+            raise InputError(f"dataroot_gt {root}: no package {package} is installed: install it")
+        folder = Path(spec.submodule_search_locations[0], below)
+    if not folder.is_dir():
+        raise InputError(f"dataroot_gt {root}: there is no folder {folder}; correct the path")
+    return folder
+
+
+def _pair(path: Path, scale: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ground truth and its reduction, BGR in [0, 1], (h, w, 3) float32."""
+    gt = cv2.imread(str(path))
+    if gt is None:
+        raise InputError(f"{path}: not an image that can be read; remove it or correct its name")
+    gt = mod_crop(gt, scale).astype(np.float32) / 255
+    lq = np.asarray(imresize(gt, 1 / scale), dtype=np.float32)
+    return gt, np.round(lq.clip(0, 1) * 255) / np.float32(255)  # as it would be read from a file

@@ -1,0 +1,58 @@
+"""Pictures of results: bicubic, output and original side by side."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from basicsr.metrics import calculate_psnr
+from basicsr.utils import tensor2img
+from PIL import Image, ImageDraw, ImageFont
+
+MARGIN = 28  # pixels above each picture, for its caption
+COLUMNS = ("bicubic", "output", "original")
+
+
+def before_after(model: Any, loaders: Iterable[Any], path: Path) -> None:
+    """Draw a row for each image of the validation sets, with PSNR on Y, into a PNG.
+
+    Args:
+        model: a BasicSR model: feed_data, test, get_current_visuals.
+        loaders: validation loaders that give lq and gt.
+        path: the PNG to write.
+    """
+    rows = []
+    for loader in loaders:
+        for batch in loader:
+            model.feed_data(batch)
+            model.test()
+            images = model.get_current_visuals()
+            lq, output, gt = (
+                np.asarray(tensor2img(images[name])) for name in ("lq", "result", "gt")
+            )
+            size = (gt.shape[1], gt.shape[0])
+            bicubic = cv2.resize(lq, size, interpolation=cv2.INTER_CUBIC)
+            rows.append(_row([bicubic, output, gt]))
+    width = max(row.shape[1] for row in rows)
+    rows = [
+        np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255)
+        for row in rows
+    ]
+    Image.fromarray(np.concatenate(rows)).save(path)
+
+
+def _row(images: list[np.ndarray]) -> np.ndarray:
+    """Captioned BGR pictures of one size, the last of them the original -> one RGB picture."""
+    tiles = []
+    for name, image in zip(COLUMNS, images, strict=True):
+        caption = name
+        if name != "original":
+            psnr = calculate_psnr(image, images[-1], crop_border=4, test_y_channel=True)
+            caption = f"{name}: {psnr:.2f} dB"
+        tile = np.pad(image[..., ::-1], ((MARGIN, 4), (0, 4), (0, 0)), constant_values=255)
+        picture = Image.fromarray(tile)
+        font = ImageFont.load_default(18)
+        ImageDraw.Draw(picture).text((4, 3), caption, fill="black", font=font)
+        tiles.append(np.asarray(picture))
+    return np.concatenate(tiles, axis=1)

@@ -1,0 +1,30 @@
+"""Imported for its effect: BasicSR made importable, and everything of ours registered with it."""
+
+from . import compat
+
+compat.apply()
+
+# BasicSR, and what subclasses it, imports only after compat.
+from basicsr.utils import registry  # noqa: E402
+
+from . import data, models, released  # noqa: E402
+from .modules import EFFN, OSSBlock, OSSModule  # noqa: E402
+from .network import VmambaIR  # noqa: E402
+
+REGISTERED = [
+    (registry.ARCH_REGISTRY, VmambaIR),
+    (registry.ARCH_REGISTRY, OSSBlock),
+    (registry.ARCH_REGISTRY, OSSModule),
+    (registry.ARCH_REGISTRY, EFFN),
+    *((registry.ARCH_REGISTRY, released.network_function(name)) for name in released.NETWORKS),
+    (registry.MODEL_REGISTRY, models.VmambaIRModel),
+    (registry.DATASET_REGISTRY, data.BicubicImageDataset),
+]
+
+for names, thing in REGISTERED:
+    if thing.__name__ in names:
+        raise RuntimeError(
+            f"{thing.__name__} is registered with BasicSR already, by another package or file:"
+            " rename or remove that one"
+        )
+    names.register(thing)
