@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -10,25 +10,25 @@ from . import checkpoints, options
 from .errors import InputError
 
 
-def basicsr() -> int:
+def basicsr(argv: Sequence[str] | None = None) -> int:
     """The command ``basicsr``: train and test."""
     parser = argparse.ArgumentParser("basicsr", description="Train and test BasicSR option files.")
     _add_train_and_test(parser.add_subparsers(required=True, metavar="COMMAND"))
-    return _run(parser)
+    return _run(parser, argv)
 
 
-def vmambair() -> int:
+def vmambair(argv: Sequence[str] | None = None) -> int:
     """The command ``vmambair``: basicsr's commands and the rest."""
     parser = argparse.ArgumentParser("vmambair", description="VmambaIR for BasicSR.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_train_and_test(commands)
     _add_convert(commands)
-    return _run(parser)
+    return _run(parser, argv)
 
 
-def _run(parser: argparse.ArgumentParser) -> int:
+def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     """Run the command that was given. An InputError is one sentence and exit code 2."""
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     try:
         arguments.run(arguments)
     except InputError as error:

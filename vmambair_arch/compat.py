@@ -7,11 +7,15 @@ call themselves 1.4.2 (PyPI's of 2022, git master's of 2024) need them.
 import importlib
 import os
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
 from torch.torch_version import TorchVersion
+
+from .checkpoints import read_file
+from .errors import InputError
 
 
 def apply() -> None:
@@ -78,7 +82,10 @@ def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
     path = opt["path"].get("resume_state")
     if not path:
         return None
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = dict(read_file(Path(path)))
+    for key in ("epoch", "iter", "optimizers", "schedulers"):
+        if key not in state:
+            raise InputError(f"{path}: not a training state: it has no {key!r}; give a .state file")
     misc = importlib.import_module("basicsr.utils")
     misc.check_resume(opt, state["iter"])
     return state

@@ -19,6 +19,7 @@ from .errors import InputError
 REQUIRED = ("name", "model_type", "datasets", "network_g")
 REQUIRED_TO_TRAIN = ("train.total_iter",)
 LOGGER_DEFAULTS = {"print_freq": 100, "save_checkpoint_freq": 5000, "use_tb_logger": False}
+VAL_DEFAULTS = {"val_freq": 5000, "save_img": False, "suffix": None}
 DEBUG = {"val_freq": 8, "print_freq": 1, "save_checkpoint_freq": 8}
 
 
@@ -67,8 +68,8 @@ def read(
     opt["logger"] = {**LOGGER_DEFAULTS, **(opt.get("logger") or {})}
     _complete_data_sets(opt)
     _complete_paths(opt)
-    if opt.get("val"):
-        opt["val"] = {"save_img": False, "suffix": None, **opt["val"]}
+    if opt.get("val") or not is_train:
+        opt["val"] = {**VAL_DEFAULTS, **(opt.get("val") or {})}
     if is_train and "debug" in opt["name"]:
         opt["logger"].update({k: v for k, v in DEBUG.items() if k != "val_freq"})
         if opt.get("val"):

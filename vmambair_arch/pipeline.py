@@ -49,7 +49,8 @@ def train(opt: dict[str, Any], *, launcher: str = "none") -> None:
     state = compat.load_resume_state(opt)
     if state is None:
         make_exp_dirs(opt)
-        shutil.copy(opt["opt_file"], opt["path"]["experiments_root"])
+        if opt["rank"] == 0:
+            shutil.copy(opt["opt_file"], opt["path"]["experiments_root"])
     log = _start_log(opt, "train")
     model = build_model(opt)
     epoch = iteration = 0
@@ -63,7 +64,7 @@ def train(opt: dict[str, Any], *, launcher: str = "none") -> None:
     model.save(epoch=-1, current_iter=-1)
     if opt.get("val") and int(opt["train"]["total_iter"]) % int(opt["val"]["val_freq"]):
         _validate(opt, model, val_loaders, int(opt["train"]["total_iter"]), tensorboard)
-    if opt.get("val", {}).get("before_after"):
+    if opt["rank"] == 0 and opt.get("val", {}).get("before_after"):
         pictures.before_after(
             model, val_loaders, Path(opt["path"]["experiments_root"], "before_after.png")
         )

@@ -1,0 +1,22 @@
+# Two commands do everything: make demo, make test. Each sets .venv up when it is missing or stale.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test
+demo: .venv/installed
+	$(BIN)/basicsr train -opt options/demo_vmambair_x4.yml
+
+test: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/pytest --cov=vmambair_arch --cov-report=term
+
+# BasicSR's build imports torch: with --no-build-isolation it finds this one and downloads no second.
+.venv/installed: setup.py pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install torch torchvision
+	$(BIN)/pip install cython numpy setuptools wheel
+	$(BIN)/pip install --no-build-isolation --editable '.[test]'
+	touch $@

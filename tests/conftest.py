@@ -1,0 +1,90 @@
+"""Fixtures that several files share: small data sets of real photographs, and option files."""
+
+import os
+
+os.environ.setdefault("TRITON_INTERPRET", "1")  # Triton reads it when a kernel is decorated
+
+from pathlib import Path  # noqa: E402
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+import yaml  # noqa: E402
+
+import vmambair_arch.plugin  # noqa: E402, F401
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory) -> Path:
+    """Folders gt (64 x 72 photographs) and lq (4 times smaller), six of each."""
+    import cv2
+    from basicsr.utils.matlab_functions import imresize
+    from skimage import data
+
+    root = tmp_path_factory.mktemp("pairs")
+    (root / "gt").mkdir(), (root / "lq").mkdir()
+    photographs = [data.astronaut(), data.chelsea(), data.coffee()]
+    for number in range(6):
+        picture = photographs[number % 3][60:, 100 + 20 * number :][:64, :72]
+        cv2.imwrite(str(root / "gt" / f"{number}.png"), picture)
+        small = imresize(picture / 255.0, 1 / 4).clip(0, 1)
+        cv2.imwrite(str(root / "lq" / f"{number}.png"), (small * 255).round())
+    return root
+
+
+@pytest.fixture
+def experiment(pairs, tmp_path, monkeypatch):
+    """Run in an empty folder; returns a function that writes an option file there.
+
+    The file trains a tiny network on ``pairs`` for four iterations; keyword arguments replace
+    whole sections, None removes one.
+    """
+    monkeypatch.chdir(tmp_path)
+
+    def write(name: str = "tiny", **sections) -> str:
+        folders = {"dataroot_gt": str(pairs / "gt"), "dataroot_lq": str(pairs / "lq")}
+        common = {"type": "PairedImageDataset", "io_backend": {"type": "disk"}, **folders}
+        train = {"gt_size": 32, "use_hflip": True, "use_rot": True, "batch_size_per_gpu": 2}
+        opt = {
+            "name": name,
+            "model_type": "VmambaIRModel",
+            "scale": 4,
+            "num_gpu": 0,
+            "manual_seed": 0,
+            "datasets": {
+                "train": {"name": "train", **common, **train, "num_worker_per_gpu": 0},
+                "val": {"name": "val", **common},
+            },
+            "network_g": tiny_network(),
+            "path": {},
+            "train": {
+                "ema_decay": 0.9,
+                "optim_g": {"type": "Adam", "lr": 1e-3},
+                "scheduler": {"type": "MultiStepLR", "milestones": [3], "gamma": 0.5},
+                "total_iter": 4,
+                "pixel_opt": {"type": "L1Loss"},
+            },
+            "val": {
+                "val_freq": 2,
+                "metrics": {
+                    "psnr": {"type": "calculate_psnr", "crop_border": 4, "test_y_channel": True}
+                },
+            },
+            "logger": {"print_freq": 1, "save_checkpoint_freq": 2, "use_tb_logger": False},
+        }
+        opt.update(sections)
+        path = Path(f"{name}.yml")
+        path.write_text(yaml.safe_dump({k: v for k, v in opt.items() if v is not None}))
+        return str(path)
+
+    return write
+
+
+def tiny_network(**options) -> dict:
+    """The network_g section of a network that trains in milliseconds."""
+    depths = {"num_blocks": [1, 0, 0, 1], "num_refinement_blocks": 0, "d_state": 2}
+    return {"type": "VmambaIR", "scale": 4, "dim": 8, **depths, **options}
+
+
+def load_tensors(path) -> dict:
+    """What a .pth file holds."""
+    return torch.load(path, weights_only=True)

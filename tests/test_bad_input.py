@@ -1,0 +1,229 @@
+"""What a user gets wrong is one clear sentence, exit code 2, and nothing is written over."""
+
+import shutil
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+from conftest import tiny_network
+
+from vmambair_arch import VmambaIR, cli, options, save_network
+
+
+@pytest.fixture
+def refused(capsys):
+    """Run a command that must fail; returns its one sentence."""
+
+    def run(*arguments: str) -> str:
+        existing = {path: path.stat().st_mtime_ns for path in Path().rglob("*")}
+        assert cli.vmambair(arguments) == 2
+        captured = capsys.readouterr()
+        last = captured.err.strip().splitlines()[-1]
+        assert last.startswith("vmambair: ")
+        assert "Traceback" not in captured.err + captured.out
+        assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == existing
+        return last
+
+    return run
+
+
+@pytest.fixture
+def own_pairs(pairs, tmp_path) -> Path:
+    """A copy of the pairs that a test may spoil."""
+    return Path(shutil.copytree(pairs, tmp_path / "own"))
+
+
+def folders(root: Path) -> list[str]:
+    """Overrides that point training at a copy of the pairs."""
+    return [
+        f"datasets:train:dataroot_gt={root / 'gt'}",
+        f"datasets:train:dataroot_lq={root / 'lq'}",
+    ]
+
+
+def test_no_such_option_file(refused, experiment):
+    experiment()
+    assert "no/such.yml: there is no such option file" in refused("train", "-opt", "no/such.yml")
+
+
+def test_broken_yaml_names_file_and_line(refused, experiment):
+    Path(experiment()).write_text("name: x\nscale: [4\ndatasets: {}\n")
+    message = refused("train", "-opt", "tiny.yml")
+    assert "tiny.yml:3: broken YAML" in message
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "just words\n"])
+def test_a_file_without_options(refused, experiment, text):
+    Path(experiment()).write_text(text)
+    assert "tiny.yml: holds no options" in refused("train", "-opt", "tiny.yml")
+
+
+@pytest.mark.parametrize("key", ["name", "model_type", "datasets", "network_g", "train"])
+def test_a_missing_section_is_named(refused, experiment, key):
+    assert f"{key}" in refused("train", "-opt", experiment(**{key: None}) if key != "name" else "x")
+
+
+def test_an_unknown_network_gets_the_nearest_known_one(refused, experiment):
+    message = refused("train", "-opt", experiment(network_g={"type": "VmambaR"}))
+    assert "network_g.type: 'VmambaR' is not registered; did you mean 'VmambaIR'?" in message
+
+
+def test_a_network_option_that_does_not_exist_gets_the_nearest_known_one(refused, experiment):
+    options_file = experiment(network_g=tiny_network(num_blokcs=[1, 1, 1, 1]))
+    message = refused("train", "-opt", options_file)
+    assert "network_g.num_blokcs: VmambaIR has no such option; did you mean 'num_blocks'" in message
+
+
+def test_an_impossible_value_of_a_network_option(refused, experiment):
+    message = refused("train", "-opt", experiment(network_g=tiny_network(scale=5)))
+    assert "scale is 5: choose one of (1, 2, 3, 4, 8)" in message
+
+
+@pytest.mark.parametrize("kind", ["model_type", "datasets:val:type"])
+def test_unknown_models_and_data_sets_are_named(refused, experiment, kind):
+    message = refused("train", "-opt", experiment(), "--force_yml", f"{kind}=Nothing")
+    assert "'Nothing' is not registered" in message
+
+
+def test_a_missing_data_folder(refused, experiment):
+    root = "datasets:train:dataroot_gt=no/folder"
+    message = refused("train", "-opt", experiment(), "--force_yml", root)
+    assert "datasets.train.dataroot_gt: there is no folder no/folder" in message
+
+
+def test_a_missing_half_of_a_pair(refused, experiment, own_pairs):
+    (own_pairs / "lq/3.png").unlink()
+    message = refused("train", "-opt", experiment(), "--force_yml", *folders(own_pairs))
+    assert "gt/3.png has no partner" in message
+    (own_pairs / "lq/3.png").touch()
+    (own_pairs / "gt/3.png").unlink()
+    message = refused("train", "-opt", experiment(), "--force_yml", *folders(own_pairs))
+    assert "lq/3.png has no partner" in message
+
+
+def test_a_pair_of_the_wrong_size(refused, experiment, own_pairs):
+    picture = cv2.imread(str(own_pairs / "lq/2.png"))
+    cv2.imwrite(str(own_pairs / "lq/2.png"), picture[:-1])
+    message = refused("train", "-opt", experiment(), "--force_yml", *folders(own_pairs))
+    assert "2.png: lq is 15 x 18 and gt 64 x 72 pixels, which is not 4 times it" in message
+
+
+def test_an_image_smaller_than_the_crop(refused, experiment):
+    message = refused("train", "-opt", experiment(), "--force_yml", "datasets:train:gt_size=128")
+    assert "0.png: gt is 64 x 72 pixels, smaller than gt_size 128" in message
+
+
+def test_a_file_that_is_no_image(refused, experiment, own_pairs):
+    for side in ("gt", "lq"):
+        (own_pairs / side / "Thumbs.db").write_text("not a picture")
+    message = refused("train", "-opt", experiment(), "--force_yml", *folders(own_pairs))
+    assert "Thumbs.db: not an image that can be read" in message
+
+
+def test_fewer_images_than_a_batch(refused, experiment):
+    batch = "datasets:train:batch_size_per_gpu=7"
+    message = refused("train", "-opt", experiment(), "--force_yml", batch)
+    assert "datasets.train has 6 images a process, fewer than a batch of 7" in message
+
+
+def test_a_checkpoint_of_another_network(refused, experiment):
+    torch.save({"params": {"conv_first.weight": torch.zeros(3)}}, "other.pth")
+    message = refused("test", "-opt", experiment(path={"pretrain_network_g": "other.pth"}))
+    assert "other.pth: not a checkpoint of VmambaIR: 'conv_first.weight' do not fit" in message
+
+
+def test_a_checkpoint_of_another_scale(refused, experiment):
+    network = tiny_network(scale=2)
+    network.pop("type")
+    save_network(VmambaIR(**network), "x2.pth")
+    message = refused("test", "-opt", experiment(path={"pretrain_network_g": "x2.pth"}))
+    assert "x2.pth: its network has scale 2, not 4" in message
+
+
+def test_a_checkpoint_with_another_gate_though_every_shape_fits(refused, experiment):
+    network = tiny_network(gate="gelu")
+    network.pop("type")
+    save_network(VmambaIR(**network), "gelu.pth")
+    message = refused("test", "-opt", experiment(path={"pretrain_network_g": "gelu.pth"}))
+    assert "made with gate: gelu, this network has gate: silu" in message
+
+
+def test_a_checkpoint_that_is_not_there(refused, experiment):
+    message = refused("test", "-opt", experiment(path={"pretrain_network_g": "none.pth"}))
+    assert "none.pth: there is no such checkpoint" in message
+
+
+@pytest.mark.parametrize("length", [0, 10, 2000])
+def test_a_truncated_checkpoint(refused, experiment, length):
+    network = tiny_network()
+    network.pop("type")
+    save_network(VmambaIR(**network), "whole.pth")
+    Path("cut.pth").write_bytes(Path("whole.pth").read_bytes()[:length])
+    message = refused("test", "-opt", experiment(path={"pretrain_network_g": "cut.pth"}))
+    assert "cut.pth: truncated or not a checkpoint" in message
+
+
+class Payload:
+    """A pickle of it would create a file when it is loaded."""
+
+    def __reduce__(self):
+        return Path.touch, (Path("executed"),)
+
+
+@pytest.mark.parametrize("key", ["pretrain_network_g", "resume_state"])
+def test_a_file_that_needs_pickled_code_is_refused_and_not_executed(refused, experiment, key):
+    torch.save({"params": {"shallow.weight": Payload()}}, "payload.pth")
+    message = refused("train", "-opt", experiment(path={key: "payload.pth"}))
+    assert "payload.pth: refused, because reading it would run pickled code" in message
+    assert not Path("executed").exists()
+
+
+def test_a_resume_state_that_is_a_network(refused, experiment):
+    torch.save({"params": {}}, "network.pth")
+    message = refused("train", "-opt", experiment(path={"resume_state": "network.pth"}))
+    assert "network.pth: not a training state: it has no 'epoch'" in message
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there(refused, experiment):
+    message = refused("train", "-opt", experiment(num_gpu=1))
+    assert "num_gpu is 1, and this machine has 0 GPUs" in message
+
+
+@pytest.mark.parametrize("override", ["nothing", "trian:total_iter=5", "train:total_iter=[1"])
+def test_an_override_that_fits_nowhere(refused, experiment, override):
+    assert f"--force_yml {override}" in refused(
+        "train", "-opt", experiment(), "--force_yml", override
+    )
+
+
+def test_overrides_are_yaml_and_never_evaluated(experiment):
+    code = "train:evil=__import__('pathlib').Path('executed').touch()"
+    opt = options.read(experiment(), is_train=True, overrides=[code, "train:lr=2e-4"])
+    assert not Path("executed").exists()
+    assert opt["train"]["lr"] == 2e-4
+
+
+def test_converting_over_a_file_is_refused(refused, experiment):
+    experiment()
+    Path("out.pth").write_text("precious")
+    network = tiny_network(gate="gelu")
+    network.pop("type")
+    save_network(VmambaIR(**network), "in.pth")
+    assert "out.pth: exists already" in refused("convert", "in.pth", "out.pth")
+
+
+def test_a_silu_network_has_no_released_form(refused, experiment):
+    experiment()
+    network = tiny_network()
+    network.pop("type")
+    save_network(VmambaIR(**network), "in.pth")
+    assert "cannot say gate: silu" in refused("convert", "in.pth", "out.pth")
+
+
+def test_a_bug_keeps_its_traceback(experiment, monkeypatch):
+    """Only what the user gave is made a sentence; anything else must be found."""
+    monkeypatch.setattr(options, "read", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        cli.vmambair(["train", "-opt", experiment()])
