@@ -31,7 +31,8 @@ setup(
         "opencv-python-headless; python_version >= '3.13'",
     ],
     extras_require={
-        "test": ["pytest", "pytest-cov", "ruff", "pyright[nodejs]"],
+        "bench": ["matplotlib"],
+        "test": ["matplotlib", "pytest", "pytest-cov", "ruff", "pyright[nodejs]"],
     },
     entry_points={
         "console_scripts": [

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from . import checkpoints, options
+import torch
+
+from . import bench, checkpoints, doctor, options
 from .errors import InputError
 
 
@@ -23,6 +25,8 @@ def vmambair(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_train_and_test(commands)
     _add_convert(commands)
+    _add_doctor(commands)
+    _add_bench(commands)
     return _run(parser, argv)
 
 
@@ -112,3 +116,30 @@ def _convert(arguments: argparse.Namespace) -> None:
         checkpoints.save_network(network, arguments.output)
         layout = "our layout"
     print(f"{arguments.output}: {layout}, {network.config}")
+
+
+def _add_doctor(commands) -> None:
+    description = "say what this machine can run: versions, devices, backends, a self-test"
+    command = commands.add_parser("doctor", help=description, description=description)
+    command.set_defaults(run=_doctor)
+
+
+def _doctor(arguments: argparse.Namespace) -> None:
+    for line in doctor.report():
+        print(line)
+
+
+def _add_bench(commands) -> None:
+    description = "measure the scans and whole networks on this machine"
+    command = commands.add_parser("bench", help=description, description=description)
+    command.add_argument("-o", "--output", type=Path, default=Path("experiments/benchmarks"))
+    command.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256, 512], metavar="N")
+    command.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    command.set_defaults(run=_bench)
+
+
+def _bench(arguments: argparse.Namespace) -> None:
+    report = bench.run(arguments.sizes, arguments.output, device=arguments.device)
+    for name, ratio in report["ratios"].items():
+        print(f"{name}: {ratio:.3f}")
+    print(f"{arguments.output / 'bench.json'}, {arguments.output / 'bench.png'}")

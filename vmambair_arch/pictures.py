@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from basicsr.metrics import calculate_psnr
 from basicsr.utils import tensor2img
+from basicsr.utils.matlab_functions import imresize
 from PIL import Image, ImageDraw, ImageFont
 
 MARGIN = 28  # pixels above each picture, for its caption
@@ -31,8 +31,8 @@ def before_after(model: Any, loaders: Iterable[Any], path: Path) -> None:
             lq, output, gt = (
                 np.asarray(tensor2img(images[name])) for name in ("lq", "result", "gt")
             )
-            size = (gt.shape[1], gt.shape[0])
-            bicubic = cv2.resize(lq, size, interpolation=cv2.INTER_CUBIC)
+            bicubic = np.asarray(imresize(lq / 255, gt.shape[0] / lq.shape[0]))
+            bicubic = (bicubic.clip(0, 1) * 255).round().astype(np.uint8)
             rows.append(_row([bicubic, output, gt]))
     width = max(row.shape[1] for row in rows)
     rows = [
