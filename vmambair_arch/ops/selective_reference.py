@@ -32,7 +32,6 @@ def backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tens
     dy, u, delta, A, B, C, D, delta_bias = (t.to(state_dtype(u)) for t in (dy, *inputs))
     step = step_size(delta, delta_bias, delta_softplus)
     states = list(_states(u, step, A, B))
-    groups = B.shape[1]
 
     du, dstep = dy * D[:, None], torch.empty_like(step)
     dA, dB, dC = torch.zeros_like(A), torch.empty_like(B), torch.empty_like(C)
@@ -42,8 +41,8 @@ def backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tens
         B_t, step_t, u_t = _to_channels(B[..., t], h), step[..., t, None], u[..., t, None]
         decay = torch.exp(step_t * A)
         dh = dh + dy[..., t, None] * _to_channels(C[..., t], h)
-        dC[..., t] = _to_groups(dy[..., t, None] * h, groups)
-        dB[..., t] = _to_groups(dh * step_t * u_t, groups)
+        dC[..., t] = _to_groups(dy[..., t, None] * h, C)
+        dB[..., t] = _to_groups(dh * step_t * u_t, B)
         du[..., t] += (dh * step_t * B_t).sum(-1)
         dstep[..., t] = (dh * (A * decay * h_before + B_t * u_t)).sum(-1)
         dA += (dh * step_t * decay * h_before).sum(0)
@@ -75,6 +74,6 @@ def _to_channels(B_t: Tensor, h: Tensor) -> Tensor:
     return B_t.repeat_interleave(h.shape[1] // B_t.shape[1], dim=1)
 
 
-def _to_groups(grad: Tensor, groups: int) -> Tensor:
-    """(b, d, n) -> (b, g, n): what the channels of a group say of their shared B or C."""
-    return grad.unflatten(1, (groups, -1)).sum(2)
+def _to_groups(grad: Tensor, B: Tensor) -> Tensor:
+    """(b, d, n) -> (b, g, n): what the channels of a group say of their shared B (or C)."""
+    return grad.unflatten(1, (B.shape[1], -1)).sum(2)
