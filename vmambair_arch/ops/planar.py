@@ -89,7 +89,8 @@ def _forward(
     backend: str,
 ) -> Tensor:
     module = choose("planar", BACKENDS, backend, x)
-    return module.forward(x, projection, delta_weight, delta_bias, A, D)
+    with torch.autocast(x.device.type, enabled=False):
+        return module.forward(x, projection, delta_weight, delta_bias, A, D)
 
 
 @_forward.register_fake
@@ -109,7 +110,8 @@ def _backward(
     backend: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     module = choose("planar", BACKENDS, backend, x)
-    return module.backward(dy, x, projection, delta_weight, delta_bias, A, D)
+    with torch.autocast(x.device.type, enabled=False):
+        return module.backward(dy, x, projection, delta_weight, delta_bias, A, D)
 
 
 @_backward.register_fake

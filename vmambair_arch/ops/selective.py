@@ -119,7 +119,8 @@ def _forward(
     backend: str,
 ) -> tuple[Tensor, Tensor]:
     module = choose("selective", BACKENDS, backend, u)
-    return module.forward(u, delta, A, B, C, D, delta_bias, delta_softplus)
+    with torch.autocast(u.device.type, enabled=False):
+        return module.forward(u, delta, A, B, C, D, delta_bias, delta_softplus)
 
 
 @_forward.register_fake
@@ -142,7 +143,8 @@ def _backward(
     backend: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     module = choose("selective", BACKENDS, backend, u)
-    return module.backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus)
+    with torch.autocast(u.device.type, enabled=False):
+        return module.backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus)
 
 
 @_backward.register_fake
