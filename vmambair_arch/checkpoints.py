@@ -5,7 +5,6 @@ import math
 import os
 import pickle
 import re
-import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 
 from . import released
 from .errors import InputError
-from .network import VmambaIR, read_config, write_config
+from .network import SHAPELESS, VmambaIR, read_config, write_config
 
 CONFIG_KEY = "_extra_state"  # where VmambaIR's state dict holds its configuration
 WRAPPERS = ("params_ema", "params", "state_dict", "model")  # in order of preference
@@ -127,18 +126,19 @@ def write_file(path: Path, state: Mapping[str, Tensor]) -> None:
     if not path.parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}; make it first")
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-        try:
+    unfinished = path.with_name(path.name + ".tmp")
+    try:
+        with unfinished.open("wb") as file:
             if path.suffix == ".pth":
                 torch.save({"params": state}, file)
             else:
                 file.write(format_safetensors(state, _metadata(state)))
             file.flush()
             os.fsync(file.fileno())
-        except BaseException:
-            os.unlink(file.name)
-            raise
-    os.replace(file.name, path)
+        os.replace(unfinished, path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def unwrap(
@@ -191,11 +191,12 @@ def to_released(network: VmambaIR) -> dict[str, Tensor]:
     Raises: InputError: it has an option that a released file cannot say.
     """
     state = {name: t for name, t in network.state_dict().items() if name != CONFIG_KEY}
-    for option, value in infer_config(state).items():
-        if value != network.config[option]:
+    read = infer_config(state)
+    for option in SHAPELESS:
+        if read[option] != network.config[option]:
             raise InputError(
                 f"a released file cannot say {option}: {network.config[option]}"
-                f" (it would be read as {value}); keep our format"
+                f" (it would be read as {read[option]}); keep our format"
             )
     return released.to_released(state, network.scale)
 

@@ -108,7 +108,7 @@ def _convert(arguments: argparse.Namespace) -> None:
     if arguments.output.exists():
         raise InputError(f"{arguments.output}: exists already; give another name or remove it")
     state = checkpoints.unwrap(checkpoints.read_file(arguments.input), str(arguments.input))
-    network = checkpoints.load_network(state)
+    network = checkpoints.load_network(arguments.input)
     if "shallow.weight" in state:
         checkpoints.write_file(arguments.output, checkpoints.to_released(network))
         layout = "the released layout"
