@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as parse_safetensors
-from safetensors.torch import save as format_safetensors
 from torch import Tensor, nn
 
 from . import released
@@ -103,9 +100,12 @@ def read_file(path: Path) -> Mapping[str, Any]:
     """What a .pth or .safetensors file holds. Raises InputError: it cannot be read safely."""
     if not path.is_file():
         raise InputError(f"{path}: there is no such checkpoint; give a .pth or .safetensors file")
+    from safetensors import SafetensorError  # here: importing the package needs torch only
+    from safetensors.torch import load
+
     try:
         if path.suffix == ".safetensors":
-            return parse_safetensors(path.read_bytes())
+            return load(path.read_bytes())
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(_refusal(path, error)) from error
@@ -126,13 +126,15 @@ def write_file(path: Path, state: Mapping[str, Tensor]) -> None:
     if not path.parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}; make it first")
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    from safetensors.torch import save
+
     unfinished = path.with_name(path.name + ".tmp")
     try:
         with unfinished.open("wb") as file:
             if path.suffix == ".pth":
                 torch.save({"params": state}, file)
             else:
-                file.write(format_safetensors(state, _metadata(state)))
+                file.write(save(state, _metadata(state)))
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, path)

@@ -6,7 +6,6 @@ A released tensor becomes ours by BLOCK, OUTSIDE and PLACES below and in no othe
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from einops import EinopsError, rearrange
 from torch import Tensor
 
 from . import presets
@@ -151,6 +150,8 @@ def from_released(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[
 
     Returns: the tensors that have a place in our network, and the names of those that have none.
     """
+    from einops import EinopsError  # here: importing the package needs torch only
+
     converted, strange = {}, []
     for name, tensor in state.items():
         ours = _our_name(name)
@@ -205,4 +206,6 @@ def _first(table: Mapping[str, Ours], name: str) -> str:
 
 
 def _rearrange(tensor: Tensor, pattern: str, k: int | None) -> Tensor:
+    from einops import rearrange
+
     return rearrange(tensor, pattern, **({"k": k} if k else {})) if pattern else tensor
