@@ -14,13 +14,13 @@ class Nearest(nn.Module):
 
     multiple = 8
 
-    def __init__(self, scale: int):
+    def __init__(self, factor: int):
         super().__init__()
-        self.scale = scale
+        self.factor = factor
 
     def forward(self, x):
         self.given = x
-        return nn.functional.interpolate(x, scale_factor=self.scale)
+        return nn.functional.interpolate(x, scale_factor=self.factor)
 
 
 @pytest.mark.parametrize(("h", "w"), [(1, 1), (1, 9), (7, 3), (8, 17), (2, 8)])
@@ -47,6 +47,11 @@ def test_what_is_cropped_is_only_what_was_padded(scale):
     output = inference.run(network, x)
     assert network.given.shape == (2, 3, 16, 16)
     assert torch.equal(output, nn.functional.interpolate(x, scale_factor=scale))
+
+
+def test_a_network_that_takes_any_size_is_given_the_image_itself():
+    network, x = nn.Upsample(scale_factor=2), torch.rand(1, 3, 9, 15)
+    assert torch.equal(inference.run(network, x), network(x))
 
 
 def test_an_image_of_the_right_size_is_not_touched():

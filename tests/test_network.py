@@ -3,6 +3,7 @@
 import pytest
 import released_layout
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from vmambair_arch import EFFN, OSSBlock, OSSModule, VmambaIR, load_network, presets
@@ -180,7 +181,7 @@ def test_both_scans_start_s4d_real(width, rank):
     for scan in (module.planar_scan, module.channel_scan):
         rates = oss.decay_rates(scan.A_log)
         torch.testing.assert_close(rates, -torch.arange(1.0, 17).expand_as(rates))
-        steps = nn.functional.softplus(scan.delta_bias)
+        steps = F.softplus(scan.delta_bias)
         assert (steps > 0.00099).all() and (steps < 0.101).all()
         assert (scan.D == 1).all()
     assert module.channel_scan.delta_weight.shape == (2, max(width, 1), rank)
@@ -211,10 +212,13 @@ def test_the_channel_scan_reads_the_mean_alone():
 
 def test_effn_gates_with_the_first_half():
     x = image(1, 4, 3, 5)
-    for gate, act in {"silu": nn.functional.silu, "gelu": nn.functional.gelu}.items():
+    for gate, act in {"silu": F.silu, "gelu": F.gelu}.items():
         effn = EFFN(dim=4, gate=gate)
-        a, b = effn.dwconv(effn.in_proj(x)).split(10, dim=1)  # int(2.66 * 4)
-        torch.testing.assert_close(effn(x), effn.out_proj(act(a) * b))
+        hidden = F.conv2d(x, effn.in_proj.weight[..., None, None])
+        hidden = F.conv2d(hidden, effn.dwconv.weight, padding=1, groups=20)
+        a, b = hidden.split(10, dim=1)  # int(2.66 * 4)
+        expected = F.conv2d(act(a) * b, effn.out_proj.weight[..., None, None])
+        torch.testing.assert_close(effn(x), expected)
 
 
 @pytest.mark.parametrize("channel_scan_width", [0, 2])
@@ -224,10 +228,15 @@ def test_a_block_keeps_channels_last(channel_scan_width):
     seen = []
     for module in block.modules():
         if not list(module.children()):
-            module.register_forward_hook(lambda _, __, output: seen.append(output))
+            module.register_forward_hook(lambda _, __, output: seen.extend(maps(output)))
     assert block(x).is_contiguous(memory_format=torch.channels_last)
-    maps = [output for output in seen if output.dim() == 4 and output.shape[-1] > 1]
-    assert all(m.is_contiguous(memory_format=torch.channels_last) for m in maps)
+    assert all(m.is_contiguous(memory_format=torch.channels_last) for m in seen)
+
+
+def maps(output) -> list[torch.Tensor]:
+    """The feature maps of more than one pixel among what a module returned."""
+    outputs = output if isinstance(output, tuple) else (output,)
+    return [tensor for tensor in outputs if tensor.dim() == 4 and tensor.shape[-1] > 1]
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,15 @@ def run(network: nn.Module, x: Tensor) -> Tensor:
     """Run a network on an image of any size from 1 x 1 up: pad, run, crop.
 
     Args:
-        network: a module with ``multiple`` (the sizes it takes) and ``scale``, as VmambaIR.
+        network: any network; one that takes only some sizes says so by ``multiple``, as VmambaIR.
         x: (b, in, h, w) images in [0, 1].
     Returns: (b, out, scale h, scale w).
     """
     h, w = x.shape[2:]
-    scale = int(network.scale)  # pyright: ignore[reportArgumentType]
-    return network(pad(x, int(network.multiple)))[..., : h * scale, : w * scale]  # pyright: ignore[reportArgumentType]
+    padded = pad(x, getattr(network, "multiple", 1))
+    output = network(padded)
+    scale = output.shape[2] // padded.shape[2]
+    return output[..., : h * scale, : w * scale]
 
 
 def pad(x: Tensor, multiple: int) -> Tensor:
