@@ -144,7 +144,7 @@ def test_values_and_gradients_at_every_shape(scan, shape):
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_values_and_gradients_in_every_dtype(scan, dtype):
-    assert_agrees(scan, planar_inputs((2, 3, 5, 20, 16, 2), dtype))
+    assert_agrees(scan, planar_inputs((1, 3, 2, 20, 16, 2), dtype))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
@@ -154,7 +154,7 @@ def test_parameters_in_half_precision_too(scan, dtype):
 
 @pytest.mark.parametrize("k", range(4))
 def test_each_direction_by_itself(scan, k):
-    assert_agrees(scan, one_direction(planar_inputs((1, 3, 5, 17, 16, 2)), k))
+    assert_agrees(scan, one_direction(planar_inputs((1, 2, 3, 17, 16, 2)), k))
 
 
 # What it does.
@@ -229,13 +229,13 @@ def test_any_memory_layout(scan):
 
 
 def test_the_number_of_threads_changes_no_bit(scan):
-    inputs = planar_inputs((2, 5, 4, 40, 16, 3))
+    inputs = planar_inputs((2, 2, 3, 40, 16, 3))
     results = []
-    for number in (1, 2, 3):
+    for number in (1, 3):
         with threads(number):
             results.append(differentiate(scan, inputs))
-    first, *others = results
-    assert all(torch.equal(first[name], other[name]) for other in others for name in first)
+    one, three = results
+    assert all(torch.equal(one[name], three[name]) for name in one)
 
 
 def test_inputs_are_left_as_they_were(scan):

@@ -106,7 +106,7 @@ def test_values_and_gradients_at_every_shape(scan, shape):
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_values_and_gradients_in_every_dtype(scan, dtype):
     flags = {"delta_softplus": True, "return_last_state": True}
-    assert_agrees(scan, selective_inputs((2, 20, 16, 11, 2), dtype), **flags)
+    assert_agrees(scan, selective_inputs((1, 20, 16, 5, 2), dtype), **flags)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
@@ -200,13 +200,13 @@ def test_any_memory_layout(scan):
 
 
 def test_the_number_of_threads_changes_no_bit(scan):
-    inputs = selective_inputs((2, 40, 16, 19, 2))
+    inputs = selective_inputs((2, 40, 16, 5, 2))
     results = []
-    for number in (1, 2, 3):
+    for number in (1, 3):
         with threads(number):
             results.append(differentiate(lambda **i: scan(**i, delta_softplus=True), inputs))
-    first, *others = results
-    assert all(torch.equal(first[name], other[name]) for other in others for name in first)
+    one, three = results
+    assert all(torch.equal(one[name], three[name]) for name in one)
 
 
 def test_inputs_are_left_as_they_were(scan):
