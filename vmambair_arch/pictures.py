@@ -29,7 +29,7 @@ def before_after(model: Any, loaders: Iterable[Any], path: Path) -> None:
             model.test()
             images = model.get_current_visuals()
             lq, output, gt = (
-                np.asarray(tensor2img(images[name])) for name in ("lq", "result", "gt")
+                _colour(np.asarray(tensor2img(images[name]))) for name in ("lq", "result", "gt")
             )
             bicubic = np.asarray(imresize(lq / 255, gt.shape[0] / lq.shape[0]))
             bicubic = (bicubic.clip(0, 1) * 255).round().astype(np.uint8)
@@ -40,6 +40,11 @@ def before_after(model: Any, loaders: Iterable[Any], path: Path) -> None:
         for row in rows
     ]
     Image.fromarray(np.concatenate(rows)).save(path)
+
+
+def _colour(image: np.ndarray) -> np.ndarray:
+    """(h, w, 3), of a grey (h, w) image too."""
+    return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
 
 
 def _row(images: list[np.ndarray]) -> np.ndarray:
