@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
+import yaml
 from conftest import tiny_network
 
 from vmambair_arch import VmambaIR, cli, options, save_network
@@ -61,7 +62,10 @@ def test_a_file_without_options(refused, experiment, text):
 
 @pytest.mark.parametrize("key", ["name", "model_type", "datasets", "network_g", "train"])
 def test_a_missing_section_is_named(refused, experiment, key):
-    assert f"{key}" in refused("train", "-opt", experiment(**{key: None}) if key != "name" else "x")
+    opt = yaml.safe_load(Path(experiment()).read_text())
+    del opt[key]
+    Path("tiny.yml").write_text(yaml.safe_dump(opt))
+    assert f"tiny.yml: {key}" in refused("train", "-opt", "tiny.yml")
 
 
 def test_an_unknown_network_gets_the_nearest_known_one(refused, experiment):
@@ -125,6 +129,14 @@ def test_fewer_images_than_a_batch(refused, experiment):
     batch = "datasets:train:batch_size_per_gpu=7"
     message = refused("train", "-opt", experiment(), "--force_yml", batch)
     assert "datasets.train has 6 images a process, fewer than a batch of 7" in message
+
+
+def test_a_picture_that_the_network_cannot_take(experiment, capsys):
+    """BasicSR's own SRModel does not pad; the training that came before stays."""
+    assert cli.vmambair(["train", "-opt", experiment(model_type="SRModel")]) == 2
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "input is 16 x 18 pixels: height and width must be multiples of 8" in message
+    assert "model_type: VmambaIRModel, pads" in message
 
 
 def test_a_checkpoint_of_another_network(refused, experiment):
