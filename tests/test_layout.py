@@ -1,6 +1,7 @@
 """The package's layout: imports point down only, and importing it needs torch only."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -10,22 +11,18 @@ import pytest
 import vmambair_arch
 
 PACKAGE = Path(vmambair_arch.__file__).parent
-# The layers from the bottom up, as their files or folders are called. A file may import from its
-# own layer and from those below it; what a layer does not name belongs to the topmost.
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+# From the bottom up. A file imports from its own layer and from those below; one that is not
+# listed lies where the highest of its imports does.
 LAYERS = [
-    {"errors"},
     {"ops"},
     {"modules"},
     {"network"},
-    {"presets", "released", "checkpoints", "inference"},
-    {"models", "data"},
+    {"presets", "checkpoints", "inference"},
+    {"models", "data", "basicsr", "cv2", "torchvision"},
+    {"plugin", "pipeline"},
+    {"cli"},
 ]
-WITHOUT_BASICSR = set().union(*LAYERS) - {"models", "data"}
-FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
-
-
-def layer(top: str) -> int:
-    return next((number for number, names in enumerate(LAYERS) if top in names), len(LAYERS))
 
 
 def imports(path: Path) -> set[str]:
@@ -42,29 +39,35 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-def name(path: Path) -> str:
+def part(path: Path) -> str:
     """The file or folder of the package that a file is or lies in."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_point_down_only(path):
-    own = [module.split(".")[1] for module in imports(path) if module.startswith("vmambair_arch.")]
-    above = [top for top in own if layer(top) > layer(name(path))]
-    assert not above, f"{name(path)} imports {above}, which are above it"
+def imported(name: str) -> set[str]:
+    """The parts of the package, and the packages, that a part imports."""
+    modules = set().union(*(imports(path) for path in FILES if part(path) == name))
+    names = {module.removeprefix("vmambair_arch.").split(".")[0] for module in modules}
+    return names - {name}
+
+
+@functools.cache
+def layer(name: str) -> int:
+    listed = (number for number, names in enumerate(LAYERS) if name in names)
+    return next(listed, max(map(layer, imported(name)), default=0))
+
+
+@pytest.mark.parametrize("name", sorted(set(map(part, FILES))))
+def test_imports_point_down_only(name):
+    """ops, modules, network, checkpoints ..., models and data, plugin and pipeline, cli."""
+    above = {other for other in imported(name) if layer(other) > layer(name)}
+    assert not above, f"{name} imports {above}, which are above it"
 
 
 def test_the_operations_import_nothing_of_ours():
     for path in (PACKAGE / "ops").glob("*.py"):
-        ours = {m for m in imports(path) if m.startswith("vmambair_arch.")}
+        ours = {module for module in imports(path) if module.startswith("vmambair_arch.")}
         assert all(module.startswith("vmambair_arch.ops") for module in ours)
-
-
-@pytest.mark.parametrize("package", ["basicsr", "torchvision", "cv2"])
-def test_what_is_below_the_models_knows_nothing_of_basicsr(package):
-    for path in FILES:
-        if name(path) in WITHOUT_BASICSR:
-            assert not [m for m in imports(path) if m.split(".")[0] == package], path
 
 
 def test_importing_the_package_needs_torch_only():
