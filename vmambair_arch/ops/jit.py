@@ -1,0 +1,81 @@
+"""Numba for the CPU backends: compiled once per machine, run on as many threads as torch uses.
+
+The threads are a pool of Python's: jitted functions release the GIL, any thread may call them, and
+a forked child (a DataLoader's worker) starts a pool of its own.
+"""
+
+import functools
+import hashlib
+import logging
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numba
+import numba.extending
+import torch
+from numba.core.caching import FunctionCache
+
+logger = logging.getLogger("vmambair_arch")
+intrinsic: Any = numba.extending.intrinsic  # whose results take one argument less than they name
+
+
+class KernelCache(FunctionCache):
+    """Numba's cache on the disk, of code that is inlined from other files too.
+
+    Numba looks at the file of the function alone; here a change in any file of ops/ counts. A
+    cache that cannot be written is no error: the next process compiles again.
+    """
+
+    def _index_key(self, sig, codegen) -> Any:
+        return (*super()._index_key(sig, codegen), _sources())
+
+    def save_overload(self, sig, data):
+        """Write compiled code, if that is possible."""
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            logger.info("kernels are compiled in each process: %s", error)
+
+
+@functools.cache
+def _sources() -> str:
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def jit(function: Callable) -> Callable:
+    """Compile a function that runs without the GIL.
+
+    No fast-math flags: lanes say themselves which operations may fuse. Division by zero is inf.
+    """
+    dispatcher: Any = numba.njit(nogil=True, error_model="numpy")(function)
+    try:
+        dispatcher._cache = KernelCache(function)
+    except RuntimeError as error:  # no folder for a cache
+        logger.info("kernels are compiled in each process: %s", error)
+    return dispatcher
+
+
+def run(kernel: Callable[..., None], cells: int, *arguments: Any) -> None:
+    """Call kernel(first, last, *arguments) so that the ranges cover the cells, a range a thread.
+
+    The cells are independent of each other: how many threads there are changes no result.
+    """
+    threads = min(torch.get_num_threads(), cells)
+    bounds = [cells * thread // threads for thread in range(threads + 1)]
+    ranges = list(zip(bounds[:-1], bounds[1:], strict=True))
+    others = [_pool(threads - 1).submit(kernel, *range_, *arguments) for range_ in ranges[1:]]
+    kernel(*ranges[0], *arguments)
+    for other in others:
+        other.result()
+
+
+@functools.cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="vmambair")
+
+
+os.register_at_fork(after_in_child=_pool.cache_clear)

@@ -1,0 +1,265 @@
+"""planar_scan on the CPU: the four directions read the channels-last map in place.
+
+A cell is a block of neighbouring channels, as many as fill a vector, in one image. A direction
+goes along its sequence tile by tile: first the step sizes of the tile's pixels, which do not wait
+for each other, then the recurrence. The backward pass keeps the states at the starts of tiles and
+computes those within a tile again.
+
+b images, h w map, l = h w pixels, k directions, d channels, c a cell's first channel, n states,
+r step rank, p = r + 2n numbers that the projection has for a pixel and direction. Of a pixel, the
+place ``at`` is where a map has channel c, and ``B`` where the projection has B.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import lanes
+from .dispatch import state_dtype
+from .exponentials import LOG2_E, exp2, softplus
+from .jit import jit, run
+from .lane_sums import sum_rows
+from .lanes import (
+    broadcast,
+    columns,
+    load,
+    prefetch,
+    put,
+    put_columns,
+    spread,
+    store,
+    take,
+    width,
+    zeros,
+)
+from .recurrence import record, retrace, scan, skip
+
+TILE = 16  # pixels, in the forward pass
+
+
+def unavailable(x: Tensor) -> str | None:
+    """It runs on the CPU."""
+    return None if x.device.type == "cpu" else f"it runs on the CPU, and x is on {x.device}"
+
+
+def forward(x, projection, delta_weight, delta_bias, A, D) -> Tensor:
+    """Return y (b, h, w, d) in the dtype of x."""
+    wide_x, projection, *parameters = _arrays(x, projection, delta_weight, delta_bias, A, D)
+    y = np.empty_like(wide_x)
+    run(_forward, x.shape[0] * _blocks(y), wide_x, projection, tuple(parameters), y)
+    return torch.from_numpy(y).to(x.dtype)
+
+
+def backward(dy, x, projection, delta_weight, delta_bias, A, D) -> tuple[Tensor, ...]:
+    """Return the gradients of x, projection, delta_weight, delta_bias, A and D.
+
+    Blocks of channels add to the gradient of the projection, and directions to that of x. So
+    four blocks work at a time, each on another direction: no two add at one place, and the order
+    of the sums is always the same.
+    """
+    given = (x, projection, delta_weight, delta_bias, A, D)
+    dy, *arrays = _arrays(dy, *given)
+    maps, parameters = tuple(arrays[:2]), tuple(arrays[2:])
+    dmaps = tuple(np.zeros_like(map_) for map_ in maps)
+    b, blocks = x.shape[0], _blocks(dy)
+    dparameters = tuple(np.empty((b, *array.shape), array.dtype) for array in parameters)
+    for first_block in range(0, blocks, 4):
+        together = min(4, blocks - first_block)
+        tile = _tile(*maps, n=A.shape[2], cells=b * together)
+        for turn in range(4):
+            where = (first_block, together, turn, tile)
+            run(_backward, b * together, where, dy, maps, parameters, dmaps, dparameters)
+    grads = (*dmaps, *(array.sum(0) for array in dparameters))
+    return tuple(
+        torch.from_numpy(grad).to(tensor.dtype) for grad, tensor in zip(grads, given, strict=True)
+    )
+
+
+def _arrays(*tensors: Tensor) -> list[np.ndarray]:
+    """NumPy arrays of the tensors' memory, in the dtype of the states."""
+    wide = state_dtype(tensors[0])
+    return [tensor.detach().to(wide).contiguous().numpy() for tensor in tensors]
+
+
+def _blocks(x: np.ndarray) -> int:
+    """The number of blocks that the channels of a map make."""
+    return -(-x.shape[-1] * x.itemsize // lanes.BYTES)
+
+
+def _tile(x: np.ndarray, projection: np.ndarray, *, n: int, cells: int) -> int:
+    """Pixels of a tile of the backward pass: few, so that its states stay near the core.
+
+    But so many that the states kept at the starts of all tiles take an eighth of the inputs.
+    """
+    at_once = min(cells, torch.get_num_threads())
+    state = n * lanes.BYTES * x.shape[1] * x.shape[2]
+    return max(16, -(-8 * at_once * state // (x.nbytes + projection.nbytes)))
+
+
+@jit
+def _forward(first, last, x, projection, parameters, y):
+    blocks = -(-x.shape[3] // width(x))
+    for cell in range(first, last):
+        image, block = cell // blocks, cell % blocks
+        for k in range(4):
+            _scan(x[image], projection[image], parameters, y[image], k, block * width(x))
+
+
+@jit
+def _scan(x, projection, parameters, y, k, c):
+    """Scan direction k of a cell; the first direction writes y, the others add to it."""
+    h, w, d = x.shape
+    delta_weight, delta_bias, A, D = parameters
+    r, n, W = delta_weight.shape[2], A.shape[2], width(x)
+    map_x, map_projection, map_y = x.reshape(-1), projection.reshape(-1), y.reshape(-1)
+    weight, a = columns(delta_weight[k], c, d - c, 1.0), columns(A[k], c, d - c, LOG2_E)
+    bias, direct = take(delta_bias[k], c, d - c), take(D[k], c, d - c)
+    h_t = np.zeros(n * W, x.dtype)
+    pixels, B = np.empty((2, TILE), np.int64)
+    tile_x, tile_y, delta = np.zeros((3, TILE * W), x.dtype)
+    for start in range(0, h * w, TILE):
+        count = min(TILE, h * w - start)
+        _walk(pixels, B, start, count, k, h, w, r, r + 2 * n)
+        for t in range(count):
+            at = pixels[t] * d + c
+            store(tile_x, t * W, take(map_x, at, d - c))
+            store(tile_y, t * W, take(map_y, at, d - c) if k > 0 else zeros(y))
+        _steps(delta, map_projection, B, weight, bias, r, count)
+        _softplus(delta, delta, count)
+        scan(h_t, a, direct, delta, tile_x, tile_y, map_projection, B, n, count)
+        for t in range(count):
+            put(map_y, pixels[t] * d + c, d - c, load(tile_y, t * W))
+
+
+@jit
+def _backward(first, last, where, dy, maps, parameters, dmaps, dparameters):
+    first_block, together, turn, tile = where
+    x, projection = maps
+    dx, dprojection = dmaps
+    for cell in range(first, last):
+        image, place = cell // together, cell % together
+        k, c = (place + turn) % 4, (first_block + place) * width(x)
+        _scan_back(
+            dy[image],
+            (x[image], projection[image]),
+            parameters,
+            (dx[image], dprojection[image]),
+            dparameters,
+            image,
+            k,
+            c,
+            tile,
+        )
+
+
+@jit
+def _scan_back(dy, maps, parameters, dmaps, dparameters, image, k, c, tile):
+    """Add direction k of a cell to the gradients of the maps, write those of its parameters."""
+    x, projection = maps
+    h, w, d = x.shape
+    delta_weight, delta_bias, A, D = parameters
+    r, n, W = delta_weight.shape[2], A.shape[2], width(x)
+    map_x, map_projection, map_dy = x.reshape(-1), projection.reshape(-1), dy.reshape(-1)
+    map_dx, map_dprojection = dmaps[0].reshape(-1), dmaps[1].reshape(-1)
+    weight, a = columns(delta_weight[k], c, d - c, 1.0), columns(A[k], c, d - c, LOG2_E)
+    bias, direct = take(delta_bias[k], c, d - c), take(D[k], c, d - c)
+    pixels, B = np.empty((2, tile), np.int64)
+    tile_x, tile_dy, step, delta, through_decay, through_x = np.empty((6, tile * W), x.dtype)
+    tiles = -(-h * w // tile)
+
+    starts, h_t = np.empty((tiles, n * W), x.dtype), np.zeros(n * W, x.dtype)
+    for i in range(tiles):
+        starts[i] = h_t
+        count = min(tile, h * w - i * tile)
+        _walk(pixels, B, i * tile, count, k, h, w, r, r + 2 * n)
+        for t in range(count):
+            store(tile_x, t * W, take(map_x, pixels[t] * d + c, d - c))
+        _steps(delta, map_projection, B, weight, bias, r, count)
+        _softplus(delta, delta, count)
+        skip(h_t, a, delta, tile_x, map_projection, B, n, count)
+
+    states, decays = np.empty((tile + 1) * n * W, x.dtype), np.empty(tile * n * W, x.dtype)
+    products, sums = np.zeros((tile * r + W) * W, x.dtype), np.empty(tile * r + W, x.dtype)
+    g, dA, dweight = np.zeros(n * W, x.dtype), np.zeros(n * W, x.dtype), np.zeros(r * W, x.dtype)
+    dbias, ddirect = zeros(x), zeros(x)
+    for i in range(tiles - 1, -1, -1):
+        count = min(tile, h * w - i * tile)
+        _walk(pixels, B, i * tile, count, k, h, w, r, r + 2 * n)
+        for t in range(count):
+            at = pixels[t] * d + c
+            store(tile_x, t * W, take(map_x, at, d - c))
+            store(tile_dy, t * W, take(map_dy, at, d - c))
+            prefetch(map_dx, at)
+            for j in range(0, r + 2 * n, W):
+                prefetch(map_dprojection, B[t] - r + j)
+        _steps(step, map_projection, B, weight, bias, r, count)
+        _softplus(delta, step, count)
+        states[: n * W] = starts[i]
+        record(states, decays, a, delta, tile_x, map_projection, B, n, count)
+        retrace(
+            (g, dA, through_decay, through_x, map_dprojection),
+            states,
+            decays,
+            a,
+            delta,
+            tile_x,
+            tile_dy,
+            map_projection,
+            B,
+            n,
+            count,
+        )
+        for t in range(count):
+            x_t, dy_t, delta_t = load(tile_x, t * W), load(tile_dy, t * W), load(delta, t * W)
+            ddelta_x, at = load(through_x, t * W), pixels[t] * d + c
+            dx_t = ddelta_x * delta_t + dy_t * direct
+            put(map_dx, at, d - c, take(map_dx, at, d - c) + dx_t)
+            slope = exp2((load(step, t * W) - delta_t) * spread(LOG2_E, x))  # of softplus
+            dstep = (load(through_decay, t * W) + ddelta_x * x_t) * slope
+            dbias, ddirect = dbias + dstep, ddirect + dy_t * x_t
+            for j in range(r):
+                store(products, (t * r + j) * W, dstep * load(weight, j * W))
+                row = load(dweight, j * W) + dstep * broadcast(map_projection, B[t] - r + j)
+                store(dweight, j * W, row)
+        for j in range(0, count * r, W):
+            store(sums, j, sum_rows(products, j * W))
+        for t in range(count):
+            for j in range(r):
+                map_dprojection[B[t] - r + j] += sums[t * r + j]
+
+    put_columns(dparameters[0][image, k], c, d - c, dweight)
+    put(dparameters[1][image, k], c, d - c, dbias)
+    put_columns(dparameters[2][image, k], c, d - c, dA)
+    put(dparameters[3][image, k], c, d - c, ddirect)
+
+
+@jit
+def _walk(pixels, B, start, count, k, h, w, r, p):
+    """The pixels, counted row by row, that direction k visits from step ``start`` on."""
+    length, along, across = (w, 1, w) if k % 2 == 0 else (h, w, 1)  # pixels of a line, and steps
+    first, sign = (start, 1) if k < 2 else (h * w - 1 - start, -1)
+    line, place = first // length, first % length
+    for t in range(count):
+        pixels[t] = line * across + place * along
+        B[t] = (pixels[t] * 4 + k) * p + r
+        place += sign
+        if place == length or place < 0:
+            line += sign
+            place = 0 if sign > 0 else length - 1
+
+
+@jit
+def _steps(step, projection, B, weight, bias, r, count):
+    """Step sizes before softplus: delta_weight times the low-rank step, plus delta_bias."""
+    for t in range(count):
+        step_t = bias
+        for j in range(r):
+            number = broadcast(projection, B[t] - r + j)
+            step_t = step_t + load(weight, j * width(weight)) * number
+        store(step, t * width(step), step_t)
+
+
+@jit
+def _softplus(delta, step, count):
+    for t in range(count):
+        store(delta, t * width(delta), softplus(load(step, t * width(step))))

@@ -1,0 +1,216 @@
+"""selective_scan on the CPU, a block of neighbouring channels at a time.
+
+Channels of a block share B and C, so a block ends where a group of channels does. The sequence is
+taken tile by tile into scratch memory, where the channels lie together. As in planar_scan, the
+backward pass keeps the states at the starts of tiles and computes those within a tile again.
+
+b images, d channels, c a block's first channel, m of them in it, n states, l steps, g groups.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .dispatch import state_dtype
+from .exponentials import LOG2_E, exp2, softplus
+from .jit import jit, run
+from .lanes import columns, load, put, put_columns, spread, store, take, width, zeros
+from .recurrence import record, retrace, scan, skip
+
+TILE = 32
+
+
+def unavailable(x: Tensor) -> str | None:
+    """It runs on the CPU."""
+    return None if x.device.type == "cpu" else f"it runs on the CPU, and u is on {x.device}"
+
+
+def forward(u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tensor, Tensor]:
+    """Return y (b, d, length) in the dtype of u and the last state (b, d, n)."""
+    inputs = _arrays(u, delta, A, B, C, D, delta_bias)
+    y, last_state = np.empty_like(inputs[0]), np.empty((*u.shape[:2], A.shape[1]), inputs[0].dtype)
+    groups = math.lcm(B.shape[1], C.shape[1])
+    run(_forward, u.shape[0] * groups, groups, inputs, delta_softplus, y, last_state)
+    return torch.from_numpy(y).to(u.dtype), torch.from_numpy(last_state)
+
+
+def backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tensor, ...]:
+    """Return the gradients of u, delta, A, B, C, D and delta_bias, each in its own dtype.
+
+    Groups that share B or C add to the same gradient: one thread takes them all, in order.
+    """
+    given = (u, delta, A, B, C, D, delta_bias)
+    dy, *arrays = _arrays(dy, *given)
+    inputs, b, groups = tuple(arrays), u.shape[0], math.lcm(B.shape[1], C.shape[1])
+    together = groups // math.gcd(B.shape[1], C.shape[1])
+    du, ddelta, _, dB, dC, _, _ = (np.zeros_like(array) for array in inputs)
+    dA, dD, dbias = (np.empty((b, *inputs[i].shape), dy.dtype) for i in (2, 5, 6))
+    gradients = (du, ddelta, dA, dB, dC, dD, dbias)
+    cells = b * groups // together
+    run(_backward, cells, groups, together, dy, inputs, delta_softplus, gradients)
+    sums = (du, ddelta, dA.sum(0), dB, dC, dD.sum(0), dbias.sum(0))
+    return tuple(
+        torch.from_numpy(sum_).to(tensor.dtype) for sum_, tensor in zip(sums, given, strict=True)
+    )
+
+
+def _arrays(*tensors: Tensor) -> tuple[np.ndarray, ...]:
+    """NumPy arrays of the tensors' memory, in the dtype of the states."""
+    wide = state_dtype(tensors[0])
+    return tuple(tensor.detach().to(wide).contiguous().numpy() for tensor in tensors)
+
+
+@jit
+def _forward(first, last, groups, inputs, delta_softplus, y, last_state):
+    u, delta, A, B, C, D, delta_bias = inputs
+    size = u.shape[1] // groups
+    for cell in range(first, last):
+        image, group = cell // groups, cell % groups
+        B_of_group = B[image, group * B.shape[1] // groups]
+        C_of_group = C[image, group * C.shape[1] // groups]
+        sequences = (u[image], delta[image], A, B_of_group, C_of_group, D, delta_bias)
+        for c in range(group * size, (group + 1) * size, width(u)):
+            m = min(width(u), (group + 1) * size - c)
+            _scan(sequences, delta_softplus, y[image], last_state[image], c, m)
+
+
+@jit
+def _scan(inputs, delta_softplus, y, last_state, c, m):
+    u, delta, A, B, C, D, delta_bias = inputs
+    W, n, length = width(u), A.shape[1], u.shape[1]
+    a, bias, direct = columns(A, c, m, LOG2_E), take(delta_bias, c, m), take(D, c, m)
+    h = np.zeros(n * W, u.dtype)
+    shared, at = np.empty(TILE * 2 * n, u.dtype), np.arange(TILE) * 2 * n
+    tile_u, tile_y, step = np.zeros((3, TILE * W), u.dtype)
+    for start in range(0, length, TILE):
+        count = min(TILE, length - start)
+        _gather(tile_u, u, c, m, start, count)
+        _gather(step, delta, c, m, start, count)
+        _share(shared, B, C, start, count)
+        _step_sizes(step, step, bias, delta_softplus, count)
+        tile_y[:] = 0
+        scan(h, a, direct, step, tile_u, tile_y, shared, at, n, count)
+        _scatter(y, tile_y, c, m, start, count)
+    put_columns(last_state, c, m, h)
+
+
+@jit
+def _backward(first, last, groups, together, dy, inputs, delta_softplus, gradients):
+    u, delta, A, B, C, D, delta_bias = inputs
+    du, ddelta, dA, dB, dC, dD, dbias = gradients
+    size, cells = u.shape[1] // groups, groups // together
+    for cell in range(first, last):
+        image, first_group = cell // cells, cell % cells * together
+        for group in range(first_group, first_group + together):
+            of_B, of_C = group * B.shape[1] // groups, group * C.shape[1] // groups
+            sequences = (u[image], delta[image], A, B[image, of_B], C[image, of_C], D, delta_bias)
+            results = (
+                du[image],
+                ddelta[image],
+                dA[image],
+                dB[image, of_B],
+                dC[image, of_C],
+                dD[image],
+                dbias[image],
+            )
+            for c in range(group * size, (group + 1) * size, width(u)):
+                m = min(width(u), (group + 1) * size - c)
+                _scan_back(dy[image], sequences, delta_softplus, results, c, m)
+
+
+@jit
+def _scan_back(dy, inputs, delta_softplus, gradients, c, m):
+    """Write the gradients of a block's channels; add to those of what it shares."""
+    u, delta, A, B, C, D, delta_bias = inputs
+    du, ddelta, dA, dB, dC, dD, ddelta_bias = gradients
+    W, n, length = width(u), A.shape[1], u.shape[1]
+    a, bias, direct = columns(A, c, m, LOG2_E), take(delta_bias, c, m), take(D, c, m)
+    shared, dshared = np.empty((2, TILE * 2 * n), u.dtype)
+    at = np.arange(TILE) * 2 * n
+    tile_u, tile_dy, raw, step, through_step, through_u = np.zeros((6, TILE * W), u.dtype)
+    tiles = -(-length // TILE)
+
+    starts, h = np.empty((tiles, n * W), u.dtype), np.zeros(n * W, u.dtype)
+    for i in range(tiles):
+        starts[i] = h
+        start, count = i * TILE, min(TILE, length - i * TILE)
+        _gather(tile_u, u, c, m, start, count)
+        _gather(step, delta, c, m, start, count)
+        _share(shared, B, C, start, count)
+        _step_sizes(step, step, bias, delta_softplus, count)
+        skip(h, a, step, tile_u, shared, at, n, count)
+
+    states, decays = np.empty((TILE + 1) * n * W, u.dtype), np.empty(TILE * n * W, u.dtype)
+    g, gA, gbias, gdirect = np.zeros(n * W, u.dtype), np.zeros(n * W, u.dtype), zeros(u), zeros(u)
+    results = (g, gA, through_step, through_u, dshared)
+    for i in range(tiles - 1, -1, -1):
+        start, count = i * TILE, min(TILE, length - i * TILE)
+        _gather(tile_u, u, c, m, start, count)
+        _gather(tile_dy, dy, c, m, start, count)
+        _gather(raw, delta, c, m, start, count)
+        _share(shared, B, C, start, count)
+        _step_sizes(step, raw, bias, delta_softplus, count)
+        states[: n * W] = starts[i]
+        record(states, decays, a, step, tile_u, shared, at, n, count)
+        dshared[:] = 0
+        retrace(results, states, decays, a, step, tile_u, tile_dy, shared, at, n, count)
+        for row in range(0, count * W, W):
+            u_t, dy_t, step_t = load(tile_u, row), load(tile_dy, row), load(step, row)
+            dstep_u = load(through_u, row)
+            dstep = load(through_step, row) + dstep_u * u_t
+            if delta_softplus:  # its slope
+                dstep = dstep * exp2((load(raw, row) + bias - step_t) * spread(LOG2_E, u))
+            gbias, gdirect = gbias + dstep, gdirect + dy_t * u_t
+            store(through_step, row, dstep)
+            store(through_u, row, dstep_u * step_t + dy_t * direct)
+        _scatter(du, through_u, c, m, start, count)
+        _scatter(ddelta, through_step, c, m, start, count)
+        _add_shared(dB, dC, dshared, start, count)
+
+    put_columns(dA, c, m, gA)
+    put(ddelta_bias, c, m, gbias)
+    put(dD, c, m, gdirect)
+
+
+@jit
+def _gather(tile, sequences, c, m, start, count):
+    """Steps of m channels of (d, l), as rows of lanes."""
+    for lane in range(m):
+        for t in range(count):
+            tile[t * width(tile) + lane] = sequences[c + lane, start + t]
+
+
+@jit
+def _scatter(sequences, tile, c, m, start, count):
+    """The inverse of _gather."""
+    for lane in range(m):
+        for t in range(count):
+            sequences[c + lane, start + t] = tile[t * width(tile) + lane]
+
+
+@jit
+def _share(shared, B, C, start, count):
+    """Steps of B and C (n, l), together."""
+    n = B.shape[0]
+    for i in range(n):
+        for t in range(count):
+            shared[t * 2 * n + i] = B[i, start + t]
+            shared[t * 2 * n + n + i] = C[i, start + t]
+
+
+@jit
+def _add_shared(dB, dC, dshared, start, count):
+    n = dB.shape[0]
+    for i in range(n):
+        for t in range(count):
+            dB[i, start + t] += dshared[t * 2 * n + i]
+            dC[i, start + t] += dshared[t * 2 * n + n + i]
+
+
+@jit
+def _step_sizes(step, raw, bias, delta_softplus, count):
+    for t in range(count):
+        step_t = load(raw, t * width(raw)) + bias
+        store(step, t * width(step), softplus(step_t) if delta_softplus else step_t)
