@@ -27,7 +27,7 @@ def test_a_file_of_another_network_names_its_first_keys():
     torch.save({"params": {name: torch.zeros(1) for name in names}}, "edsr.pth")
     message = refusal("edsr.pth")
     first = "'conv_first.weight', 'conv_first.bias', 'body.0.weight' and 2 more do not fit"
-    assert message.startswith(f"edsr.pth: not a checkpoint of VmambaIR: {first}")
+    assert message.startswith("edsr.pth: not a checkpoint of VmambaIR") and first in message
 
 
 def test_a_released_file_with_a_strange_or_misshapen_tensor_names_it():
