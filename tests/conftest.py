@@ -79,6 +79,13 @@ def experiment(pairs, tmp_path, monkeypatch):
     return write
 
 
+@pytest.fixture
+def empty_folder(tmp_path, monkeypatch):
+    """Run in an empty folder, with seeded random numbers."""
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+
+
 def tiny_network(**options) -> dict:
     """The network_g section of a network that trains in milliseconds."""
     depths = {"num_blocks": [1, 0, 0, 1], "num_refinement_blocks": 0, "d_state": 2}

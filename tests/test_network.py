@@ -4,12 +4,11 @@ import pytest
 import released_layout
 import torch
 import torch.nn.functional as F
+from networks import TINY
 from torch import nn
 
 from vmambair_arch import EFFN, OSSBlock, OSSModule, VmambaIR, load_network, presets
 from vmambair_arch.modules import oss
-
-TINY = {"dim": 8, "num_blocks": [1, 1, 0, 1], "num_refinement_blocks": 1, "d_state": 4}
 
 
 @pytest.fixture(autouse=True)
