@@ -17,6 +17,7 @@ REGISTERED = [
     (registry.ARCH_REGISTRY, OSSModule),
     (registry.ARCH_REGISTRY, EFFN),
     *((registry.ARCH_REGISTRY, released.network_function(name)) for name in released.NETWORKS),
+    (registry.ARCH_REGISTRY, released.restormer),
     (registry.MODEL_REGISTRY, models.VmambaIRModel),
     (registry.DATASET_REGISTRY, data.BicubicImageDataset),
 ]
