@@ -5,16 +5,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, MODEL_REGISTRY
+from basicsr.utils.registry import (
+    ARCH_REGISTRY,
+    DATASET_REGISTRY,
+    LOSS_REGISTRY,
+    METRIC_REGISTRY,
+    MODEL_REGISTRY,
+)
 
-from . import checkpoints
+from . import checkpoints, losses, metrics
 from .data.check import check_data_set
 from .errors import InputError
 from .options import nearest
 
 
 def check(opt: dict[str, Any]) -> None:
-    """Check names, networks, their checkpoints and the data sets of an option file.
+    """Check names, networks, their checkpoints, data sets, losses and metrics of an option file.
+
+    Metrics get the ``better`` that they are known to have.
 
     Raises: InputError: says what was found, where, and what to do.
     """
@@ -31,6 +39,13 @@ def check(opt: dict[str, Any]) -> None:
             where = f"{file}: path.pretrain_{key}: {path}"
             state = checkpoints.read_weights(Path(path), network, None)
             checkpoints.load_weights(network, state, where, strict=strict)
+    for key, section in (opt.get("train") or {}).items():
+        if key.endswith("_opt") and isinstance(section, dict):
+            _build_loss(f"{file}: train.{key}", section)
+    chosen = (opt.get("val") or {}).get("metrics") or {}
+    for name, section in chosen.items():
+        _known(f"{file}: val.metrics.{name}.type", section.get("type"), METRIC_REGISTRY)
+    metrics.complete(f"{file}: val.metrics", chosen)
 
 
 def _known(where: str, name: str | None, registry: Any) -> None:
@@ -59,3 +74,21 @@ def _build(where: str, options: dict[str, Any]) -> torch.nn.Module:
             return network(**arguments)
     except (TypeError, ValueError, KeyError, AssertionError, NotImplementedError) as error:
         raise InputError(f"{where}: {options['type']} cannot be built: {error}") from error
+
+
+def _build_loss(where: str, options: dict[str, Any]) -> None:
+    """Build a loss of an option file, which loads the weights it needs."""
+    arguments = {key: value for key, value in options.items() if key != "type"}
+    _known(f"{where}.type", options.get("type"), LOSS_REGISTRY)
+    try:
+        with torch.random.fork_rng():
+            LOSS_REGISTRY.get(options["type"])(**arguments)
+    except OSError as error:
+        raise InputError(
+            f"{where}: {options['type']} finds no weights ({error}); put them at"
+            f" {losses.HOST_WEIGHTS}, or set type: VGGPerceptualLoss and vgg_weights: FILE"
+        ) from error
+    except (AttributeError, KeyError, NotImplementedError, RuntimeError) as error:
+        raise InputError(f"{where}: {options['type']} cannot be built: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: {error}") from error
