@@ -91,16 +91,13 @@ def _load(layers: nn.ModuleDict, path: str | None) -> None:
     """Give the layers torchvision's weights."""
     where, state = _weights(path)
     for number, (name, layer) in enumerate(layers.items()):
-        place = f"features.{number}"
-        own = {
-            n.removeprefix(f"{place}."): t for n, t in state.items() if n.startswith(f"{place}.")
-        }
+        own = {leaf: state.get(f"features.{number}.{leaf}") for leaf in layer.state_dict()}
         try:
-            layer.load_state_dict(own)
+            layer.load_state_dict({leaf: t for leaf, t in own.items() if t is not None})
         except RuntimeError as error:
             raise InputError(
-                f"{where}: not torchvision's VGG19: {place[:-1]} ({name}) is missing or does not fit;"
-                " give vgg19-dcbb9e9d.pth"
+                f"{where}: not torchvision's VGG19: features.{number} ({name}) is missing or does"
+                " not fit; give vgg19-dcbb9e9d.pth"
             ) from error
 
 
