@@ -100,7 +100,7 @@ def test_building_a_metric_draws_no_random_numbers(pyiqa):
     ("section", "message"),
     [
         ({"metric": "lpisp"}, "'lpisp'; did you mean 'lpips'?"),
-        ({"metric": "fid"}, "judges no image by 'fid'"),
+        ({"metric": "fid"}, "judges no single image by 'fid'"),
         ({"metric": "dists"}, "metric dists cannot be built: no network; if its weights are"),
         ({"metric": "lpips", "options": {"nett": "vgg"}}, "unexpected keyword argument 'nett'"),
         ({"metric": "lpips", "better": "higher"}, "better is higher, but by lpips lower is better"),
@@ -159,6 +159,7 @@ def test_niqe_has_no_value_for_an_image_of_less_than_two_blocks(size, available)
         assert tally / 1 == calculate_niqe(image, crop_border=4)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_niqe_has_no_value_for_a_black_image():
     section = {"type": "calculate_niqe", "crop_border": 0}
     assert metrics.measure({"img": red(0, (200, 200))}, section).count == 0

@@ -21,7 +21,7 @@ from .options import nearest
 
 LOWER_IS_BETTER = {"calculate_niqe"}  # of BasicSR's own
 NIQE_BLOCK = 96  # pixels a side; statistics need two blocks
-OF_FOLDERS = ("fid", "inception_score")  # compare sets of images, and so judge no single one
+OF_SETS = ("fid", "sfid", "fid_dinov2", "inception_score")  # pyiqa's, of many images at once
 
 
 class UnavailableError(RuntimeError):
@@ -104,9 +104,9 @@ def build(metric: str, options: str = "{}") -> Any:
             f"metric {metric} needs pyiqa, which cannot be imported ({error}):"
             " pip install 'vmambair-arch[iqa]'"
         ) from error
-    if metric not in pyiqa.list_models() or metric.startswith(OF_FOLDERS):
-        names = [name for name in pyiqa.list_models() if not name.startswith(OF_FOLDERS)]
-        raise InputError(f"pyiqa judges no image by {metric!r}{nearest(metric, names)}")
+    names = set(pyiqa.list_models()).difference(OF_SETS)
+    if metric not in names:
+        raise InputError(f"pyiqa judges no single image by {metric!r}{nearest(metric, names)}")
     try:
         with torch.random.fork_rng():
             judge: nn.Module = pyiqa.create_metric(metric, **json.loads(options))

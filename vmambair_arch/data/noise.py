@@ -13,7 +13,7 @@ from basicsr.data.transforms import augment
 from torch import Tensor
 
 from ..errors import InputError
-from .bicubic import SUFFIXES, resolve
+from .bicubic import image_files, resolve
 
 
 class GaussianNoiseDataset(SingleImageDataset):
@@ -41,17 +41,11 @@ class GaussianNoiseDataset(SingleImageDataset):
 
     def __init__(self, opt: dict[str, Any]):
         on_disk = opt["io_backend"]["type"] == "disk"
-        root = resolve(opt["dataroot_gt"]) if on_disk else opt["dataroot_gt"]
-        super().__init__({**deepcopy(opt), "dataroot_lq": str(root)})  # it changes its options
+        root = str(resolve(opt["dataroot_gt"])) if on_disk else opt["dataroot_gt"]
+        super().__init__({**deepcopy(opt), "dataroot_lq": root})  # it changes its options
         self.opt = opt
         if on_disk:
-            chosen = opt.get("images")
-            self.paths = [
-                path
-                for path in self.paths
-                if Path(path).suffix.lower() in SUFFIXES
-                and (chosen is None or Path(path).name in chosen)
-            ]
+            self.paths = [str(path) for path in image_files(opt)]
         if not self.paths:
             raise InputError(f"dataroot_gt {root}: no images in it; correct the path")
         self.training = opt["phase"] == "train"
