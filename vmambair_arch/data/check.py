@@ -27,9 +27,9 @@ def check_data_set(section: str, opt: dict[str, Any]) -> None:
     if opt.get("type") == "PairedImageDataset":
         for name, lq, gt in _pairs(section, opt):
             _check_pair(f"{section}: {name}", lq, gt, opt)
-    if opt.get("type") == "GaussianNoiseDataset" and opt["phase"] == "train":
+    if opt.get("type") == "GaussianNoiseDataset":
         for name, size in _clean_images(opt):
-            _check_crop(f"{section}: {name}", size, opt["gt_size"])
+            _check_pair(f"{section}: {name}", size, size, {**opt, "scale": 1})
 
 
 def resolve_root(key: str, root: str) -> None:
@@ -50,12 +50,7 @@ def _check_pair(name: str, lq: Size, gt: Size, opt: dict[str, Any]) -> None:
             f"{name}: lq is {lq[0]} x {lq[1]} and gt {gt[0]} x {gt[1]} pixels, which is not {scale}"
             " times it; correct the pair or the scale"
         )
-    if training and crop:
-        _check_crop(name, gt, crop)
-
-
-def _check_crop(name: str, gt: Size, crop: int) -> None:
-    if min(gt) < crop:
+    if training and crop and min(gt) < crop:
         raise InputError(
             f"{name}: gt is {gt[0]} x {gt[1]} pixels, smaller than gt_size {crop}; remove it or"
             " lower gt_size"
