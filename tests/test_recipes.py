@@ -61,7 +61,7 @@ ITERATIONS = 20
 STAGES = {"gt_sizes": [16, 16, 24, 24, 32, 32], "iters": [5, 4, 4, 3, 2, 2], "gt_size": 32}
 DATA_SETS = {
     "ProgressiveImageDataset": {**STAGES, "mini_batch_sizes": [2, 2, 1, 1, 1, 1]},
-    "DegradationDataset": {"crop_pad_size": 40},
+    "DegradationDataset": {"crop_pad_size": 40, "blur_kernel_size": 7, "blur_kernel_size2": 7},
 }
 LOADING = {"num_worker_per_gpu": 0, "batch_size_per_gpu": 2}
 
