@@ -72,20 +72,19 @@ def test_images_reach_pyiqa_in_rgb_from_0_to_1_without_their_border(pyiqa):
     assert metrics.calculate_iqa(image[..., 2], metric="musiq", crop_border=1) == 1  # grey
 
 
-def test_pyiqa_says_which_way_is_better(pyiqa):
-    chosen = {
-        "first": {"type": "calculate_iqa", "metric": "lpips"},
-        "second": {"type": "calculate_iqa", "metric": "musiq", "options": {"smallest": 4}},
-        "third": {"type": "calculate_niqe", "crop_border": 4},
-        "fourth": {"type": "calculate_psnr", "crop_border": 4},
-    }
-    metrics.complete("file.yml: val.metrics", chosen)
-    assert [section.get("better") for section in chosen.values()] == [
-        "lower",
-        "higher",
-        "lower",
-        None,
-    ]
+@pytest.mark.parametrize(
+    ("section", "better"),
+    [
+        ({"type": "calculate_iqa", "metric": "lpips"}, "lower"),
+        ({"type": "calculate_iqa", "metric": "musiq", "options": {"smallest": 4}}, "higher"),
+        ({"type": "calculate_niqe", "crop_border": 4}, "lower"),
+        ({"type": "calculate_niqe", "crop_border": 4, "better": "higher"}, "higher"),
+        ({"type": "calculate_psnr", "crop_border": 4}, None),
+    ],
+)
+def test_which_way_is_better_comes_from_pyiqa_where_the_file_does_not_say(section, better, pyiqa):
+    metrics.complete("file.yml: val.metrics.seen", section)
+    assert section.get("better") == better
 
 
 def test_building_a_metric_draws_no_random_numbers(pyiqa):

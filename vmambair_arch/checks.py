@@ -41,11 +41,12 @@ def check(opt: dict[str, Any]) -> None:
             checkpoints.load_weights(network, state, where, strict=strict)
     for key, section in (opt.get("train") or {}).items():
         if key.endswith("_opt") and isinstance(section, dict):
-            _build_loss(f"{file}: train.{key}", section)
+            _known(f"{file}: train.{key}.type", section.get("type"), LOSS_REGISTRY)
+            losses.check(f"{file}: train.{key}", section)
     chosen = (opt.get("val") or {}).get("metrics") or {}
     for name, section in chosen.items():
         _known(f"{file}: val.metrics.{name}.type", section.get("type"), METRIC_REGISTRY)
-    metrics.complete(f"{file}: val.metrics", chosen)
+        metrics.complete(f"{file}: val.metrics.{name}", section)
 
 
 def _known(where: str, name: str | None, registry: Any) -> None:
@@ -74,21 +75,3 @@ def _build(where: str, options: dict[str, Any]) -> torch.nn.Module:
             return network(**arguments)
     except (TypeError, ValueError, KeyError, AssertionError, NotImplementedError) as error:
         raise InputError(f"{where}: {options['type']} cannot be built: {error}") from error
-
-
-def _build_loss(where: str, options: dict[str, Any]) -> None:
-    """Build a loss of an option file, which loads the weights it needs."""
-    arguments = {key: value for key, value in options.items() if key != "type"}
-    _known(f"{where}.type", options.get("type"), LOSS_REGISTRY)
-    try:
-        with torch.random.fork_rng():
-            LOSS_REGISTRY.get(options["type"])(**arguments)
-    except OSError as error:
-        raise InputError(
-            f"{where}: {options['type']} finds no weights ({error}); put them at"
-            f" {losses.HOST_WEIGHTS}, or set type: VGGPerceptualLoss and vgg_weights: FILE"
-        ) from error
-    except (AttributeError, KeyError, NotImplementedError, RuntimeError) as error:
-        raise InputError(f"{where}: {options['type']} cannot be built: {error}") from error
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{where}: {error}") from error

@@ -1,10 +1,12 @@
-"""The perceptual loss, with weights of VGG19 from a file or torchvision's download."""
+"""The perceptual loss, with VGG19 from a file or torchvision's download; losses checked early."""
 
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
+from basicsr.utils.registry import LOSS_REGISTRY
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 from torchvision.models import VGG19_Weights
@@ -115,3 +117,33 @@ def _weights(path: str | None) -> tuple[str, Mapping[str, Tensor]]:
             f"no weights of VGG19: there is no {HOST_WEIGHTS} in {Path.cwd()}, and {weights.url}"
             f" cannot be downloaded ({error}); name a copy of that file by vgg_weights"
         ) from error
+
+
+def check(place: str, section: Mapping[str, Any]) -> None:
+    """Build a loss, BasicSR's or ours, which loads the weights that it needs.
+
+    Args:
+        place: where it stands in the option file, for messages.
+        section: its type, which is registered, and its options.
+    Raises: InputError: it cannot be built; above all, its weights are nowhere.
+    """
+    arguments = {key: value for key, value in section.items() if key != "type"}
+    try:
+        with torch.random.fork_rng():
+            LOSS_REGISTRY.get(section["type"])(**arguments)
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from error
+    except OSError as error:
+        raise InputError(
+            f"{place}: {section['type']} finds no weights ({error}); put vgg19-dcbb9e9d.pth where"
+            f" it looks, {HOST_WEIGHTS}, or set type: VGGPerceptualLoss and vgg_weights: FILE"
+        ) from error
+    except (
+        AttributeError,
+        KeyError,
+        NotImplementedError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as e:
+        raise InputError(f"{place}: {section['type']} cannot be built: {e}") from e

@@ -138,27 +138,27 @@ def measure(data: Mapping[str, np.ndarray], opt: Mapping[str, Any]) -> Tally:
         return Tally(0.0, 0)
 
 
-def complete(where: str, metrics: Mapping[str, dict[str, Any]]) -> None:
-    """Build the metrics of pyiqa, and write into each section which way is better.
+def complete(place: str, section: dict[str, Any]) -> None:
+    """Build a metric if it is pyiqa's, and write into its section which way is better.
 
     Args:
-        where: the section ``val.metrics``, for messages.
-        metrics: the section.
-    Raises: InputError: a metric cannot be built; ``better`` contradicts pyiqa.
+        place: where it stands in the option file, for messages.
+        section: its type and options.
+    Raises: InputError: the metric cannot be built; ``better`` contradicts pyiqa.
     """
-    for name, section in metrics.items():
-        if section.get("type") == "calculate_iqa":
-            try:
-                better = _better(section)
-            except InputError as error:
-                raise InputError(f"{where}.{name}: {error}") from error
-            if section.setdefault("better", better) != better:
-                raise InputError(
-                    f"{where}.{name}.better is {section['better']}, but by {section['metric']}"
-                    f" {better} is better; correct or remove it"
-                )
-        elif section.get("type") in LOWER_IS_BETTER:
-            section.setdefault("better", "lower")
+    if section.get("type") in LOWER_IS_BETTER:
+        section.setdefault("better", "lower")
+    if section.get("type") != "calculate_iqa":
+        return
+    try:
+        better = _better(section)
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from error
+    if section.setdefault("better", better) != better:
+        raise InputError(
+            f"{place}.better is {section['better']}, but by {section['metric']} {better} is better;"
+            " correct or remove it"
+        )
 
 
 def _better(section: Mapping[str, Any]) -> str:
