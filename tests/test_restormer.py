@@ -1,11 +1,10 @@
 """Restormer computes what the released networks compute, and its files load like ours."""
 
-import json
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import released_layout
 import torch
 import yaml
 from basicsr.archs import build_network
@@ -17,40 +16,26 @@ from vmambair_arch.checkpoints import to_released
 from vmambair_arch.errors import InputError
 from vmambair_arch.modules import MDTA
 
-PARITY = Path(__file__).parent / "data/parity"
 TINY = {"dim": 8, "num_blocks": [1, 1, 1, 1], "num_refinement_blocks": 0, "heads": [1, 2, 2, 4]}
 
 
 def released_state() -> dict[str, torch.Tensor]:
     """A small released checkpoint, each tensor filled from its own name."""
-    layout = json.loads((PARITY / "restormer_tiny.json").read_text())["tensors"]
-    return {name: torch.from_numpy(fill(name, shape)) for name, shape in layout.items()}
-
-
-def fill(name: str, shape: list[int]) -> np.ndarray:
-    noise = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(shape)
-    leaf = name.rsplit(".", 1)[-1]
-    if "norm" in name and leaf == "weight":
-        value = 1 + 0.1 * noise
-    else:
-        value = 0.1 * noise if leaf == "bias" else 0.8 * noise / np.sqrt(np.prod(shape[1:]))
-    return value.astype(np.float32)
+    return released_layout.fill(released_layout.read("restormer")["tensors"])
 
 
 def test_a_released_network_loads_and_computes_what_the_released_code_computes():
     network = load_network({"params": released_state()})
-    golden = np.load(PARITY / "restormer_tiny.npz")
+    image, expected = released_layout.golden("restormer")
     with torch.no_grad():
-        output = network(torch.from_numpy(golden["input"])).numpy()
-    difference = np.linalg.norm(output - golden["output"]) / np.linalg.norm(golden["output"])
-    assert difference <= 1e-5
+        output = network(image)
+    assert (output - expected).norm() <= 1e-5 * expected.norm()
 
 
 def test_every_option_is_read_off_a_released_file():
     network = load_network(released_state())
-    kwargs = json.loads((PARITY / "restormer_tiny.json").read_text())["kwargs"]
     assert isinstance(network, Restormer)
-    assert network.config == Restormer(**kwargs).config
+    assert network.config == Restormer(**released_layout.read("restormer")["kwargs"]).config
 
 
 @pytest.mark.parametrize(

@@ -202,11 +202,12 @@ def to_released(network: VmambaIR | Restormer) -> dict[str, Tensor]:
     Raises: InputError: it has an option that a released file cannot say.
     """
     state = {name: t for name, t in network.state_dict().items() if name != CONFIG_KEY}
-    for option, value in infer_config(state).items():
-        if value != network.config[option]:
+    read = infer_config(state)
+    for option in network.shapeless:
+        if read[option] != network.config[option]:
             raise InputError(
                 f"a released file cannot say {option}: {network.config[option]}"
-                f" (it would be read as {value}); keep our format"
+                f" (it would be read as {read[option]}); keep our format"
             )
     return released.to_released(state, network.scale)
 

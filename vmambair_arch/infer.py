@@ -75,7 +75,8 @@ def _expansion(state: Mapping[str, Tensor]) -> float:
     shapes = {t.shape for n, t in state.items() if n.endswith("effn.out_proj.weight")}
     low = max(hidden / channels for channels, hidden in shapes)
     for digits in range(17):
-        factor = math.ceil(low * 10**digits) / 10**digits
-        if all(int(factor * channels) == hidden for channels, hidden in shapes):
-            return factor
+        numerator = math.ceil(low * 10**digits)
+        for factor in (numerator / 10**digits, (numerator + 1) / 10**digits):  # 1.14 * 50 is < 57
+            if all(int(factor * channels) == hidden for channels, hidden in shapes):
+                return factor
     raise ValueError(f"no expansion factor gives the hidden channels of the EFFNs, {shapes}")

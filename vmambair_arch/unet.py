@@ -91,10 +91,10 @@ class UNet(nn.Module):
     def _check_input(self, x: Tensor) -> None:
         channels = self.config["in_channels"]
         if x.dim() != 4 or x.shape[1] != channels:
-            raise ValueError(f"input has shape {tuple(x.shape)}: needed is (b, {channels}, h, w)")
+            raise InputError(f"input has shape {tuple(x.shape)}: needed is (b, {channels}, h, w)")
         h, w = x.shape[2:]
         if h % self.multiple or w % self.multiple or h == 0 or w == 0:
-            raise ValueError(
+            raise InputError(
                 f"input is {h} x {w} pixels: height and width must be multiples of {self.multiple};"
                 " vmambair_arch.inference.run, or model_type: VmambaIRModel, pads and crops"
             )
