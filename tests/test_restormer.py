@@ -114,6 +114,18 @@ def test_gradients_of_the_attention():
     assert torch.autograd.gradcheck(attention, x)
 
 
+def test_activation_checkpointing_changes_no_gradient():
+    torch.manual_seed(0)
+    kept = Restormer(**TINY)
+    again = Restormer(**TINY, activation_checkpointing=True)
+    again.load_state_dict(kept.state_dict())
+    image = torch.rand(1, 3, 8, 16)
+    for network in (kept, again):
+        network(image).square().mean().backward()
+    for a, b in zip(kept.parameters(), again.parameters(), strict=True):
+        assert torch.equal(a.grad, b.grad)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (13, 10)])
 def test_images_of_any_size_keep_it(size):
     network = Restormer(**TINY).eval()

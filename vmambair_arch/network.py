@@ -34,6 +34,9 @@ class VmambaIR(UNet):
             and the input is not added.
         residual: add the input (upsampled to nearest) to the output; needs in_channels equal to
             out_channels.
+        activation_checkpointing: keep only each block's input for the backward pass and run the
+            block again there: less memory, a third more time. A choice of the run, like the
+            number of threads: ``config`` and checkpoints do not hold it.
     Raises: ValueError: an option has a value that is not listed here.
     Source: VmambaIR, arXiv 2403.11423, Section 3 and Figure 2.
     """
@@ -58,6 +61,7 @@ class VmambaIR(UNet):
         bias: bool = False,
         dual_pixel: bool = False,
         residual: bool = True,
+        activation_checkpointing: bool = False,
     ):
         config: dict[str, Any] = {
             "in_channels": in_channels,
@@ -95,4 +99,6 @@ class VmambaIR(UNet):
                 bias=bias,
             )
 
-        super().__init__(config=config, block=block)
+        super().__init__(
+            config=config, block=block, activation_checkpointing=activation_checkpointing
+        )

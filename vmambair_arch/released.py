@@ -165,8 +165,12 @@ def restormer(
     bias: bool = False,
     LayerNorm_type: str = "WithBias",
     dual_pixel_task: bool = False,
+    activation_checkpointing: bool = False,
 ) -> Restormer:
-    """Build Restormer from its published option files' keys; registered as ``Restormer``."""
+    """Build Restormer from its published option files' keys; registered as ``Restormer``.
+
+    Args: theirs, and activation_checkpointing as in ``Restormer``.
+    """
     return Restormer(
         in_channels=inp_channels,
         out_channels=out_channels,
@@ -178,6 +182,7 @@ def restormer(
         norm=choice("LayerNorm_type", LayerNorm_type, NORMS),
         bias=bias,
         dual_pixel=dual_pixel_task,
+        activation_checkpointing=activation_checkpointing,
     )
 
 

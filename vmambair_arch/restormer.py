@@ -26,6 +26,9 @@ class Restormer(UNet):
         bias: whether the convolutions have bias, except those that change the size.
         dual_pixel: dual-pixel deblurring: the shallow features join before the last conv and the
             input is not added; otherwise in_channels and out_channels must be equal.
+        activation_checkpointing: keep only each block's input for the backward pass and run the
+            block again there: less memory, a third more time. A choice of the run, like the
+            number of threads: ``config`` and checkpoints do not hold it.
     Raises: ValueError: an option has a value that cannot be.
     Source: Restormer, arXiv 2111.09881, Sections 3 and 4.
     """
@@ -43,6 +46,7 @@ class Restormer(UNet):
         norm: str = "with_bias",
         bias: bool = False,
         dual_pixel: bool = False,
+        activation_checkpointing: bool = False,
     ):
         config: dict[str, Any] = {
             "in_channels": in_channels,
@@ -68,4 +72,6 @@ class Restormer(UNet):
                 bias=bias,
             )
 
-        super().__init__(config=config, block=block)
+        super().__init__(
+            config=config, block=block, activation_checkpointing=activation_checkpointing
+        )

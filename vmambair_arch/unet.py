@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from .errors import InputError
 from .modules.layers import PointwiseConv
@@ -24,6 +25,9 @@ class UNet(nn.Module):
             dim, num_blocks, num_refinement_blocks, bias, dual_pixel and, where there are such,
             scale (else 1) and residual (else true). VmambaIR says what each means.
         block: makes a block from its number of channels and its level, 0 to 2 or 3, the latent.
+        activation_checkpointing: keep only each block's input for the backward pass and run the
+            block again there: less memory, a third more time. A choice of the run, like the
+            number of threads: ``config`` and checkpoints do not hold it.
     Raises: ValueError: an option of the U-Net has a value that cannot be.
     Source: Restormer, arXiv 2111.09881, Section 3 and Figure 2, on which VmambaIR builds.
     """
@@ -32,7 +36,13 @@ class UNet(nn.Module):
     # Options that change what the network computes but not the shape of any tensor.
     shapeless: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, *, config: dict[str, Any], block: Callable[[int, int], nn.Module]):
+    def __init__(
+        self,
+        *,
+        config: dict[str, Any],
+        block: Callable[[int, int], nn.Module],
+        activation_checkpointing: bool,
+    ):
         super().__init__()
         _check(config)
         self.config = config
@@ -40,8 +50,9 @@ class UNet(nn.Module):
         self.scale = config.get("scale", 1)
         self.residual = config.get("residual", True) and not dual_pixel
 
-        def level(depth: int, channels: int, number: int) -> nn.Sequential:
-            return nn.Sequential(*(block(channels, number) for _ in range(depth)))
+        def level(depth: int, channels: int, number: int) -> Level:
+            blocks = (block(channels, number) for _ in range(depth))
+            return Level(*blocks, activation_checkpointing=activation_checkpointing)
 
         n1, n2, n3, n_latent = config["num_blocks"]
         self.shallow = nn.Conv2d(config["in_channels"], dim, 3, padding=1, bias=bias)
@@ -115,6 +126,32 @@ class UNet(nn.Module):
                     f"the checkpoint was made with {option}: {theirs[option]}, this network has"
                     f" {option}: {self.config[option]}; set the option to the checkpoint's"
                 )
+
+
+class Level(nn.Sequential):
+    """Blocks one after the other, (b, c, h, w) -> (b, c, h, w).
+
+    Args:
+        blocks: the blocks.
+        activation_checkpointing: run each block again in the backward pass instead of keeping
+            what it computed.
+    Source: Chen et al., Training Deep Nets with Sublinear Memory Cost, arXiv 1604.06174.
+    """
+
+    def __init__(self, *blocks: nn.Module, activation_checkpointing: bool):
+        super().__init__(*blocks)
+        self.activation_checkpointing = activation_checkpointing
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(b, c, h, w) -> (b, c, h, w)"""
+        x = input
+        for block in self:
+            if self.activation_checkpointing and torch.is_grad_enabled():
+                # nothing in a block is random: no state of a generator to restore
+                x = checkpoint(block, x, use_reentrant=False, preserve_rng_state=False)
+            else:
+                x = block(x)
+        return x
 
 
 class Down(nn.Sequential):
