@@ -32,6 +32,7 @@ setup(
     ],
     extras_require={
         "bench": ["matplotlib"],
+        "iqa": ["pyiqa"],  # heavy, and not for commercial use
         "test": ["matplotlib", "pytest", "pytest-cov", "ruff", "pyright[nodejs]"],
     },
     entry_points={

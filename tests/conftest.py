@@ -1,5 +1,6 @@
 """Fixtures that several files share: small data sets of real photographs, and option files."""
 
+import logging
 import os
 
 os.environ.setdefault("TRITON_INTERPRET", "1")  # Triton reads it when a kernel is decorated
@@ -11,6 +12,19 @@ import torch  # noqa: E402
 import yaml  # noqa: E402
 
 import vmambair_arch.plugin  # noqa: E402, F401
+
+
+@pytest.fixture(autouse=True)
+def no_log_left_open():
+    """Close BasicSR's log after a test: it writes to the test's folder and captured output."""
+    from basicsr.utils import logger
+
+    yield
+    log = logging.getLogger("basicsr")
+    for handler in log.handlers[:]:
+        log.removeHandler(handler)
+        handler.close()
+    logger.initialized_logger.clear()
 
 
 @pytest.fixture(scope="session")

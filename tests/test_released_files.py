@@ -117,5 +117,6 @@ def test_what_a_released_file_cannot_say_is_refused(options, sentence):
 
 
 def test_a_released_option_with_a_value_that_does_not_exist():
-    with pytest.raises(ValueError, match="LayerNorm_type is 'Batch': WithBias or BiasFree"):
+    message = "LayerNorm_type is 'Batch': choose one of WithBias, BiasFree"
+    with pytest.raises(ValueError, match=message):
         released.network_function("MambaSISR6")(LayerNorm_type="Batch")

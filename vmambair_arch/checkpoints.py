@@ -1,7 +1,6 @@
-"""Checkpoints, ours and the released: read without executing anything, built from their shapes."""
+"""Checkpoints, ours and the released: read without executing anything, built from their tensors."""
 
 import json
-import math
 import os
 import pickle
 import re
@@ -15,9 +14,12 @@ from torch import Tensor, nn
 
 from . import released
 from .errors import InputError
-from .network import SHAPELESS, VmambaIR, read_config, write_config
+from .infer import infer_config, infer_network
+from .network import VmambaIR
+from .restormer import Restormer
+from .unet import UNet, read_config, write_config
 
-CONFIG_KEY = "_extra_state"  # where VmambaIR's state dict holds its configuration
+CONFIG_KEY = "_extra_state"  # where a state dict of ours holds the configuration
 WRAPPERS = ("params_ema", "params", "state_dict", "model")  # in order of preference
 PREFIXES = ("module.", "_orig_mod.")  # left by DataParallel and torch.compile
 
@@ -26,11 +28,12 @@ def load_network(
     path_or_state_dict: str | os.PathLike | Mapping[str, Any],
     *,
     device: str | torch.device = "cpu",
-) -> VmambaIR:
+) -> VmambaIR | Restormer:
     """Build the network that a checkpoint holds, ours or a released one, and load it.
 
-    Every option is read off the file: our own carry their configuration, the released ones show
-    it in the shapes of their tensors (their gate is GELU). No code in a file is ever executed.
+    Which network it is and every option are read off the file: our own carry their configuration,
+    the released ones show it in the shapes of their tensors (VmambaIR's gate is GELU). No code in
+    a file is ever executed.
 
     Args:
         path_or_state_dict: a .pth or .safetensors file, or what such a file holds: a state dict,
@@ -45,22 +48,26 @@ def load_network(
         where, content = "the state dict", path_or_state_dict
     else:
         where, content = str(path_or_state_dict), read_file(Path(path_or_state_dict))
-    state = to_ours(unwrap(content, where), where)
+    state = to_ours(unwrap(content, where), where, "VmambaIR or Restormer")
+    kind = infer_network(state)
     try:
-        network = VmambaIR(**read_config(state[CONFIG_KEY]))
+        network = kind(**read_config(state[CONFIG_KEY]))
     except (TypeError, ValueError) as error:
-        raise InputError(f"{where}: its configuration builds no VmambaIR: {error}") from error
+        raise InputError(
+            f"{where}: its configuration builds no {kind.__name__}: {error}"
+        ) from error
     load_weights(network, state, where)
     return network.to(device).eval()
 
 
 def read_weights(path: Path, network: nn.Module, key: str | None) -> dict[str, Tensor]:
-    """A file's tensors under the names of a network: any file of it; for VmambaIR a released too.
+    """A file's tensors under the names of a network: any file of it, and of ours a released too.
 
-    Raises: InputError: the file cannot be read, or is not of VmambaIR and the network is.
+    Raises: InputError: the file cannot be read, or is of a strange network and ours is given.
     """
     state = unwrap(read_file(path), str(path), key)
-    return to_ours(state, str(path)) if isinstance(network, VmambaIR) else state
+    ours = isinstance(network, UNet)
+    return to_ours(state, str(path), type(network).__name__) if ours else state
 
 
 def load_weights(
@@ -85,7 +92,7 @@ def load_weights(
     return reason
 
 
-def save_network(network: VmambaIR, path: str | os.PathLike) -> None:
+def save_network(network: VmambaIR | Restormer, path: str | os.PathLike) -> None:
     """Write a network with its configuration, whole or not at all.
 
     Args:
@@ -166,9 +173,13 @@ def unwrap(
     return state
 
 
-def to_ours(state: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
-    """Give a state dict of VmambaIR our names and shapes, and its configuration if it has none.
+def to_ours(state: Mapping[str, Tensor], where: str, kind: str) -> dict[str, Tensor]:
+    """Give a state dict our names and shapes, and its configuration if it has none.
 
+    Args:
+        state: tensors of VmambaIR or Restormer, under ours or the released names.
+        where: the file, for messages.
+        kind: the network that is wanted, for messages.
     Raises: InputError: it is of some other network; names the first keys that do not fit.
     """
     ours, strange = dict(state), []
@@ -176,25 +187,25 @@ def to_ours(state: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
         ours, strange = released.from_released(state)
     if strange or "shallow.weight" not in ours:
         misfit = f"{_some(strange)} do not fit" if strange else "patch_embed.proj.weight is missing"
-        raise InputError(f"{where}: not a checkpoint of VmambaIR: {misfit}; give one of VmambaIR")
+        raise InputError(f"{where}: not a checkpoint of {kind}: {misfit}; give one of {kind}")
     if CONFIG_KEY not in ours:
         try:
             ours[CONFIG_KEY] = write_config(infer_config(ours))
         except (KeyError, IndexError, StopIteration, ValueError) as error:
             raise InputError(
-                f"{where}: not a whole checkpoint of VmambaIR ({error!r}); give a whole one"
+                f"{where}: not a whole checkpoint of {kind} ({error!r}); give a whole one"
             ) from error
     return ours
 
 
-def to_released(network: VmambaIR) -> dict[str, Tensor]:
+def to_released(network: VmambaIR | Restormer) -> dict[str, Tensor]:
     """A network's tensors under their released names.
 
     Raises: InputError: it has an option that a released file cannot say.
     """
     state = {name: t for name, t in network.state_dict().items() if name != CONFIG_KEY}
     read = infer_config(state)
-    for option in SHAPELESS:
+    for option in network.shapeless:
         if read[option] != network.config[option]:
             raise InputError(
                 f"a released file cannot say {option}: {network.config[option]}"
@@ -203,45 +214,13 @@ def to_released(network: VmambaIR) -> dict[str, Tensor]:
     return released.to_released(state, network.scale)
 
 
-def infer_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Read VmambaIR's options off the shapes of a state dict with our names (gate: GELU)."""
-    dim, in_channels = state["shallow.weight"].shape[:2]
-    block = next(n.removesuffix("norm1.weight") for n in state if n.endswith("norm1.weight"))
-    upsampling = [t for n, t in state.items() if re.fullmatch(r"tail\.upsampling\.\d\.weight", n)]
-    scale = math.prod(math.isqrt(weight.shape[0] // weight.shape[1]) for weight in upsampling)
-    widen = state.get(block + "oss.channel_scan.widen.weight")
-    width = 0 if widen is None else widen.shape[0]
-    out_channels, dual_pixel = state["tail.last.weight"].shape[0], "dual_pixel.weight" in state
-    return {
-        "in_channels": in_channels,
-        "out_channels": out_channels,
-        "scale": scale,
-        "dim": dim,
-        "num_blocks": [
-            *(_depth(state, f"encoders.{level}") for level in range(3)),
-            _depth(state, "latent"),
-        ],
-        "num_refinement_blocks": _depth(state, "refinement"),
-        "ffn_expansion_factor": _expansion(state),
-        "d_state": state[block + "oss.planar_scan.A_log"].shape[2],
-        "channel_scan_width": width,
-        # Of the released networks only the deraining one of width 4 adds.
-        "channel_merge": "add" if scale == 1 and width == 4 else "multiply",
-        "gate": "gelu",
-        "norm": "with_bias" if block + "norm1.bias" in state else "bias_free",
-        "bias": "shallow.bias" in state,
-        "dual_pixel": dual_pixel,
-        "residual": in_channels == out_channels or dual_pixel,
-    }
-
-
 def _same_shape(name: str, own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> bool:
     return name in own and name in state and own[name].shape == state[name].shape
 
 
 def _misfit(network: nn.Module, state: Mapping[str, Tensor], wrong: list[str]) -> str:
     """Why a state does not fit: by options if both sides say theirs, else by tensors."""
-    if isinstance(network, VmambaIR) and CONFIG_KEY in state:
+    if isinstance(network, UNet) and CONFIG_KEY in state:
         theirs = read_config(state[CONFIG_KEY])
         options = [
             f"{option} {theirs.get(option)!r}, not {ours!r}"
@@ -251,24 +230,6 @@ def _misfit(network: nn.Module, state: Mapping[str, Tensor], wrong: list[str]) -
         if options:
             return f"its network has {', '.join(options)}"
     return f"{_some(wrong)} do not fit {type(network).__name__} in name or shape"
-
-
-def _depth(state: Mapping[str, Tensor], place: str) -> int:
-    """The number of blocks below a place."""
-    numbers = [re.match(rf"{place}\.(\d+)\.", name) for name in state]
-    return 1 + max((int(number[1]) for number in numbers if number), default=-1)
-
-
-def _expansion(state: Mapping[str, Tensor]) -> float:
-    """The shortest decimal f with int(f c) = m in every EFFN of c channels and m hidden ones."""
-    shapes = {t.shape for n, t in state.items() if n.endswith("effn.out_proj.weight")}
-    low = max(hidden / channels for channels, hidden in shapes)
-    for digits in range(17):
-        numerator = math.ceil(low * 10**digits)
-        for factor in (numerator / 10**digits, (numerator + 1) / 10**digits):  # 1.14 * 50 is < 57
-            if all(int(factor * channels) == hidden for channels, hidden in shapes):
-                return factor
-    raise ValueError(f"no expansion factor gives the hidden channels of the EFFNs, {shapes}")
 
 
 def _metadata(state: Mapping[str, Tensor]) -> dict[str, str]:

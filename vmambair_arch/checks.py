@@ -5,16 +5,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, MODEL_REGISTRY
+from basicsr.utils.registry import (
+    ARCH_REGISTRY,
+    DATASET_REGISTRY,
+    LOSS_REGISTRY,
+    METRIC_REGISTRY,
+    MODEL_REGISTRY,
+)
 
-from . import checkpoints
+from . import checkpoints, losses, metrics
 from .data.check import check_data_set
 from .errors import InputError
 from .options import nearest
 
 
 def check(opt: dict[str, Any]) -> None:
-    """Check names, networks, their checkpoints and the data sets of an option file.
+    """Check names, networks, their checkpoints, data sets, losses and metrics of an option file.
+
+    Metrics get the ``better`` that they are known to have.
 
     Raises: InputError: says what was found, where, and what to do.
     """
@@ -31,6 +39,14 @@ def check(opt: dict[str, Any]) -> None:
             where = f"{file}: path.pretrain_{key}: {path}"
             state = checkpoints.read_weights(Path(path), network, None)
             checkpoints.load_weights(network, state, where, strict=strict)
+    for key, section in (opt.get("train") or {}).items():
+        if key.endswith("_opt") and isinstance(section, dict):
+            _known(f"{file}: train.{key}.type", section.get("type"), LOSS_REGISTRY)
+            losses.check(f"{file}: train.{key}", section)
+    chosen = (opt.get("val") or {}).get("metrics") or {}
+    for name, section in chosen.items():
+        _known(f"{file}: val.metrics.{name}.type", section.get("type"), METRIC_REGISTRY)
+        metrics.complete(f"{file}: val.metrics.{name}", section)
 
 
 def _known(where: str, name: str | None, registry: Any) -> None:

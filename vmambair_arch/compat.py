@@ -25,6 +25,7 @@ def apply() -> None:
     try:
         dist_util: Any = importlib.import_module("basicsr.utils.dist_util")
         train: Any = importlib.import_module("basicsr.train")
+        sr_model: Any = importlib.import_module("basicsr.models.sr_model")
     except ModuleNotFoundError as error:
         if error.name != "basicsr":
             raise
@@ -34,6 +35,8 @@ def apply() -> None:
         ) from error
     dist_util._init_dist_pytorch = init_process_group
     train.load_resume_state = load_resume_state
+    # There, an image that a metric refuses (NIQE: a small one) ends the training.
+    sr_model.calculate_metric = importlib.import_module(".metrics", __package__).measure
 
 
 def supply_functional_tensor() -> None:

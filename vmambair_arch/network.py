@@ -1,24 +1,15 @@
 """VmambaIR: a U-Net of Omni Selective Scan blocks for image restoration."""
 
-import json
-import math
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-
-from .errors import InputError
 from .modules import OSSBlock
-from .modules.layers import PointwiseConv
+from .unet import UNet
 
 SCALES = (1, 2, 3, 4, 8)
-# Options that change what the network computes but not the shape of any tensor.
-SHAPELESS = ("gate", "channel_merge", "residual")
 
 
-class VmambaIR(nn.Module):
+class VmambaIR(UNet):
     """VmambaIR restores (b, in, h, w) to (b, out, scale h, scale w); h and w multiples of 8.
 
     ``vmambair_arch.inference.run`` takes any size. The state dict carries the configuration
@@ -43,11 +34,14 @@ class VmambaIR(nn.Module):
             and the input is not added.
         residual: add the input (upsampled to nearest) to the output; needs in_channels equal to
             out_channels.
+        activation_checkpointing: keep only each block's input for the backward pass and run the
+            block again there: less memory, a third more time. A choice of the run, like the
+            number of threads: ``config`` and checkpoints do not hold it.
     Raises: ValueError: an option has a value that is not listed here.
     Source: VmambaIR, arXiv 2403.11423, Section 3 and Figure 2.
     """
 
-    multiple = 8  # three halvings
+    shapeless = ("gate", "channel_merge", "residual")
 
     def __init__(
         self,
@@ -67,9 +61,9 @@ class VmambaIR(nn.Module):
         bias: bool = False,
         dual_pixel: bool = False,
         residual: bool = True,
+        activation_checkpointing: bool = False,
     ):
-        super().__init__()
-        self.config: dict[str, Any] = {
+        config: dict[str, Any] = {
             "in_channels": in_channels,
             "out_channels": out_channels,
             "scale": scale,
@@ -86,159 +80,25 @@ class VmambaIR(nn.Module):
             "dual_pixel": dual_pixel,
             "residual": residual,
         }
-        _check(self.config)
+        if scale not in SCALES:
+            raise ValueError(f"scale is {scale!r}: choose one of {SCALES}")
+        if not isinstance(d_state, int) or d_state < 1:
+            raise ValueError(f"d_state is {d_state!r}: needed is a whole number from 1 up")
+        if channel_scan_width < 0:
+            raise ValueError(f"channel_scan_width is {channel_scan_width}: 0 or more")
 
-        def level(depth: int, channels: int) -> nn.Sequential:
-            return nn.Sequential(
-                *(
-                    OSSBlock(
-                        dim=channels,
-                        d_state=d_state,
-                        channel_scan_width=channel_scan_width,
-                        channel_merge=channel_merge,
-                        ffn_expansion_factor=ffn_expansion_factor,
-                        gate=gate,
-                        norm=norm,
-                        bias=bias,
-                    )
-                    for _ in range(depth)
-                )
+        def block(channels: int, level: int) -> OSSBlock:
+            return OSSBlock(
+                dim=channels,
+                d_state=d_state,
+                channel_scan_width=channel_scan_width,
+                channel_merge=channel_merge,
+                ffn_expansion_factor=ffn_expansion_factor,
+                gate=gate,
+                norm=norm,
+                bias=bias,
             )
 
-        n1, n2, n3, n_latent = num_blocks
-        self.shallow = nn.Conv2d(in_channels, dim, 3, padding=1, bias=bias)
-        self.encoders = nn.ModuleList([level(n1, dim), level(n2, 2 * dim), level(n3, 4 * dim)])
-        self.downs = nn.ModuleList([Down(dim), Down(2 * dim), Down(4 * dim)])
-        self.latent = level(n_latent, 8 * dim)
-        self.ups = nn.ModuleList([Up(8 * dim), Up(4 * dim), Up(2 * dim)])
-        self.reductions = nn.ModuleList(
-            [
-                PointwiseConv(8 * dim, 4 * dim, bias=bias),
-                PointwiseConv(4 * dim, 2 * dim, bias=bias),
-                nn.Identity(),  # the first level keeps both halves
-            ]
-        )
-        self.decoders = nn.ModuleList([level(n3, 4 * dim), level(n2, 2 * dim), level(n1, 2 * dim)])
-        self.refinement = level(num_refinement_blocks, 2 * dim)
-        self.dual_pixel = PointwiseConv(dim, 2 * dim, bias=bias) if dual_pixel else None
-        self.tail = Tail(2 * dim, out_channels, scale=scale, bias=bias or scale > 1)
-        self.residual = residual and not dual_pixel
-        self.scale = scale
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(b, in, h, w) -> (b, out, scale h, scale w)"""
-        self._check_input(x)
-        shallow = self.shallow(x.contiguous(memory_format=torch.channels_last))
-        features = self.refinement(self._unet(shallow))
-        if self.dual_pixel is not None:
-            features = features + self.dual_pixel(shallow)
-        output = self.tail(features)
-        return output + F.interpolate(x, scale_factor=self.scale) if self.residual else output
-
-    def _unet(self, x: Tensor) -> Tensor:
-        """(b, dim, h, w) -> (b, 2 dim, h, w)"""
-        skips = []
-        for encoder, down in zip(self.encoders, self.downs, strict=True):
-            skips.append(encoder(x))
-            x = down(skips[-1])
-        x = self.latent(x)
-        for up, reduction, decoder in zip(self.ups, self.reductions, self.decoders, strict=True):
-            x = decoder(reduction(torch.cat([up(x), skips.pop()], dim=1)))
-        return x
-
-    def _check_input(self, x: Tensor) -> None:
-        channels = self.config["in_channels"]
-        if x.dim() != 4 or x.shape[1] != channels:
-            raise InputError(f"input has shape {tuple(x.shape)}: needed is (b, {channels}, h, w)")
-        h, w = x.shape[2:]
-        if h % self.multiple or w % self.multiple or h == 0 or w == 0:
-            raise InputError(
-                f"input is {h} x {w} pixels: height and width must be multiples of {self.multiple};"
-                " vmambair_arch.inference.run, or model_type: VmambaIRModel, pads and crops"
-            )
-
-    def get_extra_state(self) -> Tensor:
-        """The configuration as JSON in a uint8 tensor: part of every state dict."""
-        return write_config(self.config)
-
-    def set_extra_state(self, state: Tensor) -> None:
-        """Compare a file's configuration with this network's, where no shape shows it.
-
-        Raises: InputError: the file's network computes something else.
-        """
-        theirs = read_config(state)
-        for option in SHAPELESS:
-            if theirs.get(option, self.config[option]) != self.config[option]:
-                raise InputError(
-                    f"the checkpoint was made with {option}: {theirs[option]}, this network has"
-                    f" {option}: {self.config[option]}; set the option to the checkpoint's"
-                )
-
-
-class Down(nn.Sequential):
-    """(b, c, h, w) -> (b, 2c, h/2, w/2): 3x3 conv to half the channels, pixel-unshuffle."""
-
-    def __init__(self, channels: int):
-        conv = nn.Conv2d(channels, channels // 2, 3, padding=1, bias=False)
-        super().__init__(conv, nn.PixelUnshuffle(2))
-
-
-class Up(nn.Sequential):
-    """(b, c, h, w) -> (b, c/2, 2h, 2w): 3x3 conv to twice the channels, pixel-shuffle."""
-
-    def __init__(self, channels: int):
-        conv = nn.Conv2d(channels, 2 * channels, 3, padding=1, bias=False)
-        super().__init__(conv, nn.PixelShuffle(2))
-
-
-class Tail(nn.Module):
-    """(b, c, h, w) -> (b, out, scale h, scale w): upsampling steps, then a 3x3 conv."""
-
-    def __init__(self, channels: int, out_channels: int, *, scale: int, bias: bool):
-        super().__init__()
-        self.upsampling = nn.Sequential()
-        for factor in (3,) if scale == 3 else (2,) * int(math.log2(scale)):
-            conv = nn.Conv2d(channels, factor**2 * channels, 3, padding=1, bias=bias)
-            self.upsampling.extend([conv, nn.PixelShuffle(factor)])
-        self.last = nn.Conv2d(channels, out_channels, 3, padding=1, bias=bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(b, c, h, w) -> (b, out, scale h, scale w)"""
-        return self.last(self.upsampling(x))
-
-
-def write_config(config: dict[str, Any]) -> Tensor:
-    """A configuration as JSON in a uint8 tensor, which every checkpoint format can hold."""
-    return torch.tensor(list(json.dumps(config).encode()), dtype=torch.uint8)
-
-
-def read_config(state: Tensor) -> dict[str, Any]:
-    """The configuration that ``write_config`` wrote."""
-    return json.loads(bytes(state.tolist()))
-
-
-def _check(config: dict[str, Any]) -> None:
-    """Raise ValueError for an option that no block checks."""
-    if config["scale"] not in SCALES:
-        raise ValueError(f"scale is {config['scale']!r}: choose one of {SCALES}")
-    depths = [*config["num_blocks"], config["num_refinement_blocks"]]
-    if len(depths) != 5 or not all(isinstance(depth, int) and depth >= 0 for depth in depths):
-        raise ValueError(
-            f"num_blocks is {config['num_blocks']} and num_refinement_blocks {depths[-1]}:"
-            " needed are four numbers of blocks, and one"
-        )
-    for name in ("in_channels", "out_channels", "dim", "d_state"):
-        if not isinstance(config[name], int) or config[name] < 1:
-            raise ValueError(f"{name} is {config[name]!r}: needed is a whole number from 1 up")
-    if config["dim"] % 2:
-        raise ValueError(f"dim is {config['dim']}: needed is an even number, to be halved")
-    if config["channel_scan_width"] < 0:
-        raise ValueError(f"channel_scan_width is {config['channel_scan_width']}: 0 or more")
-    if config["dual_pixel"] and config["scale"] != 1:
-        raise ValueError(f"dual_pixel needs scale 1, and scale is {config['scale']}")
-    keeps_channels = config["in_channels"] == config["out_channels"]
-    if config["residual"] and not config["dual_pixel"] and not keeps_channels:
-        raise ValueError(
-            f"the residual adds {config['in_channels']} channels to {config['out_channels']}:"
-            " set residual: false, or make in_channels and out_channels equal"
+        super().__init__(
+            config=config, block=block, activation_checkpointing=activation_checkpointing
         )

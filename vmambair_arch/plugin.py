@@ -8,6 +8,8 @@ compat.apply()
 from basicsr.utils import registry  # noqa: E402
 
 from . import data, models, released  # noqa: E402
+from .losses import VGGPerceptualLoss  # noqa: E402
+from .metrics import calculate_iqa  # noqa: E402
 from .modules import EFFN, OSSBlock, OSSModule  # noqa: E402
 from .network import VmambaIR  # noqa: E402
 
@@ -17,8 +19,12 @@ REGISTERED = [
     (registry.ARCH_REGISTRY, OSSModule),
     (registry.ARCH_REGISTRY, EFFN),
     *((registry.ARCH_REGISTRY, released.network_function(name)) for name in released.NETWORKS),
+    (registry.ARCH_REGISTRY, released.restormer),
     (registry.MODEL_REGISTRY, models.VmambaIRModel),
     (registry.DATASET_REGISTRY, data.BicubicImageDataset),
+    (registry.DATASET_REGISTRY, data.GaussianNoiseDataset),
+    (registry.LOSS_REGISTRY, VGGPerceptualLoss),
+    (registry.METRIC_REGISTRY, calculate_iqa),
 ]
 
 for names, thing in REGISTERED:

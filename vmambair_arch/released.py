@@ -1,4 +1,4 @@
-"""What the released code calls things: its networks, their options and their tensors.
+"""What the released code of VmambaIR and of Restormer calls networks, their options and tensors.
 
 A released tensor becomes ours by BLOCK, OUTSIDE and PLACES below and in no other way.
 """
@@ -9,7 +9,9 @@ from typing import NamedTuple
 from torch import Tensor
 
 from . import presets
+from .modules.layers import choice
 from .network import VmambaIR
+from .restormer import Restormer
 
 NETWORKS = {
     "MambaSISR6": "sisr_x4",
@@ -42,7 +44,7 @@ class Ours(NamedTuple):
 
 POINTWISE = "o i 1 1 -> o i"
 
-# Tensors of a block.
+# Tensors of a block, VmambaIR's and Restormer's.
 BLOCK = {
     "norm1.body.weight": Ours("norm1.weight"),
     "norm1.body.bias": Ours("norm1.bias"),
@@ -70,6 +72,13 @@ BLOCK = {
     "attn.channel_norm.body.bias": Ours("oss.channel_scan.norm.bias"),
     "attn.out_conv.weight": Ours("oss.out_proj.weight", POINTWISE),
     "attn.out_conv.bias": Ours("oss.out_proj.bias"),
+    "attn.temperature": Ours("mdta.temperature"),  # from here on Restormer's attention
+    "attn.qkv.weight": Ours("mdta.in_proj.weight", POINTWISE),
+    "attn.qkv.bias": Ours("mdta.in_proj.bias"),
+    "attn.qkv_dwconv.weight": Ours("mdta.dwconv.weight"),
+    "attn.qkv_dwconv.bias": Ours("mdta.dwconv.bias"),
+    "attn.project_out.weight": Ours("mdta.out_proj.weight", POINTWISE),
+    "attn.project_out.bias": Ours("mdta.out_proj.bias"),
     "norm2.body.weight": Ours("norm2.weight"),
     "norm2.body.bias": Ours("norm2.bias"),
     "ffn.project_in.weight": Ours("effn.in_proj.weight", POINTWISE),
@@ -123,8 +132,6 @@ def network_function(name: str) -> Callable[..., VmambaIR]:
         LayerNorm_type: str = "WithBias",
         dual_pixel_task: bool = False,
     ) -> VmambaIR:
-        if LayerNorm_type not in NORMS:
-            raise ValueError(f"LayerNorm_type is {LayerNorm_type!r}: WithBias or BiasFree")
         return presets.build(
             NETWORKS[name],
             in_channels=inp_channels,
@@ -135,7 +142,7 @@ def network_function(name: str) -> Callable[..., VmambaIR]:
             num_refinement_blocks=num_refinement_blocks,
             ffn_expansion_factor=ffn_expansion_factor,
             bias=bias,
-            norm=NORMS[LayerNorm_type],
+            norm=choice("LayerNorm_type", LayerNorm_type, NORMS),
             dual_pixel=dual_pixel_task,
             residual=inp_channels == out_channels,
         )
@@ -143,6 +150,42 @@ def network_function(name: str) -> Callable[..., VmambaIR]:
     network.__name__ = network.__qualname__ = name
     network.__doc__ = f"The released code's {name}: preset {NETWORKS[name]} with its option names."
     return network
+
+
+def restormer(
+    *,
+    inp_channels: int = 3,
+    out_channels: int = 3,
+    dim: int = 48,
+    num_blocks: Sequence[int] = (4, 6, 6, 8),
+    num_refinement_blocks: int = 4,
+    heads: Sequence[int] = (1, 2, 4, 8),
+    ffn_expansion_factor: float = 2.66,
+    bias: bool = False,
+    LayerNorm_type: str = "WithBias",
+    dual_pixel_task: bool = False,
+    activation_checkpointing: bool = False,
+) -> Restormer:
+    """Build Restormer from its published option files' keys; registered as ``Restormer``.
+
+    Args: theirs, and activation_checkpointing as in ``Restormer``.
+    """
+    return Restormer(
+        in_channels=inp_channels,
+        out_channels=out_channels,
+        dim=dim,
+        num_blocks=num_blocks,
+        num_refinement_blocks=num_refinement_blocks,
+        heads=heads,
+        ffn_expansion_factor=ffn_expansion_factor,
+        norm=choice("LayerNorm_type", LayerNorm_type, NORMS),
+        bias=bias,
+        dual_pixel=dual_pixel_task,
+        activation_checkpointing=activation_checkpointing,
+    )
+
+
+restormer.__name__ = restormer.__qualname__ = "Restormer"
 
 
 def from_released(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:

@@ -1,5 +1,6 @@
 """What BasicSR's data sets lack."""
 
 from .bicubic import BicubicImageDataset
+from .noise import GaussianNoiseDataset
 
-__all__ = ["BicubicImageDataset"]
+__all__ = ["BicubicImageDataset", "GaussianNoiseDataset"]

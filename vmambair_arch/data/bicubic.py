@@ -34,11 +34,7 @@ class BicubicImageDataset(Dataset):
 
     def __init__(self, opt: dict[str, Any]):
         self.opt = opt
-        folder = resolve(opt["dataroot_gt"])
-        names = opt.get("images") or sorted(
-            path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES
-        )
-        self.paths = [folder / name for name in names]
+        self.paths = image_files(opt)
         self.pairs = [_pair(path, opt["scale"]) for path in self.paths]
 
     def __len__(self) -> int:
@@ -54,6 +50,15 @@ class BicubicImageDataset(Dataset):
             gt, lq = augment(copies, self.opt["use_hflip"], self.opt["use_rot"])
         gt, lq = img2tensor([gt, lq], bgr2rgb=True, float32=True)
         return {"lq": lq, "gt": gt, "lq_path": path, "gt_path": path}
+
+
+def image_files(opt: dict[str, Any]) -> list[Path]:
+    """The files of a data set's images, or every image of its dataroot_gt."""
+    folder = resolve(opt["dataroot_gt"])
+    names = opt.get("images") or sorted(
+        path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES
+    )
+    return [folder / name for name in names]
 
 
 def resolve(root: str) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import InputError
-from .bicubic import resolve
+from .bicubic import image_files, resolve
 
 Size = tuple[int, int]  # height, width
 
@@ -27,6 +27,9 @@ def check_data_set(section: str, opt: dict[str, Any]) -> None:
     if opt.get("type") == "PairedImageDataset":
         for name, lq, gt in _pairs(section, opt):
             _check_pair(f"{section}: {name}", lq, gt, opt)
+    if opt.get("type") == "GaussianNoiseDataset":
+        for name, size in _clean_images(opt):
+            _check_pair(f"{section}: {name}", size, size, {**opt, "scale": 1})
 
 
 def resolve_root(key: str, root: str) -> None:
@@ -52,6 +55,15 @@ def _check_pair(name: str, lq: Size, gt: Size, opt: dict[str, Any]) -> None:
             f"{name}: gt is {gt[0]} x {gt[1]} pixels, smaller than gt_size {crop}; remove it or"
             " lower gt_size"
         )
+
+
+def _clean_images(opt: dict[str, Any]) -> Iterator[tuple[str, Size]]:
+    """Name and size of every image to which noise is to be added."""
+    if opt["io_backend"]["type"] == "lmdb":
+        yield from _lmdb_sizes(Path(opt["dataroot_gt"])).items()
+        return
+    for path in image_files(opt):
+        yield path.name, _size(path)
 
 
 def _pairs(section: str, opt: dict[str, Any]) -> Iterator[tuple[str, Size, Size]]:

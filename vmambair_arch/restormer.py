@@ -1,0 +1,77 @@
+"""Restormer: the U-Net with attention between channels, VmambaIR's nearest rival."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from .modules import RestormerBlock
+from .unet import UNet
+
+
+class Restormer(UNet):
+    """Restormer restores (b, in, h, w) to (b, out, h, w); h and w multiples of 8.
+
+    The defaults are the published deraining network, 26.13 M parameters. As for VmambaIR,
+    ``vmambair_arch.inference.run`` takes any size, and the state dict carries the configuration.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        dim: channels of the first level; the levels have dim, 2 dim, 4 dim and 8 dim.
+        num_blocks: blocks of the three levels and of the latent.
+        num_refinement_blocks: blocks after the decoder, at 2 dim.
+        heads: attention heads of the three levels and of the latent; the refinement has the first
+            level's.
+        ffn_expansion_factor: hidden channels of a feed-forward network over its input's.
+        norm: "with_bias" or "bias_free" (the published denoising networks'): the norms of a block.
+        bias: whether the convolutions have bias, except those that change the size.
+        dual_pixel: dual-pixel deblurring: the shallow features join before the last conv and the
+            input is not added; otherwise in_channels and out_channels must be equal.
+        activation_checkpointing: keep only each block's input for the backward pass and run the
+            block again there: less memory, a third more time. A choice of the run, like the
+            number of threads: ``config`` and checkpoints do not hold it.
+    Raises: ValueError: an option has a value that cannot be.
+    Source: Restormer, arXiv 2111.09881, Sections 3 and 4.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int = 3,
+        out_channels: int = 3,
+        dim: int = 48,
+        num_blocks: Sequence[int] = (4, 6, 6, 8),
+        num_refinement_blocks: int = 4,
+        heads: Sequence[int] = (1, 2, 4, 8),
+        ffn_expansion_factor: float = 2.66,
+        norm: str = "with_bias",
+        bias: bool = False,
+        dual_pixel: bool = False,
+        activation_checkpointing: bool = False,
+    ):
+        config: dict[str, Any] = {
+            "in_channels": in_channels,
+            "out_channels": out_channels,
+            "dim": dim,
+            "num_blocks": list(num_blocks),
+            "num_refinement_blocks": num_refinement_blocks,
+            "heads": list(heads),
+            "ffn_expansion_factor": ffn_expansion_factor,
+            "norm": norm,
+            "bias": bias,
+            "dual_pixel": dual_pixel,
+        }
+        if len(heads) != 4:
+            raise ValueError(f"heads is {list(heads)}: needed are four numbers of heads")
+
+        def block(channels: int, level: int) -> RestormerBlock:
+            return RestormerBlock(
+                dim=channels,
+                heads=heads[level],
+                ffn_expansion_factor=ffn_expansion_factor,
+                norm=norm,
+                bias=bias,
+            )
+
+        super().__init__(
+            config=config, block=block, activation_checkpointing=activation_checkpointing
+        )
