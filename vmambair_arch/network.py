@@ -124,6 +124,7 @@ class VmambaIR(nn.Module):
         self.tail = Tail(2 * dim, out_channels, scale=scale, bias=bias or scale > 1)
         self.residual = residual and not dual_pixel
         self.scale = scale
+        self.to(memory_format=torch.channels_last)  # the 3x3 convs' weights, as their input
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, in, h, w) -> (b, out, scale h, scale w)"""

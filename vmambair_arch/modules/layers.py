@@ -23,6 +23,58 @@ class DepthwiseConv(nn.Conv2d):
         super().__init__(channels, channels, 3, padding=1, groups=channels, bias=bias)
 
 
+class SplitPointwiseConv(nn.Linear):
+    """A 1x1 convolution to two maps of equal width, (b, c, h, w) -> two of (b, m, h, w).
+
+    Each map has memory of its own: on the halves of one map, whose pixels lie apart, activations
+    and depthwise convolutions run at a third of their speed.
+
+    Args:
+        channels: channels c of the input.
+        half: channels of each map.
+        bias: whether the convolution has bias.
+        padded: give the maps channels of zeros up to a multiple of 16, whole vectors of the
+            machine; a product with rows of 510 numbers takes 1.6 times one with rows of 512.
+    """
+
+    def __init__(self, channels: int, half: int, *, bias: bool = True, padded: bool = False):
+        super().__init__(channels, 2 * half, bias=bias)
+        self.channels = half + (-half % 16 if padded else 0)
+
+    def forward(self, input: Tensor) -> tuple[Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride] two maps
+        """(b, c, h, w) -> two of (b, m, h, w)"""
+        x = input.movedim(1, -1)
+        weights, biases = _halves(self.weight, self.channels), _halves(self.bias, self.channels)
+        a, b = (F.linear(x, *half).movedim(-1, 1) for half in zip(weights, biases, strict=True))
+        return a, b
+
+
+class SplitDepthwiseConv(DepthwiseConv):
+    """A depthwise 3x3 convolution of what SplitPointwiseConv gives, two maps of (b, m, h, w)."""
+
+    def __init__(self, half: int, *, bias: bool):
+        super().__init__(2 * half, bias=bias)
+
+    def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride] two maps
+        """Two of (b, m, h, w) -> two of (b, m, h, w); zero channels of the input stay zero."""
+        m = a.shape[1]
+        weights, biases = _halves(self.weight, m), _halves(self.bias, m)
+        a = F.conv2d(a, weights[0], biases[0], padding=1, groups=m)
+        b = F.conv2d(b, weights[1], biases[1], padding=1, groups=m)
+        return a, b
+
+
+def _halves(parameter: Tensor | None, channels: int) -> tuple[Tensor | None, ...]:
+    """The halves of a parameter's first axis, each with zeros up to ``channels``."""
+    if parameter is None:
+        return None, None
+    both = parameter.unflatten(0, (2, -1))
+    missing = channels - both.shape[1]
+    if missing:
+        both = F.pad(both, [0, 0] * (both.dim() - 2) + [0, missing])
+    return both.unbind()
+
+
 class LayerNorm(nn.LayerNorm):
     """LayerNorm over the channels of each pixel, (b, c, h, w) -> (b, c, h, w); eps 1e-5."""
 
