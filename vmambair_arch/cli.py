@@ -135,11 +135,20 @@ def _add_bench(commands) -> None:
     command.add_argument("-o", "--output", type=Path, default=Path("experiments/benchmarks"))
     command.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256, 512], metavar="N")
     command.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    command.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="e.g. planar_scan realsr_x4 RRDBNet"
+    )
+    command.add_argument("--minutes", type=float, default=25.0, help="then start no further case")
     command.set_defaults(run=_bench)
 
 
 def _bench(arguments: argparse.Namespace) -> None:
-    report = bench.run(arguments.sizes, arguments.output, device=arguments.device)
-    for name, ratio in report["ratios"].items():
-        print(f"{name}: {ratio:.3f}")
+    for line in bench.run(
+        arguments.sizes,
+        arguments.output,
+        device=arguments.device,
+        only=arguments.only,
+        minutes=arguments.minutes,
+    ):
+        print(line, flush=True)
     print(f"{arguments.output / 'bench.json'}, {arguments.output / 'bench.png'}")

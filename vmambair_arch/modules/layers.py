@@ -3,6 +3,8 @@
 ``movedim`` here is a view, so that each layer works on the last axis at full speed, with no copy.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -43,9 +45,9 @@ class SplitPointwiseConv(nn.Linear):
 
     def forward(self, input: Tensor) -> tuple[Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride] two maps
         """(b, c, h, w) -> two of (b, m, h, w)"""
-        x = input.movedim(1, -1)
-        weights, biases = _halves(self.weight, self.channels), _halves(self.bias, self.channels)
-        a, b = (F.linear(x, *half).movedim(-1, 1) for half in zip(weights, biases, strict=True))
+        x, m = input.movedim(1, -1), self.channels
+        halves = zip(_halves(self.weight, m), _bias_halves(self.bias, m), strict=True)
+        a, b = (F.linear(x, weight, bias).movedim(-1, 1) for weight, bias in halves)
         return a, b
 
 
@@ -58,21 +60,23 @@ class SplitDepthwiseConv(DepthwiseConv):
     def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride] two maps
         """Two of (b, m, h, w) -> two of (b, m, h, w); zero channels of the input stay zero."""
         m = a.shape[1]
-        weights, biases = _halves(self.weight, m), _halves(self.bias, m)
-        a = F.conv2d(a, weights[0], biases[0], padding=1, groups=m)
-        b = F.conv2d(b, weights[1], biases[1], padding=1, groups=m)
+        (weight_a, weight_b), (bias_a, bias_b) = _halves(self.weight, m), _bias_halves(self.bias, m)
+        a = F.conv2d(a, weight_a, bias_a, padding=1, groups=m)
+        b = F.conv2d(b, weight_b, bias_b, padding=1, groups=m)
         return a, b
 
 
-def _halves(parameter: Tensor | None, channels: int) -> tuple[Tensor | None, ...]:
-    """The halves of a parameter's first axis, each with zeros up to ``channels``."""
-    if parameter is None:
-        return None, None
-    both = parameter.unflatten(0, (2, -1))
+def _halves(weight: Tensor, channels: int) -> Sequence[Tensor]:
+    """The halves of a weight's first axis, each with zeros up to ``channels``."""
+    both = weight.unflatten(0, (2, -1))
     missing = channels - both.shape[1]
     if missing:
         both = F.pad(both, [0, 0] * (both.dim() - 2) + [0, missing])
     return both.unbind()
+
+
+def _bias_halves(bias: Tensor | None, channels: int) -> Sequence[Tensor | None]:
+    return (None, None) if bias is None else _halves(bias, channels)
 
 
 class LayerNorm(nn.LayerNorm):
