@@ -1,6 +1,7 @@
 """The commands basicsr and vmambair: parse, call, report."""
 
 import argparse
+import functools
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
@@ -34,11 +35,10 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     """Run the command that was given. An InputError is one sentence and exit code 2."""
     arguments = parser.parse_args(argv)
     try:
-        arguments.run(arguments)
+        return arguments.run(arguments) or 0
     except InputError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
-    return 0
 
 
 def _add_train_and_test(commands) -> None:
@@ -124,9 +124,8 @@ def _add_doctor(commands) -> None:
     command.set_defaults(run=_doctor)
 
 
-def _doctor(arguments: argparse.Namespace) -> None:
-    for line in doctor.report():
-        print(line)
+def _doctor(arguments: argparse.Namespace) -> int:
+    return 0 if doctor.report(functools.partial(print, flush=True)) else 1
 
 
 def _add_bench(commands) -> None:

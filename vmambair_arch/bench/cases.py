@@ -9,11 +9,10 @@ import torch
 from torch import nn
 
 from .. import compat, presets
-from ..ops import planar, selective
+from ..doctor import OPERATIONS
 from ..ops.dispatch import choose, load
 
 FORWARD, BACKWARD, BOTH = "forward", "backward", "forward+backward"
-OPERATIONS = {"planar": planar.BACKENDS, "selective": selective.BACKENDS}
 SCAN_CHANNELS = (48, 96)  # the published networks' first level, and their widest at full size
 CLASSICAL = {"embed_dim": 180, "depths": [6] * 6, "num_heads": [6] * 6}
 LIGHT = {"embed_dim": 60, "depths": [6] * 4, "num_heads": [6] * 4}
