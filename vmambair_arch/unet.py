@@ -77,6 +77,7 @@ class UNet(nn.Module):
         self.tail = Tail(
             2 * dim, config["out_channels"], scale=self.scale, bias=bias or self.scale > 1
         )
+        self.to(memory_format=torch.channels_last)  # the 3x3 convs' weights, as their input
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, in, h, w) -> (b, out, scale h, scale w)"""
