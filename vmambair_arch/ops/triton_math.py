@@ -1,0 +1,140 @@
+"""Small Triton functions that the kernels of both scans share: softplus, addresses, one step.
+
+A *sequence* is what one recurrence runs along. planar_scan has 4 a image, its directions, over
+all channels; selective_scan has g an image, its groups of channels. PLANAR tells the layouts
+apart: channels-last maps (b, length, d) with a projection (b, length, 4, count), or (b, d, length)
+with B and C (b, g, n, length). d counts the channels of a sequence, n the states of a channel, r the
+step rank. Tiles are (BLOCK_N, BLOCK_D): states by channels.
+"""
+
+import triton
+import triton.language as tl
+
+LOG2E = tl.constexpr(1.4426950408889634)
+
+
+@triton.jit
+def softplus(x):
+    """log(1 + exp(x)), to the last bits also where it is near 0.
+
+    log1p(e) = 2 atanh(e / (2 + e)) as a series: with e = exp(-|x|) <= 1 the argument is at most
+    1/3, and the first term left out 1e-8 of the sum. Beyond 20 the result is x, as in torch.
+    """
+    e = tl.exp(-tl.abs(x))
+    s = e / (2 + e)
+    q = s * s
+    series = 1 + q * (1 / 3 + q * (1 / 5 + q * (1 / 7 + q * (1 / 9 + q * (1 / 11 + q / 13)))))
+    return tl.where(x > 0, x, 0.0) + 2 * s * series
+
+
+@triton.jit
+def softplus_slope(x):
+    """The derivative of softplus: the sigmoid."""
+    return 1 / (1 + tl.exp(-x))
+
+
+@triton.jit
+def locate(first, apart, piece, chunks, blocks):
+    """The sequence, chunk and block of channels of this program.
+
+    Programs count blocks of channels fastest, then chunks, from chunk ``piece`` on; the sequences
+    are first, first + apart, ...
+    """
+    piece += tl.program_id(0) // blocks
+    sequence = first + (piece // chunks).to(tl.int64) * apart
+    return sequence, piece % chunks, tl.program_id(0) % blocks
+
+
+@triton.jit
+def pixel_at(t, sequence, height, width, PLANAR: tl.constexpr):
+    """The pixel at step t: directions 1 and 3 go down the columns, 2 and 3 backwards."""
+    if PLANAR:
+        t = tl.where(sequence % 4 >= 2, height * width - 1 - t, t)
+        t = tl.where(sequence % 2 == 1, t % height * width + t // height, t)
+    return tl.cast(t, tl.int64)
+
+
+@triton.jit
+def channels_of(tensor, sequence, channels, d, length, PLANAR: tl.constexpr):
+    """Pointers to a sequence's channels at pixel 0."""
+    if PLANAR:
+        return tensor + sequence // 4 * length * d + channels
+    else:
+        return tensor + (sequence * d + channels) * length
+
+
+@triton.jit
+def numbers_of(tensor, sequence, numbers, count, length, PLANAR: tl.constexpr):
+    """Pointers to a sequence's numbers in the projection, or states in B or C, at pixel 0."""
+    if PLANAR:
+        return tensor + (sequence // 4 * length * 4 + sequence % 4) * count + numbers
+    else:
+        return tensor + (sequence * count + numbers) * length
+
+
+@triton.jit
+def state_offsets(sequence, chunk, chunks, states, channels, n, d):
+    """Offsets of a tile in (sequences, chunks, n, d)."""
+    return ((sequence * chunks + chunk) * n + states[:, None]) * d + channels[None, :]
+
+
+@triton.jit
+def of_channels(tensor, way, channels, d):
+    """A parameter (ways, d)[way] in float32."""
+    return tl.load(tensor + way * d + channels, mask=channels < d, other=0.0).to(tl.float32)
+
+
+@triton.jit
+def of_states(tensor, way, states, channels, n, d):
+    """A parameter (ways, d, n)[way] in float32, as a tile (states, channels)."""
+    mask = (states[:, None] < n) & (channels[None, :] < d)
+    at = (way * d + channels[None, :]) * n + states[:, None]
+    return tl.load(tensor + at, mask=mask, other=0.0).to(tl.float32)
+
+
+@triton.jit
+def prepare(
+    u, step, B, weight, bias, A, sequence, way, channels, states, ranks, length, d, n, r,
+    PLANAR: tl.constexpr,
+):  # fmt: skip
+    """Pointers to u, step and B at pixel 0; then weight (r, d), bias (d,) and A / log(2) (n, d)."""
+    count = r + 2 * n if PLANAR else n
+    u = channels_of(u, sequence, channels, d, length, PLANAR)
+    B = numbers_of(B, sequence, r + states, count, length, PLANAR)
+    if PLANAR:
+        step = numbers_of(step, sequence, ranks, count, length, PLANAR)
+        weight = of_states(weight, way, ranks, channels, r, d)
+    else:
+        step = channels_of(step, sequence, channels, d, length, PLANAR)
+    bias = of_channels(bias, way, channels, d)
+    rate = of_states(A, way, states, channels, n, d) * LOG2E
+    return u, step, B, weight, bias, rate
+
+
+@triton.jit
+def read(pointers, offset, mask):
+    """Numbers in float32, 0 outside the mask."""
+    return tl.load(pointers + offset, mask=mask, other=0.0).to(tl.float32)
+
+
+@triton.jit
+def step_size(given, weight, bias, PLANAR: tl.constexpr):
+    """Delta before softplus: from the low-rank step (r,), or as it was given (d,)."""
+    if PLANAR:
+        given = tl.sum(weight * given[:, None], 0)
+    return given + bias
+
+
+@triton.jit
+def advance(
+    h, u, step, B, weight, bias, rate, pixel, u_pitch, pitch, d_mask, step_mask, n_mask,
+    PLANAR: tl.constexpr, SOFTPLUS: tl.constexpr,
+):  # fmt: skip
+    """One step of the recurrence at a pixel. Returns h, and the delta and u that led to it."""
+    delta = step_size(read(step, pixel * pitch, step_mask), weight, bias, PLANAR)
+    if SOFTPLUS:
+        delta = softplus(delta)
+    u = read(u, pixel * u_pitch, d_mask)
+    B = read(B, pixel * pitch, n_mask)
+    h = tl.exp2(delta[None, :] * rate) * h + (delta * u)[None, :] * B[:, None]
+    return h, delta, u
