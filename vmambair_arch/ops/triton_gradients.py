@@ -21,9 +21,6 @@ from .triton_math import (
     of_channels,
     pixel_at,
     prepare,
-    read,
-    softplus,
-    softplus_slope,
     state_offsets,
     step_size,
 )
@@ -48,7 +45,7 @@ def end_carries(
     u_pitch = d if PLANAR else 1
     pitch = 4 * (r + 2 * n) if PLANAR else 1
     count = r + 2 * n if PLANAR else n
-    C_t = numbers_of(C, sequence, count - n + states, count, length, PLANAR)
+    C = numbers_of(C, sequence, count - n + states, count, length, PLANAR)
     dy, step, _, weight, bias, rate = prepare(
         dy, step, C, weight, bias, A,
         sequence, sequence % ways, channels, states, ranks, length, d, n, r, PLANAR,
@@ -58,11 +55,10 @@ def end_carries(
     end = tl.minimum((chunk + 1) * CHUNK, length)
     for i in range(0, end - chunk * CHUNK):
         pixel = pixel_at(end - 1 - i, sequence, height, width, PLANAR)
-        delta = step_size(read(step, pixel * pitch, step_mask), weight, bias, PLANAR)
-        if SOFTPLUS:
-            delta = softplus(delta)
-        dy_t = read(dy, pixel * u_pitch, d_mask)
-        g = read(C_t, pixel * pitch, n_mask)[:, None] * dy_t[None, :] + c
+        delta, _, _ = step_size(step, weight, bias, pixel * pitch, step_mask, PLANAR, SOFTPLUS)
+        dy_t = tl.load(dy + pixel * u_pitch, mask=d_mask, other=0.0).to(tl.float32)
+        C_t = tl.load(C + pixel * pitch, mask=n_mask, other=0.0).to(tl.float32)
+        g = C_t[:, None] * dy_t[None, :] + c
         c = tl.exp2(delta[None, :] * rate) * g
     at = state_offsets(sequence, chunk, chunks, states, channels, n, d)
     tl.store(ends + at, c, mask=n_mask[:, None] & d_mask[None, :])
@@ -112,18 +108,19 @@ def gradients(
     partial += block * (r + 2 * n)
     begin, end = chunk * CHUNK, tl.minimum((chunk + 1) * CHUNK, length)
     at = state_offsets(sequence, chunk, chunks, states, channels, n, d)
-    h = read(starts, at, state_mask)
+    h = tl.load(starts + at, mask=state_mask, other=0.0)
     subs = tl.cdiv(end - begin, SUB)
-    for s in range(0, subs):
-        tl.store(workspace + s * TILE, h)
-        for t in range(begin + s * SUB, tl.minimum(begin + (s + 1) * SUB, end)):
+    tl.store(workspace, h)
+    for s in range(1, subs):
+        for t in range(begin + (s - 1) * SUB, begin + s * SUB):
             h, _, _ = advance(
                 h, u, step, B, weight, bias, rate, pixel_at(t, sequence, height, width, PLANAR),
                 u_pitch, pitch, d_mask, step_mask, n_mask, PLANAR, SOFTPLUS,
             )  # fmt: skip
+        tl.store(workspace + s * TILE, h)
     tl.debug_barrier()  # what a thread stored to the workspace another may load
 
-    c = read(carries, at, state_mask)
+    c = tl.load(carries + at, mask=state_mask, other=0.0)
     dA = tl.zeros((BLOCK_N, BLOCK_D), tl.float32)
     dweight = tl.zeros((BLOCK_R, BLOCK_D), tl.float32)
     dbias = tl.zeros((BLOCK_D,), tl.float32)
@@ -142,18 +139,17 @@ def gradients(
         for i in range(0, sub_end - sub_begin):
             t = sub_end - 1 - i
             pixel = pixel_at(t, sequence, height, width, PLANAR)
-            given = read(step, pixel * pitch, step_mask)
-            delta = step_size(given, weight, bias, PLANAR)
-            slope = softplus_slope(delta)
-            if SOFTPLUS:
-                delta = softplus(delta)
-            u_t = read(u, pixel * u_pitch, d_mask)
-            dy_t = read(dy, pixel * u_pitch, d_mask)
-            B_t = read(B, pixel * pitch, n_mask)
+            delta, z, given = step_size(
+                step, weight, bias, pixel * pitch, step_mask, PLANAR, SOFTPLUS
+            )
+            u_t = tl.load(u + pixel * u_pitch, mask=d_mask, other=0.0).to(tl.float32)
+            dy_t = tl.load(dy + pixel * u_pitch, mask=d_mask, other=0.0).to(tl.float32)
+            B_t = tl.load(B + pixel * pitch, mask=n_mask, other=0.0).to(tl.float32)
+            C_t = tl.load(C + pixel * pitch, mask=n_mask, other=0.0).to(tl.float32)
             decay = tl.exp2(delta[None, :] * rate)
             h_before = tl.load(workspace + (CHUNK // SUB + t - sub_begin) * TILE)
             h = decay * h_before + (delta * u_t)[None, :] * B_t[:, None]
-            g = read(C, pixel * pitch, n_mask)[:, None] * dy_t[None, :] + c
+            g = C_t[:, None] * dy_t[None, :] + c
             c = decay * g
 
             past = c * h_before
@@ -161,12 +157,12 @@ def gradients(
             dBu = tl.sum(g * B_t[:, None], 0)
             ddelta = tl.sum(rate * past, 0) * LN2 + u_t * dBu
             if SOFTPLUS:
-                ddelta *= slope
+                ddelta /= 1 + tl.exp(-z)
             dbias += ddelta
             dD += dy_t * u_t
             du_t = delta * dBu + D * dy_t
             if ADD:
-                du_t += read(total, pixel * u_pitch, d_mask)
+                du_t += tl.load(total + pixel * u_pitch, mask=d_mask, other=0.0)
             tl.store(du + pixel * u_pitch, du_t.to(du.dtype.element_ty), mask=d_mask)
             row = partial + (t - begin) * blocks * (r + 2 * n)
             if PLANAR:
@@ -193,22 +189,22 @@ def gradients(
 def add_blocks(
     partial, dprojection, dC,
     piece, first, apart, ways, chunks, blocks, length, height, width, n, r,
-    CHUNK: tl.constexpr, STEPS: tl.constexpr, BLOCK: tl.constexpr, PLANAR: tl.constexpr,
+    CHUNK: tl.constexpr, SUB: tl.constexpr, BLOCK: tl.constexpr, PLANAR: tl.constexpr,
 ):  # fmt: skip
-    """Add up the blocks of partial, STEPS steps a program, and write them at their pixels.
+    """Add up the blocks of partial, SUB steps a program, and write them at their pixels.
 
     The sum goes to dprojection (planar), or to dB, which stands in its place, and dC.
     """
-    pieces = CHUNK // STEPS
+    pieces = CHUNK // SUB
     sequence, chunk, part = locate(first, apart, piece, chunks, pieces)
     count = r + 2 * n
     numbers = tl.arange(0, BLOCK)
-    steps = part * STEPS + tl.arange(0, STEPS)
+    steps = part * SUB + tl.arange(0, SUB)
     t = chunk * CHUNK + steps
     mask = (t < length)[:, None] & (numbers < count)[None, :]
     row = (tl.program_id(0) // pieces).to(tl.int64) * CHUNK + steps
     partial += row[:, None] * blocks * count + numbers[None, :]
-    total = tl.zeros((STEPS, BLOCK), tl.float32)
+    total = tl.zeros((SUB, BLOCK), tl.float32)
     for block in range(0, blocks):
         total += tl.load(partial + block * count, mask=mask, other=0.0)
     pixel = pixel_at(t, sequence, height, width, PLANAR)[:, None]

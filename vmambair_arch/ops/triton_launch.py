@@ -14,7 +14,6 @@ PROGRAMS = 2048  # wanted in a launch: 16 for each multiprocessor of a large GPU
 CHUNKS = (32, 256)  # least and most steps of a chunk, powers of 2
 SUB = 16  # steps whose states the backward pass has at hand; divides every chunk
 LANES = 32  # states that a program of start_states takes
-STEPS = 16  # steps that a program of add_blocks takes
 WORKSPACE = 64 * 2**20  # bytes that the backward pass may use beside the states between chunks
 
 
@@ -143,8 +142,8 @@ def backward(
                     **part, SUB=SUB, ADD=k > 0,
                 )  # fmt: skip
                 _run(
-                    add_blocks, count * sizes["CHUNK"] // STEPS, sizes,
-                    partial, dB, dC, **part, STEPS=STEPS,
+                    add_blocks, count * sizes["CHUNK"] // SUB, sizes,
+                    partial, dB, dC, **part, SUB=SUB,
                     BLOCK=triton.next_power_of_2(sizes["r"] + 2 * sizes["n"]),
                 )  # fmt: skip
     ways, r = sizes["ways"], sizes["r"]

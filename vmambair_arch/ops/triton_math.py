@@ -1,4 +1,4 @@
-"""Small Triton functions that the kernels of both scans share: softplus, addresses, one step.
+"""Small Triton functions that the kernels of both scans share: addresses, delta, one step.
 
 A *sequence* is what one recurrence runs along. planar_scan has 4 a image, its directions, over
 all channels; selective_scan has g an image, its groups of channels. PLANAR tells the layouts
@@ -11,26 +11,6 @@ import triton
 import triton.language as tl
 
 LOG2E = tl.constexpr(1.4426950408889634)
-
-
-@triton.jit
-def softplus(x):
-    """log(1 + exp(x)), to the last bits also where it is near 0.
-
-    log1p(e) = 2 atanh(e / (2 + e)) as a series: with e = exp(-|x|) <= 1 the argument is at most
-    1/3, and the first term left out 1e-8 of the sum. Beyond 20 the result is x, as in torch.
-    """
-    e = tl.exp(-tl.abs(x))
-    s = e / (2 + e)
-    q = s * s
-    series = 1 + q * (1 / 3 + q * (1 / 5 + q * (1 / 7 + q * (1 / 9 + q * (1 / 11 + q / 13)))))
-    return tl.where(x > 0, x, 0.0) + 2 * s * series
-
-
-@triton.jit
-def softplus_slope(x):
-    """The derivative of softplus: the sigmoid."""
-    return 1 / (1 + tl.exp(-x))
 
 
 @triton.jit
@@ -112,17 +92,23 @@ def prepare(
 
 
 @triton.jit
-def read(pointers, offset, mask):
-    """Numbers in float32, 0 outside the mask."""
-    return tl.load(pointers + offset, mask=mask, other=0.0).to(tl.float32)
+def step_size(step, weight, bias, offset, mask, PLANAR: tl.constexpr, SOFTPLUS: tl.constexpr):
+    """Returns delta, what softplus was taken of, and the step as it is stored, all float32.
 
-
-@triton.jit
-def step_size(given, weight, bias, PLANAR: tl.constexpr):
-    """Delta before softplus: from the low-rank step (r,), or as it was given (d,)."""
-    if PLANAR:
-        given = tl.sum(weight * given[:, None], 0)
-    return given + bias
+    softplus(z) = max(z, 0) + log1p(e) with e = exp(-|z|) <= 1, right to the last bits also near 0:
+    log1p(e) = 2 atanh(e / (2 + e)) as a series, of which the first term left out is 1e-8 of the sum.
+    Beyond 20 the result is z, as in torch.
+    """
+    given = tl.load(step + offset, mask=mask, other=0.0).to(tl.float32)
+    z = bias + (tl.sum(weight * given[:, None], 0) if PLANAR else given)
+    delta = z
+    if SOFTPLUS:
+        e = tl.exp(-tl.abs(z))
+        s = e / (2 + e)
+        q = s * s
+        series = 1 + q * (1 / 3 + q * (1 / 5 + q * (1 / 7 + q * (1 / 9 + q * (1 / 11 + q / 13)))))
+        delta = tl.where(z > 0, z, 0.0) + 2 * s * series
+    return delta, z, given
 
 
 @triton.jit
@@ -131,10 +117,8 @@ def advance(
     PLANAR: tl.constexpr, SOFTPLUS: tl.constexpr,
 ):  # fmt: skip
     """One step of the recurrence at a pixel. Returns h, and the delta and u that led to it."""
-    delta = step_size(read(step, pixel * pitch, step_mask), weight, bias, PLANAR)
-    if SOFTPLUS:
-        delta = softplus(delta)
-    u = read(u, pixel * u_pitch, d_mask)
-    B = read(B, pixel * pitch, n_mask)
+    delta, _, _ = step_size(step, weight, bias, pixel * pitch, step_mask, PLANAR, SOFTPLUS)
+    u = tl.load(u + pixel * u_pitch, mask=d_mask, other=0.0).to(tl.float32)
+    B = tl.load(B + pixel * pitch, mask=n_mask, other=0.0).to(tl.float32)
     h = tl.exp2(delta[None, :] * rate) * h + (delta * u)[None, :] * B[:, None]
     return h, delta, u

@@ -20,7 +20,6 @@ from .triton_math import (
     of_channels,
     pixel_at,
     prepare,
-    read,
     state_offsets,
 )
 
@@ -81,15 +80,16 @@ def start_states(
     lane_mask = lanes < n * d
     channel = lanes % d
     at = (sequence % ways * d + channel) * n + lanes // d
-    rate = read(A, at, lane_mask) * LOG2E
+    rate = tl.load(A + at, mask=lane_mask, other=0.0).to(tl.float32) * LOG2E
     rows = tl.arange(0, ROWS)
     carry = tl.zeros((LANES,), tl.float32)
     for begin in range(0, chunks, ROWS):
         chunk = chunks - 1 - begin - rows if REVERSE else begin + rows
         mask = (begin + rows < chunks)[:, None] & lane_mask[None, :]
         chunk = (sequence * chunks + chunk)[:, None]
-        end = read(ends, chunk * (n * d) + lanes[None, :], mask)
-        decay = tl.exp2(read(totals, chunk * d + channel[None, :], mask) * rate[None, :])
+        end = tl.load(ends + chunk * (n * d) + lanes[None, :], mask=mask, other=0.0)
+        total = tl.load(totals + chunk * d + channel[None, :], mask=mask, other=0.0)
+        decay = tl.exp2(total * rate[None, :])
         starts = tl.zeros((ROWS, LANES), tl.float32)
         for i in tl.static_range(ROWS):
             here = (rows == i)[:, None]
@@ -126,15 +126,16 @@ def outputs(
 
     at = state_offsets(sequence, chunk, chunks, states, channels, n, d)
     state_mask = n_mask[:, None] & d_mask[None, :]
-    h = read(starts, at, state_mask)
+    h = tl.load(starts + at, mask=state_mask, other=0.0)
     for t in range(chunk * CHUNK, tl.minimum((chunk + 1) * CHUNK, length)):
         pixel = pixel_at(t, sequence, height, width, PLANAR)
         h, _, u_t = advance(
             h, u, step, B, weight, bias, rate, pixel, u_pitch, pitch,
             d_mask, step_mask, n_mask, PLANAR, SOFTPLUS,
         )  # fmt: skip
-        y_t = tl.sum(read(C, pixel * pitch, n_mask)[:, None] * h, 0) + D * u_t
+        C_t = tl.load(C + pixel * pitch, mask=n_mask, other=0.0).to(tl.float32)
+        y_t = tl.sum(C_t[:, None] * h, 0) + D * u_t
         if ADD:
-            y_t += read(total, pixel * u_pitch, d_mask)
+            y_t += tl.load(total + pixel * u_pitch, mask=d_mask, other=0.0)
         tl.store(y + pixel * u_pitch, y_t.to(y.dtype.element_ty), mask=d_mask)
     tl.store(starts + at, h, mask=state_mask)
