@@ -16,11 +16,11 @@ import triton.language as tl
 from .triton_math import (
     advance,
     channels_of,
+    delta_of,
     locate,
     numbers_of,
     of_channels,
     pixel_at,
-    prepare,
     state_offsets,
     step_size,
 )
@@ -45,9 +45,10 @@ def end_carries(
     u_pitch = d if PLANAR else 1
     pitch = 4 * (r + 2 * n) if PLANAR else 1
     count = r + 2 * n if PLANAR else n
+    dy = channels_of(dy, sequence, channels, d, length, PLANAR)
     C = numbers_of(C, sequence, count - n + states, count, length, PLANAR)
-    dy, step, _, weight, bias, rate = prepare(
-        dy, step, C, weight, bias, A,
+    step, weight, bias, rate = delta_of(
+        step, weight, bias, A,
         sequence, sequence % ways, channels, states, ranks, length, d, n, r, PLANAR,
     )  # fmt: skip
 
@@ -90,14 +91,16 @@ def gradients(
     u_pitch = d if PLANAR else 1
     pitch = 4 * (r + 2 * n) if PLANAR else 1
     count = r + 2 * n if PLANAR else n
+    u = channels_of(u, sequence, channels, d, length, PLANAR)
+    B = numbers_of(B, sequence, r + states, count, length, PLANAR)
     C = numbers_of(C, sequence, count - n + states, count, length, PLANAR)
     D = of_channels(D, sequence % ways, channels, d)
     dy = channels_of(dy, sequence, channels, d, length, PLANAR)
     du = channels_of(du, sequence, channels, d, length, PLANAR)
     total = channels_of(total, sequence, channels, d, length, PLANAR)
     dstep = channels_of(dstep, sequence, channels, d, length, PLANAR)
-    u, step, B, weight, bias, rate = prepare(
-        u, step, B, weight, bias, A,
+    step, weight, bias, rate = delta_of(
+        step, weight, bias, A,
         sequence, sequence % ways, channels, states, ranks, length, d, n, r, PLANAR,
     )  # fmt: skip
 

@@ -73,22 +73,18 @@ def of_states(tensor, way, states, channels, n, d):
 
 
 @triton.jit
-def prepare(
-    u, step, B, weight, bias, A, sequence, way, channels, states, ranks, length, d, n, r,
+def delta_of(
+    step, weight, bias, A, sequence, way, channels, states, ranks, length, d, n, r,
     PLANAR: tl.constexpr,
 ):  # fmt: skip
-    """Pointers to u, step and B at pixel 0; then weight (r, d), bias (d,) and A / log(2) (n, d)."""
-    count = r + 2 * n if PLANAR else n
-    u = channels_of(u, sequence, channels, d, length, PLANAR)
-    B = numbers_of(B, sequence, r + states, count, length, PLANAR)
+    """Pointers to step at pixel 0; then weight (r, d), bias (d,) and A / log(2) (n, d)."""
     if PLANAR:
-        step = numbers_of(step, sequence, ranks, count, length, PLANAR)
+        step = numbers_of(step, sequence, ranks, r + 2 * n, length, PLANAR)
         weight = of_states(weight, way, ranks, channels, r, d)
     else:
         step = channels_of(step, sequence, channels, d, length, PLANAR)
     bias = of_channels(bias, way, channels, d)
-    rate = of_states(A, way, states, channels, n, d) * LOG2E
-    return u, step, B, weight, bias, rate
+    return step, weight, bias, of_states(A, way, states, channels, n, d) * LOG2E
 
 
 @triton.jit

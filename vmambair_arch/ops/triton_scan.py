@@ -15,11 +15,11 @@ from .triton_math import (
     LOG2E,
     advance,
     channels_of,
+    delta_of,
     locate,
     numbers_of,
     of_channels,
     pixel_at,
-    prepare,
     state_offsets,
 )
 
@@ -46,8 +46,11 @@ def end_states(
     step_mask = ranks < r if PLANAR else d_mask
     u_pitch = d if PLANAR else 1
     pitch = 4 * (r + 2 * n) if PLANAR else 1
-    u, step, B, weight, bias, rate = prepare(
-        u, step, B, weight, bias, A,
+    count = r + 2 * n if PLANAR else n
+    u = channels_of(u, sequence, channels, d, length, PLANAR)
+    B = numbers_of(B, sequence, r + states, count, length, PLANAR)
+    step, weight, bias, rate = delta_of(
+        step, weight, bias, A,
         sequence, sequence % ways, channels, states, ranks, length, d, n, r, PLANAR,
     )  # fmt: skip
 
@@ -114,13 +117,15 @@ def outputs(
     step_mask = ranks < r if PLANAR else d_mask
     u_pitch = d if PLANAR else 1
     pitch = 4 * (r + 2 * n) if PLANAR else 1
+    count = r + 2 * n if PLANAR else n
+    u = channels_of(u, sequence, channels, d, length, PLANAR)
     y = channels_of(y, sequence, channels, d, length, PLANAR)
     total = channels_of(total, sequence, channels, d, length, PLANAR)
-    count = r + 2 * n if PLANAR else n
+    B = numbers_of(B, sequence, r + states, count, length, PLANAR)
     C = numbers_of(C, sequence, count - n + states, count, length, PLANAR)
     D = of_channels(D, sequence % ways, channels, d)
-    u, step, B, weight, bias, rate = prepare(
-        u, step, B, weight, bias, A,
+    step, weight, bias, rate = delta_of(
+        step, weight, bias, A,
         sequence, sequence % ways, channels, states, ranks, length, d, n, r, PLANAR,
     )  # fmt: skip
 
