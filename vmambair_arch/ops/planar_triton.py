@@ -30,13 +30,15 @@ def backward(dy, x, projection, delta_weight, delta_bias, A, D) -> tuple[Tensor,
 
     dx, dprojection = torch.empty_like(x), torch.empty_like(projection)
     scan = _scan(x, projection, delta_weight, delta_bias, A, D)
-    parameters = triton_launch.backward(scan, dy, dx, dx, dprojection, dprojection)
-    given = (delta_weight, delta_bias, A, D)
-    return dx, dprojection, *(grad.to(t.dtype) for grad, t in zip(parameters, given, strict=True))
+    dweight, dbias, dA, dD = triton_launch.backward(scan, dy, dx, dx, dprojection, dprojection)
+    grads = (dx, dprojection, dweight.mT, dbias, dA.mT, dD)
+    given = (x, projection, delta_weight, delta_bias, A, D)
+    return tuple(grad.to(t.dtype).contiguous() for grad, t in zip(grads, given, strict=True))
 
 
 def _scan(x, projection, delta_weight, delta_bias, A, D):
     from .triton_launch import Scan
 
     maps = (x, projection, projection, projection)
-    return Scan(True, True, *maps, delta_weight, delta_bias, A, D)
+    weight, A = delta_weight.mT.contiguous(), A.mT.contiguous()
+    return Scan(True, True, *maps, weight, delta_bias, A, D)

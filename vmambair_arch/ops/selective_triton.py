@@ -33,7 +33,7 @@ def backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tens
     dB, dC = torch.empty_like(scan.B), torch.empty_like(scan.C)
     _, dbias, dA, dD = triton_launch.backward(scan, dy, du, ddelta, dB, dC)
     dB, dC = (_to_groups(grad, t.shape[1]) for grad, t in ((dB, B), (dC, C)))
-    grads = (du, ddelta, dA.flatten(0, 1), dB, dC, dD.flatten(), dbias.flatten())
+    grads = (du, ddelta, dA.mT.flatten(0, 1), dB, dC, dD.flatten(), dbias.flatten())
     return tuple(grad.to(given.dtype) for grad, given in zip(grads, inputs, strict=True))
 
 
@@ -44,8 +44,8 @@ def _scan(u, delta, A, B, C, D, delta_bias, delta_softplus):
     groups = math.lcm(B.shape[1], C.shape[1])
     B, C = (t.repeat_interleave(groups // t.shape[1], dim=1) for t in (B, C))
     D, bias, A = (t.unflatten(0, (groups, -1)) for t in (D, delta_bias, A))
-    no_weight = A.new_empty(*A.shape[:2], 0)
-    return Scan(False, delta_softplus, u, delta, B, C, no_weight, bias, A, D)
+    no_weight = A.new_empty(groups, 0, A.shape[1])
+    return Scan(False, delta_softplus, u, delta, B, C, no_weight, bias, A.mT.contiguous(), D)
 
 
 def _to_groups(grad: Tensor, groups: int) -> Tensor:

@@ -30,9 +30,9 @@ class Scan:
         u: (b, height, width, d) if planar, else (b, ways * d, width), of height 1.
         step, B, C: if planar, the projection (b, height, width, 4, r + 2n) in all three places;
             else delta like u, B and C (b, ways, n, width).
-        weight: (ways, d, r); r is 0 unless planar.
+        weight: (ways, r, d); r is 0 unless planar.
         bias, D: (ways, d).
-        A: (ways, d, n).
+        A: (ways, n, d), channels last as in the tiles, or loads would have to change the layout.
     """
 
     planar: bool
@@ -62,8 +62,8 @@ class Scan:
 
     def sizes(self) -> dict[str, Any]:
         """The sizes and blocks, by the names that the kernels over chunks give them."""
-        ways, d, n = self.A.shape
-        r = self.weight.shape[2]
+        ways, n, d = self.A.shape
+        r = self.weight.shape[1]
         height, width = self.u.shape[1:3] if self.planar else (1, self.u.shape[2])
         block_d = 32 if d % 32 == 0 else 16  # 16 leaves no lane idle at 48 channels
         blocks, length = triton.cdiv(d, block_d), height * width
@@ -147,9 +147,9 @@ def backward(
                     BLOCK=triton.next_power_of_2(sizes["r"] + 2 * sizes["n"]),
                 )  # fmt: skip
     ways, r = sizes["ways"], sizes["r"]
-    dA = states.unflatten(0, (-1, ways)).sum((0, 2)).mT
+    dA = states.unflatten(0, (-1, ways)).sum((0, 2))
     dweight, dbias, dD = parameters.unflatten(0, (-1, ways)).sum((0, 2)).split([r, 1, 1], dim=1)
-    return dweight.mT, dbias[:, 0], dA, dD[:, 0]
+    return dweight, dbias[:, 0], dA, dD[:, 0]
 
 
 def _start_states(scan: Scan, sizes: dict[str, Any]) -> tuple[Tensor, Tensor]:

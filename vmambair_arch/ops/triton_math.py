@@ -66,9 +66,9 @@ def of_channels(tensor, way, channels, d):
 
 @triton.jit
 def of_states(tensor, way, states, channels, n, d):
-    """A parameter (ways, d, n)[way] in float32, as a tile (states, channels)."""
+    """A parameter (ways, n, d)[way] in float32, as a tile (states, channels)."""
     mask = (states[:, None] < n) & (channels[None, :] < d)
-    at = (way * d + channels[None, :]) * n + states[:, None]
+    at = (way * n + states[:, None]) * d + channels[None, :]
     return tl.load(tensor + at, mask=mask, other=0.0).to(tl.float32)
 
 
@@ -102,7 +102,8 @@ def step_size(step, weight, bias, offset, mask, PLANAR: tl.constexpr, SOFTPLUS: 
         e = tl.exp(-tl.abs(z))
         s = e / (2 + e)
         q = s * s
-        series = 1 + q * (1 / 3 + q * (1 / 5 + q * (1 / 7 + q * (1 / 9 + q * (1 / 11 + q / 13)))))
+        series = 1 / 9 + q * (1 / 11 + q * (1 / 13))
+        series = 1 + q * (1 / 3 + q * (1 / 5 + q * (1 / 7 + q * series)))
         delta = tl.where(z > 0, z, 0.0) + 2 * s * series
     return delta, z, given
 

@@ -82,8 +82,7 @@ def start_states(
     lanes = tl.program_id(0) % lane_blocks * LANES + tl.arange(0, LANES)
     lane_mask = lanes < n * d
     channel = lanes % d
-    at = (sequence % ways * d + channel) * n + lanes // d
-    rate = tl.load(A + at, mask=lane_mask, other=0.0).to(tl.float32) * LOG2E
+    rate = tl.load(A + sequence % ways * n * d + lanes, mask=lane_mask, other=0.0).to(tl.float32) * LOG2E
     rows = tl.arange(0, ROWS)
     carry = tl.zeros((LANES,), tl.float32)
     for begin in range(0, chunks, ROWS):
