@@ -31,9 +31,9 @@ def backward(dy, x, projection, delta_weight, delta_bias, A, D) -> tuple[Tensor,
     dx, dprojection = torch.empty_like(x), torch.empty_like(projection)
     scan = _scan(x, projection, delta_weight, delta_bias, A, D)
     dweight, dbias, dA, dD = triton_launch.backward(scan, dy, dx, dx, dprojection, dprojection)
-    grads = (dx, dprojection, dweight.mT, dbias, dA.mT, dD)
+    grads = (dx, dprojection, dweight.mT.clone(), dbias, dA.mT.contiguous(), dD)
     given = (x, projection, delta_weight, delta_bias, A, D)
-    return tuple(grad.to(t.dtype).contiguous() for grad, t in zip(grads, given, strict=True))
+    return tuple(grad.to(t.dtype) for grad, t in zip(grads, given, strict=True))
 
 
 def _scan(x, projection, delta_weight, delta_bias, A, D):

@@ -148,8 +148,8 @@ def backward(
                 )  # fmt: skip
     ways, r = sizes["ways"], sizes["r"]
     dA = states.unflatten(0, (-1, ways)).sum((0, 2))
-    dweight, dbias, dD = parameters.unflatten(0, (-1, ways)).sum((0, 2)).split([r, 1, 1], dim=1)
-    return dweight, dbias[:, 0], dA, dD[:, 0]
+    sums = parameters.unflatten(0, (-1, ways)).sum((0, 2))  # (ways, r + 2, d)
+    return sums[:, :r], sums[:, r].clone(), dA, sums[:, r + 1].clone()
 
 
 def _start_states(scan: Scan, sizes: dict[str, Any]) -> tuple[Tensor, Tensor]:
