@@ -1,13 +1,16 @@
 """selective_scan on an NVIDIA GPU, in Triton.
 
     h[t] = exp(delta[t] A) h[t-1] + delta[t] B[t] u[t],   y[t] = C[t] . h[t] + D u[t]
-"""
 
-import math
+u, delta, y (b, d, length); B, C (b, g, n, length); nothing is transposed. With M the bytes of u it
+moves 5M forward (u and delta twice, y once) and 10M backward, beside B and C: mamba-ssm's kernels, one
+program a channel, move 3M and 6M, but leave most of a GPU idle when d times b is small.
+"""
 
 import torch
 from torch import Tensor
 
+from .groups import share_groups, sum_groups
 from .triton_device import unavailable
 
 __all__ = ["backward", "forward", "unavailable"]
@@ -19,8 +22,8 @@ def forward(u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tensor, T
 
     y = torch.empty_like(u)
     scan = _scan(u, delta, A, B, C, D, delta_bias, delta_softplus)
-    last = triton_launch.forward(scan, y)
-    return y, last.mT.reshape(*u.shape[:2], -1)
+    last_state = triton_launch.forward(scan, y)  # (b * groups, n, d / groups)
+    return y, last_state.mT.reshape(*u.shape[:2], -1)
 
 
 def backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tensor, ...]:
@@ -29,25 +32,28 @@ def backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tens
 
     inputs = (u, delta, A, B, C, D, delta_bias)
     scan = _scan(*inputs, delta_softplus)
-    du, ddelta = torch.empty_like(u), torch.empty_like(delta)
-    dB, dC = torch.empty_like(scan.B), torch.empty_like(scan.C)
+    du, ddelta, dB, dC = (torch.empty_like(t) for t in (u, delta, scan.B, scan.C))
     _, dbias, dA, dD = triton_launch.backward(scan, dy, du, ddelta, dB, dC)
-    dB, dC = (_to_groups(grad, t.shape[1]) for grad, t in ((dB, B), (dC, C)))
+    dB, dC = sum_groups(dB, B.shape[1]), sum_groups(dC, C.shape[1])
     grads = (du, ddelta, dA.mT.flatten(0, 1), dB, dC, dD.flatten(), dbias.flatten())
     return tuple(grad.to(given.dtype) for grad, given in zip(grads, inputs, strict=True))
 
 
 def _scan(u, delta, A, B, C, D, delta_bias, delta_softplus):
-    """The call as the kernels take it; B and C get as many groups as both can share."""
+    """The call as the kernels take it: groups are the ways of an image."""
     from .triton_launch import Scan
 
-    groups = math.lcm(B.shape[1], C.shape[1])
-    B, C = (t.repeat_interleave(groups // t.shape[1], dim=1) for t in (B, C))
-    D, bias, A = (t.unflatten(0, (groups, -1)) for t in (D, delta_bias, A))
-    no_weight = A.new_empty(groups, 0, A.shape[1])
-    return Scan(False, delta_softplus, u, delta, B, C, no_weight, bias, A.mT.contiguous(), D)
-
-
-def _to_groups(grad: Tensor, groups: int) -> Tensor:
-    """(b, g, n, length) -> (b, groups, n, length): what neighbours say of a B or C they share."""
-    return grad.unflatten(1, (groups, -1)).sum(2)
+    B, C = share_groups(B, C)
+    A, D, bias = (t.unflatten(0, (B.shape[1], -1)) for t in (A, D, delta_bias))
+    return Scan(
+        planar=False,
+        softplus=delta_softplus,
+        u=u,
+        step=delta,
+        B=B,
+        C=C,
+        weight=A.new_empty(B.shape[1], 0, A.shape[1]),
+        bias=bias,
+        A=A.mT.contiguous(),
+        D=D,
+    )

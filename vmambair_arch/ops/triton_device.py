@@ -24,7 +24,9 @@ def unavailable(x: Tensor) -> str | None:
     capability = torch.cuda.get_device_capability(x.device)
     if capability < CAPABILITY:
         found, needed = (".".join(map(str, c)) for c in (capability, CAPABILITY))
-        return f"needs compute capability {needed}, {torch.cuda.get_device_name(x.device)} has {found}"
+        return (
+            f"needs compute capability {needed}, {torch.cuda.get_device_name(x.device)} has {found}"
+        )
     return None
 
 

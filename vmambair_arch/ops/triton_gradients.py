@@ -6,8 +6,8 @@ It is the same scan with time reversed, so chunks serve again: ``end_carries``, 
 ``start_states`` over the chunks in reverse, then ``gradients``. This last walks through a chunk
 once forward, keeping the state of every SUB-th step in a workspace, and then back in pieces of
 SUB steps, each run forward again to have its states at hand: none is stored for longer.
-Sums over channels (the gradients of B, C and step) are left for each block of channels by itself and
-added up by ``add_blocks``: no atomics, so equal inputs give equal bits. Names are in triton_math.
+Sums over channels (the gradients of B, C and step) are left for each block of channels by itself
+and added up by ``add_blocks``: no atomics, so equal inputs give equal bits.
 """
 
 import triton

@@ -10,9 +10,9 @@ from torch import Tensor
 from .triton_gradients import add_blocks, end_carries, gradients
 from .triton_scan import end_states, outputs, start_states
 
-PROGRAMS = 2048  # wanted in a launch: 16 for each multiprocessor of a large GPU
+PROGRAMS = 1024  # wanted in a launch: 8 for each multiprocessor of a large GPU
 CHUNKS = (32, 256)  # least and most steps of a chunk, powers of 2
-SUB = 16  # steps whose states the backward pass has at hand; divides every chunk
+SUB = 8  # steps whose states the backward pass has at hand; divides every chunk
 LANES = 32  # states that a program of start_states takes
 WORKSPACE = 64 * 2**20  # bytes that the backward pass may use beside the states between chunks
 

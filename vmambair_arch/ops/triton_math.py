@@ -1,10 +1,11 @@
 """Small Triton functions that the kernels of both scans share: addresses, delta, one step.
 
-A *sequence* is what one recurrence runs along. planar_scan has 4 a image, its directions, over
-all channels; selective_scan has g an image, its groups of channels. PLANAR tells the layouts
-apart: channels-last maps (b, length, d) with a projection (b, length, 4, count), or (b, d, length)
-with B and C (b, g, n, length). d counts the channels of a sequence, n the states of a channel, r the
-step rank. Tiles are (BLOCK_N, BLOCK_D): states by channels.
+A *sequence* is what one recurrence runs along. An image has some *ways*, one sequence each: the 4
+directions of planar_scan, over all channels, or the g groups of channels of selective_scan. PLANAR
+tells the layouts apart: maps (b, length, d) with a projection (b, length, 4, count), or (b, g d,
+length) with B and C (b, g, n, length).
+d counts the channels of a sequence, n the states of a channel, r the step rank (0 if not PLANAR).
+Tiles are (BLOCK_N, BLOCK_D), states by channels.
 """
 
 import triton
@@ -92,7 +93,7 @@ def step_size(step, weight, bias, offset, mask, PLANAR: tl.constexpr, SOFTPLUS: 
     """Returns delta, what softplus was taken of, and the step as it is stored, all float32.
 
     softplus(z) = max(z, 0) + log1p(e) with e = exp(-|z|) <= 1, right to the last bits also near 0:
-    log1p(e) = 2 atanh(e / (2 + e)) as a series, of which the first term left out is 1e-8 of the sum.
+    log1p(e) = 2 atanh(e / (2 + e)) as a series; the first term left out is 1e-8 of the sum.
     Beyond 20 the result is z, as in torch.
     """
     given = tl.load(step + offset, mask=mask, other=0.0).to(tl.float32)

@@ -82,7 +82,10 @@ def start_states(
     lanes = tl.program_id(0) % lane_blocks * LANES + tl.arange(0, LANES)
     lane_mask = lanes < n * d
     channel = lanes % d
-    rate = tl.load(A + sequence % ways * n * d + lanes, mask=lane_mask, other=0.0).to(tl.float32) * LOG2E
+    rate = (
+        tl.load(A + sequence % ways * n * d + lanes, mask=lane_mask, other=0.0).to(tl.float32)
+        * LOG2E
+    )
     rows = tl.arange(0, ROWS)
     carry = tl.zeros((LANES,), tl.float32)
     for begin in range(0, chunks, ROWS):
@@ -93,7 +96,7 @@ def start_states(
         total = tl.load(totals + chunk * d + channel[None, :], mask=mask, other=0.0)
         decay = tl.exp2(total * rate[None, :])
         starts = tl.zeros((ROWS, LANES), tl.float32)
-        for i in tl.static_range(ROWS):
+        for i in range(ROWS):
             here = (rows == i)[:, None]
             starts = tl.where(here, carry[None, :], starts)
             decay_i = tl.sum(tl.where(here, decay, 0.0), 0)
