@@ -1,23 +1,23 @@
 """planar_scan on an NVIDIA GPU, in Triton.
 
     delta = softplus(delta_weight[k] step + delta_bias[k])
-    h[t] = exp(delta A[k]) h[t-1] + delta B x[t],   y = sum over directions k of C . h[t] + D[k] x[t]
+    h[t] = exp(delta A[k]) h[t-1] + delta B x[t],   y = sum over k of C . h[t] + D[k] x[t]
 
-x (b, h, w, d) and the projection (b, h, w, 4, r + 2n) are read where they lie, at the pixel that a
-direction visits; delta exists in registers only. The directions are launched one after the other and
-add to one float32 map, so that nothing depends on which is faster.
+x (b, h, w, d) and the projection (b, h, w, 4, r + 2n) are read where they lie, at the pixel that
+direction k visits; delta exists in registers only. The directions are launched one after the other
+and add to one float32 map, so that the sum does not depend on which is faster.
 
-Bytes to move, with M those of a float32 map and P those of the projection, each kernel by itself:
+Bytes to move, with M those of a float32 map and P those of the projection:
 
-    forward:  end_states 4M + P,  outputs 4M + P and 7M for y                          15M + 2P
-    backward: end_states 4M + P,  end_carries 4M + P,  gradients 8M + P, 7M for dx and
-              2P ceil(d / 32) for sums over channels,  add_blocks P                   about 23M + 8P
+    forward   end_states 4M + P, outputs 4M + P and 7M for y: 15M + 2P
+    backward  end_states 4M + P, end_carries 4M + P, gradients 8M + P, 7M for dx and 2P for each
+              32 channels (sums over channels), add_blocks P: 23M + 4P + 2P ceil(d / 32)
 
-and between the chunks 16n / chunk M forward, twice that backward (chunk is 32 to 256 steps). The
-states that ``gradients`` keeps at hand, 8n M in and out, are meant for the cache.
-Copying, flipping and merging moves, for the same sums: four sequences of x written and read 8M, delta
-written 4M, B C and step laid out 2P, the scan 12M + P, its outputs flipped and transposed 8M, added
-5M: 37M + 3P forward, and it holds 8M for the backward pass, where this holds nothing but x.
+and for the states between chunks of 32 to 256 steps (16 n / chunk) M forward, twice that backward.
+The states that ``gradients`` keeps at hand, 8 n M in and out, are sized for the cache.
+Copying, flipping and merging moves, forward: four sequences of x 8M, delta 4M, B, C and step apart
+2P, the scan 12M + P, its outputs flipped and transposed 8M and added 5M: 37M + 3P; and it holds 8M
+for the backward pass, where this holds only x.
 """
 
 import torch

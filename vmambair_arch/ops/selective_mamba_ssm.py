@@ -79,7 +79,7 @@ def _fails(device: torch.device) -> str | None:
             *forward(*inputs, delta_softplus=True),
             *backward(dy, *inputs, delta_softplus=True),
         )
-    except RuntimeError as error:
+    except Exception as error:  # whatever it is, this backend is of no use here
         return f"installed, but does not run here: {error}"
     truths = (
         *selective_reference.forward(*exact[1:], delta_softplus=True),

@@ -2,9 +2,9 @@
 
     h[t] = exp(delta[t] A) h[t-1] + delta[t] B[t] u[t],   y[t] = C[t] . h[t] + D u[t]
 
-u, delta, y (b, d, length); B, C (b, g, n, length); nothing is transposed. With M the bytes of u it
-moves 5M forward (u and delta twice, y once) and 10M backward, beside B and C: mamba-ssm's kernels, one
-program a channel, move 3M and 6M, but leave most of a GPU idle when d times b is small.
+u, delta, y are (b, d, length), B and C (b, g, n, length); nothing is transposed. With M the bytes
+of u it moves, beside B and C, 5M forward (u and delta twice, y once) and 10M backward. One program
+a channel, as in mamba-ssm, would move 3M and 6M, but leave most of a GPU idle where b d is small.
 """
 
 import torch
