@@ -13,17 +13,7 @@ and added up by ``add_blocks``: no atomics, so equal inputs give equal bits.
 import triton
 import triton.language as tl
 
-from .triton_math import (
-    advance,
-    channels_of,
-    delta_of,
-    locate,
-    numbers_of,
-    of_channels,
-    pixel_at,
-    state_offsets,
-    step_size,
-)
+from .triton_math import advance, layout, locate, parameters, pixel_at, step_size
 from .triton_scan import SIZES
 
 LN2 = tl.constexpr(0.6931471805599453)
@@ -41,16 +31,13 @@ def end_carries(
     channels = block * BLOCK_D + tl.arange(0, BLOCK_D)
     states, ranks = tl.arange(0, BLOCK_N), tl.arange(0, BLOCK_R)
     d_mask, n_mask = channels < d, states < n
-    step_mask = ranks < r if PLANAR else d_mask
-    u_pitch = d if PLANAR else 1
-    pitch = 4 * (r + 2 * n) if PLANAR else 1
-    count = r + 2 * n if PLANAR else n
-    dy = channels_of(dy, sequence, channels, d, length, PLANAR)
-    C = numbers_of(C, sequence, count - n + states, count, length, PLANAR)
-    step, weight, bias, rate = delta_of(
-        step, weight, bias, A,
-        sequence, sequence % ways, channels, states, ranks, length, d, n, r, PLANAR,
-    )  # fmt: skip
+    at, step_at, B_at, C_at, u_pitch, pitch, step_mask = layout(
+        sequence, channels, states, ranks, length, d, n, r, PLANAR
+    )
+    weight, bias, rate = parameters(
+        weight, bias, A, sequence % ways, channels, states, ranks, d, n, r, PLANAR
+    )
+    dy, step, C = dy + at, step + step_at, C + C_at
 
     c = tl.zeros((BLOCK_N, BLOCK_D), tl.float32)
     end = tl.minimum((chunk + 1) * CHUNK, length)
@@ -61,7 +48,7 @@ def end_carries(
         C_t = tl.load(C + pixel * pitch, mask=n_mask, other=0.0).to(tl.float32)
         g = C_t[:, None] * dy_t[None, :] + c
         c = tl.exp2(delta[None, :] * rate) * g
-    at = state_offsets(sequence, chunk, chunks, states, channels, n, d)
+    at = ((sequence * chunks + chunk) * n + states[:, None]) * d + channels[None, :]
     tl.store(ends + at, c, mask=n_mask[:, None] & d_mask[None, :])
 
 
@@ -86,23 +73,18 @@ def gradients(
     channels = block * BLOCK_D + tl.arange(0, BLOCK_D)
     states, ranks = tl.arange(0, BLOCK_N), tl.arange(0, BLOCK_R)
     d_mask, n_mask = channels < d, states < n
-    state_mask = n_mask[:, None] & d_mask[None, :]
-    step_mask = ranks < r if PLANAR else d_mask
-    u_pitch = d if PLANAR else 1
-    pitch = 4 * (r + 2 * n) if PLANAR else 1
-    count = r + 2 * n if PLANAR else n
-    u = channels_of(u, sequence, channels, d, length, PLANAR)
-    B = numbers_of(B, sequence, r + states, count, length, PLANAR)
-    C = numbers_of(C, sequence, count - n + states, count, length, PLANAR)
-    D = of_channels(D, sequence % ways, channels, d)
-    dy = channels_of(dy, sequence, channels, d, length, PLANAR)
-    du = channels_of(du, sequence, channels, d, length, PLANAR)
-    total = channels_of(total, sequence, channels, d, length, PLANAR)
-    dstep = channels_of(dstep, sequence, channels, d, length, PLANAR)
-    step, weight, bias, rate = delta_of(
-        step, weight, bias, A,
-        sequence, sequence % ways, channels, states, ranks, length, d, n, r, PLANAR,
+    at, step_at, B_at, C_at, u_pitch, pitch, step_mask = layout(
+        sequence, channels, states, ranks, length, d, n, r, PLANAR
+    )
+    weight, bias, rate = parameters(
+        weight, bias, A, sequence % ways, channels, states, ranks, d, n, r, PLANAR
+    )
+    D = tl.load(D + sequence % ways * d + channels, mask=d_mask, other=0.0).to(tl.float32)
+    dy, u, du, total, step, B, C = (
+        dy + at, u + at, du + at, total + at, step + step_at, B + B_at, C + C_at,
     )  # fmt: skip
+    if not PLANAR:
+        dstep += at
 
     TILE: tl.constexpr = BLOCK_N * BLOCK_D
     workspace += tl.program_id(0).to(tl.int64) * ((CHUNK // SUB + SUB) * TILE)
@@ -110,9 +92,10 @@ def gradients(
     partial += (tl.program_id(0) // blocks).to(tl.int64) * CHUNK * blocks * (r + 2 * n)
     partial += block * (r + 2 * n)
     begin, end = chunk * CHUNK, tl.minimum((chunk + 1) * CHUNK, length)
-    at = state_offsets(sequence, chunk, chunks, states, channels, n, d)
+    state_mask = n_mask[:, None] & d_mask[None, :]
+    at = ((sequence * chunks + chunk) * n + states[:, None]) * d + channels[None, :]
     h = tl.load(starts + at, mask=state_mask, other=0.0)
-    subs = tl.cdiv(end - begin, SUB)
+    subs = (end - begin + SUB - 1) // SUB
     tl.store(workspace, h)
     for s in range(1, subs):
         for t in range(begin + (s - 1) * SUB, begin + s * SUB):
@@ -127,7 +110,7 @@ def gradients(
     dA = tl.zeros((BLOCK_N, BLOCK_D), tl.float32)
     dweight = tl.zeros((BLOCK_R, BLOCK_D), tl.float32)
     dbias = tl.zeros((BLOCK_D,), tl.float32)
-    dD = tl.zeros((BLOCK_D,), tl.float32)
+    dD = dbias
     for back in range(0, subs):
         sub_begin = begin + (subs - 1 - back) * SUB
         sub_end = tl.minimum(sub_begin + SUB, end)
@@ -190,13 +173,13 @@ def gradients(
 
 @triton.jit(do_not_specialize=[*SIZES, "piece"])
 def add_blocks(
-    partial, dprojection, dC,
+    partial, dB, dC,
     piece, first, apart, ways, chunks, blocks, length, height, width, n, r,
     CHUNK: tl.constexpr, SUB: tl.constexpr, BLOCK: tl.constexpr, PLANAR: tl.constexpr,
 ):  # fmt: skip
     """Add up the blocks of partial, SUB steps a program, and write them at their pixels.
 
-    The sum goes to dprojection (planar), or to dB, which stands in its place, and dC.
+    They are the gradients of B and C; of the projection, in the place of dB, if PLANAR.
     """
     pieces = CHUNK // SUB
     sequence, chunk, part = locate(first, apart, piece, chunks, pieces)
@@ -212,14 +195,10 @@ def add_blocks(
         total += tl.load(partial + block * count, mask=mask, other=0.0)
     pixel = pixel_at(t, sequence, height, width, PLANAR)[:, None]
     if PLANAR:
-        row = numbers_of(dprojection, sequence, numbers, count, length, PLANAR)
-        at = row[None, :] + pixel * 4 * count
-        tl.store(at, total.to(dprojection.dtype.element_ty), mask=mask)
+        at = ((sequence // 4 * length + pixel) * 4 + sequence % 4) * count + numbers[None, :]
+        tl.store(dB + at, total.to(dB.dtype.element_ty), mask=mask)
     else:
-        is_B = (numbers < n)[None, :]
-        row = numbers_of(dprojection, sequence, numbers, n, length, PLANAR)
-        at = row[None, :] + pixel
-        tl.store(at, total.to(dprojection.dtype.element_ty), mask=mask & is_B)
-        row = numbers_of(dC, sequence, numbers - n, n, length, PLANAR)
-        at = row[None, :] + pixel
-        tl.store(at, total.to(dC.dtype.element_ty), mask=mask & (numbers >= n)[None, :])
+        is_C = (numbers >= n)[None, :]
+        at = (sequence * n + numbers[None, :]) * length + pixel
+        tl.store(dB + at, total.to(dB.dtype.element_ty), mask=mask & ~is_C)
+        tl.store(dC + at - n * length, total.to(dC.dtype.element_ty), mask=mask & is_C)

@@ -36,56 +36,34 @@ def pixel_at(t, sequence, height, width, PLANAR: tl.constexpr):
 
 
 @triton.jit
-def channels_of(tensor, sequence, channels, d, length, PLANAR: tl.constexpr):
-    """Pointers to a sequence's channels at pixel 0."""
+def layout(sequence, channels, states, ranks, length, d, n, r, PLANAR: tl.constexpr):
+    """Where a sequence lies: offsets at pixel 0 of its channels, step, B and C.
+
+    Then how far the next pixel is in maps, and in what holds B and C, and the mask of step.
+    """
     if PLANAR:
-        return tensor + sequence // 4 * length * d + channels
+        at = sequence // 4 * length * d + channels
+        row = (sequence // 4 * length * 4 + sequence % 4) * (r + 2 * n)
+        B_at = row + r + states
+        return at, row + ranks, B_at, B_at + n, d, 4 * (r + 2 * n), ranks < r
     else:
-        return tensor + (sequence * d + channels) * length
+        at = (sequence * d + channels) * length
+        B_at = (sequence * n + states) * length
+        return at, at, B_at, B_at, 1, 1, channels < d
 
 
 @triton.jit
-def numbers_of(tensor, sequence, numbers, count, length, PLANAR: tl.constexpr):
-    """Pointers to a sequence's numbers in the projection, or states in B or C, at pixel 0."""
+def parameters(weight, bias, A, way, channels, states, ranks, d, n, r, PLANAR: tl.constexpr):
+    """Read (ways, r, d), (ways, d) and (ways, n, d) at a way, in float32; A as A / log(2)."""
+    d_mask = channels < d
     if PLANAR:
-        return tensor + (sequence // 4 * length * 4 + sequence % 4) * count + numbers
-    else:
-        return tensor + (sequence * count + numbers) * length
-
-
-@triton.jit
-def state_offsets(sequence, chunk, chunks, states, channels, n, d):
-    """Offsets of a tile in (sequences, chunks, n, d)."""
-    return ((sequence * chunks + chunk) * n + states[:, None]) * d + channels[None, :]
-
-
-@triton.jit
-def of_channels(tensor, way, channels, d):
-    """A parameter (ways, d)[way] in float32."""
-    return tl.load(tensor + way * d + channels, mask=channels < d, other=0.0).to(tl.float32)
-
-
-@triton.jit
-def of_states(tensor, way, states, channels, n, d):
-    """A parameter (ways, n, d)[way] in float32, as a tile (states, channels)."""
-    mask = (states[:, None] < n) & (channels[None, :] < d)
+        mask = (ranks < r)[:, None] & d_mask[None, :]
+        at = (way * r + ranks[:, None]) * d + channels[None, :]
+        weight = tl.load(weight + at, mask=mask, other=0.0).to(tl.float32)
+    bias = tl.load(bias + way * d + channels, mask=d_mask, other=0.0).to(tl.float32)
+    mask = (states < n)[:, None] & d_mask[None, :]
     at = (way * n + states[:, None]) * d + channels[None, :]
-    return tl.load(tensor + at, mask=mask, other=0.0).to(tl.float32)
-
-
-@triton.jit
-def delta_of(
-    step, weight, bias, A, sequence, way, channels, states, ranks, length, d, n, r,
-    PLANAR: tl.constexpr,
-):  # fmt: skip
-    """Pointers to step at pixel 0; then weight (r, d), bias (d,) and A / log(2) (n, d)."""
-    if PLANAR:
-        step = numbers_of(step, sequence, ranks, r + 2 * n, length, PLANAR)
-        weight = of_states(weight, way, ranks, channels, r, d)
-    else:
-        step = channels_of(step, sequence, channels, d, length, PLANAR)
-    bias = of_channels(bias, way, channels, d)
-    return step, weight, bias, of_states(A, way, states, channels, n, d) * LOG2E
+    return weight, bias, tl.load(A + at, mask=mask, other=0.0).to(tl.float32) * LOG2E
 
 
 @triton.jit

@@ -11,17 +11,7 @@ A program keeps one tile of states in registers. Names are those of triton_math.
 import triton
 import triton.language as tl
 
-from .triton_math import (
-    LOG2E,
-    advance,
-    channels_of,
-    delta_of,
-    locate,
-    numbers_of,
-    of_channels,
-    pixel_at,
-    state_offsets,
-)
+from .triton_math import LOG2E, advance, layout, locate, parameters, pixel_at
 
 # Sizes for which no kernel of its own is worth compiling: they enter no address as a factor.
 SIZES = ("first", "apart", "ways", "chunks", "blocks", "length", "height", "width")
@@ -43,16 +33,13 @@ def end_states(
     channels = block * BLOCK_D + tl.arange(0, BLOCK_D)
     states, ranks = tl.arange(0, BLOCK_N), tl.arange(0, BLOCK_R)
     d_mask, n_mask = channels < d, states < n
-    step_mask = ranks < r if PLANAR else d_mask
-    u_pitch = d if PLANAR else 1
-    pitch = 4 * (r + 2 * n) if PLANAR else 1
-    count = r + 2 * n if PLANAR else n
-    u = channels_of(u, sequence, channels, d, length, PLANAR)
-    B = numbers_of(B, sequence, r + states, count, length, PLANAR)
-    step, weight, bias, rate = delta_of(
-        step, weight, bias, A,
-        sequence, sequence % ways, channels, states, ranks, length, d, n, r, PLANAR,
-    )  # fmt: skip
+    at, step_at, B_at, C_at, u_pitch, pitch, step_mask = layout(
+        sequence, channels, states, ranks, length, d, n, r, PLANAR
+    )
+    weight, bias, rate = parameters(
+        weight, bias, A, sequence % ways, channels, states, ranks, d, n, r, PLANAR
+    )
+    u, step, B = u + at, step + step_at, B + B_at
 
     h = tl.zeros((BLOCK_N, BLOCK_D), tl.float32)
     total = tl.zeros((BLOCK_D,), tl.float32)
@@ -64,7 +51,7 @@ def end_states(
         )  # fmt: skip
         total += delta
 
-    at = state_offsets(sequence, chunk, chunks, states, channels, n, d)
+    at = ((sequence * chunks + chunk) * n + states[:, None]) * d + channels[None, :]
     tl.store(ends + at, h, mask=n_mask[:, None] & d_mask[None, :])
     tl.store(totals + (sequence * chunks + chunk) * d + channels, total, mask=d_mask)
 
@@ -116,24 +103,18 @@ def outputs(
     channels = block * BLOCK_D + tl.arange(0, BLOCK_D)
     states, ranks = tl.arange(0, BLOCK_N), tl.arange(0, BLOCK_R)
     d_mask, n_mask = channels < d, states < n
-    step_mask = ranks < r if PLANAR else d_mask
-    u_pitch = d if PLANAR else 1
-    pitch = 4 * (r + 2 * n) if PLANAR else 1
-    count = r + 2 * n if PLANAR else n
-    u = channels_of(u, sequence, channels, d, length, PLANAR)
-    y = channels_of(y, sequence, channels, d, length, PLANAR)
-    total = channels_of(total, sequence, channels, d, length, PLANAR)
-    B = numbers_of(B, sequence, r + states, count, length, PLANAR)
-    C = numbers_of(C, sequence, count - n + states, count, length, PLANAR)
-    D = of_channels(D, sequence % ways, channels, d)
-    step, weight, bias, rate = delta_of(
-        step, weight, bias, A,
-        sequence, sequence % ways, channels, states, ranks, length, d, n, r, PLANAR,
-    )  # fmt: skip
+    at, step_at, B_at, C_at, u_pitch, pitch, step_mask = layout(
+        sequence, channels, states, ranks, length, d, n, r, PLANAR
+    )
+    weight, bias, rate = parameters(
+        weight, bias, A, sequence % ways, channels, states, ranks, d, n, r, PLANAR
+    )
+    D = tl.load(D + sequence % ways * d + channels, mask=d_mask, other=0.0).to(tl.float32)
+    u, y, total, step, B, C = u + at, y + at, total + at, step + step_at, B + B_at, C + C_at
 
-    at = state_offsets(sequence, chunk, chunks, states, channels, n, d)
+    starts += ((sequence * chunks + chunk) * n + states[:, None]) * d + channels[None, :]
     state_mask = n_mask[:, None] & d_mask[None, :]
-    h = tl.load(starts + at, mask=state_mask, other=0.0)
+    h = tl.load(starts, mask=state_mask, other=0.0)
     for t in range(chunk * CHUNK, tl.minimum((chunk + 1) * CHUNK, length)):
         pixel = pixel_at(t, sequence, height, width, PLANAR)
         h, _, u_t = advance(
@@ -145,4 +126,4 @@ def outputs(
         if ADD:
             y_t += tl.load(total + pixel * u_pitch, mask=d_mask, other=0.0)
         tl.store(y + pixel * u_pitch, y_t.to(y.dtype.element_ty), mask=d_mask)
-    tl.store(starts + at, h, mask=state_mask)
+    tl.store(starts, h, mask=state_mask)
