@@ -9,7 +9,7 @@ from torch import Tensor
 from .checks import check_floating, check_shape
 from .dispatch import choose, state_dtype
 
-BACKENDS = ("numba", "reference")  # fastest first
+BACKENDS = ("triton", "mamba_ssm", "numba", "reference")  # fastest first
 
 
 def selective_scan(
