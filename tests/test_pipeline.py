@@ -57,6 +57,7 @@ def test_training_leaves_networks_states_log_and_metrics(experiment):
         "net_g_2.pth",
         "net_g_4.pth",
         "net_g_latest.pth",
+        "net_g_best.pth",
     }
     assert {p.name for p in (root / "training_states").iterdir()} == {"2.state", "4.state"}
     assert [line["iter"] for line in metrics(str(root))] == [2, 4]
