@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,11 +78,11 @@ def train(options: str, *arguments: str) -> int:
     return cli.basicsr(["train", "-opt", options, *arguments])
 
 
-def results(name: str) -> dict:
+def results(name: str, total: int = TOTAL) -> dict:
     """All that a run leaves, without the times and names by which any two differ."""
     root = Path("experiments", name)
     files = {p.name: load_tensors(p) for p in root.glob("*/*.pth")}
-    files["state"] = load_tensors(root / f"training_states/{TOTAL}.state")
+    files["state"] = load_tensors(root / f"training_states/{total}.state")
     for content in files.values():
         content.pop("about")
     lines = [json.loads(line) for line in (root / "metrics.jsonl").read_text().splitlines()]
@@ -297,3 +299,32 @@ def test_the_log_of_a_resumed_run_says_where_it_goes_on(long_run, stop):
     train(options, "--auto_resume")
     logs = [path.read_text() for path in Path("experiments/stopped").glob("*.log")]
     assert any("Resuming from epoch 0, iteration 2." in log for log in logs)
+
+
+@pytest.fixture
+def kill(long_run):
+    """Train a model in processes killed at random moments; returns what ``killing.py`` tells."""
+
+    def run(model: str, *, kills: int, seed: int, workers: int, total: int) -> dict:
+        for name in ("whole", "killed"):
+            path = Path(long_run(name, model, workers=workers))
+            opt = yaml.safe_load(path.read_text())
+            opt["train"].update(total_iter=total, scheduler={**SCHEDULE, "periods": [total, 1]})
+            opt["logger"]["save_checkpoint_freq"], opt["val"]["val_freq"] = 2, 10
+            path.write_text(yaml.safe_dump(opt))
+        assert train("whole.yml") == 0
+        script = Path(__file__).with_name("killing.py")
+        command = [sys.executable, str(script), "killed.yml", str(kills), str(seed)]
+        ended = subprocess.run(command, capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stderr[-2000:]
+        return json.loads(ended.stdout.splitlines()[-1])
+
+    return run
+
+
+def test_a_run_killed_ten_times_equals_one_that_never_was(kill):
+    told = kill("VmambaIRModel", kills=10, seed=0, workers=0, total=80)
+    assert told["kills"] == 10
+    assert told["amid_a_save"] >= 1
+    assert told["exit_code"] == 0
+    assert_same(results("whole", 80), results("killed", 80))

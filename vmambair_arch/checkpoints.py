@@ -21,6 +21,15 @@ from . import released
 from .errors import InputError
 from .network import VmambaIR, read_config, write_config
 
+DAMAGED = (  # what reading such a file raises
+    RuntimeError,
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    SafetensorError,
+    zipfile.BadZipFile,
+)
 CONFIG_KEY = "_extra_state"  # where VmambaIR's state dict holds its configuration
 WRAPPERS = ("params_ema", "params", "state_dict", "model")  # in order of preference
 PREFIXES = ("module.", "_orig_mod.")  # left by DataParallel and torch.compile
@@ -110,7 +119,7 @@ def read_file(path: Path) -> Mapping[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(_refusal(path, error)) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, SafetensorError, zipfile.BadZipFile) as e:
+    except DAMAGED as e:
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__
         raise InputError(
             f"{path}: truncated or not a checkpoint ({reason}); copy or download it again"

@@ -3,6 +3,7 @@
 The loop is ours because several of BasicSR's faults sit in its loop, where no subclass reaches.
 """
 
+import contextlib
 import logging
 import shutil
 from pathlib import Path
@@ -114,9 +115,13 @@ def _start_log(opt: dict[str, Any], kind: str) -> logging.Logger:
     log = logging.getLogger("basicsr")
     for handler in log.handlers[:]:
         log.removeHandler(handler)
-        handler.close()
+        with contextlib.suppress(OSError):  # of a disk that was full
+            handler.close()
     name = f"{kind}_{opt['name']}_{get_time_str()}.log"
     log = get_root_logger(log_file=str(Path(opt["path"]["log"], name)))
+    for handler in log.handlers:
+        if isinstance(handler, logging.FileHandler):  # on a full disk, without a traceback a line
+            handler.handleError = lambda record: None
     log.info(get_env_info())
     log.info(dict2str(opt))
     return log

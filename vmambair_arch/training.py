@@ -38,6 +38,7 @@ class Training:
         self.seen = 0  # samples of this epoch, over all processes
         self.validation_due = False  # a validation at this iteration was cut short
         self.saved = 0  # the last iteration whose state is on the disk
+        self.good = 0  # the last of them that was finite
         self.failures = Failures(len(self.sampler))
         self.interruption = Interruption()
         self._before: dict[str, Any] | None = None
@@ -47,7 +48,7 @@ class Training:
         """Go on from a state; from one of BasicSR's or our first version, as far as it goes."""
         self.model.resume_training(state)
         self.epoch, self.iteration = state["epoch"], state["iter"]
-        self.saved = self.iteration
+        self.saved = self.good = self.iteration
         self.seen = state.get("seen", 0)
         self.validation_due = state.get("validation_due", False)
         self.model.skipped, self.model.in_a_row = state.get("skipped", (0, 0))
@@ -159,6 +160,7 @@ class Training:
         try:
             self.model.save(self.epoch, self.iteration)
             self.saved = self.iteration
+            self.good = self.good if self.model.in_a_row else self.iteration
             if self.opt["rank"] == 0 and self.opt["logger"].get("save_keep_last"):
                 states.prune(self.opt, self.opt["logger"]["save_keep_last"])
         except OSError as error:
@@ -232,4 +234,4 @@ class Training:
         }
 
     def _last_good(self) -> str:
-        return f"iteration {self.saved}'s" if self.saved else "none"
+        return f"iteration {self.good}'s" if self.good else "none"
