@@ -24,6 +24,7 @@ setup(
         "numpy",
         "einops",
         "lmdb",
+        "matplotlib",  # curves.png
         "pyyaml",
         "safetensors",
         "tqdm",

@@ -115,7 +115,7 @@ def fill(disk: Path) -> None:
 
 def test_a_full_disk_keeps_the_last_checkpoint_and_is_retried(small_disk, small, after):
     path = small("logger:use_tb_logger=true", "train:total_iter=6", "val:val_freq=1")
-    after(2, lambda: fill(small_disk))
+    after(3, lambda: fill(small_disk))
     after(5, lambda: (small_disk / "filler").unlink())
     assert train(path, "--force_yml", f"path:experiments_root={small_disk}") == 0
     root = small_disk / "tiny"
@@ -133,6 +133,8 @@ def test_a_disk_that_stays_full_is_said_and_fails_the_end_only(small_disk, small
     assert "The last good checkpoint is iteration 2's; the next save tries again" in output
     assert "iteration 6 could not be saved" in output.splitlines()[-1]
     assert saved(small_disk / "tiny") == {"2.state"}
+    assert not (small_disk / "tiny/models/net_g_4.pth").exists()
+    after(3, lambda: None)
     (small_disk / "filler").unlink()
     assert resumes(path)
 

@@ -328,3 +328,14 @@ def test_a_run_killed_ten_times_equals_one_that_never_was(kill):
     assert told["amid_a_save"] >= 1
     assert told["exit_code"] == 0
     assert_same(results("whole", 80), results("killed", 80))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("model", MODELS)
+def test_a_run_killed_forty_times_equals_one_that_never_was(model, kill):
+    """The same with two workers, for each kind of model."""
+    told = kill(model, kills=40, seed=1, workers=2, total=300)
+    print(f"{model}: {told}")
+    assert told["amid_a_save"] >= 4
+    assert told["exit_code"] == 0
+    assert_same(results("whole", 300), results("killed", 300))

@@ -1,5 +1,6 @@
 """Training: a run between two iterations, and the loop that takes it from one to the next."""
 
+import contextlib
 import copy
 import logging
 from typing import Any
@@ -37,8 +38,8 @@ class Training:
         self.epoch = self.iteration = 0
         self.seen = 0  # samples of this epoch, over all processes
         self.validation_due = False  # a validation at this iteration was cut short
-        self.saved = 0  # the last iteration whose state is on the disk
-        self.good = 0  # the last of them that was finite
+        self.saved = self._place()  # of the newest state on the disk
+        self.good = 0  # the iteration of the newest after whose step everything was finite
         self.failures = Failures(len(self.sampler))
         self.interruption = Interruption()
         self._before: dict[str, Any] | None = None
@@ -48,9 +49,10 @@ class Training:
         """Go on from a state; from one of BasicSR's or our first version, as far as it goes."""
         self.model.resume_training(state)
         self.epoch, self.iteration = state["epoch"], state["iter"]
-        self.saved = self.good = self.iteration
+        self.good = self.iteration
         self.seen = state.get("seen", 0)
         self.validation_due = state.get("validation_due", False)
+        self.saved = self._place()
         self.model.skipped, self.model.in_a_row = state.get("skipped", (0, 0))
         metrics = ((self.opt.get("val") or {}).get("metrics") or {}).keys()
         best = {k: v for k, v in state.get("best", {}).items() if v.keys() == metrics}
@@ -159,7 +161,7 @@ class Training:
         self.model.progress = self._progress()
         try:
             self.model.save(self.epoch, self.iteration)
-            self.saved = self.iteration
+            self.saved = self._place()
             self.good = self.good if self.model.in_a_row else self.iteration
             if self.opt["rank"] == 0 and self.opt["logger"].get("save_keep_last"):
                 states.prune(self.opt, self.opt["logger"]["save_keep_last"])
@@ -168,6 +170,9 @@ class Training:
                 f"Iteration {self.iteration} cannot be saved: {error}. The last good checkpoint is"
                 f" {self._last_good()}; the next save tries again"
             )
+            if self.opt["rank"] == 0 and self.saved[0] != self.iteration:
+                with contextlib.suppress(OSError):  # said already
+                    states.remove(self.opt, self.iteration)  # networks without a state
             return False
         return True
 
@@ -194,7 +199,7 @@ class Training:
             return
         if self._before:
             self._undo(self._before)
-        if self.saved != self.iteration or self.validation_due:
+        if self.saved != self._place():
             self._save()
 
     def _snapshot(self) -> dict[str, Any]:
@@ -232,6 +237,9 @@ class Training:
             "best": getattr(self.model, "best_metric_results", {}),
             "processes": processes,
         }
+
+    def _place(self) -> tuple[int, bool]:
+        return self.iteration, self.validation_due
 
     def _last_good(self) -> str:
         return f"iteration {self.good}'s" if self.good else "none"

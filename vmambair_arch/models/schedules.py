@@ -66,13 +66,13 @@ def build_optimizer(kind: str, parameters: Any, lr: float, **options: Any) -> Op
     """
     if kind not in OPTIMIZERS:
         raise InputError(
-            f"train: there is no optimizer {kind}{nearest(kind, OPTIMIZERS)}; known are"
+            f"there is no optimizer {kind}{nearest(kind, OPTIMIZERS)}; known are"
             f" {', '.join(sorted(OPTIMIZERS))}"
         )
     try:
         return OPTIMIZERS[kind](parameters, lr=lr, **options)
     except (TypeError, ValueError) as error:
-        raise InputError(f"train: {kind} cannot be built: {error}; correct its options") from error
+        raise InputError(f"{kind} cannot be built: {error}; correct its options") from error
 
 
 def build_schedule(optimizer: Optimizer, kind: str, **options: Any) -> LRScheduler:
@@ -81,18 +81,21 @@ def build_schedule(optimizer: Optimizer, kind: str, **options: Any) -> LRSchedul
 
 
 def check(opt: dict[str, Any]) -> list[str]:
-    """Check the schedule and total_iter of an option file against each other.
+    """Check the optimizers of an option file, and its schedule and total_iter against each other.
 
     Returns: remarks on what has no effect: milestones, periods or a warm-up beyond the end.
-    Raises: InputError: an unknown schedule, lists of unequal length, or periods that end before
-        the training does.
+    Raises: InputError: an unknown optimizer or schedule, lists of unequal length, or periods that
+        end before the training does.
     """
-    where, total = f"{opt['opt_file']}: train.scheduler", int(opt["train"]["total_iter"])
-    schedule, remarks = opt["train"].get("scheduler") or {}, []
-    kind = schedule.get("type")
-    if kind not in SCHEDULES:
+    train, total = opt["train"], int(opt["train"]["total_iter"])
+    for key, options in train.items():
+        if key.startswith("optim_"):
+            _check_optimizer(f"{opt['opt_file']}: train.{key}", dict(options))
+    where, schedule, remarks = f"{opt['opt_file']}: train.scheduler", train.get("scheduler"), []
+    kind = str((schedule or {}).get("type"))
+    if not schedule or kind not in SCHEDULES:
         raise InputError(
-            f"{where}.type: there is no schedule {kind}{nearest(str(kind), SCHEDULES)}; known are"
+            f"{where}.type: there is no schedule {kind}{nearest(kind, SCHEDULES)}; known are"
             f" {', '.join(SCHEDULES)}"
         )
     late = [step for step in schedule.get("milestones", []) if step > total]
@@ -100,9 +103,20 @@ def check(opt: dict[str, Any]) -> list[str]:
         remarks.append(f"{where}.milestones: {late} lie beyond total_iter {total}")
     if kind.startswith("Cosine"):
         remarks += _check_periods(where, total, schedule)
-    if opt["train"].get("warmup_iter", -1) >= total:
+    if train.get("warmup_iter", -1) >= total:
         remarks.append(f"train.warmup_iter: the warm-up does not end before total_iter {total}")
     return remarks
+
+
+def _check_optimizer(where: str, options: dict[str, Any]) -> None:
+    """Build it for a parameter of two dimensions, which all of them take."""
+    for key in ("type", "lr"):
+        if options.get(key) is None:
+            raise InputError(f"{where}.{key} is missing; add it")
+    try:
+        build_optimizer(options.pop("type"), [torch.nn.Parameter(torch.ones(2, 2))], **options)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
 
 
 def _check_periods(where: str, total: int, schedule: dict[str, Any]) -> list[str]:
