@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from basicsr.data.data_sampler import EnlargedSampler
 from basicsr.utils.registry import LOSS_REGISTRY
 from conftest import load_tensors, tiny_network
 from test_pipeline import HOST_NETWORKS, IN_OUT, host_options
 
 from vmambair_arch import cli
+from vmambair_arch.data.sampling import PlacedSampler
 from vmambair_arch.progress import Progress
 
 FIRST_VERSION = Path(__file__).parent / "data/first_version"  # written by the code of 0.1.0's start
@@ -301,6 +303,37 @@ def test_the_log_of_a_resumed_run_says_where_it_goes_on(long_run, stop):
     assert any("Resuming from epoch 0, iteration 2." in log for log in logs)
 
 
+def places(epoch: int, *, start: int = 0, world_size: int = 1, length: int = 7) -> list[tuple]:
+    """What the samplers of all processes give, in the order of the positions."""
+    samplers = [
+        PlacedSampler(length, ratio=3, rank=rank, world_size=world_size)
+        for rank in range(world_size)
+    ]
+    for sampler in samplers:
+        sampler.set_place(epoch, start)
+    return sorted(place for sampler in samplers for place in sampler)
+
+
+@pytest.mark.parametrize("world_size", [1, 3])
+def test_the_order_of_the_images_is_that_of_basicsr(world_size):
+    host = [EnlargedSampler(range(7), world_size, rank, 3) for rank in range(world_size)]
+    for sampler in host:
+        sampler.set_epoch(2)
+    expected = [index for group in zip(*host, strict=True) for index in group]
+    assert [index for _, _, index in places(2, world_size=world_size)] == expected
+
+
+def test_a_sampler_goes_on_from_any_position_with_any_number_of_processes():
+    whole = places(1)
+    assert places(1, start=6) == whole[6:]
+    assert places(1, start=6, world_size=3) == whole[6:]
+    assert places(1, start=8, world_size=3) == whole[8:20]  # as many for each
+    assert places(1, start=21) == []
+    filled = places(1, world_size=2)
+    assert filled[:21] == whole
+    assert filled[21][2] == whole[0][2]  # filled up from the start
+
+
 @pytest.fixture
 def kill(long_run):
     """Train a model in processes killed at random moments; returns what ``killing.py`` tells."""
@@ -332,10 +365,10 @@ def test_a_run_killed_ten_times_equals_one_that_never_was(kill):
 
 @pytest.mark.long
 @pytest.mark.parametrize("model", MODELS)
-def test_a_run_killed_forty_times_equals_one_that_never_was(model, kill):
+def test_a_run_killed_twenty_times_equals_one_that_never_was(model, kill):
     """The same with two workers, for each kind of model."""
-    told = kill(model, kills=40, seed=1, workers=2, total=300)
+    told = kill(model, kills=20, seed=1, workers=2, total=160)
     print(f"{model}: {told}")
     assert told["amid_a_save"] >= 4
     assert told["exit_code"] == 0
-    assert_same(results("whole", 300), results("killed", 300))
+    assert_same(results("whole", 160), results("killed", 160))

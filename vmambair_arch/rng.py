@@ -15,7 +15,7 @@ def capture() -> dict[str, Any]:
     numpy: Any = np.random.get_state(legacy=True)
     name, key, position, has_gauss, cached = numpy
     state: dict[str, Any] = {
-        "python": [version, torch.tensor(words), gauss],
+        "python": [version, torch.from_numpy(np.array(words)), gauss],
         "numpy": [name, torch.from_numpy(key.astype(np.int64)), position, has_gauss, cached],
         "torch": torch.get_rng_state(),
     }

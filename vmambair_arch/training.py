@@ -147,9 +147,8 @@ class Training:
         Raises: TrainingError: it cannot be written.
         """
         self._log.info("End of training; saving the latest network.")
-        if (self.saved != self.iteration and not self._save()) or not self._write_networks(
-            "latest"
-        ):
+        is_saved = self.saved == self._place() or self._save()
+        if not (is_saved and self._write_networks("latest")):
             raise TrainingError(
                 f"training has ended, and iteration {self.iteration} could not be saved in"
                 f" {self.opt['path']['experiments_root']}; make room there and --auto_resume"

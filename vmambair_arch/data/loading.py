@@ -72,12 +72,7 @@ def batches(loader: DataLoader, opt: dict[str, Any]) -> Iterator[dict[str, Any]]
 
     Raises: TrainingError: a worker died.
     """
-    cuda = opt["datasets"]["train"].get("prefetch_mode") == "cuda"
-    iterator = CUDAPrefetcher(loader, opt) if cuda else iter(loader)
-    if loader.num_workers and threading.current_thread() is threading.main_thread():
-        # torch would raise a worker's death wherever training is, amid a step too; without its
-        # handler it raises it here, at the latest after five seconds of waiting.
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    iterator = _start(loader, opt)
     while True:
         try:
             batch = iterator.next() if isinstance(iterator, CUDAPrefetcher) else next(iterator)
@@ -93,3 +88,18 @@ def batches(loader: DataLoader, opt: dict[str, Any]) -> Iterator[dict[str, Any]]
         if batch is None:
             return
         yield batch
+
+
+def _start(loader: DataLoader, opt: dict[str, Any]) -> Any:
+    """Start the workers of an epoch.
+
+    torch makes SIGCHLD raise a worker's death wherever training is, amid a step too. Without its
+    handler the death is raised where a batch is waited for, within five seconds.
+    """
+    on_main_thread = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGCHLD) if on_main_thread else None
+    cuda = opt["datasets"]["train"].get("prefetch_mode") == "cuda"
+    iterator = CUDAPrefetcher(loader, opt) if cuda else iter(loader)
+    if on_main_thread:
+        signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
+    return iterator

@@ -111,8 +111,9 @@ class Guard(BaseModel):
 
     def _note_loss(self, name: str, module: nn.Module, inputs: Any, output: Any) -> None:
         outputs = output if isinstance(output, tuple) else (output,)
-        losses = [loss.detach().sum() for loss in outputs if isinstance(loss, Tensor)]
-        self._losses.setdefault(name, []).extend(losses)
+        for loss in outputs:
+            if isinstance(loss, Tensor):  # the perceptual loss has None beside it
+                self._losses.setdefault(name, []).append(loss.detach().sum())
 
     def _guarded(self, optimizer: Optimizer, step: Callable, name: str) -> Callable:
         """An optimizer's step that clips its gradients, and is skipped if a fault is found."""
@@ -136,12 +137,10 @@ class Guard(BaseModel):
 
         The losses are asked beside the gradients, since that of L1 at a NaN is zero.
         """
-        numbers = {
-            f"the loss {loss}": torch.stack(values).sum() for loss, values in self._losses.items()
-        }
+        numbers = {f"the loss {loss}": sum(values) for loss, values in self._losses.items()}
         self._losses = {}
         numbers[f"the gradient norm of {name}"] = norm
-        values = torch.stack([value.to(norm.device) for value in numbers.values()])
+        values = torch.stack([torch.as_tensor(v, device=norm.device) for v in numbers.values()])
         faulty = ~values.isfinite()
         if self.opt["dist"]:
             anywhere = faulty.any().int()
