@@ -26,11 +26,9 @@ def main(options: str, kills: int, seed: int) -> None:
     root = Path("experiments", Path(options).stem)
     while told["kills"] < kills:
         pid = start(options)
-        wait(root, moments)
+        wait(pid, root, moments)
         os.kill(pid, signal.SIGKILL)
-        _, status = os.waitpid(pid, 0)
-        if not os.WIFSIGNALED(status):
-            raise SystemExit(f"training ended by itself after {told['kills']} kills")
+        os.waitpid(pid, 0)
         told["kills"] += 1
         told["amid_a_save"] += bool(list(root.glob("*/.*.tmp")))
     _, status = os.waitpid(start(options), 0)
@@ -49,17 +47,23 @@ def start(options: str) -> int:
     return pid
 
 
-def wait(root: Path, moments: random.Random) -> None:
+def wait(pid: int, root: Path, moments: random.Random) -> None:
     """Wait for a random moment: in the start, some saves later, or as soon as a file is written."""
+
+    def pause(seconds: float) -> None:
+        time.sleep(seconds)
+        if os.waitpid(pid, os.WNOHANG)[0]:
+            raise SystemExit("training ended by itself")
+
     saves = moments.randint(0, 2)
     enough = newest(root) + saves
     while saves and newest(root) < enough:
-        time.sleep(0.001)
+        pause(0.001)
     if saves and moments.random() < 0.5:
         while not list(root.glob("*/.*.tmp")):
-            time.sleep(0.0001)
+            pause(0.0001)
     else:
-        time.sleep(moments.uniform(0, 0.05 if saves else 0.5))
+        pause(moments.uniform(0, 0.05 if saves else 0.5))
 
 
 def newest(root: Path) -> int:

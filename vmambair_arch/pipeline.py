@@ -68,8 +68,6 @@ def train(opt: dict[str, Any], *, launcher: str = "none") -> None:
     with Progress(opt, start, events) as progress:
         training.run(progress)
     validation.before_after(opt, model, val_loaders)
-    if events:
-        events.close()
 
 
 def test(opt: dict[str, Any], *, launcher: str = "none") -> None:
@@ -80,7 +78,7 @@ def test(opt: dict[str, Any], *, launcher: str = "none") -> None:
     _start(opt, launcher)
     checks.check(opt)
     loaders = [validation_loader(opt, section) for section in opt["datasets"].values()]
-    make_exp_dirs(opt)
+    _make_folders(opt)
     _start_log(opt, "test")
     model = build_model(opt)
     records = Records(Path(opt["path"]["log"])) if opt["rank"] == 0 else None
@@ -101,12 +99,26 @@ def _prepare_folders(opt: dict[str, Any], *, fresh: bool) -> None:
     """Make the experiment's folders; clear those of a run to resume of a killed process's rest."""
     paths = opt["path"]
     if fresh:
-        make_exp_dirs(opt)
+        _make_folders(opt)
     if opt["rank"] == 0:
         for key in ("models", "training_states"):
             Path(paths[key]).mkdir(parents=True, exist_ok=True)
             remove_leftovers(Path(paths[key]))
         shutil.copy(opt["opt_file"], paths["experiments_root"])
+
+
+def _make_folders(opt: dict[str, Any]) -> None:
+    """Archive the results of that name, if there are any, and make their folders.
+
+    BasicSR archives by the second, and fails when it starts twice in one.
+    """
+    root = Path(opt["path"]["experiments_root" if opt["is_train"] else "results_root"])
+    if opt["rank"] == 0 and root.exists():
+        archive = Path(f"{root}_archived_{get_time_str()}")
+        while archive.exists():
+            archive = Path(f"{archive}_")
+        root.rename(archive)
+    make_exp_dirs(opt)
 
 
 def _start_log(opt: dict[str, Any], kind: str) -> logging.Logger:

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import resource
 import sys
 from typing import Any
 
@@ -13,12 +12,12 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 
 class Progress(contextlib.ExitStack):
-    """Tells of each iteration; as a context, it shows a bar where standard error is a terminal.
+    """Tells of each iteration. As a context it shows a bar if standard error is a terminal.
 
     Args:
         opt: the options.
         iteration: the one that training starts after.
-        tensorboard: a SummaryWriter, or None.
+        tensorboard: a SummaryWriter, or None; is closed at the end.
     """
 
     def __init__(self, opt: dict[str, Any], iteration: int, tensorboard: Any):
@@ -31,6 +30,8 @@ class Progress(contextlib.ExitStack):
             total=int(opt["train"]["total_iter"]), initial=iteration, disable=hidden, unit="it"
         )
         self.enter_context(self.bar)
+        if tensorboard:
+            self.callback(tensorboard.close)
         if not hidden:
             self.enter_context(logging_redirect_tqdm([logging.getLogger("basicsr")]))
 
@@ -68,7 +69,12 @@ class Progress(contextlib.ExitStack):
 
 
 def peak_memory() -> int:
-    """Bytes held at most so far: of the GPU, or without one of this process."""
+    """Bytes held at most so far: of the GPU, or without one of this process (0 on Windows)."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    if sys.platform == "win32":
+        return 0
+    import resource  # not there on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,5 +1,6 @@
 """Loaders of training and validation batches that never run ahead of a state, and never hang."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -96,10 +97,10 @@ def _start(loader: DataLoader, opt: dict[str, Any]) -> Any:
     torch makes SIGCHLD raise a worker's death wherever training is, amid a step too. Without its
     handler the death is raised where a batch is waited for, within five seconds.
     """
-    on_main_thread = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGCHLD) if on_main_thread else None
+    here = os.name == "posix" and threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGCHLD) if here else None
     cuda = opt["datasets"]["train"].get("prefetch_mode") == "cuda"
     iterator = CUDAPrefetcher(loader, opt) if cuda else iter(loader)
-    if on_main_thread:
+    if here:
         signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
     return iterator
