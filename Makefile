@@ -1,9 +1,10 @@
 # Two commands do everything: make demo, make test. Each sets .venv up when it is missing or stale.
+# make test-long runs what takes many minutes.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test bench
+.PHONY: demo test test-long bench
 demo: .venv/installed
 	$(BIN)/basicsr train -opt options/demo_vmambair_x4.yml
 
@@ -12,6 +13,9 @@ test: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/pytest --cov=vmambair_arch --cov-report=term
+
+test-long: .venv/installed
+	$(BIN)/pytest -m long -s
 
 bench: .venv/installed
 	$(BIN)/vmambair bench

@@ -24,6 +24,7 @@ setup(
         "numpy",
         "einops",
         "lmdb",
+        "matplotlib",
         "pyyaml",
         "safetensors",
         "tqdm",
@@ -31,9 +32,8 @@ setup(
         "opencv-python-headless; python_version >= '3.13'",
     ],
     extras_require={
-        "bench": ["matplotlib"],
         "iqa": ["pyiqa"],  # heavy, and not for commercial use
-        "test": ["matplotlib", "pytest", "pytest-cov", "ruff", "pyright[nodejs]"],
+        "test": ["pytest", "pytest-cov", "ruff", "pyright[nodejs]"],
     },
     entry_points={
         "console_scripts": [

@@ -10,7 +10,7 @@ import yaml
 from basicsr.utils.lmdb_util import make_lmdb_from_imgs
 from conftest import load_tensors, tiny_network
 
-from vmambair_arch import cli, load_network
+from vmambair_arch import cli, load_network, pipeline
 
 OPTIONS = Path(__file__).parent.parent / "options"
 
@@ -57,6 +57,7 @@ def test_training_leaves_networks_states_log_and_metrics(experiment):
         "net_g_2.pth",
         "net_g_4.pth",
         "net_g_latest.pth",
+        "net_g_best.pth",
     }
     assert {p.name for p in (root / "training_states").iterdir()} == {"2.state", "4.state"}
     assert [line["iter"] for line in metrics(str(root))] == [2, 4]
@@ -139,11 +140,12 @@ def test_auto_resume_finds_the_experiment_below_its_root_from_any_folder(
     assert not list(tmp_path.glob("runs/*archived*"))
 
 
-def test_training_twice_archives_the_first_run(experiment):
-    options = experiment()
-    cli.basicsr(["train", "-opt", options])
-    cli.basicsr(["train", "-opt", options])
-    assert len(list(Path("experiments").iterdir())) == 2
+def test_training_again_archives_the_run_before_even_within_a_second(experiment, monkeypatch):
+    monkeypatch.setattr(pipeline, "get_time_str", lambda: "20260101_000000")
+    short = ["--force_yml", "train:total_iter=1"]
+    for _ in range(3):
+        cli.basicsr(["train", "-opt", experiment(), *short])
+    assert len(list(Path("experiments").glob("*/models/net_g_latest.pth"))) == 3
 
 
 def test_training_runs_to_the_last_iteration_when_epochs_drop_images(experiment):

@@ -7,18 +7,21 @@ import re
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor, nn
 
 from . import released
 from .errors import InputError
+from .files import write_whole
 from .infer import infer_config, infer_network
 from .network import VmambaIR
 from .restormer import Restormer
 from .unet import UNet, read_config, write_config
 
+# What reading a damaged file raises, beside SafetensorError.
+DAMAGED = (RuntimeError, OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile)
 CONFIG_KEY = "_extra_state"  # where a state dict of ours holds the configuration
 WRAPPERS = ("params_ema", "params", "state_dict", "model")  # in order of preference
 PREFIXES = ("module.", "_orig_mod.")  # left by DataParallel and torch.compile
@@ -116,7 +119,7 @@ def read_file(path: Path) -> Mapping[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(_refusal(path, error)) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, SafetensorError, zipfile.BadZipFile) as e:
+    except (*DAMAGED, SafetensorError) as e:
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__
         raise InputError(
             f"{path}: truncated or not a checkpoint ({reason}); copy or download it again"
@@ -135,19 +138,13 @@ def write_file(path: Path, state: Mapping[str, Tensor]) -> None:
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     from safetensors.torch import save
 
-    unfinished = path.with_name(path.name + ".tmp")
-    try:
-        with unfinished.open("wb") as file:
-            if path.suffix == ".pth":
-                torch.save({"params": state}, file)
-            else:
-                file.write(save(state, _metadata(state)))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+    def write(file: IO[bytes]) -> None:
+        if path.suffix == ".pth":
+            torch.save({"params": state}, file)
+        else:
+            file.write(save(state, _metadata(state)))
+
+    write_whole(path, write)
 
 
 def unwrap(

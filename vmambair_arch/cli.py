@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from . import bench, checkpoints, doctor, options
-from .errors import InputError
+from .errors import InputError, StoppedError, TrainingError
 
 
 def basicsr(argv: Sequence[str] | None = None) -> int:
@@ -32,13 +32,19 @@ def vmambair(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
-    """Run the command that was given. An InputError is one sentence and exit code 2."""
+    """Run the command that was given. What can be expected to fail is a sentence and a code.
+
+    Codes: 2 the input cannot be used; 1 training cannot go on (an unexpected error, with its
+    traceback, has 1 too); 130 and 143 stopped by SIGINT or SIGTERM, with a state written.
+    """
     arguments = parser.parse_args(argv)
     try:
         return arguments.run(arguments) or 0
-    except InputError as error:
+    except (InputError, TrainingError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 2
+        return 2 if isinstance(error, InputError) else 1
+    except StoppedError as error:
+        return error.exit_code
 
 
 def _add_train_and_test(commands) -> None:

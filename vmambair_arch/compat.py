@@ -5,17 +5,16 @@ call themselves 1.4.2 (PyPI's of 2022, git master's of 2024) need them.
 """
 
 import importlib
+import logging
 import os
 import sys
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
 from torch.torch_version import TorchVersion
 
-from .checkpoints import read_file
-from .errors import InputError
+from . import states
 
 
 def apply() -> None:
@@ -34,6 +33,8 @@ def apply() -> None:
             " below 3.13 (its build breaks on 3.13)"
         ) from error
     dist_util._init_dist_pytorch = init_process_group
+    if train.load_resume_state is not load_resume_state:
+        sort_folders()
     train.load_resume_state = load_resume_state
     # There, an image that a metric refuses (NIQE: a small one) ends the training.
     sr_model.calculate_metric = importlib.import_module(".metrics", __package__).measure
@@ -75,20 +76,20 @@ def init_process_group(backend: str, **options: Any) -> None:
 def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
     """Read the state to resume from; basicsr/train.py does it through CUDA alone.
 
-    ``--auto_resume`` looks where the experiment is, from any working directory.
+    ``--auto_resume`` looks where the experiment is, from any working directory, and passes damaged
+    states over; see ``states.find``.
     """
-    states = opt["path"]["training_states"]
-    if opt["auto_resume"] and os.path.isdir(states):
-        iterations = [int(n[: -len(".state")]) for n in os.listdir(states) if n.endswith(".state")]
-        if iterations:
-            opt["path"]["resume_state"] = os.path.join(states, f"{max(iterations)}.state")
-    path = opt["path"].get("resume_state")
-    if not path:
-        return None
-    state = dict(read_file(Path(path)))
-    for key in ("epoch", "iter", "optimizers", "schedulers"):
-        if key not in state:
-            raise InputError(f"{path}: not a training state: it has no {key!r}; give a .state file")
-    misc = importlib.import_module("basicsr.utils")
-    misc.check_resume(opt, state["iter"])
+    state, remarks = states.find(opt)
+    for remark in remarks:
+        logging.getLogger("basicsr").warning(remark)
     return state
+
+
+def sort_folders() -> None:
+    """List folders in order: basicsr/data/data_util.py takes images as the file system has them.
+
+    On another machine, or after a copy, the same seed would train on them in another order.
+    """
+    data_util: Any = importlib.import_module("basicsr.data.data_util")
+    scandir = data_util.scandir
+    data_util.scandir = lambda *args, **kwargs: sorted(scandir(*args, **kwargs))

@@ -5,12 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from basicsr.metrics import calculate_psnr
 from basicsr.utils import tensor2img
 from basicsr.utils.matlab_functions import imresize
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+from torch.nn import functional as F
 
 MARGIN = 28  # pixels above each picture, for its caption
+GRID = 256  # pixels of the sides that a grid shows
 COLUMNS = ("bicubic", "output", "original")
 
 
@@ -45,6 +49,29 @@ def before_after(model: Any, loaders: Iterable[Any], path: Path) -> None:
 def _colour(image: np.ndarray) -> np.ndarray:
     """(h, w, 3), of a grey (h, w) image too."""
     return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+
+
+def grid(visuals: dict[str, Tensor] | None) -> Tensor | None:
+    """The middle of the first image as lq, output and gt, side by side.
+
+    Args:
+        visuals: a model's get_current_visuals: lq, result and, where there is one, gt, each
+            (b, c, h, w) in [0, 1].
+    Returns: (3, at most 256, ...) with lq enlarged to the output; None if there is no such image.
+    """
+    if not visuals or "result" not in visuals or visuals["result"].dim() != 4:
+        return None
+    size = visuals["result"].shape[-2:]
+    top, left = (max(side - GRID, 0) // 2 for side in size)
+    tiles = []
+    for name in ("lq", "result", "gt"):
+        if name in visuals:
+            image = F.interpolate(visuals[name][:1, :3].float(), size=size, mode="nearest")
+            image = image[0, :, top : top + GRID, left : left + GRID]
+            tiles.append(image.clamp(0, 1).expand(3, -1, -1) if len(image) == 1 else image)
+    if any(len(tile) != 3 for tile in tiles):
+        return None
+    return torch.cat(tiles, dim=2).clamp(0, 1)
 
 
 def _row(images: list[np.ndarray]) -> np.ndarray:

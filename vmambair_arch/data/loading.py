@@ -1,0 +1,106 @@
+"""Loaders of training and validation batches that never run ahead of a state, and never hang."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from basicsr.data import build_dataloader, build_dataset
+from basicsr.data.prefetch_dataloader import CUDAPrefetcher
+from torch.utils.data import DataLoader
+
+from ..errors import InputError, TrainingError
+from .sampling import PlacedSampler
+from .training_set import TrainingSet, collate
+
+
+def training_loader(opt: dict[str, Any]) -> DataLoader:
+    """Batches of datasets.train, as BasicSR makes them but for the trouble they can be in.
+
+    ``prefetch_mode: cpu`` is left to the workers, which always load ahead: BasicSR's thread hangs
+    when loading fails, and shares its random numbers with the training.
+
+    Returns: a loader whose sampler is a PlacedSampler.
+    Raises: InputError: no datasets.train, fewer images than a batch, or a prefetch_mode that does
+        not exist.
+    """
+    file = opt["opt_file"]
+    section = next((s for s in opt["datasets"].values() if s["phase"] == "train"), None)
+    if section is None:
+        raise InputError(f"{file}: datasets.train is missing; add it")
+    mode = section.get("prefetch_mode") or "cpu"
+    if mode != "cpu" and not (mode == "cuda" and section.get("pin_memory")):
+        raise InputError(f"prefetch_mode {mode}: choose cpu, or cuda with pin_memory: true")
+    data_set = TrainingSet(build_dataset(section), seed=opt["manual_seed"])
+    sampler = PlacedSampler(
+        len(data_set),
+        ratio=section.get("dataset_enlarge_ratio", 1),
+        rank=opt["rank"],
+        world_size=opt["world_size"],
+    )
+    copies = 1 if opt["dist"] else max(opt["num_gpu"], 1)
+    workers = section["num_worker_per_gpu"] * copies
+    loader = DataLoader(
+        data_set,
+        batch_size=section["batch_size_per_gpu"] * copies,
+        sampler=sampler,
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=section.get("pin_memory", False),
+        drop_last=True,
+        persistent_workers=bool(workers and section.get("persistent_workers", False)),
+        generator=torch.Generator(),  # its own: starting an epoch draws from it
+    )
+    if len(loader) == 0:
+        raise InputError(
+            f"{file}: datasets.train has {len(sampler)} images a process, fewer than a batch of"
+            f" {loader.batch_size}; add images, lower batch_size_per_gpu or raise"
+            " dataset_enlarge_ratio"
+        )
+    return loader
+
+
+def validation_loader(opt: dict[str, Any], section: dict[str, Any]) -> DataLoader:
+    """One image after the other, in this process."""
+    section = {**section, "prefetch_mode": None, "persistent_workers": False}
+    return build_dataloader(build_dataset(section), section, opt["num_gpu"], opt["dist"])
+
+
+def batches(loader: DataLoader, opt: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The batches of an epoch, from the place of the sampler on.
+
+    Raises: TrainingError: a worker died.
+    """
+    iterator = _start(loader, opt)
+    while True:
+        try:
+            batch = iterator.next() if isinstance(iterator, CUDAPrefetcher) else next(iterator)
+        except StopIteration:
+            return
+        except RuntimeError as error:
+            if not str(error).startswith("DataLoader worker (pid"):
+                raise
+            raise TrainingError(
+                f"{str(error).splitlines()[0]}: most likely memory or /dev/shm ran out; lower"
+                " num_worker_per_gpu or batch_size_per_gpu"
+            ) from error
+        if batch is None:
+            return
+        yield batch
+
+
+def _start(loader: DataLoader, opt: dict[str, Any]) -> Any:
+    """Start the workers of an epoch.
+
+    torch makes SIGCHLD raise a worker's death wherever training is, amid a step too. Without its
+    handler the death is raised where a batch is waited for, within five seconds.
+    """
+    here = os.name == "posix" and threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGCHLD) if here else None
+    cuda = opt["datasets"]["train"].get("prefetch_mode") == "cuda"
+    iterator = CUDAPrefetcher(loader, opt) if cuda else iter(loader)
+    if here:
+        signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
+    return iterator

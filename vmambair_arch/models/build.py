@@ -1,0 +1,48 @@
+"""Any registered model, built so that it can be depended on."""
+
+import json
+from copy import deepcopy
+from typing import Any
+
+import basicsr.version
+import torch
+from basicsr.utils import get_root_logger
+from basicsr.utils.registry import MODEL_REGISTRY
+
+from .guard import Guard
+from .optimizing import Optimizing
+from .saving import Saving
+
+ABOUT = ("name", "model_type", "scale", "train")  # and the networks: what made the weights
+
+
+def build_model(opt: dict[str, Any]) -> Any:
+    """Build opt's model_type, with our guard above it and our optimizers and files below it.
+
+    The class is made here, of the registered one, so that it holds for BasicSR's models and those
+    of other packages as for ours: Guard's methods come before the model's, those of Optimizing and
+    Saving after, in the place of BaseModel's.
+    """
+    registered = MODEL_REGISTRY.get(opt["model_type"])
+    made = type(registered.__name__, (Guard, registered, Optimizing, Saving), {})
+    model = made(deepcopy(opt))
+    model.about = about(opt)
+    if opt["is_train"]:
+        model.watch()
+    get_root_logger().info(f"Model [{registered.__name__}] is created.")
+    return model
+
+
+def about(opt: dict[str, Any]) -> dict[str, Any]:
+    """What a file tells of its making: the options of network and training, and the versions."""
+    from .. import __version__
+
+    options = {k: v for k, v in opt.items() if k in ABOUT or k.startswith("network_")}
+    return {
+        "options": json.loads(json.dumps(options, default=str)),
+        "versions": {
+            "vmambair_arch": __version__,
+            "torch": str(torch.__version__),
+            "basicsr": basicsr.version.__version__,
+        },
+    }

@@ -1,0 +1,32 @@
+"""Optimizing: BaseModel's optimizers and learning rates, by every name that option files use."""
+
+from typing import Any
+
+from basicsr.models.base_model import BaseModel
+
+from . import schedules
+
+
+class Optimizing(BaseModel):
+    """Stands between BaseModel and the models made from it, whose own overrides come first."""
+
+    def get_optimizer(self, optim_type: str, params: Any, lr: float, **kwargs: Any) -> Any:
+        """Any of torch's optimizers; BasicSR's release knows Adam alone."""
+        return schedules.build_optimizer(optim_type, params, lr, **kwargs)
+
+    def setup_schedulers(self) -> None:
+        """A schedule for each optimizer, from train.scheduler."""
+        options = dict(self.opt["train"]["scheduler"])
+        kind = options.pop("type")
+        for optimizer in self.optimizers:
+            self.schedulers.append(schedules.build_schedule(optimizer, kind, **options))
+
+    def update_learning_rate(self, current_iter: int, warmup_iter: int = -1) -> None:
+        """Set the learning rates for an iteration.
+
+        A warm-up rises linearly and ends at the full rate; BasicSR's ends one step short of it and
+        MultiStepLR stays there.
+        """
+        if current_iter == warmup_iter:
+            self._set_lr(self._get_init_lr())
+        super().update_learning_rate(current_iter, warmup_iter)
