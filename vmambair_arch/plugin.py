@@ -18,7 +18,12 @@ REGISTERED = [
     (registry.ARCH_REGISTRY, EFFN),
     *((registry.ARCH_REGISTRY, released.network_function(name)) for name in released.NETWORKS),
     (registry.MODEL_REGISTRY, models.VmambaIRModel),
+    (registry.MODEL_REGISTRY, models.VmambaIRGANModel),
+    (registry.MODEL_REGISTRY, models.DegradationModel),
+    (registry.MODEL_REGISTRY, models.DegradationGANModel),
     (registry.DATASET_REGISTRY, data.BicubicImageDataset),
+    (registry.DATASET_REGISTRY, data.DegradationDataset),
+    (registry.DATASET_REGISTRY, data.ProgressiveImageDataset),
 ]
 
 for names, thing in REGISTERED:
