@@ -88,7 +88,6 @@ class TwoOrderDegradation(nn.Module):
         self.first = Order.read(opt, "")
         self.second = Order.read(opt, "2")
         self.jpeg = DiffJPEG(differentiable=False)
-        self.requires_grad_(False)
 
     @torch.no_grad()
     def forward(
@@ -161,7 +160,7 @@ def _add_noise(x: Tensor, order: Order, drawn: Drawn) -> Tensor:
     strength = torch.rand(x.shape[0], dtype=x.dtype, device=x.device) * (high - low) + low
     gray = torch.rand(x.shape[0], dtype=x.dtype, device=x.device) < order.gray_noise_prob
     drawn.update(noise="gaussian" if gaussian else "poisson", noise_strength=strength, gray=gray)
-    add_noise = add_gaussian_noise_pt if gaussian else add_poisson_noise_pt
+    add_noise: Any = add_gaussian_noise_pt if gaussian else add_poisson_noise_pt
     return add_noise(x, strength, gray_noise=gray.float(), clip=True)
 
 
@@ -173,6 +172,12 @@ def _check(name: str, value: Any) -> None:
     elif "prob" in name:
         good = _numbers([value], 1) and 0 <= value <= 1
         needed = "a probability, 0 to 1"
+    elif name.startswith("resize_range"):
+        good = _numbers(value, 2) and 0 < value[0] <= 1 <= value[1]
+        needed = "a range [low, high] around 1, above 0"
+    elif name.startswith("jpeg_range"):
+        good = _numbers(value, 2) and 0 < value[0] <= value[1] <= 100
+        needed = "a range [low, high] above 0, up to 100"
     else:
         good = _numbers(value, 2) and 0 <= value[0] <= value[1]
         needed = "a range [low, high] from 0 up"

@@ -7,13 +7,14 @@ from typing import Any
 import cv2
 import numpy as np
 from basicsr.data.transforms import augment
-from basicsr.utils import FileClient, img2tensor
+from basicsr.utils import img2tensor
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..blur_kernels import RandomKernels
 from ..errors import InputError
 from .bicubic import SUFFIXES
+from .reading import ImageReader
 
 CROP = 400  # pixels a side, before degradation; Real-ESRGAN's
 
@@ -42,10 +43,10 @@ class DegradationDataset(Dataset):
         self.opt = opt
         self.kernels = RandomKernels(opt)
         self.crop = int(opt.get("crop_pad_size", CROP))
-        self.backend = dict(opt["io_backend"])
+        backend = dict(opt["io_backend"])
         root = Path(opt["dataroot_gt"])
-        if self.backend["type"] == "lmdb":
-            self.backend.update(db_paths=[str(root)], client_keys=["gt"])
+        if backend["type"] == "lmdb":
+            backend.update(db_paths=[str(root)], client_keys=["gt"])
             self.paths = _lmdb_keys(root)
         elif opt.get("meta_info"):
             self.paths = [str(root / name) for name in _listed(Path(opt["meta_info"]))]
@@ -54,7 +55,7 @@ class DegradationDataset(Dataset):
             self.paths = sorted(str(path) for path in found)
         if not self.paths:
             raise InputError(f"dataroot_gt {root}: no images in it; correct the path")
-        self.client: FileClient | None = None  # opened by the process that reads
+        self.reader = ImageReader(backend)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -67,26 +68,10 @@ class DegradationDataset(Dataset):
         Raises: InputError: the image cannot be read.
         """
         path = self.paths[index]
-        gt = augment(self._read(path), self.opt["use_hflip"], self.opt["use_rot"])
-        gt = _crop_or_extend(gt, self.crop)
+        gt: Any = augment(self.reader.read(path, "gt"), self.opt["use_hflip"], self.opt["use_rot"])
+        gt = img2tensor(_crop_or_extend(gt, self.crop), bgr2rgb=True, float32=True)
         kernels, _ = self.kernels.draw()
-        return {"gt": img2tensor(gt, bgr2rgb=True, float32=True), **kernels, "gt_path": path}
-
-    def _read(self, path: str) -> np.ndarray:
-        """BGR in [0, 1], (h, w, 3) float32."""
-        if self.client is None:
-            backend = dict(self.backend)
-            self.client = FileClient(backend.pop("type"), **backend)
-        try:
-            content = self.client.get(path, "gt")
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}; remove it") from error
-        image = (
-            cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
-        )
-        if image is None:
-            raise InputError(f"{path}: not an image that can be read; remove it")
-        return image.astype(np.float32) / 255
+        return {"gt": gt, **kernels, "gt_path": path}
 
 
 def _crop_or_extend(gt: np.ndarray, side: int) -> np.ndarray:

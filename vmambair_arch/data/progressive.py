@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from basicsr.data.paired_image_dataset import PairedImageDataset
 from basicsr.data.transforms import augment, paired_random_crop
-from basicsr.utils import FileClient, imfrombytes, img2tensor
+from basicsr.utils import img2tensor
 from torch import Tensor
 from torch.utils.data import Sampler
 
 from ..errors import InputError
+from .reading import ImageReader
 
 LISTS = ("gt_sizes", "mini_batch_sizes", "iters")
 
@@ -128,6 +129,10 @@ class ProgressiveImageDataset(PairedImageDataset):
                 bottom and right, as Restormer does; otherwise they are an error. false.
     """
 
+    def __init__(self, opt: dict[str, Any]):
+        super().__init__(opt)
+        self.reader = ImageReader(self.io_backend_opt)
+
     def __getitem__(self, item: tuple[int, int]) -> dict[str, Tensor | str]:
         """A crop of a pair, RGB in [0, 1].
 
@@ -139,20 +144,13 @@ class ProgressiveImageDataset(PairedImageDataset):
         index, gt_size = item
         scale = self.opt["scale"]
         gt_path, lq_path = self.paths[index]["gt_path"], self.paths[index]["lq_path"]
-        gt, lq = self._read(gt_path, "gt"), self._read(lq_path, "lq")
+        gt, lq = self.reader.read(gt_path, "gt"), self.reader.read(lq_path, "lq")
         if self.opt.get("pad_small_images"):
             gt, lq = _extend(gt, gt_size), _extend(lq, gt_size // scale)
         gt, lq = paired_random_crop(gt, lq, gt_size, scale, gt_path)
         gt, lq = augment([gt, lq], self.opt["use_hflip"], self.opt["use_rot"])
         gt, lq = img2tensor([gt, lq], bgr2rgb=True, float32=True)
         return {"lq": lq, "gt": gt, "lq_path": lq_path, "gt_path": gt_path}
-
-    def _read(self, path: str, client: str) -> np.ndarray:
-        """BGR in [0, 1], (h, w, 3) float32."""
-        if self.file_client is None:
-            backend = dict(self.io_backend_opt)
-            self.file_client = FileClient(backend.pop("type"), **backend)
-        return imfrombytes(self.file_client.get(path, client), float32=True)
 
 
 def _extend(image: np.ndarray, side: int) -> np.ndarray:
