@@ -130,12 +130,19 @@ class TwoOrderDegradation(nn.Module):
         """Resize to 1 / scale of the original and apply the last filter."""
         drawn["last_resize_mode"] = random.choice(MODES)
         size = (size[0] // self.scale, size[1] // self.scale)
-        return filter2D(F.interpolate(x, size=size, mode=drawn["last_resize_mode"]), kernel)
+        return _filter(F.interpolate(x, size=size, mode=drawn["last_resize_mode"]), kernel)
 
 
 def _blur(x: Tensor, kernel: Tensor, order: Order, drawn: Drawn) -> Tensor:
     drawn["blurred"] = order.blur_prob is None or np.random.uniform() < order.blur_prob
-    return filter2D(x, kernel) if drawn["blurred"] else x
+    return _filter(x, kernel) if drawn["blurred"] else x
+
+
+def _filter(x: Tensor, kernel: Tensor) -> Tensor:
+    """BasicSR's filter2D, which takes views of what F.pad gives: since torch pads channels-last
+    images (JPEG gives those) to channels-last ones, it fails on them.
+    """
+    return filter2D(x.contiguous(), kernel)
 
 
 def _resize(x: Tensor, base: tuple[float, float] | None, order: Order, drawn: Drawn) -> Tensor:
