@@ -107,16 +107,15 @@ class RandomKernels:
     """
 
     def __init__(self, opt: Mapping[str, Any]):
-        self.first = BlurKernels.read(opt, "")
-        self.second = BlurKernels.read(opt, "2")
+        self.orders = BlurKernels.read(opt, ""), BlurKernels.read(opt, "2")
         self.final_sinc_prob = _probability(opt, "final_sinc_prob")
 
     def draw(self) -> tuple[dict[str, Tensor], Drawn]:
         """kernel1, kernel2 and sinc_kernel, (s, s) float32 of sum 1, and their parameters."""
         drawn: Drawn = {}
-        kernel1, drawn["kernel1"] = self.first.draw()
-        kernel2, drawn["kernel2"] = self.second.draw()
-        sinc_kernel, drawn["sinc_kernel"] = self._draw_final(self.second.blur_kernel_size)
+        kernel1, drawn["kernel1"] = self.orders[0].draw()
+        kernel2, drawn["kernel2"] = self.orders[1].draw()
+        sinc_kernel, drawn["sinc_kernel"] = self._draw_final(self.orders[1].blur_kernel_size)
         kernels = {"kernel1": kernel1, "kernel2": kernel2, "sinc_kernel": sinc_kernel}
         return {name: torch.from_numpy(k).float() for name, k in kernels.items()}, drawn
 

@@ -139,10 +139,8 @@ def _blur(x: Tensor, kernel: Tensor, order: Order, drawn: Drawn) -> Tensor:
 
 
 def _filter(x: Tensor, kernel: Tensor) -> Tensor:
-    """BasicSR's filter2D, which takes views of what F.pad gives: since torch pads channels-last
-    images (JPEG gives those) to channels-last ones, it fails on them.
-    """
-    return filter2D(x.contiguous(), kernel)
+    """BasicSR's filter2D; it takes a view of the padded image, which must not be channels-last."""
+    return filter2D(x.contiguous(), kernel)  # JPEG's output is, and F.pad keeps that
 
 
 def _resize(x: Tensor, base: tuple[float, float] | None, order: Order, drawn: Drawn) -> Tensor:
