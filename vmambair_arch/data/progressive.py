@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from basicsr.data.paired_image_dataset import PairedImageDataset
 from basicsr.data.transforms import augment, paired_random_crop
 from basicsr.utils import img2tensor
@@ -15,7 +15,9 @@ from torch.utils.data import Sampler
 
 from ..errors import InputError
 from .reading import ImageReader
+from .sampling import PlacedSampler
 
+SizedPlace = tuple[int, int, int, int]  # epoch, position, index, gt_size
 LISTS = ("gt_sizes", "mini_batch_sizes", "iters")
 
 
@@ -28,14 +30,13 @@ class Stage:
     iterations: int
 
 
-def read_stages(opt: Mapping[str, Any], total_iter: int) -> list[Stage]:
+def read_stages(opt: Mapping[str, Any]) -> list[Stage]:
     """The stages of a data set: its gt_sizes, mini_batch_sizes and iters, as in Restormer's files.
 
     Args:
         opt: the data set's section of an option file.
-        total_iter: of the training.
-    Raises: InputError: a list is missing, they are of unequal length, iters do not add up to
-        total_iter, a crop does not divide by the scale or is larger than gt_size.
+    Raises: InputError: a list is missing, they are of unequal length, or a crop does not divide
+        by the scale or is larger than gt_size.
     """
     for name in LISTS:
         values = opt.get(name)
@@ -45,11 +46,6 @@ def read_stages(opt: Mapping[str, Any], total_iter: int) -> list[Stage]:
     if len(set(counts)) > 1:
         raise InputError(
             f"{', '.join(LISTS)} have {', '.join(map(str, counts))} numbers: give each stage one"
-        )
-    if sum(opt["iters"]) != total_iter:
-        raise InputError(
-            f"iters add up to {sum(opt['iters'])} and train.total_iter is {total_iter}: make them"
-            " equal"
         )
     largest = opt.get("gt_size") or max(opt["gt_sizes"])
     for size in opt["gt_sizes"]:
@@ -61,61 +57,69 @@ def read_stages(opt: Mapping[str, Any], total_iter: int) -> list[Stage]:
     return [Stage(*numbers) for numbers in zip(*(opt[name] for name in LISTS), strict=True)]
 
 
-class ProgressiveBatchSampler(Sampler[list[tuple[int, int]]]):
-    """Batches for each iteration of a training: (index, gt_size) for each crop.
+def check_total(stages: Sequence[Stage], total_iter: int) -> None:
+    """Raise InputError unless the stages add up to the training's iterations."""
+    total = sum(stage.iterations for stage in stages)
+    if total != total_iter:
+        raise InputError(
+            f"iters add up to {total} and train.total_iter is {total_iter}: make them equal"
+        )
 
-    The images come in one random order after another, each a permutation of them all; a batch
-    may take from two. Iteration i gets the same batch wherever the training was resumed.
+
+class ProgressiveBatchSampler(Sampler[list[SizedPlace]]):
+    """Batches of a PlacedSampler's samples, as many and as large as the iteration wants them.
+
+    Nothing is loaded that is not used. The stage is a function of the iteration, and the samples
+    of the sampler's place, so a resumed training gets the batches of an uninterrupted one.
 
     Args:
+        sampler: the order of the samples; an epoch's last ones that fill no batch are left out.
         stages: from ``read_stages``.
-        num_images: images of the data set.
-        seed: of the orders.
-        num_replicas, rank: processes, which take turns, and the number of this one.
-        start_iteration: iterations done already; may be set until the batches are asked for.
+        copies: devices that share a process's batch, each of which gets a stage's batch_size.
+        start_iteration: iterations that were done before; set it anew after resuming. Epoch by
+            epoch it goes on by itself.
+    Raises: InputError: an epoch has fewer samples than a batch.
     """
 
     def __init__(
         self,
-        *,
+        sampler: PlacedSampler,
         stages: Sequence[Stage],
-        num_images: int,
-        seed: int,
-        num_replicas: int = 1,
-        rank: int = 0,
+        *,
+        copies: int = 1,
         start_iteration: int = 0,
     ):
+        self.sampler = sampler
         self.stages = stages
-        self.num_images = num_images
-        self.seed = seed
-        self.num_replicas = num_replicas
-        self.rank = rank
+        self.copies = copies
         self.start_iteration = start_iteration
+        largest = max(stage.batch_size for stage in stages) * copies
+        if len(sampler) < largest:
+            raise InputError(
+                f"datasets.train has {len(sampler)} images a process and mini_batch_sizes asks for"
+                f" {largest}; add images, lower it or raise dataset_enlarge_ratio"
+            )
+
+    def stage(self, iteration: int) -> Stage:
+        """The stage of an iteration, counted from 1; the last one goes on for ever."""
+        ends = accumulate(stage.iterations for stage in self.stages)
+        within = (s for s, end in zip(self.stages, ends, strict=True) if iteration <= end)
+        return next(within, self.stages[-1])
+
+    def __iter__(self) -> Iterator[list[SizedPlace]]:
+        batch = []
+        for place in self.sampler:
+            stage = self.stage(self.start_iteration + 1)
+            batch.append((*place, stage.gt_size))
+            if len(batch) == stage.batch_size * self.copies:
+                self.start_iteration += 1
+                yield batch
+                batch = []
 
     def __len__(self) -> int:
-        return sum(stage.iterations for stage in self.stages) - self.start_iteration
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        taken = done = 0  # crops by each process, iterations
-        for stage in self.stages:
-            skipped = min(max(self.start_iteration - done, 0), stage.iterations)
-            done += stage.iterations
-            taken += skipped * stage.batch_size
-            for _ in range(stage.iterations - skipped):
-                places = range(taken, taken + stage.batch_size)
-                yield [(self._image(place), stage.gt_size) for place in places]
-                taken += stage.batch_size
-
-    def _image(self, place: int) -> int:
-        """The image at a place in this process's turns."""
-        order, number = divmod(place * self.num_replicas + self.rank, self.num_images)
-        return int(self._permutation(order)[number])
-
-    def _permutation(self, order: int) -> Tensor:
-        if getattr(self, "_order", None) != order:
-            generator = torch.Generator().manual_seed(self.seed + order)
-            self._order, self._images = order, torch.randperm(self.num_images, generator=generator)
-        return self._images
+        """Batches of a whole epoch, at the stage of the next iteration."""
+        batch_size = self.stage(self.start_iteration + 1).batch_size * self.copies
+        return len(self.sampler) // batch_size
 
 
 class ProgressiveImageDataset(PairedImageDataset):

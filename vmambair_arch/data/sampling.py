@@ -1,0 +1,50 @@
+"""PlacedSampler: the shuffled order of BasicSR's EnlargedSampler, from any place on."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch.utils.data import Sampler
+
+Place = tuple[int, int, int]  # epoch, position in the epoch, index in the data set
+
+
+class PlacedSampler(Sampler[Place]):
+    """Give each sample with its place, so that what is drawn for it can depend on that alone.
+
+    The order is BasicSR's: a permutation of ``ratio`` copies of the data set, seeded by the epoch.
+    Positions are counted over all processes, which take them in turns: a run may go on with
+    another number of processes.
+
+    Args:
+        length: images in the data set.
+        ratio: how many times an epoch holds each.
+        rank, world_size: this process, and how many there are.
+    """
+
+    def __init__(self, length: int, *, ratio: float = 1, rank: int = 0, world_size: int = 1):
+        self.length = length
+        self.total = math.ceil(length * ratio)
+        self.rank, self.world_size = rank, world_size
+        self.epoch = self.start = 0
+
+    def set_place(self, epoch: int, start: int) -> None:
+        """Choose the epoch, and the position, over all processes, that the next iteration takes."""
+        self.epoch, self.start = epoch, start
+
+    def __iter__(self) -> Iterator[Place]:
+        generator = torch.Generator().manual_seed(self.epoch)
+        order = torch.randperm(self.total, generator=generator).tolist()
+        rounds = max(self._padded - self.start, 0) // self.world_size
+        for number in range(rounds):
+            position = self.start + number * self.world_size + self.rank
+            yield self.epoch, position, order[position % self.total] % self.length
+
+    def __len__(self) -> int:
+        """Samples of this process in a whole epoch."""
+        return self._padded // self.world_size
+
+    @property
+    def _padded(self) -> int:
+        """The length of an epoch, filled up from its start so that each process has as many."""
+        return math.ceil(self.total / self.world_size) * self.world_size
