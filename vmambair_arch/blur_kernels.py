@@ -5,7 +5,7 @@ Random numbers come from the global generators (random, numpy) in BasicSR's orde
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,6 @@ from .errors import InputError
 
 SMALLEST = 7  # pixels a side; BasicSR's
 KINDS = ("iso", "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso")
-KEYS = ("kernel_list", "kernel_prob", "sinc_prob", "blur_sigma", "betag_range", "betap_range")
 Drawn = dict[str, Any]
 
 
@@ -51,7 +50,8 @@ class BlurKernels:
 
         Raises: InputError: one is missing or makes no sense.
         """
-        names = [key + suffix for key in KEYS]
+        keys = [field.name for field in fields(cls) if field.name != "blur_kernel_size"]
+        names = [key + suffix for key in keys]
         for name in names:
             if opt.get(name) is None:
                 raise InputError(f"{name} is missing; degradations need {', '.join(names)}")
@@ -60,7 +60,7 @@ class BlurKernels:
             raise InputError(
                 f"blur_kernel_size{suffix} is {size}: needed is an odd number from {SMALLEST} up"
             )
-        values = {key: opt[key + suffix] for key in KEYS}
+        values = {key: opt[key + suffix] for key in keys}
         _check(values, suffix)
         _probability(opt, f"sinc_prob{suffix}")
         return cls(blur_kernel_size=size, **values)

@@ -7,7 +7,7 @@ cannot be drawn ahead of it: they are recorded on the way.
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -22,15 +22,6 @@ from .errors import InputError
 
 RESIZES = ("up", "down", "keep")
 MODES = ("area", "bilinear", "bicubic")
-KEYS = (
-    "resize_prob",
-    "resize_range",
-    "gaussian_noise_prob",
-    "noise_range",
-    "poisson_scale_range",
-    "gray_noise_prob",
-    "jpeg_range",
-)
 Drawn = dict[str, Any]
 
 
@@ -64,13 +55,19 @@ class Order:
 
         Raises: InputError: one is missing, or its range or probabilities make no sense.
         """
-        names = [key + suffix for key in KEYS] + (["second_blur_prob"] if suffix else [])
+        keys = [field.name for field in fields(cls) if field.name != "blur_prob"]
+        names = [key + suffix for key in keys] + (["second_blur_prob"] if suffix else [])
         for name in names:
             if opt.get(name) is None:
                 raise InputError(f"{name} is missing; degradations need {', '.join(names)}")
             _check(name, opt[name])
-        values = {key: opt[key + suffix] for key in KEYS}
+        values = {key: opt[key + suffix] for key in keys}
         return cls(blur_prob=opt["second_blur_prob"] if suffix else None, **values)
+
+
+def read_orders(opt: Mapping[str, Any]) -> tuple[Order, Order]:
+    """Both orders of an option file. Raises InputError: see ``Order.read``."""
+    return Order.read(opt, ""), Order.read(opt, "2")
 
 
 class TwoOrderDegradation(nn.Module):
@@ -85,8 +82,7 @@ class TwoOrderDegradation(nn.Module):
     def __init__(self, opt: Mapping[str, Any]):
         super().__init__()
         self.scale = int(opt["scale"])
-        self.first = Order.read(opt, "")
-        self.second = Order.read(opt, "2")
+        self.first, self.second = read_orders(opt)
         self.jpeg = DiffJPEG(differentiable=False)
 
     @torch.no_grad()

@@ -8,7 +8,7 @@ from basicsr.utils import USMSharp, get_root_logger
 from torch import Tensor
 
 from ..data.degradation import CROP
-from ..degradations import TwoOrderDegradation
+from ..degradations import TwoOrderDegradation, read_orders
 from ..errors import InputError
 from ..pair_pool import PairPool, pool_size
 from .gan_model import VmambaIRGANModel, check_gan_options
@@ -106,9 +106,11 @@ class DegradationGANModel(DegradationModel, VmambaIRGANModel):
 
 def check_degradation_options(opt: Mapping[str, Any]) -> None:
     """Raise InputError for options with which nothing can be degraded and cropped."""
-    TwoOrderDegradation(opt)
+    read_orders(opt)
     pool_size(opt)
-    scale, gt_size = opt["scale"], opt.get("gt_size")
+    scale, gt_size = opt.get("scale"), opt.get("gt_size")
+    if not isinstance(scale, int) or scale < 1:
+        raise InputError(f"scale is {scale}: needed is a whole number from 1 up")
     crop = opt["datasets"]["train"].get("crop_pad_size", CROP)
     if not isinstance(gt_size, int) or not 0 < gt_size <= crop or gt_size % scale:
         raise InputError(
