@@ -33,7 +33,7 @@ class PairPool:
 
     Args:
         size: pairs that it holds, a multiple of the batch.
-    Source: Real-ESRGAN, arXiv 2107.10833, Section 3.5 (training pair pool).
+    Source: Real-ESRGAN, arXiv 2107.10833 (training pair pool).
     """
 
     def __init__(self, size: int):

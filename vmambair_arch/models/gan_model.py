@@ -73,7 +73,7 @@ class VmambaIRGANModel(VmambaIRModel, SRGANModel):
         return losses
 
     def _ldl_loss(self) -> Tensor:
-        """Locally discriminative learning, arXiv 2203.09195, Section 3.2."""
+        """Locally discriminative learning, arXiv 2203.09195."""
         with torch.no_grad():
             averaged = self.net_g_ema(self.lq)
         assert self.cri_ldl is not None
