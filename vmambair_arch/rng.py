@@ -12,8 +12,9 @@ import torch
 def capture() -> dict[str, Any]:
     """The states of all global generators, in types that a file holds without pickled code."""
     version, words, gauss = random.getstate()
-    name, key, position, has_gauss, cached = np.random.get_state(legacy=True)
-    state = {
+    numpy: Any = np.random.get_state(legacy=True)
+    name, key, position, has_gauss, cached = numpy
+    state: dict[str, Any] = {
         "python": [version, torch.tensor(words), gauss],
         "numpy": [name, torch.from_numpy(key.astype(np.int64)), position, has_gauss, cached],
         "torch": torch.get_rng_state(),
