@@ -1,7 +1,6 @@
 """Degradations: BasicSR's own numbers on a CPU, an exact pool, and the command that shows them."""
 
 import json
-import logging
 import random
 from copy import deepcopy
 from pathlib import Path
@@ -250,6 +249,25 @@ def test_a_pool_goes_on_exactly_from_its_state(already, offset):
         assert all(torch.equal(a, b) for a, b in zip(*taken, strict=True))
 
 
+@pytest.mark.parametrize("already", [1, 5])
+def test_an_exchange_that_is_taken_back_leaves_no_trace(already):
+    pool = PairPool(6)
+    for number in range(already):
+        pool.exchange(*numbered(number))
+    before = pool.state_dict()
+    pool.exchange(*numbered(already))
+    pool.undo()
+    pool.undo()
+    after = pool.state_dict()
+    assert after["filled"] == before["filled"]
+    assert all(torch.equal(after[key], before[key]) for key in ("order", "lq", "gt"))
+    pool.exchange(*numbered(already))
+    settled = pool.state_dict()
+    pool.settle()
+    pool.undo()
+    assert torch.equal(pool.state_dict()["order"], settled["order"])
+
+
 def test_a_state_of_8_bit_pairs_is_kept_in_bytes():
     pool = PairPool(2)
     pool.exchange(*numbered(3))
@@ -267,13 +285,6 @@ def test_the_queue_is_reduced_to_a_multiple_of_the_batch(queue, batch, gpus, siz
     opt["datasets"] = {"train": {"batch_size_per_gpu": batch}}
     assert pool_size(opt) == size
     assert pool_size({**opt, "num_gpu": 2 * gpus}) % (batch * max(2 * gpus, 1)) == 0
-
-
-def test_the_model_warns_of_a_queue_that_it_reduced(model_options, caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("basicsr"), "propagate", True)
-    model_options["queue_size"] = 2 * BATCH + 1
-    assert DegradationModel(model_options).pool.size == 2 * BATCH
-    assert f"queue_size {2 * BATCH + 1} is not a multiple of the batch: 6 is used" in caplog.text
 
 
 BAD = [

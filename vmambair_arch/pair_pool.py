@@ -41,13 +41,14 @@ class PairPool:
         self.filled = 0
         self.order = torch.arange(size)  # the pairs are shuffled by their places, not moved
         self.lq = self.gt = torch.empty(0)
+        self._last: tuple[Tensor, int, Tensor, tuple[Tensor, Tensor]] | None = None
 
     def exchange(self, lq: Tensor, gt: Tensor) -> tuple[Tensor, Tensor]:
         """Put a batch (b, ...) in and take another of its size out; the same until it is full.
 
         It draws the torch numbers that BasicSR's pool draws, and gives the same pairs.
         """
-        b = len(lq)
+        b, before = len(lq), (self.order, self.filled)
         if self.filled == 0:
             self.lq = lq.new_empty((self.size, *lq.shape[1:]))
             self.gt = gt.new_empty((self.size, *gt.shape[1:]))
@@ -61,7 +62,19 @@ class PairPool:
             taken = self.lq[places], self.gt[places]
         self.lq[places] = lq
         self.gt[places] = gt
+        self._last = *before, places, taken
         return taken
+
+    def settle(self) -> None:
+        """The last exchange is to stay: ``undo`` does nothing until there is another."""
+        self._last = None
+
+    def undo(self) -> None:
+        """Take the last exchange back, because the iteration that made it is to be done anew."""
+        if self._last:
+            self.order, self.filled, places, taken = self._last
+            self.lq[places], self.gt[places] = taken
+            self._last = None
 
     def state_dict(self) -> dict[str, Any]:
         """What ``load_state_dict`` needs to go on exactly, on the CPU."""

@@ -60,6 +60,7 @@ class DegradationModel(VmambaIRModel):
         if "lq" in data:
             super().feed_data(data)
             return
+        self.pool.settle()
         gt = data["gt"].to(self.device)
         source = self.sharpen(gt) if self.opt.get("gt_usm", True) else gt
         kernels = {name: data[name].to(self.device) for name in KERNELS}
@@ -71,6 +72,10 @@ class DegradationModel(VmambaIRModel):
     def training_extra_state(self) -> dict[str, Any]:
         """What a training state needs beyond networks and optimizers: this process's pool."""
         return {"pool": self.pool.state_dict()}
+
+    def undo_feed_data(self) -> None:
+        """Make the pool what it was before the last ``feed_data``, even one that failed."""
+        self.pool.undo()
 
     def load_training_extra_state(self, state: Mapping[str, Any]) -> None:
         """Go on from ``training_extra_state``. Raises InputError: the pool has another size."""
