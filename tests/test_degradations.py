@@ -6,6 +6,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import cv2
+import lmdb
 import numpy as np
 import pytest
 import torch
@@ -328,6 +329,22 @@ def test_an_unreadable_image_of_the_data_set_is_named(data_options, tmp_path):
     data_set = DegradationDataset({**data_options, "dataroot_gt": str(tmp_path), "meta_info": None})
     with pytest.raises(InputError, match="broken.png: not an image that can be read"):
         data_set[0]
+
+
+def test_an_lmdb_gives_the_images_of_its_folder(data_options, photographs, tmp_path):
+    root = tmp_path / "gt.lmdb"
+    with lmdb.open(str(root)) as database, database.begin(write=True) as transaction:
+        for number in range(4):
+            content = (photographs / f"{number}.png").read_bytes()
+            transaction.put(f"picture.{number}".encode(), content)
+    meta = "".join(f"picture.{number}.png (1,1,3) 1\n" for number in range(4))
+    (root / "meta_info.txt").write_text(meta)
+    stored = {**data_options, "dataroot_gt": str(root), "io_backend": {"type": "lmdb"}}
+    images = []
+    for opt in (stored, {**data_options, "meta_info": None}):
+        seed(0)
+        images.append(DegradationDataset(opt)[2]["gt"])
+    assert torch.equal(*images)
 
 
 def test_kernels_have_the_size_asked_for_and_a_sum_of_one(data_options):
