@@ -5,6 +5,7 @@ that equal seeds give BasicSR's low-quality batch. Noise is drawn between the pa
 cannot be drawn ahead of it: they are recorded on the way.
 """
 
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -18,9 +19,11 @@ from basicsr.utils import DiffJPEG
 from basicsr.utils.img_process_util import filter2D
 from torch import Tensor, nn
 
+from .blur_kernels import RandomKernels
 from .errors import InputError
 
 RESIZES = ("up", "down", "keep")
+SHARPENING_REACH = 25  # pixels on each side, of BasicSR's unsharp mask
 MODES = ("area", "bilinear", "bicubic")
 Drawn = dict[str, Any]
 
@@ -70,6 +73,35 @@ def read_orders(opt: Mapping[str, Any]) -> tuple[Order, Order]:
     return Order.read(opt, ""), Order.read(opt, "2")
 
 
+def read_scale(opt: Mapping[str, Any]) -> int:
+    """The scale of an option file. Raises InputError: it is missing or no whole number."""
+    scale = opt.get("scale")
+    if not isinstance(scale, int) or scale < 1:
+        raise InputError(f"scale is {scale}: needed is a whole number from 1 up")
+    return scale
+
+
+def smallest_side(opt: Mapping[str, Any], kernels: RandomKernels) -> int:
+    """The least height and width, in pixels, whose borders every filter can mirror.
+
+    Args:
+        opt: an option file, with scale, gt_usm and what ``Order`` reads.
+        kernels: those of its data set.
+    Raises: InputError: an option is missing or makes no sense.
+    """
+    first, second = read_orders(opt)
+    scale = read_scale(opt)
+    reach1, reach2 = (blur.blur_kernel_size // 2 for blur in kernels.orders)
+    sides = [
+        reach1 + 1,
+        math.ceil((reach2 + 1) / first.resize_range[0]),  # the second blur
+        (reach2 + 1) * scale,  # the last filter
+        math.ceil(scale / second.resize_range[0]),  # a pixel is left between them
+        SHARPENING_REACH + 1 if opt.get("gt_usm", True) else 1,
+    ]
+    return max(sides)
+
+
 class TwoOrderDegradation(nn.Module):
     """Degrade ground truth to low quality, 1 / scale of its size, as Real-ESRGAN does.
 
@@ -81,7 +113,7 @@ class TwoOrderDegradation(nn.Module):
 
     def __init__(self, opt: Mapping[str, Any]):
         super().__init__()
-        self.scale = int(opt["scale"])
+        self.scale = read_scale(opt)
         self.first, self.second = read_orders(opt)
         self.jpeg = DiffJPEG(differentiable=False)
 

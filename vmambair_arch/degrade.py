@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,11 @@ from . import rng
 from .blur_kernels import RandomKernels
 from .data.bicubic import SUFFIXES
 from .data.reading import decode
-from .degradations import TwoOrderDegradation
+from .degradations import TwoOrderDegradation, smallest_side
 from .errors import InputError
 from .files import write_whole
 
 RECORD = "degradations.jsonl"
-SHARPENING_REACH = 25  # pixels on each side, of BasicSR's unsharp mask
 
 
 def run(source: Path, out: Path, opt: Mapping[str, Any], *, seed: int) -> Iterator[str]:
@@ -65,6 +63,7 @@ class Degrader:
         self.seed = seed
         self.kernels = RandomKernels(opt["datasets"].get("train") or {})
         self.degradation = TwoOrderDegradation(opt)
+        self.smallest = smallest_side(opt, self.kernels)
         self.sharpen = USMSharp() if opt.get("gt_usm", True) else None
 
     def __call__(self, path: Path) -> tuple[np.ndarray, dict[str, Any]]:
@@ -76,9 +75,9 @@ class Degrader:
         image: Any = img2tensor(decode(content, str(path)), bgr2rgb=True, float32=True)
         gt = image[None]
         h, w = gt.shape[2:]
-        if min(h, w) < self.smallest():
+        if min(h, w) < self.smallest:
             raise InputError(
-                f"{path}: {h} x {w} pixels are too few: these degradations need {self.smallest()}"
+                f"{path}: {h} x {w} pixels are too few: these degradations need {self.smallest}"
                 " a side; leave it out"
             )
         with rng.preserved():
@@ -88,18 +87,6 @@ class Degrader:
             kernels = {name: kernel[None] for name, kernel in kernels.items()}
             lq, drawn = self.degradation(self.sharpen(gt) if self.sharpen else gt, **kernels)
         return np.asarray(tensor2img(lq)), {**drawn_kernels, **_numbers(drawn)}
-
-    def smallest(self) -> int:
-        """The side of an image, in pixels, that every filter can mirror at its borders."""
-        reach = [kernels.blur_kernel_size // 2 for kernels in self.kernels.orders]
-        scale, reduction = self.degradation.scale, self.degradation.first.resize_range[0]
-        sides = [
-            reach[0] + 1,
-            math.ceil((reach[1] + 1) / reduction),  # the second blur
-            (reach[1] + 1) * scale,  # the last filter
-            math.ceil(scale / self.degradation.second.resize_range[0]),  # one pixel between them
-        ]
-        return max(*sides, SHARPENING_REACH + 1 if self.sharpen else 1)
 
 
 def _numbers(drawn: Mapping[str, Any]) -> dict[str, Any]:

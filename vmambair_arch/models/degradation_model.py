@@ -7,8 +7,9 @@ from basicsr.data.transforms import paired_random_crop
 from basicsr.utils import USMSharp, get_root_logger
 from torch import Tensor
 
+from ..blur_kernels import RandomKernels
 from ..data.degradation import CROP
-from ..degradations import TwoOrderDegradation, read_orders
+from ..degradations import TwoOrderDegradation, read_scale, smallest_side
 from ..errors import InputError
 from ..pair_pool import PairPool, pool_size
 from .gan_model import VmambaIRGANModel, check_gan_options
@@ -111,12 +112,14 @@ class DegradationGANModel(DegradationModel, VmambaIRGANModel):
 
 def check_degradation_options(opt: Mapping[str, Any]) -> None:
     """Raise InputError for options with which nothing can be degraded and cropped."""
-    read_orders(opt)
     pool_size(opt)
-    scale, gt_size = opt.get("scale"), opt.get("gt_size")
-    if not isinstance(scale, int) or scale < 1:
-        raise InputError(f"scale is {scale}: needed is a whole number from 1 up")
-    crop = opt["datasets"]["train"].get("crop_pad_size", CROP)
+    scale, gt_size = read_scale(opt), opt.get("gt_size")
+    data_set = opt["datasets"]["train"]
+    crop, needed = data_set.get("crop_pad_size", CROP), smallest_side(opt, RandomKernels(data_set))
+    if crop < needed:
+        raise InputError(
+            f"datasets.train.crop_pad_size is {crop}: these degradations need {needed} pixels"
+        )
     if not isinstance(gt_size, int) or not 0 < gt_size <= crop or gt_size % scale:
         raise InputError(
             f"gt_size is {gt_size}: needed is a multiple of the scale {scale}, at most"
