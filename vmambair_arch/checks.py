@@ -28,6 +28,12 @@ def check(opt: dict[str, Any]) -> None:
     """
     file = opt["opt_file"]
     _known(f"{file}: model_type", opt["model_type"], MODEL_REGISTRY)
+    check_model = getattr(MODEL_REGISTRY.get(opt["model_type"]), "check_options", None)
+    if opt["is_train"] and check_model:
+        try:
+            check_model(opt)
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from error
     for section, data_set in opt["datasets"].items():
         _known(f"{file}: datasets.{section}.type", data_set.get("type"), DATASET_REGISTRY)
         check_data_set(f"{file}: datasets.{section}", data_set)

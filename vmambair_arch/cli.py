@@ -26,6 +26,7 @@ def vmambair(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_train_and_test(commands)
     _add_convert(commands)
+    _add_degrade(commands)
     _add_doctor(commands)
     _add_bench(commands)
     return _run(parser, argv)
@@ -122,6 +123,30 @@ def _convert(arguments: argparse.Namespace) -> None:
         checkpoints.save_network(network, arguments.output)
         layout = "our layout"
     print(f"{arguments.output}: {layout}, {network.config}")
+
+
+def _add_degrade(commands) -> None:
+    description = "degrade images as a training with degradations would, to look at them"
+    command = commands.add_parser("degrade", help=description, description=description)
+    command.add_argument("input", metavar="IN", type=Path, help="an image or a folder of images")
+    command.add_argument("output", metavar="OUT", type=Path, help="the folder to write to")
+    command.add_argument("-opt", required=True, metavar="FILE", help="the option file (YAML)")
+    command.add_argument("--seed", type=int, default=0, help="of the random numbers; 0")
+    command.set_defaults(run=_degrade)
+
+
+def _degrade(arguments: argparse.Namespace) -> int:
+    opt = options.read(arguments.opt, is_train=True)
+    load_plugins()
+    from . import degrade  # BasicSR imports only after the plugins
+
+    failures = 0
+    for failure in degrade.run(arguments.input, arguments.output, opt, seed=arguments.seed):
+        if failure:
+            failures += 1
+            print(f"vmambair: {failure}", file=sys.stderr)
+    print(f"{arguments.output}: degraded images, and what was drawn in {degrade.RECORD}")
+    return 1 if failures else 0
 
 
 def _add_doctor(commands) -> None:

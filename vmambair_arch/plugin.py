@@ -21,8 +21,13 @@ REGISTERED = [
     *((registry.ARCH_REGISTRY, released.network_function(name)) for name in released.NETWORKS),
     (registry.ARCH_REGISTRY, released.restormer),
     (registry.MODEL_REGISTRY, models.VmambaIRModel),
+    (registry.MODEL_REGISTRY, models.VmambaIRGANModel),
+    (registry.MODEL_REGISTRY, models.DegradationModel),
+    (registry.MODEL_REGISTRY, models.DegradationGANModel),
     (registry.DATASET_REGISTRY, data.BicubicImageDataset),
+    (registry.DATASET_REGISTRY, data.DegradationDataset),
     (registry.DATASET_REGISTRY, data.GaussianNoiseDataset),
+    (registry.DATASET_REGISTRY, data.ProgressiveImageDataset),
     (registry.LOSS_REGISTRY, VGGPerceptualLoss),
     (registry.METRIC_REGISTRY, calculate_iqa),
 ]

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from . import rng, states
 from .data.failures import Failures
-from .data.loading import batches
+from .data.loading import batches, set_place
 from .errors import StoppedError, TrainingError
 from .interruption import Interruption
 from .progress import Progress
@@ -34,13 +34,13 @@ class Training:
     ):
         self.opt, self.model, self.loader, self.validation = opt, model, loader, validation
         self.total = int(opt["train"]["total_iter"])
-        self.sampler: Any = loader.sampler
         self.epoch = self.iteration = 0
         self.seen = 0  # samples of this epoch, over all processes
         self.validation_due = False  # a validation at this iteration was cut short
         self.saved = self._place()  # of the newest state on the disk
         self.good = 0  # the iteration of the newest after whose step everything was finite
-        self.failures = Failures(len(self.sampler))
+        batch_sampler: Any = loader.batch_sampler
+        self.failures = Failures(len(batch_sampler.sampler))
         self.interruption = Interruption()
         self._before: dict[str, Any] | None = None
         self._log = logging.getLogger("basicsr")
@@ -64,6 +64,8 @@ class Training:
             rng.restore(mine["rng"])
             self.failures.count = mine["failures"]
             self.failures.images = dict.fromkeys(mine["images"])
+            if "model" in mine:
+                self.model.load_training_extra_state(mine["model"])
 
     def run(self, progress: Progress) -> None:
         """Train to total_iter, validating and saving on the way, and save the latest networks.
@@ -86,7 +88,7 @@ class Training:
 
     def _iterate(self, progress: Progress) -> None:
         while self.iteration < self.total:
-            self.sampler.set_place(self.epoch, self.seen)
+            set_place(self.loader, epoch=self.epoch, seen=self.seen, iteration=self.iteration)
             progress.waiting()
             for batch in batches(self.loader, self.opt):
                 progress.loaded()
@@ -109,7 +111,7 @@ class Training:
         self.model.feed_data(batch)
         self.model.optimize_parameters(iteration)
         self.iteration = iteration
-        self.seen += self.loader.batch_size * self.opt["world_size"]
+        self.seen += len(next(iter(batch.values()))) * self.opt["world_size"]
         self._before = None
         if self.model.diverged:
             raise TrainingError(
@@ -211,6 +213,8 @@ class Training:
 
     def _undo(self, before: dict[str, Any]) -> None:
         rng.restore(before["rng"])
+        if hasattr(self.model, "undo_feed_data"):
+            self.model.undo_feed_data()
         for scheduler, state in zip(self.model.schedulers, before["schedulers"], strict=True):
             scheduler.load_state_dict(state)
         for optimizer, rates in zip(self.model.optimizers, before["rates"], strict=True):
@@ -224,6 +228,8 @@ class Training:
             "failures": self.failures.count,
             "images": list(self.failures.images),
         }
+        if hasattr(self.model, "training_extra_state"):  # a pool of pairs, say
+            mine["model"] = self.model.training_extra_state()
         processes: list[Any] = [mine]
         if self.opt["dist"]:
             processes = [None] * self.opt["world_size"]

@@ -8,6 +8,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ..errors import InputError
 from .bicubic import image_files, resolve
+from .progressive import read_stages
 
 Size = tuple[int, int]  # height, width
 
@@ -24,7 +25,12 @@ def check_data_set(section: str, opt: dict[str, Any]) -> None:
     for key, root in opt.items():
         if key.startswith("dataroot") and isinstance(root, str):
             resolve_root(f"{section}.{key}", root)
-    if opt.get("type") == "PairedImageDataset":
+    if opt.get("type") == "ProgressiveImageDataset":
+        try:
+            read_stages(opt)
+        except InputError as error:
+            raise InputError(f"{section}.{error}") from error
+    if opt.get("type") in ("PairedImageDataset", "ProgressiveImageDataset"):
         for name, lq, gt in _pairs(section, opt):
             _check_pair(f"{section}: {name}", lq, gt, opt)
     if opt.get("type") == "GaussianNoiseDataset":
@@ -41,7 +47,7 @@ def resolve_root(key: str, root: str) -> None:
 
 
 def _check_pair(name: str, lq: Size, gt: Size, opt: dict[str, Any]) -> None:
-    scale, crop = opt["scale"], opt.get("gt_size")
+    scale, crop = opt["scale"], max(opt.get("gt_sizes") or [opt.get("gt_size") or 0])
     training = opt["phase"] == "train"
     fits = gt == (lq[0] * scale, lq[1] * scale)
     covers = gt[0] >= lq[0] * scale and gt[1] >= lq[1] * scale  # BasicSR crops it when it tests
@@ -50,10 +56,12 @@ def _check_pair(name: str, lq: Size, gt: Size, opt: dict[str, Any]) -> None:
             f"{name}: lq is {lq[0]} x {lq[1]} and gt {gt[0]} x {gt[1]} pixels, which is not {scale}"
             " times it; correct the pair or the scale"
         )
-    if training and crop and min(gt) < crop:
+    if training and min(gt) < crop and not opt.get("pad_small_images"):
+        progressive = "gt_sizes" in opt
+        remedy = "lower gt_sizes, or set pad_small_images: true" if progressive else "lower gt_size"
         raise InputError(
             f"{name}: gt is {gt[0]} x {gt[1]} pixels, smaller than gt_size {crop}; remove it or"
-            " lower gt_size"
+            f" {remedy}"
         )
 
 

@@ -9,9 +9,15 @@ from typing import Any
 import torch
 from basicsr.data import build_dataloader, build_dataset
 from basicsr.data.prefetch_dataloader import CUDAPrefetcher
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler, DataLoader
 
 from ..errors import InputError, TrainingError
+from .progressive import (
+    ProgressiveBatchSampler,
+    ProgressiveImageDataset,
+    check_total,
+    read_stages,
+)
 from .sampling import PlacedSampler
 from .training_set import TrainingSet, collate
 
@@ -22,9 +28,9 @@ def training_loader(opt: dict[str, Any]) -> DataLoader:
     ``prefetch_mode: cpu`` is left to the workers, which always load ahead: BasicSR's thread hangs
     when loading fails, and shares its random numbers with the training.
 
-    Returns: a loader whose sampler is a PlacedSampler.
-    Raises: InputError: no datasets.train, fewer images than a batch, or a prefetch_mode that does
-        not exist.
+    Returns: a loader whose batch_sampler takes from a PlacedSampler.
+    Raises: InputError: no datasets.train, fewer images than a batch, stages that do not add up to
+        the training, or a prefetch_mode that does not exist.
     """
     file = opt["opt_file"]
     section = next((s for s in opt["datasets"].values() if s["phase"] == "train"), None)
@@ -44,22 +50,49 @@ def training_loader(opt: dict[str, Any]) -> DataLoader:
     workers = section["num_worker_per_gpu"] * copies
     loader = DataLoader(
         data_set,
-        batch_size=section["batch_size_per_gpu"] * copies,
-        sampler=sampler,
+        batch_sampler=_batch_sampler(opt, section, sampler, copies),
         num_workers=workers,
         collate_fn=collate,
         pin_memory=section.get("pin_memory", False),
-        drop_last=True,
         persistent_workers=bool(workers and section.get("persistent_workers", False)),
         generator=torch.Generator(),  # its own: starting an epoch draws from it
     )
     if len(loader) == 0:
         raise InputError(
             f"{file}: datasets.train has {len(sampler)} images a process, fewer than a batch of"
-            f" {loader.batch_size}; add images, lower batch_size_per_gpu or raise"
-            " dataset_enlarge_ratio"
+            f" {section['batch_size_per_gpu'] * copies}; add images, lower batch_size_per_gpu or"
+            " raise dataset_enlarge_ratio"
         )
     return loader
+
+
+def _batch_sampler(
+    opt: dict[str, Any], section: dict[str, Any], sampler: Any, copies: int
+) -> BatchSampler | ProgressiveBatchSampler:
+    """Batches of one size, or of the stages of a ProgressiveImageDataset."""
+    if section["type"] != ProgressiveImageDataset.__name__:
+        return BatchSampler(sampler, section["batch_size_per_gpu"] * copies, drop_last=True)
+    try:
+        stages = read_stages(section)
+        check_total(stages, int(opt["train"]["total_iter"]))
+        return ProgressiveBatchSampler(sampler, stages, copies=copies)
+    except InputError as error:
+        raise InputError(f"{opt['opt_file']}: datasets.train: {error}") from error
+
+
+def set_place(loader: DataLoader, *, epoch: int, seen: int, iteration: int) -> None:
+    """Choose from where a training loader goes on.
+
+    Args:
+        loader: from ``training_loader``.
+        epoch: which order of the images.
+        seen: samples of it that are done, over all processes.
+        iteration: iterations that are done.
+    """
+    batch_sampler: Any = loader.batch_sampler
+    batch_sampler.sampler.set_place(epoch, seen)
+    if isinstance(batch_sampler, ProgressiveBatchSampler):
+        batch_sampler.start_iteration = iteration
 
 
 def validation_loader(opt: dict[str, Any], section: dict[str, Any]) -> DataLoader:

@@ -5,6 +5,7 @@ from typing import Any
 from torch.utils.data import Dataset, default_collate
 
 from .. import rng
+from .progressive import SizedPlace
 from .sampling import Place
 
 GIVE_UP = 10  # images in a row that cannot be used: then it is not the images
@@ -28,16 +29,16 @@ class TrainingSet(Dataset):
     def __len__(self) -> int:
         return len(self.data_set)
 
-    def __getitem__(self, place: Place) -> Drawn:
+    def __getitem__(self, place: Place | SizedPlace) -> Drawn:
         """A sample, None if ten images in a row cannot be used; and ``image: reason`` for each."""
-        epoch, position, index = place
+        epoch, position, index, *size = place
         failures = []
         with rng.preserved():
             for other in range(min(GIVE_UP, len(self))):
                 candidate = (index + other) % len(self)
                 rng.seed_by_place(self.seed, epoch, position)
                 try:
-                    return self.data_set[candidate], failures
+                    return self.data_set[(candidate, *size) if size else candidate], failures
                 except Exception as error:  # data sets fail on a bad image in every way there is
                     failures.append(f"{self._name(candidate)}: {type(error).__name__}: {error}")
         return None, failures

@@ -1,0 +1,163 @@
+"""Progressive patches: crops grow and batches shrink with the iteration, as Restormer trains."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import cv2
+import numpy as np
+from basicsr.data.paired_image_dataset import PairedImageDataset
+from basicsr.data.transforms import augment, paired_random_crop
+from basicsr.utils import img2tensor
+from torch import Tensor
+from torch.utils.data import Sampler
+
+from ..errors import InputError
+from .reading import ImageReader
+from .sampling import PlacedSampler
+
+SizedPlace = tuple[int, int, int, int]  # epoch, position, index, gt_size
+LISTS = ("gt_sizes", "mini_batch_sizes", "iters")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Consecutive iterations with one size of crops and batches."""
+
+    gt_size: int  # pixels a side of the ground truth's crops
+    batch_size: int  # crops a process
+    iterations: int
+
+
+def read_stages(opt: Mapping[str, Any]) -> list[Stage]:
+    """The stages of a data set: its gt_sizes, mini_batch_sizes and iters, as in Restormer's files.
+
+    Args:
+        opt: the data set's section of an option file.
+    Raises: InputError: a list is missing, they are of unequal length, or a crop does not divide
+        by the scale or is larger than gt_size.
+    """
+    for name in LISTS:
+        values = opt.get(name)
+        if not isinstance(values, list) or not all(isinstance(v, int) and v > 0 for v in values):
+            raise InputError(f"{name} is {values}: needed is a list, a whole number for each stage")
+    counts = [len(opt[name]) for name in LISTS]
+    if len(set(counts)) > 1:
+        raise InputError(
+            f"{', '.join(LISTS)} have {', '.join(map(str, counts))} numbers: give each stage one"
+        )
+    largest = opt.get("gt_size") or max(opt["gt_sizes"])
+    for size in opt["gt_sizes"]:
+        if size > largest or size % opt["scale"]:
+            raise InputError(
+                f"gt_sizes has {size}: needed are multiples of the scale {opt['scale']}, at most"
+                f" gt_size {largest}"
+            )
+    return [Stage(*numbers) for numbers in zip(*(opt[name] for name in LISTS), strict=True)]
+
+
+def check_total(stages: Sequence[Stage], total_iter: int) -> None:
+    """Raise InputError unless the stages add up to the training's iterations."""
+    total = sum(stage.iterations for stage in stages)
+    if total != total_iter:
+        raise InputError(
+            f"iters add up to {total} and train.total_iter is {total_iter}: make them equal"
+        )
+
+
+class ProgressiveBatchSampler(Sampler[list[SizedPlace]]):
+    """Batches of a PlacedSampler's samples, as many and as large as the iteration wants them.
+
+    Nothing is loaded that is not used. The stage is a function of the iteration, and the samples
+    of the sampler's place, so a resumed training gets the batches of an uninterrupted one.
+
+    Args:
+        sampler: the order of the samples; an epoch's last ones that fill no batch are left out.
+        stages: from ``read_stages``.
+        copies: devices that share a process's batch, each of which gets a stage's batch_size.
+        start_iteration: iterations that were done before; set it anew after resuming. Epoch by
+            epoch it goes on by itself.
+    Raises: InputError: an epoch has fewer samples than a batch.
+    """
+
+    def __init__(
+        self,
+        sampler: PlacedSampler,
+        stages: Sequence[Stage],
+        *,
+        copies: int = 1,
+        start_iteration: int = 0,
+    ):
+        self.sampler = sampler
+        self.stages = stages
+        self.copies = copies
+        self.start_iteration = start_iteration
+        largest = max(stage.batch_size for stage in stages) * copies
+        if len(sampler) < largest:
+            raise InputError(
+                f"datasets.train has {len(sampler)} images a process and mini_batch_sizes asks for"
+                f" {largest}; add images, lower it or raise dataset_enlarge_ratio"
+            )
+
+    def stage(self, iteration: int) -> Stage:
+        """The stage of an iteration, counted from 1; the last one goes on for ever."""
+        ends = accumulate(stage.iterations for stage in self.stages)
+        within = (s for s, end in zip(self.stages, ends, strict=True) if iteration <= end)
+        return next(within, self.stages[-1])
+
+    def __iter__(self) -> Iterator[list[SizedPlace]]:
+        batch = []
+        for place in self.sampler:
+            stage = self.stage(self.start_iteration + 1)
+            batch.append((*place, stage.gt_size))
+            if len(batch) == stage.batch_size * self.copies:
+                self.start_iteration += 1
+                yield batch
+                batch = []
+
+    def __len__(self) -> int:
+        """Batches of a whole epoch, at the stage of the next iteration."""
+        batch_size = self.stage(self.start_iteration + 1).batch_size * self.copies
+        return len(self.sampler) // batch_size
+
+
+class ProgressiveImageDataset(PairedImageDataset):
+    """PairedImageDataset for training whose crops have the size that ProgressiveBatchSampler asks.
+
+    Args:
+        opt: the data set's section of an option file: PairedImageDataset's keys and
+            gt_sizes, mini_batch_sizes, iters: of the stages, as Restormer's.
+            gt_size: the largest crop; the largest of gt_sizes.
+            pad_small_images: extend images that are smaller than a crop by mirroring them at the
+                bottom and right, as Restormer does; otherwise they are an error. false.
+    """
+
+    def __init__(self, opt: dict[str, Any]):
+        super().__init__(opt)
+        self.reader = ImageReader(self.io_backend_opt)
+
+    def __getitem__(self, item: tuple[int, int]) -> dict[str, Tensor | str]:
+        """A crop of a pair, RGB in [0, 1].
+
+        Args:
+            item: the pair's index, and gt_size in pixels, a multiple of the scale.
+        Returns: lq (3, gt_size / scale, gt_size / scale), gt (3, gt_size, gt_size), their paths.
+        Raises: ValueError: the pair is smaller than the crop or does not fit the scale.
+        """
+        index, gt_size = item
+        scale = self.opt["scale"]
+        gt_path, lq_path = self.paths[index]["gt_path"], self.paths[index]["lq_path"]
+        gt, lq = self.reader.read(gt_path, "gt"), self.reader.read(lq_path, "lq")
+        if self.opt.get("pad_small_images"):
+            gt, lq = _extend(gt, gt_size), _extend(lq, gt_size // scale)
+        gt, lq = paired_random_crop(gt, lq, gt_size, scale, gt_path)
+        gt, lq = augment([gt, lq], self.opt["use_hflip"], self.opt["use_rot"])
+        gt, lq = img2tensor([gt, lq], bgr2rgb=True, float32=True)
+        return {"lq": lq, "gt": gt, "lq_path": lq_path, "gt_path": gt_path}
+
+
+def _extend(image: np.ndarray, side: int) -> np.ndarray:
+    """Mirror (h, w, 3) about its bottom and right borders to at least side x side pixels."""
+    rows, columns = (max(side - size, 0) for size in image.shape[:2])
+    return cv2.copyMakeBorder(image, 0, rows, 0, columns, cv2.BORDER_REFLECT)

@@ -1,0 +1,112 @@
+"""VmambaIRGANModel: BasicSR's SRGANModel with images of any size and checkpoints of any kind."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from basicsr.losses.loss_util import get_refined_artifact_map
+from basicsr.models.srgan_model import SRGANModel
+from torch import Tensor, nn
+
+from ..errors import InputError
+from .vmambair_model import VmambaIRModel
+
+ARTIFACT_WINDOW = 7  # pixels a side, of the local variance in LDL; BasicSR's
+
+
+class VmambaIRGANModel(VmambaIRModel, SRGANModel):
+    """SRGANModel that pads and crops when it tests, and loads our and the released checkpoints.
+
+    It trains as SRGANModel does, bit for bit. Its options are SRGANModel's, and of RealESRGANModel
+    ``train.ldl_opt``: a loss on what looks like an artifact beside the average network's output.
+    Raises: InputError: network_d, train.gan_opt or train.optim_d is missing, or ldl_opt is given
+        without ema_decay.
+    """
+
+    @classmethod
+    def check_options(cls, opt: Mapping[str, Any]) -> None:
+        """Raise InputError for options with which this model cannot be trained."""
+        check_gan_options(opt, cls.__name__)
+
+    def init_training_settings(self) -> None:
+        """Build the discriminator, the losses and the optimizers."""
+        self.check_options(self.opt)
+        super().init_training_settings()
+
+    def optimize_parameters(self, current_iter: int) -> None:
+        """One step of the generator, unless it is not its turn, and one of the discriminator."""
+        losses = {}
+        self.targets = self.loss_targets()
+        _require_grad(self.net_d, False)
+        self.optimizer_g.zero_grad()
+        self.output = self.net_g(self.lq)
+        if current_iter % self.net_d_iters == 0 and current_iter > self.net_d_init_iters:
+            losses = self.generator_losses()
+            total: Tensor = sum(losses.values())  # pyright: ignore[reportAssignmentType]
+            total.backward()
+            self.optimizer_g.step()
+        _require_grad(self.net_d, True)
+        self.optimizer_d.zero_grad()
+        losses.update(self._backward_discriminator())
+        self.optimizer_d.step()
+        self.log_dict = self.reduce_loss_dict(losses)
+        if self.ema_decay > 0:
+            self.model_ema(decay=self.ema_decay)
+
+    def loss_targets(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What the pixel, the perceptual and the adversarial loss compare self.output with."""
+        return self.gt, self.gt, self.gt
+
+    def generator_losses(self) -> dict[str, Tensor]:
+        """The weighted losses of self.output, by name; their sum is what the generator lowers."""
+        pixel_target, perceptual_target, _ = self.targets
+        losses = {}
+        if self.cri_pix:
+            losses["l_g_pix"] = self.cri_pix(self.output, pixel_target)
+        if self.cri_ldl:
+            losses["l_g_ldl"] = self._ldl_loss()
+        if self.cri_perceptual:
+            perceptual, style = self.cri_perceptual(self.output, perceptual_target)
+            found = {"l_g_percep": perceptual, "l_g_style": style}
+            losses.update({name: loss for name, loss in found.items() if loss is not None})
+        losses["l_g_gan"] = self.cri_gan(self.net_d(self.output), True, is_disc=False)
+        return losses
+
+    def _ldl_loss(self) -> Tensor:
+        """Locally discriminative learning, arXiv 2203.09195."""
+        with torch.no_grad():
+            averaged = self.net_g_ema(self.lq)
+        assert self.cri_ldl is not None
+        weight = get_refined_artifact_map(self.gt, self.output, averaged, ARTIFACT_WINDOW)
+        return self.cri_ldl(weight * self.output, weight * self.gt)
+
+    def _backward_discriminator(self) -> dict[str, Tensor]:
+        """Add the discriminator's gradients, of real images and then of made ones."""
+        losses = {}
+        images = {"real": self.targets[2], "fake": self.output.detach().clone()}
+        for kind, image in images.items():
+            prediction = self.net_d(image)
+            losses[f"l_d_{kind}"] = self.cri_gan(prediction, kind == "real", is_disc=True)
+            losses[f"out_d_{kind}"] = prediction.detach().mean()
+            losses[f"l_d_{kind}"].backward()
+        return losses
+
+
+def check_gan_options(opt: Mapping[str, Any], model: str) -> None:
+    """Raise InputError for options with which no adversarial training can be set up."""
+    train = opt["train"]
+    needed = {
+        "network_d": opt.get("network_d"),
+        "train.gan_opt": train.get("gan_opt"),
+        "train.optim_d": train.get("optim_d"),
+    }
+    for name, section in needed.items():
+        if not section:
+            raise InputError(f"{name} is missing, and {model} needs it; add it")
+    if train.get("ldl_opt") and not train.get("ema_decay"):
+        raise InputError("train.ldl_opt needs train.ema_decay above 0, such as 0.999; add it")
+
+
+def _require_grad(network: nn.Module, wanted: bool) -> None:
+    for parameter in network.parameters():
+        parameter.requires_grad = wanted
