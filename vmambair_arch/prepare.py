@@ -1,0 +1,250 @@
+"""Folders of images made ready for training: pairs, sub-images, meta information, LMDBs.
+
+A run can be interrupted and goes on where it stopped, by the record in the folder that it writes.
+"""
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import yaml
+
+from . import image_lmdb, workers
+from .data import subimages
+from .data.bicubic import SUFFIXES
+from .data.subimages import Made, Recipe, Source
+from .errors import InputError
+from .image_lmdb import Image
+from .prepare_record import Record
+
+SCALES = (2, 3, 4, 8)
+LARGEST_CROP = 256  # gt_size of the published training, where the images allow it
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run has to tell.
+
+    Args:
+        images: how many files the folder gt holds.
+        failures: a sentence for each input that could not be used.
+        remarks: what to know before training, in sentences.
+        sections: the datasets.train of an option file, one for each scale; none after failures.
+    """
+
+    images: int
+    failures: list[str]
+    remarks: list[str]
+    sections: list[str]
+
+
+def run(
+    source: Path,
+    out: Path,
+    *,
+    lq: Path | None = None,
+    scales: Sequence[int] = (),
+    size: int | None = None,
+    step: int | None = None,
+    threshold: int = 0,
+    lmdb: bool = False,
+    processes: int | None = None,
+) -> Report:
+    """Make OUT/gt, OUT/lq_x4 ..., OUT/meta_info.txt and, if asked, OUT/gt.lmdb, OUT/lq_x4.lmdb ...
+
+    Where an input cannot be used the others are made. Meta information and LMDBs, which stand for
+    all of them, follow once that input is repaired or removed and the run repeated.
+
+    Args:
+        source: folder of ground-truth images; those in folders below it are not taken.
+        out: folder to make, or to go on with.
+        lq: folder of low-quality images, named as their ground truth or with x4 (their scale)
+            behind; without it they are made by bicubic reduction.
+        scales: how many times smaller the low-quality images are: of 2, 3, 4, 8; with ``lq`` one
+            number, 1 if it is not given.
+        size: side of the square sub-images; None keeps images whole.
+        step: from one sub-image to the next; half of ``size`` if it is not given.
+        threshold: a rest at a border that is not longer gets no sub-image of its own.
+        lmdb: whether to make LMDBs too; may be asked for later.
+        processes: how many at once; None is one for each CPU.
+    Raises: InputError: folders or settings cannot be used, the disk is full, or ``out`` is of a
+        run with other settings or inputs.
+    """
+    recipe = _recipe(scales or ((1,) if lq else ()), size, step, threshold, lq)
+    sources = _sources(source, lq, recipe)
+    for folder in (source, lq) if lq else (source,):
+        if out.resolve().is_relative_to(folder.resolve()):
+            raise InputError(f"{out}: lies inside the input folder {folder}; write elsewhere")
+    try:
+        record = Record(out, asdict(recipe), sources)
+        failures = _make_all(sources, out, recipe, record, processes)
+        images = [image for made in record.done.values() for image in made.images]
+        images.sort(key=lambda image: image.key)
+        if failures:
+            return Report(len(images), failures, [], [])
+        lines = "".join(f"{image.line()}\n" for image in images)
+        (out / "meta_info.txt").write_text(lines, encoding="utf-8")
+        for folder in _folders(recipe) if lmdb else ():
+            if not (out / f"{folder}.lmdb").exists():
+                image_lmdb.write(out / f"{folder}.lmdb", out / folder, images)
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or out}: cannot be written ({error.strerror}); free space or mend"
+            " what is wrong, and run the same command to go on"
+        ) from error
+    return Report(
+        len(images), [], _remarks(source, record.done), _sections(out, recipe, images, lmdb)
+    )
+
+
+def _recipe(
+    scales: Sequence[int], size: int | None, step: int | None, threshold: int, lq: Path | None
+) -> Recipe:
+    """Complete and check the settings."""
+    scales = tuple(sorted(set(scales)))
+    if lq and (len(scales) > 1 or scales[0] not in (1, *SCALES)):
+        raise InputError(f"scale {scales} of low-quality images that are there: one of 1, {SCALES}")
+    if not lq and not set(scales) <= set(SCALES):
+        raise InputError(f"scale {scales}: choose of {SCALES}")
+    if size is None:
+        if step or threshold:
+            raise InputError("step and threshold are of sub-images; give their size too")
+        return Recipe(scales)
+    step = step or size // 2
+    multiple = math.lcm(*scales)
+    if size < 1 or step < 1 or threshold < 0 or size % multiple or step % multiple:
+        raise InputError(
+            f"sub-images of {size} pixels with a step of {step} and a threshold of {threshold}:"
+            f" size and step have to be multiples of {multiple}, no length negative"
+        )
+    return Recipe(scales, size, step, threshold)
+
+
+def _sources(source: Path, lq: Path | None, recipe: Recipe) -> dict[str, Source]:
+    """The inputs by their file names, in order of their keys."""
+    originals = _images(source)
+    if lq is None:
+        return {path.name: Source(path) for path in originals.values()}
+    partners, behind = _images(lq), f"x{recipe.scales[0]}"
+    sources = {}
+    for stem, path in originals.items():
+        partner = partners.pop(stem, None) or partners.pop(stem + behind, None)
+        if partner is None:
+            raise InputError(
+                f"{path}: has no partner {stem} or {stem + behind} in {lq}; add it or remove {path}"
+            )
+        sources[path.name] = Source(path, partner)
+    for path in partners.values():
+        raise InputError(f"{path}: has no partner in {source}; remove it or add that")
+    return sources
+
+
+def _images(folder: Path) -> dict[str, Path]:
+    """The image files directly in a folder, by their names without suffix."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such folder (in {Path.cwd()}); correct the path")
+    images: dict[str, Path] = {}
+    for path in sorted(folder.iterdir(), key=lambda path: path.stem):
+        if not _is_image(path):
+            continue
+        if path.stem in images:
+            raise InputError(
+                f"{path} and {images[path.stem].name} would get the same name; rename one"
+            )
+        images[path.stem] = path
+    if not images:
+        raise InputError(f"{folder}: no images in it ({', '.join(sorted(SUFFIXES))}); correct it")
+    return images
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _folders(recipe: Recipe) -> list[str]:
+    return ["gt", *(subimages.lq_folder(scale) for scale in recipe.scales)]
+
+
+def _make_all(
+    sources: dict[str, Source], out: Path, recipe: Recipe, record: Record, processes: int | None
+) -> list[str]:
+    """Make what is not done yet; a sentence for each input that could not be used."""
+    folders = [out / name for name in _folders(recipe)]
+    for folder in folders:
+        folder.mkdir(exist_ok=True)
+    record.forget_unless(lambda image: all((f / image.name).is_file() for f in folders))
+    todo = [source for name, source in sources.items() if name not in record.done]
+    work = functools.partial(_make, recipe=recipe, out=out)
+    failures = []
+    for source, made in workers.share(work, todo, processes=processes, description=out.name):
+        if isinstance(made, Made):
+            record.add(source.gt.name, made)
+        else:
+            record.add_failure(source.gt.name)
+            failures.append(made)
+    return sorted(failures)
+
+
+def _make(source: Source, *, recipe: Recipe, out: Path) -> Made | str:
+    """What was made of a source, or why it could not be used."""
+    try:
+        return subimages.make(source, recipe, out)
+    except subimages.UnusableImageError as error:
+        return str(error)
+
+
+def _remarks(source: Path, done: dict[str, Made]) -> list[str]:
+    remarks = []
+    extras = {extra for made in done.values() for extra in made.extras}
+    for extra in sorted(extras):
+        names = [name for name, made in done.items() if extra in made.extras]
+        remarks.append(
+            f"{len(names)} of {len(done)} images have {extra} (such as {min(names)}): the files"
+            " keep it, BasicSR's data sets drop it when they read 8-bit colour"
+        )
+    others = [p.name for p in source.iterdir() if not p.name.startswith(".") and not _is_image(p)]
+    if others:
+        remarks.append(
+            f"not taken from {source}: {', '.join(sorted(others)[:5])}"
+            + (f" and {len(others) - 5} more" if len(others) > 5 else "")
+        )
+    return remarks
+
+
+def _sections(out: Path, recipe: Recipe, images: Sequence[Image], lmdb: bool) -> list[str]:
+    """datasets.train for each scale, as YAML to paste into an option file."""
+    ending = ".lmdb" if lmdb else ""
+    gt = {
+        "dataroot_gt": str(out / f"gt{ending}"),
+        "io_backend": {"type": "lmdb" if lmdb else "disk"},
+    }
+    # BasicSR reads a name of such a file up to its first space.
+    listed = not lmdb and not any(" " in image.name for image in images)
+    meta = str(out / "meta_info.txt")
+    if not recipe.scales:
+        return [_yaml({"name": out.name, **gt, **({"meta_info": meta} if listed else {})})]
+    smallest = min(LARGEST_CROP, *(side for image in images for side in image[1:3]))
+    return [
+        _yaml(
+            {
+                "name": out.name,
+                "type": "PairedImageDataset",
+                **gt,
+                "dataroot_lq": str(out / f"{subimages.lq_folder(scale)}{ending}"),
+                **({"meta_info_file": meta} if listed else {}),
+                "gt_size": smallest // scale * scale,
+                "use_hflip": True,
+                "use_rot": True,
+                "num_worker_per_gpu": 4,
+                "batch_size_per_gpu": 8,
+                "dataset_enlarge_ratio": 100,
+            }
+        )
+        for scale in recipe.scales
+    ]
+
+
+def _yaml(section: dict) -> str:
+    return yaml.safe_dump({"datasets": {"train": section}}, sort_keys=False)
