@@ -41,6 +41,10 @@ class Image(NamedTuple):
         """The name without its suffix; dots inside it stay."""
         return os.path.splitext(self.name)[0]
 
+    def reduced(self, scale: int) -> "Image":
+        """The image of that name which is ``scale`` times smaller."""
+        return self._replace(height=self.height // scale, width=self.width // scale)
+
     def line(self) -> str:
         """BasicSR's form, ``name.png (height,width,channels)``."""
         return f"{self.name} ({self.height},{self.width},{self.channels})"

@@ -16,6 +16,7 @@ from .data import subimages
 from .data.bicubic import SUFFIXES
 from .data.subimages import Made, Recipe, Source
 from .errors import InputError
+from .files import remove_leftovers, write_whole
 from .image_lmdb import Image
 from .prepare_record import Record
 
@@ -72,6 +73,8 @@ def run(
     Raises: InputError: folders or settings cannot be used, the disk is full, or ``out`` is of a
         run with other settings or inputs.
     """
+    if processes is not None and processes < 1:
+        raise InputError(f"{processes} processes can do nothing; give 1 or more")
     recipe = _recipe(scales or ((1,) if lq else ()), size, step, threshold, lq)
     sources = _sources(source, lq, recipe)
     for folder in (source, lq) if lq else (source,):
@@ -85,10 +88,11 @@ def run(
         if failures:
             return Report(len(images), failures, [], [])
         lines = "".join(f"{image.line()}\n" for image in images)
-        (out / "meta_info.txt").write_text(lines, encoding="utf-8")
-        for folder in _folders(recipe) if lmdb else ():
+        write_whole(out / "meta_info.txt", lambda file: file.write(lines.encode()))
+        for folder, scale in _folders(recipe).items() if lmdb else ():
             if not (out / f"{folder}.lmdb").exists():
-                image_lmdb.write(out / f"{folder}.lmdb", out / folder, images)
+                reduced = [image.reduced(scale) for image in images]
+                image_lmdb.write(out / f"{folder}.lmdb", out / folder, reduced)
     except OSError as error:
         raise InputError(
             f"{error.filename or out}: cannot be written ({error.strerror}); free space or mend"
@@ -104,10 +108,9 @@ def _recipe(
 ) -> Recipe:
     """Complete and check the settings."""
     scales = tuple(sorted(set(scales)))
-    if lq and (len(scales) > 1 or scales[0] not in (1, *SCALES)):
-        raise InputError(f"scale {scales} of low-quality images that are there: one of 1, {SCALES}")
-    if not lq and not set(scales) <= set(SCALES):
-        raise InputError(f"scale {scales}: choose of {SCALES}")
+    choice = (1, *SCALES) if lq else SCALES
+    if not set(scales) <= set(choice) or (lq and len(scales) > 1):
+        raise InputError(f"scale {scales}: choose {'one ' if lq else ''}of {choice}")
     if size is None:
         if step or threshold:
             raise InputError("step and threshold are of sub-images; give their size too")
@@ -163,8 +166,9 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
-def _folders(recipe: Recipe) -> list[str]:
-    return ["gt", *(subimages.lq_folder(scale) for scale in recipe.scales)]
+def _folders(recipe: Recipe) -> dict[str, int]:
+    """The folders to fill, and how many times smaller their images are than the ground truth."""
+    return {"gt": 1, **{subimages.lq_folder(scale): scale for scale in recipe.scales}}
 
 
 def _make_all(
@@ -174,7 +178,8 @@ def _make_all(
     folders = [out / name for name in _folders(recipe)]
     for folder in folders:
         folder.mkdir(exist_ok=True)
-    record.forget_unless(lambda image: all((f / image.name).is_file() for f in folders))
+        remove_leftovers(folder)
+    record.forget_unless(lambda image: all(_is_there(f / image.name) for f in folders))
     todo = [source for name, source in sources.items() if name not in record.done]
     work = functools.partial(_make, recipe=recipe, out=out)
     failures = []
@@ -185,6 +190,11 @@ def _make_all(
             record.add_failure(source.gt.name)
             failures.append(made)
     return sorted(failures)
+
+
+def _is_there(path: Path) -> bool:
+    """An empty file is what a power cut leaves of one that was just written."""
+    return path.is_file() and path.stat().st_size > 0
 
 
 def _make(source: Source, *, recipe: Recipe, out: Path) -> Made | str:

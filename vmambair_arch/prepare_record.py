@@ -8,6 +8,7 @@ from typing import Any
 
 from .data.subimages import Made, Source
 from .errors import InputError
+from .files import write_whole
 from .image_lmdb import Image
 
 FILE = "prepare.jsonl"  # the settings and inputs, then a line for each image done or unusable
@@ -96,9 +97,8 @@ class Record:
     def _write(self) -> None:
         lines = [self.head, *(_done_line(name, made) for name, made in self.done.items())]
         lines += [{"unusable": name} for name in sorted(self.failed & self.head["inputs"].keys())]
-        part = self.path.with_name(f".{FILE}.part")
-        part.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-        part.replace(self.path)
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        write_whole(self.path, lambda file: file.write(text.encode()))
 
     def _append(self, line: dict[str, Any]) -> None:
         with self.path.open("a", encoding="utf-8") as file:

@@ -6,6 +6,7 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
+from .. import image_lmdb
 from ..errors import InputError
 from .bicubic import resolve
 
@@ -86,21 +87,7 @@ def _lmdb_pairs(section: str, lq_root: Path, gt_root: Path) -> Iterator[tuple[st
 
 
 def _lmdb_sizes(root: Path) -> dict[str, Size]:
-    """Sizes by name from lines such as ``baboon.png (120,125,3) 1``."""
-    meta = root / "meta_info.txt"
-    if root.suffix != ".lmdb" or not meta.is_file():
-        raise InputError(f"{root}: not an LMDB of BasicSR: a folder NAME.lmdb with meta_info.txt")
-    sizes = {}
-    for number, line in enumerate(meta.read_text().splitlines(), 1):
-        try:
-            name, shape = line.split("(")[0].strip(), line.split("(")[1].split(")")[0]
-            height, width = (int(size) for size in shape.split(",")[:2])
-        except (IndexError, ValueError) as error:
-            raise InputError(
-                f"{meta}:{number}: {line!r} is not of the form `name.png (height,width,3) 1`"
-            ) from error
-        sizes[name] = (height, width)
-    return sizes
+    return {image.key: (image.height, image.width) for image in image_lmdb.check(root)}
 
 
 def _files(root: Path) -> list[str]:
