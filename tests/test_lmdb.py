@@ -91,13 +91,22 @@ def test_both_give_the_same_pairs_in_the_same_order(folders):
         assert torch.equal(one["gt"], other["gt"])
 
 
+# What RealESRGANDataset looks for in its constructor.
+KERNELS = ("blur_kernel_size", "kernel_list", "kernel_prob", "blur_sigma", "betag_range")
+KERNELS = (*KERNELS, "betap_range", "sinc_prob")
+DEGRADATIONS = [key + second for key in KERNELS for second in ("", "2")] + ["final_sinc_prob"]
+
+
 def test_every_data_set_of_basicsr_that_reads_lmdbs_finds_names_with_dots(folders):
     root = str(folders / "gt.lmdb")
     common = {"name": "x", "phase": "val", "scale": 1, "io_backend": {"type": "lmdb"}}
     single = build_dataset({"type": "SingleImageDataset", "dataroot_lq": root, **common})
     faces = {"mean": [0.5] * 3, "std": [0.5] * 3, "use_hflip": False, "dataroot_gt": root}
     face = build_dataset({"type": "FFHQDataset", **faces, **common})
-    assert [Path(path).name for path in single.paths] == [Path(path).name for path in face.paths]
+    degraded = build_dataset(
+        {"type": "RealESRGANDataset", **dict.fromkeys(DEGRADATIONS), "dataroot_gt": root, **common}
+    )
+    assert single.paths == face.paths == degraded.paths
     assert sorted(Path(path).name for path in single.paths) == sorted(NAMES)
     for index, name in enumerate(Path(path).name for path in single.paths):
         assert single[index]["lq"].shape == face[index]["gt"].shape
@@ -135,6 +144,26 @@ def test_a_truncated_lmdb_is_named_before_it_can_end_the_process(folders, length
     data.write_bytes(content[:length])
     assert REMEDY in fails(lambda: image_lmdb.check(folders / "gt.lmdb"))
     assert "data.mdb" in fails(lambda: client(folders / "gt.lmdb"))
+
+
+@pytest.mark.parametrize("data_set", ["train", "val"])
+def test_training_on_a_truncated_lmdb_is_refused_in_a_sentence(
+    folders, experiment, capsys, data_set
+):
+    data = folders / "gt.lmdb" / "data.mdb"
+    data.write_bytes(data.read_bytes()[:-4096])
+    train = {"gt_size": 32, "use_hflip": True, "use_rot": True, "batch_size_per_gpu": 2}
+    stored, read = section(folders, "lmdb"), section(folders, "disk")
+    single = {**stored, "type": "SingleImageDataset"}
+    options = experiment(
+        datasets={
+            "train": {**(stored if data_set == "train" else read), **train},
+            "val": read if data_set == "train" else single,
+        }
+    )
+    assert cli.basicsr(["train", "-opt", options]) == 2
+    assert "gt.lmdb: data.mdb is truncated" in capsys.readouterr().err.splitlines()[-1]
+    assert not Path("experiments").exists()
 
 
 def test_an_lmdb_without_its_files_is_named(folders):

@@ -20,8 +20,8 @@ from PIL import Image
 from skimage import data
 
 from vmambair_arch import cli
-from vmambair_arch.data.subimages import Recipe, offsets, read
-from vmambair_arch.prepare_record import FILE
+from vmambair_arch.prepare.record import FILE
+from vmambair_arch.prepare.subimages import Recipe, offsets, read
 
 
 @pytest.fixture
@@ -364,6 +364,7 @@ def test_halves_of_pairs_are_named(photographs, refused):
     [
         (["--scale", "5"], "scale (5,): choose of (2, 3, 4, 8)"),
         (["--lq", "in", "--scale", "2", "--scale", "4"], "scale (2, 4): choose one of (1, 2,"),
+        (["--sub-images", "64", "--step", "0"], "with a step of 0"),
         (["--step", "48"], "step and threshold are of sub-images; give their size too"),
         (["--scale", "3", "--sub-images", "64"], "have to be multiples of 3"),
         (["--sub-images", "64", "--step", "-1"], "no length negative"),
@@ -412,6 +413,6 @@ def test_pixels_that_are_no_bytes_are_refused(photographs, capsys):
     assert "float.tif: its pixels are float32" in capsys.readouterr().err
 
 
-def test_an_image_in_a_folder_without_permission_is_named(photographs):
+def test_an_image_that_has_gone_meanwhile_is_named(photographs):
     with pytest.raises(ValueError, match=r"gone.png: cannot be read"):
         read(Path("in/gone.png"))

@@ -185,7 +185,7 @@ class Backend:
         Raises: InputError: there is none, or they are damaged; names LMDB and image.
         """
         root, environment = self.clients[client_key]
-        name = str(filepath).removeprefix(root + os.sep)
+        name = str(filepath).removeprefix(os.path.join(root, ""))
         key = name if name == str(filepath) else os.path.splitext(name)[0]
         with environment.begin() as transaction:
             value = transaction.get(key.encode())

@@ -22,12 +22,15 @@ def check_data_set(section: str, opt: dict[str, Any]) -> None:
     Raises: InputError: a folder, a file or half of a pair is missing; sizes do not fit the scale
         or, in training, the crop; names the file.
     """
-    for key, root in opt.items():
-        if key.startswith("dataroot") and isinstance(root, str):
-            resolve_root(f"{section}.{key}", root)
+    roots = {k: v for k, v in opt.items() if k.startswith("dataroot") and isinstance(v, str)}
+    for key, root in roots.items():
+        resolve_root(f"{section}.{key}", root)
     if opt.get("type") == "PairedImageDataset":
         for name, lq, gt in _pairs(section, opt):
             _check_pair(f"{section}: {name}", lq, gt, opt)
+    elif (opt.get("io_backend") or {}).get("type") == "lmdb":
+        for root in roots.values():
+            image_lmdb.check(root)
 
 
 def resolve_root(key: str, root: str) -> None:

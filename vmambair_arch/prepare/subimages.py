@@ -11,9 +11,9 @@ import numpy as np
 from basicsr.data.transforms import mod_crop
 from numpy import ndarray
 
+from ..data.bicubic import shrink
 from ..errors import InputError
 from ..image_lmdb import PNG, PNG_LEVEL, Image
-from .bicubic import shrink
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""Folders of images made ready for training: pairs, sub-images, meta information, LMDBs.
+"""A run: pairs, sub-images, meta information and LMDBs of a folder of images.
 
-A run can be interrupted and goes on where it stopped, by the record in the folder that it writes.
+It can be interrupted and goes on where it stopped, by the record in the folder that it writes.
 """
 
 import functools
@@ -11,14 +11,13 @@ from pathlib import Path
 
 import yaml
 
-from . import image_lmdb, workers
-from .data import subimages
-from .data.bicubic import SUFFIXES
-from .data.subimages import Made, Recipe, Source
-from .errors import InputError
-from .files import remove_leftovers, write_whole
-from .image_lmdb import Image
-from .prepare_record import Record
+from .. import image_lmdb, workers
+from ..errors import InputError
+from ..files import remove_leftovers, write_whole
+from ..image_lmdb import Image
+from . import inputs, subimages
+from .record import Record
+from .subimages import Made, Recipe, Source
 
 SCALES = (2, 3, 4, 8)
 LARGEST_CROP = 256  # gt_size of the published training, where the images allow it
@@ -76,7 +75,7 @@ def run(
     if processes is not None and processes < 1:
         raise InputError(f"{processes} processes can do nothing; give 1 or more")
     recipe = _recipe(scales or ((1,) if lq else ()), size, step, threshold, lq)
-    sources = _sources(source, lq, recipe)
+    sources = inputs.find(source, lq, max(recipe.scales, default=1))
     for folder in (source, lq) if lq else (source,):
         if out.resolve().is_relative_to(folder.resolve()):
             raise InputError(f"{out}: lies inside the input folder {folder}; write elsewhere")
@@ -112,10 +111,10 @@ def _recipe(
     if not set(scales) <= set(choice) or (lq and len(scales) > 1):
         raise InputError(f"scale {scales}: choose {'one ' if lq else ''}of {choice}")
     if size is None:
-        if step or threshold:
+        if step is not None or threshold:
             raise InputError("step and threshold are of sub-images; give their size too")
         return Recipe(scales)
-    step = step or size // 2
+    step = size // 2 if step is None else step
     multiple = math.lcm(*scales)
     if size < 1 or step < 1 or threshold < 0 or size % multiple or step % multiple:
         raise InputError(
@@ -123,47 +122,6 @@ def _recipe(
             f" size and step have to be multiples of {multiple}, no length negative"
         )
     return Recipe(scales, size, step, threshold)
-
-
-def _sources(source: Path, lq: Path | None, recipe: Recipe) -> dict[str, Source]:
-    """The inputs by their file names, in order of their keys."""
-    originals = _images(source)
-    if lq is None:
-        return {path.name: Source(path) for path in originals.values()}
-    partners, behind = _images(lq), f"x{recipe.scales[0]}"
-    sources = {}
-    for stem, path in originals.items():
-        partner = partners.pop(stem, None) or partners.pop(stem + behind, None)
-        if partner is None:
-            raise InputError(
-                f"{path}: has no partner {stem} or {stem + behind} in {lq}; add it or remove {path}"
-            )
-        sources[path.name] = Source(path, partner)
-    for path in partners.values():
-        raise InputError(f"{path}: has no partner in {source}; remove it or add that")
-    return sources
-
-
-def _images(folder: Path) -> dict[str, Path]:
-    """The image files directly in a folder, by their names without suffix."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: there is no such folder (in {Path.cwd()}); correct the path")
-    images: dict[str, Path] = {}
-    for path in sorted(folder.iterdir(), key=lambda path: path.stem):
-        if not _is_image(path):
-            continue
-        if path.stem in images:
-            raise InputError(
-                f"{path} and {images[path.stem].name} would get the same name; rename one"
-            )
-        images[path.stem] = path
-    if not images:
-        raise InputError(f"{folder}: no images in it ({', '.join(sorted(SUFFIXES))}); correct it")
-    return images
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
 def _folders(recipe: Recipe) -> dict[str, int]:
@@ -214,12 +172,10 @@ def _remarks(source: Path, done: dict[str, Made]) -> list[str]:
             f"{len(names)} of {len(done)} images have {extra} (such as {min(names)}): the files"
             " keep it, BasicSR's data sets drop it when they read 8-bit colour"
         )
-    others = [p.name for p in source.iterdir() if not p.name.startswith(".") and not _is_image(p)]
+    others = inputs.others(source)
     if others:
-        remarks.append(
-            f"not taken from {source}: {', '.join(sorted(others)[:5])}"
-            + (f" and {len(others) - 5} more" if len(others) > 5 else "")
-        )
+        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+        remarks.append(f"not taken from {source}: {', '.join(others[:5])}{more}")
     return remarks
 
 
@@ -235,7 +191,7 @@ def _sections(out: Path, recipe: Recipe, images: Sequence[Image], lmdb: bool) ->
     meta = str(out / "meta_info.txt")
     if not recipe.scales:
         return [_yaml({"name": out.name, **gt, **({"meta_info": meta} if listed else {})})]
-    smallest = min(LARGEST_CROP, *(side for image in images for side in image[1:3]))
+    smallest = min(LARGEST_CROP, *(min(image.height, image.width) for image in images))
     return [
         _yaml(
             {
