@@ -4,6 +4,7 @@ Nothing else patches. Each function says which version is broken, and where. Bot
 call themselves 1.4.2 (PyPI's of 2022, git master's of 2024) need them.
 """
 
+import functools
 import importlib
 import logging
 import os
@@ -14,7 +15,7 @@ from typing import Any
 import torch
 from torch.torch_version import TorchVersion
 
-from . import states
+from . import image_lmdb, states
 
 
 def apply() -> None:
@@ -33,9 +34,9 @@ def apply() -> None:
             " below 3.13 (its build breaks on 3.13)"
         ) from error
     dist_util._init_dist_pytorch = init_process_group
-    if train.load_resume_state is not load_resume_state:
-        sort_folders()
     train.load_resume_state = load_resume_state
+    sort_folders()
+    read_whole_lmdb_keys()
     # There, an image that a metric refuses (NIQE: a small one) ends the training.
     sr_model.calculate_metric = importlib.import_module(".metrics", __package__).measure
 
@@ -86,10 +87,44 @@ def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def sort_folders() -> None:
-    """List folders in order: basicsr/data/data_util.py takes images as the file system has them.
+    """Data sets read folders in the order of the disk, because utils/misc.py scandir sorts nothing.
 
-    On another machine, or after a copy, the same seed would train on them in another order.
+    Sorted by name without suffix, as LMDBs are by key: a run does not depend on where it reads.
     """
     data_util: Any = importlib.import_module("basicsr.data.data_util")
-    scandir = data_util.scandir
-    data_util.scandir = lambda *args, **kwargs: sorted(scandir(*args, **kwargs))
+    scandir = importlib.import_module("basicsr.utils").scandir
+    data_util.scandir = lambda *args, **options: sorted(
+        scandir(*args, **options), key=os.path.splitext
+    )
+
+
+def read_whole_lmdb_keys() -> None:
+    """LMDB keys are cut at the first dot, in data/data_util.py and two data sets.
+
+    utils/file_client.py encodes no key beyond ASCII, opens no LMDB twice, gives None for a missing
+    key and dies of SIGBUS in a truncated file.
+    """
+    client: Any = importlib.import_module("basicsr.utils.file_client")
+    client.FileClient._backends["lmdb"] = image_lmdb.Backend
+    data: Any = importlib.import_module("basicsr.data")
+    for name in ("data_util", "paired_image_dataset", "realesrgan_paired_dataset"):
+        getattr(data, name).paired_paths_from_lmdb = image_lmdb.paired_paths
+    for name in ("data_util", "single_image_dataset"):
+        getattr(data, name).paths_from_lmdb = image_lmdb.paths
+    for data_set in (data.realesrgan_dataset.RealESRGANDataset, data.ffhq_dataset.FFHQDataset):
+        list_whole_keys(data_set)
+
+
+def list_whole_keys(data_set: Any) -> None:
+    """These two data sets read meta_info.txt in their constructor: list it once more after it."""
+    initialise = data_set.__init__
+    if hasattr(initialise, "__wrapped__"):
+        return
+
+    @functools.wraps(initialise)
+    def initialise_and_list(self: Any, opt: dict[str, Any]) -> None:
+        initialise(self, opt)
+        if opt["io_backend"]["type"] == "lmdb":
+            self.paths = image_lmdb.paths(opt["dataroot_gt"])
+
+    data_set.__init__ = initialise_and_list

@@ -80,6 +80,18 @@ def _pair(path: Path, scale: int) -> tuple[np.ndarray, np.ndarray]:
     gt = cv2.imread(str(path))
     if gt is None:
         raise InputError(f"{path}: not an image that can be read; remove it or correct its name")
-    gt = mod_crop(gt, scale).astype(np.float32) / 255
-    lq = np.asarray(imresize(gt, 1 / scale), dtype=np.float32)
-    return gt, np.round(lq.clip(0, 1) * 255) / np.float32(255)  # as it would be read from a file
+    gt = mod_crop(gt, scale)
+    return gt.astype(np.float32) / 255, shrink(gt, scale).astype(np.float32) / 255
+
+
+def shrink(image: np.ndarray, scale: int) -> np.ndarray:
+    """Reduce an image by BasicSR's MATLAB-like bicubic ``imresize``, rounded as for a file.
+
+    Args:
+        image: (h, w) or (h, w, c), uint8 or uint16, sides multiples of the scale.
+        scale: how many times smaller it gets.
+    Returns: (h / scale, w / scale) or with c, of the image's type.
+    """
+    largest = np.iinfo(image.dtype).max
+    small = np.asarray(imresize(image.astype(np.float32) / largest, 1 / scale))
+    return np.round(small.clip(0, 1) * largest).astype(image.dtype)

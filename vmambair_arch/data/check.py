@@ -6,6 +6,7 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
+from .. import image_lmdb
 from ..errors import InputError
 from .bicubic import image_files, resolve
 from .progressive import read_stages
@@ -22,9 +23,9 @@ def check_data_set(section: str, opt: dict[str, Any]) -> None:
     Raises: InputError: a folder, a file or half of a pair is missing; sizes do not fit the scale
         or, in training, the crop; names the file.
     """
-    for key, root in opt.items():
-        if key.startswith("dataroot") and isinstance(root, str):
-            resolve_root(f"{section}.{key}", root)
+    roots = {k: v for k, v in opt.items() if k.startswith("dataroot") and isinstance(v, str)}
+    for key, root in roots.items():
+        resolve_root(f"{section}.{key}", root)
     if opt.get("type") == "ProgressiveImageDataset":
         try:
             read_stages(opt)
@@ -33,6 +34,9 @@ def check_data_set(section: str, opt: dict[str, Any]) -> None:
     if opt.get("type") in ("PairedImageDataset", "ProgressiveImageDataset"):
         for name, lq, gt in _pairs(section, opt):
             _check_pair(f"{section}: {name}", lq, gt, opt)
+    elif (opt.get("io_backend") or {}).get("type") == "lmdb":
+        for root in roots.values():
+            image_lmdb.check(root)
     if opt.get("type") == "GaussianNoiseDataset":
         for name, size in _clean_images(opt):
             _check_pair(f"{section}: {name}", size, size, {**opt, "scale": 1})
@@ -106,21 +110,7 @@ def _lmdb_pairs(section: str, lq_root: Path, gt_root: Path) -> Iterator[tuple[st
 
 
 def _lmdb_sizes(root: Path) -> dict[str, Size]:
-    """Sizes by name from lines such as ``baboon.png (120,125,3) 1``."""
-    meta = root / "meta_info.txt"
-    if root.suffix != ".lmdb" or not meta.is_file():
-        raise InputError(f"{root}: not an LMDB of BasicSR: a folder NAME.lmdb with meta_info.txt")
-    sizes = {}
-    for number, line in enumerate(meta.read_text().splitlines(), 1):
-        try:
-            name, shape = line.split("(")[0].strip(), line.split("(")[1].split(")")[0]
-            height, width = (int(size) for size in shape.split(",")[:2])
-        except (IndexError, ValueError) as error:
-            raise InputError(
-                f"{meta}:{number}: {line!r} is not of the form `name.png (height,width,3) 1`"
-            ) from error
-        sizes[name] = (height, width)
-    return sizes
+    return {image.key: (image.height, image.width) for image in image_lmdb.check(root)}
 
 
 def _files(root: Path) -> list[str]:

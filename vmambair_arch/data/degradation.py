@@ -11,6 +11,7 @@ from basicsr.utils import img2tensor
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from .. import image_lmdb
 from ..blur_kernels import RandomKernels
 from ..errors import InputError
 from .bicubic import SUFFIXES
@@ -47,7 +48,7 @@ class DegradationDataset(Dataset):
         root = Path(opt["dataroot_gt"])
         if backend["type"] == "lmdb":
             backend.update(db_paths=[str(root)], client_keys=["gt"])
-            self.paths = _lmdb_keys(root)
+            self.paths = image_lmdb.paths(root)
         elif opt.get("meta_info"):
             self.paths = [str(root / name) for name in _listed(Path(opt["meta_info"]))]
         else:
@@ -92,12 +93,3 @@ def _listed(meta_info: Path) -> list[str]:
     if not meta_info.is_file():
         raise InputError(f"meta_info: there is no file {meta_info}; correct the path")
     return [line.split(" ")[0] for line in meta_info.read_text().splitlines() if line.strip()]
-
-
-def _lmdb_keys(root: Path) -> list[str]:
-    """Names without their suffix, from lines such as ``baboon.png (120,125,3) 1``."""
-    meta = root / "meta_info.txt"
-    if root.suffix != ".lmdb" or not meta.is_file():
-        raise InputError(f"{root}: not an LMDB of BasicSR: a folder NAME.lmdb with meta_info.txt")
-    names = (line.split(" (")[0] for line in meta.read_text().splitlines() if line.strip())
-    return [name.rpartition(".")[0] or name for name in names]
