@@ -24,6 +24,7 @@ setup(
         "numpy",
         "einops",
         "lmdb",
+        "pydantic>=2.7",
         "pyyaml",
         "safetensors",
         "tqdm",

@@ -199,10 +199,10 @@ def test_an_override_that_fits_nowhere(refused, experiment, override):
 
 
 def test_overrides_are_yaml_and_never_evaluated(experiment):
-    code = "train:evil=__import__('pathlib').Path('executed').touch()"
-    opt = options.read(experiment(), is_train=True, overrides=[code, "train:lr=2e-4"])
+    code = "name=__import__('pathlib').Path('executed').touch()"
+    opt = options.read(experiment(), is_train=True, overrides=[code, "train:optim_g:lr=2e-4"])
     assert not Path("executed").exists()
-    assert opt["train"]["lr"] == 2e-4
+    assert opt["train"]["optim_g"]["lr"] == 2e-4
 
 
 def test_converting_over_a_file_is_refused(refused, experiment):

@@ -10,7 +10,7 @@ from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, MODEL_REGIST
 from . import checkpoints
 from .data.check import check_data_set
 from .errors import InputError
-from .options import nearest
+from .option_file import nearest
 
 
 def check(opt: dict[str, Any]) -> None:

@@ -31,12 +31,13 @@ def vmambair(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
-    """Run the command that was given. An InputError is one sentence and exit code 2."""
+    """Run the command that was given. An InputError is a sentence a line and exit code 2."""
     arguments = parser.parse_args(argv)
     try:
         arguments.run(arguments)
     except InputError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
+        for sentence in str(error).splitlines():
+            print(f"{parser.prog}: {sentence}", file=sys.stderr)
         return 2
     return 0
 
@@ -75,6 +76,9 @@ def _test(arguments: argparse.Namespace) -> None:
 
 
 def _pipeline(arguments: argparse.Namespace, *, is_train: bool) -> None:
+    load_plugins()
+    from . import pipeline  # BasicSR imports only after the plugins
+
     opt = options.read(
         arguments.opt,
         is_train=is_train,
@@ -82,8 +86,8 @@ def _pipeline(arguments: argparse.Namespace, *, is_train: bool) -> None:
         debug=arguments.debug,
         auto_resume=arguments.auto_resume,
     )
-    load_plugins()
-    from . import pipeline  # BasicSR imports only after the plugins
+    for note in opt.notes:
+        print(f"{arguments.opt}: {note.removeprefix(f'{arguments.opt}: ')}", file=sys.stderr)
 
     run: Callable = pipeline.train if is_train else pipeline.test
     run(opt, launcher=arguments.launcher)

@@ -1,0 +1,94 @@
+"""Which trials an option file calls for, and the findings that they make."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from basicsr.archs.vgg_arch import NAMES as VGG_LAYERS
+from basicsr.utils import registry
+
+from . import trial
+from .option_file import Keys, nearest
+from .rules import Checked, Finding, channels_of
+from .schemas.families import known, registered
+
+LOSSES = ("pixel_opt", "perceptual_opt", "gan_opt")  # those that a trial knows how to apply
+TEST_SIZE = 64  # height and width of the trial's input when the file does not train
+
+
+def findings(file: Checked) -> Iterator[Finding]:
+    """Build and run what can be without the data."""
+    yield from _networks(file)
+    for name, function in file.metrics.items():
+        if known(function):
+            options = file.options["val"]["metrics"][name]
+            yield from _found(("val", "metrics", name), options, trial.metric(function, options))
+    if file.is_train:
+        yield from _training(file, file.options["train"])
+
+
+def _networks(file: Checked) -> Iterator[Finding]:
+    video = "VideoBaseModel" in file.bases
+    lq, gt = _shapes(file)
+    for key in [key for key in file.options if key.startswith("network_")]:
+        options = file.options[key]
+        cls = registered(registry.ARCH_REGISTRY, options["type"])
+        if key == "network_g" and not video:
+            yield from _found((key,), options, trial.network(cls, options, lq, gt))
+        elif key == "network_d" and not video and file.is_train:
+            yield from _found((key,), options, trial.network(cls, options, gt, None))
+        else:
+            yield from _found((key,), options, trial.network(cls, options, (), None))
+
+
+def _shapes(file: Checked) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The shapes (1, c, h, w) of lq and gt that the network meets, in training if it trains."""
+    options = file.options
+    scale = options.get("scale") or 1
+    sections = file.phases("train") if file.is_train else list(options["datasets"])
+    data_set = options["datasets"][sections[0]]
+    size = options.get("gt_size") or data_set.get("gt_size")
+    side = size // scale if file.is_train and size else TEST_SIZE
+    channels = channels_of(data_set)
+    return (1, channels, side, side), (1, channels, side * scale, side * scale)
+
+
+def _training(file: Checked, train: dict[str, Any]) -> Iterator[Finding]:
+    for place in LOSSES:
+        if train.get(place):
+            cls = registered(registry.LOSS_REGISTRY, train[place]["type"])
+            if "layer_weights" in train[place]:  # it needs VGG's weights: no trial
+                yield from _perceptual(("train", place), train[place])
+            else:
+                sentence = trial.loss(cls, train[place], place)
+                yield from _found(("train", place), train[place], sentence)
+    wrong = False
+    for key in [key for key in train if key.startswith("optim_")]:
+        sentence = trial.optimizer(file.model, train[key])
+        wrong = wrong or sentence is not None
+        yield from _found(("train", key), train[key], sentence)
+    if not wrong:
+        sentence = trial.scheduler(file.model, train)
+        yield from _found(("train", "scheduler"), train["scheduler"], sentence)
+
+
+def _perceptual(keys: Keys, options: dict[str, Any]) -> Iterator[Finding]:
+    layers = VGG_LAYERS.get(options.get("vgg_type", "vgg19").removesuffix("_bn"))
+    if layers is None:
+        yield Finding((*keys, "vgg_type"), f"is none of {', '.join(VGG_LAYERS)}")
+        return
+    for layer, weight in options["layer_weights"].items():
+        if layer not in layers and not layer.startswith("bn"):
+            yield Finding((*keys, "layer_weights", layer), f"is no layer{nearest(layer, layers)}")
+        elif type(weight) not in (int, float) or weight < 0:
+            yield Finding((*keys, "layer_weights", layer), "is no weight: give a number from 0 up")
+    if options.get("criterion", "l1") not in ("l1", "l2", "fro"):
+        yield Finding((*keys, "criterion"), "is none of l1, l2, fro")
+
+
+def _found(keys: Keys, options: dict[str, Any], sentence: str | None) -> Iterator[Finding]:
+    """At the option that the sentence names, if it names one."""
+    if sentence is not None:
+        others = [key for key in options if key != "type"]
+        named = [key for key in others if re.search(rf"\b{re.escape(key)}\b", sentence)]
+        yield Finding((*keys, *named[:1]), f"{options['type']} {sentence}")
