@@ -33,8 +33,9 @@ setup(
     ],
     extras_require={
         "bench": ["matplotlib"],
-        "test": ["matplotlib", "pytest", "pytest-cov", "ruff", "pyright[nodejs]"],
+        "test": ["jsonschema", "matplotlib", "pytest", "pytest-cov", "ruff", "pyright[nodejs]"],
     },
+    package_data={"vmambair_arch.schemas": ["options.json"]},
     entry_points={
         "console_scripts": [
             "basicsr = vmambair_arch.cli:basicsr",

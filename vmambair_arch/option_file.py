@@ -91,8 +91,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def dotted(keys: Keys) -> str:
-    """``a.b.0``, for messages."""
-    return ".".join(str(key) for key in keys)
+    """``a.b.0``, for messages: a name with strange characters as ``'a\\nb'``."""
+    names = (str(key) for key in keys)
+    return ".".join(n if n.isprintable() and len(n) < 80 else shown(n) for n in names)
 
 
 def forget(places: dict[Keys, Any], keys: Keys) -> None:

@@ -13,7 +13,9 @@ import torch
 
 from . import option_file
 from .errors import InputError
-from .option_file import Keys, OptionFile, shown
+from .option_file import Keys, Loader, OptionFile, nearest, shown
+
+__all__ = ["Loader", "Options", "differences", "nearest", "read", "where"]
 
 LOGGER_DEFAULTS = {"print_freq": 100, "save_checkpoint_freq": 5000, "use_tb_logger": False}
 VAL_DEFAULTS = {"val_freq": 5000, "save_img": False, "suffix": None}

@@ -15,7 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensorMode,
+)
 from torch.nn.modules import module as hooks
 
 MOST_PARAMETERS = 10**10
@@ -41,7 +45,9 @@ def memoized(function: Callable) -> Callable:
 
 
 @memoized
-def network(cls: Callable, options: Mapping[str, Any], lq: Shape, gt: Shape | None) -> str | None:
+def network(
+    cls: Callable, options: Mapping[str, Any], lq: Shape, gt: Shape | None, source: str
+) -> str | None:
     """Build a network and run it on an image.
 
     Args:
@@ -49,6 +55,7 @@ def network(cls: Callable, options: Mapping[str, Any], lq: Shape, gt: Shape | No
         options: its section of the option file.
         lq: the shape of its input; empty to build it only.
         gt: the shape that its output must have, if that is known.
+        source: where the input's size comes from, for messages.
     """
     arguments = {key: value for key, value in options.items() if key != "type"}
     shallow = dict(arguments)
@@ -58,42 +65,47 @@ def network(cls: Callable, options: Mapping[str, Any], lq: Shape, gt: Shape | No
             return f"{key} is {arguments[key]}: more than {MOST_BLOCKS} blocks"
         least = [min(depth, int(place == 0)) for place, depth in enumerate(depths)]
         shallow[key] = least if isinstance(arguments[key], list) else least[0]
-    wrong = _try(cls, shallow, lq, gt)
-    return _try(cls, arguments, lq, gt) if wrong else None  # to name the depths that were given
+    wrong = _try(cls, shallow, lq, gt, source)
+    if wrong and any(key in wrong for key in DEPTHS):  # name those that were given
+        return _try(cls, arguments, lq, gt, source)
+    return wrong
 
 
-def _try(cls: Callable, arguments: dict[str, Any], lq: Shape, gt: Shape | None) -> str | None:
+def _try(
+    cls: Callable, arguments: dict[str, Any], lq: Shape, gt: Shape | None, source: str
+) -> str | None:
+    fake = FakeTensorMode(allow_non_fake_inputs=True)
     try:
-        with FakeTensorMode(allow_non_fake_inputs=True), limited(), torch.no_grad():
-            return _run(cls(**arguments), lq, gt)
-    except DataDependentOutputException:  # it computes its options with tensors, as SwinIR does
-        return _run_real(cls, arguments, lq, gt)
+        with limited():
+            built = _build(cls, arguments, fake)
     except Exception as error:  # what a constructor raises for a wrong value is its own business
-        return f"cannot be built or run: {one_line(error)}"
-
-
-def _run_real(cls: Callable, arguments: dict[str, Any], lq: Shape, gt: Shape | None) -> str | None:
-    try:
-        with limited(), torch.random.fork_rng(devices=[]):
-            real = cls(**arguments)
-        with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
-            return _run(real, lq, gt)
-    except Exception as error:  # as above
-        return f"cannot be built or run: {one_line(error)}"
-
-
-def _run(built: nn.Module, lq: Shape, gt: Shape | None) -> str | None:
+        return f"cannot be built: {one_line(error)}"
     if not any(parameter.requires_grad for parameter in built.parameters()):
         return "has nothing to train"
     if not lq:
         return None
-    output = built(torch.empty(lq))
-    if gt and tuple(output.shape) != tuple(gt):
+    try:
+        with fake, torch.no_grad():
+            made = tuple(built(torch.empty(lq)).shape)
+    except (DataDependentOutputException, DynamicOutputShapeException):
+        return None  # what it does depends on numbers, which fake tensors have not
+    except Exception as error:  # as above
+        return f"cannot run on an input of {_size(lq)} ({source}): {one_line(error)}"
+    if gt and made != tuple(gt):
         return (
-            f"makes {_size(output.shape)} out of {_size(lq)}, and the ground truth has {_size(gt)};"
-            " its scale and channels must be those of the data"
+            f"makes {_size(made)} out of {_size(lq)} ({source}), and the ground truth has"
+            f" {_size(gt)}: its scale and channels must be those of the data"
         )
     return None
+
+
+def _build(cls: Callable, arguments: dict[str, Any], fake: FakeTensorMode) -> nn.Module:
+    try:
+        with fake:
+            return cls(**arguments)
+    except DataDependentOutputException:  # it computes its options with tensors, as SwinIR does
+        with torch.random.fork_rng(devices=[]):
+            return cls(**arguments)
 
 
 @contextlib.contextmanager

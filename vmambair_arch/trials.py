@@ -28,29 +28,31 @@ def findings(file: Checked) -> Iterator[Finding]:
 
 
 def _networks(file: Checked) -> Iterator[Finding]:
-    video = "VideoBaseModel" in file.bases
-    lq, gt = _shapes(file)
+    lq, gt, source = _shapes(file)
+    images = "VideoBaseModel" not in file.bases
     for key in [key for key in file.options if key.startswith("network_")]:
         options = file.options[key]
         cls = registered(registry.ARCH_REGISTRY, options["type"])
-        if key == "network_g" and not video:
-            yield from _found((key,), options, trial.network(cls, options, lq, gt))
-        elif key == "network_d" and not video and file.is_train:
-            yield from _found((key,), options, trial.network(cls, options, gt, None))
-        else:
-            yield from _found((key,), options, trial.network(cls, options, (), None))
+        shapes: dict[str, tuple] = (
+            {"network_g": (lq, gt), "network_d": (gt, None)} if images else {}
+        )
+        if known(cls):  # others may need a GPU
+            sentence = trial.network(cls, options, *shapes.get(key, ((), None)), source)
+            yield from _found((key,), options, sentence)
 
 
-def _shapes(file: Checked) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The shapes (1, c, h, w) of lq and gt that the network meets, in training if it trains."""
+def _shapes(file: Checked) -> tuple[tuple[int, ...], tuple[int, ...], str]:
+    """Shapes (1, c, h, w) of lq and gt that the network meets, in training if it trains; whence."""
     options = file.options
     scale = options.get("scale") or 1
     sections = file.phases("train") if file.is_train else list(options["datasets"])
     data_set = options["datasets"][sections[0]]
     size = options.get("gt_size") or data_set.get("gt_size")
-    side = size // scale if file.is_train and size else TEST_SIZE
+    side, source = TEST_SIZE, f"scale {scale}"
+    if file.is_train and size:
+        side, source = size // scale, f"gt_size {size} at scale {scale}"
     channels = channels_of(data_set)
-    return (1, channels, side, side), (1, channels, side * scale, side * scale)
+    return (1, channels, side, side), (1, channels, side * scale, side * scale), source
 
 
 def _training(file: Checked, train: dict[str, Any]) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from .fields import (
+    WHOLE,
     Count,
     Deviations,
     FileName,
@@ -17,7 +18,6 @@ from .fields import (
     Size,
     Template,
     Text,
-    Whole,
     only,
 )
 
@@ -53,11 +53,11 @@ class DataSet(Section):
 
     type: Text
     name: FileName | None = None
-    num_worker_per_gpu: Annotated[Whole, Field(ge=0, le=256)] = 0
-    batch_size_per_gpu: Annotated[Whole, Field(ge=1, le=65536)] = 1
+    num_worker_per_gpu: Annotated[int, Field(ge=0, le=256), WHOLE] = 0
+    batch_size_per_gpu: Annotated[int, Field(ge=1, le=65536), WHOLE] = 1
     dataset_enlarge_ratio: Annotated[float, Field(gt=0, le=100_000)] = 1
     prefetch_mode: Literal["cpu", "cuda"] | None = None
-    num_prefetch_queue: Annotated[Whole, Field(ge=1, le=1024)] = 1
+    num_prefetch_queue: Annotated[int, Field(ge=1, le=1024), WHOLE] = 1
     pin_memory: bool = False
     persistent_workers: bool = False
     gt_size: Size | None = None
@@ -164,7 +164,7 @@ class Video(DataSet):
     dataroot_gt: FilePath
     dataroot_lq: FilePath
     io_backend: Backend
-    num_frame: Annotated[Whole, Field(ge=1, le=1000)]
+    num_frame: Annotated[int, Field(ge=1, le=1000), WHOLE]
 
 
 class REDS(Video):
@@ -231,7 +231,7 @@ class VideoTestDUF(VideoTest):
 class VideoRecurrentTest(VideoTest):
     """VideoRecurrentTestDataset, which takes whole sequences."""
 
-    num_frame: Annotated[Whole, Field(ge=-1, le=1000)] = -1
+    num_frame: Annotated[int, Field(ge=-1, le=1000), WHOLE] = -1
 
 
 DATA_SETS: dict[str, type[DataSet]] = {

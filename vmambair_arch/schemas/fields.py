@@ -83,11 +83,11 @@ def only(value: Any, why: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
-Count = Annotated[Whole, Field(ge=1, le=10**9)]
-CountOrZero = Annotated[Whole, Field(ge=0, le=10**9)]
-Scale = Annotated[Whole, Field(ge=1, le=64)]
-Size = Annotated[Whole, Field(ge=1, le=65536)]
+WHOLE = BeforeValidator(_whole)  # after the bounds, so that the JSON schema shows them
+Count = Annotated[int, Field(ge=1, le=10**9), WHOLE]
+CountOrZero = Annotated[int, Field(ge=0, le=10**9), WHOLE]
+Scale = Annotated[int, Field(ge=1, le=64), WHOLE]
+Size = Annotated[int, Field(ge=1, le=65536), WHOLE]
 Number = Annotated[float, Field(ge=-1e30, le=1e30)]
 Positive = Annotated[float, Field(gt=0, le=1e30)]
 NotNegative = Annotated[float, Field(ge=0, le=1e30)]

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from .fields import (
+    WHOLE,
     Count,
     CountOrZero,
     FileName,
@@ -23,7 +24,6 @@ from .fields import (
     Section,
     Size,
     Text,
-    Whole,
     only,
 )
 
@@ -35,7 +35,7 @@ class DistParams(Section):
     """How processes find each other."""
 
     backend: Literal["nccl", "gloo"] = "nccl"
-    port: Annotated[Whole, Field(ge=1, le=65535)] | None = None
+    port: Annotated[int, Field(ge=1, le=65535), WHOLE] | None = None
 
 
 class General(Section):
@@ -45,7 +45,7 @@ class General(Section):
     model_type: Text
     scale: Scale | None = None
     num_gpu: Gpus = "auto"
-    manual_seed: Annotated[Whole, Field(ge=0, lt=2**31)] | None = None
+    manual_seed: Annotated[int, Field(ge=0, lt=2**31), WHOLE] | None = None
     dist_params: DistParams | None = None
     find_unused_parameters: bool = False
     recipe: FilePath | None = None
@@ -134,7 +134,7 @@ class Train(Section):
     """Training with SRModel."""
 
     total_iter: Count
-    warmup_iter: Annotated[Whole, Field(ge=-1, le=10**9)] = -1
+    warmup_iter: Annotated[int, Field(ge=-1, le=10**9), WHOLE] = -1
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0
     optim_g: Optimizer
     scheduler: Typed
@@ -148,7 +148,7 @@ class AnyTrain(Section):
     """Training with a model of a third party: what the loop itself reads."""
 
     total_iter: Count
-    warmup_iter: Annotated[Whole, Field(ge=-1, le=10**9)] = -1
+    warmup_iter: Annotated[int, Field(ge=-1, le=10**9), WHOLE] = -1
 
 
 class TrainGAN(Train):
