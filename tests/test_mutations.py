@@ -14,7 +14,7 @@ import yaml
 from basicsr.data import build_dataloader, build_dataset
 from basicsr.models import build_model
 
-from vmambair_arch import option_file, options, validation
+from vmambair_arch import option_check, option_file, options
 from vmambair_arch.errors import InputError
 
 SEED = 20240
@@ -177,12 +177,12 @@ def bill(text: str, trains: bool) -> tuple[option_file.OptionFile | None, list[s
         file = option_file.parse(text, "mutant.yml")
     except InputError as error:
         return None, [str(error)]
-    problems = validation.check(file, is_train=trains).problems
+    problems = option_check.check(file, is_train=trains).problems
     return None if problems else file, problems
 
 
 def assert_placed(text: str, keys: Keys | None, problems: list[str]) -> None:
-    """Each error names a line that is there; one of them the key that was touched, or its section."""
+    """Each error names a line that is there, and one of them the key that was touched."""
     for problem in problems:
         if problem == "mutant.yml: holds no options; expected `key: value` lines":
             return

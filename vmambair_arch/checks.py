@@ -1,61 +1,61 @@
-"""Options checked before anything is built, trained or written."""
+"""Option files checked against the disk before anything is trained or written."""
 
-import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, MODEL_REGISTRY
+from basicsr.utils.registry import ARCH_REGISTRY
 
 from . import checkpoints
 from .data.check import check_data_set
 from .errors import InputError
-from .option_file import nearest
+from .option_file import Keys
+from .options import where
+from .schemas.families import registered
 
 
 def check(opt: dict[str, Any]) -> None:
-    """Check names, networks, their checkpoints and the data sets of an option file.
+    """Check the data sets, the networks and their checkpoints of an option file.
 
-    Raises: InputError: says what was found, where, and what to do.
+    Keys and values have been checked when it was read.
+
+    Raises: InputError: says what was found, where, and what to do; a sentence for each problem.
     """
-    file = opt["opt_file"]
-    _known(f"{file}: model_type", opt["model_type"], MODEL_REGISTRY)
-    for section, data_set in opt["datasets"].items():
-        _known(f"{file}: datasets.{section}.type", data_set.get("type"), DATASET_REGISTRY)
-        check_data_set(f"{file}: datasets.{section}", data_set)
-    for key in [key for key in opt if key.startswith("network_")]:
-        network = _build(f"{file}: {key}", opt[key])
-        path = opt["path"].get(f"pretrain_{key}")
-        if path:
-            strict = opt["path"].get(f"strict_load_{key.removeprefix('network_')}", True)
-            where = f"{file}: path.pretrain_{key}: {path}"
-            state = checkpoints.read_weights(Path(path), network, None)
-            checkpoints.load_weights(network, state, where, strict=strict)
+    metrics = ((opt.get("val") or {}).get("metrics") or {}).values()
+    border = max((metric.get("crop_border") or 0 for metric in metrics), default=0)
+    steps: list[tuple[Callable[..., None], Keys, tuple]] = [
+        (check_data_set, ("datasets", section), (data_set, border))
+        for section, data_set in opt["datasets"].items()
+    ]
+    networks = [key for key in opt if key.startswith("network_") and opt[key]]
+    steps += [(check_network, (key,), (opt, key)) for key in networks]
+    problems = []
+    for step, keys, arguments in steps:
+        try:
+            step(where(opt, keys), *arguments)
+        except InputError as error:
+            problems.append(str(error))
+    if problems:
+        raise InputError("\n".join(problems))
 
 
-def _known(where: str, name: str | None, registry: Any) -> None:
-    if name is None or (name not in registry and f"{name}_basicsr" not in registry):
-        names = registry.keys()
-        raise InputError(
-            f"{where}: {name!r} is not registered{nearest(str(name), names)}; known are"
-            f" {', '.join(sorted(names))}"
-        )
+def check_network(place: str, opt: dict[str, Any], key: str) -> None:
+    """Check that a network can be built, and that its checkpoint is there and fits."""
+    network = build(place, opt[key])
+    path = opt["path"].get(f"pretrain_{key}")
+    if path:
+        strict = opt["path"].get(f"strict_load_{key.removeprefix('network_')}", True)
+        state = checkpoints.read_weights(Path(path), network, None)
+        found_at = f"{where(opt, ('path', f'pretrain_{key}'))}: {path}"
+        checkpoints.load_weights(network, state, found_at, strict=strict)
 
 
-def _build(where: str, options: dict[str, Any]) -> torch.nn.Module:
+def build(place: str, options: dict[str, Any]) -> torch.nn.Module:
     """Build a network of an option file, leaving the random numbers as they were."""
     arguments = {key: value for key, value in options.items() if key != "type"}
-    _known(f"{where}.type", options.get("type"), ARCH_REGISTRY)
-    network = ARCH_REGISTRY.get(options["type"])
-    signature = inspect.signature(network)
-    if not any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
-        for key in arguments.keys() - signature.parameters.keys():
-            raise InputError(
-                f"{where}.{key}: {options['type']} has no such option"
-                f"{nearest(key, signature.parameters)}; it has {', '.join(signature.parameters)}"
-            )
     try:
         with torch.random.fork_rng():
-            return network(**arguments)
+            return registered(ARCH_REGISTRY, options["type"])(**arguments)
     except (TypeError, ValueError, KeyError, AssertionError, NotImplementedError) as error:
-        raise InputError(f"{where}: {options['type']} cannot be built: {error}") from error
+        raise InputError(f"{place}: {options['type']} cannot be built: {error}") from error

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from . import bench, checkpoints, doctor, options
+from . import bench, checkpoints, doctor, option_file, options
 from .errors import InputError
 
 
@@ -24,6 +24,7 @@ def vmambair(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("vmambair", description="VmambaIR for BasicSR.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_train_and_test(commands)
+    _add_check(commands)
     _add_convert(commands)
     _add_doctor(commands)
     _add_bench(commands)
@@ -59,6 +60,15 @@ def _add_train_and_test(commands) -> None:
         command.set_defaults(run=_train if name == "train" else _test)
 
 
+def _add_check(commands) -> None:
+    description = "check an option file, its data and its networks, and say what training costs"
+    command = commands.add_parser("check", help=description, description=description)
+    command.add_argument("-opt", required=True, metavar="FILE", help="the option file (YAML)")
+    command.add_argument("--fast", action="store_true", help="decode a sample of the images")
+    command.add_argument("--force_yml", nargs="+", default=[], metavar="A:B=VALUE")
+    command.set_defaults(run=_check)
+
+
 def _add_convert(commands) -> None:
     description = "convert a checkpoint: a released one to ours, ours to the released layout"
     command = commands.add_parser("convert", help=description, description=description)
@@ -87,7 +97,7 @@ def _pipeline(arguments: argparse.Namespace, *, is_train: bool) -> None:
         auto_resume=arguments.auto_resume,
     )
     for note in opt.notes:
-        print(f"{arguments.opt}: {note.removeprefix(f'{arguments.opt}: ')}", file=sys.stderr)
+        print(note, file=sys.stderr)
 
     run: Callable = pipeline.train if is_train else pipeline.test
     run(opt, launcher=arguments.launcher)
@@ -106,6 +116,17 @@ def load_plugins() -> None:
                 f"plugin {entry_point.name} ({entry_point.value}) cannot be imported: {error};"
                 " repair or uninstall it"
             ) from error
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    load_plugins()
+    from . import check  # BasicSR imports only after the plugins
+
+    sections = option_file.load(arguments.opt, arguments.force_yml).options.get("datasets")
+    is_train = isinstance(sections, dict) and any(s.startswith("train") for s in sections)
+    opt = options.read(arguments.opt, is_train=is_train, overrides=arguments.force_yml)
+    for line in [*opt.notes, *check.run(opt, fast=arguments.fast)]:
+        print(line)
 
 
 def _convert(arguments: argparse.Namespace) -> None:

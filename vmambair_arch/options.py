@@ -56,9 +56,9 @@ def read(
         that fits nowhere, GPUs that are not there; a sentence each, naming file, line and key.
     """
     file = option_file.load(path, overrides)
-    from . import plugin, validation  # BasicSR imports only after compat  # noqa: F401
+    from . import option_check, plugin  # BasicSR imports only after compat  # noqa: F401
 
-    report = validation.check(file, is_train=is_train)
+    report = option_check.check(file, is_train=is_train)
     if report.problems:
         raise InputError("\n".join(report.problems))
     opt = Options(file.options)

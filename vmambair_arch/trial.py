@@ -77,7 +77,7 @@ def _try(
     fake = FakeTensorMode(allow_non_fake_inputs=True)
     try:
         with limited():
-            built = _build(cls, arguments, fake)
+            built = build(cls, arguments, fake)
     except Exception as error:  # what a constructor raises for a wrong value is its own business
         return f"cannot be built: {one_line(error)}"
     if not any(parameter.requires_grad for parameter in built.parameters()):
@@ -99,7 +99,8 @@ def _try(
     return None
 
 
-def _build(cls: Callable, arguments: dict[str, Any], fake: FakeTensorMode) -> nn.Module:
+def build(cls: Callable, arguments: dict[str, Any], fake: FakeTensorMode) -> nn.Module:
+    """Build a network of fake parameters, or of real ones where it needs their numbers."""
     try:
         with fake:
             return cls(**arguments)
@@ -175,6 +176,15 @@ def optimizer(model: Any, options: Mapping[str, Any]) -> str | None:
     except Exception as error:  # as above
         return f"makes no optimizer for {model.__name__}: {one_line(error)}"
     return None
+
+
+def optimizer_copies(model: Any, options: Mapping[str, Any]) -> float:
+    """How many numbers an optimizer keeps for each parameter."""
+    made = _optimizer(object.__new__(model), options)
+    made.step()
+    kept = [tensor for state in made.state.values() for tensor in state.values()]
+    numbers = sum(t.numel() for t in kept if isinstance(t, Tensor) and t.dim())
+    return numbers / sum(p.numel() for group in made.param_groups for p in group["params"])
 
 
 @memoized

@@ -1,32 +1,87 @@
 """What a data set must be before anything is trained or tested on it."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import InputError
-from .bicubic import resolve
+from .bicubic import SUFFIXES, resolve
 
 Size = tuple[int, int]  # height, width
 
+PAIRED = ("PairedImageDataset", "RealESRGANPairedDataset", "ProgressiveImageDataset")
+WINDOW = 11  # pixels of SSIM's window, which has to fit inside an image
 
-def check_data_set(section: str, opt: dict[str, Any]) -> None:
+
+@dataclass(frozen=True)
+class Entry:
+    """An image of a data set, or a pair.
+
+    lq, gt: paths, below the LMDB if it is in one; None for a side that the data set has not.
+    sizes: of those that it has, where its list tells them.
+    """
+
+    name: str
+    lq: Path | None
+    gt: Path | None
+    sizes: tuple[Size, ...] = ()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a data set, in a sentence; one kind may be wrong with many files."""
+
+    kind: str
+    sentence: str
+
+
+def check_data_set(section: str, opt: dict[str, Any], border: int = 0) -> None:
     """Check a data set's folders, pairs and sizes without decoding an image.
 
     Args:
         section: where it stands in the option file, for messages.
         opt: its options.
+        border: pixels that the metrics cut from each side.
     Raises: InputError: a folder, a file or half of a pair is missing; sizes do not fit the scale
-        or, in training, the crop; names the file.
+        or, in training, the crop; the first of each kind, and how many there are.
     """
+    found: dict[str, list[str]] = {}
+    for problem in problems(section, opt, border):
+        found.setdefault(problem.kind, []).append(problem.sentence)
+    if found:
+        raise InputError("\n".join(_summary(sentences) for sentences in found.values()))
+
+
+def _summary(sentences: list[str]) -> str:
+    more = len(sentences) - 1
+    return sentences[0] + (f" (and {more} more like it)" if more else "")
+
+
+def problems(section: str, opt: dict[str, Any], border: int = 0) -> Iterator[Problem]:
+    """Yield everything that ``check_data_set`` refuses."""
+    missing = False
     for key, root in opt.items():
         if key.startswith("dataroot") and isinstance(root, str):
-            resolve_root(f"{section}.{key}", root)
-    if opt.get("type") == "PairedImageDataset":
-        for name, lq, gt in _pairs(section, opt):
-            _check_pair(f"{section}: {name}", lq, gt, opt)
+            try:
+                resolve_root(f"{section}.{key}", root)
+            except InputError as error:
+                missing = True
+                yield Problem(f"missing {key}", str(error))
+    if missing:
+        return
+    try:
+        found = entries(section, opt)
+    except InputError as error:
+        yield Problem("listing", str(error))
+        return
+    for item in found:
+        if isinstance(item, Problem):
+            yield item
+        else:
+            yield from _sizes(f"{section}: {item.name}", item, opt, border)
 
 
 def resolve_root(key: str, root: str) -> None:
@@ -37,52 +92,100 @@ def resolve_root(key: str, root: str) -> None:
         raise InputError(f"{key}: there is no folder {root} (in {Path.cwd()}); correct the path")
 
 
-def _check_pair(name: str, lq: Size, gt: Size, opt: dict[str, Any]) -> None:
-    scale, crop = opt["scale"], opt.get("gt_size")
-    training = opt["phase"] == "train"
-    fits = gt == (lq[0] * scale, lq[1] * scale)
-    covers = gt[0] >= lq[0] * scale and gt[1] >= lq[1] * scale  # BasicSR crops it when it tests
-    if not (fits if training else covers):
-        raise InputError(
-            f"{name}: lq is {lq[0]} x {lq[1]} and gt {gt[0]} x {gt[1]} pixels, which is not {scale}"
-            " times it; correct the pair or the scale"
-        )
-    if training and crop and min(gt) < crop:
-        raise InputError(
-            f"{name}: gt is {gt[0]} x {gt[1]} pixels, smaller than gt_size {crop}; remove it or"
-            " lower gt_size"
-        )
+def entries(section: str, opt: dict[str, Any]) -> list[Entry | Problem]:
+    """List the images of a data set whose layout is known here, and what is wrong with the list.
+
+    Raises: InputError: it cannot be listed.
+    """
+    kind, lmdb = opt.get("type"), (opt.get("io_backend") or {}).get("type") == "lmdb"
+    if kind in PAIRED and lmdb:
+        return _lmdb_pairs(section, Path(opt["dataroot_lq"]), Path(opt["dataroot_gt"]))
+    if kind in PAIRED and not (kind == "RealESRGANPairedDataset" and opt.get("meta_info")):
+        return list(_pairs(section, opt))
+    if kind == "BicubicImageDataset":
+        root = resolve(opt["dataroot_gt"])
+        files = [n for n in _files(root) if Path(n).suffix.lower() in SUFFIXES]
+        return _single(section, root, opt.get("images") or files, "gt")
+    if kind == "SingleImageDataset" and not lmdb:
+        root = Path(opt["dataroot_lq"])
+        meta = opt.get("meta_info_file")
+        return _single(section, root, _listed(meta) if meta else _files(root), "lq")
+    return []
 
 
-def _pairs(section: str, opt: dict[str, Any]) -> Iterator[tuple[str, Size, Size]]:
-    """Name, size of lq and size of gt, of every pair."""
-    lq_root, gt_root = Path(opt["dataroot_lq"]), Path(opt["dataroot_gt"])
-    if opt["io_backend"]["type"] == "lmdb":
-        yield from _lmdb_pairs(section, lq_root, gt_root)
+def _single(section: str, root: Path, names: list[str], side: str) -> list[Entry | Problem]:
+    if not names:
+        return [Problem("empty", f"{section}: no images in {root}; correct dataroot_{side}")]
+    paths = [(name, root / name) for name in names]
+    return [Entry(n, None, p) if side == "gt" else Entry(n, p, None) for n, p in paths]
+
+
+def _sizes(name: str, entry: Entry, opt: dict[str, Any], border: int) -> Iterator[Problem]:
+    """What is wrong with the sizes of an entry's images."""
+    sides = [path for path in (entry.lq, entry.gt) if path is not None]
+    try:
+        sizes = entry.sizes or [_size(path) for path in sides]
+    except InputError as error:
+        yield Problem("unreadable", str(error))
         return
+    training, gt = opt["phase"] == "train", sizes[-1]
+    if len(sizes) == 2:
+        lq, scale = sizes[0], opt["scale"]
+        fits = gt == (lq[0] * scale, lq[1] * scale)
+        covers = gt[0] >= lq[0] * scale and gt[1] >= lq[1] * scale  # BasicSR crops it when it tests
+        if not (fits if training else covers):
+            yield Problem(
+                "scale",
+                f"{name}: lq is {lq[0]} x {lq[1]} and gt {gt[0]} x {gt[1]} pixels, which is not"
+                f" {scale} times it; correct the pair or the scale",
+            )
+    crop = max(opt.get("gt_sizes") or [opt.get("gt_size") or 0])
+    if training and min(gt) < crop and not opt.get("pad_small_images"):
+        yield Problem(
+            "crop",
+            f"{name}: gt is {gt[0]} x {gt[1]} pixels, smaller than gt_size {crop}; remove it or"
+            " lower gt_size",
+        )
+    if not training and border and entry.gt and min(gt) < 2 * border + WINDOW:
+        yield Problem(
+            "border",
+            f"{name}: gt is {gt[0]} x {gt[1]} pixels, too small for metrics that cut a border of"
+            f" {border}; remove it or lower crop_border",
+        )
+
+
+def _pairs(section: str, opt: dict[str, Any]) -> Iterator[Entry | Problem]:
+    """Every pair of two folders."""
+    lq_root, gt_root = Path(opt["dataroot_lq"]), Path(opt["dataroot_gt"])
     template = opt.get("filename_tmpl", "{}")
     names = _listed(opt["meta_info_file"]) if opt.get("meta_info_file") else _files(gt_root)
     expected = {template.format(Path(n).stem) + Path(n).suffix: n for n in names}
     if not expected:
-        raise InputError(f"{section}: no images in {gt_root}; correct dataroot_gt")
+        yield Problem("empty", f"{section}: no images in {gt_root}; correct dataroot_gt")
     for lq_name, gt_name in expected.items():
-        if not (lq_root / lq_name).is_file():
-            raise InputError(
+        if (lq_root / lq_name).is_file() and (gt_root / gt_name).is_file():
+            yield Entry(gt_name, lq_root / lq_name, gt_root / gt_name)
+        else:
+            yield Problem(
+                "partner",
                 f"{section}: {gt_root / gt_name} has no partner {lq_root / lq_name}; add it, or"
-                " correct filename_tmpl"
+                " correct filename_tmpl",
             )
-        yield gt_name, _size(lq_root / lq_name), _size(gt_root / gt_name)
     if not opt.get("meta_info_file"):
         for left in sorted(set(_files(lq_root)) - expected.keys()):
-            raise InputError(f"{section}: {lq_root / left} has no partner in {gt_root}; remove it")
+            yield Problem(
+                "alone", f"{section}: {lq_root / left} has no partner in {gt_root}; remove it"
+            )
 
 
-def _lmdb_pairs(section: str, lq_root: Path, gt_root: Path) -> Iterator[tuple[str, Size, Size]]:
+def _lmdb_pairs(section: str, lq_root: Path, gt_root: Path) -> list[Entry | Problem]:
     lq, gt = _lmdb_sizes(lq_root), _lmdb_sizes(gt_root)
-    for name in sorted(lq.keys() ^ gt.keys()):
-        raise InputError(f"{section}: {name} is in only one of {lq_root} and {gt_root}")
-    for name, size in gt.items():
-        yield name, lq[name], size
+    alone = [
+        Problem("partner", f"{section}: {name} is in only one of {lq_root} and {gt_root}")
+        for name in sorted(lq.keys() ^ gt.keys())
+    ]
+    both = [n for n in gt if n in lq]
+    return [*alone, *(Entry(n, lq_root / n, gt_root / n, (lq[n], gt[n])) for n in both)]
 
 
 def _lmdb_sizes(root: Path) -> dict[str, Size]:

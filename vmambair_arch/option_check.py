@@ -179,13 +179,15 @@ class _Check:
         return function
 
     def _signature(self, keys: Keys, function: Callable | None, *also: str) -> None:
-        if function is not None:
-            model = signatures.model(function, *also)
-            for below, sentence in sentences.findings(model, self._at(keys), {}).items():
-                given = sentence.replace(
-                    "there is no such option", f"{function.__name__} has no such option"
-                )
-                self._problem((*keys, *below), given)
+        if function is None:
+            return
+        model, value = signatures.model(function, *also), self._at(keys)
+        found = sentences.findings(model, value, {})
+        for below, sentence in found.items():
+            given = sentence.replace("there is no such", f"{function.__name__} has no such")
+            self._problem((*keys, *below), given)
+        if not found:
+            _settle(value, model.model_validate(value))
 
     def _registered(self, keys: Keys, registry_: Any) -> Any:
         """What is registered under the name at ``keys``; a problem if nothing is."""
@@ -215,9 +217,10 @@ class _Check:
 
 def _settle(value: Any, model: BaseModel) -> None:
     """Write the integers that the model read as floats back into the options."""
-    for name in model.model_fields_set:
+    for name in model.model_fields_set & type(model).model_fields.keys():
+        key = type(model).model_fields[name].alias or name
         read = getattr(model, name)
         if isinstance(read, BaseModel):
-            _settle(value[name], read)
-        elif isinstance(read, int) and isinstance(value[name], float):
-            value[name] = read
+            _settle(value[key], read)
+        elif isinstance(read, int) and isinstance(value[key], float):
+            value[key] = read
