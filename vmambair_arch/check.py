@@ -24,6 +24,7 @@ from .data import survey
 from .data.check import Entry, Problem, entries, problems
 from .errors import InputError
 from .options import where
+from .trial import one_line
 
 SECONDS = 10.0  # for steps after the first; a slow one is not repeated
 SHOWN = 20  # problems of a kind that are listed; the rest are counted
@@ -114,21 +115,24 @@ def _too_few(place: str, opt: dict[str, Any], data_set: dict[str, Any], images: 
 
 def _costs(opt: dict[str, Any]) -> Iterator[str]:
     """Build everything and take steps on one batch, or restore one image."""
-    with _quiet():
-        set_random_seed(opt["manual_seed"])
-        batch = _batch(opt)
-        model = build_model(_copy(opt))
-        seconds = _steps(model, batch, opt)
-    shape = tuple(batch["lq"].shape) if "lq" in batch else tuple(model.lq.shape)
+    try:
+        with _quiet():
+            set_random_seed(opt["manual_seed"])
+            batch = _batch(opt)
+            model = build_model(deepcopy(dict(opt)))
+            seconds = _steps(model, batch, opt)
+    except Exception as error:  # of any kind: the step is here to find out
+        what = "a step of training" if opt["is_train"] else "restoring an image"
+        raise InputError(f"{opt['opt_file']}: {what} fails: {one_line(error)}") from error
+    shape = tuple(model.lq.shape)
     yield f"network_g: {opt['network_g']['type']}, {cost.parameters(model.net_g):,} parameters"
     forward = cost.forward(opt["network_g"], shape)
     if forward is not None:
         size = " x ".join(str(side) for side in shape)
         yield f"multiply-adds in convolutions and matrix products: {forward / 1e9:.2f} G for {size}"
-    if opt["is_train"]:
-        memory = cost.memory(opt, shape)
-        if memory is not None:
-            yield f"estimated memory to train: {memory / 2**30:.2f} GiB for a batch of {shape[0]}"
+    memory = cost.memory(opt, shape) if opt["is_train"] else None
+    if memory is not None:
+        yield f"estimated memory to train: {memory / 2**30:.2f} GiB for a batch of {shape[0]}"
     if torch.cuda.is_available() and opt["num_gpu"]:
         yield f"measured memory: {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB"
     yield from _time(opt, seconds, model.device)
@@ -174,11 +178,6 @@ def _steps(model: Any, batch: dict[str, Any], opt: dict[str, Any]) -> float:
         if seconds[0] > SECONDS:
             break
     return statistics.median(seconds[1:] or seconds)
-
-
-def _copy(opt: dict[str, Any]) -> dict[str, Any]:
-    """Models take keys out of their options."""
-    return deepcopy(dict(opt))
 
 
 @contextlib.contextmanager

@@ -46,9 +46,11 @@ def check_network(place: str, opt: dict[str, Any], key: str) -> None:
     path = opt["path"].get(f"pretrain_{key}")
     if path:
         strict = opt["path"].get(f"strict_load_{key.removeprefix('network_')}", True)
-        state = checkpoints.read_weights(Path(path), network, None)
-        found_at = f"{where(opt, ('path', f'pretrain_{key}'))}: {path}"
-        checkpoints.load_weights(network, state, found_at, strict=strict)
+        try:
+            state = checkpoints.read_weights(Path(path), network, None)
+            checkpoints.load_weights(network, state, str(path), strict=strict)
+        except InputError as error:
+            raise InputError(f"{where(opt, ('path', f'pretrain_{key}'))}: {error}") from error
 
 
 def build(place: str, options: dict[str, Any]) -> torch.nn.Module:

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -125,8 +126,8 @@ def _check(arguments: argparse.Namespace) -> None:
     sections = option_file.load(arguments.opt, arguments.force_yml).options.get("datasets")
     is_train = isinstance(sections, dict) and any(s.startswith("train") for s in sections)
     opt = options.read(arguments.opt, is_train=is_train, overrides=arguments.force_yml)
-    for line in [*opt.notes, *check.run(opt, fast=arguments.fast)]:
-        print(line)
+    for line in chain(opt.notes, check.run(opt, fast=arguments.fast)):
+        print(line, flush=True)
 
 
 def _convert(arguments: argparse.Namespace) -> None:

@@ -98,6 +98,10 @@ class _Check:
                     self._not_ours(("model_type",), model)
         general = self.family.general if self.family else sections.General
         self._section(general, (), theirs=self.family is None)
+        if not self.checked.is_train:  # what only training needs
+            for key in names(general) - names(sections.General):
+                if self._at((key,)) is None:
+                    self.found.pop((key,), None)
         if self.checked.is_train and self.options.get("train") is None:
             misspelt = set(self.options) - names(general)
             self._problem(("train",), f"is missing{nearest('train', misspelt)}; add it")

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+
 from .option_file import Keys, nearest
 from .schemas.data_sets import DataSet
 
@@ -88,9 +90,9 @@ def _phases(file: Checked) -> Iterator[Finding]:
 def _data_set(file: Checked, section: str, schema: type[DataSet]) -> Iterator[tuple[Keys, str]]:
     opt, scale = file.options["datasets"][section], file.options.get("scale")
     training = phase_of(section) == "train"
-    for name in schema.in_training if training else ():
+    for name in schema.in_training if training else schema.in_validation:
         if opt.get(name) is None:
-            yield (name,), f"is missing{nearest(name, opt)}; {schema.__name__} needs it to train"
+            yield (name,), f"is missing; {opt['type']} needs it; add it"
     if schema.scaled and scale is None:
         yield (), "needs the scale, which the file does not say: add scale at its top"
     size = opt.get("gt_size")
@@ -118,6 +120,33 @@ def _data_set(file: Checked, section: str, schema: type[DataSet]) -> Iterator[tu
                 (f"kernel_prob{suffix}",),
                 f"has {len(chances)} numbers for {len(kernels)} kernels",
             )
+
+    yield from _stages(file, opt) if training and opt.get("gt_sizes") else ()
+
+
+def _stages(file: Checked, opt: dict[str, Any]) -> Iterator[tuple[Keys, str]]:
+    """Progressive patches: one crop, batch and number of iterations for each stage."""
+    lists = {name: opt.get(name) or [] for name in ("gt_sizes", "mini_batch_sizes", "iters")}
+    counts = {name: len(numbers) for name, numbers in lists.items()}
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{name} {count}" for name, count in counts.items())
+        yield (
+            ("gt_sizes",),
+            f"and its companions are of unequal length: {told}; give each stage one",
+        )
+    scale, largest = file.options.get("scale") or 1, opt.get("gt_size") or max(lists["gt_sizes"])
+    for size in lists["gt_sizes"]:
+        if size % scale or size > largest:
+            yield (
+                ("gt_sizes",),
+                f"has {size}: needed are multiples of scale {scale}, at most gt_size {largest}",
+            )
+    total = (file.options.get("train") or {}).get("total_iter")
+    if sum(lists["iters"]) != total:
+        yield (
+            ("iters",),
+            f"add up to {sum(lists['iters'])}, and total_iter is {total}; make them equal",
+        )
 
 
 def channels_of(data_set: dict[str, Any]) -> int:
@@ -155,8 +184,18 @@ def _model(file: Checked) -> Iterator[Finding]:
         yield Finding(("train", "pixel_opt"), "is missing, and perceptual_opt too; add a loss")
     batch = (options["datasets"].get("train") or {}).get("batch_size_per_gpu")
     host = {"RealESRNetModel", "RealESRGANModel"} & set(file.bases)
+    if host and not torch.cuda.is_available():
+        yield Finding(
+            ("model_type",),
+            f"is {options['model_type']}, which calls CUDA, and this machine has none;"
+            " DegradationModel and DegradationGANModel run on any device",
+        )
     if host and batch and options.get("queue_size", 180) % batch:
         yield Finding(("queue_size",), f"is no multiple of batch_size_per_gpu {batch}; make it one")
+    usm = ("gt_usm", "l1_gt_usm", "percep_gt_usm", "gan_gt_usm")
+    for name in usm if "RealESRGANModel" in host else usm[:1] if host else ():
+        if file.is_train and name not in options:
+            yield Finding((name,), "is missing; add it")
 
 
 def _schedule(train: dict[str, Any]) -> Iterator[Finding]:

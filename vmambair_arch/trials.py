@@ -8,6 +8,7 @@ from basicsr.archs.vgg_arch import NAMES as VGG_LAYERS
 from basicsr.utils import registry
 
 from . import trial
+from .errors import InputError
 from .option_file import Keys, nearest
 from .rules import Checked, Finding, channels_of
 from .schemas.families import known, registered
@@ -20,11 +21,25 @@ def findings(file: Checked) -> Iterator[Finding]:
     """Build and run what can be without the data."""
     yield from _networks(file)
     for name, function in file.metrics.items():
-        if known(function):
+        if function.__module__.startswith("basicsr."):  # others may fetch weights
             options = file.options["val"]["metrics"][name]
             yield from _found(("val", "metrics", name), options, trial.metric(function, options))
     if file.is_train:
         yield from _training(file, file.options["train"])
+        yield from _model(file)
+
+
+def _model(file: Checked) -> Iterator[Finding]:
+    """What the model itself says of the options, where it has ``check_options``."""
+    check = getattr(file.model, "check_options", None)
+    if check is not None:
+        try:
+            check(file.options)
+        except InputError as error:
+            place, _, sentence = str(error).partition(" ")
+            keys = tuple(place.split("."))
+            known_place = keys[0] in file.options
+            yield Finding(keys, sentence) if known_place else Finding(("model_type",), str(error))
 
 
 def _networks(file: Checked) -> Iterator[Finding]:
@@ -48,9 +63,9 @@ def _shapes(file: Checked) -> tuple[tuple[int, ...], tuple[int, ...], str]:
     sections = file.phases("train") if file.is_train else list(options["datasets"])
     data_set = options["datasets"][sections[0]]
     size = options.get("gt_size") or data_set.get("gt_size")
-    side, source = TEST_SIZE, f"scale {scale}"
+    side, source = TEST_SIZE, f"x{scale}"
     if file.is_train and size:
-        side, source = size // scale, f"gt_size {size} at scale {scale}"
+        side, source = size // scale, f"gt_size {size}, x{scale}"
     channels = channels_of(data_set)
     return (1, channels, side, side), (1, channels, side * scale, side * scale), source
 

@@ -13,6 +13,7 @@ from .bicubic import SUFFIXES, resolve
 Size = tuple[int, int]  # height, width
 
 PAIRED = ("PairedImageDataset", "RealESRGANPairedDataset", "ProgressiveImageDataset")
+UNPAIRED = ("BicubicImageDataset", "GaussianNoiseDataset")  # they make lq themselves
 WINDOW = 11  # pixels of SSIM's window, which has to fit inside an image
 
 
@@ -75,19 +76,22 @@ def problems(section: str, opt: dict[str, Any], border: int = 0) -> Iterator[Pro
     try:
         found = entries(section, opt)
     except InputError as error:
-        yield Problem("listing", str(error))
+        yield Problem("listing", f"{section}: {error}")
         return
     for item in found:
         if isinstance(item, Problem):
             yield item
         else:
-            yield from _sizes(f"{section}: {item.name}", item, opt, border)
+            yield from _sizes(section, item, opt, border)
 
 
 def resolve_root(key: str, root: str) -> None:
     """Raise InputError unless a data root exists."""
     if root.startswith("package://"):
-        resolve(root)
+        try:
+            resolve(root)
+        except InputError as error:
+            raise InputError(f"{key}: {error}") from error
     elif not Path(root).exists():
         raise InputError(f"{key}: there is no folder {root} (in {Path.cwd()}); correct the path")
 
@@ -102,7 +106,7 @@ def entries(section: str, opt: dict[str, Any]) -> list[Entry | Problem]:
         return _lmdb_pairs(section, Path(opt["dataroot_lq"]), Path(opt["dataroot_gt"]))
     if kind in PAIRED and not (kind == "RealESRGANPairedDataset" and opt.get("meta_info")):
         return list(_pairs(section, opt))
-    if kind == "BicubicImageDataset":
+    if kind in UNPAIRED and not lmdb:
         root = resolve(opt["dataroot_gt"])
         files = [n for n in _files(root) if Path(n).suffix.lower() in SUFFIXES]
         return _single(section, root, opt.get("images") or files, "gt")
@@ -120,14 +124,15 @@ def _single(section: str, root: Path, names: list[str], side: str) -> list[Entry
     return [Entry(n, None, p) if side == "gt" else Entry(n, p, None) for n, p in paths]
 
 
-def _sizes(name: str, entry: Entry, opt: dict[str, Any], border: int) -> Iterator[Problem]:
+def _sizes(section: str, entry: Entry, opt: dict[str, Any], border: int) -> Iterator[Problem]:
     """What is wrong with the sizes of an entry's images."""
     sides = [path for path in (entry.lq, entry.gt) if path is not None]
     try:
         sizes = entry.sizes or [_size(path) for path in sides]
     except InputError as error:
-        yield Problem("unreadable", str(error))
+        yield Problem("unreadable", f"{section}: {error}")
         return
+    name = f"{section}: {entry.name}"
     training, gt = opt["phase"] == "train", sizes[-1]
     if len(sizes) == 2:
         lq, scale = sizes[0], opt["scale"]

@@ -7,10 +7,12 @@ from pydantic import Field
 from .fields import (
     WHOLE,
     Count,
+    CountOrZero,
     Deviations,
     FileName,
     FilePath,
     Means,
+    NotNegative,
     Probabilities,
     Probability,
     Range,
@@ -42,12 +44,13 @@ class Backend(Section):
 class DataSet(Section):
     """What every data set may have.
 
-    in_training: the keys that it needs besides the required ones when it trains.
+    in_training, in_validation: the keys that it needs then, besides the required ones.
     scaled: whether it needs the file's scale.
     has_gt: whether there is something to compare outputs with.
     """
 
     in_training: ClassVar[tuple[str, ...]] = LOADER
+    in_validation: ClassVar[tuple[str, ...]] = ()
     scaled: ClassVar[bool] = True
     has_gt: ClassVar[bool] = True
 
@@ -91,6 +94,17 @@ class Paired(Images):
     filename_tmpl: Template = "{}"
 
 
+class Progressive(Paired):
+    """ProgressiveImageDataset: for each stage crops, a batch and a number of iterations."""
+
+    in_training = (*CROP, "gt_sizes", "mini_batch_sizes", "iters")
+
+    gt_sizes: Annotated[list[Size], Field(min_length=1)] | None = None
+    mini_batch_sizes: Annotated[list[Count], Field(min_length=1)] | None = None
+    iters: Annotated[list[Count], Field(min_length=1)] | None = None
+    pad_small_images: bool = False
+
+
 class RealESRGANPaired(Images):
     """RealESRGANPairedDataset."""
 
@@ -119,6 +133,21 @@ class Bicubic(DataSet):
 
     dataroot_gt: FilePath
     images: Annotated[list[FileName], Field(min_length=1)] | None = None
+
+
+class GaussianNoise(DataSet):
+    """GaussianNoiseDataset."""
+
+    in_training = (*CROP, "sigma_range")
+    in_validation = ("sigma_test",)
+    scaled = False
+
+    dataroot_gt: FilePath
+    images: Annotated[list[FileName], Field(min_length=1)] | None = None
+    io_backend: Backend
+    sigma_range: Range | None = None
+    sigma_test: NotNegative | None = None
+    noise_seed: CountOrZero = 0
 
 
 class FFHQ(DataSet):
@@ -156,6 +185,12 @@ class RealESRGAN(DataSet):
     betap_range2: Range
     sinc_prob2: Probability
     final_sinc_prob: Probability
+
+
+class Degradation(RealESRGAN):
+    """DegradationDataset: RealESRGANDataset on any device, with crops of any size."""
+
+    crop_pad_size: Size = 400
 
 
 class Video(DataSet):
@@ -236,8 +271,11 @@ class VideoRecurrentTest(VideoTest):
 
 DATA_SETS: dict[str, type[DataSet]] = {
     "BicubicImageDataset": Bicubic,
+    "DegradationDataset": Degradation,
     "FFHQDataset": FFHQ,
+    "GaussianNoiseDataset": GaussianNoise,
     "PairedImageDataset": Paired,
+    "ProgressiveImageDataset": Progressive,
     "REDSDataset": REDS,
     "REDSRecurrentDataset": REDSRecurrent,
     "RealESRGANDataset": RealESRGAN,

@@ -20,6 +20,8 @@ FAMILIES: dict[str, Family | None] = {
     "SRGANModel": Family(train=sections.TrainGAN),
     "RealESRNetModel": Family(general=sections.Degraded),
     "RealESRGANModel": Family(train=sections.TrainGAN, general=sections.DegradedGAN),
+    "DegradationModel": Family(general=sections.Degraded),
+    "DegradationGANModel": Family(train=sections.TrainGAN, general=sections.DegradedGAN),
     "EDVRModel": Family(train=sections.TrainEDVR),
     "VideoRecurrentModel": Family(train=sections.TrainRecurrent),
     "VideoRecurrentGANModel": Family(train=sections.TrainRecurrentGAN),

@@ -17,6 +17,7 @@ from .fields import (
     Free,
     Gpus,
     NotNegative,
+    Positive,
     Probabilities,
     Probability,
     Range,
@@ -27,7 +28,6 @@ from .fields import (
     only,
 )
 
-CLIPS = "clips nothing here; write grad_clip: 0.01, which is what it meant"
 MIXES = "mixes no images here; set it to false"
 
 
@@ -59,7 +59,7 @@ class General(Section):
 
 
 class Degraded(General):
-    """The top level of Real-ESRGAN's models: two rounds of degradations, drawn on the device."""
+    """The top level of models that degrade: two rounds of degradations, drawn on the device."""
 
     gt_usm: bool = True
     high_order_degradation: bool = True
@@ -85,9 +85,9 @@ class Degraded(General):
 class DegradedGAN(Degraded):
     """The top level of RealESRGANModel: which losses see the sharpened ground truth."""
 
-    l1_gt_usm: bool
-    percep_gt_usm: bool
-    gan_gt_usm: bool
+    l1_gt_usm: bool = True
+    percep_gt_usm: bool = True
+    gan_gt_usm: bool = True
 
 
 class Paths(Section):
@@ -140,7 +140,8 @@ class Train(Section):
     scheduler: Typed
     pixel_opt: Typed | None = None
     perceptual_opt: Typed | None = None
-    use_grad_clip: Annotated[bool | None, only(False, CLIPS)] = False
+    grad_clip: Positive | None = None
+    use_grad_clip: bool = False
     mixing_augs: Mixing | None = None
 
 
@@ -214,5 +215,6 @@ class Logger(Section):
 
     print_freq: Count = 100
     save_checkpoint_freq: Count = 5000
+    save_keep_last: Count | None = None
     use_tb_logger: bool = False
     wandb: Wandb | None = None

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from .families import known
-from .fields import CountOrZero, NotNegative
+from .fields import Count, CountOrZero, NotNegative
 
 SCALARS = (int, float, str, bool, type(None))
 DOCUMENTED = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
@@ -28,6 +28,8 @@ BOUNDED = {
     "crop_border": CountOrZero,
     "input_order": Literal["HWC"],  # what BasicSR's models give to metrics
     "convert_to": Literal["y", "gray"],
+    "milestones": list[Count],
+    "periods": Annotated[list[Count], Field(min_length=1)],
 }
 
 
