@@ -224,7 +224,7 @@ def _schedule(train: dict[str, Any]) -> Iterator[Finding]:
                     ("train", "scheduler", "periods"),
                     f"are {len(periods)}, and {name} {len(given)}; give as many",
                 )
-    if milestones and max(milestones) >= total:
+    if milestones and max(milestones) > total:
         yield Finding(
             ("train", "scheduler", "milestones"),
             f"go to {max(milestones)}, and total_iter is {total}: the last are never reached",
