@@ -16,10 +16,9 @@ from typing import Any
 
 import torch
 from basicsr.data import build_dataloader, build_dataset
-from basicsr.models import build_model
 from basicsr.utils import get_root_logger, set_random_seed
 
-from . import checks, cost
+from . import checks, cost, pipeline
 from .data import survey
 from .data.check import Entry, Problem, entries, problems
 from .errors import InputError
@@ -119,7 +118,7 @@ def _costs(opt: dict[str, Any]) -> Iterator[str]:
         with _quiet():
             set_random_seed(opt["manual_seed"])
             batch = _batch(opt)
-            model = build_model(deepcopy(dict(opt)))
+            model = pipeline.build_model(deepcopy(dict(opt)))
             seconds = _steps(model, batch, opt)
     except Exception as error:  # of any kind: the step is here to find out
         what = "a step of training" if opt["is_train"] else "restoring an image"

@@ -25,7 +25,8 @@ from torch.nn.modules import module as hooks
 MOST_PARAMETERS = 10**10
 MOST_LAYERS = 20_000
 MOST_BLOCKS = 1000
-DEPTHS = {"num_blocks", "num_refinement_blocks"}  # of blocks that are alike
+# Numbers of blocks that are alike, of which a trial needs one, and least of them elsewhere.
+DEPTHS = {"num_blocks": 0, "num_refinement_blocks": 0, "num_block": 1, "depths": 1}
 
 Shape = tuple[int, ...]
 
@@ -59,11 +60,11 @@ def network(
     """
     arguments = {key: value for key, value in options.items() if key != "type"}
     shallow = dict(arguments)
-    for key in DEPTHS & arguments.keys():
+    for key in DEPTHS.keys() & arguments.keys():
         depths = arguments[key] if isinstance(arguments[key], list) else [arguments[key]]
         if max(depths, default=0) > MOST_BLOCKS:
             return f"{key} is {arguments[key]}: more than {MOST_BLOCKS} blocks"
-        least = [min(depth, int(place == 0)) for place, depth in enumerate(depths)]
+        least = [min(n, DEPTHS[key] if place else 1) for place, n in enumerate(depths)]
         shallow[key] = least if isinstance(arguments[key], list) else least[0]
     wrong = _try(cls, shallow, lq, gt, source)
     if wrong and any(key in wrong for key in DEPTHS):  # name those that were given
