@@ -187,6 +187,14 @@ def test_what_a_third_party_defines_is_said_to_be_unchecked(opt, monkeypatch):
     assert ["TheirModel of theirs.models" in found.unchecked[0], len(found.unchecked)] == [True, 2]
 
 
+def test_images_of_a_third_party_may_have_any_channels(opt, monkeypatch):
+    theirs = type("TheirDataset", (), {"__module__": "theirs.data"})
+    monkeypatch.setitem(registry.DATASET_REGISTRY._obj_map, "TheirDataset", theirs)
+    opt = change(opt, "network_g", tiny_network(in_channels=6, residual=False))
+    assert report(opt).problems
+    assert not report(change(opt, "datasets.train.type", "TheirDataset")).problems
+
+
 def test_differences_from_the_recipe_are_noted(experiment, capsys):
     experiment("base")
     path = experiment("own", recipe="base.yml", network_g=tiny_network(dim=16), scale=4)

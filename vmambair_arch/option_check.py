@@ -75,11 +75,14 @@ class _Check:
                 self.checked.metrics[name] = function
         if self.checked.is_train:
             self._train()
-        if not any(not finding.warning for finding in self.found.values()):
-            self._add(rules.findings(self.checked))  # what they need is right
-        if self.family and not any(not finding.warning for finding in self.found.values()):
+        if not self._wrong():  # each of these needs what comes before it to be right
+            self._add(rules.findings(self.checked))
+        if not self._wrong() and self.family:
             self._add(trials.findings(self.checked))
         return self._report()
+
+    def _wrong(self) -> bool:
+        return not all(finding.warning for finding in self.found.values())
 
     def _report(self) -> Report:
         report = Report(unchecked=self.unchecked)

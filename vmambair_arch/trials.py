@@ -43,8 +43,8 @@ def _model(file: Checked) -> Iterator[Finding]:
 
 
 def _networks(file: Checked) -> Iterator[Finding]:
-    lq, gt, source = _shapes(file)
-    images = "VideoBaseModel" not in file.bases
+    section, lq, gt, source = _shapes(file)
+    images = "VideoBaseModel" not in file.bases and file.data_sets.get(section) is not None
     for key in [key for key in file.options if key.startswith("network_")]:
         options = file.options[key]
         cls = registered(registry.ARCH_REGISTRY, options["type"])
@@ -56,8 +56,10 @@ def _networks(file: Checked) -> Iterator[Finding]:
             yield from _found((key,), options, sentence)
 
 
-def _shapes(file: Checked) -> tuple[tuple[int, ...], tuple[int, ...], str]:
-    """Shapes (1, c, h, w) of lq and gt that the network meets, in training if it trains; whence."""
+def _shapes(file: Checked) -> tuple[str, tuple[int, ...], tuple[int, ...], str]:
+    """The data set that the network meets first, in training if it trains; shapes (1, c, h, w) of
+    its lq and gt, and whence they are.
+    """
     options = file.options
     scale = options.get("scale") or 1
     sections = file.phases("train") if file.is_train else list(options["datasets"])
@@ -67,7 +69,8 @@ def _shapes(file: Checked) -> tuple[tuple[int, ...], tuple[int, ...], str]:
     if file.is_train and size:
         side, source = size // scale, f"gt_size {size}, x{scale}"
     channels = channels_of(data_set)
-    return (1, channels, side, side), (1, channels, side * scale, side * scale), source
+    gt_side = side * scale
+    return sections[0], (1, channels, side, side), (1, channels, gt_side, gt_side), source
 
 
 def _training(file: Checked, train: dict[str, Any]) -> Iterator[Finding]:
