@@ -25,6 +25,7 @@ setup(
         "einops",
         "lmdb",
         "matplotlib",
+        "pydantic>=2.7",
         "pyyaml",
         "safetensors",
         "tqdm",
@@ -33,8 +34,9 @@ setup(
     ],
     extras_require={
         "iqa": ["pyiqa"],  # heavy, and not for commercial use
-        "test": ["pytest", "pytest-cov", "ruff", "pyright[nodejs]"],
+        "test": ["jsonschema", "pytest", "pytest-cov", "ruff", "pyright[nodejs]"],
     },
+    package_data={"vmambair_arch.schemas": ["options.json"]},
     entry_points={
         "console_scripts": [
             "basicsr = vmambair_arch.cli:basicsr",

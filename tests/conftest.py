@@ -2,11 +2,14 @@
 
 import logging
 import os
+import signal
 
 import torch
 
 if not torch.cuda.is_available():  # with a GPU, Triton's kernels are compiled and tested there
     os.environ.setdefault("TRITON_INTERPRET", "1")  # read when a kernel is decorated
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background shells ignore it
 
 from pathlib import Path  # noqa: E402
 

@@ -68,11 +68,11 @@ def test_training_with_an_optimizer_that_basicsr_does_not_know(run):
 @pytest.mark.parametrize(
     ("optimizer", "message"),
     [
-        ({"type": "AdaW", "lr": 1}, "there is no optimizer AdaW; did you mean 'AdamW'?"),
-        ({"type": "LBFGS", "lr": 1}, "there is no optimizer LBFGS"),
-        ({"type": "Adam", "lr": 1, "momentum": 1}, "Adam cannot be built: "),
-        ({"type": "Adam", "lr": -1}, "Adam cannot be built: Invalid learning rate"),
-        ({"type": "Adam"}, "train.optim_g.lr is missing"),
+        ({"type": "AdaW", "lr": 1}, "'AdaW' is no optimizer of torch; did you mean 'AdamW'?"),
+        ({"type": "LBFGS", "lr": 1}, "'LBFGS' is no optimizer of torch"),
+        ({"type": "Adam", "lr": 1, "momentum": 1}, "train.optim_g.momentum: Adam has no such option"),
+        ({"type": "Adam", "lr": -1}, "train.optim_g.lr: is -1: needed is at least 0"),
+        ({"type": "Adam"}, "train.optim_g.lr: is missing"),
     ],
 )
 def test_an_optimizer_that_cannot_be_built(optimizer, message, run, capsys):
@@ -105,13 +105,13 @@ def test_a_warm_up_rises_linearly_to_the_full_rate_and_leaves_it_to_the_schedule
 @pytest.mark.parametrize(
     ("schedule", "message"),
     [
-        ({"type": "CosineAnnealingRestartLR", "periods": [3]}, "add up to 3 iterations, fewer"),
-        ({"type": "CosineAnnealingRestartLR", "periods": [2, 2]}, "1 for 2 periods"),
+        ({"type": "CosineAnnealingRestartLR", "periods": [3]}, "periods: add up to 3, and total_iter is 4"),
+        ({"type": "CosineAnnealingRestartLR", "periods": [2, 2]}, "are 2, and restart_weights 1"),
         (
             {"type": "CosineAnnealingRestartCyclicLR", "periods": [2, 2], "eta_mins": [0, 0, 0]},
-            "eta_mins: 3 for 2 periods",
+            "are 2, and eta_mins 3",
         ),
-        ({"type": "CosineRestartLR"}, "no schedule CosineRestartLR; did you mean 'CosineAnnealing"),
+        ({"type": "CosineRestartLR"}, "'CosineRestartLR' is no schedule; did you mean 'CosineAnnealing"),
     ],
 )
 def test_a_schedule_that_does_not_last_is_refused_before_anything_is_written(
@@ -127,9 +127,9 @@ def test_what_lies_beyond_the_end_is_remarked(run):
     assert run("long", scheduler=schedule, warmup_iter=4) == 0
     assert run("late", scheduler={"type": "MultiStepLR", "milestones": [2, 9]}) == 0
     log = "".join(path.read_text() for path in Path("experiments").glob("*/*.log"))
-    assert "periods: they add up to 11, beyond total_iter 4" in log
-    assert "the warm-up does not end before total_iter 4" in log
-    assert "milestones: [9] lie beyond total_iter 4" in log
+    assert "periods: add up to 11, and total_iter is 4: training ends first" in log
+    assert "warmup_iter: is not below total_iter 4" in log
+    assert "milestones: go to 9, and total_iter is 4" in log
 
 
 @pytest.mark.parametrize("clip", [{"grad_clip": 1e-2}, {"use_grad_clip": True}])

@@ -1,83 +1,72 @@
-"""Options checked before anything is built, trained or written."""
+"""Option files checked against the disk before anything is trained or written."""
 
-import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from basicsr.utils.registry import (
-    ARCH_REGISTRY,
-    DATASET_REGISTRY,
-    LOSS_REGISTRY,
-    METRIC_REGISTRY,
-    MODEL_REGISTRY,
-)
+from basicsr.utils.registry import ARCH_REGISTRY
 
 from . import checkpoints, losses, metrics
 from .data.check import check_data_set
 from .errors import InputError
-from .options import nearest
+from .option_file import Keys
+from .options import where
+from .schemas.families import registered
 
 
 def check(opt: dict[str, Any]) -> None:
-    """Check names, networks, their checkpoints, data sets, losses and metrics of an option file.
+    """Check the data sets, networks, checkpoints, losses and metrics of an option file.
 
-    Metrics get the ``better`` that they are known to have.
+    Keys and values have been checked when it was read. Metrics get the ``better`` that they are
+    known to have.
 
-    Raises: InputError: says what was found, where, and what to do.
+    Keys and values have been checked when it was read.
+
+    Raises: InputError: says what was found, where, and what to do; a sentence for each problem.
     """
-    file = opt["opt_file"]
-    _known(f"{file}: model_type", opt["model_type"], MODEL_REGISTRY)
-    check_model = getattr(MODEL_REGISTRY.get(opt["model_type"]), "check_options", None)
-    if opt["is_train"] and check_model:
+    measured = (opt.get("val") or {}).get("metrics") or {}
+    border = max((metric.get("crop_border") or 0 for metric in measured.values()), default=0)
+    steps: list[tuple[Callable[..., None], Keys, tuple]] = [
+        (check_data_set, ("datasets", section), (data_set, border))
+        for section, data_set in opt["datasets"].items()
+    ]
+    networks = [key for key in opt if key.startswith("network_") and opt[key]]
+    steps += [(check_network, (key,), (opt, key)) for key in networks]
+    train = opt.get("train") or {}
+    chosen = [key for key in train if key.endswith("_opt") and train[key]]
+    steps += [(losses.check, ("train", key), (train[key],)) for key in chosen]
+    steps += [
+        (metrics.complete, ("val", "metrics", name), (metric,)) for name, metric in measured.items()
+    ]
+    problems = []
+    for step, keys, arguments in steps:
         try:
-            check_model(opt)
+            step(where(opt, keys), *arguments)
         except InputError as error:
-            raise InputError(f"{file}: {error}") from error
-    for section, data_set in opt["datasets"].items():
-        _known(f"{file}: datasets.{section}.type", data_set.get("type"), DATASET_REGISTRY)
-        check_data_set(f"{file}: datasets.{section}", data_set)
-    for key in [key for key in opt if key.startswith("network_")]:
-        network = _build(f"{file}: {key}", opt[key])
-        path = opt["path"].get(f"pretrain_{key}")
-        if path:
-            strict = opt["path"].get(f"strict_load_{key.removeprefix('network_')}", True)
-            where = f"{file}: path.pretrain_{key}: {path}"
+            problems.append(str(error))
+    if problems:
+        raise InputError("\n".join(problems))
+
+
+def check_network(place: str, opt: dict[str, Any], key: str) -> None:
+    """Check that a network can be built, and that its checkpoint is there and fits."""
+    network = build(place, opt[key])
+    path = opt["path"].get(f"pretrain_{key}")
+    if path:
+        strict = opt["path"].get(f"strict_load_{key.removeprefix('network_')}", True)
+        try:
             state = checkpoints.read_weights(Path(path), network, None)
-            checkpoints.load_weights(network, state, where, strict=strict)
-    for key, section in (opt.get("train") or {}).items():
-        if key.endswith("_opt") and isinstance(section, dict):
-            _known(f"{file}: train.{key}.type", section.get("type"), LOSS_REGISTRY)
-            losses.check(f"{file}: train.{key}", section)
-    chosen = (opt.get("val") or {}).get("metrics") or {}
-    for name, section in chosen.items():
-        _known(f"{file}: val.metrics.{name}.type", section.get("type"), METRIC_REGISTRY)
-        metrics.complete(f"{file}: val.metrics.{name}", section)
+            checkpoints.load_weights(network, state, str(path), strict=strict)
+        except InputError as error:
+            raise InputError(f"{where(opt, ('path', f'pretrain_{key}'))}: {error}") from error
 
 
-def _known(where: str, name: str | None, registry: Any) -> None:
-    if name is None or (name not in registry and f"{name}_basicsr" not in registry):
-        names = registry.keys()
-        raise InputError(
-            f"{where}: {name!r} is not registered{nearest(str(name), names)}; known are"
-            f" {', '.join(sorted(names))}"
-        )
-
-
-def _build(where: str, options: dict[str, Any]) -> torch.nn.Module:
+def build(place: str, options: dict[str, Any]) -> torch.nn.Module:
     """Build a network of an option file, leaving the random numbers as they were."""
     arguments = {key: value for key, value in options.items() if key != "type"}
-    _known(f"{where}.type", options.get("type"), ARCH_REGISTRY)
-    network = ARCH_REGISTRY.get(options["type"])
-    signature = inspect.signature(network)
-    if not any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
-        for key in arguments.keys() - signature.parameters.keys():
-            raise InputError(
-                f"{where}.{key}: {options['type']} has no such option"
-                f"{nearest(key, signature.parameters)}; it has {', '.join(signature.parameters)}"
-            )
     try:
         with torch.random.fork_rng():
-            return network(**arguments)
+            return registered(ARCH_REGISTRY, options["type"])(**arguments)
     except (TypeError, ValueError, KeyError, AssertionError, NotImplementedError) as error:
-        raise InputError(f"{where}: {options['type']} cannot be built: {error}") from error
+        raise InputError(f"{place}: {options['type']} cannot be built: {error}") from error

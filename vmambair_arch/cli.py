@@ -5,11 +5,12 @@ import functools
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
+from itertools import chain
 from pathlib import Path
 
 import torch
 
-from . import bench, checkpoints, doctor, options
+from . import bench, checkpoints, doctor, option_file, options
 from .errors import InputError, StoppedError, TrainingError
 
 
@@ -25,6 +26,7 @@ def vmambair(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("vmambair", description="VmambaIR for BasicSR.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_train_and_test(commands)
+    _add_check(commands)
     _add_convert(commands)
     _add_degrade(commands)
     _add_doctor(commands)
@@ -34,7 +36,7 @@ def vmambair(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
-    """Run the command that was given. What can be expected to fail is a sentence and a code.
+    """Run the command that was given. What can be expected to fail is a sentence a line and a code.
 
     Codes: 2 the input cannot be used; 1 training cannot go on (an unexpected error, with its
     traceback, has 1 too); 130 and 143 stopped by SIGINT or SIGTERM, with a state written.
@@ -43,7 +45,8 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     try:
         return arguments.run(arguments) or 0
     except (InputError, TrainingError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
+        for sentence in str(error).splitlines():
+            print(f"{parser.prog}: {sentence}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
     except StoppedError as error:
         return error.exit_code
@@ -66,6 +69,15 @@ def _add_train_and_test(commands) -> None:
         command.set_defaults(run=_train if name == "train" else _test)
 
 
+def _add_check(commands) -> None:
+    description = "check an option file, its data and its networks, and say what training costs"
+    command = commands.add_parser("check", help=description, description=description)
+    command.add_argument("-opt", required=True, metavar="FILE", help="the option file (YAML)")
+    command.add_argument("--fast", action="store_true", help="decode a sample of the images")
+    command.add_argument("--force_yml", nargs="+", default=[], metavar="A:B=VALUE")
+    command.set_defaults(run=_check)
+
+
 def _add_convert(commands) -> None:
     description = "convert a checkpoint: a released one to ours, ours to the released layout"
     command = commands.add_parser("convert", help=description, description=description)
@@ -83,6 +95,9 @@ def _test(arguments: argparse.Namespace) -> None:
 
 
 def _pipeline(arguments: argparse.Namespace, *, is_train: bool) -> None:
+    load_plugins()
+    from . import pipeline  # BasicSR imports only after the plugins
+
     opt = options.read(
         arguments.opt,
         is_train=is_train,
@@ -90,9 +105,6 @@ def _pipeline(arguments: argparse.Namespace, *, is_train: bool) -> None:
         debug=arguments.debug,
         auto_resume=arguments.auto_resume,
     )
-    load_plugins()
-    from . import pipeline  # BasicSR imports only after the plugins
-
     run: Callable = pipeline.train if is_train else pipeline.test
     run(opt, launcher=arguments.launcher)
 
@@ -110,6 +122,17 @@ def load_plugins() -> None:
                 f"plugin {entry_point.name} ({entry_point.value}) cannot be imported: {error};"
                 " repair or uninstall it"
             ) from error
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    load_plugins()
+    from . import check  # BasicSR imports only after the plugins
+
+    sections = option_file.load(arguments.opt, arguments.force_yml).options.get("datasets")
+    is_train = isinstance(sections, dict) and any(s.startswith("train") for s in sections)
+    opt = options.read(arguments.opt, is_train=is_train, overrides=arguments.force_yml)
+    for line in chain(opt.notes, check.run(opt, fast=arguments.fast)):
+        print(line, flush=True)
 
 
 def _convert(arguments: argparse.Namespace) -> None:

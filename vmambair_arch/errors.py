@@ -2,7 +2,10 @@
 
 
 class InputError(ValueError):
-    """One sentence: what was found, where, what to do. The commands print it and exit with 2."""
+    """What was found, where, what to do; a sentence, or several in lines of their own.
+
+    The commands print them and exit with 2.
+    """
 
 
 class TrainingError(RuntimeError):

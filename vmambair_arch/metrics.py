@@ -17,7 +17,7 @@ from basicsr.utils import get_root_logger
 from torch import Tensor, nn
 
 from .errors import InputError
-from .options import nearest
+from .option_file import nearest
 
 LOWER_IS_BETTER = {"calculate_niqe"}  # of BasicSR's own
 NIQE_BLOCK = 96  # pixels a side; statistics need two blocks

@@ -1,35 +1,37 @@
-"""Option files: read, overridden from the command line, and completed as BasicSR completes them.
+"""Option files: read, checked, and completed as BasicSR completes them.
 
 BasicSR's own parser evaluates --force_yml as Python, reads sys.argv and ignores dist_params under
 torchrun; this one gives the same dictionary without that.
 """
 
-import difflib
 import random
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
+from . import option_file
 from .errors import InputError
+from .option_file import Keys, Loader, OptionFile, nearest, shown
 
-REQUIRED = ("name", "model_type", "datasets", "network_g")
-REQUIRED_TO_TRAIN = ("train.total_iter",)
+__all__ = ["Loader", "Options", "differences", "nearest", "read", "where"]
+
 LOGGER_DEFAULTS = {"print_freq": 100, "save_checkpoint_freq": 5000, "use_tb_logger": False}
 VAL_DEFAULTS = {"val_freq": 5000, "save_img": False, "suffix": None}
 DEBUG = {"val_freq": 8, "print_freq": 1, "save_checkpoint_freq": 8}
 
 
-class Loader(yaml.SafeLoader):
-    """YAML's plain types, and 2e-4 a number as in YAML 1.2."""
+class Options(dict[str, Any]):
+    """The dictionary that BasicSR's builders take.
 
+    file: the option file as written, which knows the line of each key.
+    notes: sentences about it that the user should see: what looks wrong, what was not checked,
+        and how it differs from its recipe.
+    """
 
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
+    file: OptionFile
+    notes: list[str]
 
 
 def read(
@@ -39,7 +41,7 @@ def read(
     overrides: Iterable[str] = (),
     debug: bool = False,
     auto_resume: bool = False,
-) -> dict[str, Any]:
+) -> Options:
     """Read an option file into the dictionary that BasicSR's builders take.
 
     Args:
@@ -50,17 +52,21 @@ def read(
         auto_resume: resume from the newest state of the experiment, if there is one.
     Returns: the options, with rank 0 of 1; results below the working directory unless
         path.experiments_root or path.results_root say otherwise.
-    Raises: InputError: no such file, broken YAML, a key missing, an override that fits nowhere,
-        GPUs that are not there; names the file and the place.
+    Raises: InputError: no such file, broken YAML, keys or values that cannot be meant, an override
+        that fits nowhere, GPUs that are not there; a sentence each, naming file, line and key.
     """
-    path = Path(path)
-    opt = _parse(path)
-    for override in overrides:
-        _override(opt, override)
-    _require(opt, path, REQUIRED + (REQUIRED_TO_TRAIN if is_train else ()))
+    file = option_file.load(path, overrides)
+    from . import option_check, plugin  # BasicSR imports only after compat  # noqa: F401
+
+    report = option_check.check(file, is_train=is_train)
+    if report.problems:
+        raise InputError("\n".join(report.problems))
+    opt = Options(file.options)
+    opt.file = file
+    opt.notes = [*report.warnings, *report.unchecked, *differences(file)]
     opt.update(is_train=is_train, auto_resume=auto_resume, dist=False, rank=0, world_size=1)
     opt["opt_file"] = str(path)
-    opt["num_gpu"] = _gpus(opt.get("num_gpu", "auto"), path)
+    opt["num_gpu"] = _gpus(opt.get("num_gpu", "auto"), file)
     if opt.get("manual_seed") is None:
         opt["manual_seed"] = random.randint(1, 10000)
     if debug and not opt["name"].startswith("debug"):
@@ -77,68 +83,48 @@ def read(
     return opt
 
 
-def _parse(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such option file (in {Path.cwd()}); correct -opt")
-    try:
-        opt = yaml.load(path.read_text(encoding="utf-8"), Loader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f":{mark.line + 1}" if mark else ""
-        raise InputError(f"{path}{line}: broken YAML: {error.problem}; correct the line") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: broken YAML: {error}") from error
-    if not isinstance(opt, dict):
-        raise InputError(f"{path}: holds no options; expected `key: value` lines")
-    return opt
+def where(opt: dict[str, Any], keys: Keys) -> str:
+    """``FILE:LINE: a.b.c`` of a key, for messages about options that were read or made by hand."""
+    if isinstance(opt, Options):
+        return opt.file.where(keys)
+    return f"{opt['opt_file']}: {option_file.dotted(keys)}"
 
 
-def _override(opt: dict[str, Any], override: str) -> None:
-    """Set one ``a:b:c=VALUE``. The key may be new, the mappings that it stands in may not."""
-    keys, equals, value = override.partition("=")
-    *parents, last = keys.strip().split(":")
-    if not equals or not last:
-        raise InputError(f"--force_yml {override}: expected KEY:KEY=VALUE")
-    section = opt
-    for parent in parents:
-        if not isinstance(section.get(parent), dict):
-            raise InputError(
-                f"--force_yml {override}: there is no {parent!r} in the option file"
-                f"{nearest(parent, section)}"
-            )
-        section = section[parent]
-    try:
-        section[last] = yaml.load(value, Loader)
-    except yaml.YAMLError as error:
-        raise InputError(f"--force_yml {override}: {value!r} is not YAML") from error
+def differences(file: OptionFile) -> Iterator[str]:
+    """How a file differs from the recipe that it names: ``train.total_iter: 400 (recipe: 100000)``.
+
+    The recipe's path is below the working directory or the file's own folder.
+
+    Raises: InputError: there is no such recipe, or it is broken.
+    """
+    name = file.options.get("recipe")
+    if name is None:
+        return
+    beside = Path(file.name).parent / name
+    recipe = option_file.load(name if Path(name).is_file() else beside)
+    ours, theirs = _flat(file.options, ()), _flat(recipe.options, ())
+    for keys in [*ours, *(keys for keys in theirs if keys not in ours)]:
+        if keys not in (("name",), ("recipe",)) and ours.get(keys) != theirs.get(keys):
+            own = shown(ours[keys]) if keys in ours else "not there"
+            other = shown(theirs[keys]) if keys in theirs else "not there"
+            yield f"{option_file.dotted(keys)}: {own} (recipe: {other})"
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """``, did you mean 'x'?`` for the known name most like this one, or nothing."""
-    matches = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {matches[0]!r}?" if matches else ""
+def _flat(value: Any, keys: Keys) -> dict[Keys, Any]:
+    """Values by their keys; lists are values."""
+    if not isinstance(value, dict):
+        return {keys: value}
+    return {k: v for key, item in value.items() for k, v in _flat(item, (*keys, key)).items()}
 
 
-def _require(opt: dict[str, Any], path: Path, keys: Iterable[str]) -> None:
-    for key in keys:
-        section: Any = opt
-        for name in key.split("."):
-            if not isinstance(section, dict) or section.get(name) is None:
-                known = section if isinstance(section, dict) else {}
-                raise InputError(f"{path}: {key} is missing{nearest(name, known)}; add it")
-            section = section[name]
-    if "type" not in opt["network_g"]:
-        raise InputError(f"{path}: network_g.type is missing; add the network's name")
-
-
-def _gpus(wanted: int | str, path: Path) -> int:
+def _gpus(wanted: int | str, file: OptionFile) -> int:
     there = torch.cuda.device_count()
     if wanted == "auto":
         return there
     if not isinstance(wanted, int) or wanted > there:
         raise InputError(
-            f"{path}: num_gpu is {wanted}, and this machine has {there} GPUs that torch can use;"
-            " set num_gpu: auto, or 0 for the CPU"
+            f"{file.where(('num_gpu',))} is {wanted}, and this machine has {there} GPUs that torch"
+            " can use; set num_gpu: auto, or 0 for the CPU"
         )
     return wanted
 
@@ -146,7 +132,7 @@ def _gpus(wanted: int | str, path: Path) -> int:
 def _complete_data_sets(opt: dict[str, Any]) -> None:
     for section, data_set in opt["datasets"].items():
         data_set["phase"] = section.split("_")[0]
-        data_set.setdefault("name", section)
+        data_set["name"] = data_set.get("name") or section
         if "scale" in opt:
             data_set["scale"] = opt["scale"]
         for key, value in data_set.items():

@@ -25,7 +25,7 @@ from . import checks, states, validation
 from .data.loading import training_loader, validation_loader
 from .events import open_events
 from .files import remove_leftovers
-from .models import build_model, schedules
+from .models import build_model
 from .progress import Progress
 from .records import Records
 from .training import Training
@@ -44,8 +44,7 @@ def train(opt: dict[str, Any], *, launcher: str = "none") -> None:
     """
     _start(opt, launcher)
     checks.check(opt)
-    remarks = schedules.check(opt)
-    state, more_remarks = states.find(opt)
+    state, remarks = states.find(opt)
     if state:
         opt["manual_seed"] = state.get("seed", opt["manual_seed"])
     loader = training_loader(opt)
@@ -53,7 +52,7 @@ def train(opt: dict[str, Any], *, launcher: str = "none") -> None:
     val_loaders = [validation_loader(opt, section) for section in sections]
     _prepare_folders(opt, fresh=state is None)
     log = _start_log(opt, "train")
-    for remark in [*remarks, *more_remarks]:
+    for remark in remarks:
         log.warning(remark)
     model = build_model(opt)
     start = state["iter"] if state else 0
@@ -139,4 +138,6 @@ def _start_log(opt: dict[str, Any], kind: str) -> logging.Logger:
     ours.setLevel(log.level)
     log.info(get_env_info())
     log.info(dict2str(opt))
+    for note in getattr(opt, "notes", ()):
+        log.warning(note)
     return log

@@ -77,7 +77,9 @@ class UNet(nn.Module):
         self.tail = Tail(
             2 * dim, config["out_channels"], scale=self.scale, bias=bias or self.scale > 1
         )
-        self.to(memory_format=torch.channels_last)  # the 3x3 convs' weights, as their input
+        for conv in self.modules():  # weights in memory as their input; fake tensors cannot .to()
+            if isinstance(conv, nn.Conv2d):
+                conv.weight.data = conv.weight.data.contiguous(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, in, h, w) -> (b, out, scale h, scale w)"""

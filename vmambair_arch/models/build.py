@@ -1,5 +1,6 @@
 """Any registered model, built so that it can be depended on."""
 
+import functools
 import json
 from copy import deepcopy
 from typing import Any
@@ -17,20 +18,25 @@ ABOUT = ("name", "model_type", "scale", "train")  # and the networks: what made 
 
 
 def build_model(opt: dict[str, Any]) -> Any:
-    """Build opt's model_type, with our guard above it and our optimizers and files below it.
-
-    The class is made here, of the registered one, so that it holds for BasicSR's models and those
-    of other packages as for ours: Guard's methods come before the model's, those of Optimizing and
-    Saving after, in the place of BaseModel's.
-    """
+    """Build opt's model_type, made dependable."""
     registered = MODEL_REGISTRY.get(opt["model_type"])
-    made = type(registered.__name__, (Guard, registered, Optimizing, Saving), {})
-    model = made(deepcopy(opt))
+    model = dependable(registered)(deepcopy(opt))
     model.about = about(opt)
     if opt["is_train"]:
         model.watch()
     get_root_logger().info(f"Model [{registered.__name__}] is created.")
     return model
+
+
+@functools.cache
+def dependable(registered: type) -> Any:
+    """A registered model with our guard above it and our optimizers and files below it.
+
+    The class is made of the registered one, so that it holds for BasicSR's models and those of
+    other packages as for ours: Guard's methods come before the model's, those of Optimizing and
+    Saving after, in the place of BaseModel's.
+    """
+    return type(registered.__name__, (Guard, registered, Optimizing, Saving), {})
 
 
 def about(opt: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Optimizers and learning rate schedules by the names that option files use, and their checks."""
+"""Optimizers and learning rate schedules by the names that option files use."""
 
 import bisect
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from ..errors import InputError
-from ..options import nearest
+from ..option_file import nearest
 
 NEED_MORE = ("Optimizer", "LBFGS", "SparseAdam")  # the base, a closure, sparse gradients
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
@@ -78,63 +78,3 @@ def build_optimizer(kind: str, parameters: Any, lr: float, **options: Any) -> Op
 def build_schedule(optimizer: Optimizer, kind: str, **options: Any) -> LRScheduler:
     """A schedule of BasicSR's or Restormer's by its name."""
     return SCHEDULES[kind](optimizer, **options)
-
-
-def check(opt: dict[str, Any]) -> list[str]:
-    """Check the optimizers of an option file, and its schedule and total_iter against each other.
-
-    Returns: remarks on what has no effect: milestones, periods or a warm-up beyond the end.
-    Raises: InputError: an unknown optimizer or schedule, lists of unequal length, or periods that
-        end before the training does.
-    """
-    train, total = opt["train"], int(opt["train"]["total_iter"])
-    for key, options in train.items():
-        if key.startswith("optim_"):
-            _check_optimizer(f"{opt['opt_file']}: train.{key}", dict(options))
-    where, schedule, remarks = f"{opt['opt_file']}: train.scheduler", train.get("scheduler"), []
-    kind = str((schedule or {}).get("type"))
-    if not schedule or kind not in SCHEDULES:
-        raise InputError(
-            f"{where}.type: there is no schedule {kind}{nearest(kind, SCHEDULES)}; known are"
-            f" {', '.join(SCHEDULES)}"
-        )
-    late = [step for step in schedule.get("milestones", []) if step > total]
-    if late:
-        remarks.append(f"{where}.milestones: {late} lie beyond total_iter {total}")
-    if kind.startswith("Cosine"):
-        remarks += _check_periods(where, total, schedule)
-    if train.get("warmup_iter", -1) >= total:
-        remarks.append(f"train.warmup_iter: the warm-up does not end before total_iter {total}")
-    return remarks
-
-
-def _check_optimizer(where: str, options: dict[str, Any]) -> None:
-    """Build it for a parameter of two dimensions, which all of them take."""
-    for key in ("type", "lr"):
-        if options.get(key) is None:
-            raise InputError(f"{where}.{key} is missing; add it")
-    try:
-        build_optimizer(options.pop("type"), [torch.nn.Parameter(torch.ones(2, 2))], **options)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from error
-
-
-def _check_periods(where: str, total: int, schedule: dict[str, Any]) -> list[str]:
-    periods = schedule["periods"]
-    cyclic = schedule["type"] == "CosineAnnealingRestartCyclicLR"
-    lists = {"restart_weights": schedule.get("restart_weights") or (periods if cyclic else [1])}
-    if cyclic:
-        lists["eta_mins"] = schedule.get("eta_mins") or periods
-    for key, values in lists.items():
-        if len(values) != len(periods):
-            raise InputError(
-                f"{where}.{key}: {len(values)} for {len(periods)} periods; give one for each"
-            )
-    if sum(periods) < total:
-        raise InputError(
-            f"{where}.periods: they add up to {sum(periods)} iterations, fewer than total_iter"
-            f" {total}; lengthen them or lower total_iter"
-        )
-    if sum(periods) > total:
-        return [f"{where}.periods: they add up to {sum(periods)}, beyond total_iter {total}"]
-    return []

@@ -1,0 +1,26 @@
+"""What the tests of option files share: changed options, and the report on them."""
+
+from copy import deepcopy
+
+import yaml
+
+from vmambair_arch import option_check, option_file
+
+
+def report(opt: dict, *, is_train: bool = True) -> option_check.Report:
+    file = option_file.parse(yaml.safe_dump(opt, sort_keys=False), "f.yml")
+    return option_check.check(file, is_train=is_train)
+
+
+def change(opt: dict, keys: str, value) -> dict:
+    """The options with one changed; ``...`` removes it."""
+    opt = deepcopy(opt)
+    *parents, last = keys.split(".")
+    section = opt
+    for parent in parents:
+        section = section[parent]
+    if value is ...:
+        del section[last]
+    else:
+        section[last] = value
+    return opt

@@ -1,0 +1,35 @@
+"""The JSON schema for editors is current, and the shipped option files follow it."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from vmambair_arch import option_check, option_file
+from vmambair_arch.schemas import generate
+
+OPTIONS = Path(__file__).parent.parent / "options"
+
+
+def test_the_json_schema_is_current():
+    assert generate.PATH.read_text() == generate.text()  # python -m vmambair_arch.schemas.generate
+
+
+@pytest.mark.parametrize("path", sorted(OPTIONS.glob("*.yml")), ids=lambda path: path.stem)
+def test_shipped_files_name_the_json_schema_and_follow_it(path):
+    named = path.read_text().splitlines()[0].removeprefix("# yaml-language-server: $schema=")
+    schema = json.loads((path.parent / named).read_text())
+    opt = yaml.load(path.read_text(), option_file.Loader)
+    jsonschema.validate(opt, schema)
+    opt["datasets"][next(iter(opt["datasets"]))]["dataroot_gtt"] = "x"
+    with pytest.raises(jsonschema.ValidationError, match="dataroot_gtt"):
+        jsonschema.validate(opt, schema)
+
+
+@pytest.mark.parametrize("path", sorted(OPTIONS.glob("*.yml")), ids=lambda path: path.stem)
+def test_shipped_files_are_clean(path):
+    file = option_file.load(path)
+    found = option_check.check(file, is_train=not path.stem.startswith("test"))
+    assert found == option_check.Report()

@@ -1,0 +1,76 @@
+"""What a network costs, from its shapes alone: parameters, multiply-adds, memory to train."""
+
+from typing import Any
+
+import torch
+from basicsr.utils.registry import ARCH_REGISTRY, MODEL_REGISTRY
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils.flop_counter import FlopCounterMode
+
+from . import trial
+from .models.build import dependable
+from .schemas.families import known, registered
+
+Shape = tuple[int, ...]
+
+
+def parameters(network: nn.Module) -> int:
+    """Numbers that are trained or could be."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def forward(options: dict[str, Any], shape: Shape) -> int | None:
+    """Multiply-adds of a forward pass, in convolutions and matrix products.
+
+    Args:
+        options: the network's section of an option file.
+        shape: of its input.
+    Returns: the number; None if a third party defines the network, which may need a GPU.
+    """
+    built = _build(options)
+    if built is None:
+        return None
+    network, fake = built
+    with fake, torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(torch.empty(shape))
+    return counter.get_total_flops() // 2
+
+
+def memory(opt: dict[str, Any], shape: Shape) -> int | None:
+    """Bytes to train network_g: what is kept for the backward pass, and what goes with the weights.
+
+    With the weights go gradients, what the optimizer keeps, and an average if there is one. Losses,
+    discriminators and the allocator's waste are not in it.
+    """
+    built = _build(opt["network_g"])
+    if built is None:
+        return None
+    network, fake = built
+    own = {StorageWeakRef(p.untyped_storage()) for p in network.parameters()}
+    kept: dict[StorageWeakRef, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if StorageWeakRef(storage) not in own:
+            kept[StorageWeakRef(storage)] = storage.nbytes()
+        return tensor
+
+    with fake, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        output = network(torch.empty(shape))
+    assert output is not None  # the graph holds what is kept until here
+    weights = sum(p.numel() * p.element_size() for p in network.parameters())
+    copies = 2 + trial.optimizer_copies(
+        dependable(registered(MODEL_REGISTRY, opt["model_type"])), opt["train"]["optim_g"]
+    )
+    average = 1 if opt["train"].get("ema_decay") else 0
+    return int(weights * (copies + average)) + sum(kept.values())
+
+
+def _build(options: dict[str, Any]) -> tuple[nn.Module, FakeTensorMode] | None:
+    cls = registered(ARCH_REGISTRY, options["type"])
+    if not known(cls):
+        return None
+    fake = FakeTensorMode(allow_non_fake_inputs=True)
+    return trial.build(cls, {k: v for k, v in options.items() if k != "type"}, fake), fake

@@ -1,0 +1,83 @@
+"""Every image of a data set decoded: does it read, what is lost, which picture is it."""
+
+import hashlib
+import io
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from tqdm import tqdm
+
+from .. import image_lmdb
+from .check import Entry
+
+SAMPLE = 64  # images of a data set that are enough for --fast
+THREADS = 4
+LOSSY = {"RGBA": "alpha", "LA": "alpha", "PA": "alpha", "I;16": "16 bits", "I": "16 bits"}
+ERRORS = (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What decoding an image showed.
+
+    path: the file, or its name below an LMDB.
+    problem: why it cannot be used, if it cannot.
+    lost: what BasicSR drops when it reads it, if anything: alpha, 16 bits.
+    digest: of the decoded pixels; equal pictures have equal digests.
+    """
+
+    path: Path
+    problem: str | None = None
+    lost: str | None = None
+    digest: bytes = b""
+
+
+def look(name: str, entries: list[Entry], *, fast: bool) -> Iterator[tuple[str, Look]]:
+    """Decode the images of a data set, with a progress bar.
+
+    Args:
+        name: the data set's, for the bar.
+        entries: from ``check.entries``.
+        fast: take a sample, evenly spread.
+    Returns: pairs of "lq" or "gt", and what the image showed.
+    """
+    if fast and len(entries) > SAMPLE:
+        entries = [entries[i * len(entries) // SAMPLE] for i in range(SAMPLE)]
+    sides = [(s, path) for e in entries for s, path in (("lq", e.lq), ("gt", e.gt)) if path]
+    reader = _Reader()
+    with ThreadPoolExecutor(THREADS) as threads:
+        looks = threads.map(lambda side: (side[0], _look(reader, side[1])), sides)
+        yield from tqdm(looks, total=len(sides), desc=name, unit="image", leave=False)
+
+
+def _look(reader: "_Reader", path: Path) -> Look:
+    try:
+        with Image.open(io.BytesIO(reader.read(path))) as image:
+            image.load()
+            lost = LOSSY.get(image.mode)
+            pixels = np.asarray(image if image.mode.startswith("I") else image.convert("RGB"))
+    except ERRORS as error:
+        return Look(path, problem=" ".join(str(error).split()) or type(error).__name__)
+    digest = hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16)
+    return Look(path, lost=lost, digest=digest.digest())
+
+
+class _Reader:
+    """Bytes of files and of LMDBs, each of which is opened once."""
+
+    def __init__(self) -> None:
+        self.lmdbs: dict[Path, image_lmdb.Backend] = {}
+        self.lock = threading.Lock()
+
+    def read(self, path: Path) -> bytes:
+        if path.parent.suffix != ".lmdb":
+            return path.read_bytes()
+        with self.lock:
+            if path.parent not in self.lmdbs:
+                self.lmdbs[path.parent] = image_lmdb.Backend(str(path.parent))
+        return self.lmdbs[path.parent].get(path, "default")

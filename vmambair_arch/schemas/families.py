@@ -1,0 +1,50 @@
+"""Which sections the model of an option file reads: found along the base classes of the model."""
+
+from typing import Any, NamedTuple
+
+from . import sections
+from .sections import General, Train
+
+OURS = ("basicsr", "vmambair_arch")  # packages whose classes read what is written here
+
+
+class Family(NamedTuple):
+    """The sections that differ from model to model."""
+
+    train: type[Train] = Train
+    general: type[General] = General
+
+
+FAMILIES: dict[str, Family | None] = {
+    "SRModel": Family(),
+    "SRGANModel": Family(train=sections.TrainGAN),
+    "RealESRNetModel": Family(general=sections.Degraded),
+    "RealESRGANModel": Family(train=sections.TrainGAN, general=sections.DegradedGAN),
+    "DegradationModel": Family(general=sections.Degraded),
+    "DegradationGANModel": Family(train=sections.TrainGAN, general=sections.DegradedGAN),
+    "EDVRModel": Family(train=sections.TrainEDVR),
+    "VideoRecurrentModel": Family(train=sections.TrainRecurrent),
+    "VideoRecurrentGANModel": Family(train=sections.TrainRecurrentGAN),
+    "HiFaceGANModel": None,  # reads keys of its own
+    "StyleGAN2Model": None,
+}
+
+
+def family(model: type) -> Family | None:
+    """The family of a registered model; None if its keys are not known here."""
+    if not known(model):
+        return None
+    return next(
+        (FAMILIES[base.__name__] for base in model.__mro__ if base.__name__ in FAMILIES), None
+    )
+
+
+def known(thing: object) -> bool:
+    """Whether BasicSR or this package defines a class or function."""
+    return getattr(thing, "__module__", "").partition(".")[0] in OURS
+
+
+def registered(registry: Any, name: str) -> Any:
+    """What a registry of BasicSR has under a name, with its suffix or without; or None."""
+    there = dict(iter(registry))
+    return there.get(name) or there.get(f"{name}_basicsr")

@@ -1,0 +1,225 @@
+"""Trials of what an option file describes, without its data: does it build, do the shapes fit.
+
+Networks run on fake tensors, which have shapes and no numbers: the largest costs milliseconds.
+Each function returns what is wrong as a sentence, or None.
+"""
+
+import contextlib
+import functools
+import inspect
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensorMode,
+)
+from torch.nn.modules import module as hooks
+
+MOST_PARAMETERS = 10**10
+MOST_LAYERS = 20_000
+MOST_BLOCKS = 1000
+# Numbers of blocks that are alike, of which a trial needs one, and least of them elsewhere.
+DEPTHS = {"num_blocks": 0, "num_refinement_blocks": 0, "num_block": 1, "depths": 1}
+
+Shape = tuple[int, ...]
+
+
+def memoized(function: Callable) -> Callable:
+    """Remember results by the arguments' JSON: a file's sections come as dictionaries."""
+    results: dict[str, Any] = {}
+
+    @functools.wraps(function)
+    def call(target: Callable, *arguments: Any) -> Any:
+        key = f"{id(target)} {json.dumps(arguments)}"
+        if key not in results:
+            results[key] = function(target, *arguments)
+        return results[key]
+
+    return call
+
+
+@memoized
+def network(
+    cls: Callable, options: Mapping[str, Any], lq: Shape, gt: Shape | None, source: str
+) -> str | None:
+    """Build a network and run it on an image.
+
+    Args:
+        cls: the registered class or function.
+        options: its section of the option file.
+        lq: the shape of its input; empty to build it only.
+        gt: the shape that its output must have, if that is known.
+        source: where the input's size comes from, for messages.
+    """
+    arguments = {key: value for key, value in options.items() if key != "type"}
+    shallow = dict(arguments)
+    for key in DEPTHS.keys() & arguments.keys():
+        depths = arguments[key] if isinstance(arguments[key], list) else [arguments[key]]
+        if max(depths, default=0) > MOST_BLOCKS:
+            return f"{key} is {arguments[key]}: more than {MOST_BLOCKS} blocks"
+        least = [min(n, DEPTHS[key] if place else 1) for place, n in enumerate(depths)]
+        shallow[key] = least if isinstance(arguments[key], list) else least[0]
+    wrong = _try(cls, shallow, lq, gt, source)
+    if wrong and any(key in wrong for key in DEPTHS):  # name those that were given
+        return _try(cls, arguments, lq, gt, source)
+    return wrong
+
+
+def _try(
+    cls: Callable, arguments: dict[str, Any], lq: Shape, gt: Shape | None, source: str
+) -> str | None:
+    fake = FakeTensorMode(allow_non_fake_inputs=True)
+    try:
+        with limited():
+            built = build(cls, arguments, fake)
+    except Exception as error:  # what a constructor raises for a wrong value is its own business
+        return f"cannot be built: {one_line(error)}"
+    if not any(parameter.requires_grad for parameter in built.parameters()):
+        return "has nothing to train"
+    if not lq:
+        return None
+    try:
+        with fake, torch.no_grad():
+            made = tuple(built(torch.empty(lq)).shape)
+    except (DataDependentOutputException, DynamicOutputShapeException):
+        return None  # what it does depends on numbers, which fake tensors have not
+    except Exception as error:  # as above
+        return f"cannot run on an input of {_size(lq)} ({source}): {one_line(error)}"
+    if gt and made != tuple(gt):
+        return (
+            f"makes {_size(made)} out of {_size(lq)} ({source}), and the ground truth has"
+            f" {_size(gt)}: its scale and channels must be those of the data"
+        )
+    return None
+
+
+def build(cls: Callable, arguments: dict[str, Any], fake: FakeTensorMode) -> nn.Module:
+    """Build a network of fake parameters, or of real ones where it needs their numbers."""
+    try:
+        with fake:
+            return cls(**arguments)
+    except DataDependentOutputException:  # it computes its options with tensors, as SwinIR does
+        with torch.random.fork_rng(devices=[]):
+            return cls(**arguments)
+
+
+@contextlib.contextmanager
+def limited() -> Iterator[None]:
+    """Stop building a network that no machine could hold, before it is there."""
+    counts = {"layers": 0, "parameters": 0}
+
+    def layer(*_: Any) -> None:
+        counts["layers"] += 1
+        if counts["layers"] > MOST_LAYERS:
+            raise ValueError(f"it has more than {MOST_LAYERS} layers")
+
+    def parameter(_: nn.Module, __: str, tensor: Tensor | None) -> None:
+        counts["parameters"] += tensor.numel() if tensor is not None else 0
+        if counts["parameters"] > MOST_PARAMETERS:
+            raise ValueError(f"it has more than {MOST_PARAMETERS:,} parameters")
+
+    handles = [
+        hooks.register_module_module_registration_hook(layer),
+        hooks.register_module_parameter_registration_hook(parameter),
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@memoized
+def loss(cls: Callable, options: Mapping[str, Any], place: str) -> str | None:
+    """Apply a loss as a model does at its place: pixel_opt, perceptual_opt, gan_opt."""
+    output = torch.full((1, 3, 8, 8), 0.25, requires_grad=True)
+    try:
+        criterion = cls(**{key: value for key, value in options.items() if key != "type"})
+        if place == "gan_opt":
+            for real in (True, False):
+                value = criterion(output, real, is_disc=not real)
+        elif place == "perceptual_opt":
+            value, _ = criterion(output, torch.zeros_like(output))
+        else:
+            value = criterion(output, torch.zeros_like(output))
+        value.backward()
+    except Exception as error:  # as above
+        return f"cannot be the loss of {place}: {one_line(error)}"
+    return None
+
+
+@memoized
+def metric(function: Callable, options: Mapping[str, Any]) -> str | None:
+    """Measure two images, if the metric compares images."""
+    given = {key: value for key, value in options.items() if key != "type"}
+    if "img2" not in inspect.signature(function).parameters or given.get("crop_border", 0) > 64:
+        return None
+    image = np.zeros((2 * given.get("crop_border", 0) + 16,) * 2 + (3,), np.uint8)
+    try:
+        float(function(img=image, img2=image + np.uint8(1), **given))
+    except Exception as error:  # as above
+        return f"cannot measure images of (height, width, channel): {one_line(error)}"
+    return None
+
+
+@memoized
+def optimizer(model: Any, options: Mapping[str, Any]) -> str | None:
+    """Make an optimizer as a model does, and take a step."""
+    try:
+        _optimizer(object.__new__(model), options).step()
+    except Exception as error:  # as above
+        return f"makes no optimizer for {model.__name__}: {one_line(error)}"
+    return None
+
+
+def optimizer_copies(model: Any, options: Mapping[str, Any]) -> float:
+    """How many numbers an optimizer keeps for each parameter."""
+    made = _optimizer(object.__new__(model), options)
+    made.step()
+    kept = [tensor for state in made.state.values() for tensor in state.values()]
+    numbers = sum(t.numel() for t in kept if isinstance(t, Tensor) and t.dim())
+    return numbers / sum(p.numel() for group in made.param_groups for p in group["params"])
+
+
+@memoized
+def scheduler(model: Any, train: Mapping[str, Any]) -> str | None:
+    """Make the schedulers as a model does, and ask for the learning rates along the way."""
+    dry = object.__new__(model)
+    dry.opt = {"train": deepcopy(train)}
+    dry.optimizers, dry.schedulers = [_optimizer(dry, train["optim_g"])], []
+    try:
+        dry.setup_schedulers()
+        for made in dry.schedulers:
+            for iteration in (1, train["total_iter"] // 2, train["total_iter"] - 1):
+                made.last_epoch = iteration
+                if not all(0 <= float(rate) < float("inf") for rate in made.get_lr()):
+                    raise ValueError(f"at iteration {iteration} the learning rate is impossible")
+    except Exception as error:  # as above
+        return f"makes no scheduler for {model.__name__}: {one_line(error)}"
+    return None
+
+
+def _optimizer(dry: Any, options: Mapping[str, Any]) -> torch.optim.Optimizer:
+    parameters = [nn.Parameter(torch.zeros(shape)) for shape in ((2, 2), (2,), (2, 2, 3, 3))]
+    for parameter in parameters:
+        parameter.grad = torch.ones_like(parameter)
+    given = dict(options)
+    return dry.get_optimizer(given.pop("type"), parameters, **given)
+
+
+def one_line(error: Exception) -> str:
+    """The beginning of an error's message, on one line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 240 else text[:237] + "..."
+
+
+def _size(shape: Sequence[int]) -> str:
+    """(1, 3, 64, 72) as ``3 x 64 x 72``."""
+    return " x ".join(str(size) for size in shape[1:])
