@@ -1,0 +1,225 @@
+"""The scan of both operations in Triton, backward: kernels over the chunks of triton_scan.
+
+With g[t] the gradient of h[t] and a[t] = exp(delta[t] A), what step t + 1 hands back is c[t]:
+    g[t] = C[t] dy[t] + c[t],   c[t-1] = a[t] g[t],   zero behind the last step.
+It is the same scan with time reversed, so chunks serve again: ``end_carries``, then
+``start_states`` over the chunks in reverse, then ``gradients``. This last walks through a chunk
+once forward, keeping the state of every SUB-th step in a workspace, and then back in pieces of
+SUB steps, each run forward again to have its states at hand: none is stored for longer.
+Sums over channels (the gradients of B, C and step) are left for each block of channels by itself
+and added up by ``add_blocks``: no atomics, so equal inputs give equal bits.
+"""
+
+import triton
+import triton.language as tl
+
+from .triton_math import (
+    advance,
+    channels_of,
+    delta_of,
+    locate,
+    numbers_of,
+    of_channels,
+    pixel_at,
+    state_offsets,
+    step_size,
+)
+from .triton_scan import SIZES
+
+LN2 = tl.constexpr(0.6931471805599453)
+
+
+@triton.jit(do_not_specialize=SIZES)
+def end_carries(
+    dy, step, C, weight, bias, A, ends,
+    first, apart, ways, chunks, blocks, length, height, width, d, n, r,
+    CHUNK: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_R: tl.constexpr,
+    PLANAR: tl.constexpr, SOFTPLUS: tl.constexpr,
+):  # fmt: skip
+    """Write what each chunk hands back to the one before it, if it gets zero from the one after."""
+    sequence, chunk, block = locate(first, apart, 0, chunks, blocks)
+    channels = block * BLOCK_D + tl.arange(0, BLOCK_D)
+    states, ranks = tl.arange(0, BLOCK_N), tl.arange(0, BLOCK_R)
+    d_mask, n_mask = channels < d, states < n
+    step_mask = ranks < r if PLANAR else d_mask
+    u_pitch = d if PLANAR else 1
+    pitch = 4 * (r + 2 * n) if PLANAR else 1
+    count = r + 2 * n if PLANAR else n
+    dy = channels_of(dy, sequence, channels, d, length, PLANAR)
+    C = numbers_of(C, sequence, count - n + states, count, length, PLANAR)
+    step, weight, bias, rate = delta_of(
+        step, weight, bias, A,
+        sequence, sequence % ways, channels, states, ranks, length, d, n, r, PLANAR,
+    )  # fmt: skip
+
+    c = tl.zeros((BLOCK_N, BLOCK_D), tl.float32)
+    end = tl.minimum((chunk + 1) * CHUNK, length)
+    for i in range(0, end - chunk * CHUNK):
+        pixel = pixel_at(end - 1 - i, sequence, height, width, PLANAR)
+        delta, _, _ = step_size(step, weight, bias, pixel * pitch, step_mask, PLANAR, SOFTPLUS)
+        dy_t = tl.load(dy + pixel * u_pitch, mask=d_mask, other=0.0).to(tl.float32)
+        C_t = tl.load(C + pixel * pitch, mask=n_mask, other=0.0).to(tl.float32)
+        g = C_t[:, None] * dy_t[None, :] + c
+        c = tl.exp2(delta[None, :] * rate) * g
+    at = state_offsets(sequence, chunk, chunks, states, channels, n, d)
+    tl.store(ends + at, c, mask=n_mask[:, None] & d_mask[None, :])
+
+
+@triton.jit(do_not_specialize=[*SIZES, "piece"])
+def gradients(
+    dy, u, step, B, C, weight, bias, A, D, starts, carries, workspace, total,
+    du, dstep, partial, dparameters,
+    piece, first, apart, ways, chunks, blocks, length, height, width, d, n, r,
+    CHUNK: tl.constexpr, SUB: tl.constexpr,
+    BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_R: tl.constexpr,
+    PLANAR: tl.constexpr, SOFTPLUS: tl.constexpr, ADD: tl.constexpr,
+):  # fmt: skip
+    """Write every gradient that the chunks from ``piece`` on contribute.
+
+    starts: start states; overwritten by the gradient of A from this chunk, before the sum.
+    workspace: (programs, CHUNK / SUB + SUB, BLOCK_N, BLOCK_D) states of this program alone.
+    total: added to du if ADD.    dstep: the gradient of delta where it was given.
+    partial: (programs / blocks, CHUNK, blocks, count) gradients of step (planar), B and C.
+    dparameters: (sequences, chunks, r + 2, d) gradients of weight, bias and D from this chunk.
+    """
+    sequence, chunk, block = locate(first, apart, piece, chunks, blocks)
+    channels = block * BLOCK_D + tl.arange(0, BLOCK_D)
+    states, ranks = tl.arange(0, BLOCK_N), tl.arange(0, BLOCK_R)
+    d_mask, n_mask = channels < d, states < n
+    state_mask = n_mask[:, None] & d_mask[None, :]
+    step_mask = ranks < r if PLANAR else d_mask
+    u_pitch = d if PLANAR else 1
+    pitch = 4 * (r + 2 * n) if PLANAR else 1
+    count = r + 2 * n if PLANAR else n
+    u = channels_of(u, sequence, channels, d, length, PLANAR)
+    B = numbers_of(B, sequence, r + states, count, length, PLANAR)
+    C = numbers_of(C, sequence, count - n + states, count, length, PLANAR)
+    D = of_channels(D, sequence % ways, channels, d)
+    dy = channels_of(dy, sequence, channels, d, length, PLANAR)
+    du = channels_of(du, sequence, channels, d, length, PLANAR)
+    total = channels_of(total, sequence, channels, d, length, PLANAR)
+    dstep = channels_of(dstep, sequence, channels, d, length, PLANAR)
+    step, weight, bias, rate = delta_of(
+        step, weight, bias, A,
+        sequence, sequence % ways, channels, states, ranks, length, d, n, r, PLANAR,
+    )  # fmt: skip
+
+    TILE: tl.constexpr = BLOCK_N * BLOCK_D
+    workspace += tl.program_id(0).to(tl.int64) * ((CHUNK // SUB + SUB) * TILE)
+    workspace += states[:, None] * BLOCK_D + tl.arange(0, BLOCK_D)[None, :]
+    partial += (tl.program_id(0) // blocks).to(tl.int64) * CHUNK * blocks * (r + 2 * n)
+    partial += block * (r + 2 * n)
+    begin, end = chunk * CHUNK, tl.minimum((chunk + 1) * CHUNK, length)
+    at = state_offsets(sequence, chunk, chunks, states, channels, n, d)
+    h = tl.load(starts + at, mask=state_mask, other=0.0)
+    subs = tl.cdiv(end - begin, SUB)
+    tl.store(workspace, h)
+    for s in range(1, subs):
+        for t in range(begin + (s - 1) * SUB, begin + s * SUB):
+            h, _, _ = advance(
+                h, u, step, B, weight, bias, rate, pixel_at(t, sequence, height, width, PLANAR),
+                u_pitch, pitch, d_mask, step_mask, n_mask, PLANAR, SOFTPLUS,
+            )  # fmt: skip
+        tl.store(workspace + s * TILE, h)
+    tl.debug_barrier()  # what a thread stored to the workspace another may load
+
+    c = tl.load(carries + at, mask=state_mask, other=0.0)
+    dA = tl.zeros((BLOCK_N, BLOCK_D), tl.float32)
+    dweight = tl.zeros((BLOCK_R, BLOCK_D), tl.float32)
+    dbias = tl.zeros((BLOCK_D,), tl.float32)
+    dD = tl.zeros((BLOCK_D,), tl.float32)
+    for back in range(0, subs):
+        sub_begin = begin + (subs - 1 - back) * SUB
+        sub_end = tl.minimum(sub_begin + SUB, end)
+        h = tl.load(workspace + (subs - 1 - back) * TILE)
+        for t in range(sub_begin, sub_end):
+            tl.store(workspace + (CHUNK // SUB + t - sub_begin) * TILE, h)
+            h, _, _ = advance(
+                h, u, step, B, weight, bias, rate, pixel_at(t, sequence, height, width, PLANAR),
+                u_pitch, pitch, d_mask, step_mask, n_mask, PLANAR, SOFTPLUS,
+            )  # fmt: skip
+        tl.debug_barrier()
+        for i in range(0, sub_end - sub_begin):
+            t = sub_end - 1 - i
+            pixel = pixel_at(t, sequence, height, width, PLANAR)
+            delta, z, given = step_size(
+                step, weight, bias, pixel * pitch, step_mask, PLANAR, SOFTPLUS
+            )
+            u_t = tl.load(u + pixel * u_pitch, mask=d_mask, other=0.0).to(tl.float32)
+            dy_t = tl.load(dy + pixel * u_pitch, mask=d_mask, other=0.0).to(tl.float32)
+            B_t = tl.load(B + pixel * pitch, mask=n_mask, other=0.0).to(tl.float32)
+            C_t = tl.load(C + pixel * pitch, mask=n_mask, other=0.0).to(tl.float32)
+            decay = tl.exp2(delta[None, :] * rate)
+            h_before = tl.load(workspace + (CHUNK // SUB + t - sub_begin) * TILE)
+            h = decay * h_before + (delta * u_t)[None, :] * B_t[:, None]
+            g = C_t[:, None] * dy_t[None, :] + c
+            c = decay * g
+
+            past = c * h_before
+            dA += delta[None, :] * past
+            dBu = tl.sum(g * B_t[:, None], 0)
+            ddelta = tl.sum(rate * past, 0) * LN2 + u_t * dBu
+            if SOFTPLUS:
+                ddelta /= 1 + tl.exp(-z)
+            dbias += ddelta
+            dD += dy_t * u_t
+            du_t = delta * dBu + D * dy_t
+            if ADD:
+                du_t += tl.load(total + pixel * u_pitch, mask=d_mask, other=0.0)
+            tl.store(du + pixel * u_pitch, du_t.to(du.dtype.element_ty), mask=d_mask)
+            row = partial + (t - begin) * blocks * (r + 2 * n)
+            if PLANAR:
+                dweight += given[:, None] * ddelta[None, :]
+                tl.store(row + ranks, tl.sum(weight * ddelta[None, :], 1), mask=step_mask)
+            else:
+                dstep_t = ddelta.to(dstep.dtype.element_ty)
+                tl.store(dstep + pixel * u_pitch, dstep_t, mask=d_mask)
+            dB = tl.sum(g * (delta * u_t)[None, :], 1)
+            tl.store(row + r + states, dB, mask=n_mask)
+            tl.store(row + r + n + states, tl.sum(h * dy_t[None, :], 1), mask=n_mask)
+        tl.debug_barrier()
+
+    tl.store(starts + at, dA, mask=state_mask)
+    row = dparameters + (sequence * chunks + chunk) * (r + 2) * d + channels
+    tl.store(row + r * d, dbias, mask=d_mask)
+    tl.store(row + (r + 1) * d, dD, mask=d_mask)
+    if PLANAR:
+        mask = step_mask[:, None] & d_mask[None, :]
+        tl.store(row[None, :] + ranks[:, None] * d, dweight, mask=mask)
+
+
+@triton.jit(do_not_specialize=[*SIZES, "piece"])
+def add_blocks(
+    partial, dprojection, dC,
+    piece, first, apart, ways, chunks, blocks, length, height, width, n, r,
+    CHUNK: tl.constexpr, SUB: tl.constexpr, BLOCK: tl.constexpr, PLANAR: tl.constexpr,
+):  # fmt: skip
+    """Add up the blocks of partial, SUB steps a program, and write them at their pixels.
+
+    The sum goes to dprojection (planar), or to dB, which stands in its place, and dC.
+    """
+    pieces = CHUNK // SUB
+    sequence, chunk, part = locate(first, apart, piece, chunks, pieces)
+    count = r + 2 * n
+    numbers = tl.arange(0, BLOCK)
+    steps = part * SUB + tl.arange(0, SUB)
+    t = chunk * CHUNK + steps
+    mask = (t < length)[:, None] & (numbers < count)[None, :]
+    row = (tl.program_id(0) // pieces).to(tl.int64) * CHUNK + steps
+    partial += row[:, None] * blocks * count + numbers[None, :]
+    total = tl.zeros((SUB, BLOCK), tl.float32)
+    for block in range(0, blocks):
+        total += tl.load(partial + block * count, mask=mask, other=0.0)
+    pixel = pixel_at(t, sequence, height, width, PLANAR)[:, None]
+    if PLANAR:
+        row = numbers_of(dprojection, sequence, numbers, count, length, PLANAR)
+        at = row[None, :] + pixel * 4 * count
+        tl.store(at, total.to(dprojection.dtype.element_ty), mask=mask)
+    else:
+        is_B = (numbers < n)[None, :]
+        row = numbers_of(dprojection, sequence, numbers, n, length, PLANAR)
+        at = row[None, :] + pixel
+        tl.store(at, total.to(dprojection.dtype.element_ty), mask=mask & is_B)
+        row = numbers_of(dC, sequence, numbers - n, n, length, PLANAR)
+        at = row[None, :] + pixel
+        tl.store(at, total.to(dC.dtype.element_ty), mask=mask & (numbers >= n)[None, :])

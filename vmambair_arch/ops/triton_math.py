@@ -1,0 +1,122 @@
+"""Small Triton functions that the kernels of both scans share: addresses, delta, one step.
+
+A *sequence* is what one recurrence runs along. An image has some *ways*, one sequence each: the 4
+directions of planar_scan, over all channels, or the g groups of channels of selective_scan. PLANAR
+tells the layouts apart: maps (b, length, d) with a projection (b, length, 4, count), or (b, g d,
+length) with B and C (b, g, n, length).
+d counts the channels of a sequence, n the states of a channel, r the step rank (0 if not PLANAR).
+Tiles are (BLOCK_N, BLOCK_D), states by channels.
+"""
+
+import triton
+import triton.language as tl
+
+LOG2E = tl.constexpr(1.4426950408889634)
+
+
+@triton.jit
+def locate(first, apart, piece, chunks, blocks):
+    """The sequence, chunk and block of channels of this program.
+
+    Programs count blocks of channels fastest, then chunks, from chunk ``piece`` on; the sequences
+    are first, first + apart, ...
+    """
+    piece += tl.program_id(0) // blocks
+    sequence = first + (piece // chunks).to(tl.int64) * apart
+    return sequence, piece % chunks, tl.program_id(0) % blocks
+
+
+@triton.jit
+def pixel_at(t, sequence, height, width, PLANAR: tl.constexpr):
+    """The pixel at step t: directions 1 and 3 go down the columns, 2 and 3 backwards."""
+    if PLANAR:
+        t = tl.where(sequence % 4 >= 2, height * width - 1 - t, t)
+        t = tl.where(sequence % 2 == 1, t % height * width + t // height, t)
+    return tl.cast(t, tl.int64)
+
+
+@triton.jit
+def channels_of(tensor, sequence, channels, d, length, PLANAR: tl.constexpr):
+    """Pointers to a sequence's channels at pixel 0."""
+    if PLANAR:
+        return tensor + sequence // 4 * length * d + channels
+    else:
+        return tensor + (sequence * d + channels) * length
+
+
+@triton.jit
+def numbers_of(tensor, sequence, numbers, count, length, PLANAR: tl.constexpr):
+    """Pointers to a sequence's numbers in the projection, or states in B or C, at pixel 0."""
+    if PLANAR:
+        return tensor + (sequence // 4 * length * 4 + sequence % 4) * count + numbers
+    else:
+        return tensor + (sequence * count + numbers) * length
+
+
+@triton.jit
+def state_offsets(sequence, chunk, chunks, states, channels, n, d):
+    """Offsets of a tile in (sequences, chunks, n, d)."""
+    return ((sequence * chunks + chunk) * n + states[:, None]) * d + channels[None, :]
+
+
+@triton.jit
+def of_channels(tensor, way, channels, d):
+    """A parameter (ways, d)[way] in float32."""
+    return tl.load(tensor + way * d + channels, mask=channels < d, other=0.0).to(tl.float32)
+
+
+@triton.jit
+def of_states(tensor, way, states, channels, n, d):
+    """A parameter (ways, n, d)[way] in float32, as a tile (states, channels)."""
+    mask = (states[:, None] < n) & (channels[None, :] < d)
+    at = (way * n + states[:, None]) * d + channels[None, :]
+    return tl.load(tensor + at, mask=mask, other=0.0).to(tl.float32)
+
+
+@triton.jit
+def delta_of(
+    step, weight, bias, A, sequence, way, channels, states, ranks, length, d, n, r,
+    PLANAR: tl.constexpr,
+):  # fmt: skip
+    """Pointers to step at pixel 0; then weight (r, d), bias (d,) and A / log(2) (n, d)."""
+    if PLANAR:
+        step = numbers_of(step, sequence, ranks, r + 2 * n, length, PLANAR)
+        weight = of_states(weight, way, ranks, channels, r, d)
+    else:
+        step = channels_of(step, sequence, channels, d, length, PLANAR)
+    bias = of_channels(bias, way, channels, d)
+    return step, weight, bias, of_states(A, way, states, channels, n, d) * LOG2E
+
+
+@triton.jit
+def step_size(step, weight, bias, offset, mask, PLANAR: tl.constexpr, SOFTPLUS: tl.constexpr):
+    """Returns delta, what softplus was taken of, and the step as it is stored, all float32.
+
+    softplus(z) = max(z, 0) + log1p(e) with e = exp(-|z|) <= 1, right to the last bits also near 0:
+    log1p(e) = 2 atanh(e / (2 + e)) as a series; the first term left out is 1e-8 of the sum.
+    Beyond 20 the result is z, as in torch.
+    """
+    given = tl.load(step + offset, mask=mask, other=0.0).to(tl.float32)
+    z = bias + (tl.sum(weight * given[:, None], 0) if PLANAR else given)
+    delta = z
+    if SOFTPLUS:
+        e = tl.exp(-tl.abs(z))
+        s = e / (2 + e)
+        q = s * s
+        series = 1 / 9 + q * (1 / 11 + q * (1 / 13))
+        series = 1 + q * (1 / 3 + q * (1 / 5 + q * (1 / 7 + q * series)))
+        delta = tl.where(z > 0, z, 0.0) + 2 * s * series
+    return delta, z, given
+
+
+@triton.jit
+def advance(
+    h, u, step, B, weight, bias, rate, pixel, u_pitch, pitch, d_mask, step_mask, n_mask,
+    PLANAR: tl.constexpr, SOFTPLUS: tl.constexpr,
+):  # fmt: skip
+    """One step of the recurrence at a pixel. Returns h, and the delta and u that led to it."""
+    delta, _, _ = step_size(step, weight, bias, pixel * pitch, step_mask, PLANAR, SOFTPLUS)
+    u = tl.load(u + pixel * u_pitch, mask=d_mask, other=0.0).to(tl.float32)
+    B = tl.load(B + pixel * pitch, mask=n_mask, other=0.0).to(tl.float32)
+    h = tl.exp2(delta[None, :] * rate) * h + (delta * u)[None, :] * B[:, None]
+    return h, delta, u
