@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test
+.PHONY: demo test bench
 demo: .venv/installed
 	$(BIN)/basicsr train -opt options/demo_vmambair_x4.yml
 
@@ -12,6 +12,9 @@ test: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/pytest --cov=vmambair_arch --cov-report=term
+
+bench: .venv/installed
+	$(BIN)/vmambair bench
 
 # BasicSR's build imports torch: with --no-build-isolation it finds this one and downloads no second.
 .venv/installed: setup.py pyproject.toml

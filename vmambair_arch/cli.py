@@ -1,6 +1,7 @@
 """The commands basicsr and vmambair: parse, call, report."""
 
 import argparse
+import functools
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
@@ -34,11 +35,10 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     """Run the command that was given. An InputError is one sentence and exit code 2."""
     arguments = parser.parse_args(argv)
     try:
-        arguments.run(arguments)
+        return arguments.run(arguments) or 0
     except InputError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
-    return 0
 
 
 def _add_train_and_test(commands) -> None:
@@ -124,9 +124,8 @@ def _add_doctor(commands) -> None:
     command.set_defaults(run=_doctor)
 
 
-def _doctor(arguments: argparse.Namespace) -> None:
-    for line in doctor.report():
-        print(line)
+def _doctor(arguments: argparse.Namespace) -> int:
+    return 0 if doctor.report(functools.partial(print, flush=True)) else 1
 
 
 def _add_bench(commands) -> None:
@@ -135,11 +134,20 @@ def _add_bench(commands) -> None:
     command.add_argument("-o", "--output", type=Path, default=Path("experiments/benchmarks"))
     command.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256, 512], metavar="N")
     command.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    command.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="e.g. planar_scan realsr_x4 RRDBNet"
+    )
+    command.add_argument("--minutes", type=float, default=25.0, help="then start no further case")
     command.set_defaults(run=_bench)
 
 
 def _bench(arguments: argparse.Namespace) -> None:
-    report = bench.run(arguments.sizes, arguments.output, device=arguments.device)
-    for name, ratio in report["ratios"].items():
-        print(f"{name}: {ratio:.3f}")
+    for line in bench.run(
+        arguments.sizes,
+        arguments.output,
+        device=arguments.device,
+        only=arguments.only,
+        minutes=arguments.minutes,
+    ):
+        print(line, flush=True)
     print(f"{arguments.output / 'bench.json'}, {arguments.output / 'bench.png'}")

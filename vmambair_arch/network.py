@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from .errors import InputError
 from .modules import OSSBlock
@@ -43,6 +44,9 @@ class VmambaIR(nn.Module):
             and the input is not added.
         residual: add the input (upsampled to nearest) to the output; needs in_channels equal to
             out_channels.
+        activation_checkpointing: keep only each block's input for the backward pass and run the
+            block again there: less memory, a third more time. A choice of the run, like the
+            number of threads: ``config`` and checkpoints do not hold it.
     Raises: ValueError: an option has a value that is not listed here.
     Source: VmambaIR, arXiv 2403.11423, Section 3 and Figure 2.
     """
@@ -67,6 +71,7 @@ class VmambaIR(nn.Module):
         bias: bool = False,
         dual_pixel: bool = False,
         residual: bool = True,
+        activation_checkpointing: bool = False,
     ):
         super().__init__()
         self.config: dict[str, Any] = {
@@ -88,22 +93,21 @@ class VmambaIR(nn.Module):
         }
         _check(self.config)
 
-        def level(depth: int, channels: int) -> nn.Sequential:
-            return nn.Sequential(
-                *(
-                    OSSBlock(
-                        dim=channels,
-                        d_state=d_state,
-                        channel_scan_width=channel_scan_width,
-                        channel_merge=channel_merge,
-                        ffn_expansion_factor=ffn_expansion_factor,
-                        gate=gate,
-                        norm=norm,
-                        bias=bias,
-                    )
-                    for _ in range(depth)
+        def level(depth: int, channels: int) -> Level:
+            blocks = (
+                OSSBlock(
+                    dim=channels,
+                    d_state=d_state,
+                    channel_scan_width=channel_scan_width,
+                    channel_merge=channel_merge,
+                    ffn_expansion_factor=ffn_expansion_factor,
+                    gate=gate,
+                    norm=norm,
+                    bias=bias,
                 )
+                for _ in range(depth)
             )
+            return Level(*blocks, activation_checkpointing=activation_checkpointing)
 
         n1, n2, n3, n_latent = num_blocks
         self.shallow = nn.Conv2d(in_channels, dim, 3, padding=1, bias=bias)
@@ -124,6 +128,7 @@ class VmambaIR(nn.Module):
         self.tail = Tail(2 * dim, out_channels, scale=scale, bias=bias or scale > 1)
         self.residual = residual and not dual_pixel
         self.scale = scale
+        self.to(memory_format=torch.channels_last)  # the 3x3 convs' weights, as their input
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, in, h, w) -> (b, out, scale h, scale w)"""
@@ -173,6 +178,32 @@ class VmambaIR(nn.Module):
                     f"the checkpoint was made with {option}: {theirs[option]}, this network has"
                     f" {option}: {self.config[option]}; set the option to the checkpoint's"
                 )
+
+
+class Level(nn.Sequential):
+    """Blocks one after the other, (b, c, h, w) -> (b, c, h, w).
+
+    Args:
+        blocks: the blocks.
+        activation_checkpointing: run each block again in the backward pass instead of keeping
+            what it computed.
+    Source: Chen et al., Training Deep Nets with Sublinear Memory Cost, arXiv 1604.06174.
+    """
+
+    def __init__(self, *blocks: nn.Module, activation_checkpointing: bool):
+        super().__init__(*blocks)
+        self.activation_checkpointing = activation_checkpointing
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(b, c, h, w) -> (b, c, h, w)"""
+        x = input
+        for block in self:
+            if self.activation_checkpointing and torch.is_grad_enabled():
+                # nothing in a block is random: no state of a generator to restore
+                x = checkpoint(block, x, use_reentrant=False, preserve_rng_state=False)
+            else:
+                x = block(x)
+        return x
 
 
 class Down(nn.Sequential):

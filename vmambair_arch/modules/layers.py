@@ -3,6 +3,8 @@
 ``movedim`` here is a view, so that each layer works on the last axis at full speed, with no copy.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -21,6 +23,60 @@ class DepthwiseConv(nn.Conv2d):
 
     def __init__(self, channels: int, *, bias: bool):
         super().__init__(channels, channels, 3, padding=1, groups=channels, bias=bias)
+
+
+class SplitPointwiseConv(nn.Linear):
+    """A 1x1 convolution to two maps of equal width, (b, c, h, w) -> two of (b, m, h, w).
+
+    Each map has memory of its own: on the halves of one map, whose pixels lie apart, activations
+    and depthwise convolutions run at a third of their speed.
+
+    Args:
+        channels: channels c of the input.
+        half: channels of each map.
+        bias: whether the convolution has bias.
+        padded: give the maps channels of zeros up to a multiple of 16, whole vectors of the
+            machine; a product with rows of 510 numbers takes 1.6 times one with rows of 512.
+    """
+
+    def __init__(self, channels: int, half: int, *, bias: bool = True, padded: bool = False):
+        super().__init__(channels, 2 * half, bias=bias)
+        self.channels = half + (-half % 16 if padded else 0)
+
+    def forward(self, input: Tensor) -> tuple[Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride] two maps
+        """(b, c, h, w) -> two of (b, m, h, w)"""
+        x, m = input.movedim(1, -1), self.channels
+        halves = zip(_halves(self.weight, m), _bias_halves(self.bias, m), strict=True)
+        a, b = (F.linear(x, weight, bias).movedim(-1, 1) for weight, bias in halves)
+        return a, b
+
+
+class SplitDepthwiseConv(DepthwiseConv):
+    """A depthwise 3x3 convolution of what SplitPointwiseConv gives, two maps of (b, m, h, w)."""
+
+    def __init__(self, half: int, *, bias: bool):
+        super().__init__(2 * half, bias=bias)
+
+    def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride] two maps
+        """Two of (b, m, h, w) -> two of (b, m, h, w); zero channels of the input stay zero."""
+        m = a.shape[1]
+        (weight_a, weight_b), (bias_a, bias_b) = _halves(self.weight, m), _bias_halves(self.bias, m)
+        a = F.conv2d(a, weight_a, bias_a, padding=1, groups=m)
+        b = F.conv2d(b, weight_b, bias_b, padding=1, groups=m)
+        return a, b
+
+
+def _halves(weight: Tensor, channels: int) -> Sequence[Tensor]:
+    """The halves of a weight's first axis, each with zeros up to ``channels``."""
+    both = weight.unflatten(0, (2, -1))
+    missing = channels - both.shape[1]
+    if missing:
+        both = F.pad(both, [0, 0] * (both.dim() - 2) + [0, missing])
+    return both.unbind()
+
+
+def _bias_halves(bias: Tensor | None, channels: int) -> Sequence[Tensor | None]:
+    return (None, None) if bias is None else _halves(bias, channels)
 
 
 class LayerNorm(nn.LayerNorm):

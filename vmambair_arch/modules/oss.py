@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..ops import planar_scan, selective_scan
 from .effn import EFFN
-from .layers import NORMS, DepthwiseConv, LayerNorm, PointwiseConv, choice
+from .layers import NORMS, DepthwiseConv, LayerNorm, PointwiseConv, SplitPointwiseConv, choice
 
 MERGES = ("multiply", "add")
 CHANNEL_STEP_RANK = 6  # the released networks' when the channel scan is widened
@@ -84,7 +84,7 @@ class OSSModule(nn.Module):
         super().__init__()
         if channel_merge not in MERGES:
             raise ValueError(f"channel_merge is {channel_merge!r}: choose one of {MERGES}")
-        self.in_proj = PointwiseConv(dim, 2 * dim)
+        self.in_proj = SplitPointwiseConv(dim, dim)
         self.dwconv = DepthwiseConv(dim, bias=True)
         self.planar_scan = PlanarScan(dim=dim, d_state=d_state)
         self.planar_norm = LayerNorm(dim)
@@ -94,11 +94,11 @@ class OSSModule(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, c, h, w) -> (b, c, h, w)"""
-        x, gate = self.in_proj(x).chunk(2, dim=1)
+        x, gate = self.in_proj(x)
         x = F.silu(self.dwconv(x))
         x = self.planar_norm(self.planar_scan(x)) * F.silu(gate)
         s = self.channel_scan(x)  # (b, c, 1, 1)
-        x = x * s + x if self.multiply else x + s
+        x = x * (s + 1) if self.multiply else x + s
         return self.out_proj(x)
 
 

@@ -1,0 +1,78 @@
+"""vmambair doctor names what there is and what is missing, and fails where a backend is wrong."""
+
+import pytest
+import torch
+
+from vmambair_arch import cli, doctor
+from vmambair_arch.ops import planar_reference, planar_scan
+from vmambair_arch.ops.dispatch import load
+
+
+@pytest.fixture
+def only_the_reference(monkeypatch):
+    """A machine where no fast backend can run."""
+    for operation, backends in doctor.OPERATIONS.items():
+        for name in set(backends) - {"reference"}:
+            monkeypatch.setattr(load(operation, name), "unavailable", lambda x: "its maker is ill")
+    monkeypatch.setattr(doctor, "SECONDS", 0.0)
+
+
+def test_it_names_versions_devices_backends_and_what_it_tested(monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "SECONDS", 0.0)
+    assert cli.vmambair(["doctor"]) == 0
+    told = capsys.readouterr().out
+    assert f"torch {torch.__version__.partition('+')[0]}" in told
+    assert "CPU: " in told and "CUDA: " in told and "C++ compiler: " in told
+    for operation, backends in doctor.OPERATIONS.items():
+        assert f"{operation}_scan on cpu: " in told
+        assert all(f"  {name}: " in told for name in backends)
+    assert told.count("self-test passed: relative error ") >= len(doctor.OPERATIONS)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_machine_without_a_gpu_is_told_why(monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "SECONDS", 0.0)
+    assert doctor.report(print)
+    assert "GPU: none that torch can use: " in capsys.readouterr().out
+
+
+def test_a_backend_that_cannot_run_is_there_with_the_reason(only_the_reference, capsys):
+    assert doctor.report(print)
+    told = capsys.readouterr().out
+    for operation, backends in doctor.OPERATIONS.items():
+        assert f"{operation}_scan on cpu: reference" in told
+        for name in set(backends) - {"reference"}:
+            assert f"  {name}: not here: its maker is ill" in told
+
+
+@pytest.mark.parametrize(
+    ("part", "named"), [("forward", "relative error of y"), ("backward", "relative error of ")]
+)
+def test_a_backend_with_wrong_numbers_fails(only_the_reference, monkeypatch, capsys, part, named):
+    right = getattr(planar_reference, part)
+
+    def wrong(*tensors):
+        results = right(*tensors)
+        if tensors[-1].dtype == torch.float64:  # the oracle
+            return results
+        return tuple(r * 1.01 for r in results) if isinstance(results, tuple) else results * 1.01
+
+    monkeypatch.setattr(planar_reference, part, wrong)
+    assert cli.vmambair(["doctor"]) == 1
+    told = capsys.readouterr().out
+    assert f"self-test FAILED: {named}" in told
+    assert "self-test passed" in told  # the other operation's
+
+
+def test_a_backend_that_raises_fails_with_what_it_says(only_the_reference, monkeypatch, capsys):
+    def broken(*tensors):
+        raise MemoryError("no room for a tile")
+
+    monkeypatch.setattr(planar_reference, "forward", broken)
+    assert cli.vmambair(["doctor"]) == 1
+    assert "self-test FAILED: MemoryError: no room for a tile" in capsys.readouterr().out
+
+
+def test_the_inputs_of_the_self_test_are_the_operations_own():
+    inputs = doctor._planar_inputs(torch.Generator().manual_seed(0))
+    assert planar_scan(**inputs).shape == inputs["x"].shape

@@ -1,0 +1,64 @@
+"""The peak of memory that a call reaches above what the process holds before it."""
+
+import ctypes
+import gc
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+STATUS = Path("/proc/self/status")
+CLEAR_REFS = Path("/proc/self/clear_refs")
+LIFETIME = "VmHWM of the process's life"
+
+
+def peak_above_idle(call: Callable[[], None], device: str) -> tuple[int | None, str]:
+    """Run a call and return its peak of memory above that before it, in bytes, and how it is known.
+
+    On a GPU by torch's allocator. On the CPU by the kernel's high-water mark of resident memory,
+    set back before the call. Where it cannot be set back, the mark of the process's life tells the
+    peak if the call raised it; otherwise the peak is None, and the second value says why.
+    """
+    gc.collect()
+    if device == "cuda":
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        idle = torch.cuda.memory_allocated()
+        call()
+        return torch.cuda.max_memory_allocated() - idle, "torch's allocator"
+    if not STATUS.exists():
+        call()
+        return None, f"not known: this system has no {STATUS}"
+    _give_freed_memory_back()
+    how = "VmHWM, set back before the call" if _set_mark_back() else LIFETIME
+    idle, before = _status("VmRSS"), _status("VmHWM")
+    call()
+    peak = _status("VmHWM")
+    if how == LIFETIME and peak <= before:
+        return (
+            None,
+            f"not known: {CLEAR_REFS} does not set VmHWM back, and the call stayed below it",
+        )
+    return peak - idle, how
+
+
+def _set_mark_back() -> bool:
+    """Set the high-water mark to what is resident now; False where the system does not."""
+    try:
+        CLEAR_REFS.write_text("5")
+    except OSError:
+        return False
+    return _status("VmHWM") - _status("VmRSS") < 2**20
+
+
+def _give_freed_memory_back() -> None:
+    """Have the C library return what was freed, so that a call cannot use it again unseen."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+    if trim is not None:
+        trim(0)
+
+
+def _status(field: str) -> int:
+    """A memory figure of this process in bytes (Linux)."""
+    rows = STATUS.read_text().splitlines()
+    return 1024 * next(int(row.split()[1]) for row in rows if row.startswith(field + ":"))
