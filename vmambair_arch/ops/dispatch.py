@@ -52,8 +52,6 @@ def _first_that_runs(operation: str, backends: tuple[str, ...], x: Tensor) -> Mo
     reasons = {}
     for name in backends:
         reasons[name] = load(operation, name).unavailable(x)
-        if name == "triton" and x.device.type == "cpu" and reasons[name] is None:
-            reasons[name] = "interpreted on the CPU, for tests: it must be named"
         if reasons[name] is None:
             _announce(operation, name, x.device.type, str(reasons))
             return load(operation, name)

@@ -1,21 +1,14 @@
-"""Numba for the CPU backends: compiled once per machine, run on as many threads as torch uses.
-
-The threads are a pool of Python's: jitted functions release the GIL, any thread may call them, and
-a forked child (a DataLoader's worker) starts a pool of its own.
-"""
+"""Numba for the CPU backends: compiled once per machine, as far as the cache can be written."""
 
 import functools
 import hashlib
 import logging
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numba
 import numba.extending
-import torch
 from numba.core.caching import FunctionCache
 
 logger = logging.getLogger("vmambair_arch")
@@ -57,25 +50,3 @@ def jit(function: Callable) -> Callable:
     except RuntimeError as error:  # no folder for a cache
         logger.info("kernels are compiled in each process: %s", error)
     return dispatcher
-
-
-def run(kernel: Callable[..., None], cells: int, *arguments: Any) -> None:
-    """Call kernel(first, last, *arguments) so that the ranges cover the cells, a range a thread.
-
-    The cells are independent of each other: how many threads there are changes no result.
-    """
-    threads = min(torch.get_num_threads(), cells)
-    bounds = [cells * thread // threads for thread in range(threads + 1)]
-    ranges = list(zip(bounds[:-1], bounds[1:], strict=True))
-    others = [_pool(threads - 1).submit(kernel, *range_, *arguments) for range_ in ranges[1:]]
-    kernel(*ranges[0], *arguments)
-    for other in others:
-        other.result()
-
-
-@functools.cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="vmambair")
-
-
-os.register_at_fork(after_in_child=_pool.cache_clear)

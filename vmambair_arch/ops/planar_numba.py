@@ -17,7 +17,7 @@ from torch import Tensor
 from . import lanes
 from .dispatch import state_dtype
 from .exponentials import LOG2_E, exp2, softplus
-from .jit import jit, run
+from .jit import jit
 from .lane_sums import sum_rows
 from .lanes import (
     broadcast,
@@ -33,6 +33,7 @@ from .lanes import (
     zeros,
 )
 from .recurrence import record, retrace, scan, skip
+from .threads import run
 
 TILE = 16  # pixels, in the forward pass
 
@@ -61,18 +62,28 @@ def backward(dy, x, projection, delta_weight, delta_bias, A, D) -> tuple[Tensor,
     dy, *arrays = _arrays(dy, *given)
     maps, parameters = tuple(arrays[:2]), tuple(arrays[2:])
     dmaps = tuple(np.zeros_like(map_) for map_ in maps)
-    b, blocks = x.shape[0], _blocks(dy)
-    dparameters = tuple(np.empty((b, *array.shape), array.dtype) for array in parameters)
-    for first_block in range(0, blocks, 4):
-        together = min(4, blocks - first_block)
-        tile = _tile(*maps, n=A.shape[2], cells=b * together)
-        for turn in range(4):
-            where = (first_block, together, turn, tile)
-            run(_backward, b * together, where, dy, maps, parameters, dmaps, dparameters)
+    dparameters = tuple(np.empty((x.shape[0], *array.shape), dy.dtype) for array in parameters)
+    for turn in _turns(x.shape[0], _blocks(dy)):
+        cells = x.shape[0] * len(turn)
+        tile = _tile(*maps, n=A.shape[2], cells=cells)
+        run(_backward, cells, turn, tile, dy, maps, parameters, dmaps, dparameters)
     grads = (*dmaps, *(array.sum(0) for array in dparameters))
     return tuple(
         torch.from_numpy(grad).to(tensor.dtype) for grad, tensor in zip(grads, given, strict=True)
     )
+
+
+def _turns(b: int, blocks: int) -> list[np.ndarray]:
+    """Pairs of block and direction, in the order in which an image takes them.
+
+    The pairs of a turn add to different places. Where every thread has images of its own, all
+    turns are one.
+    """
+    turns = []
+    for first in range(0, blocks, 4):
+        together = np.arange(first, min(first + 4, blocks))
+        turns += [np.stack([together, (together + turn) % 4], axis=1) for turn in range(4)]
+    return [np.concatenate(turns)] if b % torch.get_num_threads() == 0 else turns
 
 
 def _arrays(*tensors: Tensor) -> list[np.ndarray]:
@@ -132,22 +143,23 @@ def _scan(x, projection, parameters, y, k, c):
 
 
 @jit
-def _backward(first, last, where, dy, maps, parameters, dmaps, dparameters):
-    first_block, together, turn, tile = where
+def _backward(first, last, turn, tile, dy, maps, parameters, dmaps, dparameters):
     x, projection = maps
     dx, dprojection = dmaps
     for cell in range(first, last):
-        image, place = cell // together, cell % together
-        k, c = (place + turn) % 4, (first_block + place) * width(x)
+        image, pair = cell // len(turn), cell % len(turn)
+        maps_of_image = (x[image], projection[image])
+        dmaps_of_image = (dx[image], dprojection[image])
+        block, k = turn[pair]
         _scan_back(
             dy[image],
-            (x[image], projection[image]),
+            maps_of_image,
             parameters,
-            (dx[image], dprojection[image]),
+            dmaps_of_image,
             dparameters,
             image,
             k,
-            c,
+            block * width(x),
             tile,
         )
 

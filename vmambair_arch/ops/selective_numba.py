@@ -15,9 +15,10 @@ from torch import Tensor
 
 from .dispatch import state_dtype
 from .exponentials import LOG2_E, exp2, softplus
-from .jit import jit, run
+from .jit import jit
 from .lanes import columns, load, put, put_columns, spread, store, take, width, zeros
 from .recurrence import record, retrace, scan, skip
+from .threads import run
 
 TILE = 32
 
