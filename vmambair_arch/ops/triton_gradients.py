@@ -66,7 +66,7 @@ def gradients(
     starts: start states; overwritten by the gradient of A from this chunk, before the sum.
     workspace: (programs, CHUNK / SUB + SUB, BLOCK_N, BLOCK_D) states of this program alone.
     total: added to du if ADD.    dstep: the gradient of delta where it was given.
-    partial: (programs / blocks, CHUNK, blocks, count) gradients of step (planar), B and C.
+    partial: (programs / blocks, CHUNK, blocks, r + 2n) gradients of step (planar), B and C.
     dparameters: (sequences, chunks, r + 2, d) gradients of weight, bias and D from this chunk.
     """
     sequence, chunk, block = locate(first, apart, piece, chunks, blocks)
