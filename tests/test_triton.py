@@ -19,7 +19,14 @@ from scans import (
 )
 
 from vmambair_arch import planar_scan, selective_scan
-from vmambair_arch.ops import dispatch, planar, selective, triton_device
+from vmambair_arch.ops import (
+    dispatch,
+    planar,
+    planar_triton,
+    selective,
+    selective_triton,
+    triton_device,
+)
 
 triton_launch = pytest.importorskip("vmambair_arch.ops.triton_launch", exc_type=ImportError)
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
@@ -73,6 +80,19 @@ def test_the_size_of_the_workspace_changes_no_bit(short_chunks, monkeypatch):
     monkeypatch.setattr(triton_launch, "WORKSPACE", 1)  # one chunk at a time
     in_turn = selective_of(inputs, "triton")
     assert all(torch.equal(at_once[name], in_turn[name]) for name in at_once)
+
+
+@interpreted
+def test_results_lie_as_torch_compile_expects(short_chunks):
+    inputs = list(selective_inputs((1, 3, 2, 5, 1)).values())
+    del inputs[6]  # the gate is not the backend's
+    y, last_state = selective_triton.forward(*inputs, True)
+    results = [y, last_state, *selective_triton.backward(y, *inputs, True)]
+    inputs = list(planar_inputs((1, 2, 3, 3, 2, 2)).values())
+    results += [y := planar_triton.forward(*inputs), *planar_triton.backward(y, *inputs)]
+    assert all(result.is_contiguous() for result in results)
+    storages = {result.untyped_storage().data_ptr() for result in results}
+    assert len(storages) == len(results)
 
 
 @pytest.mark.parametrize("steps", [1, 1023, 70_000, 10**6, 10**9])
@@ -229,7 +249,7 @@ def test_the_backward_pass_on_a_gpu_needs_little_memory():
     dy = torch.ones_like(y)
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
-    y.backward(dy)
+    torch.autograd.grad(y, (x, projection), dy)
     inputs = 4 * (x.numel() + projection.numel())
     extra = torch.cuda.max_memory_allocated() - before - inputs  # the gradients are as large
-    assert extra < inputs / 4 + triton_launch.WORKSPACE
+    assert extra < 0.3 * inputs + triton_launch.WORKSPACE

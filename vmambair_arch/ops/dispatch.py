@@ -20,7 +20,7 @@ def choose(operation: str, backends: tuple[str, ...], name: str, x: Tensor) -> M
     Args:
         operation: "selective" or "planar".
         backends: the names that exist for the operation, fastest first.
-        name: "auto" for the first of them that can run, or one of the names.
+        name: "auto" for the first of them that can run (not interpreted), or one of the names.
         x: an input of the operation; its device and dtype decide.
     Raises:
         ValueError: there is no backend of that name.

@@ -13,8 +13,10 @@ Bytes to move, with M those of a float32 map and P those of the projection:
     backward  end_states 4M + P, end_carries 4M + P, gradients 8M + P, 7M for dx and 2P for each
               32 channels (sums over channels), add_blocks P: 23M + 4P + 2P ceil(d / 32)
 
-and for the states between chunks of 32 to 256 steps (16 n / chunk) M forward, twice that backward.
-The states that ``gradients`` keeps at hand, 8 n M in and out, are sized for the cache.
+and for the states between chunks (32 to 256 steps) 20 n / chunk M forward, 40 n / chunk M backward.
+The states that ``gradients`` keeps at hand, 4 n M in and out, are sized for the cache.
+Extra memory backward: 8 n / chunk M, and the workspace. Small maps take short chunks, to fill the
+GPU: there the states may outgrow the inputs, but stay below 32 MiB for 16 states.
 Copying, flipping and merging moves, forward: four sequences of x 8M, delta 4M, B, C and step apart
 2P, the scan 12M + P, its outputs flipped and transposed 8M and added 5M: 37M + 3P; and it holds 8M
 for the backward pass, where this holds only x.
@@ -44,7 +46,7 @@ def backward(dy, x, projection, delta_weight, delta_bias, A, D) -> tuple[Tensor,
     dx, dprojection = torch.empty_like(x), torch.empty_like(projection)
     scan = _scan(x, projection, delta_weight, delta_bias, A, D)
     dweight, dbias, dA, dD = triton_launch.backward(scan, dy, dx, dx, dprojection, dprojection)
-    grads = (dx, dprojection, dweight.mT.clone(), dbias, dA.mT.contiguous(), dD)
+    grads = (dx, dprojection, dweight.mT.contiguous(), dbias, dA.mT.contiguous(), dD)
     given = (x, projection, delta_weight, delta_bias, A, D)
     return tuple(grad.to(t.dtype) for grad, t in zip(grads, given, strict=True))
 

@@ -1,7 +1,8 @@
 """selective_scan by mamba-ssm's CUDA kernels, where that package is installed and computes right.
 
 Its builds fail in many ways, some of them silent. So it counts as available only once it has
-answered a small problem, values and gradients, as the reference does.
+answered a small problem, values and gradients, as the reference does. The choice comes to it after
+Triton: its backward pass adds with atomics, so that equal inputs do not give equal bits.
 """
 
 import functools

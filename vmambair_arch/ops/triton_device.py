@@ -1,6 +1,7 @@
 """Where Triton's kernels can run: NVIDIA GPUs from Ampere on, or interpreted for tests."""
 
 import importlib.util
+import os
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ def unavailable(x: Tensor) -> str | None:
         return "triton is not installed"
     if x.dtype == torch.float64:
         return "its states are float32 and the input is float64"
-    if interpreted():
+    if "TRITON_INTERPRET" in os.environ and interpreted():
         return None if x.device.type == "cpu" else "TRITON_INTERPRET is set"
     if x.device.type != "cuda" or torch.version.hip:
         return f"needs an NVIDIA GPU, the input is on {x.device}"

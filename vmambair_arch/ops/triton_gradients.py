@@ -22,12 +22,12 @@ LN2 = tl.constexpr(0.6931471805599453)
 @triton.jit(do_not_specialize=SIZES)
 def end_carries(
     dy, step, C, weight, bias, A, ends,
-    first, apart, ways, chunks, blocks, length, height, width, d, n, r,
+    ways, chunks, blocks, length, height, width, d, n, r,
     CHUNK: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_R: tl.constexpr,
     PLANAR: tl.constexpr, SOFTPLUS: tl.constexpr,
 ):  # fmt: skip
     """Write what each chunk hands back to the one before it, if it gets zero from the one after."""
-    sequence, chunk, block = locate(first, apart, 0, chunks, blocks)
+    sequence, chunk, block = locate(0, 1, 0, chunks, blocks)
     channels = block * BLOCK_D + tl.arange(0, BLOCK_D)
     states, ranks = tl.arange(0, BLOCK_N), tl.arange(0, BLOCK_R)
     d_mask, n_mask = channels < d, states < n
@@ -66,7 +66,7 @@ def gradients(
     starts: start states; overwritten by the gradient of A from this chunk, before the sum.
     workspace: (programs, CHUNK / SUB + SUB, BLOCK_N, BLOCK_D) states of this program alone.
     total: added to du if ADD.    dstep: the gradient of delta where it was given.
-    partial: (programs / blocks, CHUNK, blocks, count) gradients of step (planar), B and C.
+    partial: (programs / blocks, CHUNK, blocks, r + 2n) gradients of step (planar), B and C.
     dparameters: (sequences, chunks, r + 2, d) gradients of weight, bias and D from this chunk.
     """
     sequence, chunk, block = locate(first, apart, piece, chunks, blocks)
@@ -174,7 +174,7 @@ def gradients(
 @triton.jit(do_not_specialize=[*SIZES, "piece"])
 def add_blocks(
     partial, dB, dC,
-    piece, first, apart, ways, chunks, blocks, length, height, width, n, r,
+    piece, first, apart, chunks, blocks, length, height, width, n, r,
     CHUNK: tl.constexpr, SUB: tl.constexpr, BLOCK: tl.constexpr, PLANAR: tl.constexpr,
 ):  # fmt: skip
     """Add up the blocks of partial, SUB steps a program, and write them at their pixels.

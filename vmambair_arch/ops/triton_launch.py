@@ -68,6 +68,7 @@ class Scan:
         block_d = 32 if d % 32 == 0 else 16  # 16 leaves no lane idle at 48 channels
         blocks, length = triton.cdiv(d, block_d), height * width
         chunk = chunk_length(self.sequences // self.launches * blocks * length)
+        chunk = min(chunk, max(triton.next_power_of_2(length), SUB))
         return {
             "ways": ways,
             "chunks": triton.cdiv(length, chunk),
@@ -149,33 +150,37 @@ def backward(
     ways, r = sizes["ways"], sizes["r"]
     dA = states.unflatten(0, (-1, ways)).sum((0, 2))
     sums = parameters.unflatten(0, (-1, ways)).sum((0, 2))  # (ways, r + 2, d)
-    return sums[:, :r], sums[:, r].clone(), dA, sums[:, r + 1].clone()
+    return sums[:, :r].clone(), sums[:, r].clone(), dA, sums[:, r + 1].clone()
 
 
 def _start_states(scan: Scan, sizes: dict[str, Any]) -> tuple[Tensor, Tensor]:
     """The state before each chunk (sequences, chunks, n, d), and its sum of delta, without n."""
-    shape = (scan.sequences, sizes["chunks"])
-    states = scan.u.new_zeros(*shape, sizes["n"], sizes["d"], dtype=torch.float32)
-    totals = states.new_empty(*shape, sizes["d"])
+    states = _between_chunks(scan, sizes)
+    totals = states.new_empty(*states.shape[:2], sizes["d"])
     if sizes["chunks"] > 1:
-        programs = shape[0] * shape[1] * sizes["blocks"]
         u, step, B, _, *parameters = scan.tensors()
-        whole = {"first": 0, "apart": 1}
-        _run(end_states, programs, sizes, u, step, B, *parameters, states, totals, **whole)
+        programs = scan.sequences * sizes["chunks"] * sizes["blocks"]
+        _run(end_states, programs, sizes, u, step, B, *parameters, states, totals)
         _over_chunks(scan, sizes, states, totals, reverse=False)
     return states, totals
 
 
 def _start_carries(scan: Scan, sizes: dict[str, Any], dy: Tensor, totals: Tensor) -> Tensor:
     """What each chunk gets from the one after it (sequences, chunks, n, d)."""
-    carries = totals.new_zeros(*totals.shape[:2], sizes["n"], sizes["d"])
+    carries = _between_chunks(scan, sizes)
     if sizes["chunks"] > 1:
-        programs = totals.shape[0] * totals.shape[1] * sizes["blocks"]
         _, step, _, C, *parameters = scan.tensors()
-        whole = {"first": 0, "apart": 1}
-        _run(end_carries, programs, sizes, dy, step, C, *parameters, carries, **whole)
+        programs = scan.sequences * sizes["chunks"] * sizes["blocks"]
+        _run(end_carries, programs, sizes, dy, step, C, *parameters, carries)
         _over_chunks(scan, sizes, carries, totals, reverse=True)
     return carries
+
+
+def _between_chunks(scan: Scan, sizes: dict[str, Any]) -> Tensor:
+    """Room for a state of each chunk; the one of a single chunk is zero and stays so."""
+    shape = (scan.sequences, sizes["chunks"], sizes["n"], sizes["d"])
+    new = scan.u.new_empty if sizes["chunks"] > 1 else scan.u.new_zeros
+    return new(shape, dtype=torch.float32)
 
 
 def _over_chunks(

@@ -2,7 +2,7 @@
 
 A *sequence* is what one recurrence runs along. An image has some *ways*, one sequence each: the 4
 directions of planar_scan, over all channels, or the g groups of channels of selective_scan. PLANAR
-tells the layouts apart: maps (b, length, d) with a projection (b, length, 4, count), or (b, g d,
+tells the layouts apart: maps (b, length, d) with a projection (b, length, 4, r + 2n), or (b, g d,
 length) with B and C (b, g, n, length).
 d counts the channels of a sequence, n the states of a channel, r the step rank (0 if not PLANAR).
 Tiles are (BLOCK_N, BLOCK_D), states by channels.

@@ -21,7 +21,7 @@ ROWS = tl.constexpr(8)  # chunks that start_states reads at once
 @triton.jit(do_not_specialize=SIZES)
 def end_states(
     u, step, B, weight, bias, A, ends, totals,
-    first, apart, ways, chunks, blocks, length, height, width, d, n, r,
+    ways, chunks, blocks, length, height, width, d, n, r,
     CHUNK: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_R: tl.constexpr,
     PLANAR: tl.constexpr, SOFTPLUS: tl.constexpr,
 ):  # fmt: skip
@@ -29,7 +29,7 @@ def end_states(
 
     ends (sequences, chunks, n, d) and totals (sequences, chunks, d) are float32.
     """
-    sequence, chunk, block = locate(first, apart, 0, chunks, blocks)
+    sequence, chunk, block = locate(0, 1, 0, chunks, blocks)
     channels = block * BLOCK_D + tl.arange(0, BLOCK_D)
     states, ranks = tl.arange(0, BLOCK_N), tl.arange(0, BLOCK_R)
     d_mask, n_mask = channels < d, states < n
@@ -69,10 +69,8 @@ def start_states(
     lanes = tl.program_id(0) % lane_blocks * LANES + tl.arange(0, LANES)
     lane_mask = lanes < n * d
     channel = lanes % d
-    rate = (
-        tl.load(A + sequence % ways * n * d + lanes, mask=lane_mask, other=0.0).to(tl.float32)
-        * LOG2E
-    )
+    A += sequence % ways * n * d
+    rate = tl.load(A + lanes, mask=lane_mask, other=0.0).to(tl.float32) * LOG2E
     rows = tl.arange(0, ROWS)
     carry = tl.zeros((LANES,), tl.float32)
     for begin in range(0, chunks, ROWS):
