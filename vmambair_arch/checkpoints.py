@@ -5,7 +5,6 @@ import math
 import os
 import pickle
 import re
-import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from . import released
 from .errors import InputError
+from .files import write_whole
 from .network import VmambaIR, read_config, write_config
 
 DAMAGED = (  # what reading such a file raises
@@ -136,18 +136,10 @@ def write_file(path: Path, state: Mapping[str, Tensor]) -> None:
     if not path.parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}; make it first")
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-        try:
-            if path.suffix == ".pth":
-                torch.save({"params": state}, file)
-            else:
-                file.write(format_safetensors(state, _metadata(state)))
-            file.flush()
-            os.fsync(file.fileno())
-        except BaseException:
-            os.unlink(file.name)
-            raise
-    os.replace(file.name, path)
+    if path.suffix == ".pth":
+        write_whole(path, lambda file: torch.save({"params": state}, file))
+    else:
+        write_whole(path, lambda file: file.write(format_safetensors(state, _metadata(state))))
 
 
 def unwrap(
