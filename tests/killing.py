@@ -48,20 +48,20 @@ def start(options: str) -> int:
 
 
 def wait(pid: int, root: Path, moments: random.Random) -> None:
-    """Wait for a random moment: in the start, some saves later, or as soon as a file is written."""
+    """Wait for a random moment: in the start, after a save, or as soon as a file is written."""
 
     def pause(seconds: float) -> None:
         time.sleep(seconds)
         if os.waitpid(pid, os.WNOHANG)[0]:
             raise SystemExit("training ended by itself")
 
-    saves = moments.randint(0, 2)
+    saves = moments.randint(0, 1)
     enough = newest(root) + saves
     while saves and newest(root) < enough:
-        pause(0.001)
+        pause(0.004)
     if saves and moments.random() < 0.5:
         while not list(root.glob("*/.*.tmp")):
-            pause(0.0001)
+            pause(0.0005)
     else:
         pause(moments.uniform(0, 0.05 if saves else 0.5))
 

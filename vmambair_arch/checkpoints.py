@@ -7,7 +7,7 @@ import re
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -138,13 +138,10 @@ def write_file(path: Path, state: Mapping[str, Tensor]) -> None:
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     from safetensors.torch import save
 
-    def write(file: IO[bytes]) -> None:
-        if path.suffix == ".pth":
-            torch.save({"params": state}, file)
-        else:
-            file.write(save(state, _metadata(state)))
-
-    write_whole(path, write)
+    if path.suffix == ".pth":
+        write_whole(path, lambda file: torch.save({"params": state}, file))
+    else:
+        write_whole(path, lambda file: file.write(save(state, _metadata(state))))
 
 
 def unwrap(
