@@ -65,9 +65,9 @@ def _shapes(file: Checked) -> tuple[str, tuple[int, ...], tuple[int, ...], str]:
     sections = file.phases("train") if file.is_train else list(options["datasets"])
     data_set = options["datasets"][sections[0]]
     size = options.get("gt_size") or data_set.get("gt_size")
-    side, source = TEST_SIZE, f"x{scale}"
+    side, source = TEST_SIZE, f"scale {scale}"
     if file.is_train and size:
-        side, source = size // scale, f"gt_size {size}, x{scale}"
+        side, source = size // scale, f"gt_size {size}, scale {scale}"
     channels = channels_of(data_set)
     gt_side = side * scale
     return sections[0], (1, channels, side, side), (1, channels, gt_side, gt_side), source
@@ -110,5 +110,6 @@ def _found(keys: Keys, options: dict[str, Any], sentence: str | None) -> Iterato
     """At the option that the sentence names, if it names one."""
     if sentence is not None:
         others = [key for key in options if key != "type"]
-        named = [key for key in others if re.search(rf"\b{re.escape(key)}\b", sentence)]
+        told = re.sub(r"\([^)]*\)", "", sentence)  # without what it was tried on
+        named = [key for key in others if re.search(rf"\b{re.escape(key)}\b", told)]
         yield Finding((*keys, *named[:1]), f"{options['type']} {sentence}")
