@@ -97,6 +97,8 @@ def _perceptual(keys: Keys, options: dict[str, Any]) -> Iterator[Finding]:
     if layers is None:
         yield Finding((*keys, "vgg_type"), f"is none of {', '.join(VGG_LAYERS)}")
         return
+    if not options["layer_weights"]:
+        yield Finding((*keys, "layer_weights"), "is empty; name a layer, such as conv5_4: 1")
     for layer, weight in options["layer_weights"].items():
         if layer not in layers and not layer.startswith("bn"):
             yield Finding((*keys, "layer_weights", layer), f"is no layer{nearest(layer, layers)}")
