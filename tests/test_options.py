@@ -73,7 +73,7 @@ WRONG = [
     ("network_g.d_state", 10**12, "network_g: VmambaIR cannot be built: it has more than"),
     ("network_g.in_channels", 4, "network_g.in_channels: VmambaIR cannot be built"),
     ("network_g.gate", "relu", "network_g.gate: VmambaIR cannot be built: gate is 'relu'"),
-    ("datasets.train.gt_size", 40, "(gt_size 40, x4): input is 10 x 10"),
+    ("datasets.train.gt_size", 40, "(gt_size 40, scale 4): input is 10 x 10"),
     (
         "datasets.train.gt_size",
         33,

@@ -70,7 +70,10 @@ def test_training_with_an_optimizer_that_basicsr_does_not_know(run):
     [
         ({"type": "AdaW", "lr": 1}, "'AdaW' is no optimizer of torch; did you mean 'AdamW'?"),
         ({"type": "LBFGS", "lr": 1}, "'LBFGS' is no optimizer of torch"),
-        ({"type": "Adam", "lr": 1, "momentum": 1}, "train.optim_g.momentum: Adam has no such option"),
+        (
+            {"type": "Adam", "lr": 1, "momentum": 1},
+            "train.optim_g.momentum: Adam has no such option",
+        ),
         ({"type": "Adam", "lr": -1}, "train.optim_g.lr: is -1: needed is at least 0"),
         ({"type": "Adam"}, "train.optim_g.lr: is missing"),
     ],
@@ -105,13 +108,19 @@ def test_a_warm_up_rises_linearly_to_the_full_rate_and_leaves_it_to_the_schedule
 @pytest.mark.parametrize(
     ("schedule", "message"),
     [
-        ({"type": "CosineAnnealingRestartLR", "periods": [3]}, "periods: add up to 3, and total_iter is 4"),
+        (
+            {"type": "CosineAnnealingRestartLR", "periods": [3]},
+            "periods: add up to 3, and total_iter is 4",
+        ),
         ({"type": "CosineAnnealingRestartLR", "periods": [2, 2]}, "are 2, and restart_weights 1"),
         (
             {"type": "CosineAnnealingRestartCyclicLR", "periods": [2, 2], "eta_mins": [0, 0, 0]},
             "are 2, and eta_mins 3",
         ),
-        ({"type": "CosineRestartLR"}, "'CosineRestartLR' is no schedule; did you mean 'CosineAnnealing"),
+        (
+            {"type": "CosineRestartLR"},
+            "'CosineRestartLR' is no schedule; did you mean 'CosineAnnealing",
+        ),
     ],
 )
 def test_a_schedule_that_does_not_last_is_refused_before_anything_is_written(

@@ -66,9 +66,9 @@ def _shapes(file: Checked) -> tuple[str, tuple[int, ...], tuple[int, ...], str]:
     sections = file.phases("train") if file.is_train else list(options["datasets"])
     data_set = options["datasets"][sections[0]]
     size = options.get("gt_size") or data_set.get("gt_size")
-    side, source = TEST_SIZE, f"x{scale}"
+    side, source = TEST_SIZE, f"scale {scale}"
     if file.is_train and size:
-        side, source = size // scale, f"gt_size {size}, x{scale}"
+        side, source = size // scale, f"gt_size {size}, scale {scale}"
     channels = channels_of(data_set)
     gt_side = side * scale
     return sections[0], (1, channels, side, side), (1, channels, gt_side, gt_side), source
@@ -98,6 +98,8 @@ def _perceptual(keys: Keys, options: dict[str, Any]) -> Iterator[Finding]:
     if layers is None:
         yield Finding((*keys, "vgg_type"), f"is none of {', '.join(VGG_LAYERS)}")
         return
+    if not options["layer_weights"]:
+        yield Finding((*keys, "layer_weights"), "is empty; name a layer, such as conv5_4: 1")
     for layer, weight in options["layer_weights"].items():
         if layer not in layers and not layer.startswith("bn"):
             yield Finding((*keys, "layer_weights", layer), f"is no layer{nearest(layer, layers)}")
@@ -111,5 +113,6 @@ def _found(keys: Keys, options: dict[str, Any], sentence: str | None) -> Iterato
     """At the option that the sentence names, if it names one."""
     if sentence is not None:
         others = [key for key in options if key != "type"]
-        named = [key for key in others if re.search(rf"\b{re.escape(key)}\b", sentence)]
+        told = re.sub(r"\([^)]*\)", "", sentence)  # without what it was tried on
+        named = [key for key in others if re.search(rf"\b{re.escape(key)}\b", told)]
         yield Finding((*keys, *named[:1]), f"{options['type']} {sentence}")

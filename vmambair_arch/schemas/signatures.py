@@ -9,7 +9,7 @@ import inspect
 import operator
 import re
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -94,7 +94,7 @@ def _plain(annotation: Any) -> Any:
         ]
     if origin in (list, Sequence):
         return list[_plain(arguments[0])]
-    return dict[str, Any] if dict in (annotation, origin) else Any
+    return dict[str, Any] if {annotation, origin} & {dict, Mapping} else Any
 
 
 @functools.cache
