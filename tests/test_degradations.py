@@ -373,8 +373,14 @@ def test_kernels_have_the_size_asked_for_and_a_sum_of_one(data_options):
 def degrade(model_options, tmp_path, monkeypatch, capsys):
     """Run the command on a folder in an empty one; returns its exit code and messages."""
     monkeypatch.chdir(tmp_path)
-    opt = {**model_options, "name": "x", "model_type": "DegradationModel", "manual_seed": 0}
-    opt["train"] = {**opt["train"], "total_iter": 1}
+    of_run, of_gan = ("is_train", "dist", "rank"), ("l1_gt_usm", "percep_gt_usm", "gan_gt_usm")
+    opt = {key: v for key, v in model_options.items() if key not in (*of_run, *of_gan)}
+    opt |= {"name": "x", "model_type": "DegradationModel", "manual_seed": 0}
+    train = {key: v for key, v in opt["datasets"]["train"].items() if key != "phase"}
+    opt["datasets"] = {"train": train}
+    opt["train"] = {"total_iter": 1, **opt["train"]}
+    for key in ("optim_d", "gan_opt"):
+        del opt["train"][key]
     Path("opt.yml").write_text(yaml.safe_dump(opt))
 
     def run(source, out, number: int = 0) -> tuple[int, str]:

@@ -113,6 +113,8 @@ def odd_pairs(tmp_path) -> dict:
 
 def train(experiment, name: str, model: str, sections: dict, **changes) -> int:
     """Write an option file of the two stages of a tiny network, and train it."""
+    if "GAN" not in model:  # what only its losses read
+        sections = {key: value for key, value in sections.items() if not key.endswith("_gt_usm")}
     return cli.basicsr(["train", "-opt", experiment(name, model_type=model, **sections, **changes)])
 
 
@@ -193,12 +195,12 @@ def test_a_resumed_training_goes_on_with_the_same_pool(experiment, degradation_s
 
 
 BAD = [
-    ({"network_d": None}, "network_d is missing, and DegradationGANModel needs it"),
-    ({"train": {**TRAIN, "gan_opt": None}}, "train.gan_opt is missing"),
-    ({"train": {**TRAIN, "optim_d": None}}, "train.optim_d is missing"),
+    ({"network_d": None}, "network_d: is missing"),
+    ({"train": {**TRAIN, "gan_opt": None}}, "train.gan_opt: is null"),
+    ({"train": {**TRAIN, "optim_d": None}}, "train.optim_d: is null"),
     ({"train": {**TRAIN, "ldl_opt": {"type": "L1Loss"}, "ema_decay": 0}}, "needs train.ema_decay"),
-    ({"gt_size": 68}, "gt_size is 68: needed is a multiple of the scale 4, at most crop_pad_size"),
-    ({"resize_prob2": None}, "resize_prob2 is missing"),
+    ({"gt_size": 68}, "gt_size: is 68: needed is a multiple of the scale 4, at most crop_pad_size"),
+    ({"resize_prob2": None}, "resize_prob2: is missing"),
 ]
 
 

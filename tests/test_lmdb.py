@@ -152,14 +152,17 @@ def test_training_on_a_truncated_lmdb_is_refused_in_a_sentence(
 ):
     data = folders / "gt.lmdb" / "data.mdb"
     data.write_bytes(data.read_bytes()[:-4096])
-    train = {"gt_size": 32, "use_hflip": True, "use_rot": True, "batch_size_per_gpu": 2}
+    crops = {"gt_size": 32, "use_hflip": True, "use_rot": True}
+    train = {**crops, "batch_size_per_gpu": 2, "num_worker_per_gpu": 0}
     stored, read = section(folders, "lmdb"), section(folders, "disk")
-    single = {**stored, "type": "SingleImageDataset"}
+    single = {**stored, "type": "SingleImageDataset", "dataroot_lq": stored["dataroot_gt"]}
+    del single["dataroot_gt"]
     options = experiment(
         datasets={
             "train": {**(stored if data_set == "train" else read), **train},
             "val": read if data_set == "train" else single,
-        }
+        },
+        **({} if data_set == "train" else {"val": {"val_freq": 2}}),
     )
     assert cli.basicsr(["train", "-opt", options]) == 2
     assert "gt.lmdb: data.mdb is truncated" in capsys.readouterr().err.splitlines()[-1]

@@ -8,6 +8,7 @@ import contextlib
 import functools
 import inspect
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
@@ -22,6 +23,7 @@ from torch._subclasses.fake_tensor import (
 )
 from torch.nn.modules import module as hooks
 
+FAKES = "torch._subclasses.fake_tensor"  # logs what does not fit, then raises it
 MOST_PARAMETERS = 10**10
 MOST_LAYERS = 20_000
 MOST_BLOCKS = 1000
@@ -86,7 +88,7 @@ def _try(
     if not lq:
         return None
     try:
-        with fake, torch.no_grad():
+        with fake, torch.no_grad(), silent(FAKES):
             made = tuple(built(torch.empty(lq)).shape)
     except (DataDependentOutputException, DynamicOutputShapeException):
         return None  # what it does depends on numbers, which fake tensors have not
@@ -134,6 +136,18 @@ def limited() -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextlib.contextmanager
+def silent(name: str) -> Iterator[None]:
+    """Without what a logger says: of an error that is told as a sentence."""
+    log = logging.getLogger(name)
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 @memoized

@@ -35,7 +35,7 @@ def _model(file: Checked) -> Iterator[Finding]:
     check = getattr(file.model, "check_options", None)
     if check is not None:
         try:
-            check(file.options)
+            check({**file.options, "dist": False, "num_gpu": 1})  # what a run adds
         except InputError as error:
             place, _, sentence = str(error).partition(" ")
             keys = tuple(place.split("."))

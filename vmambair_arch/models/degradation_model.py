@@ -112,6 +112,7 @@ class DegradationGANModel(DegradationModel, VmambaIRGANModel):
 
 def check_degradation_options(opt: Mapping[str, Any]) -> None:
     """Raise InputError for options with which nothing can be degraded and cropped."""
+    pool_size(opt)
     scale, gt_size = read_scale(opt), opt.get("gt_size")
     data_set = opt["datasets"]["train"]
     crop, needed = data_set.get("crop_pad_size", CROP), smallest_side(opt, RandomKernels(data_set))
