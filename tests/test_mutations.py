@@ -202,8 +202,10 @@ def run(count: int, built: int, seed: int, pairs: Path) -> Counter:
         file, problems = bill(text, trains)
         slowest = max(slowest, time.perf_counter() - start)
         counts["clean" if file else "refused"] += 1
-        if file:
+        if file and plain(file.options):
             clean.append((text, trains, mutation))
+        elif file:
+            continue
         else:
             assert_placed(text, keys, problems)
     rng = random.Random(seed)
@@ -226,6 +228,13 @@ def shrink(section: dict[str, Any], limits: dict[str, float]) -> None:
             section[key] = [min(item, most) for item in section[key]]
         elif section.get(key) is not None:
             section[key] = min(section[key], most)
+
+
+def plain(opt: dict[str, Any]) -> bool:
+    """Whether pairs are all that a file needs: no weights of VGG, no data made on the way."""
+    types = {data_set["type"] for data_set in opt["datasets"].values()}
+    perceptual = (opt.get("train") or {}).get("perceptual_opt")
+    return types <= {"PairedImageDataset", "BicubicImageDataset"} and not perceptual
 
 
 def small(text: str, trains: bool, pairs: Path) -> dict[str, Any]:
