@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from .layers import ACTIVATIONS, PointwiseConv, SplitDepthwiseConv, SplitPointwiseConv, choice
+from .layers import ACTIVATIONS, PaddedPointwiseConv, SplitDepthwiseConv, SplitPointwiseConv, choice
 
 
 class EFFN(nn.Module):
@@ -30,14 +30,12 @@ class EFFN(nn.Module):
             raise ValueError(
                 f"ffn_expansion_factor {ffn_expansion_factor} leaves no channel of {dim}: raise it"
             )
-        self.hidden = hidden
         self.in_proj = SplitPointwiseConv(dim, hidden, bias=bias, padded=True)
         self.dwconv = SplitDepthwiseConv(hidden, bias=bias)
         self.act = choice("gate", gate, ACTIVATIONS)
-        self.out_proj = PointwiseConv(hidden, dim, bias=bias)
+        self.out_proj = PaddedPointwiseConv(hidden, dim, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, c, h, w) -> (b, c, h, w)"""
         a, b = self.dwconv(*self.in_proj(x))
-        x = self.act(a) * b
-        return self.out_proj(x[:, : self.hidden])  # without the padding of in_proj
+        return self.out_proj(self.act(a) * b)
