@@ -2,13 +2,7 @@
 
 from torch import Tensor, nn
 
-from .layers import (
-    ACTIVATIONS,
-    PaddedPointwiseConv,
-    SplitDepthwiseConv,
-    SplitPointwiseConv,
-    choice,
-)
+from .layers import ACTIVATIONS, PaddedPointwiseConv, SplitDepthwiseConv, SplitPointwiseConv, choice
 
 
 class EFFN(nn.Module):

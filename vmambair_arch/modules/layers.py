@@ -63,6 +63,18 @@ class SplitPointwiseConv(nn.Linear):
         return a, b
 
 
+class PaddedPointwiseConv(PointwiseConv):
+    """A 1x1 convolution of a padded map: it knows nothing of channels past its in_features.
+
+    The weight gets zeros for them: to cut them off the map would copy its gradient.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(b, c, h, w) -> (b, out, h, w)"""
+        weight = F.pad(self.weight, (0, input.shape[1] - self.in_features))
+        return F.linear(input.movedim(1, -1), weight, self.bias).movedim(-1, 1)
+
+
 class SplitDepthwiseConv(DepthwiseConv):
     """A depthwise 3x3 convolution of what SplitPointwiseConv gives, two maps of (b, m, h, w)."""
 

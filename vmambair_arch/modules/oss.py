@@ -158,7 +158,8 @@ class ChannelScan(nn.Module):
         """(b, c, h, w) -> (b, c, 1, 1)"""
         with torch.autocast(x.device.type, enabled=False):
             wide = torch.promote_types(self.A_log.dtype, x.dtype)
-            sequence = self.widen(x.mean((2, 3), dtype=wide)[..., None]).mT  # (b, width, c)
+            means = x.movedim(1, -1).flatten(1, 2).mean(1, dtype=wide)  # (b, c)
+            sequence = self.widen(means[..., None]).mT  # (b, width, c)
             forwards, backwards = self._scan(torch.stack([sequence, sequence.flip(-1)], 1))
             s = self.narrow((forwards + backwards.flip(-1)).mT).squeeze(-1)
             s = self.norm(s)

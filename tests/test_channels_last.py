@@ -1,0 +1,71 @@
+"""The network's maps stay channels-last, forwards and backwards, and nobody copies them."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from vmambair_arch import VmambaIR
+
+H, W = 56, 88
+# Heights and widths at all levels; no number of channels below is among them.
+SIDES = {side // level for side in (2 * H, 2 * W) for level in (1, 2, 4, 8, 16)}
+COPIES = ("aten.copy_.", "aten.clone.", "aten._to_copy.")
+
+
+class Memory(TorchDispatchMode):
+    """Keeps the operations whose new maps have pixels, not channels, side by side, or copy one."""
+
+    def __init__(self):
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        given = {t.untyped_storage().data_ptr() for t in tensors((args, kwargs))}
+        result = func(*args, **(kwargs or {}))
+        copies = str(func).startswith(COPIES)
+        for map_ in filter(is_map, tensors(result)):
+            wide = [dim for dim, size in enumerate(map_.shape) if size > 1]
+            innermost = map_.shape[min(wide, key=map_.stride)]
+            if copies or (map_.untyped_storage().data_ptr() not in given and innermost in SIDES):
+                self.found.append(f"{func}: {tuple(map_.shape)}, strides {map_.stride()}")
+        return result
+
+
+def tensors(tree) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
+def is_map(tensor: Tensor) -> bool:
+    """Whether it has height, width and channels, and is no picture of three channels."""
+    sizes = set(tensor.shape) - {1}
+    return len(SIDES & sizes) >= 2 and len(sizes) > 2 and 3 not in sizes
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"scale": 2, "gate": "gelu"},
+        {"bias": True, "norm": "bias_free", "channel_scan_width": 2, "channel_merge": "add"},
+    ],
+)
+def test_maps_are_channels_last_and_never_copied(options):
+    depths = {"num_blocks": (0, 0, 0, 1), "num_refinement_blocks": 0}
+    network = VmambaIR(dim=10, d_state=2, **depths, **options)
+    with Memory() as memory:
+        y = network(torch.rand(1, 3, H, W))
+        y.backward(torch.ones_like(y))
+    assert memory.found == []
+
+
+def test_a_copy_and_a_map_with_pixels_side_by_side_are_found():
+    x = torch.rand(1, 10, H, W).contiguous(memory_format=torch.channels_last)
+    with Memory() as memory:
+        x.contiguous()
+        torch.empty(1, 10, H, W)
+        x * 2
+    assert [name.partition(":")[0] for name in memory.found] == [
+        "aten.clone.default",
+        "aten.empty.memory_format",
+    ]
