@@ -1,5 +1,6 @@
 """Fixtures that several files share: small data sets of real photographs, and option files."""
 
+import functools
 import logging
 import os
 import signal
@@ -114,3 +115,42 @@ def tiny_network(**options) -> dict:
 def load_tensors(path) -> dict:
     """What a .pth file holds."""
     return torch.load(path, weights_only=True)
+
+
+@pytest.fixture
+def after(monkeypatch):
+    """Do something in the process of a training when an iteration has ended."""
+    from vmambair_arch.progress import Progress
+
+    todo, done = {}, Progress.done
+
+    def do_too(self, model, epoch, iteration):
+        done(self, model, epoch, iteration)
+        if iteration in todo:
+            todo[iteration]()
+
+    monkeypatch.setattr(Progress, "done", do_too)
+    return todo.__setitem__
+
+
+@pytest.fixture
+def small(experiment):
+    """Write an option file of a small network of any model; overrides as in --force_yml."""
+    from trainings import GAN, MODELS
+
+    def write(*overrides: str, model: str = "VmambaIRModel", **sections) -> str:
+        sections = {**MODELS[model], **sections, "model_type": model}
+        if "GAN" in model:
+            sections["network_d"] = GAN["network_d"]
+        path = experiment(**sections)
+        opt = yaml.safe_load(Path(path).read_text())
+        if "GAN" in model:
+            opt["train"].update(GAN["gan"])
+        for override in overrides:
+            keys, value = override.split("=")
+            *parents, last = keys.split(":")
+            functools.reduce(dict.__getitem__, parents, opt)[last] = yaml.safe_load(value)
+        Path(path).write_text(yaml.safe_dump(opt))
+        return path
+
+    return write

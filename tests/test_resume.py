@@ -14,30 +14,14 @@ import yaml
 from basicsr.data.data_sampler import EnlargedSampler
 from basicsr.utils.registry import LOSS_REGISTRY
 from conftest import load_tensors, tiny_network
-from test_pipeline import HOST_NETWORKS, IN_OUT, host_options
+from trainings import FIRST_VERSION, GAN, MODELS, assert_same, train
 
-from vmambair_arch import cli
 from vmambair_arch.data.sampling import PlacedSampler
 from vmambair_arch.models.saving import Saving
 from vmambair_arch.progress import Progress
 
-FIRST_VERSION = Path(__file__).parent / "data/first_version"  # written by the code of 0.1.0's start
 TOTAL = 6  # iterations; an epoch has three
 SCHEDULE = {"type": "CosineAnnealingRestartLR", "periods": [3, 3], "restart_weights": [1, 0.5]}
-GAN = {
-    "network_d": {"type": "UNetDiscriminatorSN", "num_in_ch": 3, "num_feat": 4},
-    "gan": {
-        "optim_d": {"type": "RMSprop", "lr": 1e-3, "momentum": 0.5},
-        "gan_opt": {"type": "GANLoss", "gan_type": "vanilla", "loss_weight": 0.1},
-    },
-}
-MODELS = {
-    "VmambaIRModel": {"network_g": tiny_network(dim=2, d_state=1, num_blocks=[1, 0, 0, 0])},
-    "SRModel": host_options("EDSR"),
-    "SwinIRModel": host_options("SwinIR"),  # its stochastic depth draws from torch's generator
-    "SRGANModel": {"network_g": {"type": "MSRResNet", **IN_OUT, **HOST_NETWORKS["MSRResNet"][1]}},
-    "ESRGANModel": {"network_g": {"type": "RRDBNet", **IN_OUT, **HOST_NETWORKS["RRDBNet"][1]}},
-}
 
 
 @pytest.fixture
@@ -77,10 +61,6 @@ def long_run(experiment):
     return write
 
 
-def train(options: str, *arguments: str) -> int:
-    return cli.basicsr(["train", "-opt", options, *arguments])
-
-
 def results(name: str, total: int = TOTAL) -> dict:
     """All that a run leaves, without the times and names by which any two differ."""
     root = Path("experiments", name)
@@ -90,22 +70,6 @@ def results(name: str, total: int = TOTAL) -> dict:
         content.pop("about")
     lines = [json.loads(line) for line in (root / "metrics.jsonl").read_text().splitlines()]
     return {**files, "metrics": [{k: v for k, v in line.items() if k != "time"} for line in lines]}
-
-
-def assert_same(one, other, where: str = "") -> None:
-    assert type(one) is type(other), where
-    if isinstance(one, dict):
-        assert one.keys() == other.keys(), where
-        for key in one:
-            assert_same(one[key], other[key], f"{where}/{key}")
-    elif isinstance(one, (list, tuple)):
-        assert len(one) == len(other), where
-        for number, pair in enumerate(zip(one, other, strict=True)):
-            assert_same(*pair, f"{where}/{number}")
-    elif isinstance(one, torch.Tensor):
-        assert torch.equal(one, other), where
-    else:
-        assert one == other, where
 
 
 @pytest.mark.parametrize("model", MODELS)

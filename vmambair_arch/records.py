@@ -27,7 +27,9 @@ class Records:
         self.path = folder / "metrics.jsonl"
         self.lines: list[dict[str, Any]] = []
         if self.path.is_file() and until is not None:
-            lines = [json.loads(line) for line in self.path.read_text().splitlines()]
+            written = self.path.read_text().splitlines()
+            # The first version's appending could be killed amid a line.
+            lines = [json.loads(line) for line in written if line.endswith("}")]
             self.lines = [line for line in lines if line["iter"] <= until]
             if len(self.lines) < len(lines):
                 self._write()

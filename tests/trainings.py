@@ -1,0 +1,63 @@
+"""What tests of trainings share: models made small, their options, and what they leave behind."""
+
+from pathlib import Path
+
+import torch
+from conftest import tiny_network
+from test_pipeline import HOST_NETWORKS, IN_OUT, host_options
+
+from vmambair_arch import cli
+
+FIRST_VERSION = Path(__file__).parent / "data/first_version"  # written by the code of 0.1.0's start
+ROOT = Path("experiments/tiny")  # where the fixture ``small`` trains
+GAN = {
+    "network_d": {"type": "UNetDiscriminatorSN", "num_in_ch": 3, "num_feat": 4},
+    "gan": {
+        "optim_d": {"type": "RMSprop", "lr": 1e-3, "momentum": 0.5},
+        "gan_opt": {"type": "GANLoss", "gan_type": "vanilla", "loss_weight": 0.1},
+    },
+}
+MODELS = {
+    "VmambaIRModel": {"network_g": tiny_network(dim=2, d_state=1, num_blocks=[1, 0, 0, 0])},
+    "SRModel": host_options("EDSR"),
+    "SwinIRModel": host_options("SwinIR"),  # its stochastic depth draws from torch's generator
+    "SRGANModel": {"network_g": {"type": "MSRResNet", **IN_OUT, **HOST_NETWORKS["MSRResNet"][1]}},
+    "ESRGANModel": {"network_g": {"type": "RRDBNet", **IN_OUT, **HOST_NETWORKS["RRDBNet"][1]}},
+}
+
+
+def train(path: str, *arguments: str) -> int:
+    return cli.basicsr(["train", "-opt", path, *arguments])
+
+
+def log(root: Path = ROOT) -> str:
+    """All that the logs of an experiment say."""
+    return "".join(path.read_text() for path in sorted(root.glob("*.log")))
+
+
+def saved(root: Path = ROOT) -> set[str]:
+    return {path.name for path in root.glob("training_states/*")}
+
+
+def resumes(path: str, *arguments: str) -> bool:
+    return train(path, "--auto_resume", *arguments) == 0
+
+
+def assert_same(one, other, where: str = "") -> None:
+    assert type(one) is type(other), where
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            assert_same(one[key], other[key], f"{where}/{key}")
+    elif isinstance(one, (list, tuple)):
+        assert len(one) == len(other), where
+        for number, pair in enumerate(zip(one, other, strict=True)):
+            assert_same(*pair, f"{where}/{number}")
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), where
+    else:
+        assert one == other, where
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
