@@ -124,6 +124,12 @@ def test_an_override_is_named_instead_of_a_line(experiment):
         options.read(experiment(), is_train=True, overrides=["train:total_iter=x"])
 
 
+def test_a_section_that_is_null_is_not_there(experiment):
+    opt = options.read(experiment(), is_train=True, overrides=["val=null", "network_d=null"])
+    assert "val" not in opt
+    assert "network_d" not in opt
+
+
 def test_whole_floats_become_integers(opt):
     opt = change(change(opt, "train.total_iter", 4e0), "val.metrics.psnr.crop_border", 4.0)
     file = option_file.parse(yaml.safe_dump(opt), "f.yml")

@@ -5,7 +5,6 @@ from typing import Any
 import torch
 from basicsr.utils.registry import ARCH_REGISTRY, MODEL_REGISTRY
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -29,11 +28,10 @@ def forward(options: dict[str, Any], shape: Shape) -> int | None:
         shape: of its input.
     Returns: the number; None if a third party defines the network, which may need a GPU.
     """
-    built = _build(options)
-    if built is None:
+    network = _build(options)
+    if network is None:
         return None
-    network, fake = built
-    with fake, torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with trial.fake_tensors(), torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.empty(shape))
     return counter.get_total_flops() // 2
 
@@ -44,10 +42,9 @@ def memory(opt: dict[str, Any], shape: Shape) -> int | None:
     With the weights go gradients, what the optimizer keeps, and an average if there is one. Losses,
     discriminators and the allocator's waste are not in it.
     """
-    built = _build(opt["network_g"])
-    if built is None:
+    network = _build(opt["network_g"])
+    if network is None:
         return None
-    network, fake = built
     own = {StorageWeakRef(p.untyped_storage()) for p in network.parameters()}
     kept: dict[StorageWeakRef, int] = {}
 
@@ -57,7 +54,10 @@ def memory(opt: dict[str, Any], shape: Shape) -> int | None:
             kept[StorageWeakRef(storage)] = storage.nbytes()
         return tensor
 
-    with fake, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    with (
+        trial.fake_tensors(),
+        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+    ):
         output = network(torch.empty(shape))
     assert output is not None  # the graph holds what is kept until here
     weights = sum(p.numel() * p.element_size() for p in network.parameters())
@@ -68,9 +68,12 @@ def memory(opt: dict[str, Any], shape: Shape) -> int | None:
     return int(weights * (copies + average)) + sum(kept.values())
 
 
-def _build(options: dict[str, Any]) -> tuple[nn.Module, FakeTensorMode] | None:
+def _build(options: dict[str, Any]) -> nn.Module | None:
     cls = registered(ARCH_REGISTRY, options["type"])
     if not known(cls):
         return None
-    fake = FakeTensorMode(allow_non_fake_inputs=True)
-    return trial.build(cls, {k: v for k, v in options.items() if k != "type"}, fake), fake
+    arguments = {key: value for key, value in options.items() if key != "type"}
+    try:
+        return trial.build_fake(cls, arguments)
+    except (RuntimeError, TypeError):  # it needs numbers to build itself, as SwinIR does
+        return trial.build_real(cls, arguments)

@@ -61,7 +61,7 @@ def read(
     report = option_check.check(file, is_train=is_train)
     if report.problems:
         raise InputError("\n".join(report.problems))
-    opt = Options(file.options)
+    opt = Options((key, value) for key, value in file.options.items() if value is not None)
     opt.file = file
     opt.notes = [*report.warnings, *report.unchecked, *differences(file)]
     opt.update(is_train=is_train, auto_resume=auto_resume, dist=False, rank=0, world_size=1)

@@ -25,8 +25,10 @@ from torch.nn.modules import module as hooks
 
 FAKES = "torch._subclasses.fake_tensor"  # logs what does not fit, then raises it
 MOST_PARAMETERS = 10**10
+MOST_REAL = 3 * 10**8  # parameters for which a trial uses memory
 MOST_LAYERS = 20_000
 MOST_BLOCKS = 1000
+TOO_LARGE = "it has more than"
 # Numbers of blocks that are alike, of which a trial needs one, and least of them elsewhere.
 DEPTHS = {"num_blocks": 0, "num_refinement_blocks": 0, "num_block": 1, "depths": 1}
 
@@ -77,10 +79,18 @@ def network(
 def _try(
     cls: Callable, arguments: dict[str, Any], lq: Shape, gt: Shape | None, source: str
 ) -> str | None:
-    fake = FakeTensorMode(allow_non_fake_inputs=True)
+    wrong = _attempt(build_fake, cls, arguments, lq, gt, source)
+    if wrong is None or TOO_LARGE in wrong:
+        return wrong
+    really = _attempt(build_real, cls, arguments, lq, gt, source)  # fake parts may be the fault
+    return wrong if really and TOO_LARGE in really else really
+
+
+def _attempt(
+    build: Callable, cls: Callable, arguments: dict, lq: Shape, gt: Shape | None, source: str
+) -> str | None:
     try:
-        with limited():
-            built = build(cls, arguments, fake)
+        built = build(cls, arguments)
     except Exception as error:  # what a constructor raises for a wrong value is its own business
         return f"cannot be built: {one_line(error)}"
     if not any(parameter.requires_grad for parameter in built.parameters()):
@@ -88,7 +98,7 @@ def _try(
     if not lq:
         return None
     try:
-        with fake, torch.no_grad(), silent(FAKES):
+        with fake_tensors(), torch.no_grad(), silent(FAKES):
             made = tuple(built(torch.empty(lq)).shape)
     except (DataDependentOutputException, DynamicOutputShapeException):
         return None  # what it does depends on numbers, which fake tensors have not
@@ -102,30 +112,52 @@ def _try(
     return None
 
 
-def build(cls: Callable, arguments: dict[str, Any], fake: FakeTensorMode) -> nn.Module:
-    """Build a network of fake parameters, or of real ones where it needs their numbers."""
-    try:
-        with fake:
-            return cls(**arguments)
-    except DataDependentOutputException:  # it computes its options with tensors, as SwinIR does
-        with torch.random.fork_rng(devices=[]):
-            return cls(**arguments)
+@functools.cache
+def fake_tensors() -> FakeTensorMode:
+    """The context in which tensors have shapes and no numbers; real ones may join."""
+    return FakeTensorMode(allow_non_fake_inputs=True)
+
+
+def build_fake(cls: Callable, arguments: Mapping[str, Any]) -> nn.Module:
+    """Build a network that has parameters without numbers, for ``fake_tensors``."""
+    with limited(MOST_PARAMETERS), torch.device("meta"):
+        built = cls(**arguments)
+    with fake_tensors():
+        for module in built.modules():
+            for tensors in (module._parameters, module._buffers):
+                for name, tensor in tensors.items():
+                    if tensor is not None and tensor.is_meta:
+                        tensors[name] = _unreal(tensor)
+    return built
+
+
+def _unreal(tensor: Tensor) -> Tensor:
+    """A fake tensor on the CPU for one on the meta device, where not everything runs."""
+    fake = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype)
+    is_parameter = isinstance(tensor, nn.Parameter)
+    return nn.Parameter(fake, tensor.requires_grad) if is_parameter else fake
+
+
+def build_real(cls: Callable, arguments: Mapping[str, Any]) -> nn.Module:
+    """Build a network, leaving the random numbers as they were, unless it is large."""
+    with limited(MOST_REAL), torch.random.fork_rng(devices=[]):
+        return cls(**arguments)
 
 
 @contextlib.contextmanager
-def limited() -> Iterator[None]:
+def limited(most_parameters: int) -> Iterator[None]:
     """Stop building a network that no machine could hold, before it is there."""
     counts = {"layers": 0, "parameters": 0}
 
     def layer(*_: Any) -> None:
         counts["layers"] += 1
         if counts["layers"] > MOST_LAYERS:
-            raise ValueError(f"it has more than {MOST_LAYERS} layers")
+            raise ValueError(f"{TOO_LARGE} {MOST_LAYERS} layers")
 
     def parameter(_: nn.Module, __: str, tensor: Tensor | None) -> None:
         counts["parameters"] += tensor.numel() if tensor is not None else 0
-        if counts["parameters"] > MOST_PARAMETERS:
-            raise ValueError(f"it has more than {MOST_PARAMETERS:,} parameters")
+        if counts["parameters"] > most_parameters:
+            raise ValueError(f"{TOO_LARGE} {most_parameters:,} parameters")
 
     handles = [
         hooks.register_module_module_registration_hook(layer),

@@ -18,18 +18,6 @@ class PointwiseConv(nn.Linear):
         return super().forward(input.movedim(1, -1)).movedim(-1, 1)
 
 
-class PaddedPointwiseConv(PointwiseConv):
-    """A PointwiseConv of a map with channels of zeros behind its own, which it leaves out.
-
-    Its weight gets zeros there instead: the gradient of a part of a map is not channels-last.
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        """(b, c + zeros, h, w) -> (b, out, h, w)"""
-        weight = F.pad(self.weight, [0, input.shape[1] - self.in_features])
-        return F.linear(input.movedim(1, -1), weight, self.bias).movedim(-1, 1)
-
-
 class DepthwiseConv(nn.Conv2d):
     """A 3x3 convolution of each channel by itself, (b, c, h, w) -> (b, c, h, w)."""
 
