@@ -202,12 +202,10 @@ def run(count: int, built: int, seed: int, pairs: Path) -> Counter:
         file, problems = bill(text, trains)
         slowest = max(slowest, time.perf_counter() - start)
         counts["clean" if file else "refused"] += 1
-        if file and plain(file.options):
-            clean.append((text, trains, mutation))
-        elif file:
-            continue
-        else:
+        if not file:
             assert_placed(text, keys, problems)
+        elif plain(file.options):
+            clean.append((text, trains, mutation))
     rng = random.Random(seed)
     for text, trains, mutation in rng.sample(clean, built):
         step(text, trains, pairs)

@@ -15,7 +15,8 @@ def choose(operation: str, backends: tuple[str, ...], name: str, x: Tensor) -> M
     """Return the module of the backend that runs an operation on tensors like x.
 
     A backend is the module ``ops/<operation>_<name>.py`` with ``unavailable(x) -> str | None``
-    (the reason why it cannot run on tensors like x), ``forward`` and ``backward``.
+    (the reason why it cannot run on tensors like x), ``forward`` and ``backward``; for planar_scan
+    also ``kept``, the shape of the states that its forward pass keeps for the backward pass.
 
     Args:
         operation: "selective" or "planar".

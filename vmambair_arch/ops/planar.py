@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from .checks import check_floating, check_shape
-from .dispatch import choose
+from .dispatch import choose, state_dtype
 
 BACKENDS = ("numba", "triton", "reference")  # on each device, the fastest first
 DIRECTIONS = 4
@@ -48,7 +48,9 @@ def planar_scan(
     """
     _check(x, projection, delta_weight, delta_bias, A, D)
     tensors = (x, projection, delta_weight, delta_bias, A, D)
-    return _forward(*(tensor.contiguous() for tensor in tensors), backend)
+    keep = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    y, _ = _forward(*(tensor.contiguous() for tensor in tensors), keep, backend)
+    return y
 
 
 def _check(x, projection, delta_weight, delta_bias, A, D) -> None:
@@ -86,16 +88,19 @@ def _forward(
     delta_bias: Tensor,
     A: Tensor,
     D: Tensor,
+    keep: bool,
     backend: str,
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
+    """Return y, and the states that the backend keeps for its backward pass, if ``keep``."""
     module = choose("planar", BACKENDS, backend, x)
     with torch.autocast(x.device.type, enabled=False):
-        return module.forward(x, projection, delta_weight, delta_bias, A, D)
+        return module.forward(x, projection, delta_weight, delta_bias, A, D, keep)
 
 
 @_forward.register_fake
-def _(x, projection, delta_weight, delta_bias, A, D, backend):
-    return torch.empty_like(x)
+def _(x, projection, delta_weight, delta_bias, A, D, keep, backend):
+    shape = choose("planar", BACKENDS, backend, x).kept(x, projection, A, keep)
+    return torch.empty_like(x), x.new_empty(shape, dtype=state_dtype(x))
 
 
 @torch.library.custom_op("vmambair::planar_scan_backward", mutates_args=())
@@ -107,26 +112,29 @@ def _backward(
     delta_bias: Tensor,
     A: Tensor,
     D: Tensor,
+    states: Tensor,
     backend: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     module = choose("planar", BACKENDS, backend, x)
     with torch.autocast(x.device.type, enabled=False):
-        return module.backward(dy, x, projection, delta_weight, delta_bias, A, D)
+        return module.backward(dy, x, projection, delta_weight, delta_bias, A, D, states)
 
 
 @_backward.register_fake
-def _(dy, x, projection, delta_weight, delta_bias, A, D, backend):
+def _(dy, x, projection, delta_weight, delta_bias, A, D, states, backend):
     tensors = (x, projection, delta_weight, delta_bias, A, D)
     return tuple(torch.empty_like(tensor) for tensor in tensors)
 
 
 def _save(ctx, inputs, output) -> None:
-    *tensors, ctx.backend = inputs
-    ctx.save_for_backward(*tensors)
+    *tensors, _, ctx.backend = inputs
+    _, states = output
+    ctx.save_for_backward(*tensors, states)
+    ctx.mark_non_differentiable(states)
 
 
-def _differentiate(ctx, dy: Tensor):
-    return *_backward(dy.contiguous(), *ctx.saved_tensors, ctx.backend), None
+def _differentiate(ctx, dy: Tensor, _):
+    return *_backward(dy.contiguous(), *ctx.saved_tensors, ctx.backend), None, None
 
 
 _forward.register_autograd(_differentiate, setup_context=_save)

@@ -2,8 +2,8 @@
 
 A cell is a block of neighbouring channels, as many as fill a vector, in one image. A direction
 goes along its sequence tile by tile: first the step sizes of the tile's pixels, which do not wait
-for each other, then the recurrence. The backward pass keeps the states at the starts of tiles and
-computes those within a tile again.
+for each other, then the recurrence. For the backward pass, which computes the states of a segment
+again, the forward pass keeps those before each segment but the first.
 
 b images, h w map, l = h w pixels, k directions, d channels, c a cell's first channel, n states,
 r step rank, p = r + 2n numbers that the projection has for a pixel and direction. Of a pixel, the
@@ -14,16 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import lanes
 from .dispatch import state_dtype
 from .exponentials import LOG2_E, exp2, softplus
 from .jit import jit
 from .lane_sums import sum_rows
 from .lanes import (
+    BYTES,
     broadcast,
     columns,
     load,
-    prefetch,
     put,
     put_columns,
     spread,
@@ -32,10 +31,10 @@ from .lanes import (
     width,
     zeros,
 )
-from .recurrence import record, retrace, scan, skip
+from .recurrence import GROUP, record, retrace, scan
 from .threads import run
 
-TILE = 16  # pixels, in the forward pass
+TILE = 16  # pixels that are taken together
 
 
 def unavailable(x: Tensor) -> str | None:
@@ -43,15 +42,32 @@ def unavailable(x: Tensor) -> str | None:
     return None if x.device.type == "cpu" else f"it runs on the CPU, and x is on {x.device}"
 
 
-def forward(x, projection, delta_weight, delta_bias, A, D) -> Tensor:
-    """Return y (b, h, w, d) in the dtype of x."""
-    wide_x, projection, *parameters = _arrays(x, projection, delta_weight, delta_bias, A, D)
+def kept(x: Tensor, projection: Tensor, A: Tensor, keep: bool) -> tuple[int, ...]:
+    """The shape of the states before each segment but the first, which the forward pass keeps."""
+    b, h, w, d = x.shape
+    lanes = BYTES // state_dtype(x).itemsize
+    segments = (h * w - 1) // _segment(x, projection, A)
+    return b, 4, -(-d // lanes), segments if keep else 0, A.shape[2] * lanes
+
+
+def _segment(x: Tensor, projection: Tensor, A: Tensor) -> int:
+    """Pixels of a segment: so many that the states kept are at most an eighth of the inputs."""
+    inputs = x.shape[3] + 4 * projection.shape[4]  # numbers a pixel
+    return -(-8 * A.numel() // inputs // TILE) * TILE + TILE
+
+
+def forward(x, projection, delta_weight, delta_bias, A, D, keep) -> tuple[Tensor, Tensor]:
+    """Return y (b, h, w, d) in the dtype of x, and what the backward pass needs if ``keep``."""
+    wide_x, wide_projection, *parameters = _arrays(x, projection, delta_weight, delta_bias, A, D)
     y = np.empty_like(wide_x)
-    run(_forward, x.shape[0] * _blocks(y), wide_x, projection, tuple(parameters), y)
-    return torch.from_numpy(y).to(x.dtype)
+    states = np.empty(kept(x, projection, A, keep), y.dtype)
+    segment = _segment(x, projection, A)
+    cells = x.shape[0] * _blocks(y)
+    run(_forward, cells, wide_x, wide_projection, tuple(parameters), y, states, segment)
+    return torch.from_numpy(y).to(x.dtype), torch.from_numpy(states)
 
 
-def backward(dy, x, projection, delta_weight, delta_bias, A, D) -> tuple[Tensor, ...]:
+def backward(dy, x, projection, delta_weight, delta_bias, A, D, states) -> tuple[Tensor, ...]:
     """Return the gradients of x, projection, delta_weight, delta_bias, A and D.
 
     Blocks of channels add to the gradient of the projection, and directions to that of x. So
@@ -63,10 +79,21 @@ def backward(dy, x, projection, delta_weight, delta_bias, A, D) -> tuple[Tensor,
     maps, parameters = tuple(arrays[:2]), tuple(arrays[2:])
     dmaps = tuple(np.zeros_like(map_) for map_ in maps)
     dparameters = tuple(np.empty((x.shape[0], *array.shape), dy.dtype) for array in parameters)
+    segment = _segment(x, projection, A)
     for turn in _turns(x.shape[0], _blocks(dy)):
         cells = x.shape[0] * len(turn)
-        tile = _tile(*maps, n=A.shape[2], cells=cells)
-        run(_backward, cells, turn, tile, dy, maps, parameters, dmaps, dparameters)
+        run(
+            _backward,
+            cells,
+            turn,
+            dy,
+            maps,
+            parameters,
+            states.numpy(),
+            segment,
+            dmaps,
+            dparameters,
+        )
     grads = (*dmaps, *(array.sum(0) for array in dparameters))
     return tuple(
         torch.from_numpy(grad).to(tensor.dtype) for grad, tensor in zip(grads, given, strict=True)
@@ -94,31 +121,23 @@ def _arrays(*tensors: Tensor) -> list[np.ndarray]:
 
 def _blocks(x: np.ndarray) -> int:
     """The number of blocks that the channels of a map make."""
-    return -(-x.shape[-1] * x.itemsize // lanes.BYTES)
-
-
-def _tile(x: np.ndarray, projection: np.ndarray, *, n: int, cells: int) -> int:
-    """Pixels of a tile of the backward pass: few, so that its states stay near the core.
-
-    But so many that the states kept at the starts of all tiles take an eighth of the inputs.
-    """
-    at_once = min(cells, torch.get_num_threads())
-    state = n * lanes.BYTES * x.shape[1] * x.shape[2]
-    return max(16, -(-8 * at_once * state // (x.nbytes + projection.nbytes)))
+    return -(-x.shape[-1] * x.itemsize // BYTES)
 
 
 @jit
-def _forward(first, last, x, projection, parameters, y):
+def _forward(first, last, x, projection, parameters, y, states, segment):
     blocks = -(-x.shape[3] // width(x))
     for cell in range(first, last):
         image, block = cell // blocks, cell % blocks
+        maps = (x[image], projection[image], y[image])
         for k in range(4):
-            _scan(x[image], projection[image], parameters, y[image], k, block * width(x))
+            _scan(maps, parameters, states[image, k, block], segment, k, block * width(x))
 
 
 @jit
-def _scan(x, projection, parameters, y, k, c):
+def _scan(maps, parameters, states, segment, k, c):
     """Scan direction k of a cell; the first direction writes y, the others add to it."""
+    x, projection, y = maps
     h, w, d = x.shape
     delta_weight, delta_bias, A, D = parameters
     r, n, W = delta_weight.shape[2], A.shape[2], width(x)
@@ -130,6 +149,8 @@ def _scan(x, projection, parameters, y, k, c):
     tile_x, tile_y, delta = np.zeros((3, TILE * W), x.dtype)
     for start in range(0, h * w, TILE):
         count = min(TILE, h * w - start)
+        if start % segment == 0 and 0 < start // segment <= len(states):
+            states[start // segment - 1] = h_t
         _walk(pixels, B, start, count, k, h, w, r, r + 2 * n)
         for t in range(count):
             at = pixels[t] * d + c
@@ -143,7 +164,7 @@ def _scan(x, projection, parameters, y, k, c):
 
 
 @jit
-def _backward(first, last, turn, tile, dy, maps, parameters, dmaps, dparameters):
+def _backward(first, last, turn, dy, maps, parameters, states, segment, dmaps, dparameters):
     x, projection = maps
     dx, dprojection = dmaps
     for cell in range(first, last):
@@ -155,17 +176,18 @@ def _backward(first, last, turn, tile, dy, maps, parameters, dmaps, dparameters)
             dy[image],
             maps_of_image,
             parameters,
+            states[image, k, block],
+            segment,
             dmaps_of_image,
             dparameters,
             image,
             k,
             block * width(x),
-            tile,
         )
 
 
 @jit
-def _scan_back(dy, maps, parameters, dmaps, dparameters, image, k, c, tile):
+def _scan_back(dy, maps, parameters, states, segment, dmaps, dparameters, image, k, c):
     """Add direction k of a cell to the gradients of the maps, write those of its parameters."""
     x, projection = maps
     h, w, d = x.shape
@@ -175,42 +197,30 @@ def _scan_back(dy, maps, parameters, dmaps, dparameters, image, k, c, tile):
     map_dx, map_dprojection = dmaps[0].reshape(-1), dmaps[1].reshape(-1)
     weight, a = columns(delta_weight[k], c, d - c, 1.0), columns(A[k], c, d - c, LOG2_E)
     bias, direct = take(delta_bias[k], c, d - c), take(D[k], c, d - c)
+    tile = min(segment, h * w)
     pixels, B = np.empty((2, tile), np.int64)
     tile_x, tile_dy, step, delta, through_decay, through_x = np.empty((6, tile * W), x.dtype)
-    tiles = -(-h * w // tile)
-
-    starts, h_t = np.empty((tiles, n * W), x.dtype), np.zeros(n * W, x.dtype)
-    for i in range(tiles):
-        starts[i] = h_t
-        count = min(tile, h * w - i * tile)
-        _walk(pixels, B, i * tile, count, k, h, w, r, r + 2 * n)
-        for t in range(count):
-            store(tile_x, t * W, take(map_x, pixels[t] * d + c, d - c))
-        _steps(delta, map_projection, B, weight, bias, r, count)
-        _softplus(delta, delta, count)
-        skip(h_t, a, delta, tile_x, map_projection, B, n, count)
-
-    states, decays = np.empty((tile + 1) * n * W, x.dtype), np.empty(tile * n * W, x.dtype)
-    products, sums = np.zeros((tile * r + W) * W, x.dtype), np.empty(tile * r + W, x.dtype)
-    g, dA, dweight = np.zeros(n * W, x.dtype), np.zeros(n * W, x.dtype), np.zeros(r * W, x.dtype)
-    dbias, ddirect = zeros(x), zeros(x)
-    for i in range(tiles - 1, -1, -1):
+    starts, decays = np.empty((-(-tile // GROUP), n * W), x.dtype), np.empty(tile * n * W, x.dtype)
+    products, sums = np.zeros((TILE * r + W) * W, x.dtype), np.empty(TILE * r + W, x.dtype)
+    h_t, g, dA = np.zeros((3, n * W), x.dtype)
+    dweight, dbias, ddirect = np.zeros(r * W, x.dtype), zeros(x), zeros(x)
+    for i in range(len(states), -1, -1):
         count = min(tile, h * w - i * tile)
         _walk(pixels, B, i * tile, count, k, h, w, r, r + 2 * n)
         for t in range(count):
             at = pixels[t] * d + c
             store(tile_x, t * W, take(map_x, at, d - c))
             store(tile_dy, t * W, take(map_dy, at, d - c))
-            prefetch(map_dx, at)
-            for j in range(0, r + 2 * n, W):
-                prefetch(map_dprojection, B[t] - r + j)
         _steps(step, map_projection, B, weight, bias, r, count)
         _softplus(delta, step, count)
-        states[: n * W] = starts[i]
-        record(states, decays, a, delta, tile_x, map_projection, B, n, count)
+        if i > 0:
+            h_t[:] = states[i - 1]
+        else:
+            h_t[:] = 0
+        record(h_t, starts, decays, a, delta, tile_x, map_projection, B, n, count)
         retrace(
             (g, dA, through_decay, through_x, map_dprojection),
-            states,
+            starts,
             decays,
             a,
             delta,
@@ -221,23 +231,25 @@ def _scan_back(dy, maps, parameters, dmaps, dparameters, image, k, c, tile):
             n,
             count,
         )
-        for t in range(count):
-            x_t, dy_t, delta_t = load(tile_x, t * W), load(tile_dy, t * W), load(delta, t * W)
-            ddelta_x, at = load(through_x, t * W), pixels[t] * d + c
-            dx_t = ddelta_x * delta_t + dy_t * direct
-            put(map_dx, at, d - c, take(map_dx, at, d - c) + dx_t)
-            slope = exp2((load(step, t * W) - delta_t) * spread(LOG2_E, x))  # of softplus
-            dstep = (load(through_decay, t * W) + ddelta_x * x_t) * slope
-            dbias, ddirect = dbias + dstep, ddirect + dy_t * x_t
-            for j in range(r):
-                store(products, (t * r + j) * W, dstep * load(weight, j * W))
-                row = load(dweight, j * W) + dstep * broadcast(map_projection, B[t] - r + j)
-                store(dweight, j * W, row)
-        for j in range(0, count * r, W):
-            store(sums, j, sum_rows(products, j * W))
-        for t in range(count):
-            for j in range(r):
-                map_dprojection[B[t] - r + j] += sums[t * r + j]
+        for first in range(0, count, TILE):
+            last = min(first + TILE, count)
+            for t in range(first, last):
+                x_t, dy_t, delta_t = load(tile_x, t * W), load(tile_dy, t * W), load(delta, t * W)
+                ddelta_x, at = load(through_x, t * W), pixels[t] * d + c
+                dx_t = ddelta_x * delta_t + dy_t * direct
+                put(map_dx, at, d - c, take(map_dx, at, d - c) + dx_t)
+                slope = exp2((load(step, t * W) - delta_t) * spread(LOG2_E, x))  # of softplus
+                dstep = (load(through_decay, t * W) + ddelta_x * x_t) * slope
+                dbias, ddirect = dbias + dstep, ddirect + dy_t * x_t
+                for j in range(r):
+                    store(products, ((t - first) * r + j) * W, dstep * load(weight, j * W))
+                    row = load(dweight, j * W) + dstep * broadcast(map_projection, B[t] - r + j)
+                    store(dweight, j * W, row)
+            for j in range(0, (last - first) * r, W):
+                store(sums, j, sum_rows(products, j * W))
+            for t in range(first, last):
+                for j in range(r):
+                    map_dprojection[B[t] - r + j] += sums[(t - first) * r + j]
 
     put_columns(dparameters[0][image, k], c, d - c, dweight)
     put(dparameters[1][image, k], c, d - c, dbias)

@@ -16,14 +16,20 @@ def unavailable(x: Tensor) -> str | None:
     return None
 
 
-def forward(x, projection, delta_weight, delta_bias, A, D) -> Tensor:
-    """Return y (b, h, w, d) in the dtype of x."""
+def kept(x: Tensor, projection: Tensor, A: Tensor, keep: bool) -> tuple[int, ...]:
+    """No states are kept."""
+    return (0,)
+
+
+def forward(x, projection, delta_weight, delta_bias, A, D, keep) -> tuple[Tensor, Tensor]:
+    """Return y (b, h, w, d) in the dtype of x, and no states."""
     wide = [t.to(state_dtype(x)) for t in (x, projection, delta_weight, delta_bias, A, D)]
     y, _ = selective_reference.forward(*_sequences(*wide), delta_softplus=True)
-    return _merge(y.unflatten(1, (4, -1)), x.shape).to(x.dtype)
+    y = _merge(y.unflatten(1, (4, -1)), x.shape).to(x.dtype)
+    return y, x.new_empty(0, dtype=state_dtype(x))
 
 
-def backward(dy, x, projection, delta_weight, delta_bias, A, D) -> tuple[Tensor, ...]:
+def backward(dy, x, projection, delta_weight, delta_bias, A, D, states) -> tuple[Tensor, ...]:
     """Return the gradients of x, projection, delta_weight, delta_bias, A and D."""
     inputs = (x, projection, delta_weight, delta_bias, A, D)
     wide = [tensor.to(state_dtype(x)) for tensor in inputs]

@@ -25,21 +25,27 @@ for the backward pass, where this holds only x.
 import torch
 from torch import Tensor
 
+from .dispatch import state_dtype
 from .triton_device import unavailable
 
-__all__ = ["backward", "forward", "unavailable"]
+__all__ = ["backward", "forward", "kept", "unavailable"]
 
 
-def forward(x, projection, delta_weight, delta_bias, A, D) -> Tensor:
-    """Return y (b, h, w, d) in the dtype of x."""
+def kept(x: Tensor, projection: Tensor, A: Tensor, keep: bool) -> tuple[int, ...]:
+    """No states are kept."""
+    return (0,)
+
+
+def forward(x, projection, delta_weight, delta_bias, A, D, keep) -> tuple[Tensor, Tensor]:
+    """Return y (b, h, w, d) in the dtype of x, and no states."""
     from . import triton_launch
 
     y = torch.empty_like(x)
     triton_launch.forward(_scan(x, projection, delta_weight, delta_bias, A, D), y)
-    return y
+    return y, x.new_empty(0, dtype=state_dtype(x))
 
 
-def backward(dy, x, projection, delta_weight, delta_bias, A, D) -> tuple[Tensor, ...]:
+def backward(dy, x, projection, delta_weight, delta_bias, A, D, states) -> tuple[Tensor, ...]:
     """Return the gradients of x, projection, delta_weight, delta_bias, A and D."""
     from . import triton_launch
 

@@ -4,6 +4,9 @@ A tile lies in scratch memory, whatever the order of the sequence: x, delta, dy,
 lanes for each of its ``count`` steps. What all lanes share stays where it is: step t has B at
 shared[at[t]], n numbers, and C behind it. h, a and g have n rows of lanes; a is A log2 e, so that
 exp(delta A) = 2**(delta a).
+
+Backwards, a tile's states come from its decays: it keeps the states at every GROUP-th step, and
+computes those of a group again when it gets there.
 """
 
 import numpy as np
@@ -11,7 +14,9 @@ import numpy as np
 from .exponentials import LN_2, exp2
 from .jit import jit
 from .lane_sums import halve, sum_halves
-from .lanes import broadcast, load, put, spread, store, take, width, zeros
+from .lanes import broadcast, load, prefetch, put, spread, store, take, width, zeros
+
+GROUP = 8  # steps whose states lie near the core
 
 
 @jit
@@ -42,47 +47,80 @@ def skip(h, a, delta, x, shared, at, n, count):
 
 
 @jit
-def record(states, decays, a, delta, x, shared, at, n, count):
-    """The same, keeping the decays of each step, and the states before it and after the last."""
+def record(h, starts, decays, a, delta, x, shared, at, n, count):
+    """The same, keeping the decays of each step, and h before each group of steps."""
     size = n * width(a)
     for t in range(count):
+        if t % GROUP == 0:
+            starts[t // GROUP] = h
         delta_t, B = load(delta, t * width(a)), at[t]
         delta_x = delta_t * load(x, t * width(a))
         for i in range(n):
-            row = t * size + i * width(a)
-            decay = exp2(delta_t * load(a, i * width(a)))
-            store(decays, row, decay)
-            h_i = decay * load(states, row) + delta_x * broadcast(shared, B + i)
-            store(states, row + size, h_i)
+            row = i * width(a)
+            decay = exp2(delta_t * load(a, row))
+            store(decays, t * size + row, decay)
+            store(h, row, decay * load(h, row) + delta_x * broadcast(shared, B + i))
 
 
 @jit
-def retrace(gradients, states, decays, a, delta, x, dy, shared, at, n, count):
+def repeat(states, start, decays, delta, x, shared, at, n, first, last):
+    """The states before each step of a group, and after the last, from the decays."""
+    size = n * width(states)
+    states[:size] = start
+    for t in range(first, last):
+        before, B = (t - first) * size, at[t]
+        delta_x = load(delta, t * width(states)) * load(x, t * width(states))
+        for i in range(n):
+            row = i * width(states)
+            h_i = load(decays, t * size + row) * load(states, before + row)
+            h_i = h_i + delta_x * broadcast(shared, B + i)
+            store(states, before + size + row, h_i)
+
+
+@jit
+def retrace(gradients, starts, decays, a, delta, x, dy, shared, at, n, count):
     """Take g, the gradient of h, from behind the tile to before it, in place.
 
     Of ``gradients`` = (g, dA, ddelta, ddelta_x, dshared): adds to dA, and to dshared those of B
     and C, sums over the lanes; writes what delta gets through the decays, and that of delta x.
     """
+    size = n * width(a)
+    states = np.empty((GROUP + 1) * size, a.dtype)
+    products = np.zeros(-(-n // width(a)) * width(a) * width(a), a.dtype)
+    for group in range((count - 1) // GROUP, -1, -1):
+        first, last = group * GROUP, min((group + 1) * GROUP, count)
+        for t in range(first, last):
+            for i in range(0, 2 * n, width(a)):
+                prefetch(gradients[4], at[t] + i)
+        repeat(states, starts[group], decays, delta, x, shared, at, n, first, last)
+        for t in range(last - 1, first - 1, -1):
+            before = (t - first) * size
+            _retrace_step(
+                gradients, states, before, decays, a, delta, x, dy, shared, at, n, t, products
+            )
+
+
+@jit
+def _retrace_step(gradients, states, before, decays, a, delta, x, dy, shared, at, n, t, products):
     g, dA, ddelta, ddelta_x, dshared = gradients
     size = n * width(a)
-    products = np.zeros(-(-n // width(a)) * width(a) * width(a), a.dtype)
-    for t in range(count - 1, -1, -1):
-        delta_t, dy_t, B = load(delta, t * width(a)), load(dy, t * width(a)), at[t]
-        delta_x = delta_t * load(x, t * width(a))
-        through_x, through_decay = zeros(a), zeros(a)
-        for i in range(n):
-            row, now = i * width(a), t * size + i * width(a)
-            g_i = load(g, row) + dy_t * broadcast(shared, B + n + i)
-            store(products, row, halve(delta_x * g_i, dy_t * load(states, now + size)))
-            through_x = through_x + g_i * broadcast(shared, B + i)
-            g_i = g_i * load(decays, now)
-            store(g, row, g_i)
-            dexponent = g_i * load(states, now)
-            through_decay = through_decay + dexponent * load(a, row)
-            store(dA, row, load(dA, row) + dexponent * delta_t)
-        store(ddelta_x, t * width(a), through_x)
-        store(ddelta, t * width(a), through_decay * spread(LN_2, a))
-        for i in range(0, n, width(a)):
-            dB, dC = sum_halves(products, i * width(a))
-            put(dshared, B + i, n - i, take(dshared, B + i, n - i) + dB)
-            put(dshared, B + n + i, n - i, take(dshared, B + n + i, n - i) + dC)
+    delta_t, dy_t, B = load(delta, t * width(a)), load(dy, t * width(a)), at[t]
+    delta_x = delta_t * load(x, t * width(a))
+    through_x, through_decay = zeros(a), zeros(a)
+    for i in range(n):
+        row = i * width(a)
+        g_i = load(g, row) + dy_t * broadcast(shared, B + n + i)
+        h_i = load(states, before + size + row)
+        store(products, row, halve(delta_x * g_i, dy_t * h_i))
+        through_x = through_x + g_i * broadcast(shared, B + i)
+        g_i = g_i * load(decays, t * size + row)
+        store(g, row, g_i)
+        dexponent = g_i * load(states, before + row)
+        through_decay = through_decay + dexponent * load(a, row)
+        store(dA, row, load(dA, row) + dexponent * delta_t)
+    store(ddelta_x, t * width(a), through_x)
+    store(ddelta, t * width(a), through_decay * spread(LN_2, a))
+    for i in range(0, n, width(a)):
+        dB, dC = sum_halves(products, i * width(a))
+        put(dshared, B + i, n - i, take(dshared, B + i, n - i) + dB)
+        put(dshared, B + n + i, n - i, take(dshared, B + n + i, n - i) + dC)

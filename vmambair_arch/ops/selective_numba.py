@@ -17,7 +17,7 @@ from .dispatch import state_dtype
 from .exponentials import LOG2_E, exp2, softplus
 from .jit import jit
 from .lanes import columns, load, put, put_columns, spread, store, take, width, zeros
-from .recurrence import record, retrace, scan, skip
+from .recurrence import GROUP, record, retrace, scan, skip
 from .threads import run
 
 TILE = 32
@@ -143,7 +143,7 @@ def _scan_back(dy, inputs, delta_softplus, gradients, c, m):
         _step_sizes(step, step, bias, delta_softplus, count)
         skip(h, a, step, tile_u, shared, at, n, count)
 
-    states, decays = np.empty((TILE + 1) * n * W, u.dtype), np.empty(TILE * n * W, u.dtype)
+    inner, decays = np.empty((-(-TILE // GROUP), n * W), u.dtype), np.empty(TILE * n * W, u.dtype)
     g, gA, gbias, gdirect = np.zeros(n * W, u.dtype), np.zeros(n * W, u.dtype), zeros(u), zeros(u)
     results = (g, gA, through_step, through_u, dshared)
     for i in range(tiles - 1, -1, -1):
@@ -153,10 +153,10 @@ def _scan_back(dy, inputs, delta_softplus, gradients, c, m):
         _gather(raw, delta, c, m, start, count)
         _share(shared, B, C, start, count)
         _step_sizes(step, raw, bias, delta_softplus, count)
-        states[: n * W] = starts[i]
-        record(states, decays, a, step, tile_u, shared, at, n, count)
+        h[:] = starts[i]
+        record(h, inner, decays, a, step, tile_u, shared, at, n, count)
         dshared[:] = 0
-        retrace(results, states, decays, a, step, tile_u, tile_dy, shared, at, n, count)
+        retrace(results, inner, decays, a, step, tile_u, tile_dy, shared, at, n, count)
         for row in range(0, count * W, W):
             u_t, dy_t, step_t = load(tile_u, row), load(tile_dy, row), load(step, row)
             dstep_u = load(through_u, row)
