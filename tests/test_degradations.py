@@ -377,7 +377,7 @@ def degrade(model_options, tmp_path, monkeypatch, capsys):
     opt = {key: v for key, v in model_options.items() if key not in (*of_run, *of_gan)}
     opt |= {"name": "x", "model_type": "DegradationModel", "manual_seed": 0}
     train = {key: v for key, v in opt["datasets"]["train"].items() if key != "phase"}
-    opt["datasets"] = {"train": train}
+    opt["datasets"] = {"train": {**train, "num_worker_per_gpu": 0}}
     opt["train"] = {"total_iter": 1, **opt["train"]}
     for key in ("optim_d", "gan_opt"):
         del opt["train"][key]
