@@ -45,7 +45,7 @@ def _model(file: Checked) -> Iterator[Finding]:
 def _networks(file: Checked) -> Iterator[Finding]:
     section, lq, gt, source = _shapes(file)
     images = "VideoBaseModel" not in file.bases and file.data_sets.get(section) is not None
-    for key in [key for key in file.options if key.startswith("network_")]:
+    for key in [key for key in file.options if key.startswith("network_") and file.options[key]]:
         options = file.options[key]
         cls = registered(registry.ARCH_REGISTRY, options["type"])
         shapes: dict[str, tuple] = (
