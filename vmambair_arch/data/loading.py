@@ -1,5 +1,6 @@
 """Loaders of training and validation batches that never run ahead of a state, and never hang."""
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -55,6 +56,7 @@ def training_loader(opt: dict[str, Any]) -> DataLoader:
         collate_fn=collate,
         pin_memory=section.get("pin_memory", False),
         persistent_workers=bool(workers and section.get("persistent_workers", False)),
+        worker_init_fn=_leave_if_orphaned,
         generator=torch.Generator(),  # its own: starting an epoch draws from it
     )
     if len(loader) == 0:
@@ -137,3 +139,10 @@ def _start(loader: DataLoader, opt: dict[str, Any]) -> Any:
     if here:
         signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
     return iterator
+
+
+def _leave_if_orphaned(worker: int) -> None:
+    """End a worker whose training was killed while it started; torch's would wait for ever."""
+    parent = multiprocessing.parent_process()
+    if parent and not parent.is_alive():
+        os._exit(1)
