@@ -229,10 +229,13 @@ def shrink(section: dict[str, Any], limits: dict[str, float]) -> None:
 
 
 def plain(opt: dict[str, Any]) -> bool:
-    """Whether pairs are all that a file needs: no weights of VGG, no data made on the way."""
+    """Whether pairs are all that a file needs: no weights to fetch, no data made on the way."""
     types = {data_set["type"] for data_set in opt["datasets"].values()}
     perceptual = (opt.get("train") or {}).get("perceptual_opt")
-    return types <= {"PairedImageDataset", "BicubicImageDataset"} and not perceptual
+    paired = types <= {"PairedImageDataset", "BicubicImageDataset"}
+    metrics = ((opt.get("val") or {}).get("metrics") or {}).values()
+    known = all(metric["type"] != "calculate_iqa" for metric in metrics)
+    return paired and known and opt.get("scale") == 4 and not perceptual  # as the pairs are
 
 
 def small(text: str, trains: bool, pairs: Path) -> dict[str, Any]:
