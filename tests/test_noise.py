@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from basicsr.data import build_dataset
+from conftest import tiny_network
 
 from vmambair_arch import cli
 from vmambair_arch.errors import InputError
@@ -110,7 +111,11 @@ def test_an_image_smaller_than_a_crop_ends_the_run_before_it_starts(experiment, 
         "io_backend": {"type": "disk"},
         "sigma_range": [0, 50],
         "gt_size": 65,
+        "use_hflip": True,
+        "use_rot": True,
         "batch_size_per_gpu": 2,
+        "num_worker_per_gpu": 0,
     }
-    assert cli.basicsr(["train", "-opt", experiment(scale=1, datasets={"train": section})]) == 2
+    options = experiment(scale=1, network_g=tiny_network(scale=1), datasets={"train": section})
+    assert cli.basicsr(["train", "-opt", options]) == 2
     assert "0.png: gt is 64 x 72 pixels, smaller than gt_size 65" in capsys.readouterr().err

@@ -259,6 +259,8 @@ def test_resuming_with_another_optimizer_is_refused(long_run, stop, capsys):
     path = Path(options)
     opt = yaml.safe_load(path.read_text())
     opt["model_type"] = "SRModel"
+    for key in ("gan_opt", "optim_d", "net_d_iters", "net_d_init_iters"):
+        opt["train"].pop(key, None)
     path.write_text(yaml.safe_dump(opt))
     assert train(options, "--auto_resume") == 2
     assert "its optimizers are not those of the option file" in capsys.readouterr().err
