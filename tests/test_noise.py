@@ -99,7 +99,7 @@ def test_what_is_wrong_with_the_options_is_named(noisy, section, message):
 
 
 def test_an_image_smaller_than_a_crop_is_named(noisy):
-    with pytest.raises(InputError, match=r"0.png: 64 x 72 pixels, smaller than gt_size 65"):
+    with pytest.raises(InputError, match=r"0.png: 64 x 72 pixels, smaller than gt_size 72"):
         noisy(gt_size=65)[0]
 
 
@@ -110,7 +110,7 @@ def test_an_image_smaller_than_a_crop_ends_the_run_before_it_starts(experiment, 
         "dataroot_gt": str(pairs / "gt"),
         "io_backend": {"type": "disk"},
         "sigma_range": [0, 50],
-        "gt_size": 65,
+        "gt_size": 72,
         "use_hflip": True,
         "use_rot": True,
         "batch_size_per_gpu": 2,
@@ -118,4 +118,4 @@ def test_an_image_smaller_than_a_crop_ends_the_run_before_it_starts(experiment, 
     }
     options = experiment(scale=1, network_g=tiny_network(scale=1), datasets={"train": section})
     assert cli.basicsr(["train", "-opt", options]) == 2
-    assert "0.png: gt is 64 x 72 pixels, smaller than gt_size 65" in capsys.readouterr().err
+    assert "0.png: gt is 64 x 72 pixels, smaller than gt_size 72" in capsys.readouterr().err
