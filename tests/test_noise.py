@@ -99,7 +99,7 @@ def test_what_is_wrong_with_the_options_is_named(noisy, section, message):
 
 
 def test_an_image_smaller_than_a_crop_is_named(noisy):
-    with pytest.raises(InputError, match=r"0.png: 64 x 72 pixels, smaller than gt_size 72"):
+    with pytest.raises(InputError, match=r"0.png: 64 x 72 pixels, smaller than gt_size 65"):
         noisy(gt_size=65)[0]
 
 
