@@ -248,12 +248,16 @@ def test_inputs_are_left_as_they_were(scan):
 # PyTorch sees it.
 
 
-def test_the_registration_keeps_its_contract():
+@pytest.mark.parametrize("backend", ["numba", "reference"])
+def test_the_registration_keeps_its_contract(backend):
     tensors = [tensor.requires_grad_() for tensor in planar_inputs(SMALL).values()]
-    torch.library.opcheck(torch.ops.vmambair.planar_scan.default, (*tensors, "reference"))
+    forward = torch.ops.vmambair.planar_scan.default
+    torch.library.opcheck(forward, (*tensors, True, backend))
+    torch.library.opcheck(forward, (*tensors, False, backend))
     leaves = [tensor.detach() for tensor in tensors]
+    y, states = forward(*leaves, True, backend)
     backward = torch.ops.vmambair.planar_scan_backward.default
-    torch.library.opcheck(backward, (torch.ones(2, 3, 4, 6), *leaves, "reference"))
+    torch.library.opcheck(backward, (torch.ones_like(y), *leaves, states, backend))
 
 
 def test_compile_takes_it_whole():

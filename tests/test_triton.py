@@ -89,7 +89,8 @@ def test_results_lie_as_torch_compile_expects(short_chunks):
     y, last_state = selective_triton.forward(*inputs, True)
     results = [y, last_state, *selective_triton.backward(y, *inputs, True)]
     inputs = list(planar_inputs((1, 2, 3, 3, 2, 2)).values())
-    results += [y := planar_triton.forward(*inputs), *planar_triton.backward(y, *inputs)]
+    y, states = planar_triton.forward(*inputs, True)
+    results += [y, *planar_triton.backward(y, *inputs, states)]
     assert all(result.is_contiguous() for result in results)
     storages = {result.untyped_storage().data_ptr() for result in results}
     assert len(storages) == len(results)

@@ -43,8 +43,8 @@ def planar(dtype: torch.dtype) -> None:
     x, projection = torch.zeros(b, h, w, d), torch.zeros(b, h, w, 4, r + 2 * n)
     parameters = [torch.zeros(shape) for shape in ((4, d, r), (4, d), (4, d, n), (4, d))]
     tensors = [x.to(dtype), projection.to(dtype), *parameters]
-    planar_triton.forward(*tensors)
-    planar_triton.backward(x.to(dtype), *tensors)
+    _, states = planar_triton.forward(*tensors, True)
+    planar_triton.backward(x.to(dtype), *tensors, states)
 
 
 def selective(dtype: torch.dtype) -> None:
