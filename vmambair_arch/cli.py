@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from . import bench, checkpoints, doctor, options
+from . import allocator, bench, checkpoints, doctor, options
 from .errors import InputError
 
 
@@ -34,6 +34,7 @@ def vmambair(argv: Sequence[str] | None = None) -> int:
 def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     """Run the command that was given. An InputError is one sentence and exit code 2."""
     arguments = parser.parse_args(argv)
+    allocator.keep_freed_memory()
     try:
         return arguments.run(arguments) or 0
     except InputError as error:
