@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from vmambair_arch import bench, cli
+from vmambair_arch.allocator import keep_freed_memory
 from vmambair_arch.bench import cases, measure, memory, report, session
 from vmambair_arch.bench.cases import BACKWARD, BOTH, NETWORKS, Case
 from vmambair_arch.bench.figures import Figure, evaluate, figures
@@ -174,8 +175,8 @@ def test_a_network_is_measured_with_parameters_and_multiply_adds(briefly, monkey
 
 def test_peak_memory_is_what_a_call_holds_at_most():
     def call() -> None:
-        bytearray(64 * MEBIBYTE)  # written with zeros, and freed
-        bytearray(16 * MEBIBYTE)
+        torch.ones(64 * MEBIBYTE, dtype=torch.uint8)  # written, and freed
+        torch.ones(16 * MEBIBYTE, dtype=torch.uint8)
 
     peak, how = memory.peak_above_idle(call, "cpu")
     if peak is None:
@@ -185,7 +186,7 @@ def test_peak_memory_is_what_a_call_holds_at_most():
 
 def test_where_the_mark_cannot_be_set_back_the_peak_is_told_or_not_known(monkeypatch, tmp_path):
     monkeypatch.setattr(memory, "CLEAR_REFS", tmp_path / "clear_refs")  # written without effect
-    bytearray(256 * MEBIBYTE)  # a mark above what the calls reach
+    torch.ones(256 * MEBIBYTE, dtype=torch.uint8)  # a mark above what the calls reach
     peak, how = memory.peak_above_idle(lambda: None, "cpu")
     assert peak is None and "does not set VmHWM back" in how
     monkeypatch.setattr(memory, "STATUS", tmp_path / "no_status")
@@ -196,6 +197,19 @@ def test_where_the_mark_cannot_be_set_back_the_peak_is_told_or_not_known(monkeyp
 def test_an_unknown_peak_is_a_question_mark_in_the_table():
     case = Case("realsr_x4")
     assert report.row(case, {**made_up(case), "peak_mib": None}).endswith("?")
+
+
+def test_memory_that_the_process_keeps_counts_again_for_the_next_call():
+    def call() -> None:
+        torch.ones(64 * MEBIBYTE, dtype=torch.uint8)
+
+    if not keep_freed_memory():
+        pytest.skip("not glibc")
+    peaks = [memory.peak_above_idle(call, "cpu") for _ in range(2)]
+    for peak, how in peaks:
+        if peak is None:
+            pytest.skip(how)
+        assert 0.9 * 64 * MEBIBYTE < peak < 1.2 * 64 * MEBIBYTE
 
 
 # Bad input.

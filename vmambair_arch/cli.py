@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from . import bench, checkpoints, doctor, option_file, options
+from . import allocator, bench, checkpoints, doctor, option_file, options
 from .errors import InputError, StoppedError, TrainingError
 
 
@@ -42,6 +42,7 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     traceback, has 1 too); 130 and 143 stopped by SIGINT or SIGTERM, with a state written.
     """
     arguments = parser.parse_args(argv)
+    allocator.keep_freed_memory()
     try:
         return arguments.run(arguments) or 0
     except (InputError, TrainingError) as error:

@@ -68,7 +68,6 @@ def machine() -> dict[str, Any]:
         "system": platform.platform(),
         "python": platform.python_version(),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
-        "huge_pages": os.environ.get("THP_MEM_ALLOC_ENABLE", "0"),
         "versions": {package: doctor.installed(package) for package in doctor.PACKAGES},
     }
 

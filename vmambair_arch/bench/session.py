@@ -25,7 +25,7 @@ from . import report
 from .cases import BOTH, FORWARD, NAMES, Case, grid, unavailable
 from .figures import evaluate, figures
 
-ROUNDS = 5  # of the cases that figures compare
+ROUNDS = 3  # of the cases that figures compare
 CASE_SECONDS = 150.0  # a case that is expected to take longer is skipped
 MEMORY = 0.7  # and one expected to need more than this of the memory that is free
 
