@@ -120,7 +120,7 @@ def load_tensors(path) -> dict:
 @pytest.fixture
 def after(monkeypatch):
     """Do something in the process of a training when an iteration has ended."""
-    from vmambair_arch.progress import Progress
+    from vmambair_arch.training.progress import Progress
 
     todo, done = {}, Progress.done
 

@@ -4,7 +4,7 @@ from copy import deepcopy
 
 import yaml
 
-from vmambair_arch import option_check, option_file
+from vmambair_arch.option_files import option_check, option_file
 
 
 def report(opt: dict, *, is_train: bool = True) -> option_check.Report:

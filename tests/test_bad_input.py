@@ -9,7 +9,8 @@ import torch
 import yaml
 from conftest import tiny_network
 
-from vmambair_arch import VmambaIR, cli, options, save_network
+from vmambair_arch import VmambaIR, cli, save_network
+from vmambair_arch.option_files import options
 
 
 @pytest.fixture

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from vmambair_arch import bench, cli
+from vmambair_arch import cli
 from vmambair_arch.allocator import keep_freed_memory
-from vmambair_arch.bench import cases, measure, memory, report, session
-from vmambair_arch.bench.cases import BACKWARD, BOTH, NETWORKS, Case
-from vmambair_arch.bench.figures import Figure, evaluate, figures
+from vmambair_arch.commands import bench
+from vmambair_arch.commands.bench import cases, measure, memory, report, session
+from vmambair_arch.commands.bench.cases import BACKWARD, BOTH, NETWORKS, Case
+from vmambair_arch.commands.bench.figures import Figure, evaluate, figures
 
 MEBIBYTE = 2**20
 

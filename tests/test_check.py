@@ -11,7 +11,8 @@ from basicsr.archs.srresnet_arch import MSRResNet
 from basicsr.utils.lmdb_util import make_lmdb_from_imgs
 from conftest import tiny_network
 
-from vmambair_arch import VmambaIR, cli, cost, presets, save_network
+from vmambair_arch import VmambaIR, cli, presets, save_network
+from vmambair_arch.commands import cost
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from vmambair_arch import cli, doctor
+from vmambair_arch import cli
+from vmambair_arch.commands import doctor
 from vmambair_arch.ops import planar_reference, planar_scan
 from vmambair_arch.ops.dispatch import load
 

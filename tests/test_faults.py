@@ -97,7 +97,7 @@ def test_a_second_sigint_stops_at_once(small):
     code = (
         "import os, signal, vmambair_arch.plugin\n"
         "from vmambair_arch import cli\n"
-        "from vmambair_arch.progress import Progress\n"
+        "from vmambair_arch.training.progress import Progress\n"
         "Progress.done = lambda *_: [os.kill(os.getpid(), signal.SIGINT) for _ in range(2)]\n"
         f"cli.basicsr(['train', '-opt', {small()!r}])\n"
     )

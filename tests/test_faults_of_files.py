@@ -26,7 +26,8 @@ from trainings import (
     truncate,
 )
 
-from vmambair_arch import options, states
+from vmambair_arch import states
+from vmambair_arch.option_files import options
 
 # disks
 

@@ -7,14 +7,15 @@ import jsonschema
 import pytest
 import yaml
 
-from vmambair_arch import option_check, option_file
-from vmambair_arch.schemas import generate
+from vmambair_arch.option_files import option_check, option_file
+from vmambair_arch.option_files.schemas import generate
 
 OPTIONS = Path(__file__).parent.parent / "options"
 
 
 def test_the_json_schema_is_current():
-    assert generate.PATH.read_text() == generate.text()  # python -m vmambair_arch.schemas.generate
+    # python -m vmambair_arch.option_files.schemas.generate writes it.
+    assert generate.PATH.read_text() == generate.text()
 
 
 @pytest.mark.parametrize("path", sorted(OPTIONS.glob("*.yml")), ids=lambda path: path.stem)

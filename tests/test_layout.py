@@ -21,6 +21,7 @@ LAYERS = [
     {"presets", "checkpoints", "inference"},
     {"models", "data", "basicsr", "cv2", "torchvision"},
     {"plugin", "pipeline"},
+    {"commands"},
     {"cli"},
 ]
 
@@ -59,7 +60,7 @@ def layer(name: str) -> int:
 
 @pytest.mark.parametrize("name", sorted(set(map(part, FILES))))
 def test_imports_point_down_only(name):
-    """ops, modules, network, checkpoints ..., models and data, plugin and pipeline, cli."""
+    """ops, modules, network, checkpoints ..., models and data, plugin ..., commands, cli."""
     above = {other for other in imported(name) if layer(other) > layer(name)}
     assert not above, f"{name} imports {above}, which are above it"
 

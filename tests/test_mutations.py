@@ -13,8 +13,9 @@ import pytest
 import yaml
 from basicsr.data import build_dataloader, build_dataset
 
-from vmambair_arch import option_check, option_file, options, pipeline
+from vmambair_arch import pipeline
 from vmambair_arch.errors import InputError
+from vmambair_arch.option_files import option_check, option_file, options
 
 SEED = 20240
 SHIPPED = sorted((Path(__file__).parent.parent / "options").glob("*.yml"))

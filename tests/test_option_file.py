@@ -2,8 +2,8 @@
 
 import pytest
 
-from vmambair_arch import option_file
 from vmambair_arch.errors import InputError
+from vmambair_arch.option_files import option_file
 
 YAMLS = [
     ("a: 1\nb: 2\na: 3\n", "f.yml:3: a: repeats line 1"),

@@ -9,8 +9,8 @@ from basicsr.utils import registry
 from conftest import tiny_network
 from option_reports import change, report
 
-from vmambair_arch import option_check, option_file, options
 from vmambair_arch.errors import InputError
+from vmambair_arch.option_files import option_check, option_file, options
 
 
 @pytest.fixture
@@ -159,8 +159,8 @@ def test_schedules_that_do_not_fit_total_iter(opt, scheduler, kind, sentence):
 
 
 def test_progressive_patches_fit_the_training():
-    from vmambair_arch.rules import Checked, findings
-    from vmambair_arch.schemas.data_sets import DATA_SETS
+    from vmambair_arch.option_files.rules import Checked, findings
+    from vmambair_arch.option_files.schemas.data_sets import DATA_SETS
 
     lists = {"gt_sizes": [128, 130], "mini_batch_sizes": [8], "iters": [5, 6]}
     loader = {"batch_size_per_gpu": 8, "num_worker_per_gpu": 0}

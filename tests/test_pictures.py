@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from vmambair_arch import pictures
+from vmambair_arch.training import pictures
 
 
 class Nearest:

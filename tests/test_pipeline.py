@@ -190,7 +190,8 @@ def test_finetuning_another_scale_keeps_what_fits(experiment):
 
 
 def test_the_shipped_recipes_name_themselves_and_build_the_published_network(monkeypatch):
-    from vmambair_arch import VmambaIR, options
+    from vmambair_arch import VmambaIR
+    from vmambair_arch.option_files import options
 
     for path in sorted(OPTIONS.glob("*.yml")):
         opt = options.read(path, is_train=not path.stem.startswith("test"))

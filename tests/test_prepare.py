@@ -20,8 +20,8 @@ from PIL import Image
 from skimage import data
 
 from vmambair_arch import cli
-from vmambair_arch.prepare.record import FILE
-from vmambair_arch.prepare.subimages import Recipe, offsets, read
+from vmambair_arch.commands.prepare.record import FILE
+from vmambair_arch.commands.prepare.subimages import Recipe, offsets, read
 
 
 @pytest.fixture

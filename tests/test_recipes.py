@@ -14,7 +14,7 @@ from skimage import data
 from torchvision.models import vgg
 
 from vmambair_arch import cli, load_network, presets, save_network
-from vmambair_arch.options import Loader
+from vmambair_arch.option_files.options import Loader
 
 OPTIONS = Path(__file__).parent.parent / "options"
 RECIPES = {

@@ -12,9 +12,10 @@ from conftest import load_tensors, tiny_network
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_pipeline import host_options
 
-from vmambair_arch import cli, pictures
+from vmambair_arch import cli
 from vmambair_arch.models import schedules
-from vmambair_arch.progress import Progress
+from vmambair_arch.training import pictures
+from vmambair_arch.training.progress import Progress
 
 TINY = tiny_network(dim=2, d_state=1, num_blocks=[1, 0, 0, 0])
 

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import torch
 
-from . import allocator, bench, checkpoints, doctor, option_file, options
+from . import allocator, checkpoints
+from .commands import bench, doctor
 from .errors import InputError, StoppedError, TrainingError
+from .option_files import option_file, options
 
 
 def basicsr(argv: Sequence[str] | None = None) -> int:
@@ -127,7 +129,7 @@ def load_plugins() -> None:
 
 def _check(arguments: argparse.Namespace) -> None:
     load_plugins()
-    from . import check  # BasicSR imports only after the plugins
+    from .commands import check  # BasicSR imports only after the plugins
 
     sections = option_file.load(arguments.opt, arguments.force_yml).options.get("datasets")
     is_train = isinstance(sections, dict) and any(s.startswith("train") for s in sections)
@@ -163,7 +165,7 @@ def _add_degrade(commands) -> None:
 def _degrade(arguments: argparse.Namespace) -> int:
     opt = options.read(arguments.opt, is_train=True)
     load_plugins()
-    from . import degrade  # BasicSR imports only after the plugins
+    from .commands import degrade  # BasicSR imports only after the plugins
 
     failures = 0
     for failure in degrade.run(arguments.input, arguments.output, opt, seed=arguments.seed):
@@ -240,7 +242,7 @@ def _add_prepare(commands) -> None:
 
 def _prepare(arguments: argparse.Namespace) -> int:
     load_plugins()
-    from . import prepare  # BasicSR imports only after the plugins
+    from .commands import prepare  # BasicSR imports only after the plugins
 
     try:
         report = prepare.run(

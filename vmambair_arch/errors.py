@@ -1,4 +1,7 @@
-"""The errors that the commands answer with one sentence, and their exit codes."""
+"""The errors that the commands answer with one sentence, their exit codes, and a hint."""
+
+import difflib
+from collections.abc import Iterable
 
 
 class InputError(ValueError):
@@ -22,3 +25,9 @@ class StoppedError(Exception):
     def __init__(self, number: int):
         super().__init__(f"stopped by signal {number}")
         self.exit_code = 128 + number
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """``; did you mean 'x'?`` for the known name most like this one, or nothing."""
+    matches = difflib.get_close_matches(name[:80], list(known), n=1)
+    return f"; did you mean {matches[0]!r}?" if matches else ""

@@ -16,8 +16,7 @@ from basicsr.metrics import calculate_metric
 from basicsr.utils import get_root_logger
 from torch import Tensor, nn
 
-from .errors import InputError
-from .option_file import nearest
+from .errors import InputError, nearest
 
 LOWER_IS_BETTER = {"calculate_niqe"}  # of BasicSR's own
 NIQE_BLOCK = 96  # pixels a side; statistics need two blocks

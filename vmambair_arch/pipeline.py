@@ -21,15 +21,17 @@ from basicsr.utils import logger as host_logger
 from basicsr.utils.dist_util import get_dist_info, init_dist
 from basicsr.utils.options import dict2str
 
-from . import checks, states, validation
+from . import states
 from .data.loading import training_loader, validation_loader
-from .events import open_events
 from .files import remove_leftovers
 from .models import build_model
-from .progress import Progress
-from .records import Records
-from .training import Training
-from .validation import Validation
+from .option_files import checks
+from .training import validation
+from .training.events import open_events
+from .training.loop import Training
+from .training.progress import Progress
+from .training.records import Records
+from .training.validation import Validation
 
 
 def train(opt: dict[str, Any], *, launcher: str = "none") -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .. import image_lmdb
-from ..blur_kernels import RandomKernels
+from ..degrading.blur_kernels import RandomKernels
 from ..errors import InputError
 from .bicubic import SUFFIXES
 from .reading import ImageReader

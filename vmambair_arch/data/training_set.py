@@ -4,7 +4,7 @@ from typing import Any
 
 from torch.utils.data import Dataset, default_collate
 
-from .. import rng
+from . import rng
 from .progressive import SizedPlace
 from .sampling import Place
 

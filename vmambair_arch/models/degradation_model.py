@@ -7,11 +7,11 @@ from basicsr.data.transforms import paired_random_crop
 from basicsr.utils import USMSharp, get_root_logger
 from torch import Tensor
 
-from ..blur_kernels import RandomKernels
 from ..data.degradation import CROP
-from ..degradations import TwoOrderDegradation, read_scale, smallest_side
+from ..degrading.blur_kernels import RandomKernels
+from ..degrading.degradations import TwoOrderDegradation, read_scale, smallest_side
+from ..degrading.pair_pool import PairPool, pool_size
 from ..errors import InputError
-from ..pair_pool import PairPool, pool_size
 from .gan_model import VmambaIRGANModel, check_gan_options
 from .vmambair_model import VmambaIRModel
 

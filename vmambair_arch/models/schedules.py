@@ -9,8 +9,7 @@ from basicsr.models import lr_scheduler
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from ..errors import InputError
-from ..option_file import nearest
+from ..errors import InputError, nearest
 
 NEED_MORE = ("Optimizer", "LBFGS", "SparseAdam")  # the base, a closure, sparse gradients
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {

@@ -1,0 +1,106 @@
+"""What is measured: the scans by backend, and whole networks, ours and those people would use."""
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from ... import compat, presets
+from ...ops.dispatch import choose, load
+from ..doctor import OPERATIONS
+
+FORWARD, BACKWARD, BOTH = "forward", "backward", "forward+backward"
+SCAN_CHANNELS = (48, 96)  # the published networks' first level, and their widest at full size
+CLASSICAL = {"embed_dim": 180, "depths": [6] * 6, "num_heads": [6] * 6}
+LIGHT = {"embed_dim": 60, "depths": [6] * 4, "num_heads": [6] * 4}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to measure.
+
+    name: a network, or an operation and its backend as "planar_scan/numba".
+    size: height and width of the input in pixels (selective_scan: its length is size squared).
+    passes: "forward", "forward+backward" (networks) or "backward" (scans).
+    channels: of a scan; 0 for a network.
+    """
+
+    name: str
+    size: int = 64
+    passes: str = FORWARD
+    batch: int = 1
+    threads: int = 1
+    channels: int = 0
+
+    def __str__(self) -> str:
+        channels = f", {self.channels} channels" if self.channels else ""
+        threads = "thread" if self.threads == 1 else "threads"
+        return (
+            f"{self.name}, {self.passes}, {self.batch} x {self.size} x {self.size}{channels},"
+            f" {self.threads} {threads}"
+        )
+
+
+def grid(sizes: list[int]) -> Iterator[Case]:
+    """Every case of a full run, the smaller before the larger of a kind.
+
+    The reference backends, plain loops, are measured at the smallest size only.
+    """
+    for operation, backends in OPERATIONS.items():
+        for backend in backends:
+            for size in sizes[:1] if backend == "reference" else sizes:
+                for channels in SCAN_CHANNELS:
+                    for passes in (FORWARD, BACKWARD):
+                        name = f"{operation}_scan/{backend}"
+                        yield Case(name, size, passes, channels=channels)
+    for passes in (FORWARD, BOTH):
+        for size in sizes:
+            for name in NETWORKS:
+                yield Case(name, size, passes)
+
+
+def unavailable(case: Case, device: str) -> str | None:
+    """Return why a case cannot run here, or None."""
+    operation, _, backend = case.name.partition("_scan/")
+    if backend:
+        return load(operation, backend).unavailable(torch.ones(1, device=device))
+    if case.name in RIVALS and importlib.util.find_spec("basicsr") is None:
+        return "basicsr is not installed"
+    return None
+
+
+def fastest(operation: str, device: str) -> str:
+    """The name of the backend that ``auto`` takes here."""
+    backend = choose(operation, OPERATIONS[operation], "auto", torch.ones(1, device=device))
+    return backend.__name__.rpartition(f"{operation}_")[2]
+
+
+def _rrdbnet() -> nn.Module:
+    compat.apply()
+    from basicsr.archs.rrdbnet_arch import RRDBNet
+
+    return RRDBNet(3, 3, num_feat=64, num_block=23)
+
+
+def _swinir(options: dict[str, Any], upsampler: str) -> nn.Module:
+    compat.apply()
+    from basicsr.archs.swinir_arch import SwinIR
+
+    return SwinIR(
+        upscale=4, img_size=64, window_size=8, mlp_ratio=2, upsampler=upsampler, **options
+    )
+
+
+RIVALS: dict[str, Callable[[], nn.Module]] = {
+    "RRDBNet": _rrdbnet,
+    "SwinIR classical x4": lambda: _swinir(CLASSICAL, "pixelshuffle"),
+    "SwinIR light x4": lambda: _swinir(LIGHT, "pixelshuffledirect"),
+}
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    **{name: lambda name=name: presets.build(name) for name in presets.PRESETS},
+    **RIVALS,
+}
+NAMES = (*(f"{name}_scan" for name in OPERATIONS), *NETWORKS)

@@ -1,0 +1,141 @@
+"""Measure one case, in a process of its own.
+
+    python -m vmambair_arch.commands.bench.measure CASE DEVICE
+
+A process each, so that peaks of memory do not add up and every case finds the same allocator.
+"""
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ...allocator import keep_freed_memory
+from ...ops import planar_scan, selective_scan
+from . import memory
+from .cases import BACKWARD, BOTH, NETWORKS, Case
+
+SECONDS = 1.5  # a case is repeated for about so long
+ONCE = 60.0  # seconds; a case that takes longer is run once only
+WARM_UP = 16  # pixels a side: compiles what has to be compiled, and takes little memory
+STATES = 16
+Step = Callable[[], Any]
+
+
+def measure(case: Case, device: str) -> dict[str, Any]:
+    """Measure one case in this process.
+
+    Returns:
+        The case; "seconds", the median, "seconds_min", and "repeats"; "peak_mib" above the idle
+        process (MiB; None with the reason in "peak_by" where it cannot be told). Of a network its
+        "parameters" and, at 64x64, "multiply_adds" (in convolutions and matrix products, by torch's
+        counter). Of a scan "ns_per_state", nanoseconds per pixel, channel, direction and state,
+        and backwards "extra_to_inputs": bytes taken beyond the gradients, over the bytes of the
+        forward's inputs.
+    """
+    torch.set_num_threads(case.threads)
+    torch.manual_seed(0)
+    result: dict[str, Any] = asdict(case)
+    network = NETWORKS[case.name]().to(device) if case.name in NETWORKS else None
+    if network is None:
+        step, inputs = _scan_step(case, WARM_UP, device)
+        step()
+        step, inputs = _scan_step(case, case.size, device)
+    else:
+        _network_step(network, case, WARM_UP, device)()
+        step, inputs = _network_step(network, case, case.size, device), []
+    result |= _run(step, device)
+    if network is None:
+        result |= _scan_figures(case, inputs, result)
+    else:
+        result["parameters"] = sum(p.numel() for p in network.parameters())
+        if case == Case(case.name):
+            with FlopCounterMode(display=False) as counter:
+                step()
+            result["multiply_adds"] = counter.get_total_flops() // 2
+    return result
+
+
+def _run(step: Step, device: str) -> dict[str, Any]:
+    """Memory of the first run, times of those after it (of the first, if it takes minutes)."""
+    seconds: list[float] = []
+
+    def timed() -> None:
+        start = time.perf_counter()
+        step()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - start)
+
+    peak, how = memory.peak_above_idle(timed, device)
+    if seconds[0] < ONCE:  # the first run meets pages that have to be cleared
+        seconds.clear()
+        while not seconds or sum(seconds) < SECONDS:
+            timed()
+    return {
+        "seconds": statistics.median(seconds),
+        "seconds_min": min(seconds),
+        "repeats": len(seconds),
+        "peak_mib": None if peak is None else peak / 2**20,
+        "peak_by": how,
+    }
+
+
+def _network_step(network: nn.Module, case: Case, size: int, device: str) -> Step:
+    x = torch.rand(case.batch, 3, size, size, device=device)
+
+    def forward() -> None:
+        with torch.no_grad():
+            network(x)
+
+    def both() -> None:
+        network.zero_grad()
+        network(x).sum().backward()
+
+    return both if case.passes == BOTH else forward
+
+
+def _scan_step(case: Case, size: int, device: str) -> tuple[Step, list[Tensor]]:
+    """A scan of 16 states over size x size pixels, and its inputs."""
+    name, _, backend = case.name.partition("/")
+    given = {"device": device, "requires_grad": case.passes == BACKWARD}
+    d, n, r = case.channels, STATES, case.channels // 16
+    scan: Callable[..., Tensor]
+    if name == "planar_scan":
+        pixels = (case.batch, size, size)
+        shapes = [(*pixels, d), (*pixels, 4, r + 2 * n), (4, d, r), (4, d), (4, d, n), (4, d)]
+        scan, options, decay = planar_scan, {}, 4
+    else:
+        along = (case.batch, d, size**2)
+        shapes = [along, along, (d, n), (case.batch, n, size**2), (case.batch, n, size**2)]
+        scan, options, decay = selective_scan, {"delta_softplus": True}, 2
+    inputs = [torch.randn(shape, **given) for shape in shapes]
+    inputs[decay].data.abs_().add_(0.5).neg_()
+    if case.passes != BACKWARD:
+        return lambda: scan(*inputs, **options, backend=backend), inputs
+    y = scan(*inputs, **options, backend=backend)
+    dy = torch.randn_like(y)
+    return lambda: torch.autograd.grad(y, inputs, dy, retain_graph=True), inputs
+
+
+def _scan_figures(case: Case, inputs: list[Tensor], result: dict[str, Any]) -> dict[str, Any]:
+    directions = 4 if case.name.startswith("planar") else 1
+    states = case.batch * case.size**2 * case.channels * directions * STATES
+    figures: dict[str, Any] = {"ns_per_state": result["seconds"] / states * 1e9}
+    if case.passes == BACKWARD:
+        needed = sum(tensor.nbytes for tensor in inputs) / 2**20  # as many bytes of gradients
+        extra = None if result["peak_mib"] is None else result["peak_mib"] - needed
+        figures["extra_to_inputs"] = None if extra is None else extra / needed
+    return figures
+
+
+if __name__ == "__main__":
+    keep_freed_memory()  # as the commands do
+    sys.stdout.write(json.dumps(measure(Case(**json.loads(sys.argv[1])), sys.argv[2])) + "\n")

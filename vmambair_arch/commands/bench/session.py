@@ -1,0 +1,186 @@
+"""A run of the bench: in which order, within which limits, each case in a fresh process.
+
+The cases that figures compare come first and in rounds, A B C A B C, so that what disturbs a
+shared machine disturbs both sides of a ratio. What is not measured is recorded with the reason.
+"""
+
+import importlib.util
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...errors import InputError
+from . import report
+from .cases import BOTH, FORWARD, NAMES, Case, grid, unavailable
+from .figures import evaluate, figures
+
+ROUNDS = 3  # of the cases that figures compare
+CASE_SECONDS = 150.0  # a case that is expected to take longer is skipped
+MEMORY = 0.7  # and one expected to need more than this of the memory that is free
+
+
+@dataclass
+class Session:
+    """What a run has measured so far, and until when it may go on (time.monotonic)."""
+
+    device: str
+    deadline: float
+    results: dict[Case, list[dict[str, Any]]] = field(default_factory=dict)
+    skipped: dict[Case, str] = field(default_factory=dict)
+
+    def measure(self, case: Case) -> str | None:
+        """Measure a case once more, or skip it for good; returns what to tell, if anything."""
+        if case in self.skipped:
+            return None
+        result = self._why_not(case) or _in_a_process(case, self.device)
+        if isinstance(result, str):
+            self.skipped[case] = result
+            return f"{case}: skipped: {result}"
+        self.results.setdefault(case, []).append(result)
+        return report.row(case, result)
+
+    def _why_not(self, case: Case) -> str | None:
+        reason = unavailable(case, self.device)
+        if reason:
+            return reason
+        seconds, bytes_ = self._expected(case)
+        free = _free_memory(self.device)
+        if time.monotonic() + seconds > self.deadline:
+            return "the time for the whole run is used up"
+        if seconds > CASE_SECONDS:
+            return f"it would take about {seconds:.0f} s, and the limit is {CASE_SECONDS:.0f} s"
+        if bytes_ > MEMORY * free:
+            return f"it would need about {bytes_ / 2**30:.1f} GiB, and {free / 2**30:.1f} are free"
+        return None
+
+    def _expected(self, case: Case) -> tuple[float, float]:
+        """Seconds and bytes, from the next smaller size; both grow with the pixels."""
+        known = [c for c in self.results if replace(c, size=case.size) == case]
+        if not known:
+            forward = replace(case, passes=FORWARD)
+            factor = 4 if case.passes == BOTH and forward in self.results else 0
+            return factor and factor * self.results[forward][0]["seconds"], 0
+        nearest = min(known, key=lambda c: abs(c.size - case.size))
+        result, more = self.results[nearest][0], (case.size / nearest.size) ** 2
+        return result["seconds"] * more, (result["peak_mib"] or 0) * 2**20 * more
+
+
+def run(
+    sizes: Sequence[int],
+    output: Path,
+    *,
+    device: str,
+    only: Sequence[str] = (),
+    minutes: float = 25.0,
+) -> Iterator[str]:
+    """Measure, and write ``bench.json`` and ``bench.png``.
+
+    Args:
+        sizes: heights and widths of the networks' inputs, multiples of 8.
+        output: the folder to write to; made if missing.
+        device: "cpu" or "cuda".
+        only: names, or beginnings of names, of what to measure; none means everything.
+        minutes: after which no further case is started.
+    Yields: the lines of the table, as they come.
+    Raises: InputError: one of these cannot be used, or matplotlib is not installed.
+    """
+    sizes = sorted(set(sizes))
+    _check(sizes, output, device, only, minutes)
+    start = time.monotonic()
+    session = Session(device, start + 60 * minutes)
+    wanted = [f for f in figures(device) if all(_chosen(c, sizes, only) for c in f.cases)]
+    compared = dict.fromkeys(case for figure in wanted for case in figure.cases)
+    yield report.HEADER
+    for _ in range(ROUNDS):
+        yield from filter(None, map(session.measure, compared))
+    rest = (case for case in grid(sizes) if case not in compared and _chosen(case, sizes, only))
+    yield from filter(None, map(session.measure, rest))
+    reached = [found for figure in wanted if (found := evaluate(figure, session.results))]
+    yield from map(report.figure_row, reached)
+    content = {
+        "command": shlex.join(["vmambair", *sys.argv[1:]]),
+        "machine": report.machine(),
+        "device": device,
+        "minutes": round((time.monotonic() - start) / 60, 1),
+        "figures": reached,
+        "cases": report.merged(session.results),
+        "skipped": [{**asdict(c), "reason": reason} for c, reason in session.skipped.items()],
+    }
+    report.write(content, output)
+
+
+def _chosen(case: Case, sizes: Sequence[int], only: Sequence[str]) -> bool:
+    return case.size in sizes and (not only or case.name.startswith(tuple(only)))
+
+
+def _check(
+    sizes: Sequence[int], output: Path, device: str, only: Sequence[str], minutes: float
+) -> None:
+    for size in sizes:
+        if size <= 0 or size % 8:
+            raise InputError(f"size {size}: needed is a positive multiple of 8")
+    if minutes <= 0:
+        raise InputError(f"minutes {minutes:g}: needed is a number above 0")
+    if device not in ("cpu", "cuda"):
+        raise InputError(f"device {device!r}: choose cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("device cuda: torch finds no GPU here; give --device cpu")
+    for name in only:
+        if not any(known.startswith(name) or name.startswith(f"{known}/") for known in NAMES):
+            raise InputError(f"nothing to measure is called {name!r}: choose of {', '.join(NAMES)}")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise InputError("the plot needs matplotlib: pip install matplotlib")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=output).close()
+    except OSError as error:
+        raise InputError(
+            f"{output}: cannot be written: {error.strerror}; choose another"
+        ) from error
+
+
+def _in_a_process(case: Case, device: str) -> dict[str, Any] | str:
+    """Measure a case in a fresh process; returns the result, or why there is none."""
+    command = [
+        sys.executable,
+        "-m",
+        "vmambair_arch.commands.bench.measure",
+        json.dumps(asdict(case)),
+        device,
+    ]
+    threads = str(case.threads)
+    environment = {**os.environ, "OMP_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads}
+    limit = 2 * CASE_SECONDS
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment, timeout=limit
+        )
+    except subprocess.TimeoutExpired:
+        return f"it took longer than {limit:.0f} s"
+    if done.returncode < 0:
+        return f"it was ended by {signal.Signals(-done.returncode).name}; memory may have run out"
+    if done.returncode:
+        return f"it failed: {done.stderr.strip().splitlines()[-1]}"
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _free_memory(device: str) -> float:
+    """Bytes that a case may take; infinite where the system does not tell."""
+    if device == "cuda":
+        return torch.cuda.mem_get_info()[0]
+    try:
+        rows = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return float("inf")
+    return 1024.0 * next(int(row.split()[1]) for row in rows if row.startswith("MemAvailable:"))

@@ -1,0 +1,79 @@
+"""What a network costs, from its shapes alone: parameters, multiply-adds, memory to train."""
+
+from typing import Any
+
+import torch
+from basicsr.utils.registry import ARCH_REGISTRY, MODEL_REGISTRY
+from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..models.build import dependable
+from ..option_files import trial
+from ..option_files.schemas.families import known, registered
+
+Shape = tuple[int, ...]
+
+
+def parameters(network: nn.Module) -> int:
+    """Numbers that are trained or could be."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def forward(options: dict[str, Any], shape: Shape) -> int | None:
+    """Multiply-adds of a forward pass, in convolutions and matrix products.
+
+    Args:
+        options: the network's section of an option file.
+        shape: of its input.
+    Returns: the number; None if a third party defines the network, which may need a GPU.
+    """
+    network = _build(options)
+    if network is None:
+        return None
+    with trial.fake_tensors(), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(torch.empty(shape))
+    return counter.get_total_flops() // 2
+
+
+def memory(opt: dict[str, Any], shape: Shape) -> int | None:
+    """Bytes to train network_g: what is kept for the backward pass, and what goes with the weights.
+
+    With the weights go gradients, what the optimizer keeps, and an average if there is one. Losses,
+    discriminators and the allocator's waste are not in it.
+    """
+    network = _build(opt["network_g"])
+    if network is None:
+        return None
+    own = {StorageWeakRef(p.untyped_storage()) for p in network.parameters()}
+    kept: dict[StorageWeakRef, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if StorageWeakRef(storage) not in own:
+            kept[StorageWeakRef(storage)] = storage.nbytes()
+        return tensor
+
+    with (
+        trial.fake_tensors(),
+        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+    ):
+        output = network(torch.empty(shape))
+    assert output is not None  # the graph holds what is kept until here
+    weights = sum(p.numel() * p.element_size() for p in network.parameters())
+    copies = 2 + trial.optimizer_copies(
+        dependable(registered(MODEL_REGISTRY, opt["model_type"])), opt["train"]["optim_g"]
+    )
+    average = 1 if opt["train"].get("ema_decay") else 0
+    return int(weights * (copies + average)) + sum(kept.values())
+
+
+def _build(options: dict[str, Any]) -> nn.Module | None:
+    cls = registered(ARCH_REGISTRY, options["type"])
+    if not known(cls):
+        return None
+    arguments = {key: value for key, value in options.items() if key != "type"}
+    try:
+        return trial.build_fake(cls, arguments)
+    except (RuntimeError, TypeError):  # it needs numbers to build itself, as SwinIR does
+        return trial.build_real(cls, arguments)

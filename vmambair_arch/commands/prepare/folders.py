@@ -1,0 +1,217 @@
+"""A run: pairs, sub-images, meta information and LMDBs of a folder of images.
+
+It can be interrupted and goes on where it stopped, by the record in the folder that it writes.
+"""
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import yaml
+
+from ... import image_lmdb
+from ...errors import InputError
+from ...files import remove_leftovers, write_whole
+from ...image_lmdb import Image
+from .. import workers
+from . import inputs, subimages
+from .record import Record
+from .subimages import Made, Recipe, Source
+
+SCALES = (2, 3, 4, 8)
+LARGEST_CROP = 256  # gt_size of the published training, where the images allow it
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run has to tell.
+
+    Args:
+        images: how many files the folder gt holds.
+        failures: a sentence for each input that could not be used.
+        remarks: what to know before training, in sentences.
+        sections: the datasets.train of an option file, one for each scale; none after failures.
+    """
+
+    images: int
+    failures: list[str]
+    remarks: list[str]
+    sections: list[str]
+
+
+def run(
+    source: Path,
+    out: Path,
+    *,
+    lq: Path | None = None,
+    scales: Sequence[int] = (),
+    size: int | None = None,
+    step: int | None = None,
+    threshold: int = 0,
+    lmdb: bool = False,
+    processes: int | None = None,
+) -> Report:
+    """Make OUT/gt, OUT/lq_x4 ..., OUT/meta_info.txt and, if asked, OUT/gt.lmdb, OUT/lq_x4.lmdb ...
+
+    Where an input cannot be used the others are made. Meta information and LMDBs, which stand for
+    all of them, follow once that input is repaired or removed and the run repeated.
+
+    Args:
+        source: folder of ground-truth images; those in folders below it are not taken.
+        out: folder to make, or to go on with.
+        lq: folder of low-quality images, named as their ground truth or with x4 (their scale)
+            behind; without it they are made by bicubic reduction.
+        scales: how many times smaller the low-quality images are: of 2, 3, 4, 8; with ``lq`` one
+            number, 1 if it is not given.
+        size: side of the square sub-images; None keeps images whole.
+        step: from one sub-image to the next; half of ``size`` if it is not given.
+        threshold: a rest at a border that is not longer gets no sub-image of its own.
+        lmdb: whether to make LMDBs too; may be asked for later.
+        processes: how many at once; None is one for each CPU.
+    Raises: InputError: folders or settings cannot be used, the disk is full, or ``out`` is of a
+        run with other settings or inputs.
+    """
+    if processes is not None and processes < 1:
+        raise InputError(f"{processes} processes can do nothing; give 1 or more")
+    recipe = _recipe(scales or ((1,) if lq else ()), size, step, threshold, lq)
+    sources = inputs.find(source, lq, max(recipe.scales, default=1))
+    for folder in (source, lq) if lq else (source,):
+        if out.resolve().is_relative_to(folder.resolve()):
+            raise InputError(f"{out}: lies inside the input folder {folder}; write elsewhere")
+    try:
+        record = Record(out, asdict(recipe), sources)
+        failures = _make_all(sources, out, recipe, record, processes)
+        images = [image for made in record.done.values() for image in made.images]
+        images.sort(key=lambda image: image.key)
+        if failures:
+            return Report(len(images), failures, [], [])
+        lines = "".join(f"{image.line()}\n" for image in images)
+        write_whole(out / "meta_info.txt", lambda file: file.write(lines.encode()))
+        for folder, scale in _folders(recipe).items() if lmdb else ():
+            if not (out / f"{folder}.lmdb").exists():
+                reduced = [image.reduced(scale) for image in images]
+                image_lmdb.write(out / f"{folder}.lmdb", out / folder, reduced)
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or out}: cannot be written ({error.strerror}); free space or mend"
+            " what is wrong, and run the same command to go on"
+        ) from error
+    return Report(
+        len(images), [], _remarks(source, record.done), _sections(out, recipe, images, lmdb)
+    )
+
+
+def _recipe(
+    scales: Sequence[int], size: int | None, step: int | None, threshold: int, lq: Path | None
+) -> Recipe:
+    """Complete and check the settings."""
+    scales = tuple(sorted(set(scales)))
+    choice = (1, *SCALES) if lq else SCALES
+    if not set(scales) <= set(choice) or (lq and len(scales) > 1):
+        raise InputError(f"scale {scales}: choose {'one ' if lq else ''}of {choice}")
+    if size is None:
+        if step is not None or threshold:
+            raise InputError("step and threshold are of sub-images; give their size too")
+        return Recipe(scales)
+    step = size // 2 if step is None else step
+    multiple = math.lcm(*scales)
+    if size < 1 or step < 1 or threshold < 0 or size % multiple or step % multiple:
+        raise InputError(
+            f"sub-images of {size} pixels with a step of {step} and a threshold of {threshold}:"
+            f" size and step have to be multiples of {multiple}, no length negative"
+        )
+    return Recipe(scales, size, step, threshold)
+
+
+def _folders(recipe: Recipe) -> dict[str, int]:
+    """The folders to fill, and how many times smaller their images are than the ground truth."""
+    return {"gt": 1, **{subimages.lq_folder(scale): scale for scale in recipe.scales}}
+
+
+def _make_all(
+    sources: dict[str, Source], out: Path, recipe: Recipe, record: Record, processes: int | None
+) -> list[str]:
+    """Make what is not done yet; a sentence for each input that could not be used."""
+    folders = [out / name for name in _folders(recipe)]
+    for folder in folders:
+        folder.mkdir(exist_ok=True)
+        remove_leftovers(folder)
+    record.forget_unless(lambda image: all(_is_there(f / image.name) for f in folders))
+    todo = [source for name, source in sources.items() if name not in record.done]
+    work = functools.partial(_make, recipe=recipe, out=out)
+    failures = []
+    for source, made in workers.share(work, todo, processes=processes, description=out.name):
+        if isinstance(made, Made):
+            record.add(source.gt.name, made)
+        else:
+            record.add_failure(source.gt.name)
+            failures.append(made)
+    return sorted(failures)
+
+
+def _is_there(path: Path) -> bool:
+    """An empty file is what a power cut leaves of one that was just written."""
+    return path.is_file() and path.stat().st_size > 0
+
+
+def _make(source: Source, *, recipe: Recipe, out: Path) -> Made | str:
+    """What was made of a source, or why it could not be used."""
+    try:
+        return subimages.make(source, recipe, out)
+    except subimages.UnusableImageError as error:
+        return str(error)
+
+
+def _remarks(source: Path, done: dict[str, Made]) -> list[str]:
+    remarks = []
+    extras = {extra for made in done.values() for extra in made.extras}
+    for extra in sorted(extras):
+        names = [name for name, made in done.items() if extra in made.extras]
+        remarks.append(
+            f"{len(names)} of {len(done)} images have {extra} (such as {min(names)}): the files"
+            " keep it, BasicSR's data sets drop it when they read 8-bit colour"
+        )
+    others = inputs.others(source)
+    if others:
+        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+        remarks.append(f"not taken from {source}: {', '.join(others[:5])}{more}")
+    return remarks
+
+
+def _sections(out: Path, recipe: Recipe, images: Sequence[Image], lmdb: bool) -> list[str]:
+    """datasets.train for each scale, as YAML to paste into an option file."""
+    ending = ".lmdb" if lmdb else ""
+    gt = {
+        "dataroot_gt": str(out / f"gt{ending}"),
+        "io_backend": {"type": "lmdb" if lmdb else "disk"},
+    }
+    # BasicSR reads a name of such a file up to its first space.
+    listed = not lmdb and not any(" " in image.name for image in images)
+    meta = str(out / "meta_info.txt")
+    if not recipe.scales:
+        return [_yaml({"name": out.name, **gt, **({"meta_info": meta} if listed else {})})]
+    smallest = min(LARGEST_CROP, *(min(image.height, image.width) for image in images))
+    return [
+        _yaml(
+            {
+                "name": out.name,
+                "type": "PairedImageDataset",
+                **gt,
+                "dataroot_lq": str(out / f"{subimages.lq_folder(scale)}{ending}"),
+                **({"meta_info_file": meta} if listed else {}),
+                "gt_size": smallest // scale * scale,
+                "use_hflip": True,
+                "use_rot": True,
+                "num_worker_per_gpu": 4,
+                "batch_size_per_gpu": 8,
+                "dataset_enlarge_ratio": 100,
+            }
+        )
+        for scale in recipe.scales
+    ]
+
+
+def _yaml(section: dict) -> str:
+    return yaml.safe_dump({"datasets": {"train": section}}, sort_keys=False)

@@ -1,0 +1,62 @@
+"""The inputs: what image files a folder holds, and which low-quality image is whose partner."""
+
+from pathlib import Path
+
+from ...data.bicubic import SUFFIXES
+from ...errors import InputError
+from .subimages import Source
+
+
+def find(source: Path, lq: Path | None, scale: int) -> dict[str, Source]:
+    """The images directly in a folder by their file names, in order of their keys.
+
+    Args:
+        source: folder of ground-truth images.
+        lq: folder of low-quality images, named alike or with x4 behind for a scale of 4.
+        scale: that scale.
+    Raises: InputError: no such folder, no images, names that differ by their suffix only, half of
+        a pair.
+    """
+    originals = _images(source)
+    if lq is None:
+        return {path.name: Source(path) for path in originals.values()}
+    partners, behind = _images(lq), f"x{scale}"
+    sources = {}
+    for stem, path in originals.items():
+        partner = partners.pop(stem, None) or partners.pop(stem + behind, None)
+        if partner is None:
+            raise InputError(
+                f"{path}: has no partner {stem} or {stem + behind} in {lq}; add it or remove {path}"
+            )
+        sources[path.name] = Source(path, partner)
+    for path in partners.values():
+        raise InputError(f"{path}: has no partner in {source}; remove it or add that")
+    return sources
+
+
+def _images(folder: Path) -> dict[str, Path]:
+    """The image files directly in a folder, by their names without suffix."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such folder (in {Path.cwd()}); correct the path")
+    images: dict[str, Path] = {}
+    for path in sorted(folder.iterdir(), key=lambda path: path.stem):
+        if not _is_image(path):
+            continue
+        if path.stem in images:
+            raise InputError(
+                f"{path} and {images[path.stem].name} would get the same name; rename one"
+            )
+        images[path.stem] = path
+    if not images:
+        raise InputError(f"{folder}: no images in it ({', '.join(sorted(SUFFIXES))}); correct it")
+    return images
+
+
+def others(source: Path) -> list[str]:
+    """Names of what is not taken from a folder."""
+    names = (path.name for path in source.iterdir() if not _is_image(path))
+    return sorted(name for name in names if not name.startswith("."))
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()

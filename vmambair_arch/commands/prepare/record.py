@@ -1,0 +1,114 @@
+"""The record that a prepared folder keeps: what it is made of, how, and which images are done."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ...errors import InputError
+from ...files import write_whole
+from ...image_lmdb import Image
+from .subimages import Made, Source
+
+FILE = "prepare.jsonl"  # the settings and inputs, then a line for each image done or unusable
+
+Stamp = list[list[int]]  # size in bytes and time of change in ns, of an image and its partner
+
+
+class Record:
+    """Opens the record of a folder, or begins one there.
+
+    Args:
+        out: the folder; it is made if it does not exist.
+        settings: what the images are made by; values that JSON has.
+        sources: the inputs by name.
+    Raises: InputError: the folder is not one of ours, or of other settings or inputs. An input
+        that could not be used before may have changed or gone.
+    """
+
+    def __init__(self, out: Path, settings: Mapping[str, Any], sources: Mapping[str, Source]):
+        self.path = out / FILE
+        self.done: dict[str, Made] = {}
+        self.failed: set[str] = set()
+        self.head = {"settings": settings, "inputs": {n: _stamp(s) for n, s in sources.items()}}
+        self.head = json.loads(json.dumps(self.head))  # as it will be read: tuples become lists
+        if self.path.is_file():
+            self._read()
+        elif out.is_dir() and any(not p.name.startswith(".") for p in out.iterdir()):
+            raise InputError(
+                f"{out}: not empty, and not made by vmambair prepare; give a new folder"
+            )
+        out.mkdir(parents=True, exist_ok=True)
+        self._write()
+
+    def add(self, name: str, made: Made) -> None:
+        """Note that an input is done."""
+        self.done[name] = made
+        self.failed.discard(name)
+        self._append(_done_line(name, made))
+
+    def add_failure(self, name: str) -> None:
+        """Note that an input could not be used, so that it may be repaired or removed."""
+        self.failed.add(name)
+        self._append({"unusable": name})
+
+    def forget_unless(self, is_there: Callable[[Image], bool]) -> None:
+        """Take as not done what has lost a file since."""
+        self.done = {n: made for n, made in self.done.items() if all(map(is_there, made.images))}
+
+    def _read(self) -> None:
+        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+        if not lines[-1].endswith("\n"):
+            lines.pop()  # the run was stopped as it wrote this line
+        try:
+            head, *rest = [json.loads(line) for line in lines]
+            for line in rest:
+                if "unusable" in line:
+                    self.failed.add(line["unusable"])
+                else:
+                    images = tuple(Image(*image) for image in line["images"])
+                    self.done[line["done"]] = Made(images, tuple(line["extras"]))
+            self.failed -= self.done.keys()
+            self._compare(head["settings"], head["inputs"])
+        except (ValueError, KeyError, TypeError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{self.path}: damaged; give a new folder") from error
+
+    def _compare(self, settings: dict[str, Any], inputs: dict[str, Stamp]) -> None:
+        """Raise InputError unless what was asked for then is what is asked for now."""
+        out, now = self.path.parent, self.head
+        for key, value in now["settings"].items():
+            if settings[key] != value:
+                raise InputError(
+                    f"{out}: was begun with {key} {settings[key]}, not {value}; give the same"
+                    " settings, or a new folder"
+                )
+        for name in sorted((inputs.keys() | now["inputs"].keys()) - self.failed):
+            if inputs.get(name) != now["inputs"].get(name):
+                change = "changed" if name in inputs and name in now["inputs"] else "missing"
+                change = "new" if name not in inputs else change
+                raise InputError(
+                    f"{out}: was begun from other images ({name} is {change}); give the same"
+                    " input folder, or a new output folder"
+                )
+
+    def _write(self) -> None:
+        lines = [self.head, *(_done_line(name, made) for name, made in self.done.items())]
+        lines += [{"unusable": name} for name in sorted(self.failed & self.head["inputs"].keys())]
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        write_whole(self.path, lambda file: file.write(text.encode()))
+
+    def _append(self, line: dict[str, Any]) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def _done_line(name: str, made: Made) -> dict[str, Any]:
+    return {"done": name, "images": made.images, "extras": made.extras}
+
+
+def _stamp(source: Source) -> Stamp:
+    files = [source.gt, source.lq] if source.lq else [source.gt]
+    return [[status.st_size, status.st_mtime_ns] for status in map(os.stat, files)]

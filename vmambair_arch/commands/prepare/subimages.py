@@ -1,0 +1,182 @@
+"""One ground-truth image into the files that training reads: cut, and with lq partners."""
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from basicsr.data.transforms import mod_crop
+from numpy import ndarray
+
+from ...data.bicubic import shrink
+from ...errors import InputError
+from ...image_lmdb import PNG, PNG_LEVEL, Image
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What becomes of every image; lengths in pixels of the ground truth.
+
+    Args:
+        scales: how many times smaller the low-quality images are; () makes none.
+        size: side of the square sub-images; None keeps images whole.
+        step: from one sub-image to the next.
+        threshold: a rest at the right or lower border that is not longer gets no sub-image.
+    """
+
+    scales: tuple[int, ...] = ()
+    size: int | None = None
+    step: int | None = None
+    threshold: int = 0
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image file to start from, and its low-quality image where there is one already."""
+
+    gt: Path
+    lq: Path | None = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was made of a source.
+
+    Args:
+        images: name and size of each file in the folder gt; those in lq_x4 bear the same names.
+        extras: what the source has and BasicSR drops when it reads: "16 bits", "alpha".
+    """
+
+    images: tuple[Image, ...]
+    extras: tuple[str, ...]
+
+
+class UnusableImageError(InputError):
+    """An image that nothing can be made of; the others can."""
+
+
+def make(source: Source, recipe: Recipe, out: Path) -> Made:
+    """Write what the recipe makes of one source: PNGs of the source's depth and channels.
+
+    The ground truth is cropped to a multiple of every scale first. The low-quality image is made
+    of all of it, then both are cut alike, so that sub-images meet pixel by pixel. A PNG that stays
+    as it is is copied byte for byte.
+
+    Args:
+        source: the image.
+        recipe: what to make of it.
+        out: where the folders gt and lq_x4 are.
+    Raises: UnusableImageError: unreadable, smaller than a sub-image, or of another size than its
+        partner.
+        OSError: a file cannot be written.
+    """
+    original = read(source.gt)
+    _check_size(source.gt, original, recipe)
+    gt = mod_crop(original, math.lcm(*recipe.scales))
+    pictures = [("gt", 1, gt, source.gt if gt.shape == original.shape else None)]
+    for scale in recipe.scales:
+        lq = _partner(source.lq, gt, scale) if source.lq else shrink(gt, scale)
+        pictures.append((lq_folder(scale), scale, lq, source.lq))
+    images = []
+    for name, top, left, bottom, right in _windows(source.gt, gt, recipe):
+        for folder, scale, pixels, file in pictures:
+            window = pixels[top // scale : bottom // scale, left // scale : right // scale]
+            data = file.read_bytes() if file and window.shape == pixels.shape else b""
+            _write(out / folder / name, data if data.startswith(PNG) else _encode(window))
+        images.append(Image(name, bottom - top, right - left, (*gt.shape, 1)[2]))
+    deep = ("16 bits",) if gt.dtype == np.uint16 else ()
+    return Made(tuple(images), deep + (("alpha",) if gt.shape[2:] == (4,) else ()))
+
+
+def lq_folder(scale: int) -> str:
+    """Name of the folder of low-quality images, such as lq_x4; lq where they are as large."""
+    return "lq" if scale == 1 else f"lq_x{scale}"
+
+
+def read(path: Path) -> ndarray:
+    """An image as it is: (h, w) or (h, w, c), BGR(A), uint8 or uint16; turned as its EXIF says.
+
+    Raises: UnusableImageError: no image, unreadable, or with pixels of another type.
+    """
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+        # OpenCV turns a photograph by its EXIF unless it is asked for alpha, which no JPEG has.
+        jpeg = path.suffix.lower() in (".jpg", ".jpeg")
+        flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH if jpeg else cv2.IMREAD_UNCHANGED
+        image = cv2.imdecode(data, flags)
+    except (OSError, cv2.error) as error:
+        raise UnusableImageError(
+            f"{path}: cannot be read ({error}); repair or remove it"
+        ) from error
+    if image is None:
+        raise UnusableImageError(f"{path}: not an image that can be read; repair or remove it")
+    if image.dtype not in (np.uint8, np.uint16):
+        raise UnusableImageError(
+            f"{path}: its pixels are {image.dtype}; convert it to 8 or 16 bits"
+        )
+    return image
+
+
+def offsets(length: int, recipe: Recipe) -> list[int]:
+    """Where sub-images begin along a side, as in BasicSR's extract_subimages.
+
+    Every ``step`` pixels while they fit; one more at the end if more than ``threshold`` is left.
+    """
+    assert recipe.size and recipe.step
+    last = length - recipe.size
+    starts = list(range(0, last + 1, recipe.step))
+    return [*starts, last] if last - starts[-1] > recipe.threshold else starts
+
+
+def _check_size(path: Path, gt: ndarray, recipe: Recipe) -> None:
+    """Bicubic reduction mirrors the image at its borders, for which it has to be large enough."""
+    least = recipe.size or 2 * math.lcm(*recipe.scales)
+    if min(gt.shape[:2]) < least:
+        raise UnusableImageError(
+            f"{path}: {gt.shape[0]} x {gt.shape[1]} pixels, and {least} are the least for a side;"
+            " remove it" + (" or take smaller sub-images" if recipe.size else "")
+        )
+
+
+def _windows(path: Path, gt: ndarray, recipe: Recipe) -> Iterator[tuple[str, int, int, int, int]]:
+    """Name, top, left, bottom and right of each sub-image, or of the whole image."""
+    height, width = gt.shape[:2]
+    if not recipe.size:
+        yield f"{path.stem}.png", 0, 0, height, width
+        return
+    corners = [(y, x) for y in offsets(height, recipe) for x in offsets(width, recipe)]
+    for number, (y, x) in enumerate(corners, 1):
+        yield f"{path.stem}_s{number:03d}.png", y, x, y + recipe.size, x + recipe.size
+
+
+def _partner(path: Path, gt: ndarray, scale: int) -> ndarray:
+    lq = read(path)
+    if lq.shape[0] * scale != gt.shape[0] or lq.shape[1] * scale != gt.shape[1]:
+        raise UnusableImageError(
+            f"{path}: {lq.shape[0]} x {lq.shape[1]} pixels, and its ground truth"
+            f" {gt.shape[0]} x {gt.shape[1]}, which is not {scale} times it; correct the pair or"
+            " --scale"
+        )
+    return lq
+
+
+def _encode(pixels: ndarray) -> bytes:
+    options = [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL]
+    return cv2.imencode(".png", np.ascontiguousarray(pixels), options)[1].tobytes()
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all.
+
+    It is not flushed to the disk, as checkpoints are: that would take longer than all the rest.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

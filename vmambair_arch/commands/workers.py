@@ -1,0 +1,79 @@
+"""Work on many files shared out over processes, with progress; no process outlives the command."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+import cv2
+import torch
+from tqdm import tqdm
+
+from .. import compat
+from ..errors import InputError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def share(
+    work: Callable[[Item], Result],
+    items: Sequence[Item],
+    *,
+    processes: int | None = None,
+    description: str,
+) -> Iterator[tuple[Item, Result]]:
+    """Yield each item with what ``work`` returns for it, in the order in which they get done.
+
+    When the iteration ends early, by Ctrl-C or an error, items begun are finished and no other is.
+
+    Args:
+        work: a function of one item, with one thread to itself; it and the items can be pickled.
+        items: what to work on.
+        processes: how many at once; None is one for each CPU.
+        description: stands before the progress bar, which only a terminal shows.
+    Raises: what ``work`` raises; InputError: a process was killed.
+    """
+    processes = min(processes or os.cpu_count() or 1, len(items))
+    if not items:
+        return
+    # Elsewhere a fork is missing or unsafe. It saves each process seconds of imports.
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # before the fork: OpenCV's threads do not exist in a child, which waits
+    pool = ProcessPoolExecutor(processes, context, _start)
+    try:
+        futures = {pool.submit(work, item): item for item in items}
+        done = as_completed(futures)
+        for future in tqdm(done, description, len(items), unit="image", disable=None):
+            yield futures[future], future.result()
+    except BrokenProcessPool as error:
+        raise InputError(
+            f"one of {processes} processes was killed, as when memory runs out; use fewer"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+        cv2.setNumThreads(threads)
+
+
+def _start() -> None:
+    """Ready a process: BasicSR importable, one thread, Ctrl-C left to the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if sys.platform != "linux":  # there it is done before the fork
+        cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    compat.apply()
+
+
+def _end_with_parent() -> None:
+    """A process whose parent was killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

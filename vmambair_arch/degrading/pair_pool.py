@@ -1,0 +1,110 @@
+"""A pool of training pairs, so that a batch mixes degradations that were drawn for different ones.
+
+One batch shares its resize factors and the order of its degradations; the pool undoes that.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+
+
+def pool_size(opt: Mapping[str, Any]) -> int:
+    """queue_size (180) of an option file, reduced to a multiple of the batch of a process.
+
+    Raises: InputError: queue_size or the batch is not a whole number from 1 up.
+    """
+    wanted = opt.get("queue_size", 180)
+    if not isinstance(wanted, int) or wanted < 1:
+        raise InputError(f"queue_size is {wanted}: needed is a number of pairs from 1 up")
+    batch = (opt["datasets"].get("train") or {}).get("batch_size_per_gpu")
+    if not isinstance(batch, int) or batch < 1:
+        raise InputError(f"datasets.train.batch_size_per_gpu is {batch}: needed is a number from 1")
+    if not opt["dist"]:
+        batch *= max(opt["num_gpu"], 1)  # one process feeds all its GPUs
+    return max(wanted - wanted % batch, batch)
+
+
+class PairPool:
+    """Pairs kept back: once it is full, a new batch comes in for a random old one.
+
+    Args:
+        size: pairs that it holds, a multiple of the batch.
+    Source: Real-ESRGAN, arXiv 2107.10833 (training pair pool).
+    """
+
+    def __init__(self, size: int):
+        self.size = size
+        self.filled = 0
+        self.order = torch.arange(size)  # the pairs are shuffled by their places, not moved
+        self.lq = self.gt = torch.empty(0)
+        self._last: tuple[Tensor, int, Tensor, tuple[Tensor, Tensor]] | None = None
+
+    def exchange(self, lq: Tensor, gt: Tensor) -> tuple[Tensor, Tensor]:
+        """Put a batch (b, ...) in and take another of its size out; the same until it is full.
+
+        It draws the torch numbers that BasicSR's pool draws, and gives the same pairs.
+        """
+        b, before = len(lq), (self.order, self.filled)
+        if self.filled == 0:
+            self.lq = lq.new_empty((self.size, *lq.shape[1:]))
+            self.gt = gt.new_empty((self.size, *gt.shape[1:]))
+        if self.filled < self.size:
+            places = self.order[self.filled : self.filled + b]
+            self.filled += b
+            taken = lq, gt
+        else:
+            self.order = self.order[torch.randperm(self.size)]
+            places = self.order[:b]
+            taken = self.lq[places], self.gt[places]
+        self.lq[places] = lq
+        self.gt[places] = gt
+        self._last = *before, places, taken
+        return taken
+
+    def settle(self) -> None:
+        """The last exchange is to stay: ``undo`` does nothing until there is another."""
+        self._last = None
+
+    def undo(self) -> None:
+        """Take the last exchange back, because the iteration that made it is to be done anew."""
+        if self._last:
+            self.order, self.filled, places, taken = self._last
+            self.lq[places], self.gt[places] = taken
+            self._last = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """What ``load_state_dict`` needs to go on exactly, on the CPU."""
+        images = {"lq": _pack(self.lq[: self.filled]), "gt": _pack(self.gt[: self.filled])}
+        return {"size": self.size, "filled": self.filled, "order": self.order.clone(), **images}
+
+    def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Go on from a state, on a device.
+
+        Raises: InputError: the state is of a pool of another size.
+        """
+        if state["size"] != self.size:
+            raise InputError(
+                f"the state has a pool of {state['size']} pairs and queue_size gives {self.size}:"
+                " resume with the batch and queue_size that the training started with"
+            )
+        self.filled, self.order = state["filled"], state["order"].clone()
+        if self.filled:
+            self.lq, self.gt = (self._unpack(state[name].to(device)) for name in ("lq", "gt"))
+
+    def _unpack(self, images: Tensor) -> Tensor:
+        if images.dtype == torch.uint8:
+            images = (images.cpu().float() / 255).to(images.device)  # GPUs divide differently
+        whole = images.new_empty((self.size, *images.shape[1:]))
+        whole[: self.filled] = images
+        return whole
+
+
+def _pack(images: Tensor) -> Tensor:
+    """Images on the CPU, as bytes where that loses nothing: a quarter of the size."""
+    images = images.cpu()
+    levels = (images * 255).round().to(torch.uint8)
+    return levels if torch.equal(levels.float() / 255, images) else images.clone()

@@ -1,0 +1,238 @@
+"""Option files as text: YAML with the line of every key, and overrides from the command line."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..errors import InputError, nearest
+
+Keys = tuple[str | int, ...]  # where a value stands: names of mappings, indices of lists
+
+LARGEST = 1 << 20  # characters; a long option file has ten thousand
+DEEPEST = 20  # levels of nesting; option files have five
+LARGEST_NUMBER = 10**18
+MOST = 20_000  # values, those that aliases repeat included
+PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str")}
+MERGE = "tag:yaml.org,2002:merge"
+
+
+Fastest: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class Loader(Fastest):
+    """YAML's plain types, and 2e-4 a number as in YAML 1.2."""
+
+
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+@dataclass
+class OptionFile:
+    """What a file and its overrides say, and where they say it.
+
+    name: the file's, for messages.
+    options: as in the file, nothing completed.
+    places: ``FILE:LINE`` of every key and list item, ``--force_yml KEY=VALUE`` of the overridden.
+    """
+
+    name: str
+    options: dict[str, Any]
+    places: dict[Keys, str] = field(default_factory=dict)
+
+    def where(self, keys: Keys) -> str:
+        """``FILE:LINE: a.b.c``, with the line of a, b or c: the last that is there."""
+        for length in range(len(keys), 0, -1):
+            if place := self.places.get(keys[:length]):
+                return f"{place}: {dotted(keys)}"
+        return f"{self.name}:1: {dotted(keys)}"
+
+
+def load(path: str | Path, overrides: Iterable[str] = ()) -> OptionFile:
+    """Read a YAML file and set what the overrides say, ``a:b:c=VALUE`` each, VALUE in YAML.
+
+    Raises: InputError: no such file, broken YAML, keys that repeat, an override that fits nowhere.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        line = 1 + path.read_bytes()[: error.start].count(b"\n")
+        raise InputError(f"{path}:{line}: not UTF-8; save the file as UTF-8") from error
+    except OSError as error:
+        raise InputError(
+            f"{path}: there is no such option file (in {Path.cwd()}); correct -opt"
+        ) from error
+    file = parse(text, str(path))
+    for override in overrides:
+        _override(file, override)
+    return file
+
+
+def parse(text: str, name: str) -> OptionFile:
+    """Read YAML; ``name`` is the file's. Raises InputError as ``load`` does."""
+    reader = _Reader(name)
+    options = reader.read(text)
+    if not isinstance(options, dict):
+        raise InputError(f"{name}: holds no options; expected `key: value` lines")
+    return OptionFile(name, options, {keys: f"{name}:{n}" for keys, n in reader.lines.items()})
+
+
+def dotted(keys: Keys) -> str:
+    """``a.b.0``, for messages: a name with strange characters as ``'a\\nb'``."""
+    names = (str(key) for key in keys)
+    return ".".join(n if n.isprintable() and len(n) < 80 else shown(n) for n in names)
+
+
+def forget(places: dict[Keys, Any], keys: Keys) -> None:
+    """Remove a key and all below it."""
+    for old in [old for old in places if old[: len(keys)] == keys]:
+        del places[old]
+
+
+def shown(value: Any) -> str:
+    """A value as messages show it: on one line, and cut when it is long."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+class _Reader:
+    """One reading of a YAML text into plain values and the line of each."""
+
+    def __init__(self, name: str):
+        self.name = name
+        self.lines: dict[Keys, int] = {}
+        self.left = MOST
+        self.open: list[yaml.Node] = []  # the collections being read
+
+    def read(self, text: str) -> Any:
+        if len(text) > LARGEST:
+            raise InputError(f"{self.name}: {len(text)} characters are no option file; give one")
+        try:
+            self._measure(text)
+            loader = Loader(text)
+            node = loader.get_single_node()
+            return None if node is None else self._value(loader, node, ())
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            problem = " ".join((error.problem or str(error)).split())
+            raise self._broken(mark.line + 1 if mark else 1, problem) from error
+        except yaml.reader.ReaderError as error:
+            line = 1 + text[: error.position].count("\n")
+            raise self._broken(line, f"a character that YAML forbids ({error.reason})") from error
+        except (yaml.YAMLError, UnicodeError) as error:
+            raise self._broken(1, " ".join(str(error).split())) from error
+
+    def _broken(self, line: int, problem: str) -> InputError:
+        return InputError(f"{self.name}:{line}: broken YAML: {problem}; correct the line")
+
+    def _measure(self, text: str) -> None:
+        """Refuse nesting that would exhaust the stack; composing nodes recurses."""
+        depth = 0
+        for event in yaml.parse(text, Loader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:
+                raise self._broken(event.start_mark.line + 1, f"more than {DEEPEST} levels deep")
+
+    def _value(self, loader: Any, node: yaml.Node, keys: Keys) -> Any:
+        line = node.start_mark.line + 1
+        self.lines.setdefault(keys, line)
+        self.left -= 1
+        if self.left < 0 or node in self.open:
+            raise self._broken(line, "aliases that repeat too much")
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(loader, node, keys)
+        self.open.append(node)
+        if isinstance(node, yaml.MappingNode) and node.tag.endswith(":map"):
+            value = self._mapping(loader, node, keys)
+        elif isinstance(node, yaml.SequenceNode) and node.tag.endswith(":seq"):
+            value = [self._value(loader, item, (*keys, i)) for i, item in enumerate(node.value)]
+        else:
+            raise self._broken(line, f"{node.tag} is no type of options")
+        self.open.pop()
+        return value
+
+    def _scalar(self, loader: Any, node: yaml.ScalarNode, keys: Keys) -> Any:
+        if node.tag.endswith(":timestamp"):
+            return node.value  # a date is text to everyone who reads options
+        place = f"{self.name}:{node.start_mark.line + 1}: {dotted(keys)}"
+        if node.tag not in PLAIN:
+            raise InputError(f"{place}: {node.tag} is no type of options; write plain YAML")
+        try:
+            value = loader.construct_object(node)
+        except (ValueError, OverflowError, KeyError) as error:  # !!int x, 5000 digits, !!bool x
+            raise InputError(f"{place}: {shown(node.value)} is no {node.tag[18:]}") from error
+        if isinstance(value, int) and abs(value) >= LARGEST_NUMBER:
+            raise InputError(f"{place}: a number of more than 18 digits; correct it")
+        return value
+
+    def _mapping(self, loader: Any, node: yaml.MappingNode, keys: Keys) -> dict[str, Any]:
+        merged: dict[str, Any] = {}
+        own: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if key_node.tag == MERGE:
+                for mapping in self._merges(loader, value_node, keys):
+                    merged = mapping | merged
+        for key_node, value_node in node.value:
+            if key_node.tag != MERGE:
+                key = self._name(loader, key_node)
+                line = key_node.start_mark.line + 1
+                here = (*keys, key)
+                if key in own:
+                    raise InputError(
+                        f"{self.name}:{line}: {dotted(here)}: repeats line {self.lines[here]};"
+                        " keep one of them"
+                    )
+                forget(self.lines, here)
+                self.lines[here] = line
+                own[key] = self._value(loader, value_node, here)
+        return merged | own
+
+    def _name(self, loader: Any, node: yaml.Node) -> str:
+        key = loader.construct_object(node) if node.tag in PLAIN else None
+        if not isinstance(key, str):
+            line = node.start_mark.line + 1
+            raise self._broken(line, f"{shown(node.value)} is no name; put it in quotes")
+        return key
+
+    def _merges(self, loader: Any, node: yaml.Node, keys: Keys) -> list[dict[str, Any]]:
+        """The mappings that ``<<`` merges into one at ``keys``."""
+        nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        for item in nodes:
+            if not isinstance(item, yaml.MappingNode):
+                raise self._broken(item.start_mark.line + 1, "<< merges mappings only")
+        return [self._value(loader, item, keys) for item in nodes]
+
+
+def _override(file: OptionFile, override: str) -> None:
+    """Set one ``a:b:c=VALUE``. The key may be new, the mappings that it stands in may not."""
+    names, equals, text = override.partition("=")
+    *parents, last = keys = tuple(name.strip() for name in names.split(":"))
+    if not equals or not all(keys):
+        raise InputError(f"--force_yml {override}: expected KEY:KEY=VALUE")
+    section = file.options
+    for parent in parents:
+        if not isinstance(section.get(parent), dict):
+            raise InputError(
+                f"--force_yml {override}: there is no {parent!r} in the option file"
+                f"{nearest(parent, section)}"
+            )
+        section = section[parent]
+    place = f"--force_yml {override}"
+    reader = _Reader(place)
+    try:
+        section[last] = reader.read(text)
+    except InputError as error:
+        raise InputError(f"{place}: {shown(text)} is not YAML") from error
+    forget(file.places, keys)
+    file.places.update({(*keys, *below): place for below in reader.lines})

@@ -1,0 +1,105 @@
+"""pydantic's errors as sentences: what was found, and what it has to be."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from ...errors import nearest
+from ..option_file import Keys, shown
+from .fields import names
+
+NEEDED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a number that is finite",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "a mapping (`key: value` lines)",
+    "model_type": "a mapping (`key: value` lines)",
+    "model_attributes_type": "a mapping (`key: value` lines)",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "literal_error": "{expected}",
+    "too_short": "a list of at least {min_length}",
+    "too_long": "a list of at most {max_length}",
+    "string_too_short": "text",
+    "string_too_long": "text of at most {max_length} characters",
+}
+
+Findings = dict[Keys, str]  # by the place of a value, what is wrong with it
+
+
+def findings(section: type[BaseModel], value: Any, known: Mapping[str, str]) -> Findings:
+    """Check a section; returns the findings by their keys below it.
+
+    Args:
+        section: the model.
+        value: what the file says.
+        known: where names have their place in other sections, for keys that went astray.
+    """
+    try:
+        section.model_validate(value)
+    except ValidationError as error:
+        found: Findings = {}
+        for item in error.errors(include_url=False):
+            keys = _keys(item["loc"], value)
+            found.setdefault(keys, _sentence(item, keys, section, known))
+        return found
+    return {}
+
+
+def _keys(location: tuple[int | str, ...], value: Any) -> Keys:
+    """The keys of a location without the names that pydantic gives to branches of a union."""
+    keys: list[int | str] = []
+    for step in location:
+        inside = step in value if isinstance(value, Mapping) else _index(step, value)
+        if inside:
+            value = value[step]
+        if inside or isinstance(value, Mapping):  # or the name of a key that is missing
+            keys.append(step)
+    return tuple(keys)
+
+
+def _index(step: int | str, value: Any) -> bool:
+    return isinstance(value, list) and isinstance(step, int) and step < len(value)
+
+
+def _sentence(item: Any, keys: Keys, section: type[BaseModel], known: Mapping[str, str]) -> str:
+    kind, given, context = item["type"], item["input"], item.get("ctx", {})
+    last = str(keys[-1]) if keys else ""
+    if kind == "extra_forbidden":
+        astray = known.get(last) if len(keys) == 1 else None
+        hint = f"; its place is in {astray}" if astray else nearest(last, _siblings(section, keys))
+        return f"there is no such option{hint}"
+    if kind == "missing" and isinstance(given, list):
+        return f"is {shown(given)}: an item is missing"
+    if kind == "missing":
+        misspelt = set(given) - _siblings(section, keys) if isinstance(given, Mapping) else ()
+        near = nearest(last, misspelt)
+        return f"is missing{near}; add it"
+    if kind == "value_error":
+        return f"{shown(given)} {context['error']}"
+    if kind == "literal_error":
+        choices = [choice.strip(" '") for choice in context["expected"].split(",")]
+        hint = nearest(given, choices) if isinstance(given, str) else ""
+        return f"is {shown(given)}, and not {context['expected']}{hint}"
+    needed = NEEDED.get(kind, "").format(**context) or item["msg"]
+    return f"is {shown(given)}: needed is {needed}"
+
+
+def _siblings(section: Any, keys: Keys) -> set[str]:
+    """The names that the mapping of a key may have."""
+    for key in keys[:-1]:
+        field = section.model_fields.get(key)
+        options = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
+        models = [o for o in options if isinstance(o, type) and issubclass(o, BaseModel)]
+        if not models:
+            return set()
+        section = models[0]
+    return names(section)

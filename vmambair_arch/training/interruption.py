@@ -1,0 +1,60 @@
+"""SIGINT and SIGTERM, noted when they come and obeyed where training can be stopped."""
+
+import logging
+import os
+import signal
+import threading
+from types import FrameType
+
+import torch
+
+from ..errors import StoppedError
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interruption:
+    """Note signals while it is entered, so that a run ends between two iterations.
+
+    A second SIGINT kills the process at once.
+    """
+
+    def __init__(self):
+        self.number = 0
+        self._pid = os.getpid()
+        self._previous = {}
+
+    def __enter__(self) -> "Interruption":
+        if threading.current_thread() is threading.main_thread():  # no other may set handlers
+            self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def check(self) -> None:
+        """Raise StoppedError if a signal has come to this process."""
+        if self.number:
+            raise StoppedError(self.number)
+
+    def check_all(self, device: torch.device) -> None:
+        """Raise StoppedError in every process of the run if a signal has come to any of them."""
+        if torch.distributed.is_initialized():
+            number = torch.tensor(self.number, device=device)
+            torch.distributed.all_reduce(number, torch.distributed.ReduceOp.MAX)
+            self.number = int(number)
+        self.check()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._pid:  # a data loading worker: its parent stops it
+            return
+        if number == self.number == signal.SIGINT:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(self._pid, number)
+        self.number = number
+        name = signal.Signals(number).name
+        logging.getLogger("basicsr").warning(
+            f"{name}: a state is written after this iteration"
+            + ("; a second one stops at once" if number == signal.SIGINT else "")
+        )

@@ -1,0 +1,251 @@
+"""Training: a run between two iterations, and the loop that takes it from one to the next."""
+
+import contextlib
+import copy
+import logging
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from .. import states
+from ..data import rng
+from ..data.failures import Failures
+from ..data.loading import batches, set_place
+from ..errors import StoppedError, TrainingError
+from .interruption import Interruption
+from .progress import Progress
+from .validation import Validation
+
+
+class Training:
+    """Everything that a state has to hold, beside the model's own, for a run to go on as it was.
+
+    Args:
+        opt: the options. logger.save_keep_last: N keeps the states and networks of the newest N
+            saves (default: of all); net_g_best.pth, the best network by the first metric of the
+            first validation set, is written when it is found and never removed.
+        model: from ``models.build_model``.
+        loader: from ``data.loading.training_loader``.
+        validation: what to do every val.val_freq iterations, None if nothing.
+    """
+
+    def __init__(
+        self, opt: dict[str, Any], model: Any, loader: DataLoader, validation: Validation | None
+    ):
+        self.opt, self.model, self.loader, self.validation = opt, model, loader, validation
+        self.total = int(opt["train"]["total_iter"])
+        self.epoch = self.iteration = 0
+        self.seen = 0  # samples of this epoch, over all processes
+        self.validation_due = False  # a validation at this iteration was cut short
+        self.saved = self._place()  # of the newest state on the disk
+        self.good = 0  # the iteration of the newest after whose step everything was finite
+        batch_sampler: Any = loader.batch_sampler
+        self.failures = Failures(len(batch_sampler.sampler))
+        self.interruption = Interruption()
+        self._before: dict[str, Any] | None = None
+        self._log = logging.getLogger("basicsr")
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on from a state; from one of BasicSR's or our first version, as far as it goes."""
+        self.model.resume_training(state)
+        self.epoch, self.iteration = state["epoch"], state["iter"]
+        self.good = self.iteration
+        self.seen = state.get("seen", 0)
+        self.validation_due = state.get("validation_due", False)
+        self.saved = self._place()
+        self.model.skipped, self.model.in_a_row = state.get("skipped", (0, 0))
+        metrics = ((self.opt.get("val") or {}).get("metrics") or {}).keys()
+        best = {k: v for k, v in state.get("best", {}).items() if v.keys() == metrics}
+        if best:
+            self.model.best_metric_results = best
+        processes = state.get("processes", [])
+        if self.opt["rank"] < len(processes):
+            mine = processes[self.opt["rank"]]
+            rng.restore(mine["rng"])
+            self.failures.count = mine["failures"]
+            self.failures.images = dict.fromkeys(mine["images"])
+            if "model" in mine:
+                self.model.load_training_extra_state(mine["model"])
+
+    def run(self, progress: Progress) -> None:
+        """Train to total_iter, validating and saving on the way, and save the latest networks.
+
+        Raises:
+            StoppedError: a signal came; TrainingError: training cannot go on. A state is written
+            before, as for any other exception, unless it came amid a step or nothing is finite.
+        """
+        with self.interruption:
+            try:
+                if self.validation_due:
+                    self._validate()
+                self._iterate(progress)
+                self._finish()
+            except BaseException as error:
+                self._rescue(error)
+                if isinstance(error, TrainingError):  # of workers that got the signal too
+                    self.interruption.check()
+                raise
+
+    def _iterate(self, progress: Progress) -> None:
+        while self.iteration < self.total:
+            set_place(self.loader, epoch=self.epoch, seen=self.seen, iteration=self.iteration)
+            progress.waiting()
+            for batch in batches(self.loader, self.opt):
+                progress.loaded()
+                self._step(batch)
+                progress.done(self.model, self.epoch, self.iteration)
+                self._visit()
+                if self.iteration == self.total:
+                    return
+                progress.waiting()
+            self.epoch, self.seen = self.epoch + 1, 0
+            self.failures.start_epoch()
+
+    def _step(self, batch: dict[str, Any]) -> None:
+        """One iteration. What it has changed if it fails before an optimizer's step is undone."""
+        failures = batch.pop("failures")
+        self.failures.add(failures, usable=bool(batch))
+        self._before = self._snapshot()
+        iteration = self.iteration + 1
+        self.model.update_learning_rate(iteration, self.opt["train"].get("warmup_iter", -1))
+        self.model.feed_data(batch)
+        self.model.optimize_parameters(iteration)
+        self.iteration = iteration
+        self.seen += len(next(iter(batch.values()))) * self.opt["world_size"]
+        self._before = None
+        if self.model.diverged:
+            raise TrainingError(
+                f"iteration {iteration}: {self.model.fault}, the tenth step in a row that is not"
+                f" finite; the last good checkpoint is {self._last_good()}; resume from it with a"
+                " lower learning rate or train.grad_clip, or look at the images the log names"
+            )
+
+    def _visit(self) -> None:
+        """What is due between two iterations: validation, then a save with its results, signals."""
+        last = self.iteration == self.total
+        if self.validation and (last or self.iteration % int(self.opt["val"]["val_freq"]) == 0):
+            self._validate()
+        if self.iteration % self.opt["logger"]["save_checkpoint_freq"] == 0 and not last:
+            self._save()
+        self.interruption.check_all(self.model.device)
+
+    def _validate(self) -> None:
+        """Validate. A signal ends it between two images, and it is done anew when resuming."""
+        assert self.validation
+        self.validation_due = True
+        if not self.opt["dist"]:
+            self.model.before_feeding = self.interruption.check
+        try:
+            self.validation.run(self.model, self.iteration)
+        finally:
+            self.model.before_feeding = lambda: None
+        self.validation_due = False
+        if self.validation.improved(self.model, self.iteration):
+            self._write_networks("best")
+
+    def _finish(self) -> None:
+        """Save the end of training.
+
+        Raises: TrainingError: it cannot be written.
+        """
+        self._log.info("End of training; saving the latest network.")
+        is_saved = self.saved == self._place() or self._save()
+        if not (is_saved and self._write_networks("latest")):
+            raise TrainingError(
+                f"training has ended, and iteration {self.iteration} could not be saved in"
+                f" {self.opt['path']['experiments_root']}; make room there and --auto_resume"
+            )
+
+    def _save(self) -> bool:
+        """Write networks and state of this iteration; whether that was possible."""
+        self._log.info("Saving networks and training state.")
+        self.model.progress = self._progress()
+        try:
+            self.model.save(self.epoch, self.iteration)
+            self.saved = self._place()
+            self.good = self.good if self.model.in_a_row else self.iteration
+            if self.opt["rank"] == 0 and self.opt["logger"].get("save_keep_last"):
+                states.prune(self.opt, self.opt["logger"]["save_keep_last"])
+        except OSError as error:
+            self._log.error(
+                f"Iteration {self.iteration} cannot be saved: {error}. The last good checkpoint is"
+                f" {self._last_good()}; the next save tries again"
+            )
+            if self.opt["rank"] == 0 and self.saved[0] != self.iteration:
+                with contextlib.suppress(OSError):  # said already
+                    states.remove(self.opt, self.iteration)  # networks without a state
+            return False
+        return True
+
+    def _write_networks(self, label: str) -> bool:
+        """Write the networks as net_*_LABEL.pth; whether that was possible."""
+        self.model.label = label
+        try:
+            self.model.save(epoch=-1, current_iter=-1)
+        except OSError as error:
+            self._log.error(f"The {label} networks cannot be saved: {error}")
+            return False
+        return True
+
+    def _rescue(self, error: BaseException) -> None:
+        """Write a state on the way out, if there is one that a run can go on from."""
+        alone = self.opt["dist"] and not isinstance(error, StoppedError)  # others do not save now
+        if self.model.diverged or alone:
+            return
+        if self._before and self.model.unsettled:
+            self._log.error(
+                f"No state is written: iteration {self.iteration + 1} failed amid a step; the last"
+                f" good checkpoint is {self._last_good()}"
+            )
+            return
+        if self._before:
+            self._undo(self._before)
+        if self.saved != self._place():
+            self._save()
+
+    def _snapshot(self) -> dict[str, Any]:
+        """What an iteration changes before the first step of an optimizer."""
+        return {
+            "rng": rng.capture(),
+            "schedulers": [copy.deepcopy(s.state_dict()) for s in self.model.schedulers],
+            "rates": [[g["lr"] for g in o.param_groups] for o in self.model.optimizers],
+        }
+
+    def _undo(self, before: dict[str, Any]) -> None:
+        rng.restore(before["rng"])
+        if hasattr(self.model, "undo_feed_data"):
+            self.model.undo_feed_data()
+        for scheduler, state in zip(self.model.schedulers, before["schedulers"], strict=True):
+            scheduler.load_state_dict(state)
+        for optimizer, rates in zip(self.model.optimizers, before["rates"], strict=True):
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate
+
+    def _progress(self) -> dict[str, Any]:
+        """What a state holds beside the model's own."""
+        mine = {
+            "rng": rng.capture(),
+            "failures": self.failures.count,
+            "images": list(self.failures.images),
+        }
+        if hasattr(self.model, "training_extra_state"):  # a pool of pairs, say
+            mine["model"] = self.model.training_extra_state()
+        processes: list[Any] = [mine]
+        if self.opt["dist"]:
+            processes = [None] * self.opt["world_size"]
+            torch.distributed.all_gather_object(processes, mine)
+        return {
+            "seed": self.opt["manual_seed"],
+            "seen": self.seen,
+            "validation_due": self.validation_due,
+            "skipped": (self.model.skipped, self.model.in_a_row),
+            "best": getattr(self.model, "best_metric_results", {}),
+            "processes": processes,
+        }
+
+    def _place(self) -> tuple[int, bool]:
+        return self.iteration, self.validation_due
+
+    def _last_good(self) -> str:
+        return f"iteration {self.good}'s" if self.good else "none"

@@ -1,0 +1,72 @@
+"""Records: a JSON line per validation in metrics.jsonl, and the curves drawn from them."""
+
+import json
+import logging
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from ..files import write_whole
+
+
+class Records:
+    """The lines of metrics.jsonl in a folder, those of earlier processes included.
+
+    Lines that cannot be written, to a full disk say, are written with the next ones.
+
+    Args:
+        folder: of the experiment.
+        until: the iteration that training resumes from; later lines are dropped.
+    """
+
+    def __init__(self, folder: Path, *, until: int | None = None):
+        self.path = folder / "metrics.jsonl"
+        self.lines: list[dict[str, Any]] = []
+        if self.path.is_file() and until is not None:
+            written = self.path.read_text().splitlines()
+            # The first version's appending could be killed amid a line.
+            lines = [json.loads(line) for line in written if line.endswith("}")]
+            self.lines = [line for line in lines if line["iter"] <= until]
+            if len(self.lines) < len(lines):
+                self._write()
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        """Add a line: iter, dataset, time, and each metric by its name; NaN becomes null."""
+        missing = {k: None for k, v in line.items() if isinstance(v, float) and math.isnan(v)}
+        self.lines.append({**line, **missing})
+        self._write()
+
+    def draw(self) -> None:
+        """Draw curves.png beside the lines: a panel per metric, a curve per data set."""
+        curves: dict[str, dict[str, list]] = defaultdict(lambda: defaultdict(list))
+        for line in self.lines:
+            for name in line.keys() - {"iter", "dataset", "time"}:
+                if line[name] is not None:
+                    curves[name][line["dataset"]].append((line["iter"], line[name]))
+        if not curves:
+            return
+        figure = Figure(figsize=(7, 3 * len(curves)), layout="constrained")
+        for number, name in enumerate(sorted(curves), 1):
+            axes = figure.add_subplot(len(curves), 1, number)
+            for data_set, points in curves[name].items():
+                axes.plot(*zip(*points, strict=True), marker=".", label=data_set)
+            axes.set(xlabel="iteration", ylabel=name)
+            axes.grid(alpha=0.3)
+            axes.legend()
+        self._try(lambda file: figure.savefig(file, format="png", dpi=120), "curves.png")
+
+    def _write(self) -> None:
+        text = "".join(json.dumps(line) + "\n" for line in self.lines)
+        self._try(lambda file: file.write(text.encode()), self.path.name)
+
+    def _try(self, write: Any, name: str) -> None:
+        """Write a file of the folder, or say that it has to wait for the next time."""
+        try:
+            write_whole(self.path.with_name(name), write)
+        except OSError as error:
+            log = logging.getLogger("basicsr")
+            log.error(f"{name} cannot be written ({error}); the next validation tries again")

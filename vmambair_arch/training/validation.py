@@ -1,0 +1,63 @@
+"""Validation: every set measured, recorded and pictured, and the best network kept."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import DataLoader
+
+from ..data import rng
+from . import pictures
+from .records import Records
+
+
+class Validation:
+    """Measures a model on each validation set, leaving the random numbers of training alone.
+
+    Args:
+        opt: the options.
+        loaders: of the validation sets.
+        records: of the experiment; only the first process has them.
+        tensorboard: a SummaryWriter, or None.
+    """
+
+    def __init__(
+        self, opt: dict[str, Any], loaders: list[DataLoader], records: Records | None, tensorboard
+    ):
+        self.opt, self.loaders = opt, loaders
+        self.records, self.tensorboard = records, tensorboard
+
+    def run(self, model: Any, iteration: int | str) -> None:
+        """Validate: log lines, metrics.jsonl, curves.png, and pictures for TensorBoard."""
+        with rng.preserved():
+            for loader in self.loaders:
+                model.first_visuals = None
+                model.validation(loader, iteration, self.tensorboard, self.opt["val"]["save_img"])
+                self._record(model, loader, iteration)
+        if self.records:
+            self.records.draw()
+
+    def improved(self, model: Any, iteration: int) -> bool:
+        """Whether the first metric of the first set, by its ``better``, was never better."""
+        best = getattr(model, "best_metric_results", None)
+        if not best or not self.loaders:
+            return False
+        first = best.get(self.loaders[0].dataset.opt["name"]) or {}  # pyright: ignore[reportAttributeAccessIssue]
+        return any(record["iter"] == iteration for record in list(first.values())[:1])
+
+    def _record(self, model: Any, loader: Any, iteration: int | str) -> None:
+        name = loader.dataset.opt["name"]
+        results = getattr(model, "metric_results", None) or {}
+        metrics = {k: float(v) for k, v in results.items() if k in self.opt["val"]["metrics"]}
+        if self.records and metrics:
+            self.records.add({"iter": iteration, "dataset": name, "time": time.time(), **metrics})
+        grid = pictures.grid(model.first_visuals)
+        if self.tensorboard and grid is not None:
+            self.tensorboard.add_image(f"{name}/lq output gt", grid, iteration)
+
+
+def before_after(opt: dict[str, Any], model: Any, loaders: list[DataLoader]) -> None:
+    """Draw before_after.png, if val.before_after asks for it."""
+    if opt["rank"] == 0 and (opt.get("val") or {}).get("before_after"):
+        path = Path(opt["path"]["experiments_root"], "before_after.png")
+        pictures.before_after(model, loaders, path)
