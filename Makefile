@@ -12,7 +12,7 @@ test: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
-	$(BIN)/pytest --cov=vmambair_arch --cov-report=term
+	$(BIN)/pytest -n 2 --cov=vmambair_arch --cov-report=term
 
 test-long: .venv/installed
 	$(BIN)/pytest -m long -s

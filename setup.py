@@ -34,7 +34,7 @@ setup(
     ],
     extras_require={
         "iqa": ["pyiqa"],  # heavy, and not for commercial use
-        "test": ["jsonschema", "pytest", "pytest-cov", "ruff", "pyright[nodejs]"],
+        "test": ["jsonschema", "pytest", "pytest-cov", "pytest-xdist", "ruff", "pyright[nodejs]"],
     },
     package_data={"vmambair_arch.option_files.schemas": ["options.json"]},
     entry_points={

@@ -5,7 +5,10 @@ import logging
 import os
 import signal
 
-import torch
+if "PYTEST_XDIST_WORKER" in os.environ:  # side by side with other tests
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch  # noqa: E402
 
 if not torch.cuda.is_available():  # with a GPU, Triton's kernels are compiled and tested there
     os.environ.setdefault("TRITON_INTERPRET", "1")  # read when a kernel is decorated
@@ -30,6 +33,7 @@ def no_log_left_open():
     for handler in log.handlers[:]:
         log.removeHandler(handler)
         handler.close()
+    logging.getLogger("vmambair_arch").handlers.clear()
     logger.initialized_logger.clear()
 
 

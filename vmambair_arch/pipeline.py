@@ -136,7 +136,7 @@ def _start_log(opt: dict[str, Any], kind: str) -> logging.Logger:
         if isinstance(handler, logging.FileHandler):  # on a full disk, without a traceback a line
             handler.handleError = lambda record: None
     ours = logging.getLogger(__package__)  # says which backend of the scans was chosen
-    ours.handlers = log.handlers
+    ours.handlers = list(log.handlers)
     ours.setLevel(log.level)
     log.info(get_env_info())
     log.info(dict2str(opt))
