@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vmambair_arch import VmambaIR
+from vmambair_arch import VmambaIR, cli
 from vmambair_arch.compilation import compile_network
 from vmambair_arch.errors import InputError
+from vmambair_arch.models import build
 from vmambair_arch.modules.oss import PlanarScan
 
 TOLERANCE = 1e-4  # relative L2, of outputs and of all gradients together
@@ -115,3 +116,10 @@ def test_checkpointing_keeps_the_gradients_and_a_fraction_of_the_memory():
 
 def test_checkpointing_is_no_part_of_the_networks_identity():
     assert tiny(activation_checkpointing=True).config == tiny().config
+
+
+def test_an_option_file_compiles_its_network(experiment, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(build, "compile_network", compiled.append)
+    assert cli.basicsr(["train", "-opt", experiment(compile=True)]) == 0
+    assert [type(network) for network in compiled] == [VmambaIR]

@@ -10,6 +10,7 @@ import torch
 from basicsr.utils import get_root_logger
 from basicsr.utils.registry import MODEL_REGISTRY
 
+from ..compilation import compile_network
 from .guard import Guard
 from .optimizing import Optimizing
 from .saving import Saving
@@ -18,10 +19,15 @@ ABOUT = ("name", "model_type", "scale", "train")  # and the networks: what made 
 
 
 def build_model(opt: dict[str, Any]) -> Any:
-    """Build opt's model_type, made dependable."""
+    """Build opt's model_type, made dependable; ``compile: true`` compiles its net_g.
+
+    Raises: InputError: it is to be compiled, and there is no compiler.
+    """
     registered = MODEL_REGISTRY.get(opt["model_type"])
     model = dependable(registered)(deepcopy(opt))
     model.about = about(opt)
+    if opt.get("compile"):
+        compile_network(model.get_bare_model(model.net_g))
     if opt["is_train"]:
         model.watch()
     get_root_logger().info(f"Model [{registered.__name__}] is created.")

@@ -48,6 +48,7 @@ class General(Section):
     manual_seed: Annotated[int, Field(ge=0, lt=2**31), WHOLE] | None = None
     dist_params: DistParams | None = None
     find_unused_parameters: bool = False
+    compile: bool = False
     recipe: FilePath | None = None
     datasets: Annotated[dict[FileName, Free], Field(min_length=1)]
     network_g: Free
