@@ -162,10 +162,13 @@ def _spread(builder, scalar: Any, like: ir.VectorType) -> Any:
 
 @intrinsic
 def prefetch(typing_context, array, index):
-    """Ask for the cache line of array[index] ahead of its use."""
+    """Ask for the cache line of array[index] ahead of its use, into the second cache.
+
+    In the first, the pixels of a column would push each other out where widths are powers of two.
+    """
 
     def generate(context, builder, sig, args):
-        hints = [ir.IntType(32)(hint) for hint in (0, 3, 1)]  # to read, often, data
+        hints = [ir.IntType(32)(hint) for hint in (0, 2, 1)]  # to read, second cache, data
         pointer = pointer_to(context, builder, array, *args)
         call(builder, "llvm.prefetch.p0", ir.VoidType(), [pointer, *hints])
         return context.get_dummy_value()

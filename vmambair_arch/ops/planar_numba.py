@@ -23,6 +23,7 @@ from .lanes import (
     broadcast,
     columns,
     load,
+    prefetch,
     put,
     put_columns,
     spread,
@@ -31,7 +32,7 @@ from .lanes import (
     width,
     zeros,
 )
-from .recurrence import GROUP, record, retrace, scan
+from .recurrence import GROUP, advance, record, retrace
 from .threads import run
 
 TILE = 16  # pixels that are taken together
@@ -127,40 +128,70 @@ def _blocks(x: np.ndarray) -> int:
 @jit
 def _forward(first, last, x, projection, parameters, y, states, segment):
     blocks = -(-x.shape[3] // width(x))
-    for cell in range(first, last):
+    cell = first
+    while cell < last:
         image, block = cell // blocks, cell % blocks
+        together = min(blocks - block, last - cell)
         maps = (x[image], projection[image], y[image])
         for k in range(4):
-            _scan(maps, parameters, states[image, k, block], segment, k, block * width(x))
+            _scan(maps, parameters, states[image, k], segment, k, block, together)
+        cell += together
 
 
 @jit
-def _scan(maps, parameters, states, segment, k, c):
-    """Scan direction k of a cell; the first direction writes y, the others add to it."""
-    x, projection, y = maps
+def _scan(maps, parameters, states, segment, k, first_block, blocks):
+    """Scan direction k of neighbouring blocks; the first direction writes y, the others add to it.
+
+    The blocks take turns, a segment each: its projection comes from memory once.
+    """
+    x = maps[0]
     h, w, d = x.shape
     delta_weight, delta_bias, A, D = parameters
     r, n, W = delta_weight.shape[2], A.shape[2], width(x)
-    map_x, map_projection, map_y = x.reshape(-1), projection.reshape(-1), y.reshape(-1)
-    weight, a = columns(delta_weight[k], c, d - c, 1.0), columns(A[k], c, d - c, LOG2_E)
-    bias, direct = take(delta_bias[k], c, d - c), take(D[k], c, d - c)
-    h_t = np.zeros(n * W, x.dtype)
-    pixels, B = np.empty((2, TILE), np.int64)
-    tile_x, tile_y, delta = np.zeros((3, TILE * W), x.dtype)
-    for start in range(0, h * w, TILE):
-        count = min(TILE, h * w - start)
-        if start % segment == 0 and 0 < start // segment <= len(states):
-            states[start // segment - 1] = h_t
+    weight, (a, h_t) = np.empty((blocks, r * W), x.dtype), np.zeros((2, blocks, n * W), x.dtype)
+    for i in range(blocks):
+        c = (first_block + i) * W
+        weight[i], a[i] = columns(delta_weight[k], c, d - c, 1.0), columns(A[k], c, d - c, LOG2_E)
+    pixels, B = np.empty((2, segment), np.int64)
+    for start in range(0, h * w, segment):
+        count, kept = min(segment, h * w - start), start // segment - 1
         _walk(pixels, B, start, count, k, h, w, r, r + 2 * n)
+        for i in range(blocks):
+            c = (first_block + i) * W
+            if 0 <= kept < states.shape[1]:
+                states[first_block + i, kept] = h_t[i]
+            bias, direct = take(delta_bias[k], c, d - c), take(D[k], c, d - c)
+            coefficients = (weight[i], bias, a[i], direct)
+            _scan_segment(maps, coefficients, h_t[i], pixels[:count], B, k, c, i == 0)
+
+
+@jit
+def _scan_segment(maps, coefficients, h_t, pixels, B, k, c, first_block):
+    """Scan a segment of one block, whose pixels are asked for a tile ahead."""
+    x, projection, y = maps
+    weight, bias, a, direct = coefficients
+    d, W = x.shape[2], width(x)
+    r, n = len(weight) // W, len(a) // W
+    map_x, map_projection, map_y = x.reshape(-1), projection.reshape(-1), y.reshape(-1)
+    tile_x, tile_y, delta = np.empty((3, TILE * W), x.dtype)
+    for start in range(0, len(pixels), TILE):
+        count = min(TILE, len(pixels) - start)
         for t in range(count):
-            at = pixels[t] * d + c
+            at = pixels[start + t] * d + c
             store(tile_x, t * W, take(map_x, at, d - c))
             store(tile_y, t * W, take(map_y, at, d - c) if k > 0 else zeros(y))
-        _steps(delta, map_projection, B, weight, bias, r, count)
+        _steps(delta, map_projection, B[start:], weight, bias, r, count)
         _softplus(delta, delta, count)
-        scan(h_t, a, direct, delta, tile_x, tile_y, map_projection, B, n, count)
         for t in range(count):
-            put(map_y, pixels[t] * d + c, d - c, load(tile_y, t * W))
+            if start + TILE + t < len(pixels):
+                at = pixels[start + TILE + t] * d + c
+                prefetch(map_x, at)
+                prefetch(map_y, at)
+                for j in range(-r, 2 * n if first_block else -r, W):
+                    prefetch(map_projection, B[start + TILE + t] + j)
+            advance(h_t, a, direct, delta, tile_x, tile_y, map_projection, B[start:], n, t)
+        for t in range(count):
+            put(map_y, pixels[start + t] * d + c, d - c, load(tile_y, t * W))
 
 
 @jit

@@ -20,23 +20,22 @@ GROUP = 8  # steps whose states lie near the core
 
 
 @jit
-def scan(h, a, direct, delta, x, y, shared, at, n, count):
-    """y += C . h + D x with h = exp(delta A) h + delta B x, step by step; h in place."""
-    for t in range(count):
-        delta_t, x_t, B = load(delta, t * width(a)), load(x, t * width(a)), at[t]
-        delta_x = delta_t * x_t
-        y_t = load(y, t * width(a)) + direct * x_t
-        for i in range(n):
-            row = i * width(a)
-            h_i = exp2(delta_t * load(a, row)) * load(h, row) + delta_x * broadcast(shared, B + i)
-            store(h, row, h_i)
-            y_t = y_t + h_i * broadcast(shared, B + n + i)
-        store(y, t * width(a), y_t)
+def advance(h, a, direct, delta, x, y, shared, at, n, t):
+    """y += C . h + D x with h = exp(delta A) h + delta B x for step t; h in place."""
+    delta_t, x_t, B = load(delta, t * width(a)), load(x, t * width(a)), at[t]
+    delta_x = delta_t * x_t
+    y_t = load(y, t * width(a)) + direct * x_t
+    for i in range(n):
+        row = i * width(a)
+        h_i = exp2(delta_t * load(a, row)) * load(h, row) + delta_x * broadcast(shared, B + i)
+        store(h, row, h_i)
+        y_t = y_t + h_i * broadcast(shared, B + n + i)
+    store(y, t * width(a), y_t)
 
 
 @jit
 def skip(h, a, delta, x, shared, at, n, count):
-    """The same for h alone."""
+    """Take h from before the tile to behind it."""
     for t in range(count):
         delta_t, B = load(delta, t * width(a)), at[t]
         delta_x = delta_t * load(x, t * width(a))

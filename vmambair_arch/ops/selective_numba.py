@@ -17,7 +17,7 @@ from .dispatch import state_dtype
 from .exponentials import LOG2_E, exp2, softplus
 from .jit import jit
 from .lanes import columns, load, put, put_columns, spread, store, take, width, zeros
-from .recurrence import GROUP, record, retrace, scan, skip
+from .recurrence import GROUP, advance, record, retrace, skip
 from .threads import run
 
 TILE = 32
@@ -92,7 +92,8 @@ def _scan(inputs, delta_softplus, y, last_state, c, m):
         _share(shared, B, C, start, count)
         _step_sizes(step, step, bias, delta_softplus, count)
         tile_y[:] = 0
-        scan(h, a, direct, step, tile_u, tile_y, shared, at, n, count)
+        for t in range(count):
+            advance(h, a, direct, step, tile_u, tile_y, shared, at, n, t)
         _scatter(y, tile_y, c, m, start, count)
     put_columns(last_state, c, m, h)
 
