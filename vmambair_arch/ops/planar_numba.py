@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .arrays import arrays_of
 from .dispatch import state_dtype
 from .exponentials import LOG2_E, exp2, softplus
 from .jit import jit
@@ -32,7 +33,7 @@ from .lanes import (
     width,
     zeros,
 )
-from .recurrence import GROUP, advance, record, retrace
+from .recurrence import GROUP, advance, kept_of, record, retrace, scratch_of
 from .threads import run
 
 TILE = 16  # pixels that are taken together
@@ -59,7 +60,7 @@ def _segment(x: Tensor, projection: Tensor, A: Tensor) -> int:
 
 def forward(x, projection, delta_weight, delta_bias, A, D, keep) -> tuple[Tensor, Tensor]:
     """Return y (b, h, w, d) in the dtype of x, and what the backward pass needs if ``keep``."""
-    wide_x, wide_projection, *parameters = _arrays(x, projection, delta_weight, delta_bias, A, D)
+    wide_x, wide_projection, *parameters = arrays_of(x, projection, delta_weight, delta_bias, A, D)
     y = np.empty_like(wide_x)
     states = np.empty(kept(x, projection, A, keep), y.dtype)
     segment = _segment(x, projection, A)
@@ -76,7 +77,7 @@ def backward(dy, x, projection, delta_weight, delta_bias, A, D, states) -> tuple
     of the sums is always the same.
     """
     given = (x, projection, delta_weight, delta_bias, A, D)
-    dy, *arrays = _arrays(dy, *given)
+    dy, *arrays = arrays_of(dy, *given)
     maps, parameters = tuple(arrays[:2]), tuple(arrays[2:])
     dmaps = tuple(np.zeros_like(map_) for map_ in maps)
     dparameters = tuple(np.empty((x.shape[0], *array.shape), dy.dtype) for array in parameters)
@@ -112,12 +113,6 @@ def _turns(b: int, blocks: int) -> list[np.ndarray]:
         together = np.arange(first, min(first + 4, blocks))
         turns += [np.stack([together, (together + turn) % 4], axis=1) for turn in range(4)]
     return [np.concatenate(turns)] if b % torch.get_num_threads() == 0 else turns
-
-
-def _arrays(*tensors: Tensor) -> list[np.ndarray]:
-    """NumPy arrays of the tensors' memory, in the dtype of the states."""
-    wide = state_dtype(tensors[0])
-    return [tensor.detach().to(wide).contiguous().numpy() for tensor in tensors]
 
 
 def _blocks(x: np.ndarray) -> int:
@@ -167,31 +162,31 @@ def _scan(maps, parameters, states, segment, k, first_block, blocks):
 
 @jit
 def _scan_segment(maps, coefficients, h_t, pixels, B, k, c, first_block):
-    """Scan a segment of one block, whose pixels are asked for a tile ahead."""
+    """Scan a segment of one block, asking for the lines of its next tile on the way."""
     x, projection, y = maps
     weight, bias, a, direct = coefficients
     d, W = x.shape[2], width(x)
     r, n = len(weight) // W, len(a) // W
     map_x, map_projection, map_y = x.reshape(-1), projection.reshape(-1), y.reshape(-1)
-    tile_x, tile_y, delta = np.empty((3, TILE * W), x.dtype)
+    tile_x, tile_y, delta = np.zeros((3, TILE * W), x.dtype)
     for start in range(0, len(pixels), TILE):
-        count = min(TILE, len(pixels) - start)
-        for t in range(count):
-            at = pixels[start + t] * d + c
-            store(tile_x, t * W, take(map_x, at, d - c))
-            store(tile_y, t * W, take(map_y, at, d - c) if k > 0 else zeros(y))
-        _steps(delta, map_projection, B[start:], weight, bias, r, count)
-        _softplus(delta, delta, count)
-        for t in range(count):
+        tile, B_tile = pixels[start : start + TILE], B[start:]
+        _gather(tile_x, map_x, tile, d, c)
+        if k > 0:
+            _gather(tile_y, map_y, tile, d, c)
+        _steps(delta, map_projection, B_tile, weight, bias, r, len(tile))
+        _softplus(delta, delta, len(tile))
+        for t in range(len(tile)):
             if start + TILE + t < len(pixels):
                 at = pixels[start + TILE + t] * d + c
                 prefetch(map_x, at)
                 prefetch(map_y, at)
-                for j in range(-r, 2 * n if first_block else -r, W):
-                    prefetch(map_projection, B[start + TILE + t] + j)
-            advance(h_t, a, direct, delta, tile_x, tile_y, map_projection, B[start:], n, t)
-        for t in range(count):
-            put(map_y, pixels[start + t] * d + c, d - c, load(tile_y, t * W))
+                if first_block:
+                    _ask_for(map_projection, B_tile[TILE + t], r, n)
+            advance(h_t, a, direct, delta, tile_x, tile_y, map_projection, B_tile, n, t)
+        for t in range(len(tile)):
+            put(map_y, tile[t] * d + c, d - c, load(tile_y, t * W))
+            store(tile_y, t * W, zeros(y))
 
 
 @jit
@@ -224,68 +219,110 @@ def _scan_back(dy, maps, parameters, states, segment, dmaps, dparameters, image,
     h, w, d = x.shape
     delta_weight, delta_bias, A, D = parameters
     r, n, W = delta_weight.shape[2], A.shape[2], width(x)
-    map_x, map_projection, map_dy = x.reshape(-1), projection.reshape(-1), dy.reshape(-1)
-    map_dx, map_dprojection = dmaps[0].reshape(-1), dmaps[1].reshape(-1)
     weight, a = columns(delta_weight[k], c, d - c, 1.0), columns(A[k], c, d - c, LOG2_E)
-    bias, direct = take(delta_bias[k], c, d - c), take(D[k], c, d - c)
-    tile = min(segment, h * w)
-    pixels, B = np.empty((2, tile), np.int64)
-    tile_x, tile_dy, step, delta, through_decay, through_x = np.empty((6, tile * W), x.dtype)
-    starts, decays = np.empty((-(-tile // GROUP), n * W), x.dtype), np.empty(tile * n * W, x.dtype)
-    products, sums = np.zeros((TILE * r + W) * W, x.dtype), np.empty(TILE * r + W, x.dtype)
+    coefficients = (weight, take(delta_bias[k], c, d - c), a, take(D[k], c, d - c))
+    inputs = (x.reshape(-1), projection.reshape(-1), dy.reshape(-1))
+    outputs = (dmaps[0].reshape(-1), dmaps[1].reshape(-1))
+    size = min(segment, h * w)
+    pixels, B, next_pixels, next_B = np.empty((4, size), np.int64)
+    rows = np.empty((6, size * W), x.dtype)
+    tile_x, tile_dy, _, delta, through_decay, through_x = rows
+    kept, scratch = kept_of(a, n, size), scratch_of(a, n)
     h_t, g, dA = np.zeros((3, n * W), x.dtype)
-    dweight, dbias, ddirect = np.zeros(r * W, x.dtype), zeros(x), zeros(x)
+    sums = (np.zeros(r * W, x.dtype), np.zeros(W, x.dtype), np.zeros(W, x.dtype))
+    gradients = (g, dA, through_decay, through_x, outputs[1])
+    count = h * w - len(states) * size
+    _walk(pixels, B, h * w - count, count, k, h, w, r, r + 2 * n)
     for i in range(len(states), -1, -1):
-        count = min(tile, h * w - i * tile)
-        _walk(pixels, B, i * tile, count, k, h, w, r, r + 2 * n)
-        for t in range(count):
-            at = pixels[t] * d + c
-            store(tile_x, t * W, take(map_x, at, d - c))
-            store(tile_dy, t * W, take(map_dy, at, d - c))
-        _steps(step, map_projection, B, weight, bias, r, count)
-        _softplus(delta, step, count)
+        ahead = size if i > 0 else 0
+        _walk(next_pixels, next_B, (i - 1) * size, ahead, k, h, w, r, r + 2 * n)
+        _start_segment(rows, inputs, coefficients, pixels[:count], B, d, c)
+        h_t[:] = 0
         if i > 0:
             h_t[:] = states[i - 1]
-        else:
-            h_t[:] = 0
-        record(h_t, starts, decays, a, delta, tile_x, map_projection, B, n, count)
-        retrace(
-            (g, dA, through_decay, through_x, map_dprojection),
-            starts,
-            decays,
-            a,
-            delta,
-            tile_x,
-            tile_dy,
-            map_projection,
-            B,
-            n,
-            count,
-        )
-        for first in range(0, count, TILE):
-            last = min(first + TILE, count)
-            for t in range(first, last):
-                x_t, dy_t, delta_t = load(tile_x, t * W), load(tile_dy, t * W), load(delta, t * W)
-                ddelta_x, at = load(through_x, t * W), pixels[t] * d + c
-                dx_t = ddelta_x * delta_t + dy_t * direct
-                put(map_dx, at, d - c, take(map_dx, at, d - c) + dx_t)
-                slope = exp2((load(step, t * W) - delta_t) * spread(LOG2_E, x))  # of softplus
-                dstep = (load(through_decay, t * W) + ddelta_x * x_t) * slope
-                dbias, ddirect = dbias + dstep, ddirect + dy_t * x_t
-                for j in range(r):
-                    store(products, ((t - first) * r + j) * W, dstep * load(weight, j * W))
-                    row = load(dweight, j * W) + dstep * broadcast(map_projection, B[t] - r + j)
-                    store(dweight, j * W, row)
-            for j in range(0, (last - first) * r, W):
-                store(sums, j, sum_rows(products, j * W))
-            for t in range(first, last):
-                for j in range(r):
-                    map_dprojection[B[t] - r + j] += sums[(t - first) * r + j]
+        record(h_t, kept, a, delta, tile_x, inputs[1], B, n, count)
+        for group in range((count - 1) // GROUP, -1, -1):
+            for t in range(group * GROUP, min((group + 1) * GROUP, ahead)):
+                _ask_for_pixel(inputs, outputs, next_pixels[t] * d + c, next_B[t], r, n)
+            retrace(
+                gradients, scratch, kept, a, delta, tile_x, tile_dy, inputs[1], B, n, group, count
+            )
+        _finish_segment(rows, inputs, outputs, coefficients, sums, pixels[:count], B, d, c)
+        pixels, B, next_pixels, next_B, count = next_pixels, next_B, pixels, B, size
 
-    put_columns(dparameters[0][image, k], c, d - c, dweight)
-    put(dparameters[1][image, k], c, d - c, dbias)
+    put_columns(dparameters[0][image, k], c, d - c, sums[0])
+    put(dparameters[1][image, k], c, d - c, load(sums[1], 0))
     put_columns(dparameters[2][image, k], c, d - c, dA)
-    put(dparameters[3][image, k], c, d - c, ddirect)
+    put(dparameters[3][image, k], c, d - c, load(sums[2], 0))
+
+
+@jit
+def _start_segment(rows, inputs, coefficients, pixels, B, d, c):
+    """Take a segment of the maps, and compute its step sizes, before and after softplus."""
+    x, projection, dy = inputs
+    weight, bias, _, _ = coefficients
+    _gather(rows[0], x, pixels, d, c)
+    _gather(rows[1], dy, pixels, d, c)
+    _steps(rows[2], projection, B, weight, bias, len(weight) // width(x), len(pixels))
+    _softplus(rows[3], rows[2], len(pixels))
+
+
+@jit
+def _finish_segment(rows, inputs, outputs, coefficients, sums, pixels, B, d, c):
+    """Lead what delta and delta x get on to dx, the step's projection, weight, bias and D."""
+    tile_x, tile_dy, step, delta, through_decay, through_x = rows
+    _, projection, _ = inputs
+    dx, dprojection = outputs
+    weight, _, _, direct = coefficients
+    dweight, dbias, ddirect = sums
+    W = width(dx)
+    r = len(weight) // W
+    products, step_sums = np.zeros((TILE * r + W) * W, dx.dtype), np.empty(TILE * r + W, dx.dtype)
+    for first in range(0, len(pixels), TILE):
+        last = min(first + TILE, len(pixels))
+        for t in range(first, last):
+            x_t, dy_t, delta_t = load(tile_x, t * W), load(tile_dy, t * W), load(delta, t * W)
+            ddelta_x, at = load(through_x, t * W), pixels[t] * d + c
+            put(dx, at, d - c, take(dx, at, d - c) + ddelta_x * delta_t + dy_t * direct)
+            slope = exp2((load(step, t * W) - delta_t) * spread(LOG2_E, dx))  # of softplus
+            dstep = (load(through_decay, t * W) + ddelta_x * x_t) * slope
+            store(dbias, 0, load(dbias, 0) + dstep)
+            store(ddirect, 0, load(ddirect, 0) + dy_t * x_t)
+            for j in range(r):
+                store(products, ((t - first) * r + j) * W, dstep * load(weight, j * W))
+                row = load(dweight, j * W) + dstep * broadcast(projection, B[t] - r + j)
+                store(dweight, j * W, row)
+        for j in range(0, (last - first) * r, W):
+            store(step_sums, j, sum_rows(products, j * W))
+        for t in range(first, last):
+            for j in range(r):
+                dprojection[B[t] - r + j] += step_sums[(t - first) * r + j]
+
+
+@jit
+def _gather(tile, map_, pixels, d, c):
+    """The block's channels of some pixels, as rows of lanes."""
+    for t in range(len(pixels)):
+        store(tile, t * width(map_), take(map_, pixels[t] * d + c, d - c))
+
+
+@jit
+def _ask_for(projection, B, r, n):
+    """Ask for a pixel's step, B and C ahead of their use."""
+    for j in range(-r, 2 * n, width(projection)):
+        prefetch(projection, B + j)
+
+
+@jit
+def _ask_for_pixel(inputs, outputs, at, B, r, n):
+    """Ask for all that the backward pass reads and writes of a pixel."""
+    x, projection, dy = inputs
+    dx, dprojection = outputs
+    prefetch(x, at)
+    prefetch(dy, at)
+    prefetch(dx, at)
+    _ask_for(projection, B, r, n)
+    _ask_for(dprojection, B, r, n)
 
 
 @jit

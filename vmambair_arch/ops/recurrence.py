@@ -14,9 +14,9 @@ import numpy as np
 from .exponentials import LN_2, exp2
 from .jit import jit
 from .lane_sums import halve, sum_halves
-from .lanes import broadcast, load, prefetch, put, spread, store, take, width, zeros
+from .lanes import broadcast, load, put, spread, store, take, width, zeros
 
-GROUP = 8  # steps whose states lie near the core
+GROUP = 16  # steps whose states lie near the core
 
 
 @jit
@@ -46,8 +46,9 @@ def skip(h, a, delta, x, shared, at, n, count):
 
 
 @jit
-def record(h, starts, decays, a, delta, x, shared, at, n, count):
+def record(h, kept, a, delta, x, shared, at, n, count):
     """The same, keeping the decays of each step, and h before each group of steps."""
+    starts, decays = kept
     size = n * width(a)
     for t in range(count):
         if t % GROUP == 0:
@@ -77,26 +78,35 @@ def repeat(states, start, decays, delta, x, shared, at, n, first, last):
 
 
 @jit
-def retrace(gradients, starts, decays, a, delta, x, dy, shared, at, n, count):
-    """Take g, the gradient of h, from behind the tile to before it, in place.
+def scratch_of(a, n):
+    """Memory for ``retrace``: the states of a group, and products before they are summed."""
+    states = np.empty((GROUP + 1) * n * width(a), a.dtype)
+    return states, np.zeros(-(-n // width(a)) * width(a) * width(a), a.dtype)
+
+
+@jit
+def kept_of(a, n, count):
+    """Memory for what ``record`` keeps of a tile: states before its groups, and decays."""
+    starts = np.empty((-(-count // GROUP), n * width(a)), a.dtype)
+    return starts, np.empty(count * n * width(a), a.dtype)
+
+
+@jit
+def retrace(gradients, scratch, kept, a, delta, x, dy, shared, at, n, group, count):
+    """Take g, the gradient of h, from behind a group of steps to before it, in place.
 
     Of ``gradients`` = (g, dA, ddelta, ddelta_x, dshared): adds to dA, and to dshared those of B
     and C, sums over the lanes; writes what delta gets through the decays, and that of delta x.
     """
     size = n * width(a)
-    states = np.empty((GROUP + 1) * size, a.dtype)
-    products = np.zeros(-(-n // width(a)) * width(a) * width(a), a.dtype)
-    for group in range((count - 1) // GROUP, -1, -1):
-        first, last = group * GROUP, min((group + 1) * GROUP, count)
-        for t in range(first, last):
-            for i in range(0, 2 * n, width(a)):
-                prefetch(gradients[4], at[t] + i)
-        repeat(states, starts[group], decays, delta, x, shared, at, n, first, last)
-        for t in range(last - 1, first - 1, -1):
-            before = (t - first) * size
-            _retrace_step(
-                gradients, states, before, decays, a, delta, x, dy, shared, at, n, t, products
-            )
+    (states, products), (starts, decays) = scratch, kept
+    first, last = group * GROUP, min((group + 1) * GROUP, count)
+    repeat(states, starts[group], decays, delta, x, shared, at, n, first, last)
+    for t in range(last - 1, first - 1, -1):
+        before = (t - first) * size
+        _retrace_step(
+            gradients, states, before, decays, a, delta, x, dy, shared, at, n, t, products
+        )
 
 
 @jit

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .dispatch import state_dtype
+from .arrays import arrays_of
 from .exponentials import LOG2_E, exp2, softplus
 from .jit import jit
 from .lanes import columns, load, put, put_columns, spread, store, take, width, zeros
-from .recurrence import GROUP, advance, record, retrace, skip
+from .recurrence import GROUP, advance, kept_of, record, retrace, scratch_of, skip
 from .threads import run
 
 TILE = 32
@@ -30,7 +30,7 @@ def unavailable(x: Tensor) -> str | None:
 
 def forward(u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tensor, Tensor]:
     """Return y (b, d, length) in the dtype of u and the last state (b, d, n)."""
-    inputs = _arrays(u, delta, A, B, C, D, delta_bias)
+    inputs = arrays_of(u, delta, A, B, C, D, delta_bias)
     y, last_state = np.empty_like(inputs[0]), np.empty((*u.shape[:2], A.shape[1]), inputs[0].dtype)
     groups = math.lcm(B.shape[1], C.shape[1])
     run(_forward, u.shape[0] * groups, groups, inputs, delta_softplus, y, last_state)
@@ -43,7 +43,7 @@ def backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tens
     Groups that share B or C add to the same gradient: one thread takes them all, in order.
     """
     given = (u, delta, A, B, C, D, delta_bias)
-    dy, *arrays = _arrays(dy, *given)
+    dy, *arrays = arrays_of(dy, *given)
     inputs, b, groups = tuple(arrays), u.shape[0], math.lcm(B.shape[1], C.shape[1])
     together = groups // math.gcd(B.shape[1], C.shape[1])
     du, ddelta, _, dB, dC, _, _ = (np.zeros_like(array) for array in inputs)
@@ -55,12 +55,6 @@ def backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tens
     return tuple(
         torch.from_numpy(sum_).to(tensor.dtype) for sum_, tensor in zip(sums, given, strict=True)
     )
-
-
-def _arrays(*tensors: Tensor) -> tuple[np.ndarray, ...]:
-    """NumPy arrays of the tensors' memory, in the dtype of the states."""
-    wide = state_dtype(tensors[0])
-    return tuple(tensor.detach().to(wide).contiguous().numpy() for tensor in tensors)
 
 
 @jit
@@ -144,8 +138,8 @@ def _scan_back(dy, inputs, delta_softplus, gradients, c, m):
         _step_sizes(step, step, bias, delta_softplus, count)
         skip(h, a, step, tile_u, shared, at, n, count)
 
-    inner, decays = np.empty((-(-TILE // GROUP), n * W), u.dtype), np.empty(TILE * n * W, u.dtype)
     g, gA, gbias, gdirect = np.zeros(n * W, u.dtype), np.zeros(n * W, u.dtype), zeros(u), zeros(u)
+    kept, scratch = kept_of(a, n, TILE), scratch_of(a, n)
     results = (g, gA, through_step, through_u, dshared)
     for i in range(tiles - 1, -1, -1):
         start, count = i * TILE, min(TILE, length - i * TILE)
@@ -155,9 +149,10 @@ def _scan_back(dy, inputs, delta_softplus, gradients, c, m):
         _share(shared, B, C, start, count)
         _step_sizes(step, raw, bias, delta_softplus, count)
         h[:] = starts[i]
-        record(h, inner, decays, a, step, tile_u, shared, at, n, count)
+        record(h, kept, a, step, tile_u, shared, at, n, count)
         dshared[:] = 0
-        retrace(results, inner, decays, a, step, tile_u, tile_dy, shared, at, n, count)
+        for group in range((count - 1) // GROUP, -1, -1):
+            retrace(results, scratch, kept, a, step, tile_u, tile_dy, shared, at, n, group, count)
         for row in range(0, count * W, W):
             u_t, dy_t, step_t = load(tile_u, row), load(tile_dy, row), load(step, row)
             dstep_u = load(through_u, row)
