@@ -52,6 +52,26 @@ def end_carries(
     tl.store(ends + at, c, mask=n_mask[:, None] & d_mask[None, :])
 
 
+@triton.jit
+def retrace(c, h_before, delta, z, rate, u, dy, B, C, SOFTPLUS: tl.constexpr):
+    """One step back in time: c for the step before, and what the step gives each gradient.
+
+    Returns: c; A's (n, d); that of delta, before softplus, and of u through delta u (d); B's and
+    C's (n), summed over the channels.
+    """
+    decay = tl.exp2(delta[None, :] * rate)
+    h = decay * h_before + (delta * u)[None, :] * B[:, None]
+    g = C[:, None] * dy[None, :] + c
+    c = decay * g
+    past = c * h_before
+    ddelta_u = tl.sum(g * B[:, None], 0)
+    ddelta = tl.sum(rate * past, 0) * LN2 + u * ddelta_u
+    if SOFTPLUS:
+        ddelta /= 1 + tl.exp(-z)
+    dB, dC = tl.sum(g * (delta * u)[None, :], 1), tl.sum(h * dy[None, :], 1)
+    return c, delta[None, :] * past, ddelta, delta * ddelta_u, dB, dC
+
+
 @triton.jit(do_not_specialize=[*SIZES, "piece"])
 def gradients(
     dy, u, step, B, C, weight, bias, A, D, starts, carries, workspace, total,
@@ -132,21 +152,14 @@ def gradients(
             dy_t = tl.load(dy + pixel * u_pitch, mask=d_mask, other=0.0).to(tl.float32)
             B_t = tl.load(B + pixel * pitch, mask=n_mask, other=0.0).to(tl.float32)
             C_t = tl.load(C + pixel * pitch, mask=n_mask, other=0.0).to(tl.float32)
-            decay = tl.exp2(delta[None, :] * rate)
             h_before = tl.load(workspace + (CHUNK // SUB + t - sub_begin) * TILE)
-            h = decay * h_before + (delta * u_t)[None, :] * B_t[:, None]
-            g = C_t[:, None] * dy_t[None, :] + c
-            c = decay * g
-
-            past = c * h_before
-            dA += delta[None, :] * past
-            dBu = tl.sum(g * B_t[:, None], 0)
-            ddelta = tl.sum(rate * past, 0) * LN2 + u_t * dBu
-            if SOFTPLUS:
-                ddelta /= 1 + tl.exp(-z)
+            c, dA_t, ddelta, du_t, dB_t, dC_t = retrace(
+                c, h_before, delta, z, rate, u_t, dy_t, B_t, C_t, SOFTPLUS
+            )
+            dA += dA_t
             dbias += ddelta
             dD += dy_t * u_t
-            du_t = delta * dBu + D * dy_t
+            du_t += D * dy_t
             if ADD:
                 du_t += tl.load(total + pixel * u_pitch, mask=d_mask, other=0.0)
             tl.store(du + pixel * u_pitch, du_t.to(du.dtype.element_ty), mask=d_mask)
@@ -157,9 +170,8 @@ def gradients(
             else:
                 dstep_t = ddelta.to(dstep.dtype.element_ty)
                 tl.store(dstep + pixel * u_pitch, dstep_t, mask=d_mask)
-            dB = tl.sum(g * (delta * u_t)[None, :], 1)
-            tl.store(row + r + states, dB, mask=n_mask)
-            tl.store(row + r + n + states, tl.sum(h * dy_t[None, :], 1), mask=n_mask)
+            tl.store(row + r + states, dB_t, mask=n_mask)
+            tl.store(row + r + n + states, dC_t, mask=n_mask)
         tl.debug_barrier()
 
     tl.store(starts + at, dA, mask=state_mask)
