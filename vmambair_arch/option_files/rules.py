@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ..data.micro_batches import base_batch
 from ..errors import nearest
 from .option_file import Keys
 from .schemas.data_sets import DataSet
@@ -59,6 +60,9 @@ def findings(file: Checked) -> Iterator[Finding]:
                 yield Finding(("datasets", section, *name), sentence)
     yield from _validation(file)
     yield from _model(file)
+    yield from _precision(file.options)
+    if file.is_train:
+        yield from _total_batch(file)
     if file.is_train and isinstance(file.options.get("train"), dict):
         yield from _schedule(file.options["train"])
 
@@ -197,6 +201,36 @@ def _model(file: Checked) -> Iterator[Finding]:
     for name in usm if "RealESRGANModel" in host else usm[:1] if host else ():
         if file.is_train and name not in options:
             yield Finding((name,), "is missing; add it")
+
+
+def _precision(options: dict[str, Any]) -> Iterator[Finding]:
+    gpus = options.get("num_gpu", "auto") != 0 and torch.cuda.is_available()
+    if options.get("precision") == "bf16" and gpus and torch.cuda.get_device_capability() < (8, 0):
+        yield Finding(
+            ("precision",),
+            f"is bf16, which {torch.cuda.get_device_name()} does not compute with; set fp16 or fp32",
+        )
+
+
+def _total_batch(file: Checked) -> Iterator[Finding]:
+    """What can be said before the number of processes is known."""
+    train = file.options.get("train") or {}
+    total, sections = train.get("total_batch_size"), file.phases("train")
+    if not total or not sections:
+        return
+    batch = base_batch(file.options["datasets"][sections[0]])
+    if total % batch:
+        yield Finding(
+            ("train", "total_batch_size"),
+            f"is {total}, not a multiple of the {batch} images that a GPU takes at once; make it"
+            " one, or change batch_size_per_gpu",
+        )
+    for name, loss in train.items():
+        if name.endswith("_opt") and loss and loss.get("reduction") == "sum" and total > batch:
+            yield Finding(
+                ("train", name, "reduction"),
+                "is sum, and total_batch_size takes the mean over micro-batches; set it to mean",
+            )
 
 
 def _schedule(train: dict[str, Any]) -> Iterator[Finding]:
