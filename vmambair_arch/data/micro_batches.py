@@ -7,7 +7,7 @@ from torch.utils.data import BatchSampler, Sampler
 
 from ..errors import InputError
 from .progressive import ProgressiveBatchSampler, ProgressiveImageDataset
-from .sampling import Place, PlacedSampler
+from .sampling import PlacedSampler
 
 
 class MicroBatches(Sampler[list[Any]]):
@@ -28,7 +28,7 @@ class MicroBatches(Sampler[list[Any]]):
         """The order of the samples."""
         return self.batches.sampler  # pyright: ignore[reportReturnType]
 
-    def __iter__(self) -> Iterator[list[Place]]:
+    def __iter__(self) -> Iterator[list[Any]]:
         for batch in self.batches:
             size = len(batch) // self.parts
             for start in range(0, len(batch), size):

@@ -83,7 +83,7 @@ class _Times(torch.autograd.Function):
         return x.view_as(x)
 
     @staticmethod
-    def backward(ctx: Any, dx: Tensor) -> Any:
+    def backward(ctx: Any, dx: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         if torch.is_grad_enabled():
             raise InputError(
                 "precision: fp16 scales gradients, and this model differentiates them once more"
