@@ -316,6 +316,7 @@ def test_check_reports_the_batch_and_takes_whole_steps(small, monkeypatch):
         taken.append(len(self.lq))
         self.log_dict = {}
 
+    monkeypatch.setattr(check, "SECONDS", 0)
     monkeypatch.setattr("vmambair_arch.models.VmambaIRModel.optimize_parameters", step)
     opt = options.read(small("train:total_batch_size=6"), is_train=True)
     assert "Batch of a step: 6 (2 images x 3 micro-batches)" in list(check._costs(opt))
