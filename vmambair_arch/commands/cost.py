@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..data.micro_batches import parts_of
 from ..models.build import dependable
 from ..models.precision import DTYPES
 from ..option_files import trial
@@ -41,8 +40,8 @@ def forward(options: dict[str, Any], shape: Shape) -> int | None:
 def memory(opt: dict[str, Any], shape: Shape) -> int | None:
     """Bytes to train network_g: what is kept for the backward pass, and what goes with the weights.
 
-    With the weights go gradients (twice if a step has micro-batches), what the optimizer keeps, and
-    an average if there is one. Losses, discriminators and the allocator's waste are not in it.
+    With the weights go gradients, what the optimizer keeps, and an average if there is one. Losses,
+    discriminators and the allocator's waste are not in it.
     """
     network = _build(opt["network_g"])
     if network is None:
@@ -65,7 +64,7 @@ def memory(opt: dict[str, Any], shape: Shape) -> int | None:
         output = network(torch.empty(shape))
     assert output is not None  # the graph holds what is kept until here
     weights = sum(p.numel() * p.element_size() for p in network.parameters())
-    copies = (3 if parts_of(opt) > 1 else 2) + trial.optimizer_copies(
+    copies = 2 + trial.optimizer_copies(
         dependable(registered(MODEL_REGISTRY, opt["model_type"])), opt["train"]["optim_g"]
     )
     average = 1 if opt["train"].get("ema_decay") else 0

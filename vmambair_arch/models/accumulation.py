@@ -49,23 +49,24 @@ class Accumulation(BaseModel):
             current_iter: its number, from 1.
         """
         self._aside, self._logs, self._micro_batches = {}, [], len(batches)
-        self._before = self._copies()
-        means = self._before
+        means = self._before = self._copies()
         for number, batch in enumerate(batches):
             self.is_first, self.is_last = number == 0, number == len(batches) - 1
-            self.restore_buffers()
+            if not self.is_first:
+                self.restore_buffers()
             self.feed_data(batch)
             with self._unsynchronized():
                 self.optimize_parameters(current_iter)  # pyright: ignore[reportCallIssue]
             self._logs.append(dict(super().get_current_log()))
-            means = [_mean(*pair, number + 1) for pair in zip(means, self._copies(), strict=True)]
-        for buffer, mean in zip(self._buffers, means, strict=True):
-            buffer.data.copy_(mean)
+            if len(batches) > 1:
+                pairs = zip(means, self._copies(), strict=True)
+                means = [_mean(*pair, number + 1) for pair in pairs]
+        if len(batches) > 1:
+            self._set_buffers(means)
 
     def restore_buffers(self) -> None:
         """Make the networks' buffers what they were before the iteration."""
-        for buffer, value in zip(self._buffers, self._before, strict=True):
-            buffer.data.copy_(value)
+        self._set_buffers(self._before)
 
     def model_ema(self, decay: float = 0.999) -> None:
         """Move the averaged weights, once in an iteration."""
@@ -80,6 +81,10 @@ class Accumulation(BaseModel):
 
     def _copies(self) -> list[Tensor]:
         return [buffer.detach().clone() for buffer in self._buffers]
+
+    def _set_buffers(self, values: list[Tensor]) -> None:
+        for buffer, value in zip(self._buffers, values, strict=True):
+            buffer.data.copy_(value)
 
     @contextlib.contextmanager
     def _unsynchronized(self):

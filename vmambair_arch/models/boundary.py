@@ -15,12 +15,14 @@ from ..errors import InputError
 class Boundary:
     """What happens to tensors that enter and leave a network, and to their gradients.
 
+    device: the type of that which the network is on.
     dtype: of autocast inside the network.
     channels_last: whether inputs (b, c, h, w) get the channels_last memory format.
     scaler: its scale multiplies the gradients inside the network.
     training_only: leave a network in float32 where no gradients are asked for.
     """
 
+    device: str
     dtype: torch.dtype
     channels_last: bool
     scaler: GradScaler
@@ -64,14 +66,13 @@ class _Bounded(nn.Module):
     boundary: Boundary
 
     def __call__(self, *inputs: Any, **named: Any) -> Any:
-        inputs, named = _each((inputs, named), self.boundary.enter)
-        if self.boundary.training_only and not torch.is_grad_enabled():
+        boundary, lower = self.boundary, self.boundary.dtype != torch.float32
+        inputs, named = _each((inputs, named), boundary.enter)
+        if boundary.training_only and not torch.is_grad_enabled():
             return super().__call__(*inputs, **named)
-        device = next(self.parameters()).device.type
-        dtype = self.boundary.dtype
-        with torch.autocast(device, dtype, enabled=dtype != torch.float32):
+        with torch.autocast(boundary.device, boundary.dtype, enabled=lower):
             outputs = super().__call__(*inputs, **named)
-        return _each(outputs, self.boundary.leave)
+        return _each(outputs, boundary.leave)
 
 
 class _Times(torch.autograd.Function):

@@ -43,7 +43,8 @@ class Precision(Accumulation):
         dtype = DTYPES[self.opt.get("precision", "fp32")]
         channels_last = self.opt.get("channels_last", False)
         if channels_last or dtype != torch.float32:
-            Boundary(dtype, channels_last, self.scaler, self.is_train).surround(net)
+            device = self.device.type
+            Boundary(device, dtype, channels_last, self.scaler, self.is_train).surround(net)
         return super().model_to_device(net)
 
     def watch(self) -> None:
