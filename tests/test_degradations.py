@@ -255,8 +255,10 @@ def test_an_exchange_that_is_taken_back_leaves_no_trace(already):
     pool = PairPool(6)
     for number in range(already):
         pool.exchange(*numbered(number))
+    pool.settle()
     before = pool.state_dict()
-    pool.exchange(*numbered(already))
+    for number in range(2):  # micro-batches of an iteration
+        pool.exchange(*numbered(already + number))
     pool.undo()
     pool.undo()
     after = pool.state_dict()

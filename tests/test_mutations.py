@@ -269,8 +269,7 @@ def step(text: str, trains: bool, pairs: Path) -> None:
         loader = build_dataloader(images, data_set, opt["num_gpu"])
         if training and trains:
             model.update_learning_rate(1, opt["train"].get("warmup_iter", -1))
-            model.feed_data(next(iter(loader)))
-            model.optimize_parameters(1)
+            model.train_on([next(iter(loader))], 1)
         elif not training and opt.get("val"):
             model.validation(loader, 1, None, False)
             break

@@ -22,6 +22,7 @@ from basicsr.utils.dist_util import get_dist_info, init_dist
 from basicsr.utils.options import dict2str
 
 from . import states
+from .data import micro_batches
 from .data.loading import training_loader, validation_loader
 from .files import remove_leftovers
 from .models import build_model
@@ -56,6 +57,7 @@ def train(opt: dict[str, Any], *, launcher: str = "none") -> None:
     log = _start_log(opt, "train")
     for remark in remarks:
         log.warning(remark)
+    log.info(micro_batches.described(opt))
     model = build_model(opt)
     start = state["iter"] if state else 0
     events = open_events(opt, start)

@@ -21,6 +21,7 @@ from .. import pipeline
 from ..data import survey
 from ..data.check import Entry, Problem, entries, problems
 from ..data.loading import training_loader, validation_loader
+from ..data.micro_batches import described, parts_of
 from ..errors import InputError
 from ..option_files import checks
 from ..option_files.options import where
@@ -104,9 +105,11 @@ def _listed(found: list[Problem]) -> list[str]:
 
 
 def _too_few(place: str, opt: dict[str, Any], data_set: dict[str, Any], images: int) -> list[str]:
-    batch = data_set.get("batch_size_per_gpu", 1) * max(opt["num_gpu"], 1)
+    if data_set["phase"] != "train":
+        return []
+    batch = data_set.get("batch_size_per_gpu", 1) * max(opt["num_gpu"], 1) * parts_of(opt)
     enlarged = images * data_set.get("dataset_enlarge_ratio", 1)
-    if data_set["phase"] != "train" or not images or enlarged >= batch:
+    if not images or enlarged >= batch:
         return []
     return [
         f"{place} has {enlarged:g} images a process, fewer than a batch of {batch}; add images,"
@@ -115,7 +118,7 @@ def _too_few(place: str, opt: dict[str, Any], data_set: dict[str, Any], images: 
 
 
 def _costs(opt: dict[str, Any]) -> Iterator[str]:
-    """Build everything and take steps on one batch, or restore one image."""
+    """Build everything and take steps on one micro-batch, or restore one image."""
     try:
         with _quiet():
             set_random_seed(opt["manual_seed"])
@@ -126,6 +129,8 @@ def _costs(opt: dict[str, Any]) -> Iterator[str]:
         what = "a step of training" if opt["is_train"] else "restoring an image"
         raise InputError(f"{opt['opt_file']}: {what} fails: {one_line(error)}") from error
     shape = tuple(model.lq.shape)
+    if opt["is_train"]:
+        yield described(opt)
     yield f"network_g: {opt['network_g']['type']}, {cost.parameters(model.net_g):,} parameters"
     forward = cost.forward(opt["network_g"], shape)
     if forward is not None:
@@ -154,7 +159,7 @@ def _time(opt: dict[str, Any], seconds: float, device: torch.device) -> Iterator
 
 
 def _batch(opt: dict[str, Any]) -> dict[str, Any]:
-    """The first batch of the training set, or the first image of the first set."""
+    """The first micro-batch of the training set, or the first image of the first set."""
     here = {"num_worker_per_gpu": 0, "prefetch_mode": None, "persistent_workers": False}
     sections = {name: section | here for name, section in deepcopy(opt["datasets"]).items()}
     if not opt["is_train"]:
@@ -173,8 +178,10 @@ def _steps(model: Any, batch: dict[str, Any], opt: dict[str, Any]) -> float:
         iteration = len(seconds) + 1
         if opt["is_train"]:
             model.update_learning_rate(iteration, opt["train"].get("warmup_iter", -1))
-        model.feed_data(batch)
-        model.optimize_parameters(iteration) if opt["is_train"] else model.test()
+            model.train_on([batch] * parts_of(opt), iteration)
+        else:
+            model.feed_data(batch)
+            model.test()
         if model.device.type == "cuda":
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)

@@ -9,6 +9,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..models.build import dependable
+from ..models.precision import DTYPES
 from ..option_files import trial
 from ..option_files.schemas.families import known, registered
 
@@ -54,8 +55,10 @@ def memory(opt: dict[str, Any], shape: Shape) -> int | None:
             kept[StorageWeakRef(storage)] = storage.nbytes()
         return tensor
 
+    dtype = DTYPES[opt.get("precision", "fp32")]
     with (
         trial.fake_tensors(),
+        torch.autocast("cpu", dtype, enabled=dtype != torch.float32),
         torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
     ):
         output = network(torch.empty(shape))

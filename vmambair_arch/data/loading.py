@@ -13,25 +13,22 @@ from basicsr.data.prefetch_dataloader import CUDAPrefetcher
 from torch.utils.data import BatchSampler, DataLoader
 
 from ..errors import InputError, TrainingError
-from .progressive import (
-    ProgressiveBatchSampler,
-    ProgressiveImageDataset,
-    check_total,
-    read_stages,
-)
+from .micro_batches import MicroBatches, is_progressive, parts_of
+from .progressive import ProgressiveBatchSampler, check_total, read_stages
 from .sampling import PlacedSampler
 from .training_set import TrainingSet, collate
 
 
 def training_loader(opt: dict[str, Any]) -> DataLoader:
-    """Batches of datasets.train, as BasicSR makes them but for the trouble they can be in.
+    """Micro-batches of datasets.train, as BasicSR makes them but for the trouble they can be in.
 
     ``prefetch_mode: cpu`` is left to the workers, which always load ahead: BasicSR's thread hangs
     when loading fails, and shares its random numbers with the training.
 
-    Returns: a loader whose batch_sampler takes from a PlacedSampler.
+    Returns: a loader whose batch_sampler is a MicroBatches over a PlacedSampler.
     Raises: InputError: no datasets.train, fewer images than a batch, stages that do not add up to
-        the training, or a prefetch_mode that does not exist.
+        the training, a total_batch_size that the batches do not make, or a prefetch_mode that does
+        not exist.
     """
     file = opt["opt_file"]
     section = next((s for s in opt["datasets"].values() if s["phase"] == "train"), None)
@@ -48,10 +45,11 @@ def training_loader(opt: dict[str, Any]) -> DataLoader:
         world_size=opt["world_size"],
     )
     copies = 1 if opt["dist"] else max(opt["num_gpu"], 1)
+    parts = parts_of(opt)
     workers = section["num_worker_per_gpu"] * copies
     loader = DataLoader(
         data_set,
-        batch_sampler=_batch_sampler(opt, section, sampler, copies),
+        batch_sampler=MicroBatches(_batch_sampler(opt, section, sampler, copies * parts), parts),  # pyright: ignore[reportArgumentType] torch asks for lists of int, and takes any
         num_workers=workers,
         collate_fn=collate,
         pin_memory=section.get("pin_memory", False),
@@ -62,8 +60,8 @@ def training_loader(opt: dict[str, Any]) -> DataLoader:
     if len(loader) == 0:
         raise InputError(
             f"{file}: datasets.train has {len(sampler)} images a process, fewer than a batch of"
-            f" {section['batch_size_per_gpu'] * copies}; add images, lower batch_size_per_gpu or"
-            " raise dataset_enlarge_ratio"
+            f" {section['batch_size_per_gpu'] * copies * parts}; add images, lower"
+            " batch_size_per_gpu or total_batch_size, or raise dataset_enlarge_ratio"
         )
     return loader
 
@@ -71,8 +69,8 @@ def training_loader(opt: dict[str, Any]) -> DataLoader:
 def _batch_sampler(
     opt: dict[str, Any], section: dict[str, Any], sampler: Any, copies: int
 ) -> BatchSampler | ProgressiveBatchSampler:
-    """Batches of one size, or of the stages of a ProgressiveImageDataset."""
-    if section["type"] != ProgressiveImageDataset.__name__:
+    """Batches of one size, or of the stages of a ProgressiveImageDataset; ``copies`` of each."""
+    if not is_progressive(section):
         return BatchSampler(sampler, section["batch_size_per_gpu"] * copies, drop_last=True)
     try:
         stages = read_stages(section)
@@ -93,8 +91,8 @@ def set_place(loader: DataLoader, *, epoch: int, seen: int, iteration: int) -> N
     """
     batch_sampler: Any = loader.batch_sampler
     batch_sampler.sampler.set_place(epoch, seen)
-    if isinstance(batch_sampler, ProgressiveBatchSampler):
-        batch_sampler.start_iteration = iteration
+    if isinstance(batch_sampler.batches, ProgressiveBatchSampler):
+        batch_sampler.batches.start_iteration = iteration
 
 
 def validation_loader(opt: dict[str, Any], section: dict[str, Any]) -> DataLoader:
@@ -103,11 +101,21 @@ def validation_loader(opt: dict[str, Any], section: dict[str, Any]) -> DataLoade
     return build_dataloader(build_dataset(section), section, opt["num_gpu"], opt["dist"])
 
 
-def batches(loader: DataLoader, opt: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The batches of an epoch, from the place of the sampler on.
+def steps(loader: DataLoader, opt: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
+    """The micro-batches of each step of an epoch, from the place of the sampler on.
 
     Raises: TrainingError: a worker died.
     """
+    batch_sampler: Any = loader.batch_sampler
+    step = []
+    for batch in _batches(loader, opt):
+        step.append(batch)
+        if len(step) == batch_sampler.parts:
+            yield step
+            step = []
+
+
+def _batches(loader: DataLoader, opt: dict[str, Any]) -> Iterator[dict[str, Any]]:
     iterator = _start(loader, opt)
     while True:
         try:

@@ -75,7 +75,8 @@ class ProgressiveBatchSampler(Sampler[list[SizedPlace]]):
     Args:
         sampler: the order of the samples; an epoch's last ones that fill no batch are left out.
         stages: from ``read_stages``.
-        copies: devices that share a process's batch, each of which gets a stage's batch_size.
+        copies: how many times a stage's batch_size a process's batch has: of the devices that
+            share it, and of the micro-batches.
         start_iteration: iterations that were done before; set it anew after resuming. Epoch by
             epoch it goes on by itself.
     Raises: InputError: an epoch has fewer samples than a batch.

@@ -41,7 +41,7 @@ class PairPool:
         self.filled = 0
         self.order = torch.arange(size)  # the pairs are shuffled by their places, not moved
         self.lq = self.gt = torch.empty(0)
-        self._last: tuple[Tensor, int, Tensor, tuple[Tensor, Tensor]] | None = None
+        self._exchanges: list[tuple[Tensor, int, Tensor, tuple[Tensor, Tensor]]] = []
 
     def exchange(self, lq: Tensor, gt: Tensor) -> tuple[Tensor, Tensor]:
         """Put a batch (b, ...) in and take another of its size out; the same until it is full.
@@ -62,19 +62,18 @@ class PairPool:
             taken = self.lq[places], self.gt[places]
         self.lq[places] = lq
         self.gt[places] = gt
-        self._last = *before, places, taken
+        self._exchanges.append((*before, places, taken))
         return taken
 
     def settle(self) -> None:
-        """The last exchange is to stay: ``undo`` does nothing until there is another."""
-        self._last = None
+        """The exchanges are to stay: ``undo`` does nothing until there are others."""
+        self._exchanges = []
 
     def undo(self) -> None:
-        """Take the last exchange back, because the iteration that made it is to be done anew."""
-        if self._last:
-            self.order, self.filled, places, taken = self._last
+        """Take them back, because the iteration that made them is to be done anew."""
+        while self._exchanges:
+            self.order, self.filled, places, taken = self._exchanges.pop()
             self.lq[places], self.gt[places] = taken
-            self._last = None
 
     def state_dict(self) -> dict[str, Any]:
         """What ``load_state_dict`` needs to go on exactly, on the CPU."""

@@ -15,7 +15,8 @@ from .guard import Guard
 from .optimizing import Optimizing
 from .saving import Saving
 
-ABOUT = ("name", "model_type", "scale", "train")  # and the networks: what made the weights
+# What made the weights, beside the networks.
+ABOUT = ("name", "model_type", "scale", "precision", "train")
 
 
 def build_model(opt: dict[str, Any]) -> Any:

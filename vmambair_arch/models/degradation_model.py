@@ -36,6 +36,7 @@ class DegradationModel(VmambaIRModel):
     """
 
     degrades_target = True  # what is degraded, sharpened or not, is also what is compared with
+    is_first = True  # micro-batch of an iteration, see Accumulation
 
     def __init__(self, opt: dict[str, Any]):
         super().__init__(opt)
@@ -61,7 +62,8 @@ class DegradationModel(VmambaIRModel):
         if "lq" in data:
             super().feed_data(data)
             return
-        self.pool.settle()
+        if self.is_first:
+            self.pool.settle()
         gt = data["gt"].to(self.device)
         source = self.sharpen(gt) if self.opt.get("gt_usm", True) else gt
         kernels = {name: data[name].to(self.device) for name in KERNELS}
@@ -75,7 +77,7 @@ class DegradationModel(VmambaIRModel):
         return {"pool": self.pool.state_dict()}
 
     def undo_feed_data(self) -> None:
-        """Make the pool what it was before the last ``feed_data``, even one that failed."""
+        """Make the pool what it was before the iteration, even one that failed."""
         self.pool.undo()
 
     def load_training_extra_state(self, state: Mapping[str, Any]) -> None:

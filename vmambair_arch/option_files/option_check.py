@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from ..errors import nearest
 from ..models.schedules import OPTIMIZERS, SCHEDULES
-from . import rules, trials
+from . import rules, training_rules, trials
 from .option_file import Keys, OptionFile, shown
 from .rules import Checked, Finding
 from .schemas import sections, sentences, signatures
@@ -76,6 +76,7 @@ class _Check:
             self._train()
         if not self._wrong():  # each of these needs what comes before it to be right
             self._add(rules.findings(self.checked))
+            self._add(training_rules.findings(self.checked))
         if not self._wrong() and self.family:
             self._add(trials.findings(self.checked))
         return self._report()

@@ -59,8 +59,6 @@ def findings(file: Checked) -> Iterator[Finding]:
                 yield Finding(("datasets", section, *name), sentence)
     yield from _validation(file)
     yield from _model(file)
-    if file.is_train and isinstance(file.options.get("train"), dict):
-        yield from _schedule(file.options["train"])
 
 
 def _phases(file: Checked) -> Iterator[Finding]:
@@ -197,48 +195,3 @@ def _model(file: Checked) -> Iterator[Finding]:
     for name in usm if "RealESRGANModel" in host else usm[:1] if host else ():
         if file.is_train and name not in options:
             yield Finding((name,), "is missing; add it")
-
-
-def _schedule(train: dict[str, Any]) -> Iterator[Finding]:
-    """Periods and milestones against total_iter."""
-    total, scheduler = train.get("total_iter"), train.get("scheduler")
-    if not isinstance(total, int) or not isinstance(scheduler, dict):
-        return
-    periods, milestones = _numbers(scheduler.get("periods")), _numbers(scheduler.get("milestones"))
-    if periods:
-        if sum(periods) < total:
-            yield Finding(
-                ("train", "scheduler", "periods"),
-                f"add up to {sum(periods)}, and total_iter is {total}: the schedule would end"
-                " before training does; make them equal",
-            )
-        elif sum(periods) > total:
-            yield Finding(
-                ("train", "scheduler", "periods"),
-                f"add up to {sum(periods)}, and total_iter is {total}: training ends first",
-                warning=True,
-            )
-        for name in ("restart_weights", "eta_mins"):
-            one = name == "restart_weights" and scheduler.get("type") == "CosineAnnealingRestartLR"
-            given = scheduler.get(name, [1] if one else None)
-            if isinstance(given, list) and len(given) != len(periods):
-                yield Finding(
-                    ("train", "scheduler", "periods"),
-                    f"are {len(periods)}, and {name} {len(given)}; give as many",
-                )
-    if milestones and max(milestones) > total:
-        yield Finding(
-            ("train", "scheduler", "milestones"),
-            f"go to {max(milestones)}, and total_iter is {total}: the last are never reached",
-            warning=True,
-        )
-    if (train.get("warmup_iter") or -1) >= total:
-        yield Finding(
-            ("train", "warmup_iter"), f"is not below total_iter {total}; lower it", warning=True
-        )
-
-
-def _numbers(values: Any) -> list[float]:
-    """The values, if they are a list of numbers."""
-    right = isinstance(values, list) and all(type(value) in (int, float) for value in values)
-    return values if right else []

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from .. import states
 from ..data import rng
 from ..data.failures import Failures
-from ..data.loading import batches, set_place
+from ..data.loading import set_place, steps
 from ..errors import StoppedError, TrainingError
 from .interruption import Interruption
 from .progress import Progress
@@ -91,9 +91,9 @@ class Training:
         while self.iteration < self.total:
             set_place(self.loader, epoch=self.epoch, seen=self.seen, iteration=self.iteration)
             progress.waiting()
-            for batch in batches(self.loader, self.opt):
+            for step in steps(self.loader, self.opt):
                 progress.loaded()
-                self._step(batch)
+                self._step(step)
                 progress.done(self.model, self.epoch, self.iteration)
                 self._visit()
                 if self.iteration == self.total:
@@ -102,17 +102,18 @@ class Training:
             self.epoch, self.seen = self.epoch + 1, 0
             self.failures.start_epoch()
 
-    def _step(self, batch: dict[str, Any]) -> None:
+    def _step(self, batches: list[dict[str, Any]]) -> None:
         """One iteration. What it has changed if it fails before an optimizer's step is undone."""
-        failures = batch.pop("failures")
-        self.failures.add(failures, usable=bool(batch))
+        for batch in batches:
+            failures = batch.pop("failures")
+            self.failures.add(failures, usable=bool(batch))
         self._before = self._snapshot()
         iteration = self.iteration + 1
         self.model.update_learning_rate(iteration, self.opt["train"].get("warmup_iter", -1))
-        self.model.feed_data(batch)
-        self.model.optimize_parameters(iteration)
+        self.model.train_on(batches, iteration)
         self.iteration = iteration
-        self.seen += len(next(iter(batch.values()))) * self.opt["world_size"]
+        samples = sum(len(next(iter(batch.values()))) for batch in batches)
+        self.seen += samples * self.opt["world_size"]
         self._before = None
         if self.model.diverged:
             raise TrainingError(
@@ -238,6 +239,7 @@ class Training:
         return {
             "seed": self.opt["manual_seed"],
             "seen": self.seen,
+            "scaler": self.model.scaler.state_dict(),
             "validation_due": self.validation_due,
             "skipped": (self.model.skipped, self.model.in_a_row),
             "best": getattr(self.model, "best_metric_results", {}),

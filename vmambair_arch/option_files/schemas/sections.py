@@ -49,6 +49,8 @@ class General(Section):
     dist_params: DistParams | None = None
     find_unused_parameters: bool = False
     compile: bool = False
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    channels_last: bool = False
     recipe: FilePath | None = None
     datasets: Annotated[dict[FileName, Free], Field(min_length=1)]
     network_g: Free
@@ -135,6 +137,7 @@ class Train(Section):
     """Training with SRModel."""
 
     total_iter: Count
+    total_batch_size: Count | None = None
     warmup_iter: Annotated[int, Field(ge=-1, le=10**9), WHOLE] = -1
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0
     optim_g: Optimizer
@@ -150,6 +153,7 @@ class AnyTrain(Section):
     """Training with a model of a third party: what the loop itself reads."""
 
     total_iter: Count
+    total_batch_size: Count | None = None
     warmup_iter: Annotated[int, Field(ge=-1, le=10**9), WHOLE] = -1
 
 

@@ -1,0 +1,138 @@
+"""Accumulation: stands above a model and gives each optimizer's step several micro-batches."""
+
+import contextlib
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from basicsr.models.base_model import BaseModel
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
+
+
+class Accumulation(BaseModel):
+    """Feeds the model one micro-batch after another, and lets it step at the last one.
+
+    For each micro-batch the model does its whole iteration: it clears the gradients, runs its
+    networks and losses, steps and averages. Here a step before the last micro-batch puts its
+    gradients aside, clearing them brings these back, and the last step gets their mean. Weights
+    stay the same until then, of every network, so that the mean is the gradient of the large batch
+    wherever a loss is a mean over images that do not depend on each other: not with batch norm,
+    nor a relativistic discriminator (ESRGANModel), which see the images of a micro-batch.
+
+    Attributes:
+        is_first, is_last: whether the micro-batch is the first, the last of its iteration.
+    """
+
+    is_first = is_last = True
+
+    def watch(self) -> None:
+        """Start to put gradients aside, in a model that has been built."""
+        self._aside: dict[nn.Parameter, Tensor] = {}
+        self._logs: list[dict[str, float]] = []
+        self._micro_batches = 1
+        networks = [value for value in vars(self).values() if isinstance(value, nn.Module)]
+        # What a forward pass changes beside the weights: running means, spectral norms.
+        self._buffers = [buffer for network in networks for buffer in network.buffers()]
+        self._before = self._copies()
+        for optimizer in self.optimizers:
+            optimizer.zero_grad = self._bringing_back(optimizer, optimizer.zero_grad)
+            optimizer.step = self._putting_aside(optimizer, optimizer.step)
+
+    def train_on(self, batches: Sequence[dict[str, Any]], current_iter: int) -> None:
+        """Run an iteration, which is one step of each optimizer.
+
+        Args:
+            batches: its micro-batches, of equal size.
+            current_iter: its number, from 1.
+        """
+        self._aside, self._logs, self._micro_batches = {}, [], len(batches)
+        means = self._before = self._copies()
+        for number, batch in enumerate(batches):
+            self.is_first, self.is_last = number == 0, number == len(batches) - 1
+            if not self.is_first:
+                self.restore_buffers()
+            self.feed_data(batch)
+            with self._unsynchronized():
+                self.optimize_parameters(current_iter)  # pyright: ignore[reportCallIssue]
+            self._logs.append(dict(super().get_current_log()))
+            if len(batches) > 1:
+                pairs = zip(means, self._copies(), strict=True)
+                means = [_mean(*pair, number + 1) for pair in pairs]
+        if len(batches) > 1:
+            self._set_buffers(means)
+
+    def restore_buffers(self) -> None:
+        """Make the networks' buffers what they were before the iteration."""
+        self._set_buffers(self._before)
+
+    def model_ema(self, decay: float = 0.999) -> None:
+        """Move the averaged weights, once in an iteration."""
+        if self.is_last:
+            super().model_ema(decay)
+
+    def get_current_log(self) -> dict[str, float]:
+        """The means over the micro-batches of what the model logs."""
+        names = dict.fromkeys(name for log in self._logs for name in log)
+        values = {name: [log[name] for log in self._logs if name in log] for name in names}
+        return {name: sum(found) / len(found) for name, found in values.items()}
+
+    def _copies(self) -> list[Tensor]:
+        return [buffer.detach().clone() for buffer in self._buffers]
+
+    def _set_buffers(self, values: list[Tensor]) -> None:
+        for buffer, value in zip(self._buffers, values, strict=True):
+            buffer.data.copy_(value)
+
+    @contextlib.contextmanager
+    def _unsynchronized(self):
+        """Keep processes from exchanging gradients that the last micro-batch will exchange."""
+        with contextlib.ExitStack() as stack:
+            for network in vars(self).values():
+                if isinstance(network, DistributedDataParallel) and not self.is_last:
+                    stack.enter_context(network.no_sync())
+            yield
+
+    def _bringing_back(self, optimizer: Optimizer, zero_grad: Callable) -> Callable:
+        @functools.wraps(zero_grad)
+        def clear(*args: Any, **kwargs: Any) -> None:
+            zero_grad(*args, **kwargs)
+            self._bring_back(optimizer)
+
+        return clear
+
+    def _putting_aside(self, optimizer: Optimizer, step: Callable) -> Callable:
+        @functools.wraps(step)  # with the mark that torch's schedulers leave on it
+        def step_at_last(*args: Any, **kwargs: Any) -> Any:
+            self._bring_back(optimizer)
+            gradients = [(p, p.grad) for p in parameters(optimizer) if p.grad is not None]
+            if self.is_last:
+                for _, gradient in gradients if self._micro_batches > 1 else ():
+                    gradient.div_(self._micro_batches)
+                return step(*args, **kwargs)
+            for parameter, gradient in gradients:
+                self._aside[parameter], parameter.grad = gradient, None
+            return None
+
+        return step_at_last
+
+    def _bring_back(self, optimizer: Optimizer) -> None:
+        for parameter in parameters(optimizer):
+            gradient = self._aside.pop(parameter, None)
+            if gradient is not None:
+                present = parameter.grad
+                parameter.grad = gradient if present is None else present.add_(gradient)
+
+
+def parameters(optimizer: Optimizer) -> list[nn.Parameter]:
+    """What an optimizer steps."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _mean(mean: Tensor, value: Tensor, count: int) -> Tensor:
+    """The mean of ``count`` values out of that of the others; equal ones stay what they are."""
+    if count == 1 or not value.is_floating_point():
+        return value
+    return torch.where(value == mean, mean, mean + (value - mean) / count)
