@@ -45,7 +45,7 @@ class Case:
 
 
 def grid(sizes: list[int]) -> Iterator[Case]:
-    """Every case of a full run, the smaller before the larger of a kind.
+    """Every case of a full run, the smaller before the larger.
 
     The reference backends, plain loops, are measured at the smallest size only.
     """
@@ -56,8 +56,8 @@ def grid(sizes: list[int]) -> Iterator[Case]:
                     for passes in (FORWARD, BACKWARD):
                         name = f"{operation}_scan/{backend}"
                         yield Case(name, size, passes, channels=channels)
-    for passes in (FORWARD, BOTH):
-        for size in sizes:
+    for size in sizes:
+        for passes in (FORWARD, BOTH):
             for name in NETWORKS:
                 yield Case(name, size, passes)
 
