@@ -112,14 +112,12 @@ def _launch(command: str, arguments: argparse.Namespace, *, max_restarts: int = 
 
     flags = [f"--{flag}" for flag in ("auto_resume", "debug") if getattr(arguments, flag)]
     forced = ["--force_yml", *arguments.force_yml] if arguments.force_yml else []
-    code, said = launch.run(
+    return launch.run(
         [command, "-opt", arguments.opt, *flags, *forced],
         processes=arguments.nproc,
         max_restarts=max_restarts,
+        say=lambda sentence: print(f"vmambair: {sentence}", file=sys.stderr, flush=True),
     )
-    if said:
-        print(f"vmambair: {said}", file=sys.stderr)
-    return code
 
 
 def _pipeline(arguments: argparse.Namespace, *, is_train: bool) -> int:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import re
 import signal
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -145,12 +146,13 @@ def _named_errors() -> Iterator[None]:
     except Exception as error:
         if isinstance(error, distributed.DistError) or "gloo" in str(error):
             raise TrainingError(
-                f"{rank}: another process has ended or does not answer: {_first(error)}"
+                f"{rank}: another process has ended or does not answer ({_first(error)})"
             ) from error
         logging.getLogger("basicsr").error(f"{type(error).__name__} in {rank}: {_first(error)}")
         raise
 
 
 def _first(error: Exception) -> str:
-    """The first line of an error."""
-    return (str(error).splitlines() or [""])[0]
+    """The first sentence of an error, without gloo's place in its source."""
+    line = (str(error).splitlines() or [""])[0]
+    return re.sub(r"^\[/.*?\] ", "", line).split(". ")[0]

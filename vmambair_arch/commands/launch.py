@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
@@ -14,7 +14,13 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 FINAL = (2, 128 + signal.SIGINT, 128 + signal.SIGTERM)  # to start again would end as it did
 
 
-def run(arguments: Sequence[str], *, processes: int, max_restarts: int = 0) -> tuple[int, str]:
+def run(
+    arguments: Sequence[str],
+    *,
+    processes: int,
+    max_restarts: int = 0,
+    say: Callable[[str], None],
+) -> int:
     """Run ``python -m vmambair_arch ARGUMENTS --launcher pytorch`` in many processes.
 
     When one of them fails the others are ended, and with restarts left all are started again with
@@ -24,19 +30,23 @@ def run(arguments: Sequence[str], *, processes: int, max_restarts: int = 0) -> t
         arguments: of the command train or test.
         processes: how many.
         max_restarts: how often to start them again.
-    Returns: the exit code of the process that failed first, 1 if a signal killed it, 130 or 143 if
-        the signal came to this one; and a sentence if a signal killed one.
+        say: is called with a sentence about processes that failed.
+    Returns: the exit code of the process that failed first, 1 if a signal killed it; 130 or 143 if
+        the signal came to this one.
     """
-    # As torchrun, but with all CPUs: it gives each process one thread if nobody says otherwise.
+    # torchrun gives each process one thread if nobody says otherwise.
     threads = max((os.cpu_count() or 1) // processes, 1)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     logging.disable(logging.ERROR)  # torchrun's tables of failures; each process says its own
     code, said = _start(arguments, processes)
-    for _ in range(max_restarts):
+    for restart in range(1, max_restarts + 1):
         if code in (0, *FINAL):
             break
+        say(f"{said}; all start again from the last state ({restart} of {max_restarts})")
         code, said = _start([*arguments, "--auto_resume"], processes)
-    return code, said
+    if code not in (0, *FINAL):
+        say(said)
+    return code
 
 
 def _start(arguments: Sequence[str], processes: int) -> tuple[int, str]:
@@ -61,9 +71,8 @@ def _start(arguments: Sequence[str], processes: int) -> tuple[int, str]:
 
 
 def _outcome(failures: dict[int, ProcessFailure]) -> tuple[int, str]:
-    """The exit code of a run, and what is to be said of a process that could not itself."""
-    for rank, failure in failures.items():
-        if failure.exitcode < 0:
-            name = signal.Signals(-failure.exitcode).name
-            return 1, f"rank {rank} was killed by {name}, and the other processes were ended"
-    return max(failure.exitcode for failure in failures.values()), ""
+    """The exit code of a run and what ended it: a signal rather than what it made of others."""
+    rank, failure = min(failures.items(), key=lambda item: item[1].exitcode)
+    if failure.exitcode < 0:
+        return 1, f"rank {rank} was killed by {signal.Signals(-failure.exitcode).name}"
+    return failure.exitcode, f"rank {rank} ended with exit code {failure.exitcode}"

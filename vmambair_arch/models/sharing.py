@@ -1,6 +1,7 @@
 """Sharing: a model's networks and its validation, shared by the processes of a run."""
 
 import contextlib
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -29,6 +30,8 @@ class SharedNetworks(BaseModel):
         net = net.to(self.device)
         if not any(parameter.requires_grad for parameter in net.parameters()):
             return net
+        # A gradient of a depthwise convolution comes in a layout of its own; the copy is small.
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
         return DistributedDataParallel(
             net,
             device_ids=[torch.cuda.current_device()] if self.device.type == "cuda" else None,
