@@ -14,6 +14,7 @@ from conftest import load_tensors, tiny_network, write_options
 from test_gan_models import DEGRADATION, KERNELS, both_orders
 from test_pipeline import host_options, metrics
 from trainings import GAN, assert_same
+from trainings import MODELS as SMALL
 
 NETWORK = tiny_network(dim=4, d_state=1, num_blocks=[1, 0, 0, 0])
 SWINIR = host_options("SwinIR")
@@ -21,7 +22,7 @@ SWINIR["network_g"]["drop_path_rate"] = 0  # its random numbers would be each pr
 MODELS = {
     "VmambaIRModel": {"network_g": NETWORK},
     "SwinIRModel": SWINIR,  # has buffers, and is trained without averaged weights
-    "SRGANModel": {"network_g": NETWORK, "network_d": GAN["network_d"]},
+    "SRGANModel": {**SMALL["SRGANModel"], "network_d": GAN["network_d"]},
 }
 NIQE = {"type": "calculate_niqe", "crop_border": 0}  # has no value for images this small
 KEPT = ("name", "dataroot_gt", "io_backend", "use_hflip", "use_rot", "batch_size_per_gpu")
@@ -47,10 +48,10 @@ def write_degraded(pairs: Path, name: str) -> str:
     """An option file of a model that keeps a pool of pairs."""
     path = Path(write(pairs, name))
     opt = yaml.safe_load(path.read_text())
-    opt |= {"model_type": "DegradationModel", "gt_size": 16, "queue_size": 3}
+    opt |= {"model_type": "DegradationModel", "gt_size": 32, "queue_size": 3}
     opt |= {**both_orders(DEGRADATION), "second_blur_prob": 0.8}
     section = {key: opt["datasets"]["train"][key] for key in KEPT}
-    section |= {**both_orders(KERNELS), "final_sinc_prob": 0.8, "crop_pad_size": 48}
+    section |= {**both_orders(KERNELS), "final_sinc_prob": 0.8, "crop_pad_size": 64}
     opt["datasets"]["train"] = {**section, "type": "DegradationDataset", "num_worker_per_gpu": 1}
     path.write_text(yaml.safe_dump(opt))
     return str(path)
