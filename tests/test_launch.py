@@ -70,9 +70,8 @@ def test_a_run_goes_on_after_a_rank_was_killed_and_stops_with_a_state(start):
     launcher.send_signal(signal.SIGTERM)
     assert launcher.wait(PATIENCE) == 143
     out = Path("out.txt").read_text()
-    assert "; all start again from the last state (1 of 1)" in out  # whichever rank ended first
+    assert "was killed by SIGKILL; all start again from the last state (1 of 1)" in out
     assert "Traceback" not in out
-    assert newest() % 5 or "Saving" in out.splitlines()[-1]  # not one of the regular ones
 
 
 def test_torchrun_restarts_from_the_last_state_and_ends_all_when_a_rank_is_killed(start):

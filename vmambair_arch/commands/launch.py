@@ -71,8 +71,9 @@ def _start(arguments: Sequence[str], processes: int) -> tuple[int, str]:
 
 
 def _outcome(failures: dict[int, ProcessFailure]) -> tuple[int, str]:
-    """The exit code of a run and what ended it: a signal rather than what it made of others."""
-    rank, failure = min(failures.items(), key=lambda item: item[1].exitcode)
+    """The exit code of a run and what ended it: a signal rather than what that made of others."""
+    first = {r: f for r, f in failures.items() if f.exitcode != -signal.SIGTERM}  # torchrun's
+    rank, failure = min((first or failures).items(), key=lambda item: item[1].exitcode)
     if failure.exitcode < 0:
         return 1, f"rank {rank} was killed by {signal.Signals(-failure.exitcode).name}"
     return failure.exitcode, f"rank {rank} ended with exit code {failure.exitcode}"
