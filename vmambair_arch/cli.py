@@ -3,14 +3,14 @@
 import argparse
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from itertools import chain
 from pathlib import Path
 
 import torch
 
-from . import allocator, checkpoints
+from . import allocator, checkpoints, joining, processes
 from .commands import bench, doctor
 from .errors import InputError, StoppedError, TrainingError
 from .option_files import option_file, options
@@ -64,11 +64,15 @@ def _add_train_and_test(commands) -> None:
         command = commands.add_parser(name, help=description, description=description)
         command.add_argument("-opt", required=True, metavar="FILE", help="the option file (YAML)")
         command.add_argument("--launcher", choices=["none", "pytorch", "slurm"], default="none")
+        command.add_argument("--nproc", type=int, metavar="N", help="run N processes, by torchrun")
         command.add_argument("--auto_resume", action="store_true", help="from the newest state")
         command.add_argument("--debug", action="store_true", help="validate, print and save often")
         command.add_argument(
             "--force_yml", nargs="+", default=[], metavar="A:B=VALUE", help="override options"
         )
+        if name == "train":
+            restarts = "of --nproc, after a process of it failed (default: 0)"
+            command.add_argument("--max-restarts", type=int, default=0, metavar="N", help=restarts)
         command.set_defaults(run=_train if name == "train" else _test)
 
 
@@ -89,27 +93,48 @@ def _add_convert(commands) -> None:
     command.set_defaults(run=_convert)
 
 
-def _train(arguments: argparse.Namespace) -> None:
-    _pipeline(arguments, is_train=True)
+def _train(arguments: argparse.Namespace) -> int:
+    if arguments.nproc is not None:
+        return _launch("train", arguments, max_restarts=arguments.max_restarts)
+    return _pipeline(arguments, is_train=True)
 
 
-def _test(arguments: argparse.Namespace) -> None:
-    _pipeline(arguments, is_train=False)
+def _test(arguments: argparse.Namespace) -> int:
+    if arguments.nproc is not None:
+        return _launch("test", arguments)
+    return _pipeline(arguments, is_train=False)
 
 
-def _pipeline(arguments: argparse.Namespace, *, is_train: bool) -> None:
+def _launch(command: str, arguments: argparse.Namespace, *, max_restarts: int = 0) -> int:
+    if arguments.nproc < 1 or arguments.launcher != "none":
+        raise InputError("--nproc needs a number of processes from 1 up, and no --launcher")
+    from .commands import launch  # torchrun is slow to import
+
+    flags = [f"--{flag}" for flag in ("auto_resume", "debug") if getattr(arguments, flag)]
+    forced = ["--force_yml", *arguments.force_yml] if arguments.force_yml else []
+    return launch.run(
+        [command, "-opt", arguments.opt, *flags, *forced],
+        processes=arguments.nproc,
+        max_restarts=max_restarts,
+        say=lambda sentence: print(f"vmambair: {sentence}", file=sys.stderr, flush=True),
+    )
+
+
+def _pipeline(arguments: argparse.Namespace, *, is_train: bool) -> int:
     load_plugins()
     from . import pipeline  # BasicSR imports only after the plugins
 
-    opt = options.read(
+    read = functools.partial(
+        options.read,
         arguments.opt,
         is_train=is_train,
         overrides=arguments.force_yml,
         debug=arguments.debug,
-        auto_resume=arguments.auto_resume,
+        auto_resume=arguments.auto_resume or processes.restarts() > 0,
     )
-    run: Callable = pipeline.train if is_train else pipeline.test
-    run(opt, launcher=arguments.launcher)
+    with joining.joined(arguments.launcher, read) as opt:
+        (pipeline.train if is_train else pipeline.test)(opt)
+    return 0
 
 
 def load_plugins() -> None:

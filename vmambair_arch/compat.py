@@ -12,10 +12,9 @@ import sys
 from types import ModuleType
 from typing import Any
 
-import torch
 from torch.torch_version import TorchVersion
 
-from . import image_lmdb, states
+from . import image_lmdb, processes, states
 
 
 def apply() -> None:
@@ -34,6 +33,7 @@ def apply() -> None:
             " below 3.13 (its build breaks on 3.13)"
         ) from error
     dist_util._init_dist_pytorch = init_process_group
+    dist_util._init_dist_slurm = init_slurm
     train.load_resume_state = load_resume_state
     sort_folders()
     read_whole_lmdb_keys()
@@ -63,15 +63,23 @@ def supply_distutils() -> None:
 
 
 def init_process_group(backend: str, **options: Any) -> None:
-    """Join the process group; basicsr/utils/dist_util.py divides by the number of GPUs, even 0.
+    """Join torchrun's processes; basicsr/utils/dist_util.py divides by the number of GPUs, even 0.
 
-    On a machine without GPUs the backend is gloo. A process takes the GPU of its LOCAL_RANK.
+    It takes the GPU of RANK, not of LOCAL_RANK. See ``processes.open_group``.
     """
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    else:
-        backend = "gloo"
-    torch.distributed.init_process_group(backend=backend, **options)
+    _join("pytorch", backend, **options)
+
+
+def init_slurm(backend: str, **options: Any) -> None:
+    """Join slurm's processes; the same function divides by the number of GPUs for them too."""
+    _join("slurm", backend, **options)
+
+
+def _join(
+    launcher: str, backend: str, port: int | None = None, timeout: float | None = None
+) -> None:
+    processes.set_environment(launcher, port)
+    processes.open_group(backend, use_gpu=True, timeout=timeout)
 
 
 def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:

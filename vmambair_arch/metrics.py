@@ -35,17 +35,41 @@ class Tally:
     """
 
     def __init__(self, total: float, count: int):
-        self.total, self.count = total, count
+        self.parts = [(total, count)]
+
+    @property
+    def count(self) -> int:
+        """How many images have a value."""
+        return sum(count for _, count in self.parts)
 
     def __radd__(self, before: "Tally | int") -> "Tally":
-        if isinstance(before, Tally):
-            return Tally(before.total + self.total, before.count + self.count)
-        return Tally(before + self.total, self.count)
+        added = Tally(0.0, 0)
+        earlier = before.parts if isinstance(before, Tally) else [(before, 0)] * bool(before)
+        added.parts = [*earlier, *self.parts]
+        return added
 
     __add__ = __radd__
 
-    def __truediv__(self, images: int) -> float:
-        return self.total / self.count if self.count else math.nan
+    def __truediv__(self, images: int) -> "Mean":
+        return mean(self.parts)
+
+
+class Mean(float):
+    """A mean that knows what it is of, so that processes can make one of all their images.
+
+    Attributes:
+        parts: (value, 1) of each image, in their order, or (0, 0) if it has none.
+    """
+
+    parts: list[tuple[float, int]]
+
+
+def mean(parts: list[tuple[float, int]]) -> Mean:
+    """The mean over those images that have a value; NaN if none has."""
+    count = sum(number for _, number in parts)
+    value = Mean(sum(total for total, _ in parts) / count if count else math.nan)
+    value.parts = parts
+    return value
 
 
 def calculate_iqa(

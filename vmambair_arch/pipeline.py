@@ -6,6 +6,7 @@ The loop is ours because several of BasicSR's faults sit in its loop, where no s
 import contextlib
 import logging
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,16 @@ from basicsr.utils import (
     set_random_seed,
 )
 from basicsr.utils import logger as host_logger
-from basicsr.utils.dist_util import get_dist_info, init_dist
 from basicsr.utils.options import dict2str
 
 from . import states
 from .data import micro_batches
 from .data.loading import training_loader, validation_loader
+from .errors import InputError
 from .files import remove_leftovers
 from .models import build_model
 from .option_files import checks
+from .processes import gather, together
 from .training import validation
 from .training.events import open_events
 from .training.loop import Training
@@ -35,28 +37,28 @@ from .training.records import Records
 from .training.validation import Validation
 
 
-def train(opt: dict[str, Any], *, launcher: str = "none") -> None:
+def train(opt: dict[str, Any]) -> None:
     """Train from the first iteration or a state to the last, validating and saving on the way.
 
     Args:
-        opt: options from ``options.read``.
-        launcher: "none", "pytorch" (torchrun) or "slurm".
+        opt: options from ``options.read``; of one of several processes, from ``joining.joined``.
     Raises:
         InputError: something in the options cannot be used; nothing has been written then.
         StoppedError, TrainingError: as ``Training.run``.
     """
-    _start(opt, launcher)
-    checks.check(opt)
-    state, remarks = states.find(opt)
-    if state:
-        opt["manual_seed"] = state.get("seed", opt["manual_seed"])
-    loader = training_loader(opt)
-    sections = [s for s in opt["datasets"].values() if s["phase"] == "val"]
-    val_loaders = [validation_loader(opt, section) for section in sections]
-    _prepare_folders(opt, fresh=state is None)
-    log = _start_log(opt, "train")
-    for remark in remarks:
-        log.warning(remark)
+    _start(opt)
+    with together():
+        checks.check(opt)
+        state, remarks = states.find(opt)
+        if state:
+            opt["manual_seed"] = state.get("seed", opt["manual_seed"])
+        loader = training_loader(opt)
+        sections = [s for s in opt["datasets"].values() if s["phase"] == "val"]
+        val_loaders = [validation_loader(opt, section) for section in sections]
+    _same_state(state)
+    with together():
+        _prepare_folders(opt, fresh=state is None)
+    log = _start_log(opt, "train", remarks)
     log.info(micro_batches.described(opt))
     model = build_model(opt)
     start = state["iter"] if state else 0
@@ -73,29 +75,39 @@ def train(opt: dict[str, Any], *, launcher: str = "none") -> None:
     validation.before_after(opt, model, val_loaders)
 
 
-def test(opt: dict[str, Any], *, launcher: str = "none") -> None:
+def test(opt: dict[str, Any]) -> None:
     """Run a network over each test set: metrics into the log and metrics.jsonl, pictures if asked.
 
     Args and Raises: as ``train``.
     """
-    _start(opt, launcher)
-    checks.check(opt)
-    loaders = [validation_loader(opt, section) for section in opt["datasets"].values()]
-    _make_folders(opt)
+    _start(opt)
+    with together():
+        checks.check(opt)
+        loaders = [validation_loader(opt, section) for section in opt["datasets"].values()]
+    with together():
+        _make_folders(opt)
     _start_log(opt, "test")
     model = build_model(opt)
     records = Records(Path(opt["path"]["log"])) if opt["rank"] == 0 else None
     Validation(opt, loaders, records, None).run(model, opt["name"])
 
 
-def _start(opt: dict[str, Any], launcher: str) -> None:
-    """Join the other processes, if there are any, and seed."""
-    if launcher != "none":
-        init_dist(launcher, **{"backend": "nccl", **(opt.get("dist_params") or {})})
-        opt["dist"] = True
-    opt["rank"], opt["world_size"] = get_dist_info()
+def _start(opt: dict[str, Any]) -> None:
+    """Seed, differently in each process."""
     set_random_seed(opt["manual_seed"] + opt["rank"])
     torch.backends.cudnn.benchmark = True
+
+
+def _same_state(state: dict[str, Any] | None) -> None:
+    """Raise InputError if the processes would go on from different iterations."""
+    found = gather(state and state["iter"])
+    for number, iteration in enumerate(found):
+        if iteration != found[0]:
+            said = ["no state" if n is None else f"iteration {n}" for n in (found[0], iteration)]
+            raise InputError(
+                f"rank 0 finds {said[0]} to resume from and rank {number} finds {said[1]}: the"
+                " folder of the experiment has to be the same for all processes"
+            )
 
 
 def _prepare_folders(opt: dict[str, Any], *, fresh: bool) -> None:
@@ -124,24 +136,44 @@ def _make_folders(opt: dict[str, Any]) -> None:
     make_exp_dirs(opt)
 
 
-def _start_log(opt: dict[str, Any], kind: str) -> logging.Logger:
-    """BasicSR's logger, writing to a file of this run."""
+def _start_log(opt: dict[str, Any], kind: str, remarks: Sequence[str] = ()) -> logging.Logger:
+    """BasicSR's logger, writing to a file of this run.
+
+    Those of the other processes than rank 0 have a file each with their warnings and errors, if
+    there are any, and their errors name their rank.
+    """
     host_logger.initialized_logger.pop("basicsr", None)  # the checks may have started it
     log = logging.getLogger("basicsr")
     for handler in log.handlers[:]:
         log.removeHandler(handler)
         with contextlib.suppress(OSError):  # of a disk that was full
             handler.close()
-    name = f"{kind}_{opt['name']}_{get_time_str()}.log"
-    log = get_root_logger(log_file=str(Path(opt["path"]["log"], name)))
+    path = str(Path(opt["path"]["log"], f"{kind}_{opt['name']}_{get_time_str()}.log"))
+    log = get_root_logger(log_file=path)
+    if opt["rank"]:
+        _log_troubles(log, opt["rank"], path.replace(".log", f"_rank{opt['rank']}.log"))
     for handler in log.handlers:
         if isinstance(handler, logging.FileHandler):  # on a full disk, without a traceback a line
             handler.handleError = lambda record: None
     ours = logging.getLogger(__package__)  # says which backend of the scans was chosen
     ours.handlers = list(log.handlers)
     ours.setLevel(log.level)
-    log.info(get_env_info())
-    log.info(dict2str(opt))
-    for note in getattr(opt, "notes", ()):
-        log.warning(note)
+    if opt["rank"] == 0:
+        log.info(get_env_info())
+        log.info(dict2str(opt))
+        for note in [*getattr(opt, "notes", ()), *remarks]:
+            log.warning(note)
     return log
+
+
+def _log_troubles(log: logging.Logger, rank: int, path: str) -> None:
+    """Have a log of warnings in a file that the first of them makes, and errors on the terminal."""
+    troubles = logging.FileHandler(path, delay=True)
+    for handler in log.handlers:
+        handler.setLevel(logging.ERROR)
+    log.addHandler(troubles)
+    log.setLevel(logging.WARNING)
+    for handler in log.handlers:
+        handler.setFormatter(
+            logging.Formatter(f"%(asctime)s %(levelname)s: rank {rank}: %(message)s")
+        )

@@ -11,7 +11,7 @@ class Failures:
     """What could not be used in this epoch.
 
     Args:
-        samples: of all processes in an epoch.
+        samples: of this process in an epoch.
     """
 
     def __init__(self, samples: int):

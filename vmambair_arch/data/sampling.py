@@ -14,7 +14,8 @@ class PlacedSampler(Sampler[Place]):
 
     The order is BasicSR's: a permutation of ``ratio`` copies of the data set, seeded by the epoch.
     Positions are counted over all processes, which take them in turns: a run may go on with
-    another number of processes.
+    another number of them. Each has as many; BasicSR fills an epoch up from its start for
+    that, here the last positions are left out, so that the number of processes changes nothing.
 
     Args:
         length: images in the data set.
@@ -35,16 +36,11 @@ class PlacedSampler(Sampler[Place]):
     def __iter__(self) -> Iterator[Place]:
         generator = torch.Generator().manual_seed(self.epoch)
         order = torch.randperm(self.total, generator=generator).tolist()
-        rounds = max(self._padded - self.start, 0) // self.world_size
+        rounds = max(self.total - self.start, 0) // self.world_size
         for number in range(rounds):
             position = self.start + number * self.world_size + self.rank
-            yield self.epoch, position, order[position % self.total] % self.length
+            yield self.epoch, position, order[position] % self.length
 
     def __len__(self) -> int:
         """Samples of this process in a whole epoch."""
-        return self._padded // self.world_size
-
-    @property
-    def _padded(self) -> int:
-        """The length of an epoch, filled up from its start so that each process has as many."""
-        return math.ceil(self.total / self.world_size) * self.world_size
+        return self.total // self.world_size

@@ -14,6 +14,7 @@ from ..compilation import compile_network
 from .guard import Guard
 from .optimizing import Optimizing
 from .saving import Saving
+from .sharing import SharedNetworks, SharedValidation
 
 # What made the weights, beside the networks.
 ABOUT = ("name", "model_type", "scale", "precision", "train")
@@ -40,10 +41,11 @@ def dependable(registered: type) -> Any:
     """A registered model with our guard above it and our optimizers and files below it.
 
     The class is made of the registered one, so that it holds for BasicSR's models and those of
-    other packages as for ours: Guard's methods come before the model's, those of Optimizing and
-    Saving after, in the place of BaseModel's.
+    other packages as for ours: the methods of Guard and SharedValidation come before the model's,
+    those of Optimizing, Saving and SharedNetworks after, in the place of BaseModel's.
     """
-    return type(registered.__name__, (Guard, registered, Optimizing, Saving), {})
+    above, below = (Guard, SharedValidation), (Optimizing, Saving, SharedNetworks)
+    return type(registered.__name__, (*above, registered, *below), {})
 
 
 def about(opt: dict[str, Any]) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def differences(file: OptionFile) -> Iterator[str]:
         return
     beside = Path(file.name).parent / name
     recipe = option_file.load(name if Path(name).is_file() else beside)
-    ours, theirs = _flat(file.options, ()), _flat(recipe.options, ())
+    ours, theirs = flat(file.options, ()), flat(recipe.options, ())
     for keys in [*ours, *(keys for keys in theirs if keys not in ours)]:
         if keys not in (("name",), ("recipe",)) and ours.get(keys) != theirs.get(keys):
             own = shown(ours[keys]) if keys in ours else "not there"
@@ -111,11 +111,11 @@ def differences(file: OptionFile) -> Iterator[str]:
             yield f"{option_file.dotted(keys)}: {own} (recipe: {other})"
 
 
-def _flat(value: Any, keys: Keys) -> dict[Keys, Any]:
-    """Values by their keys; lists are values."""
+def flat(value: Any, keys: Keys) -> dict[Keys, Any]:
+    """Values by the keys that lead to them; lists are values."""
     if not isinstance(value, dict):
         return {keys: value}
-    return {k: v for key, item in value.items() for k, v in _flat(item, (*keys, key)).items()}
+    return {k: v for key, item in value.items() for k, v in flat(item, (*keys, key)).items()}
 
 
 def _gpus(wanted: int | str, file: OptionFile) -> int:

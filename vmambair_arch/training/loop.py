@@ -3,12 +3,12 @@
 import contextlib
 import copy
 import logging
+from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch.utils.data import DataLoader
 
-from .. import states
+from .. import processes, states
 from ..data import rng
 from ..data.failures import Failures
 from ..data.loading import set_place, steps
@@ -59,14 +59,30 @@ class Training:
         best = {k: v for k, v in state.get("best", {}).items() if v.keys() == metrics}
         if best:
             self.model.best_metric_results = best
-        processes = state.get("processes", [])
-        if self.opt["rank"] < len(processes):
-            mine = processes[self.opt["rank"]]
-            rng.restore(mine["rng"])
-            self.failures.count = mine["failures"]
-            self.failures.images = dict.fromkeys(mine["images"])
-            if "model" in mine:
-                self.model.load_training_extra_state(mine["model"])
+        self._resume_process(state.get("processes", []))
+
+    def _resume_process(self, saved: list[dict[str, Any]]) -> None:
+        """Take what a state has of each process. Another number of them gives what it can:
+
+        the random numbers of a process that was not there start at this iteration, and what models
+        keep from batch to batch (a pool of pairs) starts anew in all.
+        """
+        rank, world_size = self.opt["rank"], self.opt["world_size"]
+        if saved and len(saved) != world_size and rank == 0:
+            self._log.warning(
+                f"The state is of {len(saved)} processes, and this run has {world_size}: the"
+                " images go on in their order; the random numbers of models are others"
+            )
+        if rank >= len(saved):
+            if saved:
+                rng.seed_by_place(self.opt["manual_seed"], self.iteration, rank)
+            return
+        mine = saved[rank]
+        rng.restore(mine["rng"])
+        self.failures.count = mine["failures"]
+        self.failures.images = dict.fromkeys(mine["images"])
+        if "model" in mine and len(saved) == world_size:
+            self.model.load_training_extra_state(mine["model"])
 
     def run(self, progress: Progress) -> None:
         """Train to total_iter, validating and saving on the way, and save the latest networks.
@@ -135,12 +151,14 @@ class Training:
         """Validate. A signal ends it between two images, and it is done anew when resuming."""
         assert self.validation
         self.validation_due = True
-        if not self.opt["dist"]:
+        if self.opt["dist"]:
+            self.model.before_round = lambda: self.interruption.check_all(self.model.device)
+        else:
             self.model.before_feeding = self.interruption.check
         try:
             self.validation.run(self.model, self.iteration)
         finally:
-            self.model.before_feeding = lambda: None
+            self.model.before_feeding = self.model.before_round = lambda: None
         self.validation_due = False
         if self.validation.improved(self.model, self.iteration):
             self._write_networks("best")
@@ -162,13 +180,12 @@ class Training:
         """Write networks and state of this iteration; whether that was possible."""
         self._log.info("Saving networks and training state.")
         self.model.progress = self._progress()
-        try:
-            self.model.save(self.epoch, self.iteration)
+        error = self._tried(lambda: self.model.save(self.epoch, self.iteration))
+        if not error:
             self.saved = self._place()
             self.good = self.good if self.model.in_a_row else self.iteration
-            if self.opt["rank"] == 0 and self.opt["logger"].get("save_keep_last"):
-                states.prune(self.opt, self.opt["logger"]["save_keep_last"])
-        except OSError as error:
+            error = self._tried(self._prune)
+        if error:
             self._log.error(
                 f"Iteration {self.iteration} cannot be saved: {error}. The last good checkpoint is"
                 f" {self._last_good()}; the next save tries again"
@@ -176,18 +193,28 @@ class Training:
             if self.opt["rank"] == 0 and self.saved[0] != self.iteration:
                 with contextlib.suppress(OSError):  # said already
                     states.remove(self.opt, self.iteration)  # networks without a state
-            return False
-        return True
+        return not error
+
+    def _prune(self) -> None:
+        if self.opt["rank"] == 0 and self.opt["logger"].get("save_keep_last"):
+            states.prune(self.opt, self.opt["logger"]["save_keep_last"])
 
     def _write_networks(self, label: str) -> bool:
         """Write the networks as net_*_LABEL.pth; whether that was possible."""
         self.model.label = label
-        try:
-            self.model.save(epoch=-1, current_iter=-1)
-        except OSError as error:
+        error = self._tried(lambda: self.model.save(epoch=-1, current_iter=-1))
+        if error:
             self._log.error(f"The {label} networks cannot be saved: {error}")
-            return False
-        return True
+        return not error
+
+    def _tried(self, write: Callable[[], None]) -> str | None:
+        """Let rank 0 write; in all processes, why the disk did not let it."""
+        error = None
+        try:
+            write()
+        except OSError as problem:
+            error = str(problem)
+        return processes.gather(error)[0]
 
     def _rescue(self, error: BaseException) -> None:
         """Write a state on the way out, if there is one that a run can go on from."""
@@ -232,10 +259,6 @@ class Training:
         }
         if hasattr(self.model, "training_extra_state"):  # a pool of pairs, say
             mine["model"] = self.model.training_extra_state()
-        processes: list[Any] = [mine]
-        if self.opt["dist"]:
-            processes = [None] * self.opt["world_size"]
-            torch.distributed.all_gather_object(processes, mine)
         return {
             "seed": self.opt["manual_seed"],
             "seen": self.seen,
@@ -243,7 +266,7 @@ class Training:
             "validation_due": self.validation_due,
             "skipped": (self.model.skipped, self.model.in_a_row),
             "best": getattr(self.model, "best_metric_results", {}),
-            "processes": processes,
+            "processes": processes.gather(mine),
         }
 
     def _place(self) -> tuple[int, bool]:

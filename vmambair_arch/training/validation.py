@@ -7,6 +7,7 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from ..data import rng
+from ..models.sharing import bare_networks
 from . import pictures
 from .records import Records
 
@@ -60,4 +61,5 @@ def before_after(opt: dict[str, Any], model: Any, loaders: list[DataLoader]) -> 
     """Draw before_after.png, if val.before_after asks for it."""
     if opt["rank"] == 0 and (opt.get("val") or {}).get("before_after"):
         path = Path(opt["path"]["experiments_root"], "before_after.png")
-        pictures.before_after(model, loaders, path)
+        with bare_networks(model):
+            pictures.before_after(model, loaders, path)

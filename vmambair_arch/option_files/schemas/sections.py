@@ -32,10 +32,11 @@ MIXES = "mixes no images here; set it to false"
 
 
 class DistParams(Section):
-    """How processes find each other."""
+    """How processes find each other, and how long they wait for each other."""
 
-    backend: Literal["nccl", "gloo"] = "nccl"
-    port: Annotated[int, Field(ge=1, le=65535), WHOLE] | None = None
+    backend: Literal["nccl", "gloo"] | None = None  # nccl on GPUs, gloo without
+    port: Annotated[int, Field(ge=1, le=65535), WHOLE] | None = None  # with slurm
+    timeout: Positive = 1800  # seconds
 
 
 class General(Section):
