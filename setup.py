@@ -25,9 +25,11 @@ setup(
         "einops",
         "lmdb",
         "matplotlib",
+        "pillow>=11",
         "pydantic>=2.7",
         "pyyaml",
         "safetensors",
+        "tifffile",
         "tqdm",
         "basicsr==1.4.2; python_version < '3.13'",  # brings opencv-python
         "opencv-python-headless; python_version >= '3.13'",
