@@ -38,7 +38,10 @@ setup(
         "iqa": ["pyiqa"],  # heavy, and not for commercial use
         "test": ["jsonschema", "pytest", "pytest-cov", "pytest-xdist", "ruff", "pyright[nodejs]"],
     },
-    package_data={"vmambair_arch.option_files.schemas": ["options.json"]},
+    package_data={
+        "vmambair_arch": ["weights/*.safetensors"],
+        "vmambair_arch.option_files.schemas": ["options.json"],
+    },
     entry_points={
         "console_scripts": [
             "basicsr = vmambair_arch.cli:basicsr",

@@ -40,7 +40,9 @@ def noise(kind: str, dtype: type = np.uint8, height: int = 20, width: int = 33) 
     pixels = rng.integers(0, most + 1, (height, width, *SHAPES[kind]), dtype)
     if kind.endswith("A"):
         few = rng.integers(0, 3, (height, width))
-        pixels[..., -1] = np.choose(few, [np.zeros_like(few), pixels[..., -1], np.full_like(few, most)])
+        pixels[..., -1] = np.choose(
+            few, [np.zeros_like(few), pixels[..., -1], np.full_like(few, most)]
+        )
     return pixels
 
 

@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import picture_files as files
 import pytest
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image, ImageOps
 
 from vmambair_arch import cli
 from vmambair_arch.errors import InputError
@@ -44,7 +44,10 @@ def examples() -> dict[str, tuple[bytes, np.ndarray]]:
     made["L.bmp"] = files.encoded(files.noise("L"), "BMP"), files.noise("L")
     made["RGB.bmp"] = files.encoded(files.noise("RGB"), "BMP"), files.noise("RGB")
     made["RGBA.bmp"] = files.bmp(files.noise("RGBA")), files.noise("RGBA")
-    made["lzw.tif"] = files.encoded(files.noise("RGB"), "TIFF", compression="tiff_lzw"), files.noise("RGB")
+    made["lzw.tif"] = (
+        files.encoded(files.noise("RGB"), "TIFF", compression="tiff_lzw"),
+        files.noise("RGB"),
+    )
     made["palette.png"] = palette(transparent=False)
     made["palette_alpha.png"] = palette(transparent=True)
     black_white = files.noise("L") > 127
@@ -122,7 +125,7 @@ def rewritten(picture: Picture) -> bytes:
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF"])
 def test_profile_exif_and_resolution_are_kept(form):
-    kept = {"icc_profile": files.ICC, "exif": exif(1)}
+    kept = {"icc_profile": files.ICC, "exif": exif(1).tobytes()}  # nested ones too
     if form != "WEBP":  # which has no place for it
         kept["dpi"] = (300, 300)
     picture = read(files.encoded(files.noise("RGB"), form, **kept))
@@ -198,7 +201,10 @@ def refusal(content: bytes, megapixels: float = 1) -> str:
     return str(error.value)
 
 
-@pytest.mark.parametrize("name", ["RGB.png", "RGB_16.png", "L.tif", "RGB_16.tif", "LA_16.tif", "RGB.webp", "RGB.bmp", "lzw.tif"])
+@pytest.mark.parametrize(
+    "name",
+    ["RGB.png", "RGB_16.png", "L.tif", "RGB_16.tif", "LA_16.tif", "RGB.webp", "RGB.bmp", "lzw.tif"],
+)
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.95])
 def test_truncated_files_are_refused(name, share):
     content = EXAMPLES[name][0]

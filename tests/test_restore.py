@@ -189,7 +189,7 @@ def test_a_picture_larger_than_the_limit_is_refused(folder, capsys):
 
 def test_ctrl_c_leaves_only_finished_files(folder):
     for number in range(30):
-        picture(f"in/{number}.png", height=400, width=500)
+        picture(f"in/{number}.png", height=150, width=200)
     command = [sys.executable, "-m", "vmambair_arch", "restore", "in", "-o", "out"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen(
@@ -209,7 +209,9 @@ def test_ctrl_c_leaves_only_finished_files(folder):
 
 def test_pictures_are_read_ahead_and_written_behind(folder, monkeypatch):
     events, read, write = [], work._read, work._write
-    monkeypatch.setattr(work, "_read", lambda job, **o: (events.append(("read", job)), read(job, **o))[1])
+    monkeypatch.setattr(
+        work, "_read", lambda job, **o: (events.append(("read", job)), read(job, **o))[1]
+    )
     monkeypatch.setattr(work, "_write", lambda *o: (time.sleep(0.05), write(*o))[1])
     for number in range(4):
         picture(f"in/{number}.png")
@@ -233,7 +235,7 @@ def test_pictures_are_read_ahead_and_written_behind(folder, monkeypatch):
 
 def test_a_preset_is_looked_for_in_the_cache_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(InputError, match=r"realsr_x4: its weights .* vmambair"):
+    with pytest.raises(InputError, match="realsr_x4: its weights are not in"):
         Restorer("realsr_x4")
     (tmp_path / "vmambair").mkdir()
     save_network(files.identity(4), tmp_path / "vmambair" / "realsr_x4.pth")
@@ -273,7 +275,7 @@ def test_a_pil_image_keeps_its_kind_and_profile(mode):
     if mode == "I;16":
         image = Image.fromarray(files.noise("L", np.uint16))
     else:
-        image = Image.fromarray(files.noise("RGBA")).convert(mode)
+        image = Image.fromarray(files.noise("RGBA" if "A" in mode else "RGB")).convert(mode)
     image.info["icc_profile"] = files.ICC
     output = restore(image, files.identity(4))
     assert output.mode == {"1": "L", "P": "RGB"}.get(mode, mode)

@@ -93,17 +93,24 @@ def test_tiles_of_a_network_that_sees_less_than_their_overlap_make_no_difference
     assert (tiled - whole).square().mean() < 1e-6
 
 
-@pytest.mark.parametrize("error", [RuntimeError("can't allocate memory: tried 9"), MemoryError(), torch.cuda.OutOfMemoryError("CUDA out of memory")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("can't allocate memory: tried 9"),
+        MemoryError(),
+        torch.cuda.OutOfMemoryError("CUDA out of memory"),
+    ],
+)
 def test_tiles_are_halved_when_memory_runs_out(error):
-    network = Failing(100 * 100, error)
+    network = Failing(130 * 130, error)
     restorer = Restorer(network, overlap=8)
     image = files.noise("RGB", height=200, width=300)
     assert np.array_equal(restorer(image), image)
-    first = [seen for seen in network.seen if seen != (128, 128)][:4]
-    assert first == [(200, 300), (200, 150), (100, 150), (100, 75)]
+    tried = [seen for seen in network.seen if seen != (128, 128)]
+    assert tried[:3] == [(200, 300), (200, 150), (100, 150)]
     network.seen.clear()
     restorer(image)  # remembers
-    assert all(h * w <= 100 * 100 for h, w in network.seen)
+    assert all(h * w <= 130 * 130 for h, w in network.seen)
 
 
 def test_memory_that_does_not_suffice_for_small_tiles_is_an_error():
@@ -116,7 +123,9 @@ def test_other_errors_of_a_network_are_not_taken_for_it():
         Restorer(Failing(10, RuntimeError("of its own")))(files.noise("RGB"))
 
 
-@pytest.mark.parametrize(("h", "w"), [(100, 100), (64, 10_000), (10_000, 64), (3000, 2000), (1, 9**7)])
+@pytest.mark.parametrize(
+    ("h", "w"), [(100, 100), (64, 10_000), (10_000, 64), (3000, 2000), (1, 9**7)]
+)
 def test_the_largest_tiles_fit_and_larger_ones_do_not(h, w):
     budget, per_pixel, per_row = 1e7, 50.0, 800.0
     height, width = tile_sizes.largest(h, w, budget=budget, per_pixel=per_pixel, per_row=per_row)

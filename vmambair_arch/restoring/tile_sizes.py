@@ -47,15 +47,15 @@ class TileSizes:
             return h, w
         if self.per_pixel is None:
             self.per_pixel = self._measure(channels)
-        if not (free := self._free()) or not self.per_pixel:
-            return min(h, UNKNOWN), min(w, UNKNOWN)
-        on_cpu = self.device.type == "cpu"
-        sides = largest(
-            *(h, w),
-            budget=SHARE * (free - result * on_cpu),
-            per_pixel=self.per_pixel,
-            per_row=8 * channels * w * scale**2 * on_cpu,  # a row of tiles, twice, in float32
-        )
+        sides = min(h, UNKNOWN), min(w, UNKNOWN)
+        if (free := self._free()) and self.per_pixel:
+            on_cpu = self.device.type == "cpu"
+            sides = largest(
+                *(h, w),
+                budget=SHARE * (free - result * on_cpu),
+                per_pixel=self.per_pixel,
+                per_row=8 * channels * w * scale**2 * on_cpu,  # a row of tiles, twice, in float32
+            )
         while math.prod(sides) > self.most:
             sides = halved(sides)
         return sides

@@ -63,4 +63,7 @@ def encode(picture: Picture, file: IO[bytes], form: str, *, quality: int = QUALI
             options["icc_profile"] = icc
         if tags := exif.to_bytes(picture.tags):
             options["exif"] = b"Exif\0\0" + tags
-        to_image(pixels).save(file, form, **options)
+        try:
+            to_image(pixels).save(file, form, **options)
+        except ValueError as error:  # such as more EXIF data than a JPEG has place for
+            raise InputError(f"{form} cannot hold it: {error}; write PNG (--format png)") from error

@@ -9,6 +9,8 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import NamedTuple
 
+import cv2
+
 from ...errors import InputError
 from ...restoring import Restorer, reading, writing
 from ...restoring.picture import Picture
@@ -55,6 +57,7 @@ def restore(
         progress: is called with a picture and the share of it that is done.
     Yields: what became of each, once its file is written.
     """
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # damaged files are told of
     readers, writers = ThreadPoolExecutor(ahead), ThreadPoolExecutor(ahead)
     read = functools.partial(_read, max_megapixels=max_megapixels)
     written: deque[Future[Done]] = deque()
