@@ -25,6 +25,8 @@ def run(network: nn.Module, x: Tensor) -> Tensor:
 def pad(x: Tensor, multiple: int) -> Tensor:
     """Extend (b, c, h, w) at the bottom and right, mirrored, to multiples of ``multiple``."""
     h, w = x.shape[2:]
+    if h % multiple == w % multiple == 0:
+        return x
     rows = _mirrored(h, -h % multiple, x.device)
     columns = _mirrored(w, -w % multiple, x.device)
     return x[..., rows, :][..., columns]

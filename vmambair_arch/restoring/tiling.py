@@ -1,5 +1,7 @@
 """Pictures of any size through a network: whole or by tiles, as memory allows."""
 
+import contextlib
+import itertools
 from collections.abc import Callable, Iterator
 
 import torch
@@ -7,6 +9,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..inference import blended, spans
+from .pooling import GlobalPool
 from .running import Runner
 from .tile_sizes import Sides, TileSizes
 
@@ -24,6 +27,7 @@ class Tiling:
         multiple: of its coarsest level's pixels; tiles start at multiples of it.
         tile: side of the tiles in pixels of the input, or None.
         overlap: pixels of the input by which tiles overlap.
+        pool: gives the channel scans of tiles the picture's means, in a second pass; or None.
     Raises: InputError: tiles are not larger than their overlap.
     """
 
@@ -36,6 +40,7 @@ class Tiling:
         multiple: int,
         tile: int | None,
         overlap: int,
+        pool: GlobalPool | None,
     ):
         if overlap < 0:
             raise InputError(f"overlap is {overlap}: needed is 0 or more")
@@ -50,6 +55,7 @@ class Tiling:
         self.multiple = multiple
         self.tile = tile
         self.overlap = overlap
+        self.pool = pool
         self.smallest = 2 * overlap + multiple  # what memory may bring tiles down to
 
     def strips(
@@ -98,6 +104,7 @@ class Tiling:
             spans(size, side, self.overlap, self.multiple)
             for size, side in zip((h, w), sides, strict=True)
         )
+        passes = 2 if self.pool and len(rows) * len(columns) > 1 else 1
         done = 0
 
         def restore(row: slice, column: slice) -> Tensor:
@@ -105,13 +112,19 @@ class Tiling:
             tile = self.run(crop(row, column)).cpu()
             done += 1
             if progress:
-                progress(done / (len(rows) * len(columns)))
+                progress(done / (passes * len(rows) * len(columns)))
             return tile
 
-        top = 0
-        for strip in blended(restore, rows, columns, scale=self.scale, overlap=self.overlap):
-            yield top, strip
-            top += strip.shape[2]
+        with contextlib.ExitStack() as stack:
+            if self.pool and passes == 2:
+                with self.pool.collecting():
+                    for row, column in itertools.product(rows, columns):
+                        restore(row, column)
+                stack.enter_context(self.pool.giving())
+            top = 0
+            for strip in blended(restore, rows, columns, scale=self.scale, overlap=self.overlap):
+                yield top, strip
+                top += strip.shape[2]
 
 
 def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:

@@ -55,6 +55,8 @@ def _add_computing(group: argparse._ArgumentGroup) -> None:
     add("--ensemble", action="store_true", help="mean of 8 flips and rotations; 8 times as long")
     add("--tile", type=int, metavar="N", help="tiles of N pixels; the largest that fit in memory")
     add("--overlap", type=int, default=32, metavar="N", help="pixels that tiles overlap; 32")
+    pool = "what the channel scans of tiles see the means of; global takes twice the time"
+    add("--pool", choices=["tile", "global"], default="tile", help=pool)
     memory = "gigabytes that may be held; what is free"
     add("--memory", type=float, metavar="GB", help=memory)
     add("--precision", choices=["auto", "fp32", "bf16", "fp16"], default="auto")
@@ -87,6 +89,7 @@ def _restore(arguments: argparse.Namespace) -> int:
         precision=arguments.precision,
         tile=arguments.tile,
         overlap=arguments.overlap,
+        pool=arguments.pool,
         ensemble=arguments.ensemble,
         compile=arguments.compile,
         outscale=arguments.outscale,
