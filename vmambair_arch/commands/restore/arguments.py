@@ -28,8 +28,9 @@ def add(commands) -> None:
     )
     add = command.add_argument
     add("inputs", nargs="+", metavar="IN", help="a file, a folder, a pattern, or - (one picture)")
-    add("-o", "--output", required=True, metavar="OUT", help="a folder; for one picture a file, -")
-    model = "a checkpoint, ours or a released one, or a preset in the cache folder; the bundled x4"
+    output = "a folder to write to; for one picture also a file, or -"
+    add("-o", "--output", required=True, metavar="OUT", help=output)
+    model = "a checkpoint, ours or a released one, or a preset (default: the bundled x4 network)"
     add("-m", "--model", metavar="MODEL", help=model)
     _add_files(command.add_argument_group("files"))
     _add_computing(command.add_argument_group("computing"))
@@ -38,31 +39,36 @@ def add(commands) -> None:
 
 def _add_files(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--suffix", default="", help="behind the names of files in a folder, such as _x4")
+    add("--suffix", default="", help="put it behind the names, such as _x4")
     formats = ["png", "jpeg", "webp", "tiff", "bmp"]
-    add("--format", choices=formats, help="of the files written; as the input")
-    add("--quality", type=int, default=95, help="of files with losses, 1 to 100; 95")
-    add("--overwrite", action="store_true", help="files that exist, inputs too")
+    quality = "of JPEG, and of WebP from a file with losses, 1 to 100 (default: 95)"
+    add("--format", choices=formats, help="to write (default: the input's)")
+    add("--quality", type=int, default=95, metavar="N", help=quality)
+    add("--overwrite", action="store_true", help="write over files that exist, inputs too")
     add("--skip-existing", action="store_true", help="leave out what has been restored")
-    limit = "refuse larger inputs; 256"
+    limit = "refuse larger inputs (default: 256)"
     add("--max-megapixels", type=float, default=256, metavar="N", help=limit)
-    add("--jobs", type=int, default=1, metavar="N", help="read ahead and write behind so many; 1")
+    jobs = "pictures that are read ahead, and written behind, at once (default: 1)"
+    add("--jobs", type=int, default=1, metavar="N", help=jobs)
 
 
 def _add_computing(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--outscale", type=float, metavar="S", help="enlarge by S, the rest by Lanczos")
-    add("--ensemble", action="store_true", help="mean of 8 flips and rotations; 8 times as long")
-    add("--tile", type=int, metavar="N", help="tiles of N pixels; the largest that fit in memory")
-    add("--overlap", type=int, default=32, metavar="N", help="pixels that tiles overlap; 32")
-    pool = "what the channel scans of tiles see the means of; global takes twice the time"
+    scale = "enlarge by S: resize what the network gives, with Lanczos"
+    add("--outscale", type=float, metavar="S", help=scale)
+    add("--ensemble", action="store_true", help="take the mean over 8 flips and rotations")
+    tile = "restore by tiles of N x N pixels (default: whole, or the largest that memory holds)"
+    add("--tile", type=int, metavar="N", help=tile)
+    add("--overlap", type=int, default=32, metavar="N", help="of tiles, in pixels (default: 32)")
+    pool = "global: tiles know the means of the whole picture, in twice the time (default: tile)"
     add("--pool", choices=["tile", "global"], default="tile", help=pool)
-    memory = "gigabytes that may be held; what is free"
+    memory = "gigabytes that may be held (default: what is free)"
     add("--memory", type=float, metavar="GB", help=memory)
-    add("--precision", choices=["auto", "fp32", "bf16", "fp16"], default="auto")
-    add("--device", default="auto", help="cpu, cuda, ...; auto")
-    add("--threads", type=int, metavar="N", help="of the CPU")
-    add("--compile", action="store_true", help="compile the network: for many pictures")
+    precision = "default: bf16 on GPUs that compute in it, else fp32"
+    add("--precision", choices=["auto", "fp32", "bf16", "fp16"], default="auto", help=precision)
+    add("--device", default="auto", help="cpu, cuda, ... (default: the GPU if there is one)")
+    add("--threads", type=int, metavar="N", help="of the CPU (default: one a core)")
+    add("--compile", action="store_true", help="compile the network, for many pictures")
 
 
 def _restore(arguments: argparse.Namespace) -> int:
