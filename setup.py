@@ -29,7 +29,7 @@ setup(
         "pydantic>=2.7",
         "pyyaml",
         "safetensors",
-        "tifffile",
+        "tifffile",  # reads what neither pillow nor opencv does: grey + alpha of 16 bits
         "tqdm",
         "basicsr==1.4.2; python_version < '3.13'",  # brings opencv-python
         "opencv-python-headless; python_version >= '3.13'",
