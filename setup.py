@@ -25,9 +25,11 @@ setup(
         "einops",
         "lmdb",
         "matplotlib",
+        "pillow>=11",
         "pydantic>=2.7",
         "pyyaml",
         "safetensors",
+        "tifffile",  # reads what neither pillow nor opencv does: grey + alpha of 16 bits
         "tqdm",
         "basicsr==1.4.2; python_version < '3.13'",  # brings opencv-python
         "opencv-python-headless; python_version >= '3.13'",
@@ -36,7 +38,10 @@ setup(
         "iqa": ["pyiqa"],  # heavy, and not for commercial use
         "test": ["jsonschema", "pytest", "pytest-cov", "pytest-xdist", "ruff", "pyright[nodejs]"],
     },
-    package_data={"vmambair_arch.option_files.schemas": ["options.json"]},
+    package_data={
+        "vmambair_arch": ["weights/*.safetensors"],
+        "vmambair_arch.option_files.schemas": ["options.json"],
+    },
     entry_points={
         "console_scripts": [
             "basicsr = vmambair_arch.cli:basicsr",

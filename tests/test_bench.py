@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from vmambair_arch import cli
+from vmambair_arch import cli, memory
 from vmambair_arch.allocator import keep_freed_memory
 from vmambair_arch.commands import bench
-from vmambair_arch.commands.bench import cases, measure, memory, report, session
+from vmambair_arch.commands.bench import cases, measure, report, session
 from vmambair_arch.commands.bench.cases import BACKWARD, BOTH, NETWORKS, Case
 from vmambair_arch.commands.bench.figures import Figure, evaluate, figures
 

@@ -85,6 +85,7 @@ def test_the_public_face():
     expected = {
         *("VmambaIR", "OSSBlock", "OSSModule", "EFFN", "presets"),
         *("load_network", "save_network", "selective_scan", "planar_scan"),
+        *("Restorer", "restore"),
     }
     assert expected <= set(vmambair_arch.__all__)
     assert all(hasattr(vmambair_arch, exported) for exported in vmambair_arch.__all__)
@@ -94,7 +95,7 @@ def test_python_m_is_the_command():
     command = [sys.executable, "-m", "vmambair_arch", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("usage: vmambair ")
-    assert all(word in done.stdout for word in ("train", "test", "convert", "doctor"))
+    assert all(word in done.stdout for word in ("train", "test", "convert", "doctor", "restore"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))

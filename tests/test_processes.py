@@ -27,6 +27,7 @@ MODELS = {
 # Not the RMSprop of GAN: its first steps make as much of a rounding error as of a gradient.
 ADVERSARIAL = {**GAN["gan"], "optim_d": {"type": "SGD", "lr": 0.1}}
 NIQE = {"type": "calculate_niqe", "crop_border": 0}  # has no value for images this small
+pytestmark = pytest.mark.xdist_group("processes")  # which share the runs of a fixture
 KEPT = ("name", "dataroot_gt", "io_backend", "use_hflip", "use_rot", "batch_size_per_gpu")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 

@@ -121,7 +121,9 @@ def overrides(name: str, photographs: Path, vgg_weights: Path | None = None) -> 
         changes |= {"train:total_iter": ITERATIONS, "val:val_freq": ITERATIONS}
         changes |= {"logger:print_freq": 1, "logger:save_checkpoint_freq": ITERATIONS}
         if "periods" in opt["train"]["scheduler"]:
-            changes["train:scheduler:periods"] = [6, ITERATIONS - 6]
+            several = len(opt["train"]["scheduler"]["periods"]) > 1
+            changes["train:scheduler:periods"] = [6, ITERATIONS - 6] if several else [ITERATIONS]
+            changes["train:warmup_iter"] = -1
         else:
             changes["train:scheduler:milestones"] = [ITERATIONS // 2]
         if "perceptual_opt" in opt["train"]:

@@ -12,6 +12,7 @@ import torch
 
 from . import allocator, checkpoints, joining, processes
 from .commands import bench, doctor
+from .commands.restore import arguments as restore_arguments
 from .errors import InputError, StoppedError, TrainingError
 from .option_files import option_file, options
 
@@ -34,6 +35,7 @@ def vmambair(argv: Sequence[str] | None = None) -> int:
     _add_doctor(commands)
     _add_bench(commands)
     _add_prepare(commands)
+    restore_arguments.add(commands)
     return _run(parser, argv)
 
 

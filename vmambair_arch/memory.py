@@ -1,18 +1,26 @@
-"""The peak of memory that a call reaches above what the process holds before it."""
+"""Memory: what is free, and the peak that a call reaches above what the process holds."""
 
 import ctypes
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 
 STATUS = Path("/proc/self/status")
 CLEAR_REFS = Path("/proc/self/clear_refs")
+MEMINFO = Path("/proc/meminfo")
+CONTROL_GROUPS = (  # version 2 and 1: limit, use, and of that what is cached files
+    (Path("/sys/fs/cgroup"), "memory.max", "memory.current", "inactive_file"),
+    (
+        Path("/sys/fs/cgroup/memory"),
+        *("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ),
+)
 LIFETIME = "VmHWM of the process's life"
 
 
-def peak_above_idle(call: Callable[[], None], device: str) -> tuple[int | None, str]:
+def peak_above_idle(call: Callable[[], object], device: str) -> tuple[int | None, str]:
     """Run a call and return its peak of memory above that before it, in bytes, and how it is known.
 
     On a GPU by torch's allocator. On the CPU by the kernel's high-water mark of resident memory,
@@ -40,6 +48,39 @@ def peak_above_idle(call: Callable[[], None], device: str) -> tuple[int | None, 
             f"not known: {CLEAR_REFS} does not set VmHWM back, and the call stayed below it",
         )
     return peak - idle, how
+
+
+def free(device: str) -> int | None:
+    """The bytes that a process may still take, or None where the system does not tell.
+
+    On a GPU what the driver has and what torch holds unused. On the CPU (Linux) what the system
+    can give without swapping, or the process's control group if that is less.
+    """
+    if device == "cuda":
+        unused = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+        return torch.cuda.mem_get_info()[0] + unused
+    if not MEMINFO.exists():
+        return None
+    rows = MEMINFO.read_text().splitlines()
+    available = 1024 * next(int(r.split()[1]) for r in rows if r.startswith("MemAvailable:"))
+    return min([available, *_control_groups()])
+
+
+def held(device: str) -> int | None:
+    """The bytes that this process holds, or None where the system does not tell."""
+    if device == "cuda":
+        return torch.cuda.memory_allocated()
+    return _status("VmRSS") if STATUS.exists() else None
+
+
+def _control_groups() -> Iterator[int]:
+    """The bytes left to each limited control group that this process may be in."""
+    for folder, limit, usage, cache in CONTROL_GROUPS:
+        if not (folder / limit).exists() or not (folder / limit).read_text().strip().isdigit():
+            continue  # "max": no limit
+        statistics = dict(row.split() for row in (folder / "memory.stat").read_text().splitlines())
+        used = int((folder / usage).read_text()) - int(statistics.get(cache, 0))
+        yield int((folder / limit).read_text()) - used
 
 
 def _set_mark_back() -> bool:

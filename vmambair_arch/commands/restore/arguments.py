@@ -1,0 +1,130 @@
+"""The arguments of vmambair restore, and what is printed meanwhile."""
+
+import argparse
+import contextlib
+import sys
+
+import torch
+
+from ...errors import InputError
+
+EPILOG = """examples:
+  vmambair restore photo.jpg -o photo_x4.png
+  vmambair restore photographs 'scans/*.tif' -o restored --suffix _x4 --skip-existing
+  vmambair restore rainy.png -o dry.png -m net_g_300000.pth
+"""
+
+
+def add(commands) -> None:
+    """Add the command to those of a parser."""
+    description = "restore pictures: files, folders, patterns; the bundled x4 network or another"
+    command = commands.add_parser(
+        "restore",
+        help=description,
+        description=f"{description}. What goes in comes out: 8 or 16 bits, grey or colour, alpha,"
+        " colour profile, EXIF. PNG, JPEG, WebP, TIFF, BMP.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = command.add_argument
+    add("inputs", nargs="+", metavar="IN", help="a file, a folder, a pattern, or - (one picture)")
+    output = "a folder to write to; for one picture also a file, or -"
+    add("-o", "--output", required=True, metavar="OUT", help=output)
+    model = "a checkpoint, ours or a released one, or a preset (default: the bundled x4 network)"
+    add("-m", "--model", metavar="MODEL", help=model)
+    _add_files(command.add_argument_group("files"))
+    _add_computing(command.add_argument_group("computing"))
+    command.set_defaults(run=_restore)
+
+
+def _add_files(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--suffix", default="", help="put it behind the names, such as _x4")
+    formats = ["png", "jpeg", "webp", "tiff", "bmp"]
+    quality = "of JPEG, and of WebP from a file with losses, 1 to 100 (default: 95)"
+    add("--format", choices=formats, help="to write (default: the input's)")
+    add("--quality", type=int, default=95, metavar="N", help=quality)
+    add("--overwrite", action="store_true", help="write over files that exist, inputs too")
+    add("--skip-existing", action="store_true", help="leave out what has been restored")
+    limit = "refuse larger inputs (default: 256)"
+    add("--max-megapixels", type=float, default=256, metavar="N", help=limit)
+    jobs = "pictures that are read ahead, and written behind, at once (default: 1)"
+    add("--jobs", type=int, default=1, metavar="N", help=jobs)
+
+
+def _add_computing(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    scale = "enlarge by S: resize what the network gives, with Lanczos"
+    add("--outscale", type=float, metavar="S", help=scale)
+    add("--ensemble", action="store_true", help="take the mean over 8 flips and rotations")
+    tile = "restore by tiles of N x N pixels (default: whole, or the largest that memory holds)"
+    add("--tile", type=int, metavar="N", help=tile)
+    add("--overlap", type=int, default=32, metavar="N", help="of tiles, in pixels (default: 32)")
+    pool = "global: tiles know the means of the whole picture, in twice the time (default: tile)"
+    add("--pool", choices=["tile", "global"], default="tile", help=pool)
+    memory = "gigabytes that may be held (default: what is free)"
+    add("--memory", type=float, metavar="GB", help=memory)
+    precision = "default: bf16 on GPUs that compute in it, else fp32"
+    add("--precision", choices=["auto", "fp32", "bf16", "fp16"], default="auto", help=precision)
+    add("--device", default="auto", help="cpu, cuda, ... (default: the GPU if there is one)")
+    add("--threads", type=int, metavar="N", help="of the CPU (default: one a core)")
+    add("--compile", action="store_true", help="compile the network, for many pictures")
+
+
+def _restore(arguments: argparse.Namespace) -> int:
+    """Restore, print a line a picture, and return the exit code."""
+    from ...restoring import Restorer  # needs libraries that the other commands do not
+    from .plan import plan
+    from .progress import Progress
+    from .work import restore
+
+    _check(arguments)
+    jobs = plan(
+        arguments.inputs,
+        arguments.output,
+        suffix=arguments.suffix,
+        form=arguments.format and arguments.format.upper(),
+        overwrite=arguments.overwrite,
+        skip_existing=arguments.skip_existing,
+    )
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    restorer = Restorer(
+        arguments.model,
+        device=arguments.device,
+        precision=arguments.precision,
+        tile=arguments.tile,
+        overlap=arguments.overlap,
+        pool=arguments.pool,
+        ensemble=arguments.ensemble,
+        compile=arguments.compile,
+        outscale=arguments.outscale,
+        memory=arguments.memory,
+    )
+    progress = Progress(jobs)
+    results = restore(
+        jobs,
+        restorer,
+        ahead=arguments.jobs,
+        quality=arguments.quality,
+        max_megapixels=arguments.max_megapixels,
+        progress=progress.advance,
+    )
+    try:
+        with contextlib.closing(results):
+            for done in results:
+                progress.tell(done)
+    except KeyboardInterrupt:
+        progress.summary()
+        print("vmambair: stopped; the same with --skip-existing goes on from here", file=sys.stderr)
+        return 130
+    return progress.summary()
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Raise InputError for a number that makes no sense."""
+    for name, least, most in (("quality", 1, 100), ("jobs", 1, None), ("threads", 1, None)):
+        value = getattr(arguments, name)
+        if value is not None and (value < least or (most and value > most)):
+            needed = f"{least} to {most}" if most else f"{least} or more"
+            raise InputError(f"--{name} is {value}: needed is {needed}")

@@ -1,0 +1,85 @@
+"""What is told while pictures are restored: a line each, a bar, and at the end what failed."""
+
+import sys
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ...restoring import reading
+from .plan import STREAM, Job
+from .work import Done
+
+BAR = "{percentage:3.0f}%|{bar}| {n:.2f} of {total:.2f} megapixels, {remaining} left"
+
+
+class Progress:
+    """Tells how far the pictures are, what they take, and when all will be done.
+
+    Lines go to standard output, or to standard error if a picture goes to the former; the bar
+    is for terminals. Megapixels are those of the input.
+
+    Args:
+        jobs: all of them; their sizes are read from the files' headers.
+    """
+
+    def __init__(self, jobs: Sequence[Job]):
+        self.lines = sys.stderr if any(job.target is None for job in jobs) else sys.stdout
+        self.number = len(jobs)
+        self.megapixels = {job.source: _megapixels(job.source) for job in jobs}
+        self.passed = 0.0  # megapixels of the pictures before
+        self.restored, self.seconds = 0.0, 0.0  # megapixels and what they took
+        self.told = 0
+        self.failures: list[str] = []
+        self.start = time.monotonic()
+        total = sum(self.megapixels.values())
+        self.bar = tqdm(total=total, bar_format=BAR, leave=False, disable=None)
+
+    def advance(self, job: Job, share: float) -> None:
+        """Draw the bar anew: so much of a picture is done."""
+        self.bar.n = min(self.passed + share * self.megapixels[job.source], self.bar.total)
+        self.bar.refresh()
+        if share == 1:
+            self.passed += self.megapixels[job.source]
+
+    def tell(self, done: Done) -> None:
+        """Write a line on a picture that is written, or keep why it could not be."""
+        self.told += 1
+        if done.failure:
+            self.failures.append(done.failure)
+            return
+        megapixels = done.before[0] * done.before[1] / 1e6
+        self.restored += megapixels
+        self.seconds += done.seconds
+        (h, w), (height, width) = done.before, done.after
+        line = f"{done.job.target or STREAM}: {w} x {h} to {width} x {height} pixels,"
+        line += f" {done.seconds:.1f} s, {done.seconds / megapixels:.1f} s per megapixel"
+        if self.told < self.number:
+            line += f"; {self.told} of {self.number}, about {self._left()} left"
+        with self.bar.external_write_mode(file=self.lines):
+            print(line, file=self.lines, flush=True)
+
+    def summary(self) -> int:
+        """Write what failed and what was done; returns the exit code, 1 if something failed."""
+        self.bar.close()
+        for failure in self.failures:
+            print(f"vmambair: {failure}", file=sys.stderr)
+        restored = self.told - len(self.failures)
+        line = f"{restored} of {self.number} pictures restored"
+        if self.restored:
+            line += f", {self.seconds / self.restored:.1f} s per megapixel"
+        print(line, file=self.lines, flush=True)
+        return 1 if self.failures else 0
+
+    def _left(self) -> timedelta:
+        """The time that is left, if the rest goes on as it went."""
+        seconds = (time.monotonic() - self.start) / max(self.passed, 1e-9)
+        left = max(sum(self.megapixels.values()) - self.passed, 0)
+        return timedelta(seconds=round(seconds * left))
+
+
+def _megapixels(source: Path | None) -> float:
+    height, width = reading.size(source) if source else (0, 0)
+    return height * width / 1e6

@@ -1,0 +1,231 @@
+"""Restorer: a loaded network that restores pictures of any size, kind and depth."""
+
+import os
+from typing import TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from ..compilation import compile_network
+from ..errors import InputError
+from . import models
+from .alpha import filled
+from .picture import to_array, to_image
+from .pooling import GlobalPool
+from .resizing import resized
+from .running import Runner
+from .tile_sizes import TileSizes
+from .tiling import Progress, Tiling
+
+AnyPicture = TypeVar("AnyPicture", np.ndarray, Image.Image)
+KEPT = {"icc_profile", "exif", "dpi", "xmp"}  # of a PIL image's info
+
+
+class Restorer:
+    """Restores pictures with one network, loaded once.
+
+    Args:
+        model: a checkpoint (ours or a released one), the name of a preset whose weights lie in the
+            cache folder, or a network, which is put on the device and in eval mode; without one
+            the small x4 network of the package.
+        device: "cpu", "cuda", ...; auto is the GPU if there is one.
+        precision: fp32, bf16 or fp16; auto is bf16 on GPUs that compute in it, else fp32. A tile
+            with a value that is not finite is done again in fp32.
+        tile: side of the tiles in pixels of the input; without one the whole picture if it fits
+            into memory, else the largest tiles that do. Tiles that do not fit are halved.
+        overlap: pixels of the input by which neighbouring tiles overlap, and fade into each other.
+        pool: "global" lets the channel scans of tiles see the means over the whole picture, which
+            a first pass collects: twice the time, and nearer to the picture restored whole.
+            "tile" leaves them the means of their tile.
+        ensemble: the mean over the eight flips and rotations of each tile.
+        compile: compile the network (torch.compile).
+        outscale: enlarge by this instead of the network's scale, by resizing with Lanczos.
+        memory: gigabytes that this process may come to hold, by which tiles are chosen; without
+            it what is free.
+    Attributes: network; scale, the network's; device.
+    Raises: InputError: the model is missing, damaged or of another kind; an option that cannot be.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike | nn.Module | None = None,
+        *,
+        device: str | torch.device = "auto",
+        precision: str = "auto",
+        tile: int | None = None,
+        overlap: int = 32,
+        pool: str = "tile",
+        ensemble: bool = False,
+        compile: bool = False,
+        outscale: float | None = None,
+        memory: float | None = None,
+    ):
+        if outscale is not None and not outscale > 0:
+            raise InputError(f"outscale is {outscale}: needed is a number above 0")
+        if pool not in ("tile", "global"):
+            raise InputError(f"pool is {pool!r}: choose tile or global")
+        if pool == "global" and compile:
+            raise InputError("a compiled network cannot pool globally; leave compile or pool out")
+        self.device = _device(device)
+        if isinstance(model, nn.Module):
+            self.network = model.to(self.device).eval()
+        else:
+            self.network = models.load(model, self.device)
+        multiple: int = getattr(self.network, "multiple", 1)
+        run = Runner(self.network, self.device, precision=precision, averaged=ensemble)
+        self.scale: int = getattr(self.network, "scale", 0) or run.scale(8 * multiple)
+        self.outscale = outscale or self.scale
+        sizes = TileSizes(run, self.device, memory)
+        self.tiling = Tiling(
+            *(run, sizes),
+            scale=self.scale,
+            multiple=multiple,
+            tile=tile,
+            overlap=overlap,
+            pool=GlobalPool(self.network) if pool == "global" else None,
+        )
+        if compile:
+            compile_network(self.network)
+
+    def __call__(self, image: AnyPicture, *, progress: Progress | None = None) -> AnyPicture:
+        """Restore a picture.
+
+        Its alpha is enlarged by the network too, and kept as it is at scale 1. What hides under
+        alpha 0 does not bleed into what is visible.
+
+        Args:
+            image: (h, w) or (h, w, c) of uint8, uint16, or floats in [0, 1]: grey, grey + alpha,
+                RGB or RGBA; or a PIL image, of which profile and EXIF are kept.
+            progress: is called with the share that is done, up to 1.
+        Returns: the same kind and depth, outscale (else scale) times as high and wide.
+        Raises: InputError: it is of another kind; memory runs out for small tiles too.
+        """
+        if isinstance(image, Image.Image):
+            result = to_image(self._restored(to_array(image), progress))
+            result.info.update({name: image.info[name] for name in KEPT & image.info.keys()})
+            return result
+        return self._restored(image, progress)
+
+    def restore_tensor(self, x: Tensor, *, progress: Progress | None = None) -> Tensor:
+        """Restore (b, c, h, w) in [0, 1] on any device, by tiles if need be.
+
+        Args:
+            x: c is what the network takes, or 1, or anything if the network takes 1.
+            progress: is called with the share that is done, up to 1.
+        Returns: (b, c, scale h, scale w), float32 on the device of x; outscale is not heeded.
+        """
+        b, c, h, w = x.shape
+        y = torch.empty(b, c, h * self.scale, w * self.scale, device=x.device)
+        strips = self.tiling.strips(
+            lambda rows, columns: x[..., rows, columns],
+            *(h, w),
+            channels=b * c,
+            result=y.nbytes,
+            progress=progress,
+        )
+        for top, strip in strips:
+            y[:, :, top : top + strip.shape[2]] = strip
+        return y
+
+    def _restored(self, image: np.ndarray, progress: Progress | None) -> np.ndarray:
+        """(h, w) or (h, w, c) -> the same kind, outscale times as high and wide."""
+        _check(image)
+        h, w = image.shape[:2]
+        pixels = image.reshape(h, w, -1)
+        out = np.empty((h * self.scale, w * self.scale, pixels.shape[2]), image.dtype)
+        if pixels.shape[2] in (1, 3):
+            self._enlarge(pixels, out, progress)
+        else:
+            self._enlarge_with_alpha(pixels, out, progress)
+        height, width = (max(round(side * self.outscale), 1) for side in (h, w))
+        return resized(out.reshape(*out.shape[:2], *image.shape[2:]), height, width)
+
+    def _enlarge_with_alpha(
+        self, pixels: np.ndarray, out: np.ndarray, progress: Progress | None
+    ) -> None:
+        """(h, w, c + 1) into (scale h, scale w, c + 1)."""
+        s = self.scale
+        colours, alpha, large = pixels[..., :-1], pixels[..., -1], out[..., -1]
+        if s == 1 or alpha.min() == alpha.max():
+            large[:] = alpha.repeat(s, 0).repeat(s, 1)
+            start = 0.0
+        else:
+            self._enlarge(pixels[..., -1:], out[..., -1:], _part(progress, 0, 0.5))
+            start = 0.5
+        self._enlarge(filled(colours, alpha), out[..., :-1], _part(progress, start, 1))
+        across = np.arange(out.shape[1]) // s
+        for y, row in enumerate(out):  # what hides stays
+            hidden = large[y] == 0
+            row[hidden, :-1] = colours[y // s, across[hidden]]
+
+    def _enlarge(self, pixels: np.ndarray, out: np.ndarray, progress: Progress | None) -> None:
+        """Colours, (h, w, c), into (scale h, scale w, c)."""
+        h, w, c = pixels.shape
+        whole_numbers = np.issubdtype(pixels.dtype, np.integer)
+        most = np.iinfo(pixels.dtype).max if whole_numbers else 1
+
+        def crop(rows: slice, columns: slice) -> Tensor:
+            part = pixels[rows, columns].astype(np.float32) / np.float32(most)
+            return torch.from_numpy(part).permute(2, 0, 1)[None]
+
+        strips = self.tiling.strips(crop, h, w, channels=c, result=out.nbytes, progress=progress)
+        for top, strip in strips:
+            strip = strip[0].clamp(0, 1).mul_(most)
+            strip = strip.round_() if whole_numbers else strip
+            out[top : top + strip.shape[1]] = strip.permute(1, 2, 0).numpy()
+
+
+def restore(
+    image: AnyPicture,
+    model: str | os.PathLike | nn.Module | None = None,
+    *,
+    device: str | torch.device = "auto",
+    precision: str = "auto",
+    tile: int | None = None,
+    overlap: int = 32,
+    pool: str = "tile",
+    ensemble: bool = False,
+    outscale: float | None = None,
+) -> AnyPicture:
+    """Restore one picture; a ``Restorer``, which explains the arguments, is for many."""
+    restorer = Restorer(
+        model,
+        device=device,
+        precision=precision,
+        tile=tile,
+        overlap=overlap,
+        pool=pool,
+        ensemble=ensemble,
+        outscale=outscale,
+    )
+    return restorer(image)
+
+
+def _device(name: str | torch.device) -> torch.device:
+    """Raises InputError: there is no such device."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device {name} cannot be used: {str(error).splitlines()[0]}") from error
+    return device
+
+
+def _check(image: np.ndarray) -> None:
+    """Raise InputError for what is not a picture."""
+    known = image.dtype in (np.uint8, np.uint16) or np.issubdtype(image.dtype, np.floating)
+    shaped = image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 2, 3, 4))
+    if not known or not shaped or image.size == 0:
+        raise InputError(
+            f"the picture is {image.dtype} of shape {image.shape}: needed is (h, w) or (h, w, c) of"
+            " uint8, uint16 or floats in [0, 1], c 1 to 4"
+        )
+
+
+def _part(progress: Progress | None, start: float, end: float) -> Progress | None:
+    """The progress of a part of the work."""
+    return progress and (lambda share: progress(start + share * (end - start)))
