@@ -1,6 +1,7 @@
 """A network written for other programs, once it has been seen to compute the same there."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,6 +60,15 @@ def run(
     return comparisons
 
 
+def report(out: Path, format: str, comparisons: list[Comparison]) -> Iterator[str]:
+    """What the comparisons say: how far the file is from the network, and what it takes."""
+    worst = max(comparison.error for comparison in comparisons)
+    yield f"{out}: relative L2 difference from the network at most {worst:.1e}"
+    runner = FORMATS[format].runner
+    for (h, w), _, theirs, ours in comparisons[1::2]:  # the second of each size, which is warm
+        yield f"{h} x {w} pixels: {theirs:.2f} s in {runner}, {ours:.2f} s here"
+
+
 def compare(file: Run, network: nn.Module, sizes: tuple[tuple[int, int], ...]) -> list[Comparison]:
     """Run a file and a network on random numbers and on a photograph of each size."""
     comparisons = []
@@ -67,7 +77,9 @@ def compare(file: Run, network: nn.Module, sizes: tuple[tuple[int, int], ...]) -
         for image in (torch.rand(1, channels, *size), photograph(channels, size)):
             theirs, seconds = _timed(file, image)
             ours, own_seconds = _timed(network, image)
-            error = (torch.linalg.vector_norm(theirs - ours) / torch.linalg.vector_norm(ours)).item()
+            error = (
+                torch.linalg.vector_norm(theirs - ours) / torch.linalg.vector_norm(ours)
+            ).item()
             comparisons.append(Comparison(size, error, seconds, own_seconds))
     return comparisons
 
@@ -84,7 +96,9 @@ def photograph(channels: int, size: tuple[int, int]) -> Tensor:
 def _check_out(out: Path, format: str) -> None:
     for name, kind in FORMATS.items():
         if name == format and out.suffix != kind.suffix:
-            raise InputError(f"{out}: the name of a file of format {name} must end in {kind.suffix}")
+            raise InputError(
+                f"{out}: the name of a file of format {name} must end in {kind.suffix}"
+            )
     if out.exists():
         raise InputError(f"{out}: exists already; give another name or remove it")
     if not out.parent.is_dir():
