@@ -87,7 +87,10 @@ def test_every_frame_is_restored_at_its_time_and_the_sound_is_kept(tmp_path, suf
     source, target = write_video(tmp_path / "in.mp4"), tmp_path / f"out{suffix}"
     restore_video(source, target, double, made_with="double", part=4, crf=0)
     before, after = frames(source), frames(target)
-    assert [time for time, _ in after] == pytest.approx([time for time, _ in before], abs=6e-4)
+    start = after[0][0]  # Matroska moves all times, so that no sound begins before zero
+    times = [time - start for time, _ in after]
+    assert times == pytest.approx([time for time, _ in before], abs=2e-3)
+    assert start == (pytest.approx(0.064, abs=2e-3) if suffix == ".mkv" else 0)
     for (_, given), (_, made) in zip(before, after, strict=True):
         assert made.shape == (64, 96, 3)
         assert np.abs(made.astype(int) - double(given)).mean() < 2
@@ -136,13 +139,18 @@ def test_an_interrupted_video_goes_on_from_its_last_part(tmp_path):
 def test_parts_of_another_model_are_not_joined(tmp_path):
     source, target = write_video(tmp_path / "in.mp4"), tmp_path / "out.mp4"
 
+    images = []
+
     def fail(image):
-        raise MemoryError
+        images.append(image)
+        if len(images) == 5:
+            raise MemoryError
+        return image
 
     with pytest.raises(MemoryError):
-        restore_video(source, target, fail, made_with="a.pth")
+        restore_video(source, target, fail, made_with="a.pth", part=4)
     with pytest.raises(InputError, match="another run .made with: a.pth, now b.pth"):
-        restore_video(source, target, same, made_with="b.pth")
+        restore_video(source, target, same, made_with="b.pth", part=4)
 
 
 @pytest.mark.parametrize("matrix", [1, 6])
@@ -177,6 +185,8 @@ def test_a_turned_video_comes_out_upright(tmp_path):
     plain = write_video(tmp_path / "plain.mp4", sound=None)
     with av.open(plain) as source, av.open(tmp_path / "in.mp4", "w") as output:
         stream = output.add_stream_from_template(source.streams.video[0])
+        if not hasattr(stream, "set_display_rotation"):
+            pytest.skip("this PyAV cannot write a turned video")
         stream.set_display_rotation(90)
         for packet in source.demux(video=0):
             if packet.dts is not None:
@@ -190,8 +200,8 @@ def test_a_turned_video_comes_out_upright(tmp_path):
 
 
 def test_sound_that_a_container_cannot_hold_is_said(tmp_path):
-    source = write_video(tmp_path / "in.mkv", sound="wmav2")
-    with pytest.raises(InputError, match="cannot hold wmav2.*give a name that ends in .mkv"):
+    source = write_video(tmp_path / "in.mkv", sound="wavpack")
+    with pytest.raises(InputError, match="cannot hold wavpack.*give a name that ends in .mkv"):
         restore_video(source, tmp_path / "out.mp4", same, made_with="same")
     assert not (tmp_path / "out.mp4").exists()
     restore_video(source, tmp_path / "out.mkv", same, made_with="same")

@@ -53,10 +53,10 @@ def restore_video(
     file = source.stat()
     about = {"source": str(source.resolve()), "size": file.st_size, "changed": file.st_mtime_ns}
     folder = target.with_name(f".{target.name}.parts")
-    parts = Parts(folder, {**about, "crf": crf, "frames": part, "made with": made_with})
     with opened(source) as container:
         stream = container.streams.video[0]
         frames = _Frames(container, source, restore, progress)
+        parts = Parts(folder, {**about, "crf": crf, "frames": part, "made with": made_with})
         for number, group in itertools.groupby(frames, lambda item: item[0] // part):
             group = (frame for _, frame in group)
             if parts.has(number):
