@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch._higher_order_ops.scan import scan
+from torch._higher_order_ops.scan import scan_op  # scan would compile each of its calls
 
 from ..modules import oss
 
@@ -93,7 +93,7 @@ def _along_lines(x, projection, delta_weight, delta_bias, A, D) -> Tensor:
     projection = torch.stack([there, back.flip(1, 2)], 3)
     step, B, C = projection.split([r, n, n], 4)
     delta = F.softplus((step[..., None, :] @ delta_weight.mT).squeeze(4) + delta_bias)
-    inputs = delta[..., None, :], (delta * u)[..., None, :], B[..., None], C[..., None, :]
+    inputs = delta[..., None, :], (delta * u)[..., None, :], B[..., None], C[..., None]
     y = _recurrence(*(t.movedim(2, 0) for t in inputs), A.mT.contiguous()).movedim(0, 2)
     there, back = (y + D * u).unbind(3)
     return there + back.flip(1, 2)
@@ -107,33 +107,29 @@ def _recurrence(delta: Tensor, delta_u: Tensor, B: Tensor, C: Tensor, A: Tensor)
 
     Args:
         delta, delta_u: (p, b, m, 2, 1, d) step sizes, and those times u.
-        B: (p, b, m, 2, n, 1).
-        C: (p, b, m, 2, 1, n).
+        B, C: (p, b, m, 2, n, 1).
         A: (2, n, d).
     Returns: (p, b, m, 2, d).
     """
 
-    def advance(h: Tensor, delta: Tensor, delta_u: Tensor, B: Tensor) -> Tensor:
-        return torch.exp(delta * A) * h + delta_u * B
+    def pixel(h: Tensor, delta: Tensor, delta_u: Tensor, B: Tensor, A: Tensor) -> list[Tensor]:
+        h = torch.exp(delta * A) * h + delta_u * B
+        return [h, h.new_zeros(1)]  # a scan has to return something of each step
 
-    def pixel(h: Tensor, now: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        h = advance(h, *now)
-        return h, h.new_zeros(1)  # a scan has to return something of each step
+    def line(h: Tensor, decay: Tensor, end: Tensor) -> list[Tensor]:
+        return [decay * h + end, h.clone()]
 
-    def line(h: Tensor, now: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        decay, end = now
-        return decay * h + end, h.clone()
-
-    def output(h: Tensor, now: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        *inputs, C = now
-        h = advance(h, *inputs)
-        return h, C @ h
+    def output(
+        h: Tensor, delta: Tensor, delta_u: Tensor, B: Tensor, C: Tensor, A: Tensor
+    ) -> list[Tensor]:
+        h = torch.exp(delta * A) * h + delta_u * B
+        return [h, (C * h).sum(3)]  # a matrix product would need the number of lines
 
     zeros = torch.zeros_like(delta[0]) * torch.zeros_like(A)  # (b, m, 2, n, d)
-    ends, _ = scan(pixel, zeros, (delta, delta_u, B))
+    ends, _ = scan_op(pixel, [zeros], [delta, delta_u, B], (A,))
     decay = torch.exp(delta.sum(0) * A)
     first = torch.zeros_like(zeros[:, 0], memory_format=torch.contiguous_format)
-    _, starts = scan(line, first, (decay.movedim(1, 0), ends.movedim(1, 0)))
+    _, starts = scan_op(line, [first], [decay.movedim(1, 0), ends.movedim(1, 0)], ())
     starts = starts.movedim(0, 1).clone(memory_format=torch.contiguous_format)
-    _, y = scan(output, starts, (delta, delta_u, B, C))
-    return y.squeeze(4)
+    _, y = scan_op(output, [starts], [delta, delta_u, B, C], (A,))
+    return y
