@@ -48,7 +48,7 @@ def run(
     if size is not None:
         check_size(size, network.multiple)
     content = kind.write(trace(network, size), describe(network, size))
-    sizes = (size,) if size else SIZES
+    sizes = (size,) if size else tuple((max(h, kind.smallest), w) for h, w in SIZES)
     comparisons = compare(kind.load(content), network, sizes)
     worst = max(comparisons, key=lambda comparison: comparison.error)
     if not worst.error <= ERROR:  # nor if it is not a number

@@ -23,6 +23,7 @@ class Format(ABC):
 
     suffix: str
     runner: str  # the program that runs it, for a report
+    smallest: int  # the least side that a file for any size takes
 
     @abstractmethod
     def write(self, program: ExportedProgram, about: Mapping[str, str]) -> bytes:
@@ -38,6 +39,7 @@ class Onnx(Format):
 
     suffix = ".onnx"
     runner = "onnxruntime"
+    smallest = 8
 
     def write(self, program: ExportedProgram, about: Mapping[str, str]) -> bytes:
         """The content of an .onnx file: input ``image``, output ``restored``."""
@@ -63,6 +65,7 @@ class TorchExport(Format):
 
     suffix = ".pt2"
     runner = "torch.export"
+    smallest = 16  # torch.export keeps one pixel, which a side of 8 is in the latent, for itself
 
     def write(self, program: ExportedProgram, about: Mapping[str, str]) -> bytes:
         """The content of a .pt2 file; its metadata is its extra file ``vmambair.json``."""
