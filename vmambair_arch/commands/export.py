@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import checkpoints
 from ..errors import InputError
 from ..exporting.formats import FORMATS, Run, describe
 from ..exporting.tracing import check_size, trace
 from ..files import write_whole
+from ..unet import UNet
 
 SIZES = ((8, 16), (64, 64), (40, 72))  # on which a file for any size is compared
 ERROR = 1e-4  # the largest relative L2 difference
@@ -69,7 +70,7 @@ def report(out: Path, format: str, comparisons: list[Comparison]) -> Iterator[st
         yield f"{h} x {w} pixels: {theirs:.2f} s in {runner}, {ours:.2f} s here"
 
 
-def compare(file: Run, network: nn.Module, sizes: tuple[tuple[int, int], ...]) -> list[Comparison]:
+def compare(file: Run, network: UNet, sizes: tuple[tuple[int, int], ...]) -> list[Comparison]:
     """Run a file and a network on random numbers and on a photograph of each size."""
     comparisons = []
     channels = network.config["in_channels"]

@@ -94,7 +94,8 @@ def _along_lines(x, projection, delta_weight, delta_bias, A, D) -> Tensor:
     step, B, C = projection.split([r, n, n], 4)
     delta = F.softplus((step[..., None, :] @ delta_weight.mT).squeeze(4) + delta_bias)
     inputs = delta[..., None, :], (delta * u)[..., None, :], B[..., None], C[..., None]
-    y = _recurrence(*(t.movedim(2, 0) for t in inputs), A.mT.contiguous()).movedim(0, 2)
+    delta, delta_u, B, C = (t.movedim(2, 0) for t in inputs)
+    y = _recurrence(delta, delta_u, B, C, A.mT.contiguous()).movedim(0, 2)
     there, back = (y + D * u).unbind(3)
     return there + back.flip(1, 2)
 

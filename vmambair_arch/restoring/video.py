@@ -78,6 +78,7 @@ def opened(source: Path) -> Iterator[Any]:
     """
     try:
         import av
+        from av.error import FFmpegError
     except ImportError as error:
         raise InputError(
             f"{source}: videos need PyAV ({error}); pip install 'vmambair-arch[video]'"
@@ -87,7 +88,7 @@ def opened(source: Path) -> Iterator[Any]:
             if not container.streams.video:
                 raise InputError(f"{source}: holds no pictures, only sound; leave it out")
             yield container
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         raise InputError(f"{source}: is no whole video ({error}); repair it") from error
 
 

@@ -113,6 +113,7 @@ def join(parts: Sequence[Path], source: Any, file: IO[bytes], target: Path) -> N
     Raises: InputError: the container cannot hold the sound.
     """
     import av
+    from av.error import FFmpegError
 
     kinds = ("audio", "subtitle") if target.suffix.lower() == ".mkv" else ("audio",)
     copied = [stream for stream in source.streams if stream.type in kinds]
@@ -123,7 +124,7 @@ def join(parts: Sequence[Path], source: Any, file: IO[bytes], target: Path) -> N
         try:
             places = {s.index: output.add_stream_from_template(s) for s in copied}
             output.start_encoding()
-        except (av.FFmpegError, ValueError) as error:
+        except (FFmpegError, ValueError) as error:
             names = ", ".join(sorted({stream.codec_context.name for stream in copied}))
             raise InputError(
                 f"{target}: cannot hold {names} of the video's other streams ({error}); give a"
