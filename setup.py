@@ -1,5 +1,6 @@
 """Package metadata; tool settings are in pyproject.toml."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -7,6 +8,12 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "vmambair_arch/__init__.py").read_text())[1]
+EXTRAS = {  # for the tests as well
+    # scikit-image ships the photograph on which an exported file is compared.
+    "export": ["torch>=2.9", "onnx", "onnxscript", "onnxruntime", "scikit-image"],
+    "spandrel": ["spandrel>=0.4"],
+    "video": ["av>=14"],  # its wheels hold an FFmpeg with x264, which is under the GPL
+}
 
 setup(
     name="vmambair-arch",
@@ -36,7 +43,11 @@ setup(
     ],
     extras_require={
         "iqa": ["pyiqa"],  # heavy, and not for commercial use
-        "test": ["jsonschema", "pytest", "pytest-cov", "pytest-xdist", "ruff", "pyright[nodejs]"],
+        **EXTRAS,
+        "test": [
+            *("jsonschema", "pytest", "pytest-cov", "pytest-xdist", "ruff", "pyright[nodejs]"),
+            *itertools.chain(*EXTRAS.values()),
+        ],
     },
     package_data={
         "vmambair_arch": ["weights/*.safetensors"],

@@ -31,6 +31,7 @@ def vmambair(argv: Sequence[str] | None = None) -> int:
     _add_train_and_test(commands)
     _add_check(commands)
     _add_convert(commands)
+    _add_export(commands)
     _add_degrade(commands)
     _add_doctor(commands)
     _add_bench(commands)
@@ -177,6 +178,34 @@ def _convert(arguments: argparse.Namespace) -> None:
         checkpoints.save_network(network, arguments.output)
         layout = "our layout"
     print(f"{arguments.output}: {layout}, {network.config}")
+
+
+def _add_export(commands) -> None:
+    description = "write a network for other programs: ONNX, or torch.export's format"
+    command = commands.add_parser(
+        "export",
+        help=description,
+        description=f"{description}. The file is run on random numbers and on a photograph, and"
+        " kept if its output is the network's.",
+    )
+    command.add_argument("input", metavar="MODEL", type=Path, help=".pth or .safetensors")
+    command.add_argument("output", metavar="OUT", type=Path, help=".onnx or .pt2")
+    command.add_argument("--format", choices=["onnx", "torch-export"], default="onnx")
+    sizes = command.add_mutually_exclusive_group()
+    size = "the only height and width that the file takes, multiples of 8"
+    sizes.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help=size)
+    any_size = "the file takes any multiples of 8; so without --size"
+    sizes.add_argument("--dynamic", action="store_true", help=any_size)
+    command.set_defaults(run=_export)
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from .commands import export  # what it needs comes with an extra
+
+    size = tuple(arguments.size) if arguments.size else None
+    comparisons = export.run(arguments.input, arguments.output, format=arguments.format, size=size)
+    for line in export.report(arguments.output, arguments.format, comparisons):
+        print(line)
 
 
 def _add_degrade(commands) -> None:

@@ -1,0 +1,1 @@
+"""Networks taken elsewhere: traced, in plain operators, as ONNX and torch.export files."""

@@ -1,0 +1,112 @@
+"""The files for other programs: how each is written, and run again to see what it computes."""
+
+import io
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.export import ExportedProgram
+
+from ..errors import InputError
+from ..unet import UNet
+
+Run = Callable[[Tensor], Tensor]
+COLOURS = {1: "grey", 3: "RGB"}  # of a network with so many channels
+
+
+class Format(ABC):
+    """A kind of file: its suffix, what writes it and what runs it."""
+
+    suffix: str
+    runner: str  # the program that runs it, for a report
+    smallest: int  # the least side that a file for any size takes
+
+    @abstractmethod
+    def write(self, program: ExportedProgram, about: Mapping[str, str]) -> bytes:
+        """The content of a file, with what ``describe`` says in its metadata."""
+
+    @abstractmethod
+    def load(self, content: bytes) -> Run:
+        """A function that runs a file on a (1, in, h, w) float32 image on the CPU."""
+
+
+class Onnx(Format):
+    """ONNX, of standard operators only; needs the extra ``export``."""
+
+    suffix = ".onnx"
+    runner = "onnxruntime"
+    smallest = 8
+
+    def write(self, program: ExportedProgram, about: Mapping[str, str]) -> bytes:
+        """The content of an .onnx file: input ``image``, output ``restored``."""
+        _need("onnx", "onnxscript", "onnxruntime")
+        onnx: Any = torch.onnx.export(
+            program, input_names=["image"], output_names=["restored"], dynamo=True, verbose=False
+        )
+        onnx.model.metadata_props.update(about)
+        return onnx.model_proto.SerializeToString()
+
+    def load(self, content: bytes) -> Run:
+        """A function that runs an .onnx file in onnxruntime, with as many threads as torch."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
+        return lambda x: torch.from_numpy(np.asarray(session.run(None, {"image": x.numpy()})[0]))
+
+
+class TorchExport(Format):
+    """torch.export's format, of torch's own operators: it loads where there is only torch."""
+
+    suffix = ".pt2"
+    runner = "torch.export"
+    smallest = 16  # torch.export keeps one pixel, which a side of 8 is in the latent, for itself
+
+    def write(self, program: ExportedProgram, about: Mapping[str, str]) -> bytes:
+        """The content of a .pt2 file; its metadata is its extra file ``vmambair.json``."""
+        file = io.BytesIO()
+        torch.export.save(program, file, extra_files={"vmambair.json": json.dumps(dict(about))})
+        return file.getvalue()
+
+    def load(self, content: bytes) -> Run:
+        """A function that runs a .pt2 file."""
+        return torch.export.load(io.BytesIO(content)).module()
+
+
+FORMATS: dict[str, Format] = {"onnx": Onnx(), "torch-export": TorchExport()}
+
+
+def describe(network: UNet, size: tuple[int, int] | None) -> dict[str, str]:
+    """What a program has to know to use a network, and what the network is.
+
+    Args:
+        network: the network.
+        size: height and width that the file takes; None for any multiples of 8.
+    """
+    channels = network.config["in_channels"]
+    return {
+        "network": type(network).__name__,
+        "scale": str(network.scale),
+        "multiple": str(network.multiple),
+        "size": " ".join(map(str, size)) if size else "any",  # height width
+        "layout": "NCHW",
+        "colour_order": COLOURS.get(channels, f"{channels} channels, as trained"),
+        "range": "0 1",
+        "config": json.dumps(network.config),
+    }
+
+
+def _need(*packages: str) -> None:
+    """Raise InputError for a package that cannot be imported."""
+    for package in packages:
+        try:
+            __import__(package)
+        except ImportError as error:
+            raise InputError(
+                f"export needs {package} ({error}); pip install 'vmambair-arch[export]'"
+            ) from error
