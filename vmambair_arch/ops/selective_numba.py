@@ -20,7 +20,7 @@ from .lanes import columns, load, put, put_columns, spread, store, take, width, 
 from .recurrence import GROUP, advance, kept_of, record, retrace, scratch_of, skip
 from .threads import run
 
-TILE = 32
+TILE = 256  # steps that are taken together: whole lines of each sequence
 
 
 def unavailable(x: Tensor) -> str | None:
@@ -76,11 +76,11 @@ def _scan(inputs, delta_softplus, y, last_state, c, m):
     u, delta, A, B, C, D, delta_bias = inputs
     W, n, length = width(u), A.shape[1], u.shape[1]
     a, bias, direct = columns(A, c, m, LOG2_E), take(delta_bias, c, m), take(D, c, m)
-    h = np.zeros(n * W, u.dtype)
-    shared, at = np.empty(TILE * 2 * n, u.dtype), np.arange(TILE) * 2 * n
-    tile_u, tile_y, step = np.zeros((3, TILE * W), u.dtype)
-    for start in range(0, length, TILE):
-        count = min(TILE, length - start)
+    h, tile = np.zeros(n * W, u.dtype), min(TILE, length)
+    shared, at = np.empty(tile * 2 * n, u.dtype), np.arange(tile) * 2 * n
+    tile_u, tile_y, step = np.zeros((3, tile * W), u.dtype)
+    for start in range(0, length, tile):
+        count = min(tile, length - start)
         _gather(tile_u, u, c, m, start, count)
         _gather(step, delta, c, m, start, count)
         _share(shared, B, C, start, count)
@@ -122,16 +122,17 @@ def _scan_back(dy, inputs, delta_softplus, gradients, c, m):
     u, delta, A, B, C, D, delta_bias = inputs
     du, ddelta, dA, dB, dC, dD, ddelta_bias = gradients
     W, n, length = width(u), A.shape[1], u.shape[1]
+    tile = min(TILE, length)
     a, bias, direct = columns(A, c, m, LOG2_E), take(delta_bias, c, m), take(D, c, m)
-    shared, dshared = np.empty((2, TILE * 2 * n), u.dtype)
-    at = np.arange(TILE) * 2 * n
-    tile_u, tile_dy, raw, step, through_step, through_u = np.zeros((6, TILE * W), u.dtype)
-    tiles = -(-length // TILE)
+    shared, dshared = np.empty((2, tile * 2 * n), u.dtype)
+    at = np.arange(tile) * 2 * n
+    tile_u, tile_dy, raw, step, through_step, through_u = np.zeros((6, tile * W), u.dtype)
+    tiles = -(-length // tile)
 
     starts, h = np.empty((tiles, n * W), u.dtype), np.zeros(n * W, u.dtype)
     for i in range(tiles):
         starts[i] = h
-        start, count = i * TILE, min(TILE, length - i * TILE)
+        start, count = i * tile, min(tile, length - i * tile)
         _gather(tile_u, u, c, m, start, count)
         _gather(step, delta, c, m, start, count)
         _share(shared, B, C, start, count)
@@ -139,10 +140,10 @@ def _scan_back(dy, inputs, delta_softplus, gradients, c, m):
         skip(h, a, step, tile_u, shared, at, n, count)
 
     g, gA, gbias, gdirect = np.zeros(n * W, u.dtype), np.zeros(n * W, u.dtype), zeros(u), zeros(u)
-    kept, scratch = kept_of(a, n, TILE), scratch_of(a, n)
+    kept, scratch = kept_of(a, n, tile), scratch_of(a, n)
     results = (g, gA, through_step, through_u, dshared)
     for i in range(tiles - 1, -1, -1):
-        start, count = i * TILE, min(TILE, length - i * TILE)
+        start, count = i * tile, min(tile, length - i * tile)
         _gather(tile_u, u, c, m, start, count)
         _gather(tile_dy, dy, c, m, start, count)
         _gather(raw, delta, c, m, start, count)
