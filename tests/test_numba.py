@@ -1,5 +1,6 @@
-"""Numba's side of the scans: the cache on the disk, threads, forks."""
+"""Numba's side of the scans: tiles, the cache on the disk, threads, forks."""
 
+import functools
 import logging
 import subprocess
 import sys
@@ -9,9 +10,17 @@ import numpy as np
 import pytest
 import torch
 from numba.core.caching import FunctionCache
+from scans import assert_close, differentiate, double, selective_inputs
 from torch.utils.data import DataLoader, Dataset
 
-from vmambair_arch.ops import jit, planar_numba, planar_scan, threads
+from vmambair_arch.ops import (
+    jit,
+    planar_numba,
+    planar_scan,
+    selective_numba,
+    selective_scan,
+    threads,
+)
 
 SHAPE = (2, 5, 6, 40)  # images, height, width, channels: three blocks, the last one not full
 
@@ -30,6 +39,14 @@ def two_threads():
     torch.set_num_threads(2)
     yield
     torch.set_num_threads(before)
+
+
+def test_a_sequence_longer_than_two_tiles_equals_the_reference():
+    given = selective_inputs((1, 3, 2, 2 * selective_numba.TILE + 19, 1))
+    scan = functools.partial(selective_scan, delta_softplus=True)
+    found = differentiate(functools.partial(scan, backend="numba"), given)
+    expected = differentiate(functools.partial(scan, backend="reference"), double(given))
+    assert_close(found, expected)
 
 
 def test_a_cache_folder_that_cannot_be_made_is_no_error(tmp_path):
