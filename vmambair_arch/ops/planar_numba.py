@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .arrays import arrays_of
 from .dispatch import state_dtype
-from .exponentials import LOG2_E, exp2, softplus
+from .exponentials import LOG2_E, exp2
 from .jit import jit
 from .lane_sums import sum_rows
 from .lanes import (
@@ -33,6 +33,7 @@ from .lanes import (
     width,
     zeros,
 )
+from .pixels import ask_for, gather, raw_steps, step_sizes, walk
 from .recurrence import GROUP, advance, kept_of, record, retrace, scratch_of
 from .threads import run
 
@@ -150,7 +151,7 @@ def _scan(maps, parameters, states, segment, k, first_block, blocks):
     pixels, B = np.empty((2, segment), np.int64)
     for start in range(0, h * w, segment):
         count, kept = min(segment, h * w - start), start // segment - 1
-        _walk(pixels, B, start, count, k, h, w, r, r + 2 * n)
+        walk(pixels, B, start, count, k, h, w, r, r + 2 * n)
         for i in range(blocks):
             c = (first_block + i) * W
             if 0 <= kept < states.shape[1]:
@@ -171,18 +172,18 @@ def _scan_segment(maps, coefficients, h_t, pixels, B, k, c, first_block):
     tile_x, tile_y, delta = np.zeros((3, TILE * W), x.dtype)
     for start in range(0, len(pixels), TILE):
         tile, B_tile = pixels[start : start + TILE], B[start:]
-        _gather(tile_x, map_x, tile, d, c)
+        gather(tile_x, map_x, tile, d, c)
         if k > 0:
-            _gather(tile_y, map_y, tile, d, c)
-        _steps(delta, map_projection, B_tile, weight, bias, r, len(tile))
-        _softplus(delta, delta, len(tile))
+            gather(tile_y, map_y, tile, d, c)
+        raw_steps(delta, map_projection, B_tile, weight, bias, r, len(tile))
+        step_sizes(delta, delta, len(tile))
         for t in range(len(tile)):
             if start + TILE + t < len(pixels):
                 at = pixels[start + TILE + t] * d + c
                 prefetch(map_x, at)
                 prefetch(map_y, at)
                 if first_block:
-                    _ask_for(map_projection, B_tile[TILE + t], r, n)
+                    ask_for(map_projection, B_tile[TILE + t], r, n)
             advance(h_t, a, direct, delta, tile_x, tile_y, map_projection, B_tile, n, t)
         for t in range(len(tile)):
             put(map_y, tile[t] * d + c, d - c, load(tile_y, t * W))
@@ -232,10 +233,10 @@ def _scan_back(dy, maps, parameters, states, segment, dmaps, dparameters, image,
     sums = (np.zeros(r * W, x.dtype), np.zeros(W, x.dtype), np.zeros(W, x.dtype))
     gradients = (g, dA, through_decay, through_x, outputs[1])
     count = h * w - len(states) * size
-    _walk(pixels, B, h * w - count, count, k, h, w, r, r + 2 * n)
+    walk(pixels, B, h * w - count, count, k, h, w, r, r + 2 * n)
     for i in range(len(states), -1, -1):
         ahead = size if i > 0 else 0
-        _walk(next_pixels, next_B, (i - 1) * size, ahead, k, h, w, r, r + 2 * n)
+        walk(next_pixels, next_B, (i - 1) * size, ahead, k, h, w, r, r + 2 * n)
         _start_segment(rows, inputs, coefficients, pixels[:count], B, d, c)
         h_t[:] = 0
         if i > 0:
@@ -261,10 +262,10 @@ def _start_segment(rows, inputs, coefficients, pixels, B, d, c):
     """Take a segment of the maps, and compute its step sizes, before and after softplus."""
     x, projection, dy = inputs
     weight, bias, _, _ = coefficients
-    _gather(rows[0], x, pixels, d, c)
-    _gather(rows[1], dy, pixels, d, c)
-    _steps(rows[2], projection, B, weight, bias, len(weight) // width(x), len(pixels))
-    _softplus(rows[3], rows[2], len(pixels))
+    gather(rows[0], x, pixels, d, c)
+    gather(rows[1], dy, pixels, d, c)
+    raw_steps(rows[2], projection, B, weight, bias, len(weight) // width(x), len(pixels))
+    step_sizes(rows[3], rows[2], len(pixels))
 
 
 @jit
@@ -300,20 +301,6 @@ def _finish_segment(rows, inputs, outputs, coefficients, sums, pixels, B, d, c):
 
 
 @jit
-def _gather(tile, map_, pixels, d, c):
-    """The block's channels of some pixels, as rows of lanes."""
-    for t in range(len(pixels)):
-        store(tile, t * width(map_), take(map_, pixels[t] * d + c, d - c))
-
-
-@jit
-def _ask_for(projection, B, r, n):
-    """Ask for a pixel's step, B and C ahead of their use."""
-    for j in range(-r, 2 * n, width(projection)):
-        prefetch(projection, B + j)
-
-
-@jit
 def _ask_for_pixel(inputs, outputs, at, B, r, n):
     """Ask for all that the backward pass reads and writes of a pixel."""
     x, projection, dy = inputs
@@ -321,37 +308,5 @@ def _ask_for_pixel(inputs, outputs, at, B, r, n):
     prefetch(x, at)
     prefetch(dy, at)
     prefetch(dx, at)
-    _ask_for(projection, B, r, n)
-    _ask_for(dprojection, B, r, n)
-
-
-@jit
-def _walk(pixels, B, start, count, k, h, w, r, p):
-    """The pixels, counted row by row, that direction k visits from step ``start`` on."""
-    length, along, across = (w, 1, w) if k % 2 == 0 else (h, w, 1)  # pixels of a line, and steps
-    first, sign = (start, 1) if k < 2 else (h * w - 1 - start, -1)
-    line, place = first // length, first % length
-    for t in range(count):
-        pixels[t] = line * across + place * along
-        B[t] = (pixels[t] * 4 + k) * p + r
-        place += sign
-        if place == length or place < 0:
-            line += sign
-            place = 0 if sign > 0 else length - 1
-
-
-@jit
-def _steps(step, projection, B, weight, bias, r, count):
-    """Step sizes before softplus: delta_weight times the low-rank step, plus delta_bias."""
-    for t in range(count):
-        step_t = bias
-        for j in range(r):
-            number = broadcast(projection, B[t] - r + j)
-            step_t = step_t + load(weight, j * width(weight)) * number
-        store(step, t * width(step), step_t)
-
-
-@jit
-def _softplus(delta, step, count):
-    for t in range(count):
-        store(delta, t * width(delta), softplus(load(step, t * width(step))))
+    ask_for(projection, B, r, n)
+    ask_for(dprojection, B, r, n)
