@@ -121,7 +121,7 @@ def described(pairs: Path) -> list[dict]:
     add("killed", *[train(killed)] * 2, signals=[[1, 7, kill]])
     other = write(pairs, "other")
     add("other", train(other), train(other, "train:total_iter=11"), launcher="slurm")
-    add("nccl", *[train(other, "dist_params:backend=nccl")] * 2)
+    add("nccl", *[train(other, "dist_params={backend: nccl}")] * 2)
     add("absent", train(other), train("absent.yml"))
     add("slurm", *[train(write(pairs, "slurm"), "train:total_iter=1")] * 2, launcher="slurm")
     return runs
