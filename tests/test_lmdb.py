@@ -212,6 +212,22 @@ def test_an_entry_that_is_no_image_is_named(folders):
     assert "my.photo.png holds no image" in message
 
 
+def test_a_page_that_leads_nowhere_is_named(folders):
+    put(folders / "gt.lmdb", "my.photo", b"\0" * 5000)  # in pages whose number follows the key
+    data = folders / "gt.lmdb" / "data.mdb"
+    head, *rest = data.read_bytes().split(b"my.photo")
+    data.write_bytes(b"my.photo".join([head, *(b"\xff" * 7 + piece[7:] for piece in rest)]))
+    message = fails(lambda: image_lmdb.check(folders / "gt.lmdb"))
+    assert "data.mdb is damaged at my.photo.png" in message and REMEDY in message
+    reader = client(folders / "gt.lmdb")
+    assert message == fails(lambda: reader.get(str(folders / "gt.lmdb" / "my.photo.png"), "gt"))
+
+
+def test_a_list_of_images_that_is_no_text_is_named(folders):
+    (folders / "gt.lmdb" / "meta_info.txt").write_bytes(b"\xff\xfe\0")
+    assert "meta_info.txt:1: " in fails(lambda: image_lmdb.check(folders / "gt.lmdb"))
+
+
 @pytest.mark.parametrize("part", ["flipped", "cut"])
 def test_damage_inside_an_image_is_named_when_it_is_read(folders, part):
     data = bytearray((folders / "gt" / "z.png").read_bytes())

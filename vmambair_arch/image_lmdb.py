@@ -11,7 +11,7 @@ import shutil
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 import cv2
@@ -90,9 +90,12 @@ def read_meta(root: str | os.PathLike) -> list[Image]:
     """
     meta = Path(root, "meta_info.txt")
     if meta.parent.suffix != ".lmdb" or not meta.is_file():
-        raise InputError(f"{root}: not an LMDB of BasicSR: a folder NAME.lmdb with meta_info.txt")
+        raise InputError(
+            f"{root}: not an LMDB of BasicSR: a folder NAME.lmdb with meta_info.txt; {REMEDY}"
+        )
     images: dict[str, Image] = {}
-    for number, line in enumerate(meta.read_text(encoding="utf-8").splitlines(), 1):
+    text = meta.read_text(encoding="utf-8", errors="backslashreplace")  # then of another form
+    for number, line in enumerate(text.splitlines(), 1):
         match = META_LINE.fullmatch(line.strip())
         if not match:
             raise InputError(
@@ -119,10 +122,7 @@ def check(root: str | os.PathLike) -> list[Image]:
     images = read_meta(root)
     with _environment(root).begin(buffers=True) as transaction:
         for image in images:
-            value = transaction.get(image.key.encode())
-            if value is None:
-                raise InputError(_missing(root, image.name))
-            if not _begins_as_image(value):
+            if not _begins_as_image(_value(transaction, root, image.key, image.name)):
                 raise InputError(f"{root}: {image.name} holds no image; {REMEDY}")
     return images
 
@@ -188,9 +188,7 @@ class Backend:
         name = str(filepath).removeprefix(os.path.join(root, ""))
         key = name if name == str(filepath) else os.path.splitext(name)[0]
         with environment.begin() as transaction:
-            value = transaction.get(key.encode())
-        if value is None:
-            raise InputError(_missing(root, name))
+            value = _value(transaction, root, key, name)
         if value.startswith(PNG) and not _is_whole_png(value):
             raise InputError(f"{root}: the bytes of {name} are damaged; {REMEDY}")
         return value
@@ -227,8 +225,17 @@ def _check_length(root: str | os.PathLike, environment: lmdb.Environment) -> Non
         raise InputError(f"{root}: data.mdb is truncated, {there} of {needed} bytes; {REMEDY}")
 
 
-def _missing(root: str | os.PathLike, name: str) -> str:
-    return f"{root}: {name} is not in data.mdb, though meta_info.txt lists it; {REMEDY}"
+def _value(transaction: lmdb.Transaction, root: str | os.PathLike, key: str, name: str) -> Any:
+    """The bytes of an image, in a view if the transaction gives views."""
+    try:
+        value = transaction.get(key.encode())
+    except lmdb.Error as error:
+        raise InputError(f"{root}: data.mdb is damaged at {name} ({error}); {REMEDY}") from error
+    if value is None:
+        raise InputError(
+            f"{root}: {name} is not in data.mdb, though meta_info.txt lists it; {REMEDY}"
+        )
+    return value
 
 
 def _begins_as_image(value: memoryview) -> bool:

@@ -67,13 +67,18 @@ def open_group(
     """Open torch's process group, on the GPU of LOCAL_RANK if one is used.
 
     Args:
-        backend: "nccl", "gloo" or None, which is nccl on a GPU. Without one it is always gloo.
+        backend: "nccl", "gloo" or None, which is nccl on a GPU and gloo without.
         use_gpu: whether to use a GPU, if there is one.
         timeout: seconds that a process waits for the others; 1800.
         store: where they find each other; None is as the environment says.
-    Raises: InputError: more processes than GPUs.
+    Raises: InputError: more processes than GPUs, or nccl without a GPU.
     """
     use_gpu = use_gpu and torch.cuda.is_available()
+    if backend == "nccl" and not use_gpu:
+        raise InputError(
+            "dist_params.backend is nccl, which needs GPUs, and this run uses none; set it to"
+            " gloo, or leave it out"
+        )
     if use_gpu:
         local, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if local >= gpus:
@@ -83,7 +88,7 @@ def open_group(
             )
         torch.cuda.set_device(local)
     distributed.init_process_group(
-        (backend or "nccl") if use_gpu else "gloo",
+        backend or ("nccl" if use_gpu else "gloo"),
         store=store,
         rank=rank(),
         world_size=world_size(),

@@ -21,8 +21,6 @@ def check(opt: dict[str, Any]) -> None:
     Keys and values have been checked when it was read. Metrics get the ``better`` that they are
     known to have.
 
-    Keys and values have been checked when it was read.
-
     Raises: InputError: says what was found, where, and what to do; a sentence for each problem.
     """
     measured = (opt.get("val") or {}).get("metrics") or {}
