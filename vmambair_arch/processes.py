@@ -4,6 +4,7 @@ A launcher (torchrun, ``--nproc``, slurm) starts them and says in the environmen
 """
 
 import contextlib
+import logging
 import os
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from torch import distributed
 
 from .errors import InputError
 
+logger = logging.getLogger("vmambair_arch")
 TIMEOUT = 1800.0  # seconds that a process waits for the others; dist_params.timeout
 PORT = "29500"  # of slurm's runs; dist_params.port
 NEEDED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
@@ -67,18 +69,18 @@ def open_group(
     """Open torch's process group, on the GPU of LOCAL_RANK if one is used.
 
     Args:
-        backend: "nccl", "gloo" or None, which is nccl on a GPU and gloo without.
+        backend: "nccl", "gloo" or None, which is nccl on a GPU; gloo without, and a warning where
+            nccl was asked for.
         use_gpu: whether to use a GPU, if there is one.
         timeout: seconds that a process waits for the others; 1800.
         store: where they find each other; None is as the environment says.
-    Raises: InputError: more processes than GPUs, or nccl without a GPU.
+    Raises: InputError: more processes than GPUs.
     """
     use_gpu = use_gpu and torch.cuda.is_available()
-    if backend == "nccl" and not use_gpu:
-        raise InputError(
-            "dist_params.backend is nccl, which needs GPUs, and this run uses none; set it to"
-            " gloo, or leave it out"
-        )
+    if backend == "nccl" and not use_gpu:  # as option files of BasicSR say for any machine
+        backend = "gloo"
+        if rank() == 0:
+            logger.warning("dist_params.backend is nccl, and this run uses no GPU: gloo instead")
     if use_gpu:
         local, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if local >= gpus:

@@ -36,7 +36,7 @@ class DistParams(Section):
 
     backend: Literal["nccl", "gloo"] | None = None  # nccl on GPUs, gloo without
     port: Annotated[int, Field(ge=1, le=65535), WHOLE] | None = None  # with slurm
-    timeout: Positive = 1800  # seconds
+    timeout: Annotated[float, Field(ge=1)] = 1800  # seconds
 
 
 class General(Section):
