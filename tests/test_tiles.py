@@ -305,7 +305,9 @@ Image.fromarray(pixels).save("large.bmp")
 del rows, pixels
 jobs = plan.plan(["large.bmp"], "out.bmp")
 options = {"ahead": 1, "quality": 95, "max_megapixels": 64, "progress": lambda job, share: None}
-(done,) = work.restore(jobs, Restorer(Greedy(), memory=6), **options)
+told = []
+work.restore(jobs, Restorer(Greedy(), memory=6), **options, tell=told.append)
+(done,) = told
 assert not done.failure, done.failure
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
 """
