@@ -329,8 +329,11 @@ def test_arrays_that_are_no_pictures_are_refused():
     restorer = Restorer(files.identity())
     with pytest.raises(InputError, match="the picture is a str"):
         restorer("photo.jpg")
-    with pytest.raises(InputError, match="not finite"):
-        restorer(np.full((5, 5), np.nan))
+    for value in (255.0, np.nan, -np.inf):
+        with pytest.raises(InputError, match="finite floats in"):
+            restorer(np.full((5, 5), value))
+    slightly = restorer(np.full((5, 5), 1.01))  # as resizing leaves them
+    assert (slightly == 1).all()
     for image in (np.zeros((5, 5), int), np.zeros((5, 5, 6), np.uint8), np.zeros((0, 5), np.uint8)):
         with pytest.raises(InputError, match="the picture is"):
             restorer(image)

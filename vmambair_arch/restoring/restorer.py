@@ -236,8 +236,11 @@ def _check(image: np.ndarray) -> None:
             f"the picture is {image.dtype} of shape {image.shape}: needed is (h, w) or (h, w, c) of"
             " uint8, uint16 or floats in [0, 1], c 1 to 4"
         )
-    if np.issubdtype(image.dtype, np.floating) and not np.isfinite(image).all():
-        raise InputError("the picture has values that are not finite; replace them")
+    if np.issubdtype(image.dtype, np.floating) and not (np.abs(image) < 2).all():
+        raise InputError(
+            f"the picture has values from {image.min():g} to {image.max():g}: needed are finite"
+            " floats in [0, 1]; divide by their range, or give uint8 or uint16"
+        )
 
 
 def _part(progress: Progress | None, start: float, end: float) -> Progress | None:
