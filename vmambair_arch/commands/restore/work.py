@@ -47,16 +47,14 @@ def restore(
 ) -> None:
     """Restore pictures one after the other, each into a file that is whole or not there.
 
-    If it is interrupted, the pictures that were restored are still written and told of.
+    If it is interrupted, those that were restored are still written and told of.
 
     Args:
-        jobs: the pictures.
-        restorer: restores them.
+        jobs, restorer: the pictures, and what restores them.
         ahead: how many pictures are read ahead, and written behind, at once.
-        quality: of files with losses, 1 to 100.
-        max_megapixels: larger pictures are refused.
+        quality, max_megapixels: of files with losses, 1 to 100; larger pictures are refused.
         progress: is called with a picture and the share of it that is done.
-        tell: is called with what became of each, once its file is written.
+        tell: is called with what became of it, once its file is written.
     """
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # damaged files are told of
     readers, writers = ThreadPoolExecutor(ahead), ThreadPoolExecutor(ahead)
