@@ -267,6 +267,32 @@ def test_a_format_that_would_lose_something_is_refused(picture, form, lost, tmp_
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF"])
+def test_exif_that_cannot_be_written_is_refused_before_anything_is_computed(form):
+    with pytest.raises(InputError, match="EXIF"):
+        writing.check(Picture(files.noise("RGB"), tags={MAKE: 1.5}), form)
+
+
+def test_more_exif_than_a_jpeg_has_place_for_is_refused_before_anything_is_computed():
+    picture = Picture(files.noise("RGB"), tags={EXIF: {37500: bytes(70_000)}})
+    with pytest.raises(InputError, match="JPEG cannot hold"):
+        writing.check(picture, "JPEG")
+    writing.check(picture, "PNG")
+
+
+@pytest.mark.parametrize("name", ["RGB.png", "LA_16.tif", "RGB_16_deflate.tif", "L.bmp", "lzw.tif"])
+def test_files_with_wrong_bytes_are_read_or_refused(name, recwarn):
+    rng = np.random.default_rng(0)
+    for _ in range(150):
+        content = bytearray(EXAMPLES[name][0])
+        for position in rng.integers(0, min(len(content), 300), 3):
+            content[position] = rng.integers(256)
+        try:
+            read(bytes(content))
+        except InputError as error:
+            assert str(error).startswith("here: ")
+
+
 def test_suffixes_in_capitals_are_the_same_formats(tmp_path):
     assert BY_SUFFIX[".jpg"] == "JPEG"
     (tmp_path / "A.PNG").write_bytes(EXAMPLES["L.png"][0])

@@ -15,10 +15,11 @@ import torch
 from PIL import Image
 from torch import nn
 
-from vmambair_arch import Restorer, cli, restore, save_network
+from vmambair_arch import Restorer, cli, memory, restore, save_network
 from vmambair_arch.commands.restore import plan, work
+from vmambair_arch.commands.restore.progress import Progress
 from vmambair_arch.errors import InputError
-from vmambair_arch.restoring import models
+from vmambair_arch.restoring import models, writing
 
 
 @pytest.fixture
@@ -108,6 +109,37 @@ def test_one_bad_file_is_reported_at_the_end_and_the_others_are_done(folder, cap
     assert "in/b.png: damaged" in told.err and "2 of 3 pictures restored" in told.out
 
 
+def test_memory_that_runs_out_for_one_picture_is_reported_and_the_others_are_done(
+    folder, capsys, monkeypatch
+):
+    picture("in/a.png")
+    picture("in/b.png", height=30)
+    check = writing.check
+
+    def fail(picture, form, **options):
+        if len(picture.pixels) == 30:
+            raise MemoryError
+        check(picture, form, **options)
+
+    monkeypatch.setattr(writing, "check", fail)
+    assert run("in", "-o", "out") == 1
+    assert [path.name for path in Path("out").iterdir()] == ["a.png"]
+    assert "in/b.png: memory does not suffice" in capsys.readouterr().err
+
+
+def test_a_link_to_nothing_is_reported(folder, capsys):
+    picture("in/a.png")
+    Path("in/b.png").symlink_to("nowhere.png")
+    assert run("in", "-o", "out") == 1
+    assert "in/b.png: cannot be read" in capsys.readouterr().err
+
+
+def test_names_with_spaces_and_of_any_script(folder):
+    picture("in/ein Bild/日本 ü.png")
+    assert run("in", "-o", "mein out") == 0
+    assert Path("mein out/ein Bild/日本 ü.png").is_file()
+
+
 def test_a_disk_that_is_full_is_reported_and_leaves_no_part_of_a_file(folder, capsys, monkeypatch):
     picture("a.png")
 
@@ -164,6 +196,9 @@ def test_outscale_resizes_the_result(folder):
         (["in", "-o", "out.png"], "one file for the pictures of in"),
         (["-", "-o", "out"], "give a file, or -"),
         (["x1.safetensors", "-o", "out"], "--format"),
+        (["a.png", "-o", "out.gif"], ".gif is not written"),
+        (["a.png", "-o", "a.bmp/out"], "a.bmp/out: cannot be written to"),
+        (["a.png", "-o", "/proc/out"], "/proc/out: cannot be written to"),
         (["a.png", "-o", "out", "--tile", "32"], "tile is 32"),
         (["a.png", "-o", "out", "--overlap", "-1"], "overlap is -1"),
         (["a.png", "-o", "out", "--outscale", "0"], "outscale is 0"),
@@ -187,21 +222,28 @@ def test_a_picture_larger_than_the_limit_is_refused(folder, capsys):
     assert "more than the limit" in capsys.readouterr().err
 
 
-def test_ctrl_c_leaves_only_finished_files(folder):
-    for number in range(30):
-        picture(f"in/{number}.png", height=150, width=200)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_and_sigterm_leave_only_finished_files(folder, number, code):
+    for name in range(30):
+        picture(f"in/{name}.png", height=150, width=200)
     command = [sys.executable, "-m", "vmambair_arch", "restore", "in", "-o", "out"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen(
-        [*command, "-m", "x4.safetensors"], env=environment, stderr=subprocess.PIPE, text=True
+        [*command, "-m", "x4.safetensors"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     while process.poll() is None and len(list(Path("out").glob("*.png"))) < 2:
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    assert "stopped" in process.communicate()[1]
-    assert process.returncode == 130
+    process.send_signal(number)
+    told, errors = process.communicate()
+    assert "stopped" in errors and "Traceback" not in errors
+    assert process.returncode == code
     left = list(Path("out").iterdir())
     assert 2 <= len(left) < 30
+    assert f"{len(left)} of 30 pictures restored" in told
     for path in left:
         Image.open(path).load()
         assert path.suffix == ".png" and not path.name.startswith(".")
@@ -215,15 +257,14 @@ def test_pictures_are_read_ahead_and_written_behind(folder, monkeypatch):
     monkeypatch.setattr(work, "_write", lambda *o: (time.sleep(0.05), write(*o))[1])
     for number in range(4):
         picture(f"in/{number}.png")
-    jobs = plan.plan(["in"], "out")
-    done = list(
-        work.restore(
-            *(jobs, Restorer("x1.safetensors")),
-            ahead=2,
-            quality=95,
-            max_megapixels=1,
-            progress=lambda job, share: events.append(("restored", job)),
-        )
+    jobs, done = plan.plan(["in"], "out"), []
+    work.restore(
+        *(jobs, Restorer("x1.safetensors")),
+        ahead=2,
+        quality=95,
+        max_megapixels=1,
+        progress=lambda job, share: events.append(("restored", job)),
+        tell=done.append,
     )
     assert [each.job.source for each in done] == [job.source for job in jobs]
     order = [kind for kind, _ in events]
@@ -286,6 +327,13 @@ def test_a_pil_image_keeps_its_kind_and_profile(mode):
 
 def test_arrays_that_are_no_pictures_are_refused():
     restorer = Restorer(files.identity())
+    with pytest.raises(InputError, match="the picture is a str"):
+        restorer("photo.jpg")
+    for value in (255.0, np.nan, -np.inf):
+        with pytest.raises(InputError, match="finite floats in"):
+            restorer(np.full((5, 5), value))
+    slightly = restorer(np.full((5, 5), 1.01))  # as resizing leaves them
+    assert (slightly == 1).all()
     for image in (np.zeros((5, 5), int), np.zeros((5, 5, 6), np.uint8), np.zeros((0, 5), np.uint8)):
         with pytest.raises(InputError, match="the picture is"):
             restorer(image)
@@ -305,6 +353,27 @@ def test_colours_go_through_a_grey_network_one_by_one():
     assert np.array_equal(restore(image, network), image.repeat(2, 0).repeat(2, 1))
     with pytest.raises(InputError, match="takes 6"):
         restore(image, files.identity(in_channels=6, out_channels=6))
+
+
+def test_a_result_that_memory_cannot_hold_is_refused(monkeypatch):
+    monkeypatch.setattr(memory, "free", lambda device: 10_000)
+    with pytest.raises(InputError, match="the result takes"):
+        restore(files.noise("RGB"), files.identity(4), tile=48)
+
+
+def test_the_time_that_is_left_does_not_count_pictures_that_failed(folder, capsys):
+    for name in ("a.png", "b.png", "c.png"):
+        picture(name)
+    jobs = plan.plan(["a.png", "b.png", "c.png"], "out")
+    told = Progress(jobs)
+    told.tell(work.Done(jobs[0], failure="damaged"))
+    told.advance(jobs[1], 1.0)
+    told.tell(work.Done(jobs[1], (20, 33), (20, 33), 0.1))
+    told.advance(jobs[2], 1.0)
+    assert told.passed == pytest.approx(3 * 20 * 33 / 1e6)
+    told.tell(work.Done(jobs[2], failure="cannot be written"))
+    assert told.passed == pytest.approx(3 * 20 * 33 / 1e6)
+    assert told.summary() == 1
 
 
 def test_progress_ends_at_one():

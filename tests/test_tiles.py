@@ -295,17 +295,16 @@ from vmambair_arch.commands.restore import plan, work
 
 class Greedy(nn.Module):
     scale = 1
-    def forward(self, x):  # 12 gigabytes for 60 megapixels
-        return x.repeat(1, 16, 1, 1)[:, :3]
+    def forward(self, x):  # 6 gigabytes for 60 megapixels
+        return x.repeat(1, 8, 1, 1)[:, :3]
 
-row = np.arange(10_000, dtype=np.uint16)
-rows = [(row // 40 + y // 9, row // 50, np.full_like(row, y // 3)) for y in range(6_000)]
-pixels = np.stack([np.stack(each, 1).astype(np.uint8) for each in rows])
-Image.fromarray(pixels).save("large.bmp")
-del rows, pixels
+noise = np.random.default_rng(0).integers(0, 256, (600, 1000, 3), np.uint8)
+Image.fromarray(np.tile(noise, (10, 10, 1))).save("large.bmp")
 jobs = plan.plan(["large.bmp"], "out.bmp")
 options = {"ahead": 1, "quality": 95, "max_megapixels": 64, "progress": lambda job, share: None}
-(done,) = work.restore(jobs, Restorer(Greedy(), memory=6), **options)
+told = []
+work.restore(jobs, Restorer(Greedy(), memory=4), **options, tell=told.append)
+(done,) = told
 assert not done.failure, done.failure
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
 """
@@ -316,5 +315,5 @@ def test_sixty_megapixels_are_restored_within_eight_gigabytes(tmp_path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 8
+    assert float(done.stdout) < 5
     assert (tmp_path / "out.bmp").read_bytes() == (tmp_path / "large.bmp").read_bytes()

@@ -57,7 +57,7 @@ def to_bytes(tags: Tags) -> bytes | None:
         return None
     try:
         return HEADER + directory(tags).tobytes(len(HEADER))
-    except (struct.error, TypeError, ValueError, KeyError, OverflowError) as error:
+    except (struct.error, AttributeError, TypeError, ValueError, KeyError, OverflowError) as error:
         raise InputError(f"its EXIF data is damaged ({error}); remove or repair it") from error
 
 

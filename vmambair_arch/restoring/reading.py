@@ -21,8 +21,8 @@ from .picture import RESTORED_AS, Picture, to_array, upright
 
 # What PIL and OpenCV raise on damaged files.
 DAMAGED = (
-    *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, OverflowError),
-    *(struct.error, zlib.error, cv2.error),
+    *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, AttributeError),
+    *(ArithmeticError, struct.error, zlib.error, cv2.error),
 )
 READ_AS = {"MPO": "JPEG", "DIB": "BMP"}  # MPO: a JPEG with more behind it, such as a depth map
 

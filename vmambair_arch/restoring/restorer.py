@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from .. import memory as system_memory
 from ..compilation import compile_network
 from ..errors import InputError
 from . import models
@@ -134,6 +135,12 @@ class Restorer:
         _check(image)
         h, w = image.shape[:2]
         pixels = image.reshape(h, w, -1)
+        taken, free = image.nbytes * self.scale**2, system_memory.free("cpu")
+        if free is not None and taken > free:  # the system would give it, and end the process
+            raise InputError(
+                f"the result takes {taken / 1e9:.1f} GB of memory, and {free / 1e9:.1f} are free;"
+                " close other programs or resize the picture"
+            )
         out = np.empty((h * self.scale, w * self.scale, pixels.shape[2]), image.dtype)
         if pixels.shape[2] in (1, 3):
             self._enlarge(pixels, out, progress)
@@ -217,12 +224,22 @@ def _device(name: str | torch.device) -> torch.device:
 
 def _check(image: np.ndarray) -> None:
     """Raise InputError for what is not a picture."""
+    if not isinstance(image, np.ndarray):
+        raise InputError(
+            f"the picture is a {type(image).__name__}: needed is a PIL image (open a file with"
+            " PIL.Image.open) or a NumPy array; restore_tensor takes tensors"
+        )
     known = image.dtype in (np.uint8, np.uint16) or np.issubdtype(image.dtype, np.floating)
     shaped = image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 2, 3, 4))
     if not known or not shaped or image.size == 0:
         raise InputError(
             f"the picture is {image.dtype} of shape {image.shape}: needed is (h, w) or (h, w, c) of"
             " uint8, uint16 or floats in [0, 1], c 1 to 4"
+        )
+    if np.issubdtype(image.dtype, np.floating) and not (np.abs(image) < 2).all():
+        raise InputError(
+            f"the picture has values from {image.min():g} to {image.max():g}: needed are finite"
+            " floats in [0, 1]; divide by their range, or give uint8 or uint16"
         )
 
 

@@ -1,5 +1,7 @@
 """Picture files written, with all that the pictures carry."""
 
+import dataclasses
+import io
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,7 +31,10 @@ def write(picture: Picture, path: Path, form: str, *, quality: int = QUALITY) ->
 
 
 def check(picture: Picture, form: str, *, enlarged: float = 1) -> None:
-    """Raise InputError if a format cannot hold a picture, enlarged, with all it carries."""
+    """Raise InputError if a format cannot hold a picture, enlarged, with all it carries.
+
+    So nothing is computed for a file that cannot be written: one of a single pixel is tried.
+    """
     holds = FORMATS[form]
     h, w = (round(side * enlarged) for side in picture.pixels.shape[:2])
     lost = [
@@ -41,6 +46,8 @@ def check(picture: Picture, form: str, *, enlarged: float = 1) -> None:
     ]
     if lost:
         raise InputError(f"{form} cannot hold {' and '.join(lost)}; write PNG (--format png)")
+    pixel = dataclasses.replace(picture, pixels=picture.pixels[:1, :1])
+    encode(pixel, io.BytesIO(), form)
 
 
 def encode(picture: Picture, file: IO[bytes], form: str, *, quality: int = QUALITY) -> None:
@@ -49,6 +56,7 @@ def encode(picture: Picture, file: IO[bytes], form: str, *, quality: int = QUALI
     if form == "PNG":
         png.write(file, pixels, icc=icc, exif=exif.to_bytes(picture.tags), dpi=dpi)
     elif form == "TIFF":
+        exif.to_bytes(picture.tags)  # raises for what PIL cannot write
         tiff.write(file, pixels, icc=icc, described=picture.tags, dpi=dpi)
     elif form == "BMP" and picture.has_alpha:  # PIL writes none
         channels = [2, 1, 0, 3] if pixels.shape[2] == 4 else [0, 0, 0, 1]

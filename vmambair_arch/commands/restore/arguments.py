@@ -1,12 +1,18 @@
 """The arguments of vmambair restore, and what is printed meanwhile."""
 
 import argparse
-import contextlib
+import signal
 import sys
+from types import FrameType
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
-from ...errors import InputError
+from ...errors import InputError, StoppedError
+
+if TYPE_CHECKING:
+    from ...restoring import Restorer
 
 EPILOG = """examples:
   vmambair restore photo.jpg -o photo_x4.png
@@ -34,7 +40,7 @@ def add(commands) -> None:
     add("-m", "--model", metavar="MODEL", help=model)
     _add_files(command.add_argument_group("files"))
     _add_computing(command.add_argument_group("computing"))
-    command.set_defaults(run=_restore)
+    command.set_defaults(run=_run)
 
 
 def _add_files(group: argparse._ArgumentGroup) -> None:
@@ -71,10 +77,25 @@ def _add_computing(group: argparse._ArgumentGroup) -> None:
     add("--compile", action="store_true", help="compile the network, for many pictures")
 
 
+def _run(arguments: argparse.Namespace) -> int:
+    """Restore, and return the exit code; SIGTERM stops it as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        return _restore(arguments)
+    except (KeyboardInterrupt, StoppedError) as error:
+        print("vmambair: stopped; the same with --skip-existing goes on from here", file=sys.stderr)
+        return error.exit_code if isinstance(error, StoppedError) else 128 + signal.SIGINT
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise StoppedError(number)
+
+
 def _restore(arguments: argparse.Namespace) -> int:
     """Restore, print a line a picture, and return the exit code."""
-    from ...restoring import Restorer  # needs libraries that the other commands do not
-    from .plan import plan
+    from .plan import check_folders, plan  # need libraries that the other commands do not
     from .progress import Progress
     from .work import restore
 
@@ -87,8 +108,32 @@ def _restore(arguments: argparse.Namespace) -> int:
         overwrite=arguments.overwrite,
         skip_existing=arguments.skip_existing,
     )
+    check_folders(jobs)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
+    restorer = _restorer(arguments)
+    progress = Progress(jobs)
+    try:
+        restore(
+            jobs,
+            restorer,
+            ahead=arguments.jobs,
+            quality=arguments.quality,
+            max_megapixels=arguments.max_megapixels,
+            progress=progress.advance,
+            tell=progress.tell,
+        )
+    finally:
+        code = progress.summary()
+    return code
+
+
+def _restorer(arguments: argparse.Namespace) -> "Restorer":
+    """The network, which has run once: no picture's time has what the first call compiles."""
+    from ...restoring import Restorer
+
+    if arguments.compile:
+        print("vmambair: compiling the network, which takes minutes", file=sys.stderr)
     restorer = Restorer(
         arguments.model,
         device=arguments.device,
@@ -101,24 +146,8 @@ def _restore(arguments: argparse.Namespace) -> int:
         outscale=arguments.outscale,
         memory=arguments.memory,
     )
-    progress = Progress(jobs)
-    results = restore(
-        jobs,
-        restorer,
-        ahead=arguments.jobs,
-        quality=arguments.quality,
-        max_megapixels=arguments.max_megapixels,
-        progress=progress.advance,
-    )
-    try:
-        with contextlib.closing(results):
-            for done in results:
-                progress.tell(done)
-    except KeyboardInterrupt:
-        progress.summary()
-        print("vmambair: stopped; the same with --skip-existing goes on from here", file=sys.stderr)
-        return 130
-    return progress.summary()
+    restorer(np.zeros((8, 8), np.uint8))
+    return restorer
 
 
 def _check(arguments: argparse.Namespace) -> None:

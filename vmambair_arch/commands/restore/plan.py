@@ -1,9 +1,12 @@
 """Which pictures are restored, and the file that each becomes."""
 
 import glob
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from PIL import Image
 
 from ...errors import InputError
 from ...restoring.formats import BY_SUFFIX, FORMATS
@@ -67,10 +70,31 @@ def plan(
     return jobs
 
 
+def check_folders(jobs: Sequence[Job]) -> None:
+    """Raise InputError for a folder that pictures cannot be written to."""
+    for folder in {job.target.parent for job in jobs if job.target}:
+        existing = next(path for path in (folder, *folder.resolve().parents) if path.exists())
+        try:
+            with tempfile.TemporaryFile(dir=existing):
+                pass
+        except OSError as error:
+            raise InputError(
+                f"{folder}: cannot be written to ({error.strerror}: {existing});"
+                " give another output"
+            ) from error
+
+
 def _is_file(output: str) -> bool:
-    """Whether an output is a picture's file or standard output, and no folder."""
-    named = output == STREAM or Path(output).suffix.lower() in BY_SUFFIX
-    return named and not Path(output).is_dir()
+    """Whether an output is a picture's file or standard output, and no folder.
+
+    Raises: InputError: it is named as a picture of a format that is not written.
+    """
+    if Path(output).is_dir():
+        return False
+    suffix = Path(output).suffix.lower()
+    if suffix not in BY_SUFFIX and suffix in Image.registered_extensions():
+        raise InputError(f"{output}: {suffix} is not written; give one of {', '.join(BY_SUFFIX)}")
+    return output == STREAM or suffix in BY_SUFFIX
 
 
 def _single(given: str, output: str, form: str | None) -> Job:
@@ -105,7 +129,8 @@ def _sources(given: str, output: Path) -> Iterator[tuple[Path, Path]]:
 def _is_picture(file: Path, folder: Path, output: Path) -> bool:
     """Whether a file of a folder is restored; those of an output folder inside it are not."""
     hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-    if hidden or file.suffix.lower() not in BY_SUFFIX or not file.is_file():
+    there = file.is_file() or file.is_symlink()  # a link to nothing is told of when it is read
+    if hidden or file.suffix.lower() not in BY_SUFFIX or not there:
         return False
     inside = output.resolve() != folder.resolve()
     return not (inside and file.resolve().is_relative_to(output.resolve()))

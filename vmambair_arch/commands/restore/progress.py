@@ -29,6 +29,7 @@ class Progress:
         self.lines = sys.stderr if any(job.target is None for job in jobs) else sys.stdout
         self.number = len(jobs)
         self.megapixels = {job.source: _megapixels(job.source) for job in jobs}
+        self.waiting = dict(self.megapixels)
         self.passed = 0.0  # megapixels of the pictures before
         self.restored, self.seconds = 0.0, 0.0  # megapixels and what they took
         self.told = 0
@@ -42,13 +43,14 @@ class Progress:
         self.bar.n = min(self.passed + share * self.megapixels[job.source], self.bar.total)
         self.bar.refresh()
         if share == 1:
-            self.passed += self.megapixels[job.source]
+            self._pass(job)
 
     def tell(self, done: Done) -> None:
         """Write a line on a picture that is written, or keep why it could not be."""
         self.told += 1
         if done.failure:
             self.failures.append(done.failure)
+            self._pass(done.job)
             return
         megapixels = done.before[0] * done.before[1] / 1e6
         self.restored += megapixels
@@ -72,6 +74,10 @@ class Progress:
             line += f", {self.seconds / self.restored:.1f} s per megapixel"
         print(line, file=self.lines, flush=True)
         return 1 if self.failures else 0
+
+    def _pass(self, job: Job) -> None:
+        """A picture needs no more time; once, also if it was restored and could not be written."""
+        self.passed += self.waiting.pop(job.source, 0)
 
     def _left(self) -> timedelta:
         """The time that is left, if the rest goes on as it went."""

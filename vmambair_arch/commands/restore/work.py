@@ -5,7 +5,7 @@ import io
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -43,19 +43,18 @@ def restore(
     quality: int,
     max_megapixels: float,
     progress: Callable[[Job, float], None],
-) -> Generator[Done, None, None]:
+    tell: Callable[[Done], None],
+) -> None:
     """Restore pictures one after the other, each into a file that is whole or not there.
 
-    If it is interrupted, files that are being written are completed.
+    If it is interrupted, those that were restored are still written and told of.
 
     Args:
-        jobs: the pictures.
-        restorer: restores them.
+        jobs, restorer: the pictures, and what restores them.
         ahead: how many pictures are read ahead, and written behind, at once.
-        quality: of files with losses, 1 to 100.
-        max_megapixels: larger pictures are refused.
+        quality, max_megapixels: of files with losses, 1 to 100; larger pictures are refused.
         progress: is called with a picture and the share of it that is done.
-    Yields: what became of each, once its file is written.
+        tell: is called with what became of it, once its file is written.
     """
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # damaged files are told of
     readers, writers = ThreadPoolExecutor(ahead), ThreadPoolExecutor(ahead)
@@ -65,17 +64,17 @@ def restore(
         for job, picture in _ahead(readers, read, jobs, ahead):
             try:
                 done, restored = _restore(job, picture.result(), restorer, progress)
-            except InputError as error:
-                yield Done(job, failure=str(error))
+            except (InputError, MemoryError) as error:
+                tell(Done(job, failure=_sentence(job, error)))
                 continue
             written.append(writers.submit(_write, done, restored, quality))
             while written and (len(written) > ahead or written[0].done()):
-                yield written.popleft().result()
-        while written:
-            yield written.popleft().result()
+                tell(written.popleft().result())
     finally:
         readers.shutdown(cancel_futures=True)
-        writers.shutdown(cancel_futures=True)
+        while written:
+            tell(written.popleft().result())
+        writers.shutdown()
 
 
 def _ahead(
@@ -106,12 +105,9 @@ def _restore(
     """Restore a picture, after it is clear that the result can be written."""
     form = job.form or picture.form
     start = time.perf_counter()
-    try:
-        writing.check(picture, form, enlarged=restorer.outscale)
-        pixels = restorer(picture.pixels, progress=functools.partial(progress, job))
-        restored = picture.replaced(pixels)
-    except InputError as error:
-        raise InputError(f"{job.source or STREAM}: {error}") from error
+    writing.check(picture, form, enlarged=restorer.outscale)
+    pixels = restorer(picture.pixels, progress=functools.partial(progress, job))
+    restored = picture.replaced(pixels)
     before, after = picture.pixels.shape[:2], restored.pixels.shape[:2]
     return Done(job._replace(form=form), before, after, time.perf_counter() - start), restored
 
@@ -128,8 +124,16 @@ def _write(done: Done, picture: Picture, quality: int) -> Done:
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             writing.write(picture, target, form, quality=quality)
-    except InputError as error:
-        return done._replace(failure=f"{done.job.source or STREAM}: {error}")
+    except (InputError, MemoryError) as error:
+        return done._replace(failure=_sentence(done.job, error))
     except OSError as error:
         return done._replace(failure=f"{target or STREAM}: cannot be written: {error}")
     return done
+
+
+def _sentence(job: Job, error: InputError | MemoryError) -> str:
+    """Why a picture could not be restored."""
+    if isinstance(error, MemoryError):
+        error = InputError("memory does not suffice; close other programs or resize it")
+    where = str(job.source or STREAM)
+    return str(error) if str(error).startswith(where) else f"{where}: {error}"
