@@ -5,7 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from picture_files import identity
+from PIL import Image
 
+from vmambair_arch import cli, save_network
 from vmambair_arch.errors import InputError
 from vmambair_arch.restoring.video import restore_video
 
@@ -238,3 +241,44 @@ def test_bad_input_is_one_sentence(tmp_path, monkeypatch):
     refused("crf is 60", source, crf=60)
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     refused("pip install 'vmambair-arch.video.'", source)
+
+
+# the command
+
+
+@pytest.fixture
+def folder(empty_folder) -> Path:
+    """A folder to run in, with a network that changes nothing, a video, a picture and no video."""
+    save_network(identity(1), "same.safetensors")
+    write_video(Path("film.mp4"))
+    Image.fromarray(picture(0)).save("picture.png")
+    Path("broken.mkv").write_bytes(b"no video")
+    return Path()
+
+
+def run(*arguments: str) -> int:
+    return cli.vmambair(["restore", *arguments, "-m", "same.safetensors"])
+
+
+def test_the_command_restores_videos_beside_pictures(folder, capsys):
+    assert run("film.mp4", "picture.png", "broken.mkv", "-o", "out", "--suffix", "_x1") == 1
+    made = sorted(path.name for path in Path("out").iterdir())
+    assert made == ["film_x1.mp4", "picture_x1.png"]
+    for (_, given), (_, found) in zip(
+        frames(Path("film.mp4")), frames(Path("out/film_x1.mp4")), strict=True
+    ):
+        assert np.abs(found.astype(int) - given).mean() < 3
+    assert sound(Path("out/film_x1.mp4")) == sound(Path("film.mp4"))
+    assert "broken.mkv: is no whole video" in capsys.readouterr().err
+
+
+def test_the_command_never_writes_over_a_video_unless_told(folder, capsys):
+    before = Path("film.mp4").read_bytes()
+    assert run("film.mp4", "-o", "film.mp4") == 2
+    assert "film.mp4 exists already; give another output" in capsys.readouterr().err
+    assert run("film.mp4", "-o", "film.mp4", "--skip-existing") == 0
+    assert Path("film.mp4").read_bytes() == before
+    assert run("film.mp4", "-o", "film.mp4", "--overwrite") == 0
+    assert len(frames(Path("film.mp4"))) == COUNT
+    assert run("film.mp4", "picture.png", "-o", "one.mp4") == 2
+    assert run("absent.mp4", "-o", "one.mp4") == 2

@@ -30,6 +30,7 @@ def restore_video(
     made_with: str,
     crf: int = 18,
     part: int = 100,
+    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> None:
     """Restore each frame of a video; times, sound, colour space and orientation are kept.
@@ -45,11 +46,12 @@ def restore_video(
         made_with: the model and the options that matter; parts made with others are not joined.
         crf: H.264's constant rate factor, from 0, without losses, to 51.
         part: frames of a part: so many an interruption can lose.
+        overwrite: whether the target may exist; it is replaced by the whole new file.
         progress: is called after each frame with the frames that are done, and all of them.
     Raises: InputError: the source is no video or damaged, the target exists or has another ending,
         parts of another run are in the way, or PyAV is missing; and what ``restore`` raises.
     """
-    _check(source, target, crf)
+    _check(source, target, crf, overwrite)
     file = source.stat()
     about = {"source": str(source.resolve()), "size": file.st_size, "changed": file.st_mtime_ns}
     folder = target.with_name(f".{target.name}.parts")
@@ -140,12 +142,12 @@ def _count(source: Path) -> int:
         return sum(packet.size > 0 for packet in container.demux(video=0))
 
 
-def _check(source: Path, target: Path, crf: int) -> None:
+def _check(source: Path, target: Path, crf: int, overwrite: bool) -> None:
     if not source.is_file():
         raise InputError(f"{source}: there is no such video; correct the path")
     if target.suffix.lower() not in CONTAINERS:
         raise InputError(f"{target}: the name of a video must end in {', '.join(CONTAINERS)}")
-    if target.exists():
+    if target.exists() and not overwrite:
         raise InputError(f"{target}: exists already; give another name or remove it")
     if not target.parent.is_dir():
         raise InputError(f"{target}: there is no folder {target.parent}; make it first")

@@ -12,12 +12,19 @@ import torch
 from ...errors import InputError, StoppedError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ...restoring import Restorer
+    from .plan import Job
+
+# What changes the frames of a video.
+COMPUTING = ("model", "outscale", "ensemble", "tile", "overlap", "pool", "precision")
 
 EPILOG = """examples:
   vmambair restore photo.jpg -o photo_x4.png
   vmambair restore photographs 'scans/*.tif' -o restored --suffix _x4 --skip-existing
   vmambair restore rainy.png -o dry.png -m net_g_300000.pth
+  vmambair restore film.mp4 -o film_x4.mp4
 """
 
 
@@ -28,12 +35,12 @@ def add(commands) -> None:
         "restore",
         help=description,
         description=f"{description}. What goes in comes out: 8 or 16 bits, grey or colour, alpha,"
-        " colour profile, EXIF. PNG, JPEG, WebP, TIFF, BMP.",
+        " colour profile, EXIF. PNG, JPEG, WebP, TIFF, BMP; videos with their sound.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = command.add_argument
-    add("inputs", nargs="+", metavar="IN", help="a file, a folder, a pattern, or - (one picture)")
+    add("inputs", nargs="+", metavar="IN", help="a file, a video, a folder, a pattern, or -")
     output = "a folder to write to; for one picture also a file, or -"
     add("-o", "--output", required=True, metavar="OUT", help=output)
     model = "a checkpoint, ours or a released one, or a preset (default: the bundled x4 network)"
@@ -94,24 +101,35 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def _restore(arguments: argparse.Namespace) -> int:
-    """Restore, print a line a picture, and return the exit code."""
-    from .plan import check_folders, plan  # need libraries that the other commands do not
-    from .progress import Progress
-    from .work import restore
+    """Restore pictures, then videos, print a line each, and return the exit code."""
+    from . import videos  # need libraries that the other commands do not
+    from .plan import check_folders, plan
 
     _check(arguments)
-    jobs = plan(
-        arguments.inputs,
-        arguments.output,
-        suffix=arguments.suffix,
-        form=arguments.format and arguments.format.upper(),
-        overwrite=arguments.overwrite,
-        skip_existing=arguments.skip_existing,
-    )
+    clips = [given for given in arguments.inputs if videos.is_video(given)]
+    pictures = [given for given in arguments.inputs if given not in clips]
+    existing = {"overwrite": arguments.overwrite, "skip_existing": arguments.skip_existing}
+    naming = {"suffix": arguments.suffix, **existing}
+    form = arguments.format and arguments.format.upper()
+    jobs = plan(pictures, arguments.output, form=form, **naming) if pictures else []
+    films = videos.plan(clips, arguments.output, alone=len(arguments.inputs) == 1, **naming)
     check_folders(jobs)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     restorer = _restorer(arguments)
+    code = _restore_pictures(arguments, jobs, restorer) if pictures else 0
+    made_with = " ".join(f"{name}={getattr(arguments, name)}" for name in COMPUTING)
+    return (
+        videos.restore(films, restorer, made_with=made_with, overwrite=arguments.overwrite) or code
+    )
+
+
+def _restore_pictures(
+    arguments: argparse.Namespace, jobs: "Sequence[Job]", restorer: "Restorer"
+) -> int:
+    from .progress import Progress
+    from .work import restore
+
     progress = Progress(jobs)
     try:
         restore(

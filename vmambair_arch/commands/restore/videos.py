@@ -1,0 +1,109 @@
+"""Videos among the inputs: restored after the pictures, one file each."""
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from ...errors import InputError
+from ...restoring import Restorer
+from ...restoring.video import SUFFIXES, restore_video
+from ...restoring.video_encoding import CONTAINERS
+
+
+class Video(NamedTuple):
+    """A video to restore, and the file that it becomes."""
+
+    source: Path
+    target: Path
+
+
+def is_video(given: str) -> bool:
+    """Whether an argument names a video; those in folders are left alone."""
+    return Path(given).suffix.lower() in SUFFIXES and not Path(given).is_dir()
+
+
+def plan(
+    inputs: Sequence[str],
+    output: str,
+    *,
+    alone: bool,
+    suffix: str = "",
+    overwrite: bool = False,
+    skip_existing: bool = False,
+) -> list[Video]:
+    """Name the files that videos become.
+
+    Args:
+        inputs: videos.
+        output: a folder; for a video alone also a file.
+        alone: whether there is no other input.
+        suffix: what comes behind the names in a folder.
+        overwrite, skip_existing: what becomes of files that exist.
+    Raises: InputError: a video is not there, two would become one file, or a file exists.
+    """
+    to_file = Path(output).suffix.lower() in CONTAINERS and not Path(output).is_dir()
+    if to_file and not alone:
+        raise InputError(f"{output}: is one file for several inputs; give a folder")
+    videos: dict[Path, Video] = {}
+    for given in inputs:
+        source = Path(given)
+        if not source.is_file():
+            raise InputError(
+                f"{source}: there is no such video (in {Path.cwd()}); correct the path"
+            )
+        ending = source.suffix if source.suffix.lower() in CONTAINERS else next(iter(CONTAINERS))
+        target = Path(output) if to_file else Path(output, f"{source.stem}{suffix}{ending}")
+        if target in videos:
+            raise InputError(f"{videos[target].source} and {source} would both become {target}")
+        if not target.exists() or overwrite:
+            videos[target] = Video(source, target)
+        elif not skip_existing:
+            raise InputError(
+                f"{target} exists already; give another output, --skip-existing or --overwrite"
+            )
+    return list(videos.values())
+
+
+def restore(videos: Sequence[Video], restorer: Restorer, *, made_with: str, overwrite: bool) -> int:
+    """Restore videos, with a line each and what failed at the end; returns the exit code.
+
+    Args:
+        videos: from ``plan``.
+        restorer: of their frames.
+        made_with: the model and its options: parts of an interrupted run with others are not used.
+        overwrite: whether a file that exists is replaced once the new one is whole.
+    """
+    failures = []
+    for video in videos:
+        start = time.perf_counter()
+        with tqdm(unit=" frames", leave=False, disable=None) as bar:
+
+            def advance(done: int, frames: int, bar: tqdm = bar) -> None:
+                bar.total = frames
+                bar.update(done - bar.n)
+
+            try:
+                video.target.parent.mkdir(parents=True, exist_ok=True)
+                restore_video(
+                    video.source,
+                    video.target,
+                    restorer,
+                    made_with=made_with,
+                    overwrite=overwrite,
+                    progress=advance,
+                )
+            except InputError as error:
+                failures.append(str(error))
+                continue
+            except OSError as error:
+                failures.append(f"{video.target}: cannot be written: {error}")
+                continue
+        seconds = time.perf_counter() - start
+        print(f"{video.target}: restored in {seconds:.1f} s", flush=True)
+    for failure in failures:
+        print(f"vmambair: {failure}", file=sys.stderr)
+    return 1 if failures else 0
