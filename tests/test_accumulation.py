@@ -1,6 +1,5 @@
 """total_batch_size: the micro-batches of a step equal the large batch, for any model."""
 
-import os
 import signal
 from pathlib import Path
 
@@ -13,7 +12,15 @@ from conftest import load_tensors
 from test_degradations import batches as degradation_batches
 from test_degradations import data_options, model_options, photographs  # noqa: F401  # fixtures
 from torch.nn.parallel import DistributedDataParallel
-from trainings import MODELS, ROOT, assert_same, log, train
+from trainings import (
+    MODELS,
+    ROOT,
+    assert_same,
+    assert_same_gan_runs,
+    log,
+    terminated_after,
+    train,
+)
 
 from vmambair_arch.commands import check
 from vmambair_arch.data.loading import set_place, steps, training_loader
@@ -157,27 +164,17 @@ def built(path: str):
 # a whole run
 
 
-def test_a_run_with_micro_batches_is_resumed_amid_an_epoch(small, monkeypatch):
+def test_a_run_with_micro_batches_is_resumed_amid_an_epoch(small):
     sizes = ("datasets:train:batch_size_per_gpu=1", "train:total_batch_size=2")
     whole = small(*sizes, model="SRGANModel", name="whole")
     assert train(whole) == 0
     stopped = small(*sizes, model="SRGANModel", name="stopped")
-    done = Progress.done
-
-    def stop(self, model, epoch, iteration):
-        done(self, model, epoch, iteration)
-        if iteration == 2:  # of three in an epoch
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    monkeypatch.setattr(Progress, "done", stop)
-    assert train(stopped) == 128 + signal.SIGTERM
+    with terminated_after(2):  # of three in an epoch
+        assert train(stopped) == 128 + signal.SIGTERM
     state = load_tensors("experiments/stopped/training_states/2.state")
     assert (state["seen"], state["epoch"]) == (4, 0)
-    monkeypatch.setattr(Progress, "done", done)
     assert train(stopped, "--auto_resume") == 0
-    for file in ("models/net_g_4.pth", "models/net_d_4.pth", "training_states/4.state"):
-        one, other = (load_tensors(f"experiments/{name}/{file}") for name in ("whole", "stopped"))
-        assert_same(*({k: v for k, v in x.items() if k != "about"} for x in (one, other)))
+    assert_same_gan_runs("whole", "stopped", 4)
 
 
 def test_a_loss_that_is_not_finite_in_one_micro_batch_skips_the_step(small, monkeypatch):

@@ -1,6 +1,5 @@
 """precision and channels_last: float32 where it matters, for any model, exact on resume."""
 
-import os
 import signal
 from pathlib import Path
 
@@ -10,7 +9,16 @@ from basicsr.utils.registry import LOSS_REGISTRY, MODEL_REGISTRY
 from conftest import load_tensors, tiny_network
 from test_accumulation import PollutingModel
 from torch import nn
-from trainings import MODELS, ROOT, assert_same, log, resumes, train
+from trainings import (
+    MODELS,
+    ROOT,
+    assert_same,
+    assert_same_gan_runs,
+    log,
+    resumes,
+    terminated_after,
+    train,
+)
 
 from vmambair_arch.commands import check, cost
 from vmambair_arch.compilation import compile_network
@@ -19,7 +27,6 @@ from vmambair_arch.models import build, build_model
 from vmambair_arch.models.boundary import Boundary
 from vmambair_arch.ops import planar_numba
 from vmambair_arch.option_files import options
-from vmambair_arch.training.progress import Progress
 
 L1 = LOSS_REGISTRY.get("L1Loss")
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -206,21 +213,12 @@ def test_a_run_stopped_amid_an_epoch_equals_one_that_never_was(precision, small,
     assert train(small(*sizes, name="whole", **sections)) == 0
     overflowing([1], monkeypatch)
     path = small(*sizes, name="stopped", **sections)
-    done = Progress.done
-
-    def stop(self, model, epoch, iteration):
-        done(self, model, epoch, iteration)
-        if iteration == 2:  # of three in an epoch
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    monkeypatch.setattr(Progress, "done", stop)
-    assert train(path) == 128 + signal.SIGTERM
-    monkeypatch.setattr(Progress, "done", done)
+    with terminated_after(2):  # of three in an epoch
+        assert train(path) == 128 + signal.SIGTERM
     assert resumes(path)
-    for file in ("models/net_g_4.pth", "models/net_d_4.pth", "training_states/4.state"):
-        one, other = (load_tensors(f"experiments/{name}/{file}") for name in ("whole", "stopped"))
-        assert_same(*({k: v for k, v in x.items() if k != "about"} for x in (one, other)))
-    assert bool(one["scaler"]) == (precision == "fp16")
+    assert_same_gan_runs("whole", "stopped", 4)
+    state = load_tensors("experiments/whole/training_states/4.state")
+    assert bool(state["scaler"]) == (precision == "fp16")
 
 
 # memory formats, and all together

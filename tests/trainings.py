@@ -1,12 +1,18 @@
 """What tests of trainings share: models made small, their options, and what they leave behind."""
 
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import torch
-from conftest import tiny_network
+from conftest import load_tensors, tiny_network
 from test_pipeline import HOST_NETWORKS, IN_OUT, host_options
 
 from vmambair_arch import cli
+from vmambair_arch.training.progress import Progress
 
 FIRST_VERSION = Path(__file__).parent / "data/first_version"  # written by the code of 0.1.0's start
 ROOT = Path("experiments/tiny")  # where the fixture ``small`` trains
@@ -41,6 +47,29 @@ def saved(root: Path = ROOT) -> set[str]:
 
 def resumes(path: str, *arguments: str) -> bool:
     return train(path, "--auto_resume", *arguments) == 0
+
+
+@contextlib.contextmanager
+def terminated_after(iteration: int) -> Iterator[None]:
+    """While it lasts, a training gets SIGTERM once it has done an iteration."""
+    done = Progress.done
+
+    def stop(self, model, epoch, reached):
+        done(self, model, epoch, reached)
+        if reached == iteration:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Progress, "done", stop)
+        yield
+
+
+def assert_same_gan_runs(one: str, other: str, iteration: int) -> None:
+    """Two experiments have the same networks and state after an iteration, their names aside."""
+    networks = (f"models/net_{label}_{iteration}.pth" for label in "gd")
+    for file in (*networks, f"training_states/{iteration}.state"):
+        contents = (load_tensors(f"experiments/{name}/{file}") for name in (one, other))
+        assert_same(*({k: v for k, v in x.items() if k != "about"} for x in contents), file)
 
 
 def assert_same(one, other, where: str = "") -> None:
