@@ -22,7 +22,7 @@ from trainings import (
     train,
 )
 
-from vmambair_arch.commands import check
+from vmambair_arch.commands.check import work as check
 from vmambair_arch.data.loading import set_place, steps, training_loader
 from vmambair_arch.data.micro_batches import described, parts_of
 from vmambair_arch.errors import InputError

@@ -9,7 +9,6 @@ import torch
 
 from vmambair_arch import cli, memory
 from vmambair_arch.allocator import keep_freed_memory
-from vmambair_arch.commands import bench
 from vmambair_arch.commands.bench import cases, measure, report, session
 from vmambair_arch.commands.bench.cases import BACKWARD, BOTH, NETWORKS, Case
 from vmambair_arch.commands.bench.figures import Figure, evaluate, figures
@@ -50,7 +49,7 @@ def read(folder: Path) -> dict:
 
 
 def test_a_full_run_has_every_figure_case_and_file(measured, tmp_path):
-    lines = list(bench.run([64, 128, 256, 512], tmp_path / "new", device="cpu"))
+    lines = list(session.run([64, 128, 256, 512], tmp_path / "new", device="cpu"))
     found = read(tmp_path / "new")
     told = {figure["name"]: figure for figure in found["figures"]}
     assert set(told) == {figure.name for figure in figures("cpu")}
@@ -76,14 +75,14 @@ def test_a_full_run_has_every_figure_case_and_file(measured, tmp_path):
 
 
 def test_what_figures_compare_is_measured_alternately(measured, tmp_path):
-    list(bench.run([64], tmp_path, device="cpu", only=["realsr_x4", "RRDBNet"]))
+    list(session.run([64], tmp_path, device="cpu", only=["realsr_x4", "RRDBNet"]))
     pair = [case for case in measured if case in (Case("RRDBNet"), Case("realsr_x4"))]
     assert pair == [Case("RRDBNet"), Case("realsr_x4")] * session.ROUNDS
     assert measured.count(Case("RRDBNet", passes=BOTH)) == 1  # in no figure
 
 
 def test_only_takes_names_and_their_beginnings(measured, tmp_path):
-    list(bench.run([8], tmp_path, device="cpu", only=["derain", "planar_scan/ref"]))
+    list(session.run([8], tmp_path, device="cpu", only=["derain", "planar_scan/ref"]))
     assert {case.name for case in measured} == {"derain", "derain_w2", "planar_scan/reference"}
 
 
@@ -92,7 +91,7 @@ def test_cases_that_take_too_long_or_too_much_are_skipped_with_the_reason(
 ):
     monkeypatch.setattr(session, "CASE_SECONDS", 256**2 * 1e-6)
     monkeypatch.setattr(session, "_free_memory", lambda device: 128**2 * 64 / session.MEMORY)
-    lines = list(bench.run([64, 128, 256], tmp_path, device="cpu", only=["RRDBNet"]))
+    lines = list(session.run([64, 128, 256], tmp_path, device="cpu", only=["RRDBNet"]))
     skipped = {(c["size"], c["passes"]): c["reason"] for c in read(tmp_path)["skipped"]}
     assert "it would need about 0.0 GiB" in skipped[256, cases.FORWARD]
     assert "it would take about 0 s, and the limit is 0 s" in skipped[256, BOTH]
@@ -101,7 +100,7 @@ def test_cases_that_take_too_long_or_too_much_are_skipped_with_the_reason(
 
 
 def test_a_run_ends_when_its_time_is_used_up(measured, tmp_path):
-    list(bench.run([64], tmp_path, device="cpu", only=["RRDBNet"], minutes=1e-9))
+    list(session.run([64], tmp_path, device="cpu", only=["RRDBNet"], minutes=1e-9))
     assert measured == []
     reasons = {c["reason"] for c in read(tmp_path)["skipped"]}
     assert reasons == {"the time for the whole run is used up"}

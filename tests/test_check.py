@@ -12,7 +12,7 @@ from basicsr.utils.lmdb_util import make_lmdb_from_imgs
 from conftest import tiny_network
 
 from vmambair_arch import VmambaIR, cli, presets, save_network
-from vmambair_arch.commands import cost
+from vmambair_arch.commands.check import cost
 
 
 @pytest.fixture

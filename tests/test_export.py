@@ -8,7 +8,7 @@ import torch
 from scans import PLANAR_SHAPES, SELECTIVE_SHAPES, double, planar_inputs, selective_inputs
 
 from vmambair_arch import Restormer, cli, ops, presets, save_network
-from vmambair_arch.commands import export
+from vmambair_arch.commands.export import work as export
 from vmambair_arch.exporting import plain_scans
 from vmambair_arch.exporting.formats import FORMATS
 

@@ -20,7 +20,8 @@ from trainings import (
     train,
 )
 
-from vmambair_arch.commands import check, cost
+from vmambair_arch.commands.check import cost
+from vmambair_arch.commands.check import work as check
 from vmambair_arch.compilation import compile_network
 from vmambair_arch.errors import InputError
 from vmambair_arch.models import build, build_model

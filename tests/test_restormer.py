@@ -12,7 +12,7 @@ from conftest import load_tensors
 from torch import nn
 
 from vmambair_arch import Restormer, VmambaIR, cli, inference, load_network, save_network
-from vmambair_arch.checkpoints import to_released
+from vmambair_arch.checkpoints import load_weights, to_released
 from vmambair_arch.errors import InputError
 from vmambair_arch.modules import MDTA
 
@@ -152,7 +152,7 @@ def test_a_file_of_the_other_network_is_refused(tmp_path):
     save_network(VmambaIR(**small), tmp_path / "vmambair.pth")
     own = load_tensors(tmp_path / "vmambair.pth")["params"]
     with pytest.raises(InputError, match="do not fit Restormer|its network has"):
-        cli.checkpoints.load_weights(Restormer(**TINY), own, "vmambair.pth")
+        load_weights(Restormer(**TINY), own, "vmambair.pth")
 
 
 def test_training_goes_on_from_a_released_file(experiment, pairs):

@@ -1,5 +1,7 @@
-"""What this machine can run: versions, devices, the scans' backends, and a test of the chosen."""
+"""vmambair doctor: what this machine can run: versions, devices, the scans' backends, a test."""
 
+import argparse
+import functools
 import os
 import platform
 import shutil
@@ -20,6 +22,17 @@ OPERATIONS = {"planar": planar.BACKENDS, "selective": selective.BACKENDS}
 SECONDS = 2.0  # of self-test on a device, for both operations together
 OUTPUT, GRADIENT = 1e-5, 1e-4  # the relative L2 errors that a self-test passes
 DRIVER = Path("/proc/driver/nvidia/version")
+
+
+def add(commands) -> None:
+    """Add the command to those of a parser."""
+    description = "say what this machine can run: versions, devices, backends, a self-test"
+    command = commands.add_parser("doctor", help=description, description=description)
+    command.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    return 0 if report(functools.partial(print, flush=True)) else 1
 
 
 def report(tell: Callable[[str], None]) -> bool:

@@ -1,20 +1,19 @@
 """Training: a run between two iterations, and the loop that takes it from one to the next."""
 
-import contextlib
 import copy
 import logging
-from collections.abc import Callable
 from typing import Any
 
 from torch.utils.data import DataLoader
 
-from .. import processes, states
+from .. import processes
 from ..data import rng
 from ..data.failures import Failures
 from ..data.loading import set_place, steps
 from ..errors import StoppedError, TrainingError
 from .interruption import Interruption
 from .progress import Progress
+from .saves import Place, Saves
 from .validation import Validation
 
 
@@ -22,9 +21,8 @@ class Training:
     """Everything that a state has to hold, beside the model's own, for a run to go on as it was.
 
     Args:
-        opt: the options. logger.save_keep_last: N keeps the states and networks of the newest N
-            saves (default: of all); net_g_best.pth, the best network by the first metric of the
-            first validation set, is written when it is found and never removed.
+        opt: the options. net_g_best.pth, the best network by the first metric of the first
+            validation set, is written when it is found and never removed.
         model: from ``models.build_model``.
         loader: from ``data.loading.training_loader``.
         validation: what to do every val.val_freq iterations, None if nothing.
@@ -38,8 +36,7 @@ class Training:
         self.epoch = self.iteration = 0
         self.seen = 0  # samples of this epoch, over all processes
         self.validation_due = False  # a validation at this iteration was cut short
-        self.saved = self._place()  # of the newest state on the disk
-        self.good = 0  # the iteration of the newest after whose step everything was finite
+        self.saves = Saves(opt, model, self._place())
         batch_sampler: Any = loader.batch_sampler
         self.failures = Failures(len(batch_sampler.sampler))
         self.interruption = Interruption()
@@ -50,10 +47,9 @@ class Training:
         """Go on from a state; from one of BasicSR's or our first version, as far as it goes."""
         self.model.resume_training(state)
         self.epoch, self.iteration = state["epoch"], state["iter"]
-        self.good = self.iteration
         self.seen = state.get("seen", 0)
         self.validation_due = state.get("validation_due", False)
-        self.saved = self._place()
+        self.saves = Saves(self.opt, self.model, self._place())
         self.model.skipped, self.model.in_a_row = state.get("skipped", (0, 0))
         metrics = ((self.opt.get("val") or {}).get("metrics") or {}).keys()
         best = {k: v for k, v in state.get("best", {}).items() if v.keys() == metrics}
@@ -132,10 +128,11 @@ class Training:
         self.seen += samples * self.opt["world_size"]
         self._before = None
         if self.model.diverged:
+            last_good = self.saves.last_good()
             raise TrainingError(
                 f"iteration {iteration}: {self.model.fault}, the tenth step in a row that is not"
-                f" finite; the last good checkpoint is {self._last_good()}; resume from it with a"
-                " lower learning rate or train.grad_clip, or look at the images the log names"
+                f" finite; the last good checkpoint is {last_good}; resume from it with a lower"
+                " learning rate or train.grad_clip, or look at the images the log names"
             )
 
     def _visit(self) -> None:
@@ -161,7 +158,7 @@ class Training:
             self.model.before_feeding = self.model.before_round = lambda: None
         self.validation_due = False
         if self.validation.improved(self.model, self.iteration):
-            self._write_networks("best")
+            self.saves.write_networks("best")
 
     def _finish(self) -> None:
         """Save the end of training.
@@ -169,52 +166,15 @@ class Training:
         Raises: TrainingError: it cannot be written.
         """
         self._log.info("End of training; saving the latest network.")
-        is_saved = self.saved == self._place() or self._save()
-        if not (is_saved and self._write_networks("latest")):
+        is_saved = self.saves.place == self._place() or self._save()
+        if not (is_saved and self.saves.write_networks("latest")):
             raise TrainingError(
                 f"training has ended, and iteration {self.iteration} could not be saved in"
                 f" {self.opt['path']['experiments_root']}; make room there and --auto_resume"
             )
 
     def _save(self) -> bool:
-        """Write networks and state of this iteration; whether that was possible."""
-        self._log.info("Saving networks and training state.")
-        self.model.progress = self._progress()
-        error = self._tried(lambda: self.model.save(self.epoch, self.iteration))
-        if not error:
-            self.saved = self._place()
-            self.good = self.good if self.model.in_a_row else self.iteration
-            error = self._tried(self._prune)
-        if error:
-            self._log.error(
-                f"Iteration {self.iteration} cannot be saved: {error}. The last good checkpoint is"
-                f" {self._last_good()}; the next save tries again"
-            )
-            if self.opt["rank"] == 0 and self.saved[0] != self.iteration:
-                with contextlib.suppress(OSError):  # said already
-                    states.remove(self.opt, self.iteration)  # networks without a state
-        return not error
-
-    def _prune(self) -> None:
-        if self.opt["rank"] == 0 and self.opt["logger"].get("save_keep_last"):
-            states.prune(self.opt, self.opt["logger"]["save_keep_last"])
-
-    def _write_networks(self, label: str) -> bool:
-        """Write the networks as net_*_LABEL.pth; whether that was possible."""
-        self.model.label = label
-        error = self._tried(lambda: self.model.save(epoch=-1, current_iter=-1))
-        if error:
-            self._log.error(f"The {label} networks cannot be saved: {error}")
-        return not error
-
-    def _tried(self, write: Callable[[], None]) -> str | None:
-        """Let rank 0 write; in all processes, why the disk did not let it."""
-        error = None
-        try:
-            write()
-        except OSError as problem:
-            error = str(problem)
-        return processes.gather(error)[0]
+        return self.saves.write(self._place(), self.epoch, self._progress())
 
     def _rescue(self, error: BaseException) -> None:
         """Write a state on the way out, if there is one that a run can go on from."""
@@ -224,12 +184,12 @@ class Training:
         if self._before and self.model.unsettled:
             self._log.error(
                 f"No state is written: iteration {self.iteration + 1} failed amid a step; the last"
-                f" good checkpoint is {self._last_good()}"
+                f" good checkpoint is {self.saves.last_good()}"
             )
             return
         if self._before:
             self._undo(self._before)
-        if self.saved != self._place():
+        if self.saves.place != self._place():
             self._save()
 
     def _snapshot(self) -> dict[str, Any]:
@@ -269,8 +229,5 @@ class Training:
             "processes": processes.gather(mine),
         }
 
-    def _place(self) -> tuple[int, bool]:
+    def _place(self) -> Place:
         return self.iteration, self.validation_due
-
-    def _last_good(self) -> str:
-        return f"iteration {self.good}'s" if self.good else "none"

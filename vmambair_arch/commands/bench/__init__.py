@@ -1,5 +1,1 @@
-"""Speed and memory of the scans and of whole networks, on the device at hand, in one run."""
-
-from .session import run
-
-__all__ = ["run"]
+"""vmambair bench: speed and memory of the scans and of whole networks, in one run."""

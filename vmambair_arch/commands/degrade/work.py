@@ -11,13 +11,13 @@ import numpy as np
 from basicsr.utils import USMSharp, img2tensor, tensor2img
 from torch import Tensor
 
-from ..data import rng
-from ..data.bicubic import SUFFIXES
-from ..data.reading import decode
-from ..degrading.blur_kernels import RandomKernels
-from ..degrading.degradations import TwoOrderDegradation, smallest_side
-from ..errors import InputError
-from ..files import write_whole
+from ...data import rng
+from ...data.bicubic import SUFFIXES
+from ...data.reading import decode
+from ...degrading.blur_kernels import RandomKernels
+from ...degrading.degradations import TwoOrderDegradation, smallest_side
+from ...errors import InputError
+from ...files import write_whole
 
 RECORD = "degradations.jsonl"
 

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..models.build import dependable
-from ..models.precision import DTYPES
-from ..option_files import trial
-from ..option_files.schemas.families import known, registered
+from ...models.build import dependable
+from ...models.precision import DTYPES
+from ...option_files import trial
+from ...option_files.schemas.families import known, registered
 
 Shape = tuple[int, ...]
 

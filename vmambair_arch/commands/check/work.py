@@ -17,15 +17,15 @@ from typing import Any
 import torch
 from basicsr.utils import get_root_logger, set_random_seed
 
-from .. import pipeline
-from ..data import survey
-from ..data.check import Entry, Problem, entries, problems
-from ..data.loading import training_loader, validation_loader
-from ..data.micro_batches import described, parts_of
-from ..errors import InputError
-from ..option_files import checks
-from ..option_files.options import where
-from ..option_files.trial import one_line
+from ... import pipeline
+from ...data import survey
+from ...data.check import Entry, Problem, entries, problems
+from ...data.loading import training_loader, validation_loader
+from ...data.micro_batches import described, parts_of
+from ...errors import InputError
+from ...option_files import checks
+from ...option_files.options import where
+from ...option_files.trial import one_line
 from . import cost
 
 SECONDS = 10.0  # for steps after the first; a slow one is not repeated

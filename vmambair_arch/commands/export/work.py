@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .. import checkpoints
-from ..errors import InputError
-from ..exporting.formats import FORMATS, Run, describe
-from ..exporting.tracing import check_size, trace
-from ..files import write_whole
-from ..unet import UNet
+from ... import checkpoints
+from ...errors import InputError
+from ...exporting.formats import FORMATS, Run, describe
+from ...exporting.tracing import check_size, trace
+from ...files import write_whole
+from ...unet import UNet
 
 SIZES = ((8, 16), (64, 64), (40, 72))  # on which a file for any size is compared
 ERROR = 1e-4  # the largest relative L2 difference

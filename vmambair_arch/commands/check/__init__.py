@@ -1,0 +1,1 @@
+"""vmambair check: an experiment before it runs."""

@@ -1,0 +1,28 @@
+"""The arguments of vmambair check, and what it prints."""
+
+import argparse
+from itertools import chain
+
+from ...option_files import option_file, options
+from .. import plugins
+
+
+def add(commands) -> None:
+    """Add the command to those of a parser."""
+    description = "check an option file, its data and its networks, and say what training costs"
+    command = commands.add_parser("check", help=description, description=description)
+    command.add_argument("-opt", required=True, metavar="FILE", help="the option file (YAML)")
+    command.add_argument("--fast", action="store_true", help="decode a sample of the images")
+    command.add_argument("--force_yml", nargs="+", default=[], metavar="A:B=VALUE")
+    command.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    plugins.load()
+    from . import work  # BasicSR imports only after the plugins
+
+    sections = option_file.load(arguments.opt, arguments.force_yml).options.get("datasets")
+    is_train = isinstance(sections, dict) and any(s.startswith("train") for s in sections)
+    opt = options.read(arguments.opt, is_train=is_train, overrides=arguments.force_yml)
+    for line in chain(opt.notes, work.run(opt, fast=arguments.fast)):
+        print(line, flush=True)

@@ -1,0 +1,30 @@
+"""vmambair convert: a checkpoint in the other layout, ours or the released one."""
+
+import argparse
+from pathlib import Path
+
+from .. import checkpoints
+from ..errors import InputError
+
+
+def add(commands) -> None:
+    """Add the command to those of a parser."""
+    description = "convert a checkpoint: a released one to ours, ours to the released layout"
+    command = commands.add_parser("convert", help=description, description=description)
+    command.add_argument("input", metavar="IN", type=Path, help=".pth or .safetensors")
+    command.add_argument("output", metavar="OUT", type=Path, help=".pth or .safetensors")
+    command.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    if arguments.output.exists():
+        raise InputError(f"{arguments.output}: exists already; give another name or remove it")
+    state = checkpoints.unwrap(checkpoints.read_file(arguments.input), str(arguments.input))
+    network = checkpoints.load_network(arguments.input)
+    if "shallow.weight" in state:
+        checkpoints.write_file(arguments.output, checkpoints.to_released(network))
+        layout = "the released layout"
+    else:
+        checkpoints.save_network(network, arguments.output)
+        layout = "our layout"
+    print(f"{arguments.output}: {layout}, {network.config}")

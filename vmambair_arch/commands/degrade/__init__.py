@@ -1,0 +1,1 @@
+"""vmambair degrade: what a training with degradations is fed."""

@@ -1,0 +1,33 @@
+"""The arguments of vmambair degrade, and what it prints."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from ...option_files import options
+from .. import plugins
+
+
+def add(commands) -> None:
+    """Add the command to those of a parser."""
+    description = "degrade images as a training with degradations would, to look at them"
+    command = commands.add_parser("degrade", help=description, description=description)
+    command.add_argument("input", metavar="IN", type=Path, help="an image or a folder of images")
+    command.add_argument("output", metavar="OUT", type=Path, help="the folder to write to")
+    command.add_argument("-opt", required=True, metavar="FILE", help="the option file (YAML)")
+    command.add_argument("--seed", type=int, default=0, help="of the random numbers; 0")
+    command.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    opt = options.read(arguments.opt, is_train=True)
+    plugins.load()
+    from . import work  # BasicSR imports only after the plugins
+
+    failures = 0
+    for failure in work.run(arguments.input, arguments.output, opt, seed=arguments.seed):
+        if failure:
+            failures += 1
+            print(f"vmambair: {failure}", file=sys.stderr)
+    print(f"{arguments.output}: degraded images, and what was drawn in {work.RECORD}")
+    return 1 if failures else 0

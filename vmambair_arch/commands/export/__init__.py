@@ -1,0 +1,1 @@
+"""vmambair export: a network for other programs."""

@@ -1,0 +1,80 @@
+"""The arguments of vmambair prepare, and what it prints."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import plugins
+
+if TYPE_CHECKING:
+    from .folders import Report
+
+
+def add(commands) -> None:
+    """Add the command to those of a parser."""
+    description = "make a folder of images ready for training: pairs, sub-images, meta info, LMDB"
+    command = commands.add_parser(
+        "prepare",
+        help=description,
+        description=f"{description}. Writes OUT/gt, OUT/lq_x4, OUT/meta_info.txt, OUT/gt.lmdb, ...,"
+        " and prints the datasets.train to paste into an option file. Interrupted, the same"
+        " command goes on where it stopped.",
+        epilog="example: vmambair prepare DIV2K_train_HR datasets/DIV2K --scale 4 --sub-images 480"
+        " --step 240 --lmdb",
+    )
+    add = command.add_argument
+    add("input", metavar="IN", type=Path, help="folder of ground-truth images")
+    add("output", metavar="OUT", type=Path, help="folder to make or to go on with")
+    scale = (
+        "make low-quality images N times smaller, 2, 3, 4 or 8 (MATLAB-like bicubic); repeatable"
+    )
+    add("--scale", type=int, action="append", default=[], metavar="N", help=scale)
+    lq = "take low-quality images from here, named as the ground truth, or with xN behind; --scale"
+    add("--lq", type=Path, metavar="FOLDER", help=f"{lq} N is their scale then (default: 1)")
+    add("--sub-images", type=int, metavar="SIZE", help="cut squares of SIZE pixels")
+    add("--step", type=int, metavar="N", help="from one square to the next (default: SIZE / 2)")
+    rest = "leave out a rest of at most N pixels at a border (default: 0)"
+    add("--threshold", type=int, default=0, metavar="N", help=rest)
+    add("--lmdb", action="store_true", help="make LMDBs too; can be added later")
+    add("--processes", type=int, metavar="N", help="how many at once (default: one a CPU)")
+    command.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    plugins.load()
+    from . import folders  # BasicSR imports only after the plugins
+
+    try:
+        report = folders.run(
+            arguments.input,
+            arguments.output,
+            lq=arguments.lq,
+            scales=arguments.scale,
+            size=arguments.sub_images,
+            step=arguments.step,
+            threshold=arguments.threshold,
+            lmdb=arguments.lmdb,
+            processes=arguments.processes,
+        )
+    except KeyboardInterrupt:
+        print("vmambair: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    return _told(report, arguments.output)
+
+
+def _told(report: "Report", output: Path) -> int:
+    """Print what was made and what could not be; returns the exit code."""
+    for sentence in [*report.failures, *report.remarks]:
+        print(f"vmambair: {sentence}", file=sys.stderr)
+    if report.failures:
+        print(
+            f"vmambair: {len(report.failures)} images could not be used; repair or remove them and"
+            " run the same command again, which completes the folder",
+            file=sys.stderr,
+        )
+        return 1
+    print(f"# {output}: {report.images} images")
+    for section in report.sections:
+        print(section)
+    return 0

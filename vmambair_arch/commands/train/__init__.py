@@ -1,0 +1,1 @@
+"""The commands train and test: an option file run by one process or by many."""

@@ -1,0 +1,75 @@
+"""The arguments of train and test, and how many processes run them."""
+
+import argparse
+import functools
+import sys
+
+from ... import joining, processes
+from ...errors import InputError
+from ...option_files import options
+from .. import plugins
+
+
+def add(commands) -> None:
+    """Add the two commands to those of a parser."""
+    descriptions = {
+        "train": "train the network of an option file",
+        "test": "measure the network of an option file",
+    }
+    for name, description in descriptions.items():
+        command = commands.add_parser(name, help=description, description=description)
+        add = command.add_argument
+        add("-opt", required=True, metavar="FILE", help="the option file (YAML)")
+        add("--launcher", choices=["none", "pytorch", "slurm"], default="none")
+        add("--nproc", type=int, metavar="N", help="run N processes, by torchrun")
+        add("--auto_resume", action="store_true", help="from the newest state")
+        add("--debug", action="store_true", help="validate, print and save often")
+        add("--force_yml", nargs="+", default=[], metavar="A:B=VALUE", help="override options")
+        if name == "train":
+            restarts = "of --nproc, after a process of it failed (default: 0)"
+            add("--max-restarts", type=int, default=0, metavar="N", help=restarts)
+        command.set_defaults(run=_train if name == "train" else _test)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    if arguments.nproc is not None:
+        return _launch("train", arguments, max_restarts=arguments.max_restarts)
+    return _pipeline(arguments, is_train=True)
+
+
+def _test(arguments: argparse.Namespace) -> int:
+    if arguments.nproc is not None:
+        return _launch("test", arguments)
+    return _pipeline(arguments, is_train=False)
+
+
+def _launch(command: str, arguments: argparse.Namespace, *, max_restarts: int = 0) -> int:
+    if arguments.nproc < 1 or arguments.launcher != "none":
+        raise InputError("--nproc needs a number of processes from 1 up, and no --launcher")
+    from . import launch  # torchrun is slow to import
+
+    flags = [f"--{flag}" for flag in ("auto_resume", "debug") if getattr(arguments, flag)]
+    forced = ["--force_yml", *arguments.force_yml] if arguments.force_yml else []
+    return launch.run(
+        [command, "-opt", arguments.opt, *flags, *forced],
+        processes=arguments.nproc,
+        max_restarts=max_restarts,
+        say=lambda sentence: print(f"vmambair: {sentence}", file=sys.stderr, flush=True),
+    )
+
+
+def _pipeline(arguments: argparse.Namespace, *, is_train: bool) -> int:
+    plugins.load()
+    from ... import pipeline  # BasicSR imports only after the plugins
+
+    read = functools.partial(
+        options.read,
+        arguments.opt,
+        is_train=is_train,
+        overrides=arguments.force_yml,
+        debug=arguments.debug,
+        auto_resume=arguments.auto_resume or processes.restarts() > 0,
+    )
+    with joining.joined(arguments.launcher, read) as opt:
+        (pipeline.train if is_train else pipeline.test)(opt)
+    return 0

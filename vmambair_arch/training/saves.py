@@ -1,0 +1,78 @@
+"""The saves of a run: what is written between two iterations, and what stands on the disk."""
+
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from .. import processes, states
+
+Place = tuple[int, bool]  # an iteration, and whether its validation is still due
+
+
+class Saves:
+    """Networks and states of a run. All processes take part in a save, and rank 0 writes.
+
+    Args:
+        opt: the options. logger.save_keep_last: N keeps the states and networks of the newest N
+            saves (default: of all).
+        model: from ``models.build_model``.
+        place: at which the run stands; it needs no save.
+    """
+
+    def __init__(self, opt: dict[str, Any], model: Any, place: Place):
+        self.opt, self.model = opt, model
+        self.place = place  # of the newest state on the disk
+        self.good = place[0]  # the iteration of the newest after whose step everything was finite
+        self._log = logging.getLogger("basicsr")
+
+    def write(self, place: Place, epoch: int, progress: dict[str, Any]) -> bool:
+        """Write networks and state of an iteration; whether that was possible.
+
+        Args:
+            place: at which the run stands.
+            epoch: the present one.
+            progress: what the state holds beside the model's own.
+        """
+        self._log.info("Saving networks and training state.")
+        iteration = place[0]
+        self.model.progress = progress
+        error = self._tried(lambda: self.model.save(epoch, iteration))
+        if not error:
+            self.place = place
+            self.good = self.good if self.model.in_a_row else iteration
+            error = self._tried(self._prune)
+        if error:
+            self._log.error(
+                f"Iteration {iteration} cannot be saved: {error}. The last good checkpoint is"
+                f" {self.last_good()}; the next save tries again"
+            )
+            if self.opt["rank"] == 0 and self.place[0] != iteration:
+                with contextlib.suppress(OSError):  # said already
+                    states.remove(self.opt, iteration)  # networks without a state
+        return not error
+
+    def write_networks(self, label: str) -> bool:
+        """Write the networks as net_*_LABEL.pth; whether that was possible."""
+        self.model.label = label
+        error = self._tried(lambda: self.model.save(epoch=-1, current_iter=-1))
+        if error:
+            self._log.error(f"The {label} networks cannot be saved: {error}")
+        return not error
+
+    def last_good(self) -> str:
+        """The last good checkpoint, for a sentence."""
+        return f"iteration {self.good}'s" if self.good else "none"
+
+    def _prune(self) -> None:
+        if self.opt["rank"] == 0 and self.opt["logger"].get("save_keep_last"):
+            states.prune(self.opt, self.opt["logger"]["save_keep_last"])
+
+    def _tried(self, write: Callable[[], None]) -> str | None:
+        """Let rank 0 write; in all processes, why the disk did not let it."""
+        error = None
+        try:
+            write()
+        except OSError as problem:
+            error = str(problem)
+        return processes.gather(error)[0]
