@@ -2,12 +2,14 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 from scans import PLANAR_SHAPES, SELECTIVE_SHAPES, double, planar_inputs, selective_inputs
 
-from vmambair_arch import Restormer, cli, ops, presets, save_network
+import vmambair_arch
+from vmambair_arch import Restormer, cli, load_network, ops, presets, save_network
 from vmambair_arch.commands.export import work as export
 from vmambair_arch.exporting import plain_scans
 from vmambair_arch.exporting.formats import FORMATS
@@ -17,8 +19,10 @@ onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 pytest.importorskip("skimage")
 
-# One block: a block takes many seconds to become ONNX.
-BLOCK = {"dim": 8, "num_blocks": [0, 0, 0, 1], "num_refinement_blocks": 0, "d_state": 4}
+# Blocks where channels are doubled, in the latent and behind it.
+SMALL = {"dim": 8, "num_blocks": [1, 0, 0, 1], "num_refinement_blocks": 0, "d_state": 4}
+BUNDLED = Path(vmambair_arch.__file__).with_name("weights") / "tiny_x4.safetensors"
+SIZES = ((8, 8), (24, 40), (8, 104))
 
 
 def exported(tmp_path, network, name="network.onnx", *arguments: str):
@@ -32,7 +36,7 @@ def exported(tmp_path, network, name="network.onnx", *arguments: str):
 
 def small(name: str):
     torch.manual_seed(0)
-    return presets.build(name, **BLOCK).eval()
+    return presets.build(name, **SMALL).eval()
 
 
 def restormer():

@@ -13,6 +13,9 @@ from torch.export import ExportedProgram
 
 from ..errors import InputError
 from ..unet import UNet
+from .. import ops
+from . import plain_scans
+from .tracing import Scans
 
 Run = Callable[[Tensor], Tensor]
 COLOURS = {1: "grey", 3: "RGB"}  # of a network with so many channels
@@ -21,8 +24,11 @@ COLOURS = {1: "grey", 3: "RGB"}  # of a network with so many channels
 class Format(ABC):
     """A kind of file: its suffix, what writes it and what runs it."""
 
+    name: str  # for a report, as that of the program that runs it
+    runner: str
     suffix: str
-    runner: str  # the program that runs it, for a report
+    needs: tuple[str, ...] = ()  # packages of the extra
+    scans: Scans  # what the graph that is written has for the network's
     smallest: int  # the least side that a file for any size takes
 
     @abstractmethod
@@ -37,15 +43,24 @@ class Format(ABC):
 class Onnx(Format):
     """ONNX, of standard operators only; needs the extra ``export``."""
 
-    suffix = ".onnx"
-    runner = "onnxruntime"
+    name, runner, suffix = "ONNX", "onnxruntime", ".onnx"
+    needs = ("onnx", "onnxscript", "onnxruntime")
+    scans = Scans(ops.planar_scan, plain_scans.selective_scan)
     smallest = 8
 
     def write(self, program: ExportedProgram, about: Mapping[str, str]) -> bytes:
         """The content of an .onnx file: input ``image``, output ``restored``."""
-        _need("onnx", "onnxscript", "onnxruntime")
+        from . import onnx_scans
+
         onnx: Any = torch.onnx.export(
-            program, input_names=["image"], output_names=["restored"], dynamo=True, verbose=False
+            program,
+            input_names=["image"],
+            output_names=["restored"],
+            custom_translation_table={
+                torch.ops.vmambair.planar_scan.default: onnx_scans.planar_scan
+            },
+            dynamo=True,
+            verbose=False,
         )
         onnx.model.metadata_props.update(about)
         return onnx.model_proto.SerializeToString()
@@ -63,8 +78,8 @@ class Onnx(Format):
 class TorchExport(Format):
     """torch.export's format, of torch's own operators: it loads where there is only torch."""
 
-    suffix = ".pt2"
-    runner = "torch.export"
+    name, runner, suffix = "torch.export's format", "torch.export", ".pt2"
+    scans = Scans(plain_scans.planar_scan, plain_scans.selective_scan)
     smallest = 16  # torch.export keeps one pixel, which a side of 8 is in the latent, for itself
 
     def write(self, program: ExportedProgram, about: Mapping[str, str]) -> bytes:
@@ -101,7 +116,7 @@ def describe(network: UNet, size: tuple[int, int] | None) -> dict[str, str]:
     }
 
 
-def _need(*packages: str) -> None:
+def check_installed(*packages: str) -> None:
     """Raise InputError for a package that cannot be imported."""
     for package in packages:
         try:

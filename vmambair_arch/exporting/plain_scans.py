@@ -1,29 +1,13 @@
-"""The scans in plain operators, for programs that do not know ours; and their place in a network.
+"""The scans in torch's own operators, for programs that do not know ours.
 
 Letters: b batch, h w map, k directions, d scanned channels, n states, r step rank; m lines of p
 pixels. States are (n, d): the channels, of which there are more, lie together.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch._higher_order_ops.scan import scan_op  # scan would compile each of its calls
-
-from ..modules import oss
-
-
-@contextmanager
-def plain_scans() -> Iterator[None]:
-    """While it lasts, the modules' scans are those of this file, so that tracing sees them."""
-    kept = oss.planar_scan, oss.selective_scan
-    oss.planar_scan, oss.selective_scan = planar_scan, selective_scan
-    try:
-        yield
-    finally:
-        oss.planar_scan, oss.selective_scan = kept
 
 
 def planar_scan(
