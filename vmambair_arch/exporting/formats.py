@@ -59,6 +59,7 @@ class Onnx(Format):
             custom_translation_table={
                 torch.ops.vmambair.planar_scan.default: onnx_scans.planar_scan
             },
+            opset_version=18,  # of the translation, and the least that has it
             dynamo=True,
             verbose=False,
         )

@@ -8,8 +8,8 @@ and loops over all lines of a map at once (``plain_scans``) 2.5 times.
 
 from typing import Any
 
-from onnxscript import graph, script
-from onnxscript import opset20 as op
+from onnxscript import FLOAT, graph, script
+from onnxscript import opset18 as op
 from onnxscript.values import Opset
 
 FROM_THE_END = [-1], [-(1 << 63)], [0], [-1]  # of Slice: starts, ends, axes, steps
@@ -43,7 +43,7 @@ def planar_scan(x, projection, delta_weight, delta_bias, A, D, keep, backend) ->
 
 
 @script(Opset("vmambair", 1), default_opset=op)
-def recurrence(delta, delta_u, B, C, A):  # pyright: ignore[reportUnusedFunction]
+def recurrence(delta: FLOAT, delta_u: FLOAT, B: FLOAT, C: FLOAT, A: FLOAT) -> FLOAT:
     """(l, 4, 1, d) step sizes and those times u, B (l, 4, n, 1), C (l, 4, 1, n) -> (l, 4, 1, d)."""
 
     @graph()
