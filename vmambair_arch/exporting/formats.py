@@ -4,7 +4,6 @@ import io
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,9 +12,8 @@ from torch.export import ExportedProgram
 
 from ..errors import InputError
 from ..unet import UNet
-from .. import ops
 from . import plain_scans
-from .tracing import Scans
+from .tracing import OURS, Scans
 
 Run = Callable[[Tensor], Tensor]
 COLOURS = {1: "grey", 3: "RGB"}  # of a network with so many channels
@@ -45,26 +43,18 @@ class Onnx(Format):
 
     name, runner, suffix = "ONNX", "onnxruntime", ".onnx"
     needs = ("onnx", "onnxscript", "onnxruntime")
-    scans = Scans(ops.planar_scan, plain_scans.selective_scan)
+    scans = OURS  # become ONNX when the file is written
     smallest = 8
 
     def write(self, program: ExportedProgram, about: Mapping[str, str]) -> bytes:
         """The content of an .onnx file: input ``image``, output ``restored``."""
-        from . import onnx_scans
+        from onnxscript import ir  # comes with an extra
 
-        onnx: Any = torch.onnx.export(
-            program,
-            input_names=["image"],
-            output_names=["restored"],
-            custom_translation_table={
-                torch.ops.vmambair.planar_scan.default: onnx_scans.planar_scan
-            },
-            opset_version=18,  # of the translation, and the least that has it
-            dynamo=True,
-            verbose=False,
-        )
-        onnx.model.metadata_props.update(about)
-        return onnx.model_proto.SerializeToString()
+        from . import onnx_model
+
+        model = onnx_model.build(program)
+        model.metadata_props.update(about)
+        return ir.to_proto(model).SerializeToString()
 
     def load(self, content: bytes) -> Run:
         """A function that runs an .onnx file in onnxruntime, with as many threads as torch."""

@@ -8,10 +8,10 @@ and loops over all lines of a map at once (``plain_scans``) 2.5 times.
 
 from typing import Any
 
-from onnxscript import FLOAT, graph, script
-from onnxscript import opset18 as op
+from onnxscript import FLOAT, graph, opset18, script
 from onnxscript.values import Opset
 
+op: Any = opset18  # the one of torch's own translations; its types are those of scripts only
 FROM_THE_END = [-1], [-(1 << 63)], [0], [-1]  # of Slice: starts, ends, axes, steps
 
 
@@ -42,7 +42,33 @@ def planar_scan(x, projection, delta_weight, delta_bias, A, D, keep, backend) ->
     return op.Reshape(rows, op.Shape(x)) + columns, op.Constant(value_floats=[0.0])
 
 
-@script(Opset("vmambair", 1), default_opset=op)
+def selective_scan(u, delta, A, B, C, D, delta_bias, delta_softplus, backend) -> tuple[Any, Any]:
+    """The nodes that stand for ``torch.ops.vmambair.selective_scan`` of one sequence.
+
+    After each of log2(length) steps a state knows twice as many pixels before it (Hillis and
+    Steele): a channel scan's length is fixed, and short.
+
+    Args: ONNX values; see ``vmambair_arch.selective_scan``. B and C are (1, g, n, length).
+    Returns: (1, d, length), and nothing in place of the last state.
+    """
+    (_, d, length), (_, g, n, _) = u.shape, B.shape
+    in_groups = [g, d // g, 1, length]
+    delta = delta + op.Unsqueeze(delta_bias, [1])
+    delta = op.Reshape(_softplus(delta) if delta_softplus else delta, in_groups)
+    B, C = (op.Reshape(of_steps, [g, 1, n, length]) for of_steps in (B, C))
+    decay = op.Exp(delta * op.Reshape(A, [g, d // g, n, 1]))
+    h = delta * op.Reshape(u, in_groups) * B
+    distance = 1
+    while distance < length:
+        later = [0, 0, 0, distance, 0, 0, 0, -distance]
+        h = h + decay * op.Pad(h, later)
+        decay = decay * op.Pad(decay, later)
+        distance *= 2
+    y = op.Reshape(op.ReduceSum(C * h, [2], keepdims=0), [1, d, length])
+    return y + op.Unsqueeze(D, [1]) * u, op.Constant(value_floats=[0.0])
+
+
+@script(Opset("vmambair", 1), default_opset=opset18)
 def recurrence(delta: FLOAT, delta_u: FLOAT, B: FLOAT, C: FLOAT, A: FLOAT) -> FLOAT:
     """(l, 4, 1, d) step sizes and those times u, B (l, 4, n, 1), C (l, 4, 1, n) -> (l, 4, 1, d)."""
 
@@ -52,14 +78,16 @@ def recurrence(delta: FLOAT, delta_u: FLOAT, B: FLOAT, C: FLOAT, A: FLOAT) -> FL
         y = op.MatMul(C, h)
         return h, y
 
-    zeros = A * 0.0
+    zeros = op.Mul(A, 0.0)
     h, y = op.Scan(zeros, delta, delta_u, B, C, body=pixel, num_scan_inputs=4)
     return y
 
 
 def _in_order(projection):
     """(1, h, w, 4, m) -> (l, 4, m): each direction's pixels in its order."""
-    of_rows = op.Split(op.Reshape(op.Flatten(projection, axis=3), [0, 4, -1]), axis=1, num_outputs=4)
+    of_rows = op.Split(
+        op.Reshape(op.Flatten(projection, axis=3), [0, 4, -1]), axis=1, num_outputs=4
+    )
     turned = op.Transpose(projection, perm=[0, 2, 1, 3, 4])
     of_columns = op.Split(op.Reshape(op.Flatten(turned, axis=3), [0, 4, -1]), axis=1, num_outputs=4)
     there = op.Concat(of_rows[0], of_columns[1], axis=1)

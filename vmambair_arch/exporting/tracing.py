@@ -1,4 +1,4 @@
-"""A network as a graph, for one size of image or for any, with other scans than its own."""
+"""A network as a graph, for one size of image or for any, with its own scans or others."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
+from .. import ops
 from ..errors import InputError
 from ..modules import oss
 from ..unet import UNet
@@ -23,7 +24,10 @@ class Scans(NamedTuple):
     selective: Callable[..., Tensor]
 
 
-def trace(network: UNet, size: tuple[int, int] | None, scans: Scans) -> ExportedProgram:
+OURS = Scans(ops.planar_scan, ops.selective_scan)
+
+
+def trace(network: UNet, size: tuple[int, int] | None, scans: Scans = OURS) -> ExportedProgram:
     """Trace a network on one image: (1, in, h, w) -> (1, out, scale h, scale w), float32.
 
     Args:
