@@ -1,9 +1,11 @@
-"""The planar scan in ONNX's operators: a loop over the pixels, each step of all four directions.
+"""The scans in ONNX's operators: over the plane a loop over pixels, over channels none.
 
-Letters: h w map, l = h w pixels, d scanned channels, n states, r step rank; one image. States are
-(4, n, d), so that an operator of a step works on a few thousand numbers, which the core's own cache
-holds. In onnxruntime a loop of several pixels a step takes 0.85 to 1 times the time of this one,
-and loops over all lines of a map at once (``plain_scans``) 2.5 times.
+Letters: h w map, l = h w pixels, d scanned channels, n states, r step rank, g groups of channels.
+
+A step of the loop takes a pixel of each of the four directions: its operators work on a few
+thousand numbers, which stay near the core. In onnxruntime, on one thread and 64 x 64 pixels, that
+takes 36 ms at 48 channels and 52 at 96; a step of eight pixels, whose exponentials are taken
+together, 32 and 52; loops over all lines of the map at once (as in ``plain_scans``) 55 and 87.
 """
 
 from typing import Any
@@ -106,7 +108,7 @@ def _part(projection, first: int, size: int):
 
 
 def _softplus(x):
-    """log(1 + exp(x)); onnxruntime's own takes four times as long, and rounds small results."""
+    """log(1 + exp(x)); onnxruntime's own takes several times as long, and rounds small results."""
     small = op.Exp(op.Neg(op.Abs(x)))
     sum_ = small + 1.0
     rounded_off = small - (sum_ - 1.0)
