@@ -101,8 +101,8 @@ def _recurrence(delta: Tensor, delta_u: Tensor, B: Tensor, C: Tensor, A: Tensor)
         h = torch.exp(delta * A) * h + delta_u * B
         return [h, h.new_zeros(1)]  # a scan has to return something of each step
 
-    def line(h: Tensor, decay: Tensor, end: Tensor) -> list[Tensor]:
-        return [decay * h + end, h.clone()]
+    def line(h: Tensor, delta: Tensor, end: Tensor, A: Tensor) -> list[Tensor]:
+        return [torch.exp(delta * A) * h + end, h.clone()]
 
     def output(
         h: Tensor, delta: Tensor, delta_u: Tensor, B: Tensor, C: Tensor, A: Tensor
@@ -112,9 +112,9 @@ def _recurrence(delta: Tensor, delta_u: Tensor, B: Tensor, C: Tensor, A: Tensor)
 
     zeros = torch.zeros_like(delta[0]) * torch.zeros_like(A)  # (b, m, 2, n, d)
     ends, _ = scan_op(pixel, [zeros], [delta, delta_u, B], (A,))
-    decay = torch.exp(delta.sum(0) * A)
+    of_lines = [delta.sum(0).movedim(1, 0), ends.movedim(1, 0)]
     first = torch.zeros_like(zeros[:, 0], memory_format=torch.contiguous_format)
-    _, starts = scan_op(line, [first], [decay.movedim(1, 0), ends.movedim(1, 0)], ())
+    _, starts = scan_op(line, [first], of_lines, (A,))
     starts = starts.movedim(0, 1).clone(memory_format=torch.contiguous_format)
     _, y = scan_op(output, [starts], [delta, delta_u, B, C], (A,))
     return y
