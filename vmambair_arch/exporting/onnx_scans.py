@@ -30,12 +30,14 @@ def planar_scan(x, projection, delta_weight, delta_bias, A, D, keep, backend) ->
     projection = _in_order(projection)
     step, B, C = _part(projection, 0, r), _part(projection, r, n), _part(projection, r + n, n)
     delta = _softplus(op.Einsum(step, delta_weight, equation="lkr,kdr->lkd") + delta_bias)
+    A = op.Transpose(A, perm=[0, 2, 1])
     y = recurrence(
+        A * 0.0,
         op.Unsqueeze(delta, [2]),
         op.Unsqueeze(delta * u, [2]),
         op.Unsqueeze(B, [3]),
         op.Unsqueeze(C, [2]),
-        op.Transpose(A, perm=[0, 2, 1]),
+        A,
     )
     y = op.Squeeze(y, [2]) + D * u
     there, back = op.Split(y, axis=1, num_outputs=2)
@@ -71,8 +73,13 @@ def selective_scan(u, delta, A, B, C, D, delta_bias, delta_softplus, backend) ->
 
 
 @script(Opset("vmambair", 1), default_opset=opset18)
-def recurrence(delta: FLOAT, delta_u: FLOAT, B: FLOAT, C: FLOAT, A: FLOAT) -> FLOAT:
-    """(l, 4, 1, d) step sizes and those times u, B (l, 4, n, 1), C (l, 4, 1, n) -> (l, 4, 1, d)."""
+def recurrence(h: FLOAT, delta: FLOAT, delta_u: FLOAT, B: FLOAT, C: FLOAT, A: FLOAT) -> FLOAT:
+    """The loop over pixels.
+
+    Args: h (4, n, d) before the first; delta, delta_u (l, 4, 1, d) step sizes, and those times u;
+        B (l, 4, n, 1); C (l, 4, 1, n); A (4, n, d).
+    Returns: (l, 4, 1, d).
+    """
 
     @graph()
     def pixel(h, delta, delta_u, B, C):
@@ -80,8 +87,7 @@ def recurrence(delta: FLOAT, delta_u: FLOAT, B: FLOAT, C: FLOAT, A: FLOAT) -> FL
         y = op.MatMul(C, h)
         return h, y
 
-    zeros = op.Mul(A, 0.0)
-    h, y = op.Scan(zeros, delta, delta_u, B, C, body=pixel, num_scan_inputs=4)
+    h, y = op.Scan(h, delta, delta_u, B, C, body=pixel, num_scan_inputs=4)
     return y
 
 
