@@ -2,9 +2,9 @@
 
 import io
 import json
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from torch.export import ExportedProgram
 
 from ..errors import InputError
 from ..unet import UNet
+from . import plain_scans
+from .tracing import OURS, Scans
 
 Run = Callable[[Tensor], Tensor]
 COLOURS = {1: "grey", 3: "RGB"}  # of a network with so many channels
@@ -21,8 +23,11 @@ COLOURS = {1: "grey", 3: "RGB"}  # of a network with so many channels
 class Format(ABC):
     """A kind of file: its suffix, what writes it and what runs it."""
 
+    name: str  # for a report, as that of the program that runs it
+    runner: str
     suffix: str
-    runner: str  # the program that runs it, for a report
+    needs: tuple[str, ...] = ()  # packages of the extra
+    scans: Scans  # what the graph that is written has for the network's
     smallest: int  # the least side that a file for any size takes
 
     @abstractmethod
@@ -37,18 +42,20 @@ class Format(ABC):
 class Onnx(Format):
     """ONNX, of standard operators only; needs the extra ``export``."""
 
-    suffix = ".onnx"
-    runner = "onnxruntime"
+    name, runner, suffix = "ONNX", "onnxruntime", ".onnx"
+    needs = ("onnx", "onnxscript", "onnxruntime")
+    scans = OURS  # become ONNX when the file is written
     smallest = 8
 
     def write(self, program: ExportedProgram, about: Mapping[str, str]) -> bytes:
         """The content of an .onnx file: input ``image``, output ``restored``."""
-        _need("onnx", "onnxscript", "onnxruntime")
-        onnx: Any = torch.onnx.export(
-            program, input_names=["image"], output_names=["restored"], dynamo=True, verbose=False
-        )
-        onnx.model.metadata_props.update(about)
-        return onnx.model_proto.SerializeToString()
+        from onnxscript import ir  # comes with an extra
+
+        from . import onnx_model
+
+        model = onnx_model.build(program)
+        model.metadata_props.update(about)
+        return ir.to_proto(model).SerializeToString()
 
     def load(self, content: bytes) -> Run:
         """A function that runs an .onnx file in onnxruntime, with as many threads as torch."""
@@ -63,14 +70,16 @@ class Onnx(Format):
 class TorchExport(Format):
     """torch.export's format, of torch's own operators: it loads where there is only torch."""
 
-    suffix = ".pt2"
-    runner = "torch.export"
+    name, runner, suffix = "torch.export's format", "torch.export", ".pt2"
+    scans = Scans(plain_scans.planar_scan, plain_scans.selective_scan)
     smallest = 16  # torch.export keeps one pixel, which a side of 8 is in the latent, for itself
 
     def write(self, program: ExportedProgram, about: Mapping[str, str]) -> bytes:
         """The content of a .pt2 file; its metadata is its extra file ``vmambair.json``."""
         file = io.BytesIO()
-        torch.export.save(program, file, extra_files={"vmambair.json": json.dumps(dict(about))})
+        with warnings.catch_warnings():  # to it, weights whose channels lie together are no whole
+            warnings.filterwarnings("ignore", "No complete tensor found")
+            torch.export.save(program, file, extra_files={"vmambair.json": json.dumps(dict(about))})
         return file.getvalue()
 
     def load(self, content: bytes) -> Run:
@@ -101,7 +110,7 @@ def describe(network: UNet, size: tuple[int, int] | None) -> dict[str, str]:
     }
 
 
-def _need(*packages: str) -> None:
+def check_installed(*packages: str) -> None:
     """Raise InputError for a package that cannot be imported."""
     for package in packages:
         try:

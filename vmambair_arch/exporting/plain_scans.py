@@ -1,29 +1,13 @@
-"""The scans in plain operators, for programs that do not know ours; and their place in a network.
+"""The scans in torch's own operators, for programs that do not know ours.
 
 Letters: b batch, h w map, k directions, d scanned channels, n states, r step rank; m lines of p
 pixels. States are (n, d): the channels, of which there are more, lie together.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch._higher_order_ops.scan import scan_op  # scan would compile each of its calls
-
-from ..modules import oss
-
-
-@contextmanager
-def plain_scans() -> Iterator[None]:
-    """While it lasts, the modules' scans are those of this file, so that tracing sees them."""
-    kept = oss.planar_scan, oss.selective_scan
-    oss.planar_scan, oss.selective_scan = planar_scan, selective_scan
-    try:
-        yield
-    finally:
-        oss.planar_scan, oss.selective_scan = kept
 
 
 def planar_scan(
@@ -117,8 +101,8 @@ def _recurrence(delta: Tensor, delta_u: Tensor, B: Tensor, C: Tensor, A: Tensor)
         h = torch.exp(delta * A) * h + delta_u * B
         return [h, h.new_zeros(1)]  # a scan has to return something of each step
 
-    def line(h: Tensor, decay: Tensor, end: Tensor) -> list[Tensor]:
-        return [decay * h + end, h.clone()]
+    def line(h: Tensor, delta: Tensor, end: Tensor, A: Tensor) -> list[Tensor]:
+        return [torch.exp(delta * A) * h + end, h.clone()]
 
     def output(
         h: Tensor, delta: Tensor, delta_u: Tensor, B: Tensor, C: Tensor, A: Tensor
@@ -128,9 +112,9 @@ def _recurrence(delta: Tensor, delta_u: Tensor, B: Tensor, C: Tensor, A: Tensor)
 
     zeros = torch.zeros_like(delta[0]) * torch.zeros_like(A)  # (b, m, 2, n, d)
     ends, _ = scan_op(pixel, [zeros], [delta, delta_u, B], (A,))
-    decay = torch.exp(delta.sum(0) * A)
+    of_lines = [delta.sum(0).movedim(1, 0), ends.movedim(1, 0)]
     first = torch.zeros_like(zeros[:, 0], memory_format=torch.contiguous_format)
-    _, starts = scan_op(line, [first], [decay.movedim(1, 0), ends.movedim(1, 0)], ())
+    _, starts = scan_op(line, [first], of_lines, (A,))
     starts = starts.movedim(0, 1).clone(memory_format=torch.contiguous_format)
     _, y = scan_op(output, [starts], [delta, delta_u, B, C], (A,))
     return y

@@ -1,7 +1,13 @@
 """The arguments of vmambair export, and what it prints."""
 
 import argparse
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+PATIENCE = 3.0  # seconds after which is said what takes so long
 
 
 def add(commands) -> None:
@@ -24,10 +30,30 @@ def add(commands) -> None:
     command.set_defaults(run=_run)
 
 
-def _run(arguments: argparse.Namespace) -> None:
+def _run(arguments: argparse.Namespace) -> int:
     from . import work  # what it needs comes with an extra
 
     size = tuple(arguments.size) if arguments.size else None
-    comparisons = work.run(arguments.input, arguments.output, format=arguments.format, size=size)
+    try:
+        comparisons = work.run(
+            arguments.input, arguments.output, format=arguments.format, size=size, doing=_told
+        )
+    except KeyboardInterrupt:
+        print(f"vmambair: stopped; {arguments.output} is not written", file=sys.stderr)
+        return 130
     for line in work.report(arguments.output, arguments.format, comparisons):
         print(line)
+    return 0
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Say on stderr what is being done, if it takes more than a moment."""
+    line = {"file": sys.stderr, "flush": True}
+    timer = threading.Timer(PATIENCE, print, [f"vmambair: {what}"], line)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

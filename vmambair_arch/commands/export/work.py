@@ -1,7 +1,8 @@
 """A network written for other programs, once it has been seen to compute the same there."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,13 +12,14 @@ from torch import Tensor
 
 from ... import checkpoints
 from ...errors import InputError
-from ...exporting.formats import FORMATS, Run, describe
+from ...exporting.formats import FORMATS, Run, check_installed, describe
 from ...exporting.tracing import check_size, trace
 from ...files import write_whole
 from ...unet import UNet
 
 SIZES = ((8, 16), (64, 64), (40, 72))  # on which a file for any size is compared
 ERROR = 1e-4  # the largest relative L2 difference
+PHOTOGRAPHS = "skimage"  # the package of the photograph
 
 
 class Comparison(NamedTuple):
@@ -30,7 +32,12 @@ class Comparison(NamedTuple):
 
 
 def run(
-    model: Path, out: Path, *, format: str = "onnx", size: tuple[int, int] | None = None
+    model: Path,
+    out: Path,
+    *,
+    format: str = "onnx",
+    size: tuple[int, int] | None = None,
+    doing: Callable[[str], AbstractContextManager[None]] = nullcontext,
 ) -> list[Comparison]:
     """Write a network as a file that other programs run, if it computes what the network does.
 
@@ -39,18 +46,25 @@ def run(
         out: the file to write, ending as the format's files do.
         format: "onnx" or "torch-export".
         size: height and width of the only image that the file takes; None for any multiples of 8.
+        doing: is called with what is done next, and entered while it is done.
     Returns: each image on which file and network were compared.
     Raises: InputError: the model cannot be read, the file exists or has another suffix, the size
-        is not of multiples of 8, or the outputs differ; then no file is written.
+        is not of multiples of 8, a package is missing, or the outputs differ; then no file is
+        written.
     """
     kind = FORMATS[format]
     _check_out(out, format)
+    check_installed(*kind.needs, PHOTOGRAPHS)
     network = checkpoints.load_network(model)
     if size is not None:
         check_size(size, network.multiple)
-    content = kind.write(trace(network, size), describe(network, size))
-    sizes = (size,) if size else tuple((max(h, kind.smallest), w) for h, w in SIZES)
-    comparisons = compare(kind.load(content), network, sizes)
+    with doing("tracing the network"):
+        program = trace(network, size, kind.scans)
+    with doing(f"turning it into {kind.name}"):
+        content = kind.write(program, describe(network, size))
+    with doing(f"running it in {kind.runner} and comparing it with the network"):
+        sizes = (size,) if size else tuple((max(h, kind.smallest), w) for h, w in SIZES)
+        comparisons = compare(kind.load(content), network, sizes)
     worst = max(comparisons, key=lambda comparison: comparison.error)
     if not worst.error <= ERROR:  # nor if it is not a number
         raise InputError(
