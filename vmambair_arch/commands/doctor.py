@@ -28,10 +28,10 @@ def add(commands) -> None:
     """Add the command to those of a parser."""
     description = "say what this machine can run: versions, devices, backends, a self-test"
     command = commands.add_parser("doctor", help=description, description=description)
-    command.set_defaults(run=_run)
+    command.set_defaults(run=_print)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _print(arguments: argparse.Namespace) -> int:
     return 0 if report(functools.partial(print, flush=True)) else 1
 
 
