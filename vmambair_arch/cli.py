@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 
 from . import allocator, checkpoints, joining, processes
-from .commands import bench, doctor
+from .commands import bench, doctor, plot
+from .commands.compare import arguments as compare_arguments
 from .commands.restore import arguments as restore_arguments
 from .errors import InputError, StoppedError, TrainingError
 from .option_files import option_file, options
@@ -37,6 +38,8 @@ def vmambair(argv: Sequence[str] | None = None) -> int:
     _add_bench(commands)
     _add_prepare(commands)
     restore_arguments.add(commands)
+    compare_arguments.add(commands)
+    plot.add(commands)
     return _run(parser, argv)
 
 
