@@ -5,8 +5,8 @@ from pathlib import Path
 ASSETS = Path(__file__).parent / "assets"
 # In the order in which they are needed; classic scripts share their names.
 VIEWER_SCRIPTS = (
-    *("geometry", "difference", "layers", "controls", "descriptions"),
-    *("gestures", "keys", "viewer"),
+    *("geometry", "difference", "layers", "controls", "closeups"),
+    *("descriptions", "gestures", "keys", "viewer"),
 )
 VIEWER_STYLES = ("theme", "viewer")
 

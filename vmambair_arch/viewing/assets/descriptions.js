@@ -26,19 +26,17 @@ function describeDivider({ slider, covered, divider, layers, state }) {
   slider.setAttribute("aria-valuetext", `${Math.round(100 * part)}% ${left}`);
 }
 
-function describePixel(viewer, point) {
-  const { readout, view, picture, layers, sources } = viewer;
-  const x = point && picture ? Math.floor((point.x - view.x) / view.scale) : -1;
-  const y = point && picture ? Math.floor((point.y - view.y) / view.scale) : -1;
-  if (x < 0 || y < 0 || x >= picture.width || y >= picture.height) {
+// A pixel's place and its values on the two sides; without one, what can be done.
+function describePixel({ readout, picture, layers, sources }, pixel) {
+  if (!pixel) {
     const hints = Object.entries(HINTS);
-    readout.replaceChildren(...hints.map(([kind, hint]) => make("span", { class: `on-${kind}` }, hint)));
+    readout.replaceChildren(...hints.map(([on, hint]) => make("span", { class: `on-${on}` }, hint)));
     return;
   }
+  const start = 4 * (pixel.y * picture.width + pixel.x);
   const values = sources.map((source) => {
-    const start = 4 * (y * picture.width + x);
     return layers.pixels(source, picture).data.slice(start, start + 3).join(" ");
   });
-  const place = make("span", {}, `x ${x}  y ${y}`);
-  readout.replaceChildren(place, ...values.map((value) => make("span", {}, value)));
+  const texts = [`x ${pixel.x}  y ${pixel.y}`, ...values];
+  readout.replaceChildren(...texts.map((text) => make("span", {}, text)));
 }

@@ -39,6 +39,13 @@ const Geometry = {
     return Geometry.confine({ scale: bounded, x, y }, stage, picture);
   },
 
+  // The picture's pixel under a point of the stage, or null.
+  pixel(view, picture, point) {
+    const x = Math.floor((point.x - view.x) / view.scale);
+    const y = Math.floor((point.y - view.y) / view.scale);
+    return x >= 0 && y >= 0 && x < picture.width && y < picture.height ? { x, y } : null;
+  },
+
   // The part of the stage that the picture covers.
   covered(view, stage, picture) {
     return {

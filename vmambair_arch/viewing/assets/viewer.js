@@ -13,11 +13,12 @@ class Viewer {
     Object.assign(this, { element, stage, slider, message, choices, views, zoom });
     this.sides = { left, right };
     this.readout = make("p", { class: "viewer-readout" });
+    this.closeups = new Closeups((index) => this.choose({ right: index }));
     this.split = 0.5; // where the divider is, of the stage's width
     this.state = { left: 0, right: 0, shown: "images", gain: 4 };
     this.turn = 0; // counts the choices: of two under way, the later is shown
     element.classList.add("viewer");
-    element.replaceChildren(bar, stage, this.readout);
+    element.replaceChildren(bar, stage, this.readout, this.closeups.element);
     element.addEventListener("keydown", (event) => pressKey(this, event));
     followPointers(stage, this);
     followWheel(stage, this);
@@ -29,6 +30,7 @@ class Viewer {
   // Show other images; the arguments are the constructor's. The promise ends when they are shown.
   setImages({ images, left = 0, right = 1, truth = null }) {
     this.layers = new Layers(images, truth);
+    this.closeups.setImages(images);
     this.picture = null;
     for (const { select } of [this.choices.left, this.choices.right]) {
       select.replaceChildren(...images.map(({ label }) => make("option", {}, label)));
@@ -162,10 +164,12 @@ class Viewer {
     else this.element.requestFullscreen();
   }
 
-  // Say what lies under a point of the stage; null: the pointer has left.
+  // Say what lies under a point of the stage, and show it closely; null: the pointer has left.
   read(point) {
     this.pointer = point;
-    describePixel(this, point);
+    const pixel = point && this.picture && Geometry.pixel(this.view, this.picture, point);
+    describePixel(this, pixel);
+    if (pixel) this.closeups.look(pixel, this.view, this.picture);
   }
 
   render(gliding = false) {
@@ -179,12 +183,16 @@ class Viewer {
     for (const [name, length] of Object.entries({ ...lengths, divider: this.divider })) {
       stage.style.setProperty(`--${name}`, `${length}px`);
     }
-    for (const { picture: layer } of Object.values(this.sides)) {
-      layer.style.width = `${picture.width}px`;
-      layer.style.height = `${picture.height}px`;
-      layer.style.transform = `translate(${view.x}px, ${view.y}px) scale(${view.scale})`;
-    }
+    for (const side of Object.values(this.sides)) place(side.picture, view, picture);
+    this.closeups.render(view, picture);
     this.zoom.value = `${Math.round(100 * enlarged)}%`;
     describeDivider(this);
   }
+}
+
+// Lay an element of the picture's size where a view has it.
+function place(element, view, picture) {
+  element.style.width = `${picture.width}px`;
+  element.style.height = `${picture.height}px`;
+  element.style.transform = `translate(${view.x}px, ${view.y}px) scale(${view.scale})`;
 }
