@@ -8,7 +8,7 @@ VIEWER_SCRIPTS = (
     *("geometry", "difference", "layers", "controls", "closeups"),
     *("descriptions", "gestures", "keys", "viewer"),
 )
-VIEWER_STYLES = ("theme", "viewer")
+VIEWER_STYLES = ("theme", "viewer", "stage")
 
 
 def script(names: tuple[str, ...] = VIEWER_SCRIPTS) -> str:

@@ -115,7 +115,7 @@ def _count(number: int, noun: str) -> str:
 def _frame(**parts: str) -> tuple[bytes, bytes]:
     """The page before and after the images, with scripts and styles that no other may join."""
     codes = {
-        "style": style((*VIEWER_STYLES, "report")),
+        "style": style((*VIEWER_STYLES, "tables", "report")),
         "early": script(("theme",)),
         "script": script((*VIEWER_SCRIPTS, "sorting", "report")),
     }

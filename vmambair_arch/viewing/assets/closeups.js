@@ -1,9 +1,9 @@
 // Close-ups of the place pointed at, in every image: a row of them, enlarged beyond the stage.
 "use strict";
 
-class Closeups {
-  ENLARGED = 3; // times the stage's scale
+const CLOSER = 3; // times the stage's scale
 
+class Closeups {
   // `choose` is called with the index of an image that is taken from the row.
   constructor(choose) {
     this.choose = choose;
@@ -39,7 +39,7 @@ class Closeups {
     const window = first.firstChild;
     const space = { width: window.clientWidth, height: window.clientHeight };
     const most = Math.max(Geometry.MOST / devicePixelRatio, view.scale);
-    const scale = Math.min(this.ENLARGED * view.scale, most);
+    const scale = Math.min(CLOSER * view.scale, most);
     const focus = this.focus ?? { x: picture.width / 2, y: picture.height / 2 };
     const corner = { x: space.width / 2 - focus.x * scale, y: space.height / 2 - focus.y * scale };
     const placed = Geometry.confine({ scale, ...corner }, space, picture);

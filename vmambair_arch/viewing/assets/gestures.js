@@ -7,7 +7,7 @@ function followPointers(stage, viewer) {
   let offset = null; // of the divider from the pointer that drags it; null: the picture is dragged
 
   stage.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0) return;
+    if (event.button !== 0 || !viewer.picture) return;
     const point = pointOn(stage, event);
     stage.setPointerCapture(event.pointerId);
     pointers.set(event.pointerId, point);

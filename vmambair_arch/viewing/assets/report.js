@@ -9,7 +9,8 @@ class Report {
     this.name = document.getElementById("name");
     this.current = 0;
     const images = this.read(0);
-    const sides = { left: 1, right: Math.max(images.length - 1, 2) % images.length, truth: 0 };
+    const last = images.length - 1;
+    const sides = { left: 1, right: last === 1 ? 0 : last, truth: 0 };
     this.viewer = new Viewer(document.getElementById("viewer"), { images, ...sides });
     this.mark();
     this.follow();
@@ -48,6 +49,7 @@ class Report {
     document.addEventListener("keydown", (event) => {
       const by = { n: 1, p: -1 }[event.key.toLowerCase()];
       if (by && !isTaken(event)) step(by);
+      if (event.target === document.body) pressKey(this.viewer, event); // nothing has the focus
     });
     for (const button of this.choosers) {
       button.addEventListener("click", () => {
