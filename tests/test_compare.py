@@ -192,6 +192,16 @@ def test_a_page_is_made_again_only_when_that_is_said(sets, capsys):
     assert compare("gt", "sharp", "-o", "new/out", "--overwrite") == 0
 
 
+def test_the_page_shows_as_many_images_as_are_asked_for(sets):
+    assert compare("gt", "sharp", "--images", "1", "-o", "one") == 0
+    assert compare("gt", "sharp", "-o", "all") == 0
+    for folder, number in (("one", 1), ("all", 3)):
+        page = Path(folder, "report.html").read_text()
+        assert page.count('<script type="application/json" class="scene">') == number
+        assert all(f">{name}<" in page for name in PHOTOGRAPHS)
+        assert len(report(folder).rows) == 3
+
+
 # Names.
 
 
@@ -245,6 +255,7 @@ def sentences(capsys) -> list[str]:
         (["sharp", "--bicubic"], "--model and --bicubic need low-quality images: give their"),
         (["sharp", "--lq", "lq"], "--lq is for --model and --bicubic: give one of them, or leave"),
         (["sharp", "--scale", "0"], "--scale is 0: needed is 1 or more"),
+        (["sharp", "--images", "0"], "--images is 0: needed is 1 or more"),
         (["sharp", "--crop-border", "-1"], "--crop-border is -1: needed is 0 or more"),
         (["missing"], "missing: there is no such folder (in "),
         (

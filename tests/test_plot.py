@@ -132,7 +132,7 @@ def test_a_benchmark_draws_one_image_and_one_thread_of_the_networks():
         (["report.json", "there.md"], "there.md exists already; give another name or --overwrite"),
         (["report.json", "no/out.md"], "no/out.md: cannot be written: No such file or directory"),
         (["test.jsonl", "out.png"], "is a test, which has no curves; give a training's metrics"),
-        (["empty.json", "out.png"], "the report of Set5 has no rows to draw; leave it out"),
+        (["empty.json", "out.png"], "empty.json: has no rows, nothing was measured; leave it out"),
     ],
 )
 def test_what_cannot_be_made_is_one_sentence(folder, arguments, message, capsys):

@@ -63,6 +63,9 @@ def run(paths: Sequence[Path], output: Path, *, overwrite: bool = False) -> None
     from ..reporting import latex, markdown, pictures, tables
 
     reports = [reporting.read(path) for path in paths]
+    for path, report in zip(paths, reports, strict=True):
+        if not report.rows:
+            raise InputError(f"{path}: has no rows, nothing was measured; leave it out")
     kinds = list(dict.fromkeys(report.kind for report in reports))
     if len(kinds) > 1:
         raise InputError(f"reports of a {' and a '.join(kinds)} do not go together; give one kind")

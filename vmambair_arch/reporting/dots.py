@@ -42,7 +42,7 @@ def _dots(axes: Axes, report: Report, name: str, methods: list[str], sets: list[
         mean, y = values.get(name), methods.index(method) + offset
         if column is None or mean is None:
             continue
-        found = [row[name] for row in report.rows if row["method"] == method]
+        found = [row.get(name) for row in report.rows if row["method"] == method]
         dots = np.array([value for value in found if value is not None], float)
         dots = dots[np.isfinite(dots)]
         style = {"color": f"C{place}", "linestyle": ""}

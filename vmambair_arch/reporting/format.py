@@ -79,7 +79,7 @@ class Report(BaseModel):
     title: str
     command: str
     machine: dict[str, Any]
-    columns: dict[str, Column]
+    columns: dict[str, Column] = Field(min_length=1)
     details: dict[str, Any] = {}
     rows: list[dict[str, Value]]
 

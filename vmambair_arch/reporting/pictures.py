@@ -18,9 +18,6 @@ def draw(reports: Sequence[Report]) -> Figure:
 
     Raises: InputError: they cannot be in one picture, or have nothing to draw.
     """
-    if any(not report.rows for report in reports):
-        empty = next(report.title for report in reports if not report.rows)
-        raise InputError(f"the report of {empty} has no rows to draw; leave it out")
     figure = {"comparison": dots.draw, "training": _curves, "benchmark": _scaling}[reports[0].kind](
         reports
     )

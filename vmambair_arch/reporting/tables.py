@@ -110,12 +110,13 @@ def _benchmark(reports: Sequence[Report]) -> Table:
             cells.setdefault(f"{row['name']}, {row['passes']}{channels}", {})[row["size"]] = row
     sizes = sorted({size for found in cells.values() for size in found})
     # Rows of different networks and passes: the least is not the best.
-    columns = [report.columns[name].model_copy(update={"better": None}) for name in BENCHED]
+    names = [name for name in BENCHED if name in report.columns]
+    columns = [report.columns[name].model_copy(update={"better": None}) for name in names]
     return Table(
         "network or scan",
         [(f"{size} x {size}", columns) for size in sizes],
         [
-            (name, [found.get(size, {}).get(column) for size in sizes for column in BENCHED])
+            (name, [found.get(size, {}).get(column) for size in sizes for column in names])
             for name, found in cells.items()
         ],
     )

@@ -11,6 +11,8 @@ from html import escape
 from pathlib import Path
 from typing import IO
 
+import numpy as np
+
 from ..errors import InputError
 from ..files import write_whole
 from . import pictures, tables
@@ -50,8 +52,9 @@ def write_page(
     with tempfile.TemporaryFile(dir=path.parent) as images:  # they follow the tables
         for scene in scenes:
             scene.check(methods)
-            thumbnails += _thumbnail(scene, len(rows))
-            images.write(_images(scene, methods, metrics))
+            if scene.truth is not None:
+                thumbnails += _thumbnail(scene.name, scene.truth, len(rows))
+                images.write(_images(scene, scene.truth, methods, metrics))
             rows.append(_row(scene, methods, metrics))
         if not rows:
             raise InputError("there are no images to compare; name folders that hold some")
@@ -70,12 +73,14 @@ def write_page(
 
 def _row(scene: Scene, methods: Sequence[str], metrics: Sequence[Metric]) -> Row:
     values = {(m, metric.name): scene.value(m, metric) for m in methods for metric in metrics}
-    return Row(scene.name, values)
+    return Row(scene.name, values, shown=scene.truth is not None)
 
 
-def _images(scene: Scene, methods: Sequence[str], metrics: Sequence[Metric]) -> bytes:
+def _images(
+    scene: Scene, truth: np.ndarray, methods: Sequence[str], metrics: Sequence[Metric]
+) -> bytes:
     """What the viewer is given of a scene, as a block of JSON that is read when it is shown."""
-    shown = [{"label": TRUTH, "src": pictures.lossless(scene.truth)}]
+    shown = [{"label": TRUTH, "src": pictures.lossless(truth)}]
     for method in methods:
         values = [(metric, scene.value(method, metric)) for metric in metrics]
         note = ", ".join(metric.note(value) for metric, value in values if value is not None)
@@ -85,11 +90,11 @@ def _images(scene: Scene, methods: Sequence[str], metrics: Sequence[Metric]) -> 
     return f'<script type="application/json" class="scene">{block}</script>\n'.encode()
 
 
-def _thumbnail(scene: Scene, index: int) -> str:
-    name = escape(scene.name)
+def _thumbnail(name: str, truth: np.ndarray, index: int) -> str:
+    name = escape(name)
     return (
         f'<button type="button" data-scene="{index}" title="{name}" aria-label="{name}">'
-        f'<img src="{pictures.thumbnail(scene.truth)}" alt="" loading="lazy"></button>\n'
+        f'<img src="{pictures.thumbnail(truth)}" alt="" loading="lazy"></button>\n'
     )
 
 

@@ -36,18 +36,21 @@ class Scene:
     """An image of a data set, what the methods made of it, and how good that is.
 
     name: the image's, shown as it is.
-    truth: (h, w, 1 or 3) uint8, grey or RGB.
+    truth: (h, w, 1 or 3) uint8, grey or RGB; None to show the values only, of scenes after those
+        that have pictures.
     results: by method, pixels in the shape of truth.
     values: by method, then by metric; None, NaN or nothing where there is no value.
     """
 
     name: str
-    truth: np.ndarray
+    truth: np.ndarray | None
     results: Mapping[str, np.ndarray]
     values: Mapping[str, Mapping[str, float | None]]
 
     def check(self, methods: Sequence[str]) -> None:
         """Raise ValueError unless there is a result of each method, in the truth's form."""
+        if self.truth is None:
+            return
         shape = self.truth.shape
         if self.truth.dtype != np.uint8 or len(shape) != 3 or shape[2] not in (1, 3) or 0 in shape:
             form = f"{self.truth.dtype} in the shape {shape}"

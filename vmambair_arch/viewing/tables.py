@@ -10,10 +10,11 @@ from .scenes import Metric
 
 @dataclass(frozen=True)
 class Row:
-    """An image's name, and its values by method and metric's name."""
+    """An image's name, its values by method and metric's name, and whether it has pictures."""
 
     name: str
     values: Mapping[tuple[str, str], float | None]
+    shown: bool
 
 
 def means(methods: Sequence[str], metrics: Sequence[Metric], rows: Sequence[Row]) -> str:
@@ -57,10 +58,11 @@ def scores(methods: Sequence[str], metric: Metric, rows: Sequence[Row]) -> str:
     for index, row in enumerate(rows):
         values = [row.values[method, metric.name] for method in methods]
         marked = zip(values, ranks(values, metric), strict=True)
-        body += (
-            f'<tr><th scope="row"><button type="button" data-scene="{index}">{escape(row.name)}'
-            "</button></th>" + "".join(_cell(v, metric, rank) for v, rank in marked) + "</tr>\n"
-        )
+        name = escape(row.name)
+        if row.shown:
+            name = f'<button type="button" data-scene="{index}">{name}</button>'
+        cells = "".join(_cell(v, metric, rank) for v, rank in marked)
+        body += f'<tr><th scope="row">{name}</th>{cells}</tr>\n'
     heads = _head("Image") + "".join(_head(method) for method in methods)
     attributes = f'class="scores" data-metric="{escape(metric.name)}"'
     return _table(attributes, f"{metric.label} of each image", heads, body)

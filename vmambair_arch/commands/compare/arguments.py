@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from ...errors import InputError
+
 EPILOG = """examples:
   vmambair compare datasets/Set5/GTmod12 results/SwinIR/visualization/Set5 --scale 4
   vmambair compare HR first=results/a second=results/b --metrics psnr ssim lpips
@@ -31,6 +33,8 @@ def add(commands) -> None:
     add("-o", "--output", type=Path, default=Path("comparison"), metavar="OUT", help=output)
     add("--overwrite", action="store_true", help="write over a report that exists")
     add("--title", help="of the data set (default: the name of GT)")
+    shown = "show the first N in the page, which grows with them; its tables have all"
+    add("--images", type=int, metavar="N", help=shown)
     _add_running(command.add_argument_group("models to run"))
     _add_measuring(command.add_argument_group("measuring"))
     command.set_defaults(run=_run)
@@ -56,13 +60,25 @@ def _add_measuring(group: argparse._ArgumentGroup) -> None:
     add("--rgb", action="store_true", help="PSNR and SSIM of RGB, instead of Y of YCbCr")
 
 
-def _run(arguments: argparse.Namespace) -> None:
+def _run(arguments: argparse.Namespace) -> int:
+    """Compare, and return the exit code."""
+    try:
+        _compare(arguments)
+    except KeyboardInterrupt:
+        print("vmambair: stopped; no report is written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _compare(arguments: argparse.Namespace) -> None:
     """Compare, write, and print the table of means."""
     from ... import plugin  # noqa: F401 BasicSR imports only after it
     from ...reporting import markdown, tables
     from . import comparison
     from .planning import plan
 
+    if arguments.images is not None and arguments.images < 1:
+        raise InputError(f"--images is {arguments.images}: needed is 1 or more")
     comparison.check_output(arguments.output, overwrite=arguments.overwrite)
     planned = plan(
         arguments.gt,
@@ -79,7 +95,7 @@ def _run(arguments: argparse.Namespace) -> None:
     )
     for remark in planned.remarks:
         print(f"vmambair: {remark}", file=sys.stderr)
-    report = comparison.write(planned, arguments.output)
+    report = comparison.write(planned, arguments.output, shown=arguments.images)
     print(markdown.render(tables.table([report])))
     page = arguments.output / comparison.PAGE
     others = ", ".join((comparison.REPORT, *comparison.TABLES))

@@ -11,7 +11,8 @@ from ... import reporting
 from ...errors import InputError
 from ...files import write_whole
 from ...reporting import Report, latex, markdown, tables
-from ...viewing.page import Metric, Scene, write_page
+from ...viewing.page import write_page
+from ...viewing.scenes import Metric, Scene
 from .. import origin
 from . import pictures
 from .planning import Plan
@@ -31,7 +32,7 @@ def check_output(folder: Path, *, overwrite: bool) -> None:
         raise InputError(f"{folder}: is a file; give a folder to write to")
 
 
-def write(plan: Plan, folder: Path) -> Report:
+def write(plan: Plan, folder: Path, *, shown: int | None = None) -> Report:
     """Measure, and write the page, the report and the tables; each whole or not at all.
 
     One image at a time is in memory.
@@ -39,6 +40,7 @@ def write(plan: Plan, folder: Path) -> Report:
     Args:
         plan: what is compared.
         folder: to write to; made if missing.
+        shown: how many images are in the page, the first ones; None for all.
     Raises: InputError: it cannot be written to.
     """
     rows: list[dict[str, Any]] = []
@@ -54,7 +56,7 @@ def write(plan: Plan, folder: Path) -> Report:
                 Metric(name, column.label, column.better == "higher", column.decimals)
                 for name, column in plan.measures.columns.items()
             ],
-            scenes=_scenes(plan, rows),
+            scenes=_scenes(plan, rows, shown),
             details=_details(plan),
         )
         report = _report(plan, rows)
@@ -69,9 +71,10 @@ def write(plan: Plan, folder: Path) -> Report:
     return report
 
 
-def _scenes(plan: Plan, rows: list[dict[str, Any]]) -> Iterator[Scene]:
+def _scenes(plan: Plan, rows: list[dict[str, Any]], shown: int | None) -> Iterator[Scene]:
     """Each image with its outputs; their values go to the rows."""
-    for name, path in tqdm(plan.truths.items(), unit="image", disable=None, leave=False):
+    images = tqdm(plan.truths.items(), unit="image", disable=None, leave=False)
+    for number, (name, path) in enumerate(images):
         h, w = plan.sizes[name]
         truth = pictures.read(path)[:h, :w]
         results, values = {}, {}
@@ -80,7 +83,8 @@ def _scenes(plan: Plan, rows: list[dict[str, Any]]) -> Iterator[Scene]:
             results[method.name] = output
             values[method.name] = plan.measures(output, truth)
             rows.append({"image": name, "method": method.name, **values[method.name]})
-        yield Scene(name, truth, results, values)
+        is_shown = shown is None or number < shown
+        yield Scene(name, truth if is_shown else None, results, values)
 
 
 def _report(plan: Plan, rows: list[dict[str, Any]]) -> Report:
