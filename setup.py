@@ -52,6 +52,7 @@ setup(
     package_data={
         "vmambair_arch": ["weights/*.safetensors"],
         "vmambair_arch.option_files.schemas": ["options.json"],
+        "vmambair_arch.viewing": ["assets/*"],
     },
     entry_points={
         "console_scripts": [

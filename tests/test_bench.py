@@ -51,7 +51,7 @@ def read(folder: Path) -> dict:
 def test_a_full_run_has_every_figure_case_and_file(measured, tmp_path):
     lines = list(session.run([64, 128, 256, 512], tmp_path / "new", device="cpu"))
     found = read(tmp_path / "new")
-    told = {figure["name"]: figure for figure in found["figures"]}
+    told = {figure["name"]: figure for figure in found["details"]["figures"]}
     assert set(told) == {figure.name for figure in figures("cpu")}
     targets = {
         "realsr_x4 forward 64x64 to RRDBNet": (0.50, False),
@@ -64,7 +64,7 @@ def test_a_full_run_has_every_figure_case_and_file(measured, tmp_path):
     for name, (target, reached) in targets.items():
         assert (told[name]["target"], told[name]["reached"]) == (target, reached)
         assert any(name in line and f"at most {target:g}" in line for line in lines)
-    measured_cases = {(c["name"], c["size"], c["passes"]) for c in found["cases"]}
+    measured_cases = {(c["name"], c["size"], c["passes"]) for c in found["rows"]}
     for name in NETWORKS:
         for size in (64, 128, 256, 512):
             assert {(name, size, cases.FORWARD), (name, size, BOTH)} <= measured_cases
@@ -92,7 +92,7 @@ def test_cases_that_take_too_long_or_too_much_are_skipped_with_the_reason(
     monkeypatch.setattr(session, "CASE_SECONDS", 256**2 * 1e-6)
     monkeypatch.setattr(session, "_free_memory", lambda device: 128**2 * 64 / session.MEMORY)
     lines = list(session.run([64, 128, 256], tmp_path, device="cpu", only=["RRDBNet"]))
-    skipped = {(c["size"], c["passes"]): c["reason"] for c in read(tmp_path)["skipped"]}
+    skipped = {(c["size"], c["passes"]): c["reason"] for c in read(tmp_path)["details"]["skipped"]}
     assert "it would need about 0.0 GiB" in skipped[256, cases.FORWARD]
     assert "it would take about 0 s, and the limit is 0 s" in skipped[256, BOTH]
     assert len(skipped) == 2
@@ -102,7 +102,7 @@ def test_cases_that_take_too_long_or_too_much_are_skipped_with_the_reason(
 def test_a_run_ends_when_its_time_is_used_up(measured, tmp_path):
     list(session.run([64], tmp_path, device="cpu", only=["RRDBNet"], minutes=1e-9))
     assert measured == []
-    reasons = {c["reason"] for c in read(tmp_path)["skipped"]}
+    reasons = {c["reason"] for c in read(tmp_path)["details"]["skipped"]}
     assert reasons == {"the time for the whole run is used up"}
 
 

@@ -5,9 +5,10 @@ import sys
 from collections.abc import Sequence
 
 from . import allocator
-from .commands import convert, doctor
+from .commands import convert, doctor, plot
 from .commands.bench import arguments as bench
 from .commands.check import arguments as check
+from .commands.compare import arguments as compare
 from .commands.degrade import arguments as degrade
 from .commands.export import arguments as export
 from .commands.prepare import arguments as prepare
@@ -15,7 +16,11 @@ from .commands.restore import arguments as restore
 from .commands.train import arguments as train
 from .errors import InputError, StoppedError, TrainingError
 
-COMMANDS = (train, check, prepare, degrade, restore, convert, export, bench, doctor)
+COMMANDS = (
+    *(train, check, prepare, degrade),
+    *(restore, compare, plot),
+    *(convert, export, bench, doctor),
+)
 
 
 def basicsr(argv: Sequence[str] | None = None) -> int:

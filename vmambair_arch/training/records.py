@@ -3,14 +3,12 @@
 import json
 import logging
 import math
-from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from ..files import write_whole
+from ..reporting import curves
 
 
 class Records:
@@ -42,21 +40,9 @@ class Records:
 
     def draw(self) -> None:
         """Draw curves.png beside the lines: a panel per metric, a curve per data set."""
-        curves: dict[str, dict[str, list]] = defaultdict(lambda: defaultdict(list))
-        for line in self.lines:
-            for name in line.keys() - {"iter", "dataset", "time"}:
-                if line[name] is not None:
-                    curves[name][line["dataset"]].append((line["iter"], line[name]))
-        if not curves:
+        figure = curves.draw({"": self.lines})
+        if figure is None:
             return
-        figure = Figure(figsize=(7, 3 * len(curves)), layout="constrained")
-        for number, name in enumerate(sorted(curves), 1):
-            axes = figure.add_subplot(len(curves), 1, number)
-            for data_set, points in curves[name].items():
-                axes.plot(*zip(*points, strict=True), marker=".", label=data_set)
-            axes.set(xlabel="iteration", ylabel=name)
-            axes.grid(alpha=0.3)
-            axes.legend()
         self._try(lambda file: figure.savefig(file, format="png", dpi=120), "curves.png")
 
     def _write(self) -> None:

@@ -1,19 +1,27 @@
 """What a run of the bench tells: rows of a table, a JSON report, a picture."""
 
-import json
-import os
-import platform
 import statistics
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from .. import doctor
-from .cases import BOTH, FORWARD, NETWORKS, Case
+from ... import reporting
+from ...files import write_whole
+from ...reporting import Column, Report, scaling
+from .. import origin
+from .cases import Case
 from .figures import Results
+
+COLUMNS = {
+    "seconds": Column(label="s", decimals=4, better="lower"),
+    "seconds_min": Column(label="least s", decimals=4, better="lower"),
+    "peak_mib": Column(label="MiB", decimals=1, better="lower"),
+    "ns_per_state": Column(label="ns per state", decimals=3, better="lower"),
+    "extra_to_inputs": Column(label="extra memory to inputs", decimals=2, better="lower"),
+    "parameters": Column(label="parameters", decimals=0, better="lower"),
+    "multiply_adds": Column(label="multiply-adds", decimals=0, better="lower"),
+}
 
 HEADER = (
     f"{'':24} {'pass':16} {'batch x size':>12} {'channels':>8} {'threads':>7}"
@@ -57,57 +65,25 @@ def _over_rounds(case: Case, rounds: Any) -> dict[str, Any]:
     return {**asdict(case), **first, "rounds": len(rounds)}
 
 
-def machine() -> dict[str, Any]:
-    """What the figures depend on."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {
-        "processor": doctor.processor(),
-        "vector_instructions": torch.backends.cpu.get_cpu_capability(),
-        "cores": os.cpu_count(),
-        "memory_gib": round(memory / 2**30, 1),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
-        "versions": {package: doctor.installed(package) for package in doctor.PACKAGES},
-    }
-
-
-def write(report: Mapping[str, Any], folder: Path) -> None:
-    """Write bench.json, and bench.png where networks were measured."""
-    (folder / "bench.json").write_text(json.dumps(report, indent=1) + "\n")
-    if any(result["name"] in NETWORKS for result in report["cases"]):
-        plot(report["cases"], folder / "bench.png")
-
-
-def plot(cases: list[dict[str, Any]], path: Path) -> None:
-    """Time and memory over pixels, both logarithmic, for each network.
+def write(rows: list[dict[str, Any]], details: dict[str, Any], folder: Path) -> None:
+    """Write bench.json, and bench.png where networks were measured.
 
     Args:
-        cases: as ``merged`` gives them; those of one image are drawn.
-        path: the PNG to write.
+        rows: as ``merged`` gives them.
+        details: what else the report has to tell.
+        folder: where they go.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 8), layout="constrained")
-    panels = figure.subplots(2, 2, sharex=True)
-    for row_of_panels, passes in zip(panels, (FORWARD, BOTH), strict=True):
-        for axes, (key, label) in zip(
-            row_of_panels,
-            (("seconds", "seconds"), ("peak_mib", "peak memory above idle, MiB")),
-            strict=True,
-        ):
-            for number, name in enumerate(NETWORKS):
-                points = _points(cases, name, passes, key)
-                if points:
-                    style = "o-" if name == "realsr_x4" else "o--"
-                    axes.loglog(*zip(*points, strict=True), style, color=f"C{number}", label=name)
-            axes.set(xlabel="input pixels", ylabel=label, title=f"{passes}, one thread")
-            axes.grid(alpha=0.3, which="both")
-    panels[0][0].legend(fontsize=8)
-    figure.savefig(path, dpi=110)
-
-
-def _points(cases: list[dict[str, Any]], name: str, passes: str, key: str) -> list[tuple]:
-    kind = {"name": name, "passes": passes, "batch": 1, "threads": 1}
-    chosen = (c for c in cases if kind.items() <= c.items() and c[key] is not None)
-    return sorted((c["size"] ** 2, c[key]) for c in chosen)
+    machine = origin.machine()
+    report = Report(
+        kind="benchmark",
+        title=machine["processor"],
+        command=origin.command(),
+        machine=machine,
+        columns=COLUMNS,
+        details=details,
+        rows=rows,
+    )
+    reporting.write(report, folder / "bench.json")
+    figure = scaling.draw(rows)
+    if figure is not None:
+        write_whole(folder / "bench.png", lambda file: figure.savefig(file, dpi=110))

@@ -7,7 +7,6 @@ shared machine disturbs both sides of a ratio. What is not measured is recorded 
 import importlib.util
 import json
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -108,16 +107,13 @@ def run(
     yield from filter(None, map(session.measure, rest))
     reached = [found for figure in wanted if (found := evaluate(figure, session.results))]
     yield from map(report.figure_row, reached)
-    content = {
-        "command": shlex.join(["vmambair", *sys.argv[1:]]),
-        "machine": report.machine(),
+    details = {
         "device": device,
         "minutes": round((time.monotonic() - start) / 60, 1),
         "figures": reached,
-        "cases": report.merged(session.results),
         "skipped": [{**asdict(c), "reason": reason} for c, reason in session.skipped.items()],
     }
-    report.write(content, output)
+    report.write(report.merged(session.results), details, output)
 
 
 def _chosen(case: Case, sizes: Sequence[int], only: Sequence[str]) -> bool:

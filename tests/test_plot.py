@@ -1,0 +1,152 @@
+"""vmambair plot makes pictures and tables of every kind of report, or says why not."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from vmambair_arch import cli, reporting
+from vmambair_arch.commands.bench.report import COLUMNS
+from vmambair_arch.reporting import Report, curves, dots, scaling
+from vmambair_arch.reporting.columns import METRICS
+
+BEGINNINGS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
+MACHINE = {"processor": "a CPU"}
+
+
+def comparison(title: str = "Set5", rise: float = 0.0) -> Report:
+    columns = {name: METRICS[name] for name in ("psnr", "ssim")}
+    rows = [
+        {"image": image, "method": method, "psnr": psnr + number + rise, "ssim": 0.9}
+        for method, psnr in (("bicubic", 28.0), ("ours", 30.0))
+        for number, image in enumerate(("baby", "bird"))
+    ]
+    about = {"title": title, "command": "vmambair compare", "machine": MACHINE}
+    return Report(kind="comparison", columns=columns, rows=rows, **about)
+
+
+def benchmark() -> Report:
+    rows = [
+        {
+            **{"name": name, "size": size, "passes": passes, "batch": 1, "threads": threads},
+            **{"channels": channels, "seconds": size * 1e-3, "peak_mib": None if size == 64 else 9},
+        }
+        for name, channels in (("realsr_x4", 0), ("RRDBNet", 0), ("planar_scan/numba", 48))
+        for size in (64, 128)
+        for passes in scaling.PASSES
+        for threads in (1, 2)
+    ]
+    about = {"title": "a CPU", "command": "vmambair bench", "machine": MACHINE}
+    return Report(kind="benchmark", columns=COLUMNS, rows=rows, **about)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """Reports of every kind, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    reporting.write(comparison(), Path("report.json"))
+    reporting.write(comparison("Set14", -2.0), Path("set14.json"))
+    reporting.write(benchmark(), Path("bench.json"))
+    for number, run in enumerate(("first", "second")):
+        Path(run).mkdir()
+        lines = [{"iter": i, "dataset": "Set5", "time": 0, "psnr": 20 + i + number} for i in (1, 2)]
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        Path(run, "metrics.jsonl").write_text(text)
+    return tmp_path
+
+
+def plot(*arguments: str) -> int:
+    return cli.vmambair(["plot", *arguments])
+
+
+@pytest.mark.parametrize("suffix", BEGINNINGS)
+@pytest.mark.parametrize(
+    "reports",
+    [
+        ["report.json", "set14.json"],
+        ["bench.json"],
+        ["first/metrics.jsonl", "second/metrics.jsonl"],
+    ],
+)
+def test_every_kind_of_report_becomes_every_kind_of_picture(folder, reports, suffix, capsys):
+    assert plot(*reports, f"out{suffix}") == 0
+    assert Path(f"out{suffix}").read_bytes().startswith(BEGINNINGS[suffix])
+    assert capsys.readouterr().out == f"out{suffix}\n"
+
+
+def test_every_kind_of_report_becomes_a_table(folder):
+    assert plot("report.json", "set14.json", "two.md") == 0
+    assert "| ours    |       **30.50** |    **0.9000** |" in Path("two.md").read_text()
+    assert plot("bench.json", "bench.md") == 0
+    lines = Path("bench.md").read_text().splitlines()
+    assert lines[0].split(" | ")[1:] == [
+        "64 x 64 s",
+        "64 x 64 MiB",
+        "128 x 128 s",
+        "128 x 128 MiB |",
+    ]
+    assert len(lines) == 2 + 3 * 2
+    assert "planar_scan/numba, forward, 48 channels" in lines[6]
+    assert plot("first/metrics.jsonl", "second/metrics.jsonl", "runs.tex") == 0
+    assert r"first & 22.00 \\" in Path("runs.tex").read_text()
+    assert r"second & \textbf{23.00} \\" in Path("runs.tex").read_text()
+
+
+def test_several_runs_are_curves_of_one_picture():
+    rows = [{"iter": i, "dataset": "Set5", "time": 0, "psnr": 20.0 + i} for i in (1, 2)]
+    figure = curves.draw({"first": rows, "second": rows})
+    assert figure is not None
+    (axes,) = figure.axes
+    assert [line.get_label() for line in axes.lines] == ["first, Set5", "second, Set5"]
+    alone = curves.draw({"": rows})
+    assert alone is not None and alone.axes[0].lines[0].get_label() == "Set5"
+
+
+def test_a_comparison_has_a_panel_for_each_metric_and_a_dot_for_each_image():
+    figure = dots.draw([comparison(), comparison("Set14")])
+    assert [axes.get_xlabel() for axes in figure.axes] == ["PSNR (dB)", "SSIM"]
+    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert labels == ["bicubic", "ours"]
+    images = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 2]
+    assert len(images) == 4 and list(images[1].get_xdata()) == [30, 31]
+
+
+def test_a_benchmark_draws_one_image_and_one_thread_of_the_networks():
+    figure = scaling.draw(benchmark().rows)
+    assert figure is not None
+    time, memory = figure.axes[:2]
+    assert [line.get_label() for line in time.lines] == ["realsr_x4", "RRDBNet"]
+    assert list(time.lines[0].get_xdata()) == [64**2, 128**2]
+    assert list(memory.lines[0].get_xdata()) == [128**2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["report.json", "out.jpg"], "out.jpg: give a picture (.png, .svg, .pdf) or a table (.md,"),
+        (["report.json", "out"], "out: give a picture (.png, .svg, .pdf) or a table (.md, .tex)"),
+        (["no.json", "out.png"], "no.json: cannot be read: No such file or directory; correct"),
+        (["report.json", "bench.json", "out.md"], "reports of a comparison and a benchmark do not"),
+        (["bench.json", "bench.json", "out.png"], "a picture has one benchmark; give the reports"),
+        (["bench.json", "bench.json", "out.tex"], "a table has one benchmark; give the reports"),
+        (["report.json", "there.md"], "there.md exists already; give another name or --overwrite"),
+        (["report.json", "no/out.md"], "no/out.md: cannot be written: No such file or directory"),
+        (["test.jsonl", "out.png"], "is a test, which has no curves; give a training's metrics"),
+        (["empty.json", "out.png"], "empty.json: has no rows, nothing was measured; leave it out"),
+    ],
+)
+def test_what_cannot_be_made_is_one_sentence(folder, arguments, message, capsys):
+    Path("there.md").write_text("")
+    Path("test.jsonl").write_text('{"iter": "a test", "dataset": "Set5", "psnr": 1.0}\n')
+    reporting.write(comparison().model_copy(update={"rows": []}), Path("empty.json"))
+    before = sorted(folder.iterdir())
+    assert plot(*arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert sorted(folder.iterdir()) == before and Path("there.md").read_text() == ""
+
+
+def test_a_file_is_overwritten_when_that_is_said(folder):
+    Path("out.md").write_text("")
+    assert plot("report.json", "out.md", "--overwrite") == 0
+    assert Path("out.md").read_text()

@@ -1,0 +1,1 @@
+"""vmambair compare: results beside their ground truth, measured, tabled and shown."""

@@ -1,0 +1,102 @@
+"""The arguments of vmambair compare, and what it writes and prints."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from ...errors import InputError
+
+EPILOG = """examples:
+  vmambair compare datasets/Set5/GTmod12 results/SwinIR/visualization/Set5 --scale 4
+  vmambair compare HR first=results/a second=results/b --metrics psnr ssim lpips
+  vmambair compare HR --lq LR --bicubic --model bundled --model ours=net_g_latest.pth
+"""
+
+
+def add(commands) -> None:
+    """Add the command to those of a parser."""
+    description = "compare results with their ground truth: a page to look at, and tables"
+    command = commands.add_parser(
+        "compare",
+        help=description,
+        description=f"{description}. Writes report.html, report.json, and report.md and report.tex"
+        " with the means; vmambair plot draws report.json. Files belong together by their names:"
+        " baby.png, baby_NAME.png, babyx4.png.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = command.add_argument
+    add("gt", type=Path, metavar="GT", help="ground truth, a folder of images or one")
+    results = "a folder of results (one image of one), with a name for the report if need be"
+    add("results", nargs="*", metavar="[NAME=]RESULT", help=results)
+    output = "the folder to write to (default: comparison)"
+    add("-o", "--output", type=Path, default=Path("comparison"), metavar="OUT", help=output)
+    add("--overwrite", action="store_true", help="write over a report that exists")
+    add("--title", help="of the data set (default: the name of GT)")
+    shown = "show the first N in the page, which grows with them; its tables have all"
+    add("--images", type=int, metavar="N", help=shown)
+    _add_running(command.add_argument_group("models to run"))
+    _add_measuring(command.add_argument_group("measuring"))
+    command.set_defaults(run=_run)
+
+
+def _add_running(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    model = "a checkpoint or a preset as vmambair restore takes it, or bundled; repeatable"
+    add("--model", action="append", default=[], metavar="[NAME=]MODEL", help=model)
+    add("--bicubic", action="store_true", help="bicubic interpolation, as MATLAB's")
+    add("--lq", type=Path, metavar="FOLDER", help="low-quality images, for these")
+    add("--device", default="auto", help="cpu, cuda, ... (default: the GPU if there is one)")
+
+
+def _add_measuring(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    metrics = "psnr, ssim, and those of pyiqa where it is installed (default: psnr ssim)"
+    add("--metrics", nargs="+", default=["psnr", "ssim"], metavar="METRIC", help=metrics)
+    scale = "of the restoration: ground truth is cropped to multiples of it where results are"
+    add("--scale", type=int, metavar="N", help=f"{scale} (default: the models')")
+    border = "leave out N pixels at each side (default: the scale, or 0 where that is not known)"
+    add("--crop-border", type=int, metavar="N", help=border)
+    add("--rgb", action="store_true", help="PSNR and SSIM of RGB, instead of Y of YCbCr")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """Compare, and return the exit code."""
+    try:
+        _compare(arguments)
+    except KeyboardInterrupt:
+        print("vmambair: stopped; no report is written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    """Compare, write, and print the table of means."""
+    from ... import plugin  # noqa: F401 BasicSR imports only after it
+    from ...reporting import markdown, tables
+    from . import comparison
+    from .planning import plan
+
+    if arguments.images is not None and arguments.images < 1:
+        raise InputError(f"--images is {arguments.images}: needed is 1 or more")
+    comparison.check_output(arguments.output, overwrite=arguments.overwrite)
+    planned = plan(
+        arguments.gt,
+        arguments.results,
+        models=arguments.model,
+        bicubic=arguments.bicubic,
+        lq=arguments.lq,
+        device=arguments.device,
+        scale=arguments.scale,
+        metrics=arguments.metrics,
+        border=arguments.crop_border,
+        rgb=arguments.rgb,
+        title=arguments.title,
+    )
+    for remark in planned.remarks:
+        print(f"vmambair: {remark}", file=sys.stderr)
+    report = comparison.write(planned, arguments.output, shown=arguments.images)
+    print(markdown.render(tables.table([report])))
+    page = arguments.output / comparison.PAGE
+    others = ", ".join((comparison.REPORT, *comparison.TABLES))
+    print(f"{page} ({page.stat().st_size / 1e6:.1f} MB), {others}")

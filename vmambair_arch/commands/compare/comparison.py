@@ -1,0 +1,117 @@
+"""A comparison made: every image restored, measured and shown, one after the other."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ... import reporting
+from ...errors import InputError
+from ...files import write_whole
+from ...reporting import Report, latex, markdown, tables
+from ...viewing.page import write_page
+from ...viewing.scenes import Metric, Scene
+from .. import origin
+from . import pictures
+from .planning import Plan
+
+PAGE, REPORT = "report.html", "report.json"
+TABLES = {"report.md": markdown.render, "report.tex": latex.render}
+
+
+def check_output(folder: Path, *, overwrite: bool) -> None:
+    """Raise InputError if a report is in a folder already that must not be overwritten."""
+    there = [name for name in (PAGE, REPORT, *TABLES) if (folder / name).exists()]
+    if there and not overwrite:
+        raise InputError(
+            f"{folder / there[0]} exists already; give another output (-o) or --overwrite"
+        )
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; give a folder to write to")
+
+
+def write(plan: Plan, folder: Path, *, shown: int | None = None) -> Report:
+    """Measure, and write the page, the report and the tables; each whole or not at all.
+
+    One image at a time is in memory.
+
+    Args:
+        plan: what is compared.
+        folder: to write to; made if missing.
+        shown: how many images are in the page, the first ones; None for all.
+    Raises: InputError: it cannot be written to.
+    """
+    rows: list[dict[str, Any]] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):  # before hours of restoring
+            pass
+        write_page(
+            folder / PAGE,
+            title=plan.title,
+            methods=[method.name for method in plan.methods],
+            metrics=[
+                Metric(name, column.label, column.better == "higher", column.decimals)
+                for name, column in plan.measures.columns.items()
+            ],
+            scenes=_scenes(plan, rows, shown),
+            details=_details(plan),
+        )
+        report = _report(plan, rows)
+        reporting.write(report, folder / REPORT)
+        for name, render in TABLES.items():
+            content = render(tables.table([report])).encode()
+            write_whole(folder / name, lambda file, content=content: file.write(content))
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or folder}: cannot be written: {error.strerror}; give another output"
+        ) from error
+    return report
+
+
+def _scenes(plan: Plan, rows: list[dict[str, Any]], shown: int | None) -> Iterator[Scene]:
+    """Each image with its outputs; their values go to the rows."""
+    images = tqdm(plan.truths.items(), unit="image", disable=None, leave=False)
+    for number, (name, path) in enumerate(images):
+        h, w = plan.sizes[name]
+        truth = pictures.read(path)[:h, :w]
+        results, values = {}, {}
+        for method in plan.methods:
+            output = method(pictures.read(method.files[name]))[:h, :w]
+            results[method.name] = output
+            values[method.name] = plan.measures(output, truth)
+            rows.append({"image": name, "method": method.name, **values[method.name]})
+        is_shown = shown is None or number < shown
+        yield Scene(name, truth if is_shown else None, results, values)
+
+
+def _report(plan: Plan, rows: list[dict[str, Any]]) -> Report:
+    return Report(
+        kind="comparison",
+        title=plan.title,
+        command=origin.command(),
+        machine=origin.machine(),
+        columns=plan.measures.columns,
+        details={
+            "border": plan.measures.border,
+            "channel": "RGB" if plan.measures.rgb else "Y",
+            "truth": str(plan.place),
+            "methods": {method.name: method.source for method in plan.methods},
+        },
+        rows=rows,
+    )
+
+
+def _details(plan: Plan) -> dict[str, str]:
+    """What the foot of the page tells."""
+    measures = plan.measures
+    channel = "RGB" if measures.rgb else "Y of YCbCr"
+    border = f", without {measures.border} pixels at each side" if measures.border else ""
+    versions = origin.machine()["versions"]
+    return {
+        "command": origin.command(),
+        "measured": f"PSNR and SSIM of {channel}{border}",
+        "versions": ", ".join(f"{package} {version}" for package, version in versions.items()),
+    }

@@ -1,0 +1,93 @@
+"""Which file of a folder belongs to which ground truth, by their names."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from ...errors import InputError
+from ...restoring.formats import BY_SUFFIX
+
+NAMED = 5  # files that a sentence names; it counts the others
+# What data sets have behind the names of their ground truth, and results have not.
+TRUTH = re.compile(r"[_-](gt|hr|original)$", re.IGNORECASE)
+# What may follow the ground truth's name in that of a result: baby_SwinIR, baby-x4, 0801x4.
+BEHIND = re.compile(r"$|[_\-. ]|x\d", re.IGNORECASE)
+
+
+def truths(place: Path) -> dict[str, Path]:
+    """The ground truth: one picture, or those directly in a folder, by their names without suffix.
+
+    Raises: InputError: there are none, or two of one name.
+    """
+    found: dict[str, Path] = {}
+    for path in _pictures(place):
+        other = found.setdefault(path.stem, path)
+        if other is not path:
+            raise InputError(f"{other} and {path.name} have one name; remove or rename one")
+    return found
+
+
+def match(names: Mapping[str, Path], place: Path) -> tuple[dict[str, Path], list[str]]:
+    """Find the file of each ground truth.
+
+    A file belongs to the ground truth of its name, with or without something behind it; where the
+    names of two begin it, to the longer.
+
+    Args:
+        names: the ground truth, as ``truths`` gives it.
+        place: a folder, or a file for the only ground truth.
+    Returns: the files by the names of their ground truth, and a sentence if others were there.
+    Raises: InputError: there are no pictures; a ground truth has no file, or several.
+    """
+    pictures = _pictures(place)
+    if place.is_file() and len(names) == 1:
+        return dict.fromkeys(names, place), []
+    candidates: dict[str, list[Path]] = {name: [] for name in names}
+    others = []
+    for path in pictures:
+        owners = [name for name in names if _belongs(path.stem, name)]
+        candidates[max(owners, key=len)].append(path) if owners else others.append(path)
+    problems = [
+        f"{place}: {' and '.join(path.name for path in paths)} could all be of"
+        f" {names[name].name}; leave one in the folder"
+        for name, paths in candidates.items()
+        if len(paths) > 1
+    ]
+    missing = [names[name].name for name, paths in candidates.items() if not paths]
+    if missing:
+        hint = f"; it holds {_listed([path.name for path in others])}" if others else ""
+        problems.append(
+            f"{place}: has nothing for {_listed(missing)} of {len(names)} images of the ground"
+            f" truth{hint}"
+        )
+    if problems:
+        raise InputError("\n".join(problems))
+    left_out = [path.name for path in others]
+    remarks = [f"{place}: {_listed(left_out)} left out: no ground truth"] if others else []
+    return {name: paths[0] for name, paths in candidates.items()}, remarks
+
+
+def _belongs(stem: str, name: str) -> bool:
+    """Whether a file's name is a ground truth's, or that with something behind it."""
+    starts = (name, TRUTH.sub("", name))
+    return any(stem.startswith(start) and BEHIND.match(stem[len(start) :]) for start in starts)
+
+
+def _pictures(place: Path) -> list[Path]:
+    """A picture, or those directly in a folder. Raises InputError: none."""
+    if place.is_file():
+        return [place]
+    if not place.is_dir():
+        raise InputError(f"{place}: there is no such folder (in {Path.cwd()}); correct the path")
+    inside = [path for path in sorted(place.iterdir()) if not path.name.startswith(".")]
+    found = [path for path in inside if path.suffix.lower() in BY_SUFFIX and path.is_file()]
+    if not found:
+        folders = [path.name for path in inside if path.is_dir()]
+        hint = f"; it holds the folders {_listed(folders)}: give one of them" if folders else ""
+        raise InputError(f"{place}: no pictures in it ({', '.join(BY_SUFFIX)}){hint}")
+    return found
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,98 @@
+"""What a comparison needs before anything is measured, checked: pictures, models, metrics."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import InputError
+from . import matching, methods, pictures
+from .measures import SMALLEST, Measures
+from .methods import Method
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A comparison that can be made.
+
+    Args:
+        title: of the data set.
+        place: of the ground truth.
+        truths: the ground truth by name.
+        methods: what is compared with it.
+        sizes: in which each image is compared, from its upper left corner.
+        measures: the metrics.
+        remarks: sentences on what was left out.
+    """
+
+    title: str
+    place: Path
+    truths: Mapping[str, Path]
+    methods: Sequence[Method]
+    sizes: Mapping[str, pictures.Size]
+    measures: Measures
+    remarks: Sequence[str]
+
+
+def plan(
+    gt: Path,
+    results: Sequence[str],
+    *,
+    models: Sequence[str] = (),
+    bicubic: bool = False,
+    lq: Path | None = None,
+    device: str = "auto",
+    scale: int | None = None,
+    metrics: Sequence[str],
+    border: int | None = None,
+    rgb: bool = False,
+    title: str | None = None,
+) -> Plan:
+    """Find and check all that a comparison needs.
+
+    Args:
+        gt: a folder of ground truth, or one image.
+        results: folders of results, as PLACE or NAME=PLACE.
+        models, bicubic, lq, device: as ``methods.find`` takes them.
+        scale: of the restoration; without it that of the models.
+        metrics, border, rgb: as ``Measures`` takes them; without a border it is a scale above 1.
+        title: of the data set; without it the name of gt.
+    Raises: InputError: whatever stands against it, each in a line.
+    """
+    _check(results, models=models, bicubic=bicubic, lq=lq, scale=scale, border=border)
+    truths = matching.truths(gt)
+    found, remarks = methods.find(
+        truths, results, models=models, bicubic=bicubic, lq=lq, scale=scale, device=device
+    )
+    scale = scale or max(method.scale for method in found)
+    if border is None:
+        border = scale if scale > 1 else 0
+    measures = Measures(metrics, border=border, rgb=rgb)
+    least = max(SMALLEST.get(name, 1) for name in metrics)
+    sizes = pictures.survey(truths, found, scale=scale, border=border, least=least)
+    title = title or (gt.resolve().stem if gt.is_file() else gt.resolve().name)
+    return Plan(title, gt, truths, found, sizes, measures, remarks)
+
+
+def _check(
+    results: Sequence[str],
+    *,
+    models: Sequence[str],
+    bicubic: bool,
+    lq: Path | None,
+    scale: int | None,
+    border: int | None,
+) -> None:
+    """Raise InputError for arguments that make no sense together."""
+    problems = []
+    if not (results or models or bicubic):
+        problems.append("nothing to compare: give folders of results, --model or --bicubic")
+    if (models or bicubic) and lq is None:
+        problems.append("--model and --bicubic need low-quality images: give their folder, --lq")
+    if lq and not (models or bicubic):
+        problems.append("--lq is for --model and --bicubic: give one of them, or leave it out")
+    if scale is not None and scale < 1:
+        problems.append(f"--scale is {scale}: needed is 1 or more")
+    if border is not None and border < 0:
+        problems.append(f"--crop-border is {border}: needed is 0 or more")
+    if problems:
+        raise InputError("\n".join(problems))

@@ -1,0 +1,6 @@
+"""Reports: the one format that all of them have, and the tables and pictures made from it."""
+
+from .format import Column, Report, write
+from .reading import read
+
+__all__ = ["Column", "Report", "read", "write"]

@@ -1,0 +1,41 @@
+"""Time and memory of networks over the pixels of their input, of a benchmark."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+PASSES = ("forward", "forward+backward")
+PANELS = (("seconds", "seconds"), ("peak_mib", "peak memory above idle, MiB"))
+SOLID = "realsr_x4"  # the network that the others are compared with
+
+
+def draw(rows: Sequence[dict[str, Any]]) -> Figure | None:
+    """Draw time and memory, both logarithmic, for each network.
+
+    Args:
+        rows: of a benchmark; those of one image and one thread are drawn.
+    Returns: the figure; None if no network was measured.
+    """
+    networks = list(dict.fromkeys(row["name"] for row in rows if not row["channels"]))
+    if not networks:
+        return None
+    figure = Figure(figsize=(11, 8), layout="constrained")
+    panels = figure.subplots(2, 2, sharex=True)
+    for row_of_panels, passes in zip(panels, PASSES, strict=True):
+        for axes, (key, label) in zip(row_of_panels, PANELS, strict=True):
+            for number, name in enumerate(networks):
+                points = _points(rows, name, passes, key)
+                if points:
+                    style = "o-" if name == SOLID else "o--"
+                    axes.loglog(*zip(*points, strict=True), style, color=f"C{number}", label=name)
+            axes.set(xlabel="input pixels", ylabel=label, title=f"{passes}, one thread")
+            axes.grid(alpha=0.3, which="both")
+    panels[0][0].legend(fontsize=8)
+    return figure
+
+
+def _points(rows: Sequence[dict[str, Any]], name: str, passes: str, key: str) -> list[tuple]:
+    kind = {"name": name, "passes": passes, "batch": 1, "threads": 1}
+    chosen = (row for row in rows if kind.items() <= row.items() and row.get(key) is not None)
+    return sorted((row["size"] ** 2, row[key]) for row in chosen)
