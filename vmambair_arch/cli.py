@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from . import allocator, checkpoints, joining, processes
+from .commands import app as app_command
 from .commands import bench, doctor
 from .commands.restore import arguments as restore_arguments
 from .errors import InputError, StoppedError, TrainingError
@@ -37,6 +38,7 @@ def vmambair(argv: Sequence[str] | None = None) -> int:
     _add_bench(commands)
     _add_prepare(commands)
     restore_arguments.add(commands)
+    app_command.add(commands)
     return _run(parser, argv)
 
 
