@@ -13,7 +13,7 @@ Size = tuple[int, int]  # height and width
 INPUT, PREVIEW, BEFORE, AFTER, RESULT = "input", "preview", "before", "after", "result"
 
 
-class Cancelled(Exception):
+class CancelledError(Exception):
     """Raised amid a picture that nobody waits for any more."""
 
 
@@ -60,9 +60,9 @@ class Job:
         return self.state in ("done", "failed", "cancelled")
 
     def advance(self, share: float) -> None:
-        """Note how far it is. Raises: Cancelled: it is to end."""
+        """Note how far it is. Raises: CancelledError: it is to end."""
         if self.cancelled:
-            raise Cancelled
+            raise CancelledError
         self.share = share
 
     def told(self) -> dict[str, Any]:

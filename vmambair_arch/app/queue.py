@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from .jobs import Cancelled, Job
+from .jobs import CancelledError, Job
 
 log = logging.getLogger(__name__)
 
@@ -13,7 +13,7 @@ class Queue:
     """Jobs in the order in which they came, done one at a time.
 
     Args:
-        work: restores the picture of a job, sets what is known of it, and raises Cancelled if it
+        work: restores the picture of a job, sets what is known of it, and raises CancelledError if it
             is to end. What it cannot restore it says in the job.
         keep: bytes of finished jobs' files; beyond them the oldest are removed.
     """
@@ -72,7 +72,7 @@ class Queue:
             try:
                 self.work(job)
                 job.state = "failed" if job.failure else "done"
-            except Cancelled:
+            except CancelledError:
                 self._end(job)
             except Exception:  # a fault of ours ends one picture, and is shown with its place
                 log.exception("%s could not be restored", job.name)

@@ -78,8 +78,8 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise InputError(
-            f"port {port} of {host} cannot be used ({error.strerror}); give another, or --port 0 for"
-            " a free one"
+            f"port {port} of {host} cannot be used ({error.strerror}); give another, or --port 0"
+            " for a free one"
         ) from error
     return listener
 

@@ -41,29 +41,33 @@ class Uploads:
             is full. Whatever body raises. Then nothing is stored.
         """
         job = self._job(asked)
-        most = self.max_megapixels * 1e6 * BYTES_A_PIXEL + SLACK
         taken = sum(other.size() for other in waiting)
-        length = 0
+        length, refusal = 0, ""
         try:
             with (job.folder / INPUT).open("wb") as file:
-                async for part in body:
+                async for part in body:  # to its end, or the browser shows no answer
                     length += len(part)
-                    if length > most:
-                        raise InputError(
-                            f"{job.name}: takes more than {most / 1e6:,.0f} MB, and no picture within"
-                            f" {self.max_megapixels:g} megapixels does; raise the limit"
-                            " (--max-megapixels)"
-                        )
-                    if waiting and taken + length > self.waiting:
-                        raise InputError(
-                            f"{job.name}: {len(waiting)} pictures wait, and there is no room for"
-                            " another; come back when some are done"
-                        )
-                    file.write(part)
+                    refusal = refusal or self._refusal(job.name, length, taken)
+                    if not refusal:
+                        file.write(part)
+            if refusal:
+                raise InputError(refusal)
         except BaseException:
             job.drop_files()
             raise
         return job
+
+    def _refusal(self, name: str, length: int, taken: int) -> str:
+        """Why a file is not stored of which so many bytes have come, or nothing."""
+        most = self.max_megapixels * 1e6 * BYTES_A_PIXEL + SLACK
+        if length > most:
+            return (
+                f"{name}: takes more than {most / 1e6:,.0f} MB, and no picture within"
+                f" {self.max_megapixels:g} megapixels does; raise the limit (--max-megapixels)"
+            )
+        if taken and taken + length > self.waiting:
+            return f"{name}: too many pictures wait; come back when some are done"
+        return ""
 
     def _job(self, asked: Mapping[str, str]) -> Job:
         form = asked.get("format", "").upper() or None

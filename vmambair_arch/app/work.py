@@ -19,7 +19,7 @@ def restore(job: Job, networks: Networks, *, max_megapixels: float) -> None:
         job: its input lies in its folder, and is removed.
         networks: where its network comes from.
         max_megapixels: larger pictures are refused.
-    Raises: Cancelled: the job is to end.
+    Raises: CancelledError: the job is to end.
     """
     try:
         _restore(job, networks, max_megapixels)
