@@ -1,6 +1,7 @@
 """What the server answers: the page, what it asks about jobs, and their pictures."""
 
 from importlib import resources
+from pathlib import PurePath
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -10,6 +11,7 @@ from starlette.routing import Route
 
 from ..errors import InputError
 from ..restoring.formats import FORMATS
+from ..viewing import bundle
 from .guard import Guard
 from .jobs import Job
 from .networks import Networks
@@ -124,15 +126,11 @@ class Routes:
 
 
 def read_assets() -> dict[str, tuple[bytes, str]]:
-    """The files of the page, and their types, by name."""
-    package = resources.files("vmambair_arch")
-    folders = (package / "app" / "assets", package / "viewing" / "assets")
-    files = {file.name: file for folder in folders for file in folder.iterdir()}
-    return {
-        name: (file.read_bytes(), TYPES[ending])
-        for name, file in files.items()
-        if (ending := "." + name.rsplit(".", 1)[-1]) in TYPES
-    }
+    """The files of the page and their types by name; the viewer is one script and one style."""
+    folder = resources.files("vmambair_arch") / "app" / "assets"
+    contents = {file.name: file.read_bytes() for file in folder.iterdir()}
+    contents |= {"viewer.js": bundle.script().encode(), "viewer.css": bundle.style().encode()}
+    return {name: (content, TYPES[PurePath(name).suffix]) for name, content in contents.items()}
 
 
 def _refused(sentence: str, status: int) -> Response:
