@@ -19,6 +19,7 @@ from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
 import yaml  # noqa: E402
+from browser import browser, open_page  # noqa: E402, F401
 
 import vmambair_arch.plugin  # noqa: E402, F401
 

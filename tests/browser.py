@@ -1,0 +1,72 @@
+"""Pages opened in a real Chromium; without one the tests are skipped, with the reason."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+DESK = {"viewport": {"width": 1280, "height": 900}}
+PHONE = {
+    "viewport": {"width": 390, "height": 844},
+    "device_scale_factor": 2,
+    "has_touch": True,
+    "is_mobile": True,
+}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """The machine's Chromium, or playwright's own."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with api.sync_playwright() as playwright:
+        found = next(filter(None, map(shutil.which, NAMES)), playwright.chromium.executable_path)
+        if not Path(found).exists():
+            pytest.skip(
+                "there is no Chromium: install chromium, or run playwright install chromium"
+            )
+        with playwright.chromium.launch(executable_path=found, args=ARGUMENTS) as chromium:
+            yield chromium
+
+
+@pytest.fixture
+def open_page(browser) -> Callable:
+    """A function that opens a file or an address, on a desk or on a phone (touch), light or dark.
+
+    Nothing moves by itself. The test fails in the end if a page has logged an error, has thrown
+    one, or has asked another host for anything.
+    """
+    contexts, faults = [], []
+
+    def open_page(address, *, touch: bool = False, dark: bool = False):
+        url = address.resolve().as_uri() if isinstance(address, Path) else address
+        own = ("data", ""), ("blob", ""), urlsplit(url)[:2]
+
+        def check(request):
+            scheme, host = urlsplit(request.url)[:2]
+            if (scheme, "" if scheme in ("data", "blob") else host) not in own:
+                faults.append(f"a request to {request.url}")
+
+        context = browser.new_context(
+            **(PHONE if touch else DESK),
+            color_scheme="dark" if dark else "light",
+            reduced_motion="reduce",
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", check)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda said: said.type == "error" and faults.append(said.text))
+        page.goto(url)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not faults, faults

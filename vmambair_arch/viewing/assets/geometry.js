@@ -1,0 +1,58 @@
+// Where a picture lies on the stage: functions of a view, the stage's size and the picture's.
+//
+// A view is {scale, x, y}: CSS pixels per pixel of the picture, and the place of the picture's
+// upper left corner on the stage, in CSS pixels. Sizes are {width, height}.
+"use strict";
+
+const Geometry = {
+  MOST: 32, // screen pixels per pixel of the picture
+
+  clamp: (value, least, most) => Math.min(Math.max(value, least), most),
+
+  // The whole picture, as large as the stage allows.
+  fit(stage, picture) {
+    const scale = Math.min(stage.width / picture.width, stage.height / picture.height);
+    return Geometry.confine({ scale, x: 0, y: 0 }, stage, picture);
+  },
+
+  // The view with the picture on the stage: centred where it is smaller, no gap where larger.
+  confine(view, stage, picture) {
+    const place = (offset, side, size) =>
+      size <= side ? (side - size) / 2 : Geometry.clamp(offset, side - size, 0);
+    return {
+      scale: view.scale,
+      x: place(view.x, stage.width, picture.width * view.scale),
+      y: place(view.y, stage.height, picture.height * view.scale),
+    };
+  },
+
+  // The view at another scale; what lies under a point of the stage stays there.
+  zoom(view, scale, point, stage, picture) {
+    const actual = 1 / devicePixelRatio;
+    const fitting = Geometry.fit(stage, picture).scale;
+    const least = Math.min(fitting, actual);
+    const most = Math.max(fitting, Geometry.MOST * actual);
+    const bounded = Geometry.clamp(scale, least, most);
+    const ratio = bounded / view.scale;
+    const x = point.x - (point.x - view.x) * ratio;
+    const y = point.y - (point.y - view.y) * ratio;
+    return Geometry.confine({ scale: bounded, x, y }, stage, picture);
+  },
+
+  // The part of the stage that the picture covers.
+  covered(view, stage, picture) {
+    return {
+      left: Math.max(view.x, 0),
+      right: Math.min(view.x + picture.width * view.scale, stage.width),
+      top: Math.max(view.y, 0),
+      bottom: Math.min(view.y + picture.height * view.scale, stage.height),
+    };
+  },
+
+  // Whether some of the picture lies outside the stage, by more than rounding.
+  overflows(view, stage, picture) {
+    const width = picture.width * view.scale - stage.width;
+    const height = picture.height * view.scale - stage.height;
+    return Math.max(width, height) > 0.5;
+  },
+};

@@ -1,0 +1,83 @@
+// The report's page: which image the viewer shows, and which rows and columns the tables show.
+"use strict";
+
+class Report {
+  constructor() {
+    this.scenes = [...document.querySelectorAll("script.scene")];
+    this.thumbnails = [...document.querySelectorAll(".thumbnails button")];
+    this.choosers = [...document.querySelectorAll("[data-scene]")]; // thumbnails and table rows
+    this.name = document.getElementById("name");
+    this.current = 0;
+    const images = this.read(0);
+    const sides = { left: 1, right: Math.max(images.length - 1, 2) % images.length, truth: 0 };
+    this.viewer = new Viewer(document.getElementById("viewer"), { images, ...sides });
+    this.mark();
+    this.follow();
+  }
+
+  // The images of a scene; only those of the one that is shown are decoded.
+  read(index) {
+    return JSON.parse(this.scenes[index].textContent);
+  }
+
+  show(index) {
+    this.current = (index + this.scenes.length) % this.scenes.length;
+    const { left, right } = this.viewer.state;
+    this.viewer.setImages({ images: this.read(this.current), left, right, truth: 0 });
+    this.mark();
+  }
+
+  // Name the image that is shown, and mark it among the others.
+  mark() {
+    const thumbnail = this.thumbnails[this.current];
+    const place = make("small", {}, `${this.current + 1} of ${this.scenes.length}`);
+    this.name.replaceChildren(thumbnail.title, place);
+    for (const button of this.choosers) {
+      const chosen = Number(button.dataset.scene) === this.current;
+      button.setAttribute("aria-current", chosen);
+      button.closest("tr")?.classList.toggle("is-chosen", chosen);
+    }
+    const strip = thumbnail.parentElement;
+    strip.scrollLeft = thumbnail.offsetLeft - (strip.clientWidth - thumbnail.clientWidth) / 2;
+  }
+
+  follow() {
+    const step = (by) => this.show(this.current + by);
+    document.getElementById("previous").addEventListener("click", () => step(-1));
+    document.getElementById("next").addEventListener("click", () => step(1));
+    document.addEventListener("keydown", (event) => {
+      const by = { n: 1, p: -1 }[event.key.toLowerCase()];
+      if (by && !isTaken(event)) step(by);
+    });
+    for (const button of this.choosers) {
+      button.addEventListener("click", () => {
+        this.show(Number(button.dataset.scene));
+        document.getElementById("images").scrollIntoView({ block: "nearest" });
+      });
+    }
+  }
+}
+
+// Show the table of one metric, and the images whose name holds what is looked for.
+function followScores(section) {
+  const choices = [...section.querySelectorAll("button[data-metric]")];
+  const tables = [...section.querySelectorAll("table")];
+  const choose = (metric) => {
+    for (const button of choices) button.setAttribute("aria-pressed", button.dataset.metric === metric);
+    for (const table of tables) table.classList.toggle("is-chosen", table.dataset.metric === metric);
+  };
+  for (const button of choices) button.addEventListener("click", () => choose(button.dataset.metric));
+  choose(tables[0].dataset.metric);
+  const filter = document.getElementById("filter");
+  filter.addEventListener("input", () => {
+    const wanted = filter.value.trim().toLowerCase();
+    for (const row of section.querySelectorAll("tbody tr")) {
+      row.hidden = !row.cells[0].textContent.toLowerCase().includes(wanted);
+    }
+  });
+}
+
+Theme.follow(document.getElementById("theme"));
+document.querySelectorAll("table").forEach(Sorting.follow);
+followScores(document.getElementById("scores"));
+new Report();
