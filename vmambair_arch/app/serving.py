@@ -25,18 +25,20 @@ def serve(
     """Answer until SIGINT or SIGTERM comes, and then leave nothing behind.
 
     Args:
-        listener: from ``listen``; closed at the end.
+        listener: from ``listen``.
         networks: to restore with.
         host: by which it listens.
         max_megapixels: larger pictures are refused.
         keep: bytes of restored pictures that are kept, and of pictures that may wait.
     Raises: KeyboardInterrupt, or what the handler of SIGTERM raises.
     """
-    with listener, opened(networks, max_megapixels=max_megapixels, keep=keep) as routes:
+    with opened(networks, max_megapixels=max_megapixels, keep=keep) as routes:
         config = uvicorn.Config(
             routes.app(host=host),
             log_level="warning",
             access_log=False,
+            lifespan="off",
+            ws="none",
             timeout_graceful_shutdown=PATIENCE,
         )
         uvicorn.Server(config).run(sockets=[listener])

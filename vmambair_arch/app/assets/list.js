@@ -1,4 +1,5 @@
 // The list of pictures: a line for each, to be chosen, cancelled or removed.
+// make is the viewer's, a classic script.
 
 import { address } from "./server.js";
 import { isOver } from "./pictures.js";
@@ -73,8 +74,10 @@ class Entry {
 
   endIt() {
     const { pictures } = this.list;
-    if (isOver(this.picture)) pictures.remove(this.picture);
-    else pictures.cancel(this.picture);
+    if (!isOver(this.picture)) return pictures.cancel(this.picture);
+    const next = this.element.nextElementSibling ?? this.element.previousElementSibling;
+    next?.querySelector(".select").focus(); // what has the focus goes
+    pictures.remove(this.picture);
   }
 }
 

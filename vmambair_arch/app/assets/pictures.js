@@ -19,6 +19,7 @@ export class Pictures extends EventTarget {
     this.jobs = [];
     this.gone = false; // whether the server does not answer
     this.counted = 0;
+    this.turn = 0; // counts the looks: of two under way, the later is believed
     this.look();
   }
 
@@ -101,21 +102,26 @@ export class Pictures extends EventTarget {
   }
 
   async ask(request) {
-    await request;
+    this.turn += 1; // what a look under way finds is old
+    try {
+      await request;
+    } catch {
+      this.gone = true;
+    }
     this.look();
   }
 
   // See what the server says, now and then again.
   async look() {
     clearTimeout(this.timer);
-    const turn = (this.turn = (this.turn ?? 0) + 1);
+    const turn = ++this.turn;
     let jobs = null;
     try {
       jobs = await server.jobs();
     } catch {
       this.gone = true; // which the page says
     }
-    if (turn !== this.turn) return; // asked again meanwhile
+    if (turn !== this.turn) return;
     if (jobs) Object.assign(this, { gone: false, jobs: jobs.map(known) });
     this.tell();
     const active = !this.gone && this.jobs.some((job) => !isOver(job));

@@ -1,4 +1,5 @@
 // The picture that is chosen: how far it is, before and after, or why there is nothing to see.
+// make and Viewer are the viewer's, a classic script.
 
 import { address } from "./server.js";
 import * as words from "./words.js";
@@ -19,8 +20,8 @@ export class Stage {
     this.sentence = make("p", { class: "sentence" });
     this.progress = make("progress", { max: "1", "aria-label": "Progress" });
     this.left = make("p", { class: "left" });
-    const words = make("div", { class: "words" }, this.sentence, this.progress, this.left);
-    this.pending = make("div", { class: "pending" }, this.backdrop, words);
+    const box = make("div", { class: "words" }, this.sentence, this.progress, this.left);
+    this.pending = make("div", { class: "pending" }, this.backdrop, box);
     element.append(head, this.viewer, this.pending);
   }
 
@@ -60,6 +61,7 @@ export class Stage {
       { label: enlarged ? "Bicubic" : "Input", src: address(picture, "before") },
       { label: "Restored", src: address(picture, "after") },
     ];
+    this.viewer.style.setProperty("--viewer-aspect", `${picture.shown[1]} / ${picture.shown[0]}`);
     if (this.slider) this.slider.setImages({ images });
     else this.slider = new Viewer(this.viewer, { images });
   }

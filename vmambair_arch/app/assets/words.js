@@ -18,7 +18,8 @@ export function state(picture, before) {
     case "waiting":
       return before > 0 ? `Waiting, ${before} before it` : "Waiting";
     case "running":
-      return picture.seconds === null ? "Reading" : `Restoring, ${percent(picture.share)}`;
+      if (picture.seconds === null) return "Preparing";
+      return picture.share < 1 ? `Restoring, ${percent(picture.share)}` : "Writing";
     case "done":
       return `${size(picture.after)}, ${seconds(picture.seconds)}`;
     case "cancelled":
