@@ -13,18 +13,19 @@ from skimage import data
 from vmambair_arch.app.jobs import Job
 
 ASTRONAUT = files.encoded(data.astronaut()[40:72, 190:238].copy(), "PNG")  # 48 x 32 pixels
-DROP = """([name, content]) => {
+BRING = """([how, name, content]) => {
     const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
-    const dataTransfer = new DataTransfer();
-    dataTransfer.items.add(new File([bytes], name));
+    const files = new DataTransfer();
+    files.items.add(new File([bytes], name));
+    const options = { bubbles: true, cancelable: true };
+    if (how === "paste") {
+        const event = new ClipboardEvent("paste", { clipboardData: files, ...options });
+        return document.body.dispatchEvent(event);
+    }
     for (const kind of ["dragenter", "dragover", "drop"]) {
-        const event = new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true });
-        document.body.dispatchEvent(event);
+        document.body.dispatchEvent(new DragEvent(kind, { dataTransfer: files, ...options }));
     }
 }"""
-PASTE = DROP.replace("for (const", "if (false) for (const")[:-1] + (
-    "document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: dataTransfer })); }"
-)
 
 
 @pytest.fixture(scope="module")
@@ -59,12 +60,12 @@ def halfway(monkeypatch):
     go.set()
 
 
-def drop(page, name: str, content: bytes, how: str = DROP) -> None:
-    page.evaluate(how, [name, base64.b64encode(content).decode()])
+def bring(page, name: str, content: bytes, how: str = "drop") -> None:
+    page.evaluate(BRING, [how, name, base64.b64encode(content).decode()])
 
 
 def test_a_picture_is_dropped_restored_compared_and_downloaded(page, server, halfway):
-    drop(page, "astronaut.png", ASTRONAUT)
+    bring(page, "astronaut.png", ASTRONAUT)
     stage, line = page.locator("#stage"), page.locator("#pictures li")
     stage.get_by_text(re.compile(r"Restoring, [3-9]\d %")).wait_for()
     assert 0.3 < stage.get_by_role("progressbar").evaluate("(bar) => bar.value") < 1
@@ -92,11 +93,11 @@ def test_a_picture_is_dropped_restored_compared_and_downloaded(page, server, hal
 
 
 def test_what_cannot_be_restored_is_said_and_the_next_picture_is_done(page):
-    drop(page, "notes.txt", b"not a picture")
+    bring(page, "notes.txt", b"not a picture")
     sentence = "notes.txt: not a picture that can be read; remove it"
     page.locator("#stage").get_by_text(sentence).wait_for()
     assert page.get_by_role("status").first.inner_text() == sentence
-    drop(page, "image.png", ASTRONAUT, PASTE)
+    bring(page, "image.png", ASTRONAUT, "paste")
     page.get_by_role("slider").wait_for()
     assert page.locator("#pictures li").count() == 2
     page.get_by_role("button", name="Remove notes.txt").click()
@@ -105,7 +106,7 @@ def test_what_cannot_be_restored_is_said_and_the_next_picture_is_done(page):
 
 def test_what_runs_is_cancelled_and_what_waits_goes_on(page, halfway):
     for name in ("one.png", "two.png"):
-        drop(page, name, ASTRONAUT)
+        bring(page, name, ASTRONAUT)
     one, two = (page.locator("#pictures li", has_text=name) for name in ("one.png", "two.png"))
     two.get_by_text("Waiting, 1 before it").wait_for()
     one.get_by_text(re.compile(r"Restoring, [3-9]\d %")).wait_for()
@@ -127,7 +128,7 @@ def test_on_a_phone_in_the_dark_nothing_is_cut_off(server, open_page):  # noqa: 
 
 
 def test_a_keyboard_is_enough(page):
-    drop(page, "one.png", ASTRONAUT)
+    bring(page, "one.png", ASTRONAUT)
     page.get_by_role("slider").wait_for()
     reached = []
     for _ in range(20):

@@ -13,8 +13,8 @@ class Queue:
     """Jobs in the order in which they came, done one at a time.
 
     Args:
-        work: restores the picture of a job, sets what is known of it, and raises CancelledError if it
-            is to end. What it cannot restore it says in the job.
+        work: restores the picture of a job, sets what is known of it, and raises CancelledError
+            if it is to end. What it cannot restore it says in the job.
         keep: bytes of finished jobs' files; beyond them the oldest are removed.
     """
 

@@ -60,7 +60,7 @@ class Entry {
     const over = isOver(picture);
     this.element.className = `picture is-${picture.state}`;
     this.select.setAttribute("aria-current", chosen);
-    setText(this.words, words.state(picture, this.list.pictures.before(picture)));
+    words.put(this.words, words.state(picture, this.list.pictures.before(picture)));
     const label = `${over ? "Remove" : "Cancel"} ${picture.name}`;
     this.end.setAttribute("aria-label", label);
     this.end.title = over ? "Remove" : "Cancel";
@@ -79,9 +79,4 @@ class Entry {
     next?.querySelector(".select").focus(); // what has the focus goes
     pictures.remove(this.picture);
   }
-}
-
-// Text that changed, so that a screen reader is not told the rest again.
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }

@@ -32,8 +32,8 @@ export class Stage {
     const changed = picture.key !== this.picture?.key || picture.state !== this.picture.state;
     this.picture = picture;
     const done = picture.state === "done" && picture.files.includes("result");
-    this.title.textContent = picture.name;
-    this.facts.textContent = this.describe(picture);
+    words.put(this.title, picture.name);
+    words.put(this.facts, this.describe(picture));
     this.cancel.hidden = !["sending", "waiting", "running"].includes(picture.state);
     this.download.hidden = this.viewer.hidden = !done;
     this.pending.hidden = done;
@@ -74,12 +74,13 @@ export class Stage {
     let sentence = words.state(picture, this.pictures.before(picture));
     if (failed) sentence = picture.failure;
     if (lost) sentence = "It is no longer kept, to save space; restore it again";
-    this.sentence.textContent = sentence;
+    words.put(this.sentence, sentence);
     this.progress.hidden = !active;
     this.progress.value = picture.share;
-    this.left.textContent = picture.state === "running" ? words.left(picture) : "";
+    words.put(this.left, picture.state === "running" ? words.left(picture) : "");
     const preview = active && picture.files?.includes("preview");
     this.backdrop.hidden = !preview;
-    if (preview) this.backdrop.src = address(picture, "preview");
+    const source = preview ? address(picture, "preview") : "";
+    if (preview && this.backdrop.getAttribute("src") !== source) this.backdrop.src = source;
   }
 }

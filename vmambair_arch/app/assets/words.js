@@ -1,4 +1,9 @@
-// Numbers and states in words.
+// Numbers and states in words, and words put into elements.
+
+// Text that is there already stays: a reader may have marked it, a screen reader told it.
+export function put(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
 
 export const percent = (share) => `${Math.floor(100 * share)} %`;
 
