@@ -9,6 +9,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "vmambair_arch/__init__.py").read_text())[1]
 EXTRAS = {  # for the tests as well
+    "app": ["starlette>=0.40", "uvicorn>=0.30"],
     # scikit-image ships the photograph on which an exported file is compared.
     "export": ["torch>=2.9", "onnx", "onnxscript", "onnxruntime", "scikit-image"],
     "spandrel": ["spandrel>=0.4"],
@@ -51,6 +52,7 @@ setup(
     },
     package_data={
         "vmambair_arch": ["weights/*.safetensors"],
+        "vmambair_arch.app": ["assets/*"],
         "vmambair_arch.option_files.schemas": ["options.json"],
         "vmambair_arch.viewing": ["assets/*"],
     },

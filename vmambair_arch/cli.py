@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from . import allocator
-from .commands import convert, doctor, plot
+from .commands import app, convert, doctor, plot
 from .commands.bench import arguments as bench
 from .commands.check import arguments as check
 from .commands.compare import arguments as compare
@@ -18,7 +18,7 @@ from .errors import InputError, StoppedError, TrainingError
 
 COMMANDS = (
     *(train, check, prepare, degrade),
-    *(restore, compare, plot),
+    *(restore, app, compare, plot),
     *(convert, export, bench, doctor),
 )
 

@@ -4,7 +4,7 @@ import argparse
 import signal
 import sys
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -46,7 +46,10 @@ def add(commands) -> None:
     model = "a checkpoint, ours or a released one, or a preset (default: the bundled x4 network)"
     add("-m", "--model", metavar="MODEL", help=model)
     _add_files(command.add_argument_group("files"))
-    _add_computing(command.add_argument_group("computing"))
+    computing = command.add_argument_group("computing")
+    add_computing(computing)
+    compiling = "compile the network, for many pictures"
+    computing.add_argument("--compile", action="store_true", help=compiling)
     command.set_defaults(run=_run)
 
 
@@ -65,7 +68,8 @@ def _add_files(group: argparse._ArgumentGroup) -> None:
     add("--jobs", type=int, default=1, metavar="N", help=jobs)
 
 
-def _add_computing(group: argparse._ArgumentGroup) -> None:
+def add_computing(group: argparse._ArgumentGroup) -> None:
+    """Add the options of ``computing``, and --threads."""
     add = group.add_argument
     scale = "enlarge by S: resize what the network gives, with Lanczos"
     add("--outscale", type=float, metavar="S", help=scale)
@@ -81,12 +85,11 @@ def _add_computing(group: argparse._ArgumentGroup) -> None:
     add("--precision", choices=["auto", "fp32", "bf16", "fp16"], default="auto", help=precision)
     add("--device", default="auto", help="cpu, cuda, ... (default: the GPU if there is one)")
     add("--threads", type=int, metavar="N", help="of the CPU (default: one a core)")
-    add("--compile", action="store_true", help="compile the network, for many pictures")
 
 
 def _run(arguments: argparse.Namespace) -> int:
     """Restore, and return the exit code; SIGTERM stops it as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, _stop)
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         return _restore(arguments)
     except (KeyboardInterrupt, StoppedError) as error:
@@ -96,7 +99,8 @@ def _run(arguments: argparse.Namespace) -> int:
         signal.signal(signal.SIGTERM, before)
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
+def stop(number: int, frame: FrameType | None) -> None:
+    """Raise StoppedError: a handler of signals."""
     raise StoppedError(number)
 
 
@@ -105,7 +109,7 @@ def _restore(arguments: argparse.Namespace) -> int:
     from . import videos  # need libraries that the other commands do not
     from .plan import check_folders, plan
 
-    _check(arguments)
+    check(arguments, quality=(1, 100), jobs=(1, None), threads=(1, None))
     clips = [given for given in arguments.inputs if videos.is_video(given)]
     pictures = [given for given in arguments.inputs if given not in clips]
     existing = {"overwrite": arguments.overwrite, "skip_existing": arguments.skip_existing}
@@ -152,25 +156,20 @@ def _restorer(arguments: argparse.Namespace) -> "Restorer":
 
     if arguments.compile:
         print("vmambair: compiling the network, which takes minutes", file=sys.stderr)
-    restorer = Restorer(
-        arguments.model,
-        device=arguments.device,
-        precision=arguments.precision,
-        tile=arguments.tile,
-        overlap=arguments.overlap,
-        pool=arguments.pool,
-        ensemble=arguments.ensemble,
-        compile=arguments.compile,
-        outscale=arguments.outscale,
-        memory=arguments.memory,
-    )
+    restorer = Restorer(arguments.model, compile=arguments.compile, **computing(arguments))
     restorer(np.zeros((8, 8), np.uint8))
     return restorer
 
 
-def _check(arguments: argparse.Namespace) -> None:
-    """Raise InputError for a number that makes no sense."""
-    for name, least, most in (("quality", 1, 100), ("jobs", 1, None), ("threads", 1, None)):
+def computing(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What ``Restorer`` takes of ``add_computing``."""
+    names = ("device", "precision", "tile", "overlap", "pool", "ensemble", "outscale", "memory")
+    return {name: getattr(arguments, name) for name in names}
+
+
+def check(arguments: argparse.Namespace, **bounds: tuple[int, int | None]) -> None:
+    """Raise InputError for a number that is below or above its bounds; None is no bound."""
+    for name, (least, most) in bounds.items():
         value = getattr(arguments, name)
         if value is not None and (value < least or (most and value > most)):
             needed = f"{least} to {most}" if most else f"{least} or more"

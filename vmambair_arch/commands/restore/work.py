@@ -12,7 +12,7 @@ from typing import NamedTuple
 import cv2
 
 from ...errors import InputError
-from ...restoring import Restorer, reading, writing
+from ...restoring import Restorer, failures, reading, writing
 from ...restoring.picture import Picture
 from .plan import STREAM, Job
 
@@ -65,7 +65,7 @@ def restore(
             try:
                 done, restored = _restore(job, picture.result(), restorer, progress)
             except (InputError, MemoryError) as error:
-                tell(Done(job, failure=_sentence(job, error)))
+                tell(Done(job, failure=failures.sentence(error, str(job.source or STREAM))))
                 continue
             written.append(writers.submit(_write, done, restored, quality))
             while written and (len(written) > ahead or written[0].done()):
@@ -125,15 +125,7 @@ def _write(done: Done, picture: Picture, quality: int) -> Done:
             target.parent.mkdir(parents=True, exist_ok=True)
             writing.write(picture, target, form, quality=quality)
     except (InputError, MemoryError) as error:
-        return done._replace(failure=_sentence(done.job, error))
+        return done._replace(failure=failures.sentence(error, str(done.job.source or STREAM)))
     except OSError as error:
-        return done._replace(failure=f"{target or STREAM}: cannot be written: {error}")
+        return done._replace(failure=failures.sentence(error, str(target or STREAM)))
     return done
-
-
-def _sentence(job: Job, error: InputError | MemoryError) -> str:
-    """Why a picture could not be restored."""
-    if isinstance(error, MemoryError):
-        error = InputError("memory does not suffice; close other programs or resize it")
-    where = str(job.source or STREAM)
-    return str(error) if str(error).startswith(where) else f"{where}: {error}"

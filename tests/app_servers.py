@@ -1,0 +1,85 @@
+"""What the tests of vmambair app share: a server in a thread, and requests to it."""
+
+import contextlib
+import http.client
+import json
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from vmambair_arch.app import serving
+from vmambair_arch.app.networks import Networks
+from vmambair_arch.restoring import Restorer
+
+
+class Server:
+    """A running server, and what a page asks of it."""
+
+    def __init__(self, port: int, routes):
+        self.port, self.routes = port, routes
+        self.address = f"http://127.0.0.1:{port}"
+
+    def ask(self, method: str, path: str, body: Any = None, **headers: str):
+        """(status, content, headers) of an answer; Origin is the page's unless it is given."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        sent = {"Origin": self.address, **{n.replace("_", "-"): v for n, v in headers.items()}}
+        connection.request(method, path, body, {n: v for n, v in sent.items() if v})
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        return answer.status, content, dict(answer.headers)
+
+    def send(self, content: bytes, name: str, **options: Any) -> dict:
+        """The answer to a picture: the job, or the error."""
+        query = urllib.parse.urlencode({"name": name, **options})
+        return json.loads(self.ask("POST", f"/jobs?{query}", content)[1])
+
+    def job(self, id: str) -> dict | None:
+        jobs = json.loads(self.ask("GET", "/jobs")[1])
+        return next((job for job in jobs if job["id"] == id), None)
+
+    def restored(self, content: bytes, name: str, **options: Any) -> dict:
+        """The job of a picture, once it is over."""
+        id = self.send(content, name, **options)["id"]
+        return until(lambda: (job := self.job(id)) and job["state"] in OVER and job)
+
+    def file(self, job: dict, name: str) -> bytes:
+        status, content, _ = self.ask("GET", f"/jobs/{job['id']}/{name}")
+        assert status == 200, content
+        return content
+
+
+OVER = ("done", "failed", "cancelled")
+
+
+def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
+    """What a condition gives, once it is true."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.02)
+    return value
+
+
+@contextlib.contextmanager
+def running(
+    *models: str | Path, max_megapixels: float = 256, keep: float = 1e9
+) -> Iterator[Server]:
+    """A server that offers these networks and the bundled one."""
+    listener = serving.listen("127.0.0.1", 0)
+    networks = Networks([str(model) for model in models], Restorer)
+    with serving.opened(networks, max_megapixels=max_megapixels, keep=keep) as routes:
+        application = routes.app(host="127.0.0.1")
+        server = uvicorn.Server(uvicorn.Config(application, log_level="warning"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield Server(listener.getsockname()[1], routes)
+        finally:
+            server.should_exit = True
+            thread.join()

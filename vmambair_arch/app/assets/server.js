@@ -1,0 +1,39 @@
+// What the page asks of the server. Failures are errors whose message is one sentence for the page.
+
+async function ask(path, options = {}) {
+  const response = await fetch(path, options);
+  if (!response.ok) throw new Error((await response.json()).error);
+  return response.status === 204 ? null : response.json();
+}
+
+// {networks: [{key, label, origin}], formats: [name], max_megapixels}
+export const choices = () => ask("/choices");
+
+// Every job, the oldest first; Job.told in jobs.py says what each tells.
+export const jobs = () => ask("/jobs");
+
+export const cancel = (id) => ask(`/jobs/${id}/cancel`, { method: "POST" });
+
+export const remove = (id) => ask(`/jobs/${id}`, { method: "DELETE" });
+
+// The address of a job's picture: "preview", "before", "after" or "result".
+export const address = (job, file) => `/jobs/${job.id}/${file}`;
+
+// Send a file, with {network, format}. Returns {sent, abort}: the promise of a job, and what ends
+// it, by which the promise becomes null. fetch does not tell how much has gone; this does.
+export function send(file, options, progress) {
+  const request = new XMLHttpRequest();
+  const sent = new Promise((resolve, reject) => {
+    request.upload.onprogress = ({ loaded, total }) => progress(loaded / Math.max(total, 1));
+    request.onload = () => {
+      if (request.status === 201) resolve(request.response);
+      else reject(new Error(request.response?.error ?? `${file.name}: could not be sent`));
+    };
+    request.onerror = () => reject(new Error(`${file.name}: could not be read or sent`));
+    request.onabort = () => resolve(null);
+  });
+  request.open("POST", `/jobs?${new URLSearchParams({ name: file.name, ...options })}`);
+  request.responseType = "json";
+  request.send(file);
+  return { sent, abort: () => request.abort() };
+}

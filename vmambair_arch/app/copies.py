@@ -1,0 +1,52 @@
+"""Copies of pictures that a browser shows: PNG of 8 bits, of a size that it can hold."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..restoring import resizing
+from ..restoring.picture import Picture
+
+MEGAPIXELS = 24  # of a copy; browsers, those of phones first, give up at larger ones
+SIDE = 8192  # of a copy, the most that phones' graphics take
+PREVIEW_MEGAPIXELS = 1
+
+
+def write_preview(picture: Picture, path: Path) -> None:
+    """A picture before it is restored, not enlarged."""
+    height, width = _fitting(*picture.pixels.shape[:2], PREVIEW_MEGAPIXELS)
+    _write(picture, resizing.resized(_eight_bits(picture.pixels), height, width), path)
+
+
+def write_comparison(
+    picture: Picture, restored: Picture, before: Path, after: Path
+) -> tuple[int, int]:
+    """A picture enlarged with bicubic, and restored, in one size.
+
+    Returns: height and width; less than the restored picture's if that is too large to show.
+    """
+    height, width = _fitting(*restored.pixels.shape[:2], MEGAPIXELS)
+    image = Image.fromarray(_eight_bits(picture.pixels))
+    larger = image.resize((width, height), Image.Resampling.BICUBIC)
+    _write(picture, np.asarray(larger), before)
+    _write(restored, resizing.resized(_eight_bits(restored.pixels), height, width), after)
+    return height, width
+
+
+def _fitting(height: int, width: int, megapixels: float) -> tuple[int, int]:
+    """The size, or the largest of the same form that can be shown."""
+    share = min(1, math.sqrt(megapixels * 1e6 / (height * width)), SIDE / max(height, width))
+    return max(round(height * share), 1), max(round(width * share), 1)
+
+
+def _eight_bits(pixels: np.ndarray) -> np.ndarray:
+    if pixels.dtype == np.uint8:
+        return pixels
+    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def _write(picture: Picture, pixels: np.ndarray, path: Path) -> None:
+    """With the picture's colour profile, without which its colours would be others."""
+    Image.fromarray(pixels).save(path, "PNG", compress_level=1, icc_profile=picture.icc)

@@ -1,0 +1,86 @@
+"""Job: a picture that was handed in, what becomes of it, and what the page is told."""
+
+import dataclasses
+import secrets
+import shutil
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+State = Literal["waiting", "running", "done", "failed", "cancelled"]
+Size = tuple[int, int]  # height and width
+
+INPUT, PREVIEW, BEFORE, AFTER, RESULT = "input", "preview", "before", "after", "result"
+
+
+class CancelledError(Exception):
+    """Raised amid a picture that nobody waits for any more."""
+
+
+@dataclasses.dataclass
+class Job:
+    """A picture to restore.
+
+    Args:
+        name: of the file, as the page tells it; names no path here.
+        network: the key of a choice of ``Networks``.
+        form: a name in ``FORMATS``; None for that of the input.
+        folder: where its files lie, and nothing else.
+    Attributes:
+        id: names it to the page; cannot be guessed.
+        state, share, failure: how far it is, up to 1, or why it could not be restored.
+        before, after, shown: sizes of the picture, of the restored one, and of the copies that
+            the page shows, once they are known.
+        seconds: that restoring it took, as ``vmambair restore`` counts them.
+        result: the name under which it is downloaded.
+        files: which of its files can be asked for.
+        cancelled: whether it is to end.
+    """
+
+    name: str
+    network: int
+    form: str | None
+    folder: Path
+    id: str = dataclasses.field(default_factory=lambda: secrets.token_urlsafe(12))
+    state: State = "waiting"
+    share: float = 0.0
+    failure: str = ""
+    before: Size | None = None
+    after: Size | None = None
+    shown: Size | None = None
+    started: float | None = None
+    seconds: float | None = None
+    result: str = ""
+    files: frozenset[str] = frozenset()
+    cancelled: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing will happen to it any more."""
+        return self.state in ("done", "failed", "cancelled")
+
+    def advance(self, share: float) -> None:
+        """Note how far it is. Raises: CancelledError: it is to end."""
+        if self.cancelled:
+            raise CancelledError
+        self.share = share
+
+    def told(self) -> dict[str, Any]:
+        """What the page is told, for JSON."""
+        running = self.state == "running" and self.started is not None
+        return {
+            **{name: getattr(self, name) for name in ("id", "name", "network", "state", "share")},
+            **{name: getattr(self, name) for name in ("failure", "before", "after", "shown")},
+            "seconds": time.perf_counter() - self.started if running else self.seconds,
+            "result": self.result,
+            "files": sorted(self.files),
+        }
+
+    def size(self) -> int:
+        """The bytes of its files."""
+        return sum(file.stat().st_size for file in self.folder.glob("*"))
+
+    def drop_files(self) -> None:
+        """Remove its files; it stays, to be told of."""
+        self.files = frozenset()
+        shutil.rmtree(self.folder, ignore_errors=True)  # which may be gone already

@@ -1,0 +1,66 @@
+"""The networks that the page offers, and the one that is loaded."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ..restoring import Restorer, models
+from .steps import Steps
+
+
+class Choice(NamedTuple):
+    """A network to choose.
+
+    Args:
+        label: what the page calls it.
+        origin: "given", "bundled" or "cache".
+        model: what ``Restorer`` takes.
+    """
+
+    label: str
+    origin: str
+    model: str | None
+
+
+class Networks:
+    """Loads the network that a picture asks for, and keeps the last one.
+
+    Args:
+        given: checkpoints or presets; the first is the default. They are all loaded once, so that
+            none fails later.
+        build: makes the restorer of a model.
+    Attributes: choices: by the key that the page names them with.
+    Raises: InputError: what ``build`` raises.
+    """
+
+    def __init__(self, given: Sequence[str], build: Callable[[str | None], Restorer]):
+        self.choices = dict(enumerate(offered(given)))
+        self.build = build
+        self._loaded: tuple[int, Steps] | None = None
+        for key in reversed(range(max(len(given), 1))):  # so that the default is kept
+            self.load(key)
+
+    def load(self, key: int) -> Steps:
+        """The network of a choice. Raises: InputError: what ``build`` raises; KeyError: none."""
+        if self._loaded is None or self._loaded[0] != key:
+            model = self.choices[key].model
+            self._loaded = None  # two networks at once take twice the memory
+            self._loaded = key, Steps(self.build(model))
+        return self._loaded[1]
+
+
+def offered(given: Sequence[str]) -> list[Choice]:
+    """Those given, the bundled one, and those in the cache folder, each once."""
+    cached = sorted(
+        path for path in models.cache_folder().glob("*") if path.suffix in models.SUFFIXES
+    )
+    known = {Path(model).resolve() for model in given}
+    return [
+        *(Choice(Path(model).name, "given", model) for model in given),
+        Choice(Path(models.BUNDLED).stem, "bundled", None),
+        *(
+            Choice(path.stem, "cache", str(path))
+            for path in cached
+            if path.resolve() not in known and path.stem not in given
+        ),
+    ]

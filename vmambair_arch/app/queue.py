@@ -1,0 +1,109 @@
+"""Queue: the pictures, which a thread restores one after the other, and how many files are kept."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from .jobs import CancelledError, Job
+
+log = logging.getLogger(__name__)
+
+
+class Queue:
+    """Jobs in the order in which they came, done one at a time.
+
+    Args:
+        work: restores the picture of a job, sets what is known of it, and raises CancelledError
+            if it is to end. What it cannot restore it says in the job.
+        keep: bytes of finished jobs' files; beyond them the oldest are removed.
+    """
+
+    def __init__(self, work: Callable[[Job], None], *, keep: float):
+        self.work = work
+        self.keep = keep
+        self._jobs: dict[str, Job] = {}
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="restoring", daemon=True)
+        self._thread.start()
+
+    def add(self, job: Job) -> None:
+        """Append a job."""
+        with self._changed:
+            self._jobs[job.id] = job
+            self._changed.notify()
+
+    def jobs(self) -> list[Job]:
+        """All that are known, the oldest first."""
+        with self._changed:
+            return list(self._jobs.values())
+
+    def find(self, id: str) -> Job | None:
+        """The job of that id, if there is one."""
+        with self._changed:
+            return self._jobs.get(id)
+
+    def cancel(self, job: Job) -> None:
+        """End a job: at once if it waits, else after a block of the network."""
+        with self._changed:
+            job.cancelled = True
+            if job.state == "waiting":
+                self._end(job)
+
+    def remove(self, job: Job) -> None:
+        """Forget a job and remove its files; one that runs is ended first."""
+        self.cancel(job)
+        with self._changed:
+            self._jobs.pop(job.id, None)
+            if job.is_over:
+                job.drop_files()
+
+    def close(self) -> None:
+        """End what runs and wait for it; nothing is restored any more."""
+        with self._changed:
+            self._closed = True
+            for job in self._jobs.values():
+                job.cancelled = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while job := self._next():
+            try:
+                self.work(job)
+                job.state = "failed" if job.failure else "done"
+            except CancelledError:
+                self._end(job)
+            except Exception:  # a fault of ours ends one picture, and is shown with its place
+                log.exception("%s could not be restored", job.name)
+                job.failure = f"{job.name}: an unexpected error; the terminal shows it"
+                job.state = "failed"
+            with self._changed:
+                if job.id not in self._jobs:  # removed meanwhile
+                    job.drop_files()
+                self._tidy()
+
+    def _next(self) -> Job | None:
+        """Wait for a job, and mark it as running; None once the queue is closed."""
+        with self._changed:
+            while not self._closed:
+                for job in self._jobs.values():
+                    if job.state == "waiting":
+                        job.state = "running"
+                        return job
+                self._changed.wait()
+        return None
+
+    def _end(self, job: Job) -> None:
+        job.state = "cancelled"
+        job.drop_files()
+
+    def _tidy(self) -> None:
+        """Remove the oldest files beyond what is kept; the newest job's stay."""
+        kept = [job for job in self._jobs.values() if job.is_over and job.files]
+        total = sum(job.size() for job in kept)
+        for job in kept[:-1]:
+            if total <= self.keep:
+                return
+            total -= job.size()
+            job.drop_files()

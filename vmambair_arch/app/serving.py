@@ -1,0 +1,93 @@
+"""The server from its start to its end: a port, a folder for the pictures, a queue."""
+
+import contextlib
+import functools
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvicorn
+
+from ..errors import InputError
+from . import work
+from .networks import Networks
+from .queue import Queue
+from .routes import Routes
+from .uploads import Uploads
+
+PATIENCE = 2  # seconds that an answer may take to its end once the server is to stop
+
+
+def serve(
+    listener: socket.socket, networks: Networks, *, host: str, max_megapixels: float, keep: float
+) -> None:
+    """Answer until SIGINT or SIGTERM comes, and then leave nothing behind.
+
+    Args:
+        listener: from ``listen``.
+        networks: to restore with.
+        host: by which it listens.
+        max_megapixels: larger pictures are refused.
+        keep: bytes of restored pictures that are kept, and of pictures that may wait.
+    Raises: KeyboardInterrupt, or what the handler of SIGTERM raises.
+    """
+    with opened(networks, max_megapixels=max_megapixels, keep=keep) as routes:
+        config = uvicorn.Config(
+            routes.app(host=host),
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            timeout_graceful_shutdown=PATIENCE,
+        )
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def opened(networks: Networks, *, max_megapixels: float, keep: float) -> Iterator[Routes]:
+    """A queue over a folder that lives as long, and the answers about it; see ``serve``."""
+    with tempfile.TemporaryDirectory(prefix="vmambair-app-") as folder:
+        restore = functools.partial(work.restore, networks=networks, max_megapixels=max_megapixels)
+        uploads = Uploads(
+            Path(folder),
+            networks=len(networks.choices),
+            max_megapixels=max_megapixels,
+            waiting=keep,
+        )
+        with contextlib.closing(Queue(restore, keep=keep)) as queue:
+            yield Routes(queue, networks, uploads, most=max_megapixels)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 takes a free one.
+
+    Raises: InputError: the port is in use, or the host is none of this machine's.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise InputError(
+            f"host is {host}: {error.strerror}; give an address of this machine"
+        ) from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise InputError(
+            f"port {port} of {host} cannot be used ({error.strerror}); give another, or --port 0"
+            " for a free one"
+        ) from error
+    return listener
+
+
+def address(listener: socket.socket, host: str) -> str:
+    """Where the page is, for a browser on this machine."""
+    any_of_ours = ("0.0.0.0", "::", "")
+    name = "127.0.0.1" if host in any_of_ours else host
+    return f"http://{f'[{name}]' if ':' in name else name}:{listener.getsockname()[1]}"

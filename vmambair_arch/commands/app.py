@@ -1,0 +1,86 @@
+"""vmambair app: its arguments, and the server that it starts."""
+
+import argparse
+import functools
+import signal
+import sys
+import threading
+import webbrowser
+
+import torch
+
+from ..errors import InputError, StoppedError
+from .restore import arguments as restore
+
+HOST = "127.0.0.1"
+PORT = 7860
+
+
+def add(commands) -> None:
+    """Add the command to those of a parser."""
+    description = "restore and compare pictures in the browser, on this machine"
+    command = commands.add_parser(
+        "app",
+        help=description,
+        description=f"{description}. Drop pictures on the page; what can be downloaded is what"
+        " vmambair restore writes. Only this machine reaches it. Ctrl-C ends it, and removes the"
+        " pictures.",
+    )
+    add = command.add_argument
+    model = "a checkpoint or a preset to choose on the page, beside the bundled network and those"
+    model += " in the cache folder; repeatable, the first is the default"
+    add("-m", "--model", action="append", default=[], metavar="MODEL", help=model)
+    add("--port", type=int, default=PORT, metavar="N", help=f"0: a free one (default: {PORT})")
+    add("--host", default=HOST, help=f"listen to other machines too (default: {HOST})")
+    add("--no-browser", action="store_true", help="open no browser")
+    limit = "refuse larger pictures (default: 256)"
+    add("--max-megapixels", type=float, default=256, metavar="N", help=limit)
+    keep = "of restored pictures that are kept, the newest (default: 2)"
+    add("--keep", type=float, default=2, metavar="GB", help=keep)
+    restore.add_computing(command.add_argument_group("computing"))
+    command.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """Serve, and return the exit code; SIGTERM stops it as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, restore.stop)
+    try:
+        _serve(arguments)
+    except (KeyboardInterrupt, StoppedError) as error:
+        return error.exit_code if isinstance(error, StoppedError) else 128 + signal.SIGINT
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return 0
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    try:
+        from ..app import serving  # needs what comes with an extra
+    except ModuleNotFoundError as error:
+        raise InputError(f"app needs {error.name}; pip install 'vmambair-arch[app]'") from error
+    from ..app.guard import is_local
+    from ..app.networks import Networks
+    from ..restoring import Restorer
+
+    restore.check(arguments, port=(0, 65535), threads=(1, None))
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    with serving.listen(arguments.host, arguments.port) as listener:  # before the network loads
+        build = functools.partial(Restorer, **restore.computing(arguments))
+        networks = Networks(arguments.model, build)
+        if not is_local(arguments.host):
+            print(
+                f"vmambair: {arguments.host} is open to other machines, and whoever reaches it can"
+                " see and restore pictures: there is no password",
+                file=sys.stderr,
+            )
+        address = serving.address(listener, arguments.host)
+        print(f"{address} (Ctrl-C ends it)", flush=True)
+        if not arguments.no_browser:  # one in the terminal would keep us waiting
+            threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
+        serving.serve(
+            *(listener, networks),
+            host=arguments.host,
+            max_megapixels=arguments.max_megapixels,
+            keep=arguments.keep * 1e9,
+        )
