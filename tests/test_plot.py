@@ -76,7 +76,10 @@ def test_every_kind_of_report_becomes_every_kind_of_picture(folder, reports, suf
 
 def test_every_kind_of_report_becomes_a_table(folder):
     assert plot("report.json", "set14.json", "two.md") == 0
-    assert "| ours    |       **30.50** |    **0.9000** |" in Path("two.md").read_text()
+    assert (
+        "| ours    |      **30.50** | **0.9000** |       **28.50** | **0.9000** |"
+        in Path("two.md").read_text()
+    )
     assert plot("bench.json", "bench.md") == 0
     lines = Path("bench.md").read_text().splitlines()
     assert lines[0].split(" | ")[1:] == [

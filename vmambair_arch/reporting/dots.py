@@ -45,9 +45,9 @@ def _dots(axes: Axes, report: Report, name: str, methods: list[str], sets: list[
         found = [row.get(name) for row in report.rows if row["method"] == method]
         dots = np.array([value for value in found if value is not None], float)
         dots = dots[np.isfinite(dots)]
-        style = {"color": f"C{place}", "linestyle": ""}
-        axes.plot(dots, np.full(len(dots), y), marker=".", alpha=0.35, **style)
+        colour = f"C{place}"
+        axes.plot(dots, np.full(len(dots), y), ".", alpha=0.35, color=colour)
         if math.isfinite(mean):
-            axes.plot([mean], [y], marker="D", label=report.title, **style)
+            axes.plot([mean], [y], "D", label=report.title, color=colour)
             number = f"{mean:.{column.decimals}f}"
             axes.annotate(number, (mean, y), (0, 5), textcoords="offset points", ha="center")

@@ -35,11 +35,10 @@ class Measures:
                 section = {"type": f"calculate_{name}", "test_y_channel": not rgb}
                 column = METRICS[name]
             else:
-                section = {"type": "calculate_iqa", "metric": name}
+                section: dict[str, Any] = {"type": "calculate_iqa", "metric": name}
                 metrics.complete("--metrics", section)
-                column = METRICS.get(name) or Column(
-                    label=name.upper(), decimals=4, better=section["better"]
-                )
+                better = "lower" if section["better"] == "lower" else "higher"
+                column = METRICS.get(name) or Column(label=name.upper(), decimals=4, better=better)
             self.columns[name] = column
             self._sections[name] = {**section, "crop_border": border}
 
