@@ -77,7 +77,7 @@ def test_results_are_measured_by_basicsrs_formulas(sets, capsys):
     assert "comparison/report.html (" in printed
     assert {path.name for path in Path("comparison").iterdir()} == FILES
     details = report().details
-    assert (details["border"], details["channel"], report().title) == (4, "Y", "gt")
+    assert (details["border"], details["channel"], report().title) == (4, "Y", sets.name)
 
 
 def test_rgb_and_another_border_are_measured_if_asked(sets):

@@ -32,7 +32,7 @@ def add(commands) -> None:
     output = "the folder to write to (default: comparison)"
     add("-o", "--output", type=Path, default=Path("comparison"), metavar="OUT", help=output)
     add("--overwrite", action="store_true", help="write over a report that exists")
-    add("--title", help="of the data set (default: the name of GT)")
+    add("--title", help="of the data set (default: the name of its folder)")
     shown = "show the first N in the page, which grows with them; its tables have all"
     add("--images", type=int, metavar="N", help=shown)
     _add_running(command.add_argument_group("models to run"))

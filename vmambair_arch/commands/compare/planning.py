@@ -1,5 +1,6 @@
 """What a comparison needs before anything is measured, checked: pictures, models, metrics."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,9 @@ from ...errors import InputError
 from . import matching, methods, pictures
 from .measures import SMALLEST, Measures
 from .methods import Method
+
+# Names of folders of ground truth that do not tell of which data set it is.
+GENERIC = re.compile(r"(gt|hr|ground_?truth|original|target|images?)(_?(mod|x)\d+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,8 @@ def plan(
         models, bicubic, lq, device: as ``methods.find`` takes them.
         scale: of the restoration; without it that of the models.
         metrics, border, rgb: as ``Measures`` takes them; without a border it is a scale above 1.
-        title: of the data set; without it the name of gt.
+        title: of the data set; without it the name of gt, or of the folder around it if that says
+            no more than what it holds (Set5/GTmod12).
     Raises: InputError: whatever stands against it, each in a line.
     """
     _check(results, models=models, bicubic=bicubic, lq=lq, scale=scale, border=border)
@@ -69,8 +74,12 @@ def plan(
     measures = Measures(metrics, border=border, rgb=rgb)
     least = max(SMALLEST.get(name, 1) for name in metrics)
     sizes = pictures.survey(truths, found, scale=scale, border=border, least=least)
-    title = title or (gt.resolve().stem if gt.is_file() else gt.resolve().name)
-    return Plan(title, gt, truths, found, sizes, measures, remarks)
+    return Plan(title or _title(gt.resolve()), gt, truths, found, sizes, measures, remarks)
+
+
+def _title(gt: Path) -> str:
+    name = gt.stem if gt.is_file() else gt.name
+    return gt.parent.name or name if GENERIC.fullmatch(name) else name
 
 
 def _check(
