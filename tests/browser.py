@@ -1,6 +1,7 @@
 """Pages opened in a real Chromium; without one the tests are skipped, with the reason."""
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,6 +20,14 @@ PHONE = {
     "has_touch": True,
     "is_mobile": True,
 }
+
+
+def until(page, condition: str, seconds: float = 5.0) -> None:
+    """Wait for a JavaScript condition; playwright's own way is what a strict page forbids."""
+    deadline = time.monotonic() + seconds
+    while not page.evaluate(condition):
+        assert time.monotonic() < deadline, f"it was never so: {condition}"
+        page.wait_for_timeout(20)
 
 
 @pytest.fixture(scope="module")

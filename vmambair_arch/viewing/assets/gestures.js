@@ -5,12 +5,14 @@
 function followPointers(stage, viewer) {
   const pointers = new Map(); // where each pointer was last, by its id
   let offset = null; // of the divider from the pointer that drags it; null: the picture is dragged
+  let start = null; // where the divider was when the first pointer came
 
   stage.addEventListener("pointerdown", (event) => {
     if (event.button !== 0 || !viewer.picture) return;
     const point = pointOn(stage, event);
     stage.setPointerCapture(event.pointerId);
     pointers.set(event.pointerId, point);
+    if (pointers.size === 1) start = viewer.divider;
     const grabbed = event.target.closest(".viewer-divider") !== null;
     if (pointers.size > 1 || (!grabbed && viewer.canPan)) offset = null;
     else offset = grabbed ? viewer.divider - point.x : 0;
@@ -37,7 +39,10 @@ function followPointers(stage, viewer) {
     if (!pointers.size) stage.classList.remove("is-panning");
   };
   stage.addEventListener("pointerup", release);
-  stage.addEventListener("pointercancel", release);
+  stage.addEventListener("pointercancel", (event) => {
+    if (offset !== null) viewer.divide(start); // it was the page that was to move
+    release(event);
+  });
   stage.addEventListener("pointerleave", () => viewer.read(null));
   stage.addEventListener("dblclick", (event) => viewer.toggleZoom(pointOn(stage, event)));
   // Two fingers never scroll the page.
