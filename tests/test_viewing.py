@@ -131,8 +131,9 @@ def test_keys_zoom_and_large_pixels_are_squares(maps, open_page):
 def test_a_window_of_another_size_fits_the_picture_again(maps, open_page):
     page = open_page(maps)
     stage = Stage(page)
+    before = stage.zoom
     page.set_viewport_size({"width": 700, "height": 500})
-    until(page, f"parseInt(document.querySelector('.viewer-zoom').value) < {stage.zoom}")
+    until(page, f"parseInt(document.querySelector('.viewer-zoom').value) < {before}")
     picture = page.locator(".is-left .viewer-picture").bounding_box()
     assert picture["height"] == pytest.approx(stage.stage.bounding_box()["height"], abs=1)
 
