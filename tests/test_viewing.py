@@ -85,9 +85,8 @@ def test_the_wheel_zooms_both_sides_about_the_pointer(maps, open_page):
         page.mouse.wheel(0, -100)
     until(page, f"parseInt(document.querySelector('.viewer-zoom').value) > {fitting}")
     after = same_place_on_both_sides(stage, 0.7)
-    assert (
-        np.abs(np.subtract(before, after)).max() <= 8
-    )  # two pixels: as long as it does not fill the stage, it is centred
+    # Two pixels: as long as the picture does not fill the stage, it stays in the middle.
+    assert np.abs(np.subtract(before, after)).max() <= 8
 
 
 def test_a_zoomed_picture_is_dragged_on_both_sides_and_cannot_be_lost(maps, open_page):
