@@ -16,7 +16,7 @@ PREVIEW_MEGAPIXELS = 1
 
 def write_preview(picture: Picture, path: Path) -> None:
     """A picture before it is restored, not enlarged."""
-    height, width = _fitting(*picture.pixels.shape[:2], PREVIEW_MEGAPIXELS)
+    height, width = _fitting(picture, PREVIEW_MEGAPIXELS)
     _write(picture, resizing.resized(_eight_bits(picture.pixels), height, width), path)
 
 
@@ -27,7 +27,7 @@ def write_comparison(
 
     Returns: height and width; less than the restored picture's if that is too large to show.
     """
-    height, width = _fitting(*restored.pixels.shape[:2], MEGAPIXELS)
+    height, width = _fitting(restored, MEGAPIXELS)
     image = Image.fromarray(_eight_bits(picture.pixels))
     larger = image.resize((width, height), Image.Resampling.BICUBIC)
     _write(picture, np.asarray(larger), before)
@@ -35,8 +35,9 @@ def write_comparison(
     return height, width
 
 
-def _fitting(height: int, width: int, megapixels: float) -> tuple[int, int]:
-    """The size, or the largest of the same form that can be shown."""
+def _fitting(picture: Picture, megapixels: float) -> tuple[int, int]:
+    """A picture's size, or the largest of the same form that can be shown."""
+    height, width = picture.pixels.shape[:2]
     share = min(1, math.sqrt(megapixels * 1e6 / (height * width)), SIDE / max(height, width))
     return max(round(height * share), 1), max(round(width * share), 1)
 

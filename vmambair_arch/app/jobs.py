@@ -67,11 +67,13 @@ class Job:
 
     def told(self) -> dict[str, Any]:
         """What the page is told, for JSON."""
-        running = self.state == "running" and self.started is not None
+        seconds = self.seconds
+        if self.state == "running" and self.started is not None:
+            seconds = time.perf_counter() - self.started
         return {
             **{name: getattr(self, name) for name in ("id", "name", "network", "state", "share")},
             **{name: getattr(self, name) for name in ("failure", "before", "after", "shown")},
-            "seconds": time.perf_counter() - self.started if running else self.seconds,
+            "seconds": seconds,
             "result": self.result,
             "files": sorted(self.files),
         }
