@@ -33,7 +33,7 @@ setup(
         "einops",
         "lmdb",
         "matplotlib",
-        "pillow>=11",
+        "pillow>=11.1",  # writes BigTIFF
         "pydantic>=2.7",
         "pyyaml",
         "safetensors",

@@ -19,8 +19,8 @@ SHAPES = {"L": (), "LA": (2,), "RGB": (3,), "RGBA": (4,)}
 
 def identity(scale: int = 1, **options) -> VmambaIR:
     """A VmambaIR that gives its input back, enlarged to nearest."""
-    depths = {"num_blocks": [0, 0, 0, 0], "num_refinement_blocks": 0}
-    network = VmambaIR(scale=scale, dim=2, **depths, **options)
+    none = {"num_blocks": [0, 0, 0, 0], "num_refinement_blocks": 0}
+    network = VmambaIR(scale=scale, dim=2, **{**none, **options})
     for parameter in network.tail.last.parameters():
         torch.nn.init.zeros_(parameter)
     return network
@@ -71,13 +71,14 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def tiff(pixels: np.ndarray, **options) -> bytes:
-    """A TIFF of any depth and channels, by tifffile."""
+    """A TIFF of any depth and channels, by tifffile; alpha is straight if no option says else."""
     file = io.BytesIO()
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     photometric = "rgb" if channels > 2 else "minisblack"
     extra = ["unassalpha"] if channels in (2, 4) else None
-    options = {"photometric": photometric, "extrasamples": extra, **options}
-    tifffile.imwrite(file, pixels, planarconfig=None if channels == 1 else "contig", **options)
+    planar = None if channels == 1 else "contig"
+    options = {"photometric": photometric, "extrasamples": extra, "planarconfig": planar, **options}
+    tifffile.imwrite(file, pixels, **options)
     return file.getvalue()
 
 

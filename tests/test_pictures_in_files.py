@@ -2,15 +2,17 @@
 
 import io
 import struct
+import zlib
 
 import numpy as np
 import picture_files as files
 import pytest
+import tifffile
 from PIL import Image, ImageOps
 
 from vmambair_arch import cli
 from vmambair_arch.errors import InputError
-from vmambair_arch.restoring import reading, writing
+from vmambair_arch.restoring import reading, tiff, writing
 from vmambair_arch.restoring.formats import BY_SUFFIX
 from vmambair_arch.restoring.picture import Picture
 
@@ -155,6 +157,132 @@ def test_what_is_deep_keeps_profile_and_exif(kind, form):
     assert again.tags[MAKE] == "Maker" and again.tags[EXIF][LENS] == "35 mm"
 
 
+PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description dc:creator="Zo\u00eb"
+ tiff:Orientation="TURN" exif:PixelXDimension="33" tiff:ImageLength = '20' crs:Version="16"
+ xmpNote:HasExtendedXMP="0123456789ABCDEF"><exif:PixelYDimension>20</exif:PixelYDimension>
+ <tiff:ImageWidth>33</tiff:ImageWidth></rdf:Description></rdf:RDF></x:xmpmeta>
+<?xpacket end="w"?>"""
+
+
+def xmp(orientation: int) -> bytes:
+    """As Photoshop writes it."""
+    return PACKET.replace("TURN", str(orientation)).encode()
+
+
+def with_xmp(form: str, packet: bytes, **options) -> bytes:
+    """A file of noise with XMP, the format's own way, by others; "16" and "LA" are kinds."""
+    pixels = files.noise("LA" if "LA" in form else "RGB", DEEP if "16" in form else np.uint8)
+    if "PNG" in form:
+        content = files.png(pixels) if "16" in form else files.encoded(pixels, "PNG", **options)
+        text = files.chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + packet)
+        return content[:-12] + text + content[-12:]  # behind the pixels, as exiftool does
+    if "TIFF" in form:
+        return files.tiff(pixels, extratags=[(700, "B", len(packet), packet, True)])
+    return files.encoded(pixels, form, xmp=packet, **options)
+
+
+FORMS_WITH_XMP = ["PNG", "JPEG", "WEBP", "TIFF", "PNG 16", "TIFF 16", "TIFF LA 16"]
+
+
+@pytest.mark.parametrize("form", FORMS_WITH_XMP)
+def test_xmp_is_kept_and_tells_the_new_size(form):
+    packet = xmp(1)
+    picture = read(with_xmp(form, packet))
+    assert picture.packet == packet.replace(b'\n xmpNote:HasExtendedXMP="0123456789ABCDEF"', b"")
+    larger = picture.replaced(picture.pixels.repeat(2, 0).repeat(2, 1))
+    expected = (picture.packet or b"").replace(b"33", b"66").replace(b"20", b"40")
+    content = rewritten(larger)
+    assert read(content).packet == expected
+    if form != "TIFF LA 16":  # which PIL does not open
+        image = Image.open(io.BytesIO(content))
+        image.load()
+        assert image.info["xmp"] == expected
+
+
+@pytest.mark.parametrize("form", FORMS_WITH_XMP)
+def test_an_orientation_that_xmp_tells_is_applied_once(form):
+    picture = read(with_xmp(form, xmp(6)))
+    assert picture.pixels.shape[:2] == (33, 20)
+    assert b'tiff:Orientation="1"' in picture.packet or b"tiff:Orientation" not in picture.packet
+    again = read(rewritten(picture))
+    assert again.pixels.shape[:2] == (33, 20)
+    if form in ("PNG", "JPEG", "WEBP"):  # EXIF's counts, where there are both
+        both = with_xmp(form, xmp(6), exif=exif(1))
+        assert read(both).pixels.shape[:2] == (20, 33)
+        assert b'tiff:Orientation="1"' in read(both).packet
+
+
+def test_compressed_xmp_of_a_png_is_read():
+    text = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(b"<x:xmpmeta/>")
+    for dtype in (np.uint8, DEEP):
+        picture = read(files.png(files.noise("L", dtype), (b"iTXt", text)))
+        assert picture.packet == b"<x:xmpmeta/>"
+        assert read(rewritten(picture)).packet == b"<x:xmpmeta/>"
+
+
+def test_a_png_keeps_its_texts_and_what_its_colours_mean():
+    chunks = [
+        (b"gAMA", struct.pack(">L", 100_000)),
+        (b"cICP", bytes([12, 13, 0, 1])),
+        (b"tEXt", b'workflow\0{"nodes": []}'),
+        (b"zTXt", b"Comment\0\0" + zlib.compress(b"long")),
+        (b"iTXt", "Title\0\0\0de\0Titel\0Grün".encode()),
+    ]
+    raw = (b"tEXt", b"Raw profile type exif\0" + b"exif of ImageMagick")
+    content = files.png(files.noise("RGB", DEEP), *chunks, raw, (b"tIME", bytes(7)))
+    assert read(content).carried == tuple(chunks)
+    image = Image.open(io.BytesIO(rewritten(read(content))))
+    image.load()
+    assert image.info["gamma"] == 1.0
+    assert image.text == {"workflow": '{"nodes": []}', "Comment": "long", "Title": "Grün"}
+
+
+def test_xmp_reaches_the_file_through_the_command(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(with_xmp("JPEG", xmp(1)))
+    model = files.saved_identity(tmp_path, 4)
+    for name in ("b.jpg", "b.png", "b.tif", "b.webp"):
+        arguments = ["restore", str(tmp_path / "a.jpg"), "-o", str(tmp_path / name), "-m", model]
+        assert cli.vmambair(arguments) == 0
+        image = Image.open(tmp_path / name)
+        image.load()
+        assert b'PixelXDimension="132"' in image.info["xmp"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", [np.uint8, DEEP])
+def test_a_tiff_above_4_gb_is_a_bigtiff(kind, dtype, monkeypatch):
+    monkeypatch.setattr(tiff, "LARGEST", 500)
+    monkeypatch.setattr(tiff, "STRIP_BYTES", 800)
+    pixels, tags = files.noise(kind, dtype), {MAKE: "Maker", EXIF: {LENS: "35 mm"}}
+    described = {"icc": files.ICC, "tags": tags, "packet": xmp(1), "dpi": (300, 300)}
+    content = rewritten(Picture(pixels, **described, form="TIFF"))
+    assert content[:4] == b"II+\0"
+    with tifffile.TiffFile(io.BytesIO(content)) as file:
+        assert file.is_bigtiff and np.array_equal(file.asarray(), pixels)
+    again = read(content)
+    assert np.array_equal(again.pixels, pixels) and again.pixels.dtype == dtype
+    assert again.tags[MAKE] == "Maker" and again.tags[EXIF][LENS] == "35 mm"
+    assert again.icc == files.ICC and again.dpi == (300, 300)
+    assert b"Zo\xc3\xab" in again.packet
+
+
+@pytest.mark.parametrize("kind", ["LA", "RGBA"])
+@pytest.mark.parametrize("options", [{}, {"bigtiff": True}, {"byteorder": ">"}])
+@pytest.mark.parametrize("dtype", [np.uint8, DEEP])
+def test_a_further_channel_of_a_tiff_is_taken_for_alpha(kind, options, dtype):
+    pixels = files.noise(kind, dtype)
+    picture = read(files.tiff(pixels, extrasamples=["unspecified"], **options))
+    assert np.array_equal(picture.pixels, pixels)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, DEEP])
+def test_a_tiff_whose_white_is_zero_looks_the_same(dtype):
+    pixels = files.noise("L", dtype)
+    content = files.tiff(pixels, photometric="miniswhite")
+    assert np.array_equal(read(content).pixels, ~pixels)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF", "PNG 16", "TIFF 16", "TIFF LA 16"])
 def test_orientation_is_applied_once(form, orientation):
@@ -248,7 +376,24 @@ def test_kinds_that_are_not_restored_are_refused():
     Image.fromarray(files.noise("RGBA")).convert("RGB").convert("CMYK").save(file, "JPEG")
     assert "CMYK" in refusal(file.getvalue())
     assert "mode F" in refusal(files.tiff(np.zeros((5, 6), np.float32)))
+    several = np.zeros((5, 6, 5), np.uint8)
+    assert "2 channels" in refusal(files.tiff(several, extrasamples=["unassalpha", "unspecified"]))
+    for kind in ("LA", "RGBA"):
+        assert "premultiplied" in refusal(files.tiff(files.noise(kind, DEEP), extrasamples=[1]))
+    assert "12 bits" in refusal(twelve_bits())
+    zipped, lzw = (struct.pack("<2HL2H", 259, 3, 1, kind, 0) for kind in (8, 5))
+    content = files.tiff(files.noise("LA", DEEP), compression="zlib")
+    assert zipped in content
+    if 5 not in tifffile.TIFF.DECOMPRESSORS:
+        assert "save it as PNG" in refusal(content.replace(zipped, lzw))
     assert "GIF" in refusal(files.encoded(files.noise("L"), "GIF"))
+
+
+def twelve_bits() -> bytes:
+    """A grey TIFF of 12 bits a sample: 2 x 2 pixels, 3 bytes a row."""
+    tags = {256: 2, 257: 2, 258: 12, 259: 1, 262: 1, 273: 8, 277: 1, 278: 2, 279: 6}
+    entries = b"".join(struct.pack("<2HLHH", tag, 3, 1, value, 0) for tag, value in tags.items())
+    return b"II*\0" + struct.pack("<L", 14) + bytes(6) + struct.pack("<H", 9) + entries + bytes(4)
 
 
 @pytest.mark.parametrize(
@@ -258,7 +403,9 @@ def test_kinds_that_are_not_restored_are_refused():
         (Picture(files.noise("RGBA")), "JPEG", "alpha"),
         (Picture(files.noise("L"), icc=files.ICC), "BMP", "colour profile"),
         (Picture(files.noise("L"), tags={MAKE: "Maker"}), "BMP", "EXIF"),
+        (Picture(files.noise("L"), packet=b"<x:xmpmeta/>"), "BMP", "XMP"),
         (Picture(np.zeros((1, 16384), np.uint8)), "WEBP", "16384"),
+        (Picture(np.broadcast_to(np.uint8(0), (40_000, 40_000, 3))), "BMP", "40000 x 40000"),
     ],
 )
 def test_a_format_that_would_lose_something_is_refused(picture, form, lost, tmp_path):
@@ -274,10 +421,12 @@ def test_exif_that_cannot_be_written_is_refused_before_anything_is_computed(form
 
 
 def test_more_exif_than_a_jpeg_has_place_for_is_refused_before_anything_is_computed():
-    picture = Picture(files.noise("RGB"), tags={EXIF: {37500: bytes(70_000)}})
-    with pytest.raises(InputError, match="JPEG cannot hold"):
-        writing.check(picture, "JPEG")
-    writing.check(picture, "PNG")
+    much = bytes(70_000)
+    for described in ({"tags": {EXIF: {37500: much}}}, {"packet": much}):
+        picture = Picture(files.noise("RGB"), **described)
+        with pytest.raises(InputError, match="JPEG cannot hold"):
+            writing.check(picture, "JPEG")
+        writing.check(picture, "PNG")
 
 
 @pytest.mark.parametrize("name", ["RGB.png", "LA_16.tif", "RGB_16_deflate.tif", "L.bmp", "lzw.tif"])

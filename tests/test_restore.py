@@ -17,11 +17,11 @@ from PIL import Image
 from skimage import data
 from torch import nn
 
-from vmambair_arch import Restorer, cli, memory, restore, save_network
+from vmambair_arch import Restorer, VmambaIR, cli, memory, restore, save_network
 from vmambair_arch.commands.restore import plan, work
 from vmambair_arch.commands.restore.progress import Progress
 from vmambair_arch.errors import InputError
-from vmambair_arch.restoring import writing
+from vmambair_arch.restoring import resizing, writing
 
 
 @pytest.fixture
@@ -101,14 +101,23 @@ def test_a_wrong_suffix_is_read_by_content_and_written_as_it_says(folder):
     assert np.array_equal(np.asarray(Image.open("out/a.png")), np.asarray(Image.open("a.png")))
 
 
-def test_one_bad_file_is_reported_at_the_end_and_the_others_are_done(folder, capsys):
+def test_bad_files_are_reported_at_the_end_and_the_others_are_done(folder, capsys):
     for name in ("a.png", "c.png"):
         picture(f"in/{name}")
     Path("in/b.png").write_bytes(Path("in/a.png").read_bytes()[:-20])
-    assert run("in", "-o", "out") == 1
+    Path("in/notes.txt").write_text("no picture")
+    assert run("in/*", "-o", "out") == 1
     assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "c.png"]
     told = capsys.readouterr()
-    assert "in/b.png: damaged" in told.err and "2 of 3 pictures restored" in told.out
+    assert "in/b.png: damaged" in told.err and "2 of 4 pictures restored" in told.out
+    assert "in/notes.txt: not a picture" in told.err
+
+
+def test_a_picture_whose_name_has_no_suffix_keeps_its_format(folder):
+    picture("a.png")
+    Path("a.png").rename("photo")
+    assert run("photo", "-o", "out") == 0
+    assert Image.open("out/photo").format == "PNG"
 
 
 def test_memory_that_runs_out_for_one_picture_is_reported_and_the_others_are_done(
@@ -136,10 +145,36 @@ def test_a_link_to_nothing_is_reported(folder, capsys):
     assert "in/b.png: cannot be read" in capsys.readouterr().err
 
 
-def test_names_with_spaces_and_of_any_script(folder):
-    picture("in/ein Bild/日本 ü.png")
+@pytest.mark.parametrize(
+    "name",
+    ["ein Bild/日本 ü.png", "-o.png", "[a]*.png", os.fsdecode(b"\xff\n.png"), 251 * "a" + ".png"],
+    ids=["spaces and scripts", "dash", "pattern", "no text", "long"],
+)
+def test_names_of_any_kind(folder, name, capsys):
+    picture(f"in/{name}")
+    assert run(f"in/{name}", "-o", "out") == 0
     assert run("in", "-o", "mein out") == 0
-    assert Path("mein out/ein Bild/日本 ü.png").is_file()
+    assert Path("mein out", name).is_file() and Path("out", Path(name).name).is_file()
+    assert "1 of 1 pictures restored" in capsys.readouterr().out
+
+
+def test_a_name_that_begins_with_a_dash_comes_after_two(folder):
+    picture("-a.png")
+    assert cli.vmambair(["restore", "-o", "out", "-m", "x1.safetensors", "--", "-a.png"]) == 0
+    assert Path("out/-a.png").is_file()
+
+
+def test_a_name_that_is_too_long_is_refused_before_anything_is_computed(folder, capsys):
+    assert run(300 * "a" + ".png", "-o", "out") == 2
+    assert "name too long" in capsys.readouterr().err
+
+
+def test_links_to_folders_are_not_followed_and_a_folder_that_is_a_link_is_read(folder):
+    picture("in/a.png")
+    Path("in/loop").symlink_to(".")
+    Path("link").symlink_to("in")
+    assert run("link", "-o", "out") == 0
+    assert [path.name for path in Path("out").rglob("*")] == ["a.png"]
 
 
 def test_a_disk_that_is_full_is_reported_and_leaves_no_part_of_a_file(folder, capsys, monkeypatch):
@@ -187,6 +222,20 @@ def test_outscale_resizes_the_result(folder):
     assert np.array_equal(Restorer("x4.safetensors", outscale=4)(pixels), large(pixels))
 
 
+@pytest.mark.parametrize("size", [(7, 90), (50, 33), (131, 200), (1, 1)])
+@pytest.mark.parametrize("kind", ["L", "RGBA"])
+def test_resizing_by_strips_is_resizing(kind, size, monkeypatch):
+    pixels = files.noise(kind, height=64, width=70)
+    whole = resizing.resized(pixels, *size)
+    if kind == "L":
+        floats = Image.fromarray(pixels.astype(np.float32))
+        expected = np.asarray(floats.resize(size[::-1], Image.Resampling.LANCZOS))
+        assert np.abs(whole - expected.clip(0, 255)).max() <= 0.501
+    monkeypatch.setattr(resizing, "STRIP", 500)
+    strips = resizing.resized(pixels, *size)
+    assert np.abs(strips.astype(int) - whole).max() <= 1  # where a half is rounded
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -197,13 +246,14 @@ def test_outscale_resizes_the_result(folder):
         (["a.png", "a.bmp", "-o", "out.png"], "one file for several pictures"),
         (["in", "-o", "out.png"], "one file for the pictures of in"),
         (["-", "-o", "out"], "give a file, or -"),
-        (["x1.safetensors", "-o", "out"], "--format"),
         (["a.png", "-o", "out.gif"], ".gif is not written"),
         (["a.png", "-o", "a.bmp/out"], "a.bmp/out: cannot be written to"),
         (["a.png", "-o", "/proc/out"], "/proc/out: cannot be written to"),
         (["a.png", "-o", "out", "--tile", "32"], "tile is 32"),
         (["a.png", "-o", "out", "--overlap", "-1"], "overlap is -1"),
         (["a.png", "-o", "out", "--outscale", "0"], "outscale is 0"),
+        (["a.png", "-o", "out", "--outscale", "inf"], "outscale is inf"),
+        (["a.png", "-o", "out", "--memory", "0"], "memory is 0"),
         (["a.png", "-o", "out", "--device", "abacus"], "device abacus cannot be used"),
         (["a.png", "-o", "out", "--quality", "0"], "--quality is 0"),
         (["a.png", "-o", "out", "--jobs", "0"], "--jobs is 0"),
@@ -265,6 +315,7 @@ def test_pictures_are_read_ahead_and_written_behind(folder, monkeypatch):
         ahead=2,
         quality=95,
         max_megapixels=1,
+        begin=lambda job, megapixels: None,
         progress=lambda job, share: events.append(("restored", job)),
         tell=done.append,
     )
@@ -313,15 +364,24 @@ def test_an_array_keeps_its_kind_and_values(shape, dtype):
     assert np.allclose(output, large(image), rtol=0, atol=1e-7)
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+@pytest.mark.parametrize("mode", ["I", "F", "CMYK", "YCbCr", "LAB", "HSV"])
+def test_pil_images_of_other_modes_are_refused_with_what_to_do(mode):
+    with pytest.raises(InputError, match=f"mode {mode} cannot be restored; convert it to"):
+        restore(Image.new(mode, (8, 8)), files.identity())
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "I;16"])
 def test_a_pil_image_keeps_its_kind_and_profile(mode):
     if mode == "I;16":
         image = Image.fromarray(files.noise("L", np.uint16))
+    elif mode == "PA":
+        image = Image.merge("LA", Image.fromarray(files.noise("LA")).split())
+        image.putpalette(bytes(range(256)) * 3)
     else:
-        image = Image.fromarray(files.noise("RGBA" if "A" in mode else "RGB")).convert(mode)
+        image = Image.fromarray(files.noise("RGBA" if "A" in mode.upper() else "RGB")).convert(mode)
     image.info["icc_profile"] = files.ICC
     output = restore(image, files.identity(4))
-    assert output.mode == {"1": "L", "P": "RGB"}.get(mode, mode)
+    assert output.mode == {"1": "L", "P": "RGB", "PA": "RGBA", "RGBa": "RGBA"}.get(mode, mode)
     expected = image.convert(output.mode) if output.mode != mode else image
     assert np.array_equal(np.asarray(output), large(np.asarray(expected)))
     assert output.info["icc_profile"] == files.ICC
@@ -336,9 +396,23 @@ def test_arrays_that_are_no_pictures_are_refused():
             restorer(np.full((5, 5), value))
     slightly = restorer(np.full((5, 5), 1.01))  # as resizing leaves them
     assert (slightly == 1).all()
-    for image in (np.zeros((5, 5), int), np.zeros((5, 5, 6), np.uint8), np.zeros((0, 5), np.uint8)):
+    for shape, kind in (((5, 5), int), ((5, 5), bool), ((5, 5, 6), np.uint8), ((0, 5), np.uint8)):
         with pytest.raises(InputError, match="the picture is"):
-            restorer(image)
+            restorer(np.zeros(shape, kind))
+    for x in (torch.zeros(3, 8, 8), torch.zeros(1, 3, 8, 8, dtype=torch.uint8)):
+        with pytest.raises(InputError, match="x is torch"):
+            restorer.restore_tensor(x)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.longdouble, ">u2", ">f4"])
+def test_arrays_of_rarer_kinds_and_layouts(dtype):
+    image = files.noise("RGBA")
+    image = (image / 255).astype(dtype) if np.dtype(dtype).kind == "f" else image.astype(dtype)
+    image = np.asfortranarray(image)[::-1, ::2]
+    image.flags.writeable = False
+    output = restore(image, files.identity(2))
+    assert output.dtype == image.dtype
+    assert np.allclose(output, image.repeat(2, 0).repeat(2, 1), rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -359,8 +433,9 @@ def test_colours_go_through_a_grey_network_one_by_one():
 
 def test_a_result_that_memory_cannot_hold_is_refused(monkeypatch):
     monkeypatch.setattr(memory, "free", lambda device: 10_000)
-    with pytest.raises(InputError, match="the result takes"):
-        restore(files.noise("RGB"), files.identity(4), tile=48)
+    for network, outscale in ((files.identity(4), None), (files.identity(1), 4)):
+        with pytest.raises(InputError, match="the result takes"):
+            restore(files.noise("RGB"), network, tile=48, outscale=outscale)
 
 
 def test_the_time_that_is_left_does_not_count_pictures_that_failed(folder, capsys):
@@ -378,12 +453,74 @@ def test_the_time_that_is_left_does_not_count_pictures_that_failed(folder, capsy
     assert told.summary() == 1
 
 
-def test_progress_ends_at_one():
+@pytest.mark.parametrize("options", [{"tile": 48}, {"tile": 48, "pool": "global"}, {}])
+@pytest.mark.parametrize("kind", ["L", "RGBA"])
+def test_progress_ends_at_one(options, kind):
     shares = []
-    Restorer(files.identity(2), tile=48)(
-        files.noise("RGBA", height=100, width=90), progress=shares.append
-    )
-    assert shares == sorted(shares) and shares[-1] == 1 and len(shares) > 2
+    restorer = Restorer(files.identity(2, num_refinement_blocks=1), **options)
+    restorer(files.noise(kind, height=100, width=90), progress=shares.append)
+    assert shares == sorted(shares) and shares[-1] == 1 and shares.count(1) == 1
+    assert len(shares) > 10
+
+
+def test_progress_within_a_picture_that_is_restored_whole_is_that_of_its_layers():
+    class Layers(nn.Module):
+        scale = 1
+
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 9, 1), nn.Conv2d(9, 3, 3, padding=1)
+
+        def forward(self, x):
+            at.append(shares[-1] if shares else 0)
+            return self.second(self.first(x)).sigmoid()
+
+    shares, at = [], []
+    Restorer(Layers())(files.noise("RGB", height=90, width=70), progress=shares.append)
+    assert shares == pytest.approx([1 / 10, 0.999, 1])
+    shares.clear(), at.clear()
+    Restorer(Layers(), ensemble=True)(files.noise("RGB", height=70), progress=shares.append)
+    assert at[-8:] == pytest.approx([n / 8 for n in range(8)])
+    assert len(shares) == 17
+
+
+def test_telling_progress_changes_nothing():
+    network = VmambaIR(dim=4, num_blocks=[1, 1, 0, 0], num_refinement_blocks=1, d_state=2)
+    image = files.noise("RGB", height=100, width=90)
+    for options in ({}, {"tile": 64, "pool": "global"}):
+        restorer = Restorer(network, **options)
+        told = restorer(image, progress=lambda share: None)
+        assert np.array_equal(told, restorer(image))
+        assert np.array_equal(told, Restorer(network, **options)(image))
+        assert not any(module._forward_hooks for module in network.modules())
+
+
+def test_progress_can_end_the_work():
+    network = VmambaIR(dim=4, num_blocks=[1, 0, 0, 0], num_refinement_blocks=0, d_state=2)
+    seen = []
+
+    def stop(share):
+        seen.append(share)
+        if share > 0.3:
+            raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        Restorer(network)(files.noise("RGB"), progress=stop)
+    assert 0.3 < seen[-1] < 0.9
+    assert not any(module._forward_hooks for module in network.modules())
+
+
+def test_the_bar_counts_pictures_whose_size_is_told_once_they_are_read(folder, capsys):
+    picture("a.png")
+    stream, known = plan.Job(None, Path("x.png"), None), plan.plan(["a.png"], "out")[0]
+    told = Progress([stream, known])
+    assert told.bar.total == pytest.approx(20 * 33 / 1e6)
+    told.begin(stream, 2.0)
+    assert told.bar.total == pytest.approx(2 + 20 * 33 / 1e6)
+    told.advance(stream, 0.25)
+    told.advance(stream, 1.0)
+    assert told.passed == 2
+    told.summary()
 
 
 class Bicubic(nn.Module):

@@ -301,7 +301,8 @@ class Greedy(nn.Module):
 noise = np.random.default_rng(0).integers(0, 256, (600, 1000, 3), np.uint8)
 Image.fromarray(np.tile(noise, (10, 10, 1))).save("large.bmp")
 jobs = plan.plan(["large.bmp"], "out.bmp")
-options = {"ahead": 1, "quality": 95, "max_megapixels": 64, "progress": lambda job, share: None}
+options = {"ahead": 1, "quality": 95, "max_megapixels": 64}
+options |= dict.fromkeys(["begin", "progress"], lambda job, number: None)
 told = []
 work.restore(jobs, Restorer(Greedy(), memory=4), **options, tell=told.append)
 (done,) = told

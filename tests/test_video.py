@@ -9,6 +9,7 @@ from picture_files import identity
 from PIL import Image
 
 from vmambair_arch import cli, save_network
+from vmambair_arch.commands.restore import videos
 from vmambair_arch.errors import InputError
 from vmambair_arch.restoring.video import restore_video
 
@@ -31,20 +32,28 @@ def write_video(
     times=TIMES,
     size=(32, 48),
     sound: str | None = "aac",
+    tracks: int = 1,
+    preview: bool = False,
     matrix: int = 6,
     pix_fmt: str = "yuv420p",
     pictures=picture,
 ) -> Path:
-    """A video of numbered pictures, with a tone."""
+    """A video of numbered pictures, with tones; if wanted, a small preview comes first."""
     with av.open(path, "w") as output:
         output.metadata["title"] = "ten pictures"
+        small = output.add_stream("libx264", 25) if preview else None
         video = output.add_stream("libx264", 25, {"crf": "0"} if pix_fmt == "yuv444p" else None)
         video.height, video.width = size
         video.pix_fmt = pix_fmt
         video.codec_context.time_base = Fraction(1, 12800)
         video.codec_context.colorspace = matrix
         video.codec_context.color_range = 1
-        audio = output.add_stream(sound, 16000) if sound else None
+        audio = [output.add_stream(sound, 16000) for _ in range(tracks)] if sound else []
+        if small is not None:
+            small.height, small.width, small.pix_fmt = 16, 16, "yuv420p"
+            frame = av.VideoFrame.from_ndarray(pictures(0, 16, 16), format="rgb24")
+            output.mux(small.encode(frame.reformat(format="yuv420p")))
+            output.mux(small.encode())
         for number, time in enumerate(times):
             frame = av.VideoFrame.from_ndarray(pictures(number, *size), format="rgb24").reformat(
                 format=pix_fmt, dst_colorspace=matrix if matrix == 1 else 5, dst_color_range=1
@@ -52,13 +61,13 @@ def write_video(
             frame.pts, frame.time_base = time, Fraction(1, 12800)
             output.mux(video.encode(frame))
         output.mux(video.encode())
-        if audio:
-            write_tone(output, audio, times[-1] / 12800)
+        for number, track in enumerate(audio):
+            write_tone(output, track, times[-1] / 12800, pitch=6 + number)
     return path
 
 
-def write_tone(output, audio, seconds: float) -> None:
-    tone = np.sin(np.arange(int(16000 * seconds)) / 6).astype(np.float32)[None]
+def write_tone(output, audio, seconds: float, pitch: int = 6) -> None:
+    tone = np.sin(np.arange(int(16000 * seconds)) / pitch).astype(np.float32)[None]
     frame = av.AudioFrame.from_ndarray(tone, format="fltp", layout="mono")
     frame.sample_rate, frame.pts = 16000, 0
     resampler = av.AudioResampler(audio.format, "mono", 16000, audio.frame_size or 1024)
@@ -72,9 +81,9 @@ def frames(path: Path) -> list[tuple[float, np.ndarray]]:
         return [(f.time, f.to_ndarray(format="rgb24")) for f in container.decode(video=0)]
 
 
-def sound(path: Path) -> list[bytes]:
+def sound(path: Path, track: int = 0) -> list[bytes]:
     with av.open(path) as container:
-        return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+        return [bytes(packet) for packet in container.demux(audio=track) if packet.size]
 
 
 def double(image: np.ndarray) -> np.ndarray:
@@ -184,6 +193,33 @@ def test_odd_sizes_are_kept(tmp_path):
     assert frames(tmp_path / "out.mp4")[0][1].shape == (31, 45, 3)
 
 
+def test_all_tracks_of_sound_are_kept(tmp_path):
+    source, target = write_video(tmp_path / "in.mp4", tracks=3), tmp_path / "out.mp4"
+    restore_video(source, target, same, made_with="same")
+    kept = [sound(target, track) for track in range(3)]
+    assert kept == [sound(source, track) for track in range(3)]
+    assert kept[0] != kept[1] != kept[2]
+
+
+def test_ten_bits_come_out_as_eight(tmp_path):
+    source = write_video(tmp_path / "in.mp4", pix_fmt="yuv420p10le", times=TIMES[:3])
+    restore_video(source, tmp_path / "out.mp4", same, made_with="same", crf=4)
+    with av.open(tmp_path / "out.mp4") as container:
+        assert container.streams.video[0].codec_context.pix_fmt == "yuv420p"
+    for (_, given), (_, made) in zip(frames(source), frames(tmp_path / "out.mp4"), strict=True):
+        assert np.abs(made.astype(int) - given).mean() < 3  # two bits less, and encoded again
+
+
+def test_a_preview_is_not_taken_for_the_video(tmp_path):
+    source = write_video(tmp_path / "in.mp4", preview=True)
+    told = []
+    restore_video(
+        source, tmp_path / "out.mp4", same, made_with="same", progress=lambda *n: told.append(n)
+    )
+    assert told[-1] == (COUNT, COUNT)
+    assert frames(tmp_path / "out.mp4")[0][1].shape == (32, 48, 3)
+
+
 def test_a_turned_video_comes_out_upright(tmp_path):
     plain = write_video(tmp_path / "plain.mp4", sound=None)
     with av.open(plain) as source, av.open(tmp_path / "in.mp4", "w") as output:
@@ -202,11 +238,11 @@ def test_a_turned_video_comes_out_upright(tmp_path):
     assert np.abs(upright - expected).mean() < 4
 
 
-def test_sound_that_a_container_cannot_hold_is_said(tmp_path):
-    source = write_video(tmp_path / "in.mkv", sound="wavpack")
+def test_sound_that_a_container_cannot_hold_is_said_before_a_frame_is_restored(tmp_path):
+    source, calls = write_video(tmp_path / "in.mkv", sound="wavpack"), []
     with pytest.raises(InputError, match="cannot hold wavpack.*give a name that ends in .mkv"):
-        restore_video(source, tmp_path / "out.mp4", same, made_with="same")
-    assert not (tmp_path / "out.mp4").exists()
+        restore_video(source, tmp_path / "out.mp4", calls.append, made_with="same")
+    assert not calls and [path.name for path in tmp_path.iterdir()] == ["in.mkv"]
     restore_video(source, tmp_path / "out.mkv", same, made_with="same")
     assert sound(tmp_path / "out.mkv") == sound(source)
 
@@ -282,3 +318,17 @@ def test_the_command_never_writes_over_a_video_unless_told(folder, capsys):
     assert len(frames(Path("film.mp4"))) == COUNT
     assert run("film.mp4", "picture.png", "-o", "one.mp4") == 2
     assert run("absent.mp4", "-o", "one.mp4") == 2
+
+
+def test_parts_are_those_of_the_weights_not_only_of_the_models_name(folder, monkeypatch):
+    made_with = []
+    monkeypatch.setattr(
+        videos, "restore_video", lambda *_, **options: made_with.append(options["made_with"])
+    )
+    network = identity(1)
+    for change in (0.0, 0.0, 1.0):
+        network.shallow.weight.data += change
+        save_network(network, "same.safetensors")
+        assert run("film.mp4", "-o", "out") == 0
+    assert made_with[0] == made_with[1] != made_with[2]
+    assert "model=same.safetensors" in made_with[0]

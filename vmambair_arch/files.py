@@ -1,9 +1,12 @@
 """Files written whole or not at all."""
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
+
+PART = 40  # characters of a name in that of its temporary file
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
@@ -16,7 +19,8 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
         write: is called with a binary file, open for writing.
     Raises: OSError: the disk is full or read-only; the old file is as it was.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    part = path.name[:PART]  # names are as long as the path's may be
+    temporary = path.with_name(f".{part}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         with temporary.open("wb") as file:
             write(file)

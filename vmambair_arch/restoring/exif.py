@@ -14,6 +14,7 @@ ORIENTATION = 274  # how the stored pixels are to be turned
 EXIF, GPS, INTEROPERABILITY = 34665, 34853, 40965  # directories, the last one inside the first
 WIDTH, HEIGHT = 40962, 40963  # in EXIF's directory
 HEADER = b"II*\0\x08\0\0\0"
+BIG_HEADER = b"II+\0\x08\0\0\0\x10\0\0\0\0\0\0\0"  # BigTIFF: offsets of 64 bits
 
 # Tags of a TIFF that are about how the file holds the picture: sizes, strips, profile, resolution.
 STRUCTURE = {
@@ -61,9 +62,9 @@ def to_bytes(tags: Tags) -> bytes | None:
         raise InputError(f"its EXIF data is damaged ({error}); remove or repair it") from error
 
 
-def directory(tags: Tags) -> ImageFileDirectory_v2:
+def directory(tags: Tags, *, header: bytes = HEADER) -> ImageFileDirectory_v2:
     """The tags as PIL's directory of a TIFF file."""
-    result = ImageFileDirectory_v2(HEADER)
+    result = ImageFileDirectory_v2(header)
     for tag, value in tags.items():
         result[tag] = value
     return result

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import InputError
-from . import exif
+from . import exif, png, xmp
 
 # Modes of PIL as they are restored. What is missing has no red, green and blue, or 32 bits.
 RESTORED_AS = {
@@ -26,6 +26,8 @@ class Picture:
         pixels: (h, w) or (h, w, c) of uint8 or uint16: grey, grey + alpha, RGB or RGBA.
         icc: the colour profile, or None.
         tags: the EXIF tags, which say that the pixels are upright, as they are.
+        packet: the XMP, which says so too, or None.
+        carried: what only PNG files hold: chunks on colours and with texts.
         dpi: pixels an inch, across and down, or None.
         form: the format of the file it came from, a name in ``FORMATS``.
         lossless: whether the file it came from lost nothing; a WebP may or may not.
@@ -34,6 +36,8 @@ class Picture:
     pixels: np.ndarray
     icc: bytes | None = None
     tags: exif.Tags = dataclasses.field(default_factory=dict)
+    packet: bytes | None = None
+    carried: png.Chunks = ()
     dpi: tuple[float, float] | None = None
     form: str = "PNG"
     lossless: bool = True
@@ -44,9 +48,10 @@ class Picture:
         return self.pixels.ndim == 3 and self.pixels.shape[2] in (2, 4)
 
     def replaced(self, pixels: np.ndarray) -> "Picture":
-        """The picture with other pixels, of which its EXIF tags tell the size."""
+        """The picture with other pixels, of which EXIF and XMP tell the size."""
         tags = exif.resized(self.tags, *pixels.shape[:2])
-        return dataclasses.replace(self, pixels=pixels, tags=tags)
+        packet = self.packet and xmp.described(self.packet, *pixels.shape[:2])
+        return dataclasses.replace(self, pixels=pixels, tags=tags, packet=packet)
 
 
 def to_array(image: Image.Image) -> np.ndarray:

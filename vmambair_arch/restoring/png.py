@@ -7,15 +7,32 @@ from typing import IO
 
 import numpy as np
 
+Chunks = tuple[tuple[bytes, bytes], ...]  # kinds and data
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # channels: grey, grey + alpha, RGB, RGBA
 LEVEL = 3  # zlib's: twice as fast as the usual 6, for files a few hundredths larger
 ROWS_BYTES = 2**22  # compressed at a time
+XMP = b"XML:com.adobe.xmp\0"
+COLOURS = (b"gAMA", b"cHRM", b"sRGB", b"cICP")  # what the numbers mean, beside a profile
+TEXTS = (b"tEXt", b"zTXt", b"iTXt")  # titles, authors, how a program made it
+TOLD_ELSEWHERE = (XMP, b"Raw profile type ")  # in texts: XMP; EXIF and profiles by ImageMagick
+LARGEST_TEXT = 2**26  # bytes
 
 
 def is_whole(content: bytes) -> bool:
     """Whether the checksums of a file's chunks are right, up to the last."""
-    return any(kind == b"IEND" for kind in _chunks(memoryview(content)))
+    return any(kind == b"IEND" for kind, _ in _chunks(memoryview(content)))
+
+
+def xmp(content: bytes) -> bytes | None:
+    """A file's XMP, which may come after the pixels; None if there is none."""
+    for kind, data in _chunks(memoryview(content)):
+        if kind == b"iTXt" and data[: len(XMP)] == XMP:
+            compressed, _ = data[len(XMP) : len(XMP) + 2]
+            _, _, text = bytes(data[len(XMP) + 2 :]).split(b"\0", 2)  # language and its keyword
+            return _inflated(text) if compressed else text
+    return None
 
 
 def depth(content: bytes) -> int:
@@ -29,6 +46,8 @@ def write(
     *,
     icc: bytes | None = None,
     exif: bytes | None = None,
+    packet: bytes | None = None,
+    carried: Chunks = (),
     dpi: tuple[float, float] | None = None,
 ) -> None:
     """Write a picture; beside the pixels only a few rows of them are in memory.
@@ -38,6 +57,8 @@ def write(
         pixels: (h, w) or (h, w, c) of uint8 or uint16: grey, grey + alpha, RGB or RGBA.
         icc: its colour profile.
         exif: its EXIF data, beginning with the TIFF header.
+        packet: its XMP.
+        carried: chunks on its colours and with texts.
         dpi: pixels an inch, across and down.
     Source: Portable Network Graphics (PNG) Specification, third edition, sections 5, 9 and 11.
     """
@@ -46,17 +67,38 @@ def write(
     channels, bits = pixels.shape[2], 8 * pixels.itemsize
     file.write(SIGNATURE)
     _chunk(file, b"IHDR", struct.pack(">2I5B", w, h, bits, COLOUR_TYPES[channels], 0, 0, 0))
+    for kind, data in carried:
+        _chunk(file, kind, data)
     if icc:
         _chunk(file, b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc))
     if dpi:
         _chunk(file, b"pHYs", struct.pack(">2IB", *(round(d / 0.0254) for d in dpi), 1))
     if exif:
         _chunk(file, b"eXIf", exif)
+    if packet:
+        _chunk(file, b"iTXt", XMP + bytes(4) + packet)  # not compressed, no language, no keyword
     compressor = zlib.compressobj(LEVEL)
     for rows in _filtered(pixels):
         _chunk(file, b"IDAT", compressor.compress(rows))
     _chunk(file, b"IDAT", compressor.flush())
     _chunk(file, b"IEND", b"")
+
+
+def carried(content: bytes) -> Chunks:
+    """A file's chunks on colours and with texts, which a PNG holds and other formats do not."""
+    return tuple(
+        (kind, bytes(data))
+        for kind, data in _chunks(memoryview(content))
+        if kind in COLOURS or (kind in TEXTS and not bytes(data[:20]).startswith(TOLD_ELSEWHERE))
+    )
+
+
+def _inflated(text: bytes) -> bytes:
+    decompressor = zlib.decompressobj()
+    inflated = decompressor.decompress(text, LARGEST_TEXT)
+    if decompressor.unconsumed_tail:
+        raise ValueError(f"XMP of more than {LARGEST_TEXT} bytes")
+    return inflated
 
 
 def _chunk(file: IO[bytes], kind: bytes, data: bytes) -> None:
@@ -98,12 +140,12 @@ def _paeth(left: np.ndarray, up: np.ndarray, corner: np.ndarray) -> np.ndarray:
     return np.where((to_left <= to_up) & (to_left <= to_corner), left, nearest)
 
 
-def _chunks(content: memoryview) -> Iterator[bytes]:
-    """The kind of each chunk, as far as the checksums are right."""
+def _chunks(content: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    """The kind and the data of each chunk, as far as the checksums are right."""
     position = len(SIGNATURE)
     while position + 12 <= len(content):
         end = position + 8 + int.from_bytes(content[position : position + 4], "big")
         if zlib.crc32(content[position + 4 : end]) != int.from_bytes(content[end : end + 4], "big"):
             return
-        yield bytes(content[position + 4 : position + 8])
+        yield bytes(content[position + 4 : position + 8]), content[position + 8 : end]
         position = end + 4

@@ -7,7 +7,7 @@ import struct
 import threading
 import zlib
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ import tifffile
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import InputError
-from . import exif, png, tiff
+from . import exif, png, tiff, xmp
 from .formats import FORMATS
 from .picture import RESTORED_AS, Picture, to_array, upright
 
@@ -52,9 +52,7 @@ def read(content: bytes, where: str, *, max_megapixels: float) -> Picture:
     try:
         if tiff.is_deep_grey_alpha(content):
             return _deep_grey_alpha(content, max_megapixels)
-        with _any_size():
-            image = Image.open(io.BytesIO(content))
-        with image:
+        with _opened(content) as image:
             return _picture(image, content, max_megapixels)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
@@ -62,6 +60,15 @@ def read(content: bytes, where: str, *, max_megapixels: float) -> Picture:
         raise InputError(f"{where}: not a picture that can be read; remove it") from error
     except DAMAGED as error:
         raise InputError(f"{where}: damaged ({error}); copy or download it again") from error
+
+
+def _opened(content: bytes) -> Image.Image:
+    """A file's picture, not decoded yet; of a TIFF the one further channel is alpha."""
+    with _any_size():
+        image = Image.open(io.BytesIO(content))
+        if image.format == "TIFF" and _numbers(image, tiff.EXTRA_SAMPLES) == (tiff.UNSPECIFIED,):
+            return Image.open(io.BytesIO(tiff.calling_it_alpha(content)))
+        return image
 
 
 def _picture(image: Image.Image, content: bytes, max_megapixels: float) -> Picture:
@@ -75,14 +82,18 @@ def _picture(image: Image.Image, content: bytes, max_megapixels: float) -> Pictu
         raise InputError(f"holds {frames} pictures; split it into files of one")
     if form == "PNG" and not png.is_whole(content):
         raise InputError("damaged (a checksum is wrong or the end missing); copy it again")
-    tags, orientation = exif.read(image.getexif())
-    if form == "TIFF":
-        orientation = 1  # PIL and OpenCV turn those when they decode them
-    pixels = _deep_pixels(image, content) if _is_deep(image, content) else _pixels(image)
+    tags, orientation = exif.read(image.getexif())  # an orientation that only XMP tells, too
+    deep = _is_deep(image, content)
+    if form == "TIFF" and (not deep or exif.ORIENTATION in image.tag_v2):  # pyright: ignore[reportAttributeAccessIssue] TIFF only
+        orientation = 1  # PIL and, if EXIF tells it, OpenCV turn those when they decode them
+    pixels = upright(_deep_pixels(image, content) if deep else _pixels(image), orientation)
+    packet = png.xmp(content) if form == "PNG" else image.info.get("xmp")
     return Picture(
-        np.ascontiguousarray(upright(pixels, orientation)),
+        np.ascontiguousarray(pixels),
         icc=image.info.get("icc_profile"),
         tags=tags,
+        packet=packet and xmp.described(packet, *pixels.shape[:2]),
+        carried=png.carried(content) if form == "PNG" else (),
         dpi=image.info.get("dpi"),
         form=form,
         lossless=form != "JPEG" and (form != "WEBP" or _is_lossless_webp(content)),
@@ -93,10 +104,21 @@ def _deep_grey_alpha(content: bytes, max_megapixels: float) -> Picture:
     """A TIFF of grey + alpha of 16 bits, which neither PIL nor OpenCV reads."""
     stored = tiff.tags(content)
     check_size(stored[tiff.HEIGHT], stored[tiff.WIDTH], max_megapixels)
+    _check_straight(_several(stored.get(tiff.EXTRA_SAMPLES, ())))
+    if stored.get(tiff.COMPRESSION, 1) not in tifffile.TIFF.DECOMPRESSORS:
+        raise InputError("is grey + alpha of 16 bits, compressed; save it as PNG or by ZIP instead")
+    if packet := stored.get(tiff.XMP):
+        stored.setdefault(exif.ORIENTATION, xmp.orientation(packet))
     tags, orientation = exif.read(stored)
     pixels = upright(tifffile.imread(io.BytesIO(content)), orientation)
-    icc = stored.get(tiff.ICC_PROFILE)
-    return Picture(np.ascontiguousarray(pixels), icc=icc, tags=tags, form="TIFF")
+    return Picture(
+        np.ascontiguousarray(pixels),
+        icc=stored.get(tiff.ICC_PROFILE),
+        tags=tags,
+        packet=packet and xmp.described(packet, *pixels.shape[:2]),
+        dpi=tiff.resolution(stored),
+        form="TIFF",
+    )
 
 
 def check_size(height: int, width: int, max_megapixels: float) -> None:
@@ -122,16 +144,28 @@ def _is_deep(image: Image.Image, content: bytes) -> bool:
     if image.format != "TIFF":
         return False
     bits, kinds = (set(_numbers(image, tag)) for tag in (tiff.BITS, tiff.SAMPLE_FORMAT))
+    extra = _numbers(image, tiff.EXTRA_SAMPLES)
+    if len(extra) > 1:
+        raise InputError(f"has {len(extra)} channels beside its colours; keep one at most, alpha")
     if bits == {16} and kinds <= {tiff.UNSIGNED} and image.mode in RESTORED_AS:
-        if tiff.PREMULTIPLIED in _numbers(image, tiff.EXTRA_SAMPLES):
-            raise InputError("has premultiplied alpha of 16 bits; save it with straight alpha")
+        _check_straight(extra)
         return True
+    if RESTORED_AS.get(image.mode) == "I;16":
+        raise InputError(f"has {max(bits)} bits a sample; save it with 8 or 16")
     return False
+
+
+def _check_straight(extra: tuple[int, ...]) -> None:
+    if tiff.PREMULTIPLIED in extra:
+        raise InputError("has premultiplied alpha of 16 bits; save it with straight alpha")
 
 
 def _numbers(image: Image.Image, tag: int) -> tuple[int, ...]:
     """The numbers of a TIFF's tag."""
-    value = image.tag_v2.get(tag, ())  # pyright: ignore[reportAttributeAccessIssue] TIFF only
+    return _several(image.tag_v2.get(tag, ()))  # pyright: ignore[reportAttributeAccessIssue] TIFF only
+
+
+def _several(value: Any) -> tuple[int, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
@@ -141,7 +175,8 @@ def _deep_pixels(image: Image.Image, content: bytes) -> np.ndarray:
     if pixels is None or pixels.dtype != np.uint16:
         raise InputError("damaged, or of a kind of 16 bits that is not restored; convert it to PNG")
     if pixels.ndim == 2:
-        return pixels
+        is_white_zero = image.format == "TIFF" and _numbers(image, tiff.PHOTOMETRIC) == (0,)
+        return np.invert(pixels) if is_white_zero else pixels
     if content[25:26] in (b"\0", b"\4") and image.format == "PNG":  # grey with alpha or with a key
         return pixels[..., [0, 3]]
     return pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]

@@ -1,5 +1,6 @@
 """Restorer: a loaded network that restores pictures of any size, kind and depth."""
 
+import math
 import os
 from typing import TypeVar
 
@@ -17,8 +18,9 @@ from .picture import to_array, to_image
 from .pooling import GlobalPool
 from .resizing import resized
 from .running import Runner
+from .steps import Progress, part
 from .tile_sizes import TileSizes
-from .tiling import Progress, Tiling
+from .tiling import Tiling
 
 AnyPicture = TypeVar("AnyPicture", np.ndarray, Image.Image)
 KEPT = {"icc_profile", "exif", "dpi", "xmp"}  # of a PIL image's info
@@ -63,8 +65,9 @@ class Restorer:
         outscale: float | None = None,
         memory: float | None = None,
     ):
-        if outscale is not None and not outscale > 0:
-            raise InputError(f"outscale is {outscale}: needed is a number above 0")
+        for name, value in (("outscale", outscale), ("memory", memory)):
+            if value is not None and not 0 < value < math.inf:
+                raise InputError(f"{name} is {value}: needed is a number above 0")
         if pool not in ("tile", "global"):
             raise InputError(f"pool is {pool!r}: choose tile or global")
         if pool == "global" and compile:
@@ -74,15 +77,19 @@ class Restorer:
             self.network = model.to(self.device).eval()
         else:
             self.network = models.load(model, self.device)
-        multiple: int = getattr(self.network, "multiple", 1)
-        run = Runner(self.network, self.device, precision=precision, averaged=ensemble)
-        self.scale: int = getattr(self.network, "scale", 0) or run.scale(8 * multiple)
+        run = Runner(
+            *(self.network, self.device),
+            precision=precision,
+            averaged=ensemble,
+            stepwise=self.device.type == "cpu" and not compile,
+        )
+        self.scale: int = getattr(self.network, "scale", 0) or run.scale()
         self.outscale = outscale or self.scale
         sizes = TileSizes(run, self.device, memory)
         self.tiling = Tiling(
             *(run, sizes),
             scale=self.scale,
-            multiple=multiple,
+            multiple=getattr(self.network, "multiple", 1),
             tile=tile,
             overlap=overlap,
             pool=GlobalPool(self.network) if pool == "global" else None,
@@ -99,7 +106,9 @@ class Restorer:
         Args:
             image: (h, w) or (h, w, c) of uint8, uint16, or floats in [0, 1]: grey, grey + alpha,
                 RGB or RGBA; or a PIL image, of which profile and EXIF are kept.
-            progress: is called with the share that is done, up to 1.
+            progress: is called with the share that is done, up to 1: on a CPU after each layer of
+                the network, on a GPU or compiled after each tile. It goes back when memory ran
+                out and tiles are halved. What it raises ends the work.
         Returns: the same kind and depth, outscale (else scale) times as high and wide.
         Raises: InputError: it is of another kind; memory runs out for small tiles too.
         """
@@ -116,7 +125,13 @@ class Restorer:
             x: c is what the network takes, or 1, or anything if the network takes 1.
             progress: is called with the share that is done, up to 1.
         Returns: (b, c, scale h, scale w), float32 on the device of x; outscale is not heeded.
+        Raises: InputError: x is no batch of pictures; memory runs out for small tiles too.
         """
+        if x.dim() != 4 or not x.is_floating_point() or x.numel() == 0:
+            raise InputError(
+                f"x is {x.dtype} of shape {tuple(x.shape)}: needed are floats in [0, 1] of shape"
+                " (b, c, h, w)"
+            )
         b, c, h, w = x.shape
         y = torch.empty(b, c, h * self.scale, w * self.scale, device=x.device)
         strips = self.tiling.strips(
@@ -135,7 +150,8 @@ class Restorer:
         _check(image)
         h, w = image.shape[:2]
         pixels = image.reshape(h, w, -1)
-        taken, free = image.nbytes * self.scale**2, system_memory.free("cpu")
+        sizes = {self.scale, self.outscale}  # one after the other, if they differ
+        taken, free = image.nbytes * sum(s**2 for s in sizes), system_memory.free("cpu")
         if free is not None and taken > free:  # the system would give it, and end the process
             raise InputError(
                 f"the result takes {taken / 1e9:.1f} GB of memory, and {free / 1e9:.1f} are free;"
@@ -159,9 +175,9 @@ class Restorer:
             large[:] = alpha.repeat(s, 0).repeat(s, 1)
             start = 0.0
         else:
-            self._enlarge(pixels[..., -1:], out[..., -1:], _part(progress, 0, 0.5))
+            self._enlarge(pixels[..., -1:], out[..., -1:], part(progress, 0, 0.5))
             start = 0.5
-        self._enlarge(filled(colours, alpha), out[..., :-1], _part(progress, start, 1))
+        self._enlarge(filled(colours, alpha), out[..., :-1], part(progress, start, 1))
         across = np.arange(out.shape[1]) // s
         for y, row in enumerate(out):  # what hides stays
             hidden = large[y] == 0
@@ -229,7 +245,8 @@ def _check(image: np.ndarray) -> None:
             f"the picture is a {type(image).__name__}: needed is a PIL image (open a file with"
             " PIL.Image.open) or a NumPy array; restore_tensor takes tensors"
         )
-    known = image.dtype in (np.uint8, np.uint16) or np.issubdtype(image.dtype, np.floating)
+    kind = image.dtype.newbyteorder("=")
+    known = kind in (np.uint8, np.uint16) or np.issubdtype(kind, np.floating)
     shaped = image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 2, 3, 4))
     if not known or not shaped or image.size == 0:
         raise InputError(
@@ -241,8 +258,3 @@ def _check(image: np.ndarray) -> None:
             f"the picture has values from {image.min():g} to {image.max():g}: needed are finite"
             " floats in [0, 1]; divide by their range, or give uint8 or uint16"
         )
-
-
-def _part(progress: Progress | None, start: float, end: float) -> Progress | None:
-    """The progress of a part of the work."""
-    return progress and (lambda share: progress(start + share * (end - start)))

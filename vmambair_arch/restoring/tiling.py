@@ -11,10 +11,10 @@ from ..errors import InputError
 from ..inference import blended, spans
 from .pooling import GlobalPool
 from .running import Runner
+from .steps import Progress, part
 from .tile_sizes import Sides, TileSizes
 
 Crop = Callable[[slice, slice], Tensor]
-Progress = Callable[[float], None]
 
 
 class Tiling:
@@ -68,12 +68,15 @@ class Tiling:
             h, w: of the picture.
             channels: b times c.
             result: bytes that the restored picture takes.
-            progress: is called with the share that is done, up to 1.
+            progress: is called with the share that is done, up to 1; also within a tile, if the
+                network runs on the CPU and is not compiled.
         Yields: the number of the first row, and (b, c, some rows, scale w) on the device. Where
             memory runs out, it begins again at row 0 with smaller tiles.
         Raises: InputError: memory runs out for small tiles too.
         """
         sides = self._sides(h, w, channels, result)
+        if progress:
+            self.run.get_ready_to_tell()
         while True:
             try:
                 yield from self._strips(crop, h, w, sides, progress)
@@ -105,14 +108,15 @@ class Tiling:
             for size, side in zip((h, w), sides, strict=True)
         )
         passes = 2 if self.pool and len(rows) * len(columns) > 1 else 1
-        done = 0
+        number, done = passes * len(rows) * len(columns), 0
 
         def restore(row: slice, column: slice) -> Tensor:
             nonlocal done
-            tile = self.run(crop(row, column)).cpu()
+            start, end = done / number, (done + 1) / number
+            tile = self.run(crop(row, column), progress=part(progress, start, end)).cpu()
             done += 1
             if progress:
-                progress(done / (passes * len(rows) * len(columns)))
+                progress(end)
             return tile
 
         with contextlib.ExitStack() as stack:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..files import write_whole
-from .video_encoding import CONTAINERS, Colours, join
+from .video_encoding import CONTAINERS, Colours, check_sound, join
 from .video_parts import Parts
 
 SUFFIXES = (*CONTAINERS, ".avi", ".m4v", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ts")
@@ -56,7 +56,8 @@ def restore_video(
     about = {"source": str(source.resolve()), "size": file.st_size, "changed": file.st_mtime_ns}
     folder = target.with_name(f".{target.name}.parts")
     with opened(source) as container:
-        stream = container.streams.video[0]
+        check_sound(container, target)
+        stream = _pictures(container)
         frames = _Frames(container, source, restore, progress)
         parts = Parts(folder, {**about, "crf": crf, "frames": part, "made with": made_with})
         for number, group in itertools.groupby(frames, lambda item: item[0] // part):
@@ -99,7 +100,7 @@ class _Frames:
 
     def __init__(self, container, source: Path, restore: Restore, progress: Progress | None):
         self.container = container
-        self.stream = container.streams.video[0]
+        self.stream = _pictures(container)
         self.restore, self.progress = restore, progress
         self.colours = Colours.of(self.stream)
         self.number = _count(source)
@@ -136,10 +137,19 @@ def _step(stream) -> int:
     return max(round(1 / (stream.average_rate * stream.time_base)), 1) if stream.average_rate else 1
 
 
+def _pictures(container) -> Any:
+    """The stream of a video's pictures, the largest; others may be covers or previews."""
+    from av.stream import Disposition
+
+    streams = container.streams.video
+    moving = [s for s in streams if not s.disposition & Disposition.attached_pic]
+    return max(moving or streams, key=lambda stream: stream.width * stream.height)
+
+
 def _count(source: Path) -> int:
     """The number of a video's frames, counted without decoding them."""
     with opened(source) as container:
-        return sum(packet.size > 0 for packet in container.demux(video=0))
+        return sum(packet.size > 0 for packet in container.demux(_pictures(container)))
 
 
 def _check(source: Path, target: Path, crf: int, overwrite: bool) -> None:

@@ -1,6 +1,7 @@
 """Frames to H.264 and back to RGB, in the colour space of a video; and its parts joined."""
 
 import heapq
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -113,28 +114,50 @@ def join(parts: Sequence[Path], source: Any, file: IO[bytes], target: Path) -> N
     Raises: InputError: the container cannot hold the sound.
     """
     import av
-    from av.error import FFmpegError
 
-    kinds = ("audio", "subtitle") if target.suffix.lower() == ".mkv" else ("audio",)
-    copied = [stream for stream in source.streams if stream.type in kinds]
-    kind = CONTAINERS[target.suffix.lower()]
+    copied, kind = _copied(source, target), CONTAINERS[target.suffix.lower()]
     with av.open(parts[0]) as first, av.open(file, "w", format=kind) as output:
         output.metadata.update(source.metadata)
         video = output.add_stream_from_template(first.streams.video[0])
-        try:
-            places = {s.index: output.add_stream_from_template(s) for s in copied}
-            output.start_encoding()
-        except (FFmpegError, ValueError) as error:
-            names = ", ".join(sorted({stream.codec_context.name for stream in copied}))
-            raise InputError(
-                f"{target}: cannot hold {names} of the video's other streams ({error}); give a"
-                " name that ends in .mkv"
-            ) from error
+        places = _add(copied, output, target)
         sound = source.demux(copied) if copied else ()
         streams = [_timed(_packets(parts), video), _timed(sound, places)]
         for _, packet, stream in heapq.merge(*streams, key=lambda item: item[0]):
             packet.stream = stream
             output.mux(packet)
+
+
+def check_sound(source: Any, target: Path) -> None:
+    """Raise InputError if the target cannot hold the sound, before frames are restored."""
+    import av
+
+    with av.open(io.BytesIO(), "w", format=CONTAINERS[target.suffix.lower()]) as output:
+        video = output.add_stream("libx264", 25)
+        video.width, video.height, video.pix_fmt = 16, 16, "yuv420p"
+        _add(_copied(source, target), output, target)
+
+
+def _copied(source: Any, target: Path) -> list[Any]:
+    """The streams of a video that are kept as they are."""
+    kinds = ("audio", "subtitle") if target.suffix.lower() == ".mkv" else ("audio",)
+    return [stream for stream in source.streams if stream.type in kinds]
+
+
+def _add(copied: Sequence[Any], output: Any, target: Path) -> dict[int, Any]:
+    """Streams of a target for those that are kept, by their index; then it begins."""
+    from av.error import FFmpegError
+
+    try:
+        places = {stream.index: output.add_stream_from_template(stream) for stream in copied}
+        output.start_encoding()
+    except (FFmpegError, ValueError) as error:
+        names = ", ".join(sorted({stream.codec_context.name for stream in copied}))
+        other = ".mp4, without subtitles" if target.suffix.lower() == ".mkv" else ".mkv"
+        raise InputError(
+            f"{target}: cannot hold {names} of the video's other streams ({error}); give a"
+            f" name that ends in {other}"
+        ) from error
+    return places
 
 
 def _packets(parts: Sequence[Path]) -> Iterator[Any]:

@@ -37,12 +37,14 @@ def check(picture: Picture, form: str, *, enlarged: float = 1) -> None:
     """
     holds = FORMATS[form]
     h, w = (round(side * enlarged) for side in picture.pixels.shape[:2])
+    taken = h * w * picture.pixels[:1, :1].nbytes
     lost = [
         *(["its 16 bits"] if picture.pixels.itemsize > 1 and not holds.deep else []),
         *(["its alpha"] if picture.has_alpha and not holds.alpha else []),
         *(["its colour profile"] if picture.icc and not holds.described else []),
         *(["its EXIF data"] if picture.tags and not holds.described else []),
-        *([f"{w} x {h} pixels"] if max(h, w) > holds.side else []),
+        *(["its XMP"] if picture.packet and not holds.described else []),
+        *([f"{w} x {h} pixels"] if max(h, w) > holds.side or taken > holds.pixels else []),
     ]
     if lost:
         raise InputError(f"{form} cannot hold {' and '.join(lost)}; write PNG (--format png)")
@@ -52,12 +54,13 @@ def check(picture: Picture, form: str, *, enlarged: float = 1) -> None:
 
 def encode(picture: Picture, file: IO[bytes], form: str, *, quality: int = QUALITY) -> None:
     """Write a picture that fits to an open file; arguments as ``write``."""
-    pixels, icc, dpi = picture.pixels, picture.icc, picture.dpi
+    pixels, icc, packet, dpi = picture.pixels, picture.icc, picture.packet, picture.dpi
     if form == "PNG":
-        png.write(file, pixels, icc=icc, exif=exif.to_bytes(picture.tags), dpi=dpi)
+        described = {"icc": icc, "exif": exif.to_bytes(picture.tags), "packet": packet}
+        png.write(file, pixels, **described, carried=picture.carried, dpi=dpi)
     elif form == "TIFF":
         exif.to_bytes(picture.tags)  # raises for what PIL cannot write
-        tiff.write(file, pixels, icc=icc, described=picture.tags, dpi=dpi)
+        tiff.write(file, pixels, icc=icc, described=picture.tags, packet=packet, dpi=dpi)
     elif form == "BMP" and picture.has_alpha:  # PIL writes none
         channels = [2, 1, 0, 3] if pixels.shape[2] == 4 else [0, 0, 0, 1]
         file.write(cv2.imencode(".bmp", pixels[..., channels])[1].tobytes())
@@ -69,9 +72,11 @@ def encode(picture: Picture, file: IO[bytes], form: str, *, quality: int = QUALI
             options |= {"quality": quality, "lossless": picture.lossless, "exact": True}
         if icc:
             options["icc_profile"] = icc
+        if packet:
+            options["xmp"] = packet
         if tags := exif.to_bytes(picture.tags):
             options["exif"] = b"Exif\0\0" + tags
         try:
             to_image(pixels).save(file, form, **options)
-        except ValueError as error:  # such as more EXIF data than a JPEG has place for
+        except ValueError as error:  # such as more EXIF data or XMP than a JPEG has place for
             raise InputError(f"{form} cannot hold it: {error}; write PNG (--format png)") from error

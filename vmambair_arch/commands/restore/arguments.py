@@ -115,9 +115,12 @@ def _restore(arguments: argparse.Namespace) -> int:
     existing = {"overwrite": arguments.overwrite, "skip_existing": arguments.skip_existing}
     naming = {"suffix": arguments.suffix, **existing}
     form = arguments.format and arguments.format.upper()
-    jobs = plan(pictures, arguments.output, form=form, **naming) if pictures else []
-    films = videos.plan(clips, arguments.output, alone=len(arguments.inputs) == 1, **naming)
-    check_folders(jobs)
+    try:
+        jobs = plan(pictures, arguments.output, form=form, **naming) if pictures else []
+        films = videos.plan(clips, arguments.output, alone=len(arguments.inputs) == 1, **naming)
+        check_folders(jobs)
+    except OSError as error:  # such as a name that is too long
+        raise InputError(f"{error.filename}: {error.strerror}; give another name") from error
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     restorer = _restorer(arguments)
@@ -142,6 +145,7 @@ def _restore_pictures(
             ahead=arguments.jobs,
             quality=arguments.quality,
             max_megapixels=arguments.max_megapixels,
+            begin=progress.begin,
             progress=progress.advance,
             tell=progress.tell,
         )

@@ -1,6 +1,7 @@
 """Which pictures are restored, and the file that each becomes."""
 
 import glob
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -55,7 +56,7 @@ def plan(
     else:
         found = [pair for given in inputs for pair in _sources(given, Path(output))]
         jobs = [
-            Job(source, Path(output) / _renamed(place, suffix, form), form or _form(source))
+            Job(source, Path(output) / _renamed(place, suffix, form), form or _form(place))
             for source, place in found
         ]
     _check_names(jobs)
@@ -68,6 +69,11 @@ def plan(
             " output, --skip-existing or --overwrite"
         )
     return jobs
+
+
+def shown(path: Path | str) -> str:
+    """A path as text that can be printed: names of files may have bytes that are no text."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def check_folders(jobs: Sequence[Job]) -> None:
@@ -114,7 +120,7 @@ def _sources(given: str, output: Path) -> Iterator[tuple[Path, Path]]:
     if given == STREAM:
         raise InputError(f"{output}: give a file, or -, for the picture from standard input")
     if path.is_dir():
-        files = [file for file in sorted(path.rglob("*")) if _is_picture(file, path, output)]
+        files = [file for file in sorted(_files(path)) if _is_picture(file, path, output)]
         if not files:
             raise InputError(f"{path}: no pictures in it ({', '.join(BY_SUFFIX)})")
         yield from ((file, file.relative_to(path)) for file in files)
@@ -126,11 +132,26 @@ def _sources(given: str, output: Path) -> Iterator[tuple[Path, Path]]:
         yield from ((file, Path(file.name)) for file in files)
 
 
+def _files(folder: Path) -> Iterator[Path]:
+    """The files of a folder and of those in it, without hidden ones and links to folders.
+
+    Raises: InputError: one of the folders cannot be read.
+    """
+
+    def fail(error: OSError) -> None:
+        raise InputError(
+            f"{error.filename}: cannot be read ({error.strerror}); leave it out"
+        ) from error
+
+    for parent, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(parent, name) for name in names)
+
+
 def _is_picture(file: Path, folder: Path, output: Path) -> bool:
     """Whether a file of a folder is restored; those of an output folder inside it are not."""
-    hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
     there = file.is_file() or file.is_symlink()  # a link to nothing is told of when it is read
-    if hidden or file.suffix.lower() not in BY_SUFFIX or not there:
+    if file.name.startswith(".") or file.suffix.lower() not in BY_SUFFIX or not there:
         return False
     inside = output.resolve() != folder.resolve()
     return not (inside and file.resolve().is_relative_to(output.resolve()))
@@ -144,11 +165,9 @@ def _renamed(place: Path, suffix: str, form: str | None) -> Path:
     return place.with_name(f"{place.stem}{suffix}{ending}")
 
 
-def _form(path: Path) -> str:
-    """The format that a file's suffix means. Raises InputError: none."""
-    if path.suffix.lower() not in BY_SUFFIX:
-        raise InputError(f"{path}: its suffix is none of {', '.join(BY_SUFFIX)}; give --format")
-    return BY_SUFFIX[path.suffix.lower()]
+def _form(path: Path) -> str | None:
+    """The format that a file's suffix means, if any."""
+    return BY_SUFFIX.get(path.suffix.lower())
 
 
 def _check_names(jobs: Sequence[Job]) -> None:

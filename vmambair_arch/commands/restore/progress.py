@@ -9,7 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ...restoring import reading
-from .plan import STREAM, Job
+from .plan import STREAM, Job, shown
 from .work import Done
 
 BAR = "{percentage:3.0f}%|{bar}| {n:.2f} of {total:.2f} megapixels, {remaining} left"
@@ -36,12 +36,20 @@ class Progress:
         self.failures: list[str] = []
         self.start = time.monotonic()
         total = sum(self.megapixels.values())
-        self.bar = tqdm(total=total, bar_format=BAR, leave=False, disable=None)
+        how = {"bar_format": BAR, "smoothing": 0, "miniters": 0}
+        self.bar = tqdm(total=total, **how, leave=False, disable=None)
+
+    def begin(self, job: Job, megapixels: float) -> None:
+        """A picture was read, whose file's header may not have told its size."""
+        self.megapixels[job.source] = megapixels
+        if job.source in self.waiting:
+            self.waiting[job.source] = megapixels
+        self.bar.total = sum(self.megapixels.values())
 
     def advance(self, job: Job, share: float) -> None:
-        """Draw the bar anew: so much of a picture is done."""
-        self.bar.n = min(self.passed + share * self.megapixels[job.source], self.bar.total)
-        self.bar.refresh()
+        """So much of a picture is done: the bar is drawn anew, ten times a second at most."""
+        done = self.passed + share * self.waiting.get(job.source, 0)
+        self.bar.update(done - self.bar.n)
         if share == 1:
             self._pass(job)
 
@@ -56,7 +64,7 @@ class Progress:
         self.restored += megapixels
         self.seconds += done.seconds
         (h, w), (height, width) = done.before, done.after
-        line = f"{done.job.target or STREAM}: {w} x {h} to {width} x {height} pixels,"
+        line = f"{shown(done.job.target or STREAM)}: {w} x {h} to {width} x {height} pixels,"
         line += f" {done.seconds:.1f} s, {done.seconds / megapixels:.1f} s per megapixel"
         if self.told < self.number:
             line += f"; {self.told} of {self.number}, about {self._left()} left"

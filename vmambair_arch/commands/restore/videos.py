@@ -2,16 +2,19 @@
 
 import sys
 import time
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from torch import nn
 from tqdm import tqdm
 
 from ...errors import InputError
 from ...restoring import Restorer
 from ...restoring.video import SUFFIXES, restore_video
 from ...restoring.video_encoding import CONTAINERS
+from .plan import shown
 
 
 class Video(NamedTuple):
@@ -74,10 +77,12 @@ def restore(videos: Sequence[Video], restorer: Restorer, *, made_with: str, over
     Args:
         videos: from ``plan``.
         restorer: of their frames.
-        made_with: the model and its options: parts of an interrupted run with others are not used.
+        made_with: the model's name and its options: parts of an interrupted run with others, or
+            with other weights, are not used.
         overwrite: whether a file that exists is replaced once the new one is whole.
     """
     failures = []
+    made_with += f" weights={_checksum(restorer.network)}" if videos else ""
     for video in videos:
         start = time.perf_counter()
         with tqdm(unit=" frames", leave=False, disable=None) as bar:
@@ -103,7 +108,15 @@ def restore(videos: Sequence[Video], restorer: Restorer, *, made_with: str, over
                 failures.append(f"{video.target}: cannot be written: {error}")
                 continue
         seconds = time.perf_counter() - start
-        print(f"{video.target}: restored in {seconds:.1f} s", flush=True)
+        print(f"{shown(video.target)}: restored in {seconds:.1f} s", flush=True)
     for failure in failures:
         print(f"vmambair: {failure}", file=sys.stderr)
     return 1 if failures else 0
+
+
+def _checksum(network: nn.Module) -> int:
+    """Of the weights, so that a file that was trained on is another model."""
+    checksum = 0
+    for tensor in network.state_dict().values():
+        checksum = zlib.crc32(tensor.cpu().numpy().tobytes(), checksum)
+    return checksum

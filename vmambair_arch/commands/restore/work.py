@@ -2,6 +2,7 @@
 
 import functools
 import io
+import math
 import sys
 import time
 from collections import deque
@@ -42,6 +43,7 @@ def restore(
     ahead: int,
     quality: int,
     max_megapixels: float,
+    begin: Callable[[Job, float], None],
     progress: Callable[[Job, float], None],
     tell: Callable[[Done], None],
 ) -> None:
@@ -53,6 +55,7 @@ def restore(
         jobs, restorer: the pictures, and what restores them.
         ahead: how many pictures are read ahead, and written behind, at once.
         quality, max_megapixels: of files with losses, 1 to 100; larger pictures are refused.
+        begin: is called with a picture that was read, and its megapixels.
         progress: is called with a picture and the share of it that is done.
         tell: is called with what became of it, once its file is written.
     """
@@ -61,9 +64,11 @@ def restore(
     read = functools.partial(_read, max_megapixels=max_megapixels)
     written: deque[Future[Done]] = deque()
     try:
-        for job, picture in _ahead(readers, read, jobs, ahead):
+        for job, coming in _ahead(readers, read, jobs, ahead):
             try:
-                done, restored = _restore(job, picture.result(), restorer, progress)
+                picture = coming.result()
+                begin(job, math.prod(picture.pixels.shape[:2]) / 1e6)
+                done, restored = _restore(job, picture, restorer, progress)
             except (InputError, MemoryError) as error:
                 tell(Done(job, failure=failures.sentence(error, str(job.source or STREAM))))
                 continue
