@@ -14,11 +14,11 @@ import torch
 from app_servers import Server, running, until
 from networks import TINY
 
+import vmambair_arch.app
 from vmambair_arch import Restorer, VmambaIR, cli, save_network
 from vmambair_arch.app import networks, serving
 from vmambair_arch.app.jobs import CancelledError, Job
 from vmambair_arch.app.queue import Queue
-from vmambair_arch.app.steps import Steps
 
 PNG = files.png(files.noise("RGB"))
 
@@ -111,25 +111,8 @@ def test_the_newest_files_stay_whatever_they_take(paused):
 # how far it is
 
 
-def tiny() -> VmambaIR:
-    torch.manual_seed(0)
-    return VmambaIR(scale=4, **TINY)
-
-
-@pytest.mark.parametrize("kind", ["L", "RGB", "RGBA"])
-@pytest.mark.parametrize("tile", [None, 48])
-def test_shares_rise_block_by_block_and_change_nothing(kind, tile):
-    network, pixels = tiny(), files.noise(kind, height=40, width=65)
-    expected = Restorer(network, tile=tile, overlap=16)(pixels)
-    told: list[float] = []
-    restored = Steps(Restorer(network, tile=tile, overlap=16))(pixels, told.append)
-    assert np.array_equal(restored, expected)
-    assert told == sorted(told) and told[-1] == 1
-    assert len(set(told)) > (5 if tile is None else 10) and 0 < told[0] < 0.5
-
-
-def test_a_picture_is_stopped_between_two_blocks():
-    steps, told = Steps(Restorer(tiny())), []
+def test_a_picture_is_stopped_within_the_network():
+    restorer, told = Restorer(tiny()), []
 
     def tell(share: float) -> None:
         told.append(share)
@@ -137,9 +120,14 @@ def test_a_picture_is_stopped_between_two_blocks():
             raise CancelledError
 
     with pytest.raises(CancelledError):
-        steps(files.noise("RGB"), tell)
-    assert len(told) == 2
-    assert steps(files.noise("RGB"), lambda share: None).shape == (80, 132, 3)
+        restorer(files.noise("RGB"), progress=tell)
+    assert len(told) == 2 and told[1] < 1
+    assert restorer(files.noise("RGB")).shape == (80, 132, 3)
+
+
+def tiny() -> VmambaIR:
+    torch.manual_seed(0)
+    return VmambaIR(scale=4, **TINY)
 
 
 # the networks
@@ -212,6 +200,7 @@ def test_a_port_in_use_is_a_sentence(capsys):
 
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
 def test_without_its_extra_it_says_what_to_install(capsys, monkeypatch, missing):
+    monkeypatch.delattr(vmambair_arch.app, "serving")
     for name in [n for n in sys.modules if n.startswith("vmambair_arch.app.")]:
         monkeypatch.delitem(sys.modules, name)
     for name in [n for n in sys.modules if n == missing or n.startswith(f"{missing}.")]:

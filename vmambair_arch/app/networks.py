@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from ..restoring import Restorer, models
-from .steps import Steps
 
 
 class Choice(NamedTuple):
@@ -36,16 +37,18 @@ class Networks:
     def __init__(self, given: Sequence[str], build: Callable[[str | None], Restorer]):
         self.choices = dict(enumerate(offered(given)))
         self.build = build
-        self._loaded: tuple[int, Steps] | None = None
+        self._loaded: tuple[int, Restorer] | None = None
         for key in reversed(range(max(len(given), 1))):  # so that the default is kept
             self.load(key)
 
-    def load(self, key: int) -> Steps:
+    def load(self, key: int) -> Restorer:
         """The network of a choice. Raises: InputError: what ``build`` raises; KeyError: none."""
         if self._loaded is None or self._loaded[0] != key:
             model = self.choices[key].model
             self._loaded = None  # two networks at once take twice the memory
-            self._loaded = key, Steps(self.build(model))
+            restorer = self.build(model)
+            restorer(np.zeros((8, 8), np.uint8))  # the first call is slow
+            self._loaded = key, restorer
         return self._loaded[1]
 
 

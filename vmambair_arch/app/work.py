@@ -36,15 +36,15 @@ def _restore(job: Job, networks: Networks, max_megapixels: float) -> None:
     copies.write_preview(picture, job.folder / PREVIEW)
     job.files |= {PREVIEW}
     job.advance(0)
-    steps = networks.load(job.network)
+    restorer = networks.load(job.network)
     form = job.form or BY_SUFFIX.get(PurePath(job.name).suffix.lower(), picture.form)
     job.started = time.perf_counter()
-    writing.check(picture, form, enlarged=steps.restorer.outscale)
-    restored = picture.replaced(steps(picture.pixels, job.advance))
+    writing.check(picture, form, enlarged=restorer.outscale)
+    restored = picture.replaced(restorer(picture.pixels, progress=job.advance))
     job.seconds = time.perf_counter() - job.started
     job.after = restored.pixels.shape[:2]
     writing.write(restored, job.folder / RESULT, form)
-    job.result = _renamed(job.name, form, steps.restorer.outscale)
+    job.result = _renamed(job.name, form, restorer.outscale)
     write = functools.partial(copies.write_comparison, picture, restored)
     job.shown = write(job.folder / BEFORE, job.folder / AFTER)
     job.files |= {BEFORE, AFTER, RESULT}

@@ -57,7 +57,8 @@ def _serve(arguments: argparse.Namespace) -> None:
     try:
         from ..app import serving  # needs what comes with an extra
     except ModuleNotFoundError as error:
-        raise InputError(f"app needs {error.name}; pip install 'vmambair-arch[app]'") from error
+        package = (error.name or "").partition(".")[0]
+        raise InputError(f"app needs {package}; pip install 'vmambair-arch[app]'") from error
     from ..app.guard import is_local
     from ..app.networks import Networks
     from ..restoring import Restorer
