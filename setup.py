@@ -47,6 +47,7 @@ setup(
         **EXTRAS,
         "test": [
             *("jsonschema", "pytest", "pytest-cov", "pytest-xdist", "ruff", "pyright[nodejs]"),
+            "playwright",  # drives Chromium
             *itertools.chain(*EXTRAS.values()),
         ],
     },

@@ -126,10 +126,14 @@ class Routes:
 
 
 def read_assets() -> dict[str, tuple[bytes, str]]:
-    """The files of the page and their types by name; the viewer is one script and one style."""
+    """The files of the page and their types by name; the viewer and the theme are the report's."""
     folder = resources.files("vmambair_arch") / "app" / "assets"
     contents = {file.name: file.read_bytes() for file in folder.iterdir()}
-    contents |= {"viewer.js": bundle.script().encode(), "viewer.css": bundle.style().encode()}
+    contents |= {
+        "theme.js": bundle.script(("theme",)).encode(),
+        "viewer.js": bundle.script().encode(),
+        "viewer.css": bundle.style().encode(),
+    }
     return {name: (content, TYPES[PurePath(name).suffix]) for name, content in contents.items()}
 
 

@@ -5,7 +5,6 @@ import { List } from "./list.js";
 import { isOver, Pictures } from "./pictures.js";
 import * as server from "./server.js";
 import { Stage } from "./stage.js";
-import { followTheme } from "./theme.js";
 import * as words from "./words.js";
 
 const find = (id) => document.getElementById(id);
@@ -50,7 +49,7 @@ function offer({ networks, formats }) {
   find("format").append(...formats.map((format) => new Option(format, format)));
 }
 
-followTheme(find("theme"));
+Theme.follow(find("theme"));
 offer(await server.choices());
 pictures.addEventListener("change", render);
 pictures.addEventListener("sent", ({ detail: [key, id] }) => {
