@@ -138,7 +138,7 @@ def test_a_keyboard_is_enough(page):
         )
     for name in ("Choose pictures", "Remove one.png", "Download"):
         assert name in reached
-    page.get_by_role("button", name="Theme: Automatic").press("Enter")
+    page.get_by_role("button", name="Theme: auto").press("Enter")
     assert page.evaluate("document.documentElement.dataset.theme") == "light"
 
 
