@@ -1,6 +1,7 @@
 """Pages opened in a real Chromium; without one the tests are skipped, with the reason."""
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,6 +20,14 @@ PHONE = {
     "has_touch": True,
     "is_mobile": True,
 }
+
+
+def until(page, condition: str) -> None:
+    """Wait for an expression to be true; playwright's own waits are stopped by a page's policy."""
+    end = time.monotonic() + 10
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, f"this did not come true: {condition}"
+        page.wait_for_timeout(20)
 
 
 @pytest.fixture(scope="module")

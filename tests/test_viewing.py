@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from browser import until
 from reports import BLUE, GREEN, RED, Stage, flat, places, report, scene, seen
 
 from vmambair_arch.viewing import script, style
@@ -59,8 +60,8 @@ def test_the_divider_follows_a_finger_and_two_fingers_zoom(maps, open_page):
     stage.fingers([(0.5, 0.3)], [(0.6, 0.3)], [(0.8, 0.3)])
     assert stage.slider.get_attribute("aria-valuenow") == "80"
     before = stage.zoom
-    stage.fingers([(0.4, 0.5), (0.6, 0.5)], [(0.3, 0.5), (0.7, 0.5)], [(0.1, 0.5), (0.9, 0.5)])
-    assert stage.zoom == pytest.approx(4 * before, rel=0.05)
+    stage.fingers([(0.4, 0.5), (0.6, 0.5)], [(0.35, 0.5), (0.65, 0.5)], [(0.3, 0.5), (0.7, 0.5)])
+    assert stage.zoom == pytest.approx(2 * before, rel=0.05)
     across, _ = same_place_on_both_sides(stage)
     assert across / 4 == pytest.approx(32, abs=1)  # what was in the middle is still there
 
@@ -71,7 +72,7 @@ def test_a_swipe_over_the_slider_scrolls_the_page(colours, open_page):
     page.evaluate("scrollTo(0, 0)")
     stage.box = page.locator(".is-left .viewer-picture").bounding_box()
     stage.fingers([(0.3, 0.9)], [(0.3, 0.6)], [(0.3, 0.1)], [(0.3, -0.2)])
-    page.wait_for_function("scrollY > 0")
+    until(page, "scrollY > 0")
     assert stage.slider.get_attribute("aria-valuenow") == "50"
 
 
@@ -82,7 +83,7 @@ def test_the_wheel_zooms_both_sides_about_the_pointer(maps, open_page):
     page.mouse.move(*stage.point(0.7))
     for _ in range(4):
         page.mouse.wheel(0, -100)
-    page.wait_for_function(f"parseInt(document.querySelector('.viewer-zoom').value) > {fitting}")
+    until(page, f"parseInt(document.querySelector('.viewer-zoom').value) > {2 * fitting}")
     after = same_place_on_both_sides(stage, 0.7)
     assert np.abs(np.subtract(before, after)).max() <= 4  # one pixel
 
@@ -128,8 +129,9 @@ def test_keys_zoom_and_large_pixels_are_squares(maps, open_page):
 def test_a_window_of_another_size_fits_the_picture_again(maps, open_page):
     page = open_page(maps)
     stage = Stage(page)
+    fitting = stage.zoom
     page.set_viewport_size({"width": 700, "height": 500})
-    page.wait_for_function(f"parseInt(document.querySelector('.viewer-zoom').value) < {stage.zoom}")
+    until(page, f"parseInt(document.querySelector('.viewer-zoom').value) < {fitting}")
     picture = page.locator(".is-left .viewer-picture").bounding_box()
     assert picture["height"] == pytest.approx(stage.stage.bounding_box()["height"], abs=1)
 
@@ -172,7 +174,7 @@ def test_differences_are_those_of_numpy(tmp_path, open_page):
     page.locator(".is-left canvas").wait_for()
     for side, pixels in ("left", one), ("right", other):
         distance = np.abs(pixels.astype(int) - truth)
-        page.wait_for_function(f"document.querySelector('.is-{side} canvas')")
+        page.locator(f".is-{side} canvas").wait_for(state="attached")
         assert np.array_equal(drawn(page, side), np.minimum(16 * distance, 255))
         badge = page.locator(f".is-{side} .viewer-badge")
         assert f"mean {distance.mean():.2f} of 255" in badge.inner_text()
@@ -190,7 +192,7 @@ def test_the_pixel_under_the_pointer_is_read_out(maps, open_page):
     stage = Stage(page)
     page.mouse.move(*stage.point(10.5 / 64, 20.5 / 48))
     readout = page.locator(".viewer-readout span").all_inner_texts()
-    assert readout == ["x 10  y 20", "40 80 0", "40 80 255"]
+    assert readout == ["x 10, y 20", "40 80 0", "40 80 255"]
 
 
 def test_every_image_is_seen_closely_where_the_pointer_is(maps, open_page):
