@@ -22,11 +22,11 @@ PHONE = {
 }
 
 
-def until(page, condition: str, seconds: float = 5.0) -> None:
-    """Wait for a JavaScript condition; playwright's own way is what a strict page forbids."""
-    deadline = time.monotonic() + seconds
+def until(page, condition: str) -> None:
+    """Wait for an expression to be true; playwright's own waits are stopped by a page's policy."""
+    end = time.monotonic() + 10
     while not page.evaluate(condition):
-        assert time.monotonic() < deadline, f"it was never so: {condition}"
+        assert time.monotonic() < end, f"this did not come true: {condition}"
         page.wait_for_timeout(20)
 
 

@@ -55,8 +55,9 @@ def test_the_best_is_bold_and_the_second_underlined(page):
     best = page.locator(".scores.is-chosen b").all_inner_texts()
     assert best == ["31.00", "28.50", "33.25"]
     assert page.locator(".scores.is-chosen u").all_inner_texts() == ["30.00", "9.00"]
-    choice = page.get_by_role("group", name="Metric")
-    choice.get_by_role("button", name="LPIPS").click()  # lower is better
+    page.get_by_role("group", name="Metric").get_by_role(
+        "button", name="LPIPS"
+    ).click()  # lower is better
     assert page.locator(".scores.is-chosen b").all_inner_texts()[0] == "0.0323"
     means = page.locator(".means tbody tr").all_inner_texts()
     assert [row.split("\t")[:2] for row in means] == [["red", "30.58"], ["blue", "20.00 of 2"]]

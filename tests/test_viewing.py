@@ -83,10 +83,9 @@ def test_the_wheel_zooms_both_sides_about_the_pointer(maps, open_page):
     page.mouse.move(*stage.point(0.7))
     for _ in range(4):
         page.mouse.wheel(0, -100)
-    until(page, f"parseInt(document.querySelector('.viewer-zoom').value) > {fitting}")
+    until(page, f"parseInt(document.querySelector('.viewer-zoom').value) > {2 * fitting}")
     after = same_place_on_both_sides(stage, 0.7)
-    # Two pixels: as long as the picture does not fill the stage, it stays in the middle.
-    assert np.abs(np.subtract(before, after)).max() <= 8
+    assert np.abs(np.subtract(before, after)).max() <= 4  # one pixel
 
 
 def test_a_zoomed_picture_is_dragged_on_both_sides_and_cannot_be_lost(maps, open_page):
@@ -130,9 +129,9 @@ def test_keys_zoom_and_large_pixels_are_squares(maps, open_page):
 def test_a_window_of_another_size_fits_the_picture_again(maps, open_page):
     page = open_page(maps)
     stage = Stage(page)
-    before = stage.zoom
+    fitting = stage.zoom
     page.set_viewport_size({"width": 700, "height": 500})
-    until(page, f"parseInt(document.querySelector('.viewer-zoom').value) < {before}")
+    until(page, f"parseInt(document.querySelector('.viewer-zoom').value) < {fitting}")
     picture = page.locator(".is-left .viewer-picture").bounding_box()
     assert picture["height"] == pytest.approx(stage.stage.bounding_box()["height"], abs=1)
 
@@ -175,7 +174,7 @@ def test_differences_are_those_of_numpy(tmp_path, open_page):
     page.locator(".is-left canvas").wait_for()
     for side, pixels in ("left", one), ("right", other):
         distance = np.abs(pixels.astype(int) - truth)
-        until(page, f"document.querySelector('.is-{side} canvas')")
+        page.locator(f".is-{side} canvas").wait_for(state="attached")
         assert np.array_equal(drawn(page, side), np.minimum(16 * distance, 255))
         badge = page.locator(f".is-{side} .viewer-badge")
         assert f"mean {distance.mean():.2f} of 255" in badge.inner_text()
@@ -193,7 +192,7 @@ def test_the_pixel_under_the_pointer_is_read_out(maps, open_page):
     stage = Stage(page)
     page.mouse.move(*stage.point(10.5 / 64, 20.5 / 48))
     readout = page.locator(".viewer-readout span").all_inner_texts()
-    assert readout == ["x 10 y 20", "40 80 0", "40 80 255"]
+    assert readout == ["x 10, y 20", "40 80 0", "40 80 255"]
 
 
 def test_every_image_is_seen_closely_where_the_pointer_is(maps, open_page):

@@ -37,6 +37,6 @@ function describePixel({ readout, picture, layers, sources }, pixel) {
   const values = sources.map((source) => {
     return layers.pixels(source, picture).data.slice(start, start + 3).join(" ");
   });
-  const texts = [`x ${pixel.x} y ${pixel.y}`, ...values];
+  const texts = [`x ${pixel.x}, y ${pixel.y}`, ...values];
   readout.replaceChildren(...texts.map((text) => make("span", {}, text)));
 }

@@ -11,25 +11,36 @@ const Geometry = {
 
   // The whole picture, as large as the stage allows.
   fit(stage, picture) {
-    const scale = Math.min(stage.width / picture.width, stage.height / picture.height);
+    const scale = Geometry.fittingScale(stage, picture);
     return Geometry.confine({ scale, x: 0, y: 0 }, stage, picture);
   },
 
-  // The view with the picture on the stage: centred where it is smaller, no gap where larger.
+  fittingScale: (stage, picture) =>
+    Math.min(stage.width / picture.width, stage.height / picture.height),
+
+  // The view with the picture on the stage: without a gap where it is larger; where it is smaller,
+  // inside, and over the place of the whole picture that fits, so that zooming out ends there.
   confine(view, stage, picture) {
-    const place = (offset, side, size) =>
-      size <= side ? (side - size) / 2 : Geometry.clamp(offset, side - size, 0);
+    const fitting = Geometry.fittingScale(stage, picture);
+    const place = (offset, side, length) => {
+      const [size, fitted] = [length * view.scale, length * fitting];
+      if (size <= fitted) return (side - size) / 2;
+      if (size >= side) return Geometry.clamp(offset, side - size, 0);
+      const start = (side - fitted) / 2;
+      const least = Math.max(start + fitted - size, 0);
+      return Geometry.clamp(offset, least, Math.min(start, side - size));
+    };
     return {
       scale: view.scale,
-      x: place(view.x, stage.width, picture.width * view.scale),
-      y: place(view.y, stage.height, picture.height * view.scale),
+      x: place(view.x, stage.width, picture.width),
+      y: place(view.y, stage.height, picture.height),
     };
   },
 
   // The view at another scale; what lies under a point of the stage stays there.
   zoom(view, scale, point, stage, picture) {
     const actual = 1 / devicePixelRatio;
-    const fitting = Geometry.fit(stage, picture).scale;
+    const fitting = Geometry.fittingScale(stage, picture);
     const least = Math.min(fitting, actual);
     const most = Math.max(fitting, Geometry.MOST * actual);
     const bounded = Geometry.clamp(scale, least, most);

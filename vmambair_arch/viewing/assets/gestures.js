@@ -5,19 +5,18 @@
 function followPointers(stage, viewer) {
   const pointers = new Map(); // where each pointer was last, by its id
   let offset = null; // of the divider from the pointer that drags it; null: the picture is dragged
-  let start = null; // where the divider was when the first pointer came
+  let start = null; // where a finger came down that may be about to scroll the page
 
   stage.addEventListener("pointerdown", (event) => {
     if (event.button !== 0 || !viewer.picture) return;
     const point = pointOn(stage, event);
     stage.setPointerCapture(event.pointerId);
     pointers.set(event.pointerId, point);
-    if (pointers.size === 1) start = viewer.divider;
     const grabbed = event.target.closest(".viewer-divider") !== null;
     if (pointers.size > 1 || (!grabbed && viewer.canPan)) offset = null;
     else offset = grabbed ? viewer.divider - point.x : 0;
-    // A finger may be about to scroll the page: the divider waits until it moves.
-    if (offset !== null && event.pointerType !== "touch") viewer.divide(point.x + offset);
+    start = event.pointerType === "touch" && pointers.size === 1 ? point : null;
+    if (offset !== null && !start) viewer.divide(point.x + offset);
     stage.classList.toggle("is-panning", offset === null);
   });
 
@@ -28,9 +27,11 @@ function followPointers(stage, viewer) {
     if (!before) return;
     const fixed = [...pointers].find(([id]) => id !== event.pointerId)?.[1];
     pointers.set(event.pointerId, point);
+    // The divider waits until the finger moves across: down, the page scrolls.
+    if (start && Math.abs(point.x - start.x) > Math.abs(point.y - start.y)) start = null;
     if (fixed) pinch(viewer, fixed, before, point);
-    else if (offset !== null) viewer.divide(point.x + offset);
-    else viewer.pan(point.x - before.x, point.y - before.y);
+    else if (offset === null) viewer.pan(point.x - before.x, point.y - before.y);
+    else if (!start) viewer.divide(point.x + offset);
   });
 
   const release = (event) => {
@@ -39,10 +40,7 @@ function followPointers(stage, viewer) {
     if (!pointers.size) stage.classList.remove("is-panning");
   };
   stage.addEventListener("pointerup", release);
-  stage.addEventListener("pointercancel", (event) => {
-    if (offset !== null) viewer.divide(start); // it was the page that was to move
-    release(event);
-  });
+  stage.addEventListener("pointercancel", release);
   stage.addEventListener("pointerleave", () => viewer.read(null));
   stage.addEventListener("dblclick", (event) => viewer.toggleZoom(pointOn(stage, event)));
   // Two fingers never scroll the page.

@@ -76,7 +76,7 @@ class Viewer {
     if (!this.picture) return;
     const { space: before, view, picture } = this;
     this.measure();
-    if (view.scale === Geometry.fit(before, picture).scale) return this.fit(false);
+    if (view.scale === Geometry.fittingScale(before, picture)) return this.fit(false);
     this.pan((this.space.width - before.width) / 2, (this.space.height - before.height) / 2);
   }
 
@@ -134,7 +134,7 @@ class Viewer {
   // From the whole picture to its pixels about a point, and back.
   toggleZoom(point) {
     if (!this.picture) return;
-    const fitting = Geometry.fit(this.space, this.picture).scale;
+    const fitting = Geometry.fittingScale(this.space, this.picture);
     if (this.view.scale > fitting * 1.01) this.fit();
     else this.zoomTo(Math.max(4 * fitting, 1 / devicePixelRatio), point, true);
   }
