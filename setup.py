@@ -55,6 +55,7 @@ setup(
         "vmambair_arch": ["weights/*.safetensors"],
         "vmambair_arch.app": ["assets/*"],
         "vmambair_arch.option_files.schemas": ["options.json"],
+        "vmambair_arch.reporting.page": ["assets/*"],
         "vmambair_arch.viewing": ["assets/*"],
     },
     entry_points={

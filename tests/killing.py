@@ -17,7 +17,7 @@ import vmambair_arch.plugin  # noqa: F401
 from vmambair_arch import cli
 
 # isort: split
-import vmambair_arch.pipeline  # noqa: F401  # BasicSR imports only after the plugin
+import vmambair_arch.training.pipeline  # noqa: F401  # BasicSR imports only after the plugin
 
 
 def main(options: str, kills: int, seed: int) -> None:

@@ -4,12 +4,12 @@ from copy import deepcopy
 
 import yaml
 
-from vmambair_arch.option_files import option_check, option_file
+from vmambair_arch.option_files import check, yaml_lines
 
 
-def report(opt: dict, *, is_train: bool = True) -> option_check.Report:
-    file = option_file.parse(yaml.safe_dump(opt, sort_keys=False), "f.yml")
-    return option_check.check(file, is_train=is_train)
+def report(opt: dict, *, is_train: bool = True) -> check.Report:
+    file = yaml_lines.parse(yaml.safe_dump(opt, sort_keys=False), "f.yml")
+    return check.check(file, is_train=is_train)
 
 
 def change(opt: dict, keys: str, value) -> dict:

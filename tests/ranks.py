@@ -23,8 +23,8 @@ import vmambair_arch.plugin  # noqa: F401
 from vmambair_arch import cli
 
 # isort: split
-import vmambair_arch.pipeline  # noqa: F401  # BasicSR imports only after the plugin
-from vmambair_arch.option_files import trials
+import vmambair_arch.training.pipeline  # noqa: F401  # BasicSR imports only after the plugin
+from vmambair_arch.option_files import dry_run_findings
 from vmambair_arch.training.progress import Progress
 
 LONGEST = 300  # seconds, then a process that hangs is ended
@@ -48,7 +48,9 @@ def run(name: str, arguments: list, signals: list = (), launcher: str = "pytorch
         with open(f"{name}.{rank}.out", "w") as out:
             os.dup2(out.fileno(), 1)
             os.dup2(out.fileno(), 2)
-        trials.findings = lambda file: iter(())  # networks tried in every process take its time
+        dry_run_findings.findings = lambda file: iter(
+            ()
+        )  # networks tried in every process take its time
         send_itself({at: number for who, at, number in signals if who == rank})
         if len(arguments) > 1:
             own = [*own, "--launcher", launcher]

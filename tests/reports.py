@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vmambair_arch.viewing import Metric, Scene, write_page
+from vmambair_arch.reporting.page import Metric, Scene, write_page
 
 PSNR = Metric("psnr", "PSNR (dB)", higher_is_better=True, decimals=2)
 LPIPS = Metric("lpips", "LPIPS", higher_is_better=False, decimals=4)

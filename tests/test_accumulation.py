@@ -9,8 +9,12 @@ import yaml
 from basicsr.models.srgan_model import SRGANModel
 from basicsr.utils.registry import LOSS_REGISTRY, MODEL_REGISTRY
 from conftest import load_tensors
-from test_degradations import batches as degradation_batches
-from test_degradations import data_options, model_options, photographs  # noqa: F401  # fixtures
+from test_degradations import (  # noqa: F401  # fixtures
+    batches as degradation_batches,
+    data_options,
+    model_options,
+    photographs,
+)
 from torch.nn.parallel import DistributedDataParallel
 from trainings import (
     MODELS,
@@ -22,11 +26,11 @@ from trainings import (
     train,
 )
 
-from vmambair_arch.commands.check import work as check
-from vmambair_arch.data.loading import set_place, steps, training_loader
-from vmambair_arch.data.micro_batches import described, parts_of
+from vmambair_arch.commands.check import preflight as check
+from vmambair_arch.data.batches.loading import set_place, steps, training_loader
+from vmambair_arch.data.batches.micro_batches import described, parts_of
 from vmambair_arch.errors import InputError
-from vmambair_arch.models import build_model
+from vmambair_arch.models.build import build_model
 from vmambair_arch.option_files import options
 from vmambair_arch.training.loop import Training
 from vmambair_arch.training.progress import Progress
@@ -314,7 +318,9 @@ def test_check_reports_the_batch_and_takes_whole_steps(small, monkeypatch):
         self.log_dict = {}
 
     monkeypatch.setattr(check, "SECONDS", 0)
-    monkeypatch.setattr("vmambair_arch.models.VmambaIRModel.optimize_parameters", step)
+    monkeypatch.setattr(
+        "vmambair_arch.models.vmambair_model.VmambaIRModel.optimize_parameters", step
+    )
     opt = options.read(small("train:total_batch_size=6"), is_train=True)
     assert "Batch of a step: 6 (2 images x 3 micro-batches)" in list(check._costs(opt))
     assert taken[:3] == [2, 2, 2] and len(taken) % 3 == 0

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from vmambair_arch import allocator
+from vmambair_arch.system import allocator
 
 COUNT = """
 import resource, runpy, sys

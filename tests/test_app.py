@@ -12,7 +12,7 @@ from PIL import Image
 
 from vmambair_arch import cli, save_network
 from vmambair_arch.app import copies
-from vmambair_arch.restoring import writing
+from vmambair_arch.restoring.files import writing
 
 PNG = files.png(files.noise("RGB"))
 
@@ -186,7 +186,7 @@ def test_this_machine_is_reached_by_all_its_names_and_through_a_tunnel(server, h
 
 
 def test_a_server_that_is_open_to_others_takes_addresses_but_not_the_names_of_others():
-    from vmambair_arch.app.guard import Guard
+    from vmambair_arch.app.same_origin import Guard
 
     guard = Guard(lambda *_: None, host="0.0.0.0")
     assert all(map(guard._is_ours, ("192.168.0.7:7860", "localhost", "[fe80::1]")))

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from vmambair_arch import cli, memory
-from vmambair_arch.allocator import keep_freed_memory
+from vmambair_arch import cli
 from vmambair_arch.commands.bench import cases, measure, report, session
 from vmambair_arch.commands.bench.cases import BACKWARD, BOTH, NETWORKS, Case
 from vmambair_arch.commands.bench.figures import Figure, evaluate, figures
+from vmambair_arch.system import memory
+from vmambair_arch.system.allocator import keep_freed_memory
 
 MEBIBYTE = 2**20
 

@@ -170,7 +170,9 @@ def test_a_checkpoint_that_does_not_fit(check, split):
 
 def test_a_step_that_fails_is_a_sentence(check, split, monkeypatch):
     monkeypatch.setattr(
-        "vmambair_arch.models.VmambaIRModel.optimize_parameters", lambda *_: [][0], raising=True
+        "vmambair_arch.models.vmambair_model.VmambaIRModel.optimize_parameters",
+        lambda *_: [][0],
+        raising=True,
     )
     code, _, problems = check(split())
     assert code == 2

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from vmambair_arch import VmambaIR, cli
-from vmambair_arch.compilation import compile_network
 from vmambair_arch.errors import InputError
 from vmambair_arch.models import build
-from vmambair_arch.modules.oss import PlanarScan
+from vmambair_arch.networks.compilation import compile_network
+from vmambair_arch.networks.modules.oss import PlanarScan
 
 TOLERANCE = 1e-4  # relative L2, of outputs and of all gradients together
 

@@ -16,11 +16,11 @@ from basicsr.models import realesrgan_model, realesrnet_model
 from conftest import tiny_network
 
 from vmambair_arch import cli
-from vmambair_arch.data import DegradationDataset
-from vmambair_arch.degrading.blur_kernels import RandomKernels
+from vmambair_arch.degrading.dataset import DegradationDataset
+from vmambair_arch.degrading.kernels import RandomKernels
+from vmambair_arch.degrading.model import DegradationGANModel, DegradationModel
 from vmambair_arch.degrading.pair_pool import PairPool, pool_size
 from vmambair_arch.errors import InputError
-from vmambair_arch.models import DegradationGANModel, DegradationModel
 
 KINDS = ["iso", "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso"]
 KERNELS = {  # Real-ESRGAN's

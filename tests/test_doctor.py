@@ -5,8 +5,9 @@ import torch
 
 from vmambair_arch import cli
 from vmambair_arch.commands import doctor
-from vmambair_arch.ops import planar_reference, planar_scan
+from vmambair_arch.ops import planar_scan
 from vmambair_arch.ops.dispatch import load
+from vmambair_arch.ops.reference import planar as planar_reference
 
 
 @pytest.fixture

@@ -19,12 +19,11 @@ from torch import nn
 
 import vmambair_arch
 from vmambair_arch import Restormer, cli, ops, presets, save_network
-from vmambair_arch.commands.export import arguments as command
-from vmambair_arch.commands.export import work as export
+from vmambair_arch.commands.export import arguments as command, verified_export as export
 from vmambair_arch.exporting import plain_scans
 from vmambair_arch.exporting.formats import FORMATS
 from vmambair_arch.exporting.tracing import Scans, in_place
-from vmambair_arch.modules import oss
+from vmambair_arch.networks.modules import oss
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -15,8 +15,8 @@ from basicsr.utils.registry import LOSS_REGISTRY
 from conftest import load_tensors
 from trainings import ROOT, assert_same, log, resumes, saved, train, truncate
 
-from vmambair_arch.models.saving import Saving
-from vmambair_arch.option_files import trials
+from vmambair_arch.models.files import Saving
+from vmambair_arch.option_files import dry_run_findings
 
 L1 = LOSS_REGISTRY.get("L1Loss")
 
@@ -188,7 +188,7 @@ def test_an_exception_amid_a_step_leaves_no_state(small, monkeypatch):
     def fail_at_the_discriminator(self, *args, is_disc=False, **kwargs):
         return crash(self) if is_disc else forward(self, *args, is_disc=is_disc, **kwargs)
 
-    monkeypatch.setattr(trials, "findings", lambda file: ())  # which try the loss
+    monkeypatch.setattr(dry_run_findings, "findings", lambda file: ())  # which try the loss
     monkeypatch.setattr(loss, "forward", fail_at_the_discriminator)
     with pytest.raises(RuntimeError, match="out of memory"):
         train(small(model="SRGANModel"))

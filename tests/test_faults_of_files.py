@@ -26,7 +26,7 @@ from trainings import (
     truncate,
 )
 
-from vmambair_arch import states
+from vmambair_arch.checkpoints import training_states
 from vmambair_arch.option_files import options
 
 # disks
@@ -156,7 +156,7 @@ def test_no_flipped_bit_of_a_state_goes_unseen(two_states):
     for _ in range(60):
         flip(path, place.randrange(len(whole)))
         try:
-            state, _ = states.find(opt)
+            state, _ = training_states.find(opt)
         except options.InputError:
             found += 1
         else:

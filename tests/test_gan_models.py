@@ -13,7 +13,7 @@ from conftest import load_tensors, tiny_network
 from torchvision.models import vgg
 
 from vmambair_arch import cli
-from vmambair_arch.models import VmambaIRGANModel
+from vmambair_arch.models.gan_model import VmambaIRGANModel
 
 DISCRIMINATOR = {"type": "UNetDiscriminatorSN", "num_in_ch": 3, "num_feat": 4}
 ADAM = {"type": "Adam", "lr": 1e-3}

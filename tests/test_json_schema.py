@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 import yaml
 
-from vmambair_arch.option_files import option_check, option_file
+from vmambair_arch.option_files import check, yaml_lines
 from vmambair_arch.option_files.schemas import generate
 
 OPTIONS = Path(__file__).parent.parent / "options"
@@ -22,7 +22,7 @@ def test_the_json_schema_is_current():
 def test_shipped_files_name_the_json_schema_and_follow_it(path):
     named = path.read_text().splitlines()[0].removeprefix("# yaml-language-server: $schema=")
     schema = json.loads((path.parent / named).read_text())
-    opt = yaml.load(path.read_text(), option_file.Loader)
+    opt = yaml.load(path.read_text(), yaml_lines.Loader)
     jsonschema.validate(opt, schema)
     opt["datasets"][next(iter(opt["datasets"]))]["dataroot_gtt"] = "x"
     with pytest.raises(jsonschema.ValidationError, match="dataroot_gtt"):
@@ -31,6 +31,6 @@ def test_shipped_files_name_the_json_schema_and_follow_it(path):
 
 @pytest.mark.parametrize("path", sorted(OPTIONS.glob("*.yml")), ids=lambda path: path.stem)
 def test_shipped_files_are_clean(path):
-    file = option_file.load(path)
-    found = option_check.check(file, is_train=not path.stem.startswith("test"))
-    assert found == option_check.Report()
+    file = yaml_lines.load(path)
+    found = check.check(file, is_train=not path.stem.startswith("test"))
+    assert found == check.Report()

@@ -12,9 +12,10 @@ from basicsr.utils import FileClient
 from basicsr.utils.lmdb_util import make_lmdb_from_imgs
 from conftest import load_tensors
 
-from vmambair_arch import cli, image_lmdb
+from vmambair_arch import cli
+from vmambair_arch.data import image_lmdb
+from vmambair_arch.data.image_lmdb import Image
 from vmambair_arch.errors import InputError
-from vmambair_arch.image_lmdb import Image
 
 # As folders are sorted with suffixes, a-b.png comes before a.png; and BasicSR cuts at the dots.
 NAMES = ["a.png", "a-b.png", "my.photo.png", "my.photo.2.png", "Bild (1) ü.png", "z.png"]

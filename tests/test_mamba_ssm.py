@@ -8,8 +8,9 @@ import torch
 from scans import assert_close, differentiate, double, selective_inputs
 
 from vmambair_arch import selective_scan
-from vmambair_arch.ops import selective_mamba_ssm, selective_reference
+from vmambair_arch.ops import mamba_ssm
 from vmambair_arch.ops.dispatch import load
+from vmambair_arch.ops.reference import selective as selective_reference
 
 SHAPE = (2, 6, 4, 5, 2)
 
@@ -71,9 +72,9 @@ def install(monkeypatch):
             monkeypatch.setitem(sys.modules, name, ModuleType(name))
         monkeypatch.setitem(sys.modules, interface.__name__, interface)
 
-    selective_mamba_ssm._fails.cache_clear()
+    mamba_ssm._fails.cache_clear()
     yield put
-    selective_mamba_ssm._fails.cache_clear()
+    mamba_ssm._fails.cache_clear()
 
 
 def reason() -> str | None:
@@ -117,9 +118,9 @@ def test_one_that_answers_wrong_cannot_run_and_says_why(install, stand_in, sente
 def test_the_self_test_runs_once(install, monkeypatch):
     install(RightAnswer)
     calls = []
-    run = selective_mamba_ssm.forward
+    run = mamba_ssm.forward
     monkeypatch.setattr(
-        selective_mamba_ssm, "forward", lambda *args, **kw: calls.append(1) or run(*args, **kw)
+        mamba_ssm, "forward", lambda *args, **kw: calls.append(1) or run(*args, **kw)
     )
     assert reason() is None and reason() is None
     assert len(calls) == 1
@@ -132,4 +133,4 @@ def test_one_that_does_not_import_says_why(install, monkeypatch):
 
 def test_float64_is_for_the_reference(install):
     install(RightAnswer)
-    assert "float64" in (selective_mamba_ssm.unavailable(torch.ones(1).double()) or "")
+    assert "float64" in (mamba_ssm.unavailable(torch.ones(1).double()) or "")

@@ -16,8 +16,9 @@ from basicsr.metrics import calculate_niqe, calculate_psnr, calculate_ssim
 from skimage import data
 from torch import nn
 
-from vmambair_arch import cli, metrics
+from vmambair_arch import cli
 from vmambair_arch.errors import InputError
+from vmambair_arch.models import metrics
 
 
 class Judge(nn.Module):

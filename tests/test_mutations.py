@@ -13,9 +13,9 @@ import pytest
 import yaml
 from basicsr.data import build_dataloader, build_dataset
 
-from vmambair_arch import pipeline
 from vmambair_arch.errors import InputError
-from vmambair_arch.option_files import option_check, option_file, options
+from vmambair_arch.option_files import check, options, yaml_lines
+from vmambair_arch.training import pipeline
 
 SEED = 20240
 SHIPPED = sorted((Path(__file__).parent.parent / "options").glob("*.yml"))
@@ -162,7 +162,7 @@ def mutants(count: int, seed: int) -> Iterator[tuple[str, bool, Keys | None, str
         if rng.random() < 0.15:
             yield spoil_text(texts[path], rng), trains, None, "spoil_text"
             continue
-        opt = yaml.load(texts[path], option_file.Loader)
+        opt = yaml.load(texts[path], yaml_lines.Loader)
         keys = rng.choice(list(every(opt)))
         mutation = rng.choice(MUTATIONS)
         mutation(opt, keys, rng)
@@ -171,13 +171,13 @@ def mutants(count: int, seed: int) -> Iterator[tuple[str, bool, Keys | None, str
         yield text, trains, keys, mutation.__name__
 
 
-def bill(text: str, trains: bool) -> tuple[option_file.OptionFile | None, list[str]]:
+def bill(text: str, trains: bool) -> tuple[yaml_lines.OptionFile | None, list[str]]:
     """The file, if it gets a clean bill, else what is wrong with it."""
     try:
-        file = option_file.parse(text, "mutant.yml")
+        file = yaml_lines.parse(text, "mutant.yml")
     except InputError as error:
         return None, [str(error)]
-    problems = option_check.check(file, is_train=trains).problems
+    problems = check.check(file, is_train=trains).problems
     return None if problems else file, problems
 
 

@@ -8,7 +8,7 @@ from networks import TINY
 from torch import nn
 
 from vmambair_arch import EFFN, OSSBlock, OSSModule, VmambaIR, load_network, presets
-from vmambair_arch.modules import oss
+from vmambair_arch.networks.modules import oss
 
 
 @pytest.fixture(autouse=True)

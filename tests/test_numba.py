@@ -13,14 +13,8 @@ from numba.core.caching import FunctionCache
 from scans import assert_close, differentiate, double, selective_inputs
 from torch.utils.data import DataLoader, Dataset
 
-from vmambair_arch.ops import (
-    jit,
-    planar_numba,
-    planar_scan,
-    selective_numba,
-    selective_scan,
-    threads,
-)
+from vmambair_arch.ops import planar_scan, selective_scan
+from vmambair_arch.ops.cpu import jit, planar as planar_numba, selective as selective_numba, threads
 
 SHAPE = (2, 5, 6, 40)  # images, height, width, channels: three blocks, the last one not full
 
@@ -53,7 +47,7 @@ def test_a_cache_folder_that_cannot_be_made_is_no_error(tmp_path):
     (tmp_path / "file").touch()
     module = tmp_path / "kernel.py"
     module.write_text(
-        "from vmambair_arch.ops.jit import jit\n"
+        "from vmambair_arch.ops.cpu.jit import jit\n"
         "@jit\ndef add_one(x):\n    return x + 1\n"
         "print(add_one(1))\n"
     )

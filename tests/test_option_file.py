@@ -3,7 +3,7 @@
 import pytest
 
 from vmambair_arch.errors import InputError
-from vmambair_arch.option_files import option_file
+from vmambair_arch.option_files import yaml_lines
 
 YAMLS = [
     ("a: 1\nb: 2\na: 3\n", "f.yml:3: a: repeats line 1"),
@@ -23,18 +23,18 @@ YAMLS = [
 @pytest.mark.parametrize(("text", "sentence"), YAMLS)
 def test_yaml_that_cannot_be_meant(text, sentence):
     with pytest.raises(InputError) as raised:
-        option_file.parse(text, "f.yml")
+        yaml_lines.parse(text, "f.yml")
     assert str(raised.value).startswith(sentence)
 
 
 def test_aliases_that_multiply_are_refused_at_once():
     lists = [f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 30)]
     with pytest.raises(InputError, match="aliases that repeat too much"):
-        option_file.parse("a0: &a0 [x]\n" + "".join(lists), "f.yml")
+        yaml_lines.parse("a0: &a0 [x]\n" + "".join(lists), "f.yml")
 
 
 def test_anchors_and_merges_work_and_keep_their_lines():
-    file = option_file.parse("a: &a\n  x: 1\n  y: 2\nb:\n  <<: *a\n  y: 3\n", "f.yml")
+    file = yaml_lines.parse("a: &a\n  x: 1\n  y: 2\nb:\n  <<: *a\n  y: 3\n", "f.yml")
     assert file.options["b"] == {"x": 1, "y": 3}
     assert file.where(("b", "y")) == "f.yml:6: b.y"
     assert file.where(("b", "x")) == "f.yml:2: b.x"  # where it is written

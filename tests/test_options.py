@@ -10,7 +10,7 @@ from conftest import tiny_network
 from option_reports import change, report
 
 from vmambair_arch.errors import InputError
-from vmambair_arch.option_files import option_check, option_file, options
+from vmambair_arch.option_files import check, options, yaml_lines
 
 
 @pytest.fixture
@@ -132,8 +132,8 @@ def test_a_section_that_is_null_is_not_there(experiment):
 
 def test_whole_floats_become_integers(opt):
     opt = change(change(opt, "train.total_iter", 4e0), "val.metrics.psnr.crop_border", 4.0)
-    file = option_file.parse(yaml.safe_dump(opt), "f.yml")
-    assert not option_check.check(file, is_train=True).problems
+    file = yaml_lines.parse(yaml.safe_dump(opt), "f.yml")
+    assert not check.check(file, is_train=True).problems
     assert type(file.options["train"]["total_iter"]) is int
     assert type(file.options["val"]["metrics"]["psnr"]["crop_border"]) is int
 
@@ -159,7 +159,7 @@ def test_schedules_that_do_not_fit_total_iter(opt, scheduler, kind, sentence):
 
 
 def test_progressive_patches_fit_the_training():
-    from vmambair_arch.option_files.rules import Checked, findings
+    from vmambair_arch.option_files.between_options import Checked, findings
     from vmambair_arch.option_files.schemas.data_sets import DATA_SETS
 
     lists = {"gt_sizes": [128, 130], "mini_batch_sizes": [8], "iters": [5, 6]}

@@ -12,9 +12,9 @@ from PIL import Image, ImageOps
 
 from vmambair_arch import cli
 from vmambair_arch.errors import InputError
-from vmambair_arch.restoring import reading, tiff, writing
-from vmambair_arch.restoring.formats import BY_SUFFIX
-from vmambair_arch.restoring.picture import Picture
+from vmambair_arch.restoring.files import reading, tiff, writing
+from vmambair_arch.restoring.files.formats import BY_SUFFIX
+from vmambair_arch.restoring.files.picture import Picture
 
 DEEP = np.uint16
 KINDS = ["L", "LA", "RGB", "RGBA"]

@@ -10,7 +10,8 @@ import yaml
 from basicsr.utils.lmdb_util import make_lmdb_from_imgs
 from conftest import load_tensors, tiny_network
 
-from vmambair_arch import cli, load_network, pipeline
+from vmambair_arch import cli, load_network
+from vmambair_arch.training import pipeline
 
 OPTIONS = Path(__file__).parent.parent / "options"
 

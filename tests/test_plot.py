@@ -7,8 +7,9 @@ import pytest
 
 from vmambair_arch import cli, reporting
 from vmambair_arch.commands.bench.report import COLUMNS
-from vmambair_arch.reporting import Report, curves, dots, scaling
+from vmambair_arch.reporting import Report
 from vmambair_arch.reporting.columns import METRICS
+from vmambair_arch.reporting.plots import curves, dots, scaling
 
 BEGINNINGS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
 MACHINE = {"processor": "a CPU"}

@@ -20,13 +20,13 @@ from trainings import (
     train,
 )
 
-from vmambair_arch.commands.check import cost
-from vmambair_arch.commands.check import work as check
-from vmambair_arch.compilation import compile_network
+from vmambair_arch.commands.check import cost, preflight as check
 from vmambair_arch.errors import InputError
-from vmambair_arch.models import build, build_model
-from vmambair_arch.models.boundary import Boundary
-from vmambair_arch.ops import planar_numba
+from vmambair_arch.models import build
+from vmambair_arch.models.autocast import Boundary
+from vmambair_arch.models.build import build_model
+from vmambair_arch.networks.compilation import compile_network
+from vmambair_arch.ops.cpu import planar as planar_numba
 from vmambair_arch.option_files import options
 
 L1 = LOSS_REGISTRY.get("L1Loss")

@@ -13,8 +13,7 @@ import yaml
 from conftest import load_tensors, tiny_network, write_options
 from test_gan_models import DEGRADATION, KERNELS, both_orders
 from test_pipeline import host_options, metrics
-from trainings import GAN, assert_same
-from trainings import MODELS as SMALL
+from trainings import GAN, MODELS as SMALL, assert_same
 
 NETWORK = tiny_network(dim=4, d_state=1, num_blocks=[1, 0, 0, 0])
 SWINIR = host_options("SwinIR")

@@ -11,10 +11,14 @@ from conftest import load_tensors
 from torch.utils.data import DataLoader
 
 from vmambair_arch import cli
-from vmambair_arch.data import ProgressiveImageDataset
-from vmambair_arch.data.check import check_data_set
-from vmambair_arch.data.progressive import ProgressiveBatchSampler, check_total, read_stages
-from vmambair_arch.data.sampling import PlacedSampler
+from vmambair_arch.data.batches.sampling import PlacedSampler
+from vmambair_arch.data.entries import check_data_set
+from vmambair_arch.data.progressive import (
+    ProgressiveBatchSampler,
+    ProgressiveImageDataset,
+    check_total,
+    read_stages,
+)
 from vmambair_arch.errors import InputError
 
 LISTS = {"gt_sizes": [16, 24, 32], "mini_batch_sizes": [4, 2, 1], "iters": [3, 2, 4]}

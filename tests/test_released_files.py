@@ -7,9 +7,10 @@ import released_layout
 import torch
 from networks import TINY, assert_equal
 
-from vmambair_arch import VmambaIR, cli, load_network, released
+from vmambair_arch import VmambaIR, cli, load_network
 from vmambair_arch.checkpoints import read_file, to_released, unwrap
 from vmambair_arch.errors import InputError
+from vmambair_arch.networks import released
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
 

@@ -8,8 +8,8 @@ import pytest
 from reports import BLUE, GREEN, LPIPS, PSNR, RED, Stage, flat, report, scene, seen
 
 from vmambair_arch.errors import InputError
-from vmambair_arch.viewing import Scene, write_page
-from vmambair_arch.viewing.tables import ranks
+from vmambair_arch.reporting.page import Scene, write_page
+from vmambair_arch.reporting.page.tables import ranks
 
 HOSTILE = "<img src=x onerror=alert(1)></script><!--&amp;$title\u2028'\".png"
 NAMES = ["img10", "img2", "img1"]

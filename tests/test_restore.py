@@ -17,11 +17,13 @@ from PIL import Image
 from skimage import data
 from torch import nn
 
-from vmambair_arch import Restorer, VmambaIR, cli, memory, restore, save_network
-from vmambair_arch.commands.restore import plan, work
+from vmambair_arch import Restorer, VmambaIR, cli, restore, save_network
+from vmambair_arch.commands.restore import batch_restore, plan
 from vmambair_arch.commands.restore.progress import Progress
 from vmambair_arch.errors import InputError
-from vmambair_arch.restoring import resizing, writing
+from vmambair_arch.restoring import resizing
+from vmambair_arch.restoring.files import writing
+from vmambair_arch.system import memory
 
 
 @pytest.fixture
@@ -302,15 +304,15 @@ def test_ctrl_c_and_sigterm_leave_only_finished_files(folder, number, code):
 
 
 def test_pictures_are_read_ahead_and_written_behind(folder, monkeypatch):
-    events, read, write = [], work._read, work._write
+    events, read, write = [], batch_restore._read, batch_restore._write
     monkeypatch.setattr(
-        work, "_read", lambda job, **o: (events.append(("read", job)), read(job, **o))[1]
+        batch_restore, "_read", lambda job, **o: (events.append(("read", job)), read(job, **o))[1]
     )
-    monkeypatch.setattr(work, "_write", lambda *o: (time.sleep(0.05), write(*o))[1])
+    monkeypatch.setattr(batch_restore, "_write", lambda *o: (time.sleep(0.05), write(*o))[1])
     for number in range(4):
         picture(f"in/{number}.png")
     jobs, done = plan.plan(["in"], "out"), []
-    work.restore(
+    batch_restore.restore(
         *(jobs, Restorer("x1.safetensors")),
         ahead=2,
         quality=95,
@@ -443,12 +445,12 @@ def test_the_time_that_is_left_does_not_count_pictures_that_failed(folder, capsy
         picture(name)
     jobs = plan.plan(["a.png", "b.png", "c.png"], "out")
     told = Progress(jobs)
-    told.tell(work.Done(jobs[0], failure="damaged"))
+    told.tell(batch_restore.Done(jobs[0], failure="damaged"))
     told.advance(jobs[1], 1.0)
-    told.tell(work.Done(jobs[1], (20, 33), (20, 33), 0.1))
+    told.tell(batch_restore.Done(jobs[1], (20, 33), (20, 33), 0.1))
     told.advance(jobs[2], 1.0)
     assert told.passed == pytest.approx(3 * 20 * 33 / 1e6)
-    told.tell(work.Done(jobs[2], failure="cannot be written"))
+    told.tell(batch_restore.Done(jobs[2], failure="cannot be written"))
     assert told.passed == pytest.approx(3 * 20 * 33 / 1e6)
     assert told.summary() == 1
 

@@ -14,7 +14,7 @@ from torch import nn
 from vmambair_arch import Restormer, VmambaIR, cli, inference, load_network, save_network
 from vmambair_arch.checkpoints import load_weights, to_released
 from vmambair_arch.errors import InputError
-from vmambair_arch.modules import MDTA
+from vmambair_arch.networks.modules import MDTA
 
 TINY = {"dim": 8, "num_blocks": [1, 1, 1, 1], "num_refinement_blocks": 0, "heads": [1, 2, 2, 4]}
 

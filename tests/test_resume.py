@@ -16,8 +16,8 @@ from basicsr.utils.registry import LOSS_REGISTRY
 from conftest import load_tensors, tiny_network
 from trainings import FIRST_VERSION, GAN, MODELS, assert_same, train
 
-from vmambair_arch.data.sampling import PlacedSampler
-from vmambair_arch.models.saving import Saving
+from vmambair_arch.data.batches.sampling import PlacedSampler
+from vmambair_arch.models.files import Saving
 from vmambair_arch.training.progress import Progress
 
 TOTAL = 6  # iterations; an epoch has three
@@ -230,8 +230,8 @@ def test_a_compiled_network_is_saved_under_its_plain_names(tmp_path):
 
 
 def test_training_does_not_change_its_options(long_run):
-    from vmambair_arch import pipeline
     from vmambair_arch.option_files import options
+    from vmambair_arch.training import pipeline
 
     opt = options.read(long_run("whole", "SRGANModel"), is_train=True)
     optimizer, schedule = dict(opt["train"]["optim_g"]), dict(opt["train"]["scheduler"])

@@ -5,7 +5,8 @@ import torch
 from scans import planar_inputs, selective_inputs
 
 from vmambair_arch import planar_scan, selective_scan
-from vmambair_arch.ops import dispatch, planar_reference, selective, selective_reference
+from vmambair_arch.ops import dispatch, selective
+from vmambair_arch.ops.reference import planar as planar_reference, selective as selective_reference
 
 SELECTIVE = (2, 6, 4, 5, 2)  # b, d, n, length, groups
 PLANAR = (2, 3, 4, 6, 4, 2)  # b, h, w, d, n, r

@@ -13,9 +13,10 @@ import pytest
 import torch
 from torch import nn
 
-from vmambair_arch import Restorer, VmambaIR, inference, memory
+from vmambair_arch import Restorer, VmambaIR, inference
 from vmambair_arch.errors import InputError
-from vmambair_arch.restoring import tile_sizes
+from vmambair_arch.restoring.tiles import tile_sizes
+from vmambair_arch.system import memory
 
 
 class Blur(nn.Module):
@@ -291,7 +292,7 @@ import numpy as np
 from PIL import Image
 from torch import nn
 from vmambair_arch import Restorer
-from vmambair_arch.commands.restore import plan, work
+from vmambair_arch.commands.restore import batch_restore, plan
 
 class Greedy(nn.Module):
     scale = 1
@@ -304,7 +305,7 @@ jobs = plan.plan(["large.bmp"], "out.bmp")
 options = {"ahead": 1, "quality": 95, "max_megapixels": 64}
 options |= dict.fromkeys(["begin", "progress"], lambda job, number: None)
 told = []
-work.restore(jobs, Restorer(Greedy(), memory=4), **options, tell=told.append)
+batch_restore.restore(jobs, Restorer(Greedy(), memory=4), **options, tell=told.append)
 (done,) = told
 assert not done.failure, done.failure
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)

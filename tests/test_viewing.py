@@ -220,7 +220,7 @@ def test_grey_images_are_shown_and_compared(tmp_path, open_page):
 @pytest.fixture
 def alone(tmp_path, open_page):
     """Open a viewer on a page of its own; returns the page, and data URIs of small and large."""
-    from vmambair_arch.viewing import pictures
+    from vmambair_arch.reporting.page import pictures
 
     small, large = (pictures.lossless(flat(c, 12 * n, 16 * n)) for c, n in ((RED, 1), (BLUE, 4)))
     path = tmp_path / "viewer.html"

@@ -13,7 +13,7 @@ import torch
 import triton
 from triton.backends.compiler import GPUTarget
 
-from vmambair_arch.ops import planar_triton, selective_triton
+from vmambair_arch.ops.gpu import planar as planar_triton, selective as selective_triton
 
 
 class Driver:

@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 from . import presets
 from .checkpoints import load_network, save_network
-from .modules import EFFN, OSSBlock, OSSModule
-from .network import VmambaIR
+from .networks.modules import EFFN, OSSBlock, OSSModule
+from .networks.restormer import Restormer
+from .networks.vmambair import VmambaIR
 from .ops import planar_scan, selective_scan
-from .restormer import Restormer
+from .system.allocator import keep_freed_memory
 
 if TYPE_CHECKING:
     from .restoring import Restorer, restore
@@ -21,6 +22,7 @@ __all__ = [
     "Restorer",
     "Restormer",
     "VmambaIR",
+    "keep_freed_memory",
     "load_network",
     "planar_scan",
     "presets",

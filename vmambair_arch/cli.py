@@ -4,7 +4,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from . import allocator
 from .commands import app, convert, doctor, plot
 from .commands.bench import arguments as bench
 from .commands.check import arguments as check
@@ -15,6 +14,7 @@ from .commands.prepare import arguments as prepare
 from .commands.restore import arguments as restore
 from .commands.train import arguments as train
 from .errors import InputError, StoppedError, TrainingError
+from .system import allocator
 
 COMMANDS = (
     *(train, check, prepare, degrade),

@@ -14,7 +14,9 @@ from typing import Any
 
 from torch.torch_version import TorchVersion
 
-from . import image_lmdb, processes, states
+from .checkpoints import training_states
+from .data import image_lmdb
+from .system import processes
 
 
 def apply() -> None:
@@ -38,7 +40,7 @@ def apply() -> None:
     sort_folders()
     read_whole_lmdb_keys()
     # There, an image that a metric refuses (NIQE: a small one) ends the training.
-    sr_model.calculate_metric = importlib.import_module(".metrics", __package__).measure
+    sr_model.calculate_metric = importlib.import_module(".models.metrics", __package__).measure
 
 
 def supply_functional_tensor() -> None:
@@ -88,7 +90,7 @@ def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
     ``--auto_resume`` looks where the experiment is, from any working directory, and passes damaged
     states over; see ``states.find``.
     """
-    state, remarks = states.find(opt)
+    state, remarks = training_states.find(opt)
     for remark in remarks:
         logging.getLogger("basicsr").warning(remark)
     return state

@@ -7,11 +7,18 @@ compat.apply()
 # BasicSR, and what subclasses it, imports only after compat.
 from basicsr.utils import registry  # noqa: E402
 
-from . import data, models, released  # noqa: E402
-from .losses import VGGPerceptualLoss  # noqa: E402
-from .metrics import calculate_iqa  # noqa: E402
-from .modules import EFFN, OSSBlock, OSSModule  # noqa: E402
-from .network import VmambaIR  # noqa: E402
+from .data.bicubic import BicubicImageDataset  # noqa: E402
+from .data.noise import GaussianNoiseDataset  # noqa: E402
+from .data.progressive import ProgressiveImageDataset  # noqa: E402
+from .degrading.dataset import DegradationDataset  # noqa: E402
+from .degrading.model import DegradationGANModel, DegradationModel  # noqa: E402
+from .models.gan_model import VmambaIRGANModel  # noqa: E402
+from .models.losses import VGGPerceptualLoss  # noqa: E402
+from .models.metrics import calculate_iqa  # noqa: E402
+from .models.vmambair_model import VmambaIRModel  # noqa: E402
+from .networks import released  # noqa: E402
+from .networks.modules import EFFN, OSSBlock, OSSModule  # noqa: E402
+from .networks.vmambair import VmambaIR  # noqa: E402
 
 REGISTERED = [
     (registry.ARCH_REGISTRY, VmambaIR),
@@ -20,14 +27,14 @@ REGISTERED = [
     (registry.ARCH_REGISTRY, EFFN),
     *((registry.ARCH_REGISTRY, released.network_function(name)) for name in released.NETWORKS),
     (registry.ARCH_REGISTRY, released.restormer),
-    (registry.MODEL_REGISTRY, models.VmambaIRModel),
-    (registry.MODEL_REGISTRY, models.VmambaIRGANModel),
-    (registry.MODEL_REGISTRY, models.DegradationModel),
-    (registry.MODEL_REGISTRY, models.DegradationGANModel),
-    (registry.DATASET_REGISTRY, data.BicubicImageDataset),
-    (registry.DATASET_REGISTRY, data.DegradationDataset),
-    (registry.DATASET_REGISTRY, data.GaussianNoiseDataset),
-    (registry.DATASET_REGISTRY, data.ProgressiveImageDataset),
+    (registry.MODEL_REGISTRY, VmambaIRModel),
+    (registry.MODEL_REGISTRY, VmambaIRGANModel),
+    (registry.MODEL_REGISTRY, DegradationModel),
+    (registry.MODEL_REGISTRY, DegradationGANModel),
+    (registry.DATASET_REGISTRY, BicubicImageDataset),
+    (registry.DATASET_REGISTRY, DegradationDataset),
+    (registry.DATASET_REGISTRY, GaussianNoiseDataset),
+    (registry.DATASET_REGISTRY, ProgressiveImageDataset),
     (registry.LOSS_REGISTRY, VGGPerceptualLoss),
     (registry.METRIC_REGISTRY, calculate_iqa),
 ]

@@ -19,7 +19,7 @@ from spandrel import (
 from . import inference
 from .checkpoints import load_network
 from .errors import InputError
-from .network import VmambaIR
+from .networks.vmambair import VmambaIR
 
 
 class VmambaIRArchitecture(Architecture[VmambaIR]):

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from ..restoring import resizing
-from ..restoring.picture import Picture
+from ..restoring.files.picture import Picture
 
 MEGAPIXELS = 24  # of a copy; browsers, those of phones first, give up at larger ones
 SIDE = 8192  # of a copy, the most that phones' graphics take

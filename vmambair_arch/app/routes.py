@@ -10,12 +10,12 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from ..errors import InputError
-from ..restoring.formats import FORMATS
+from ..restoring.files.formats import FORMATS
 from ..viewing import bundle
-from .guard import Guard
 from .jobs import Job
 from .networks import Networks
 from .queue import Queue
+from .same_origin import Guard
 from .uploads import Uploads
 
 TYPES = {

@@ -10,7 +10,7 @@ from pathlib import Path
 import uvicorn
 
 from ..errors import InputError
-from . import work
+from . import restoring
 from .networks import Networks
 from .queue import Queue
 from .routes import Routes
@@ -48,7 +48,9 @@ def serve(
 def opened(networks: Networks, *, max_megapixels: float, keep: float) -> Iterator[Routes]:
     """A queue over a folder that lives as long, and the answers about it; see ``serve``."""
     with tempfile.TemporaryDirectory(prefix="vmambair-app-") as folder:
-        restore = functools.partial(work.restore, networks=networks, max_megapixels=max_megapixels)
+        restore = functools.partial(
+            restoring.restore, networks=networks, max_megapixels=max_megapixels
+        )
         uploads = Uploads(
             Path(folder),
             networks=len(networks.choices),

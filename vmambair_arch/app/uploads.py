@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from ..errors import InputError
-from ..restoring.formats import FORMATS
+from ..restoring.files.formats import FORMATS
 from .jobs import INPUT, Job
 
 BYTES_A_PIXEL = 8  # of four channels of 16 bits

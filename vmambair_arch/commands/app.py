@@ -59,8 +59,8 @@ def _serve(arguments: argparse.Namespace) -> None:
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         raise InputError(f"app needs {package}; pip install 'vmambair-arch[app]'") from error
-    from ..app.guard import is_local
     from ..app.networks import Networks
+    from ..app.same_origin import is_local
     from ..restoring import Restorer
 
     restore.check(arguments, port=(0, 65535), threads=(1, None))

@@ -13,9 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..compilation import COMPILERS
-from ..ops import planar, planar_scan, selective, selective_scan
-from ..ops.dispatch import choose, load
+from ..networks.compilation import COMPILERS
+from ..ops import dispatch, planar, planar_scan, selective, selective_scan
 
 PACKAGES = ("vmambair-arch", "torch", "torchvision", "basicsr", "numba", "triton", "mamba-ssm")
 OPERATIONS = {"planar": planar.BACKENDS, "selective": selective.BACKENDS}
@@ -87,10 +86,9 @@ def _why_no_gpu() -> str:
 
 def _backends(operation: str, device: str) -> Iterator[str]:
     x, names = torch.ones(1, device=device), OPERATIONS[operation]
-    chosen = choose(operation, names, "auto", x).__name__.rpartition(f"{operation}_")[2]
-    yield f"{operation}_scan on {device}: {chosen}"
+    yield f"{operation}_scan on {device}: {dispatch.fastest(operation, names, x)}"
     for name in names:
-        reason = load(operation, name).unavailable(x)
+        reason = dispatch.load(operation, name).unavailable(x)
         yield f"  {name}: {f'not here: {reason}' if reason else 'can run'}"
 
 

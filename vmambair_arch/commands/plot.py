@@ -60,7 +60,8 @@ def run(paths: Sequence[Path], output: Path, *, overwrite: bool = False) -> None
     if output.exists() and not overwrite:
         raise InputError(f"{output} exists already; give another name or --overwrite")
     from .. import reporting  # needs libraries that the other commands do not
-    from ..reporting import latex, markdown, pictures, tables
+    from ..reporting import latex, markdown, tables
+    from ..reporting.plots import drawing
 
     reports = [reporting.read(path) for path in paths]
     for path, report in zip(paths, reports, strict=True):
@@ -74,7 +75,7 @@ def run(paths: Sequence[Path], output: Path, *, overwrite: bool = False) -> None
         content = render(tables.table(reports)).encode()
         _write(output, lambda file: file.write(content))
     else:
-        figure = pictures.draw(reports)
+        figure = drawing.draw(reports)
         _write(output, lambda file: figure.savefig(file, format=suffix[1:], dpi=150))
 
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from ..errors import InputError
+from .batches.sampling import PlacedSampler
 from .reading import ImageReader
-from .sampling import PlacedSampler
 
 SizedPlace = tuple[int, int, int, int]  # epoch, position, index, gt_size
 LISTS = ("gt_sizes", "mini_batch_sizes", "iters")

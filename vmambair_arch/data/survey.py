@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
-from .. import image_lmdb
-from .check import Entry
+from . import image_lmdb
+from .entries import Entry
 
 SAMPLE = 64  # images of a data set that are enough for --fast
 THREADS = 4
@@ -42,7 +42,7 @@ def look(name: str, entries: list[Entry], *, fast: bool) -> Iterator[tuple[str, 
 
     Args:
         name: the data set's, for the bar.
-        entries: from ``check.entries``.
+        entries: from ``entries.entries``.
         fast: take a sample, evenly spread.
     Returns: pairs of "lq" or "gt", and what the image showed.
     """

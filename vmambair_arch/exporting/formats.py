@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from ..errors import InputError
-from ..unet import UNet
+from ..networks.unet import UNet
 from . import plain_scans
 from .tracing import OURS, Scans
 

@@ -10,8 +10,8 @@ from torch.export import Dim, ExportedProgram
 
 from .. import ops
 from ..errors import InputError
-from ..modules import oss
-from ..unet import UNet
+from ..networks.modules import oss
+from ..networks.unet import UNet
 
 EXAMPLE = (16, 24)  # of a graph for any size: the height and width with which it is traced
 LARGEST = 1 << 16

@@ -10,11 +10,11 @@ import torch
 from basicsr.utils import get_root_logger
 from basicsr.utils.registry import MODEL_REGISTRY
 
-from ..compilation import compile_network
-from .guard import Guard
+from ..networks.compilation import compile_network
+from .files import Saving
+from .finite import Guard
 from .optimizing import Optimizing
-from .saving import Saving
-from .sharing import SharedNetworks, SharedValidation
+from .shared_validation import SharedNetworks, SharedValidation
 
 # What made the weights, beside the networks.
 ABOUT = ("name", "model_type", "scale", "precision", "train")

@@ -5,7 +5,7 @@ from basicsr.models.sr_model import SRModel
 from torch import nn
 
 from .. import inference
-from . import saving
+from . import files
 
 
 class VmambaIRModel(SRModel):
@@ -25,5 +25,5 @@ class VmambaIRModel(SRModel):
     def load_network(
         self, net: nn.Module, load_path: str, strict: bool = True, param_key: str | None = "params"
     ) -> None:
-        """Load any checkpoint of VmambaIR; arguments and errors as ``saving.load``."""
-        saving.load(self.get_bare_model(net), load_path, strict=strict, key=param_key)
+        """Load any checkpoint of VmambaIR; arguments and errors as ``files.load``."""
+        files.load(self.get_bare_model(net), load_path, strict=strict, key=param_key)

@@ -10,13 +10,21 @@ from torch import Tensor
 
 logger = logging.getLogger("vmambair_arch")
 
+# The modules of the backends by their names; {} is "planar" or "selective".
+MODULES = {
+    "reference": ".reference.{}",
+    "numba": ".cpu.{}",
+    "triton": ".gpu.{}",
+    "mamba_ssm": ".mamba_ssm",  # of selective_scan alone
+}
+
 
 def choose(operation: str, backends: tuple[str, ...], name: str, x: Tensor) -> ModuleType:
     """Return the module of the backend that runs an operation on tensors like x.
 
-    A backend is the module ``ops/<operation>_<name>.py`` with ``unavailable(x) -> str | None``
-    (the reason why it cannot run on tensors like x), ``forward`` and ``backward``; for planar_scan
-    also ``kept``, the shape of the states that its forward pass keeps for the backward pass.
+    A backend is a module of MODULES with ``unavailable(x) -> str | None`` (the reason why it cannot
+    run on tensors like x), ``forward`` and ``backward``; for planar_scan also ``kept``, the shape
+    of the states that its forward pass keeps for the backward pass.
 
     Args:
         operation: "selective" or "planar".
@@ -28,7 +36,7 @@ def choose(operation: str, backends: tuple[str, ...], name: str, x: Tensor) -> M
         RuntimeError: the backend named cannot run here; says why.
     """
     if name == "auto":
-        return _first_that_runs(operation, backends, x)
+        return load(operation, fastest(operation, backends, x))
     if name not in backends:
         names = ", ".join(backends)
         raise ValueError(f"{operation}_scan has no backend {name!r}: choose auto or {names}")
@@ -38,25 +46,29 @@ def choose(operation: str, backends: tuple[str, ...], name: str, x: Tensor) -> M
     return load(operation, name)
 
 
-@functools.cache
-def load(operation: str, name: str) -> ModuleType:
-    """Import a backend's module when it is first asked for."""
-    return importlib.import_module(f".{operation}_{name}", __package__)
+def fastest(operation: str, backends: tuple[str, ...], x: Tensor) -> str:
+    """The name of the backend that ``auto`` takes for tensors like x.
 
-
-def state_dtype(x: Tensor) -> torch.dtype:
-    """The dtype of states and sums for inputs like x: float64 for float64, else float32."""
-    return torch.float64 if x.dtype == torch.float64 else torch.float32
-
-
-def _first_that_runs(operation: str, backends: tuple[str, ...], x: Tensor) -> ModuleType:
+    Raises: RuntimeError: none can run on them; says why.
+    """
     reasons = {}
     for name in backends:
         reasons[name] = load(operation, name).unavailable(x)
         if reasons[name] is None:
             _announce(operation, name, x.device.type, str(reasons))
-            return load(operation, name)
+            return name
     raise RuntimeError(f"no backend of {operation}_scan can run on {x.device}: {reasons}")
+
+
+@functools.cache
+def load(operation: str, name: str) -> ModuleType:
+    """Import a backend's module when it is first asked for."""
+    return importlib.import_module(MODULES[name].format(operation), __package__)
+
+
+def state_dtype(x: Tensor) -> torch.dtype:
+    """The dtype of states and sums for inputs like x: float64 for float64, else float32."""
+    return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
 @functools.cache

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from ..errors import InputError
-from . import option_file
-from .option_file import Keys, Loader, OptionFile, shown
+from . import yaml_lines
+from .yaml_lines import Keys, Loader, OptionFile, shown
 
 __all__ = ["Loader", "Options", "differences", "read", "where"]
 
@@ -55,11 +55,11 @@ def read(
     Raises: InputError: no such file, broken YAML, keys or values that cannot be meant, an override
         that fits nowhere, GPUs that are not there; a sentence each, naming file, line and key.
     """
-    file = option_file.load(path, overrides)
+    file = yaml_lines.load(path, overrides)
     from .. import plugin  # BasicSR imports only after compat  # noqa: F401
-    from . import option_check
+    from . import check
 
-    report = option_check.check(file, is_train=is_train)
+    report = check.check(file, is_train=is_train)
     if report.problems:
         raise InputError("\n".join(report.problems))
     opt = Options((key, value) for key, value in file.options.items() if value is not None)
@@ -88,7 +88,7 @@ def where(opt: dict[str, Any], keys: Keys) -> str:
     """``FILE:LINE: a.b.c`` of a key, for messages about options that were read or made by hand."""
     if isinstance(opt, Options):
         return opt.file.where(keys)
-    return f"{opt['opt_file']}: {option_file.dotted(keys)}"
+    return f"{opt['opt_file']}: {yaml_lines.dotted(keys)}"
 
 
 def differences(file: OptionFile) -> Iterator[str]:
@@ -102,13 +102,13 @@ def differences(file: OptionFile) -> Iterator[str]:
     if name is None:
         return
     beside = Path(file.name).parent / name
-    recipe = option_file.load(name if Path(name).is_file() else beside)
+    recipe = yaml_lines.load(name if Path(name).is_file() else beside)
     ours, theirs = flat(file.options, ()), flat(recipe.options, ())
     for keys in [*ours, *(keys for keys in theirs if keys not in ours)]:
         if keys not in (("name",), ("recipe",)) and ours.get(keys) != theirs.get(keys):
             own = shown(ours[keys]) if keys in ours else "not there"
             other = shown(theirs[keys]) if keys in theirs else "not there"
-            yield f"{option_file.dotted(keys)}: {own} (recipe: {other})"
+            yield f"{yaml_lines.dotted(keys)}: {own} (recipe: {other})"
 
 
 def flat(value: Any, keys: Keys) -> dict[Keys, Any]:

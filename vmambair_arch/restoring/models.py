@@ -9,7 +9,7 @@ from torch import nn
 
 from ..checkpoints import load_network
 from ..errors import InputError, nearest
-from ..presets import PRESETS
+from ..networks.presets import PRESETS
 
 BUNDLED = "tiny_x4.safetensors"
 SUFFIXES = (".safetensors", ".pth")

@@ -9,18 +9,18 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from .. import memory as system_memory
-from ..compilation import compile_network
 from ..errors import InputError
+from ..networks.compilation import compile_network
+from ..system import memory as system_memory
 from . import models
 from .alpha import filled
-from .picture import to_array, to_image
-from .pooling import GlobalPool
+from .files.picture import to_array, to_image
 from .resizing import resized
-from .running import Runner
-from .steps import Progress, part
-from .tile_sizes import TileSizes
-from .tiling import Tiling
+from .tiles.pooling import GlobalPool
+from .tiles.running import Runner
+from .tiles.steps import Progress, part
+from .tiles.tile_sizes import TileSizes
+from .tiles.tiling import Tiling
 
 AnyPicture = TypeVar("AnyPicture", np.ndarray, Image.Image)
 KEPT = {"icc_profile", "exif", "dpi", "xmp"}  # of a PIL image's info

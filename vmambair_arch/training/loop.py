@@ -6,11 +6,11 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from .. import processes
-from ..data import rng
-from ..data.failures import Failures
-from ..data.loading import set_place, steps
+from ..data.batches import rng
+from ..data.batches.failures import Failures
+from ..data.batches.loading import set_place, steps
 from ..errors import StoppedError, TrainingError
+from ..system import processes
 from .interruption import Interruption
 from .progress import Progress
 from .saves import Place, Saves

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_whole
-from ..reporting import curves
+from ..reporting.plots import curves
 
 
 class Records:

@@ -5,7 +5,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from .. import processes, states
+from ..checkpoints import training_states
+from ..system import processes
 
 Place = tuple[int, bool]  # an iteration, and whether its validation is still due
 
@@ -49,7 +50,7 @@ class Saves:
             )
             if self.opt["rank"] == 0 and self.place[0] != iteration:
                 with contextlib.suppress(OSError):  # said already
-                    states.remove(self.opt, iteration)  # networks without a state
+                    training_states.remove(self.opt, iteration)  # networks without a state
         return not error
 
     def write_networks(self, label: str) -> bool:
@@ -66,7 +67,7 @@ class Saves:
 
     def _prune(self) -> None:
         if self.opt["rank"] == 0 and self.opt["logger"].get("save_keep_last"):
-            states.prune(self.opt, self.opt["logger"]["save_keep_last"])
+            training_states.prune(self.opt, self.opt["logger"]["save_keep_last"])
 
     def _tried(self, write: Callable[[], None]) -> str | None:
         """Let rank 0 write; in all processes, why the disk did not let it."""

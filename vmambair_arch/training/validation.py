@@ -6,8 +6,8 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from ..data import rng
-from ..models.sharing import bare_networks
+from ..data.batches import rng
+from ..models.shared_validation import bare_networks
 from . import pictures
 from .records import Records
 

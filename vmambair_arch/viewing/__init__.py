@@ -1,7 +1,5 @@
-"""Images compared in a browser: a slider for any page, and the page of a whole report."""
+"""Images compared in a browser: a slider for any page."""
 
 from .bundle import script, style
-from .page import write_page
-from .scenes import Metric, Scene
 
-__all__ = ["Metric", "Scene", "script", "style", "write_page"]
+__all__ = ["script", "style"]

@@ -1,4 +1,4 @@
-"""The scripts and styles of the pages, each from several small files."""
+"""The scripts and styles of a page, each from several small files."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ VIEWER_SCRIPTS = (
 VIEWER_STYLES = ("theme", "viewer", "stage")
 
 
-def script(names: tuple[str, ...] = VIEWER_SCRIPTS) -> str:
+def script(names: tuple[str, ...] = VIEWER_SCRIPTS, folder: Path = ASSETS) -> str:
     """One classic script, without a build step; by default it defines ``Viewer``."""
-    return "".join((ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in names)
+    return "".join((folder / f"{name}.js").read_text(encoding="utf-8") for name in names)
 
 
-def style(names: tuple[str, ...] = VIEWER_STYLES) -> str:
+def style(names: tuple[str, ...] = VIEWER_STYLES, folder: Path = ASSETS) -> str:
     """One style sheet; by default the colours and controls of a page, and those of a viewer."""
-    return "".join((ASSETS / f"{name}.css").read_text(encoding="utf-8") for name in names)
+    return "".join((folder / f"{name}.css").read_text(encoding="utf-8") for name in names)

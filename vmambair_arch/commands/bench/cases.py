@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from ... import compat, presets
-from ...ops.dispatch import choose, load
+from ... import compat
+from ...networks import presets
+from ...ops import dispatch
 from ..doctor import OPERATIONS
 
 FORWARD, BACKWARD, BOTH = "forward", "backward", "forward+backward"
@@ -66,7 +67,7 @@ def unavailable(case: Case, device: str) -> str | None:
     """Return why a case cannot run here, or None."""
     operation, _, backend = case.name.partition("_scan/")
     if backend:
-        return load(operation, backend).unavailable(torch.ones(1, device=device))
+        return dispatch.load(operation, backend).unavailable(torch.ones(1, device=device))
     if case.name in RIVALS and importlib.util.find_spec("basicsr") is None:
         return "basicsr is not installed"
     return None
@@ -74,8 +75,7 @@ def unavailable(case: Case, device: str) -> str | None:
 
 def fastest(operation: str, device: str) -> str:
     """The name of the backend that ``auto`` takes here."""
-    backend = choose(operation, OPERATIONS[operation], "auto", torch.ones(1, device=device))
-    return backend.__name__.rpartition(f"{operation}_")[2]
+    return dispatch.fastest(operation, OPERATIONS[operation], torch.ones(1, device=device))
 
 
 def _rrdbnet() -> nn.Module:

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ... import memory
-from ...allocator import keep_freed_memory
 from ...ops import planar_scan, selective_scan
+from ...system import memory
+from ...system.allocator import keep_freed_memory
 from .cases import BACKWARD, BOTH, NETWORKS, Case
 
 SECONDS = 1.5  # a case is repeated for about so long

@@ -8,7 +8,8 @@ from typing import Any
 
 from ... import reporting
 from ...files import write_whole
-from ...reporting import Column, Report, scaling
+from ...reporting import Column, Report
+from ...reporting.plots import scaling
 from .. import origin
 from .cases import Case
 from .figures import Results

@@ -3,7 +3,7 @@
 import argparse
 from itertools import chain
 
-from ...option_files import option_file, options
+from ...option_files import options, yaml_lines
 from .. import plugins
 
 
@@ -19,10 +19,10 @@ def add(commands) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     plugins.load()
-    from . import work  # BasicSR imports only after the plugins
+    from . import preflight  # BasicSR imports only after the plugins
 
-    sections = option_file.load(arguments.opt, arguments.force_yml).options.get("datasets")
+    sections = yaml_lines.load(arguments.opt, arguments.force_yml).options.get("datasets")
     is_train = isinstance(sections, dict) and any(s.startswith("train") for s in sections)
     opt = options.read(arguments.opt, is_train=is_train, overrides=arguments.force_yml)
-    for line in chain(opt.notes, work.run(opt, fast=arguments.fast)):
+    for line in chain(opt.notes, preflight.run(opt, fast=arguments.fast)):
         print(line, flush=True)

@@ -9,8 +9,8 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils.flop_counter import FlopCounterMode
 
 from ...models.build import dependable
-from ...models.precision import DTYPES
-from ...option_files import trial
+from ...models.loss_scale import DTYPES
+from ...option_files import dry_runs
 from ...option_files.schemas.families import known, registered
 
 Shape = tuple[int, ...]
@@ -32,7 +32,7 @@ def forward(options: dict[str, Any], shape: Shape) -> int | None:
     network = _build(options)
     if network is None:
         return None
-    with trial.fake_tensors(), torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with dry_runs.fake_tensors(), torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.empty(shape))
     return counter.get_total_flops() // 2
 
@@ -57,14 +57,14 @@ def memory(opt: dict[str, Any], shape: Shape) -> int | None:
 
     dtype = DTYPES[opt.get("precision", "fp32")]
     with (
-        trial.fake_tensors(),
+        dry_runs.fake_tensors(),
         torch.autocast("cpu", dtype, enabled=dtype != torch.float32),
         torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
     ):
         output = network(torch.empty(shape))
     assert output is not None  # the graph holds what is kept until here
     weights = sum(p.numel() * p.element_size() for p in network.parameters())
-    copies = 2 + trial.optimizer_copies(
+    copies = 2 + dry_runs.optimizer_copies(
         dependable(registered(MODEL_REGISTRY, opt["model_type"])), opt["train"]["optim_g"]
     )
     average = 1 if opt["train"].get("ema_decay") else 0
@@ -77,6 +77,6 @@ def _build(options: dict[str, Any]) -> nn.Module | None:
         return None
     arguments = {key: value for key, value in options.items() if key != "type"}
     try:
-        return trial.build_fake(cls, arguments)
+        return dry_runs.build_fake(cls, arguments)
     except (RuntimeError, TypeError):  # it needs numbers to build itself, as SwinIR does
-        return trial.build_real(cls, arguments)
+        return dry_runs.build_real(cls, arguments)

@@ -11,8 +11,8 @@ from ... import reporting
 from ...errors import InputError
 from ...files import write_whole
 from ...reporting import Report, latex, markdown, tables
-from ...viewing.page import write_page
-from ...viewing.scenes import Metric, Scene
+from ...reporting.page.page import write_page
+from ...reporting.page.scenes import Metric, Scene
 from .. import origin
 from . import pictures
 from .planning import Plan

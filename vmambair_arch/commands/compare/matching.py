@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...errors import InputError
-from ...restoring.formats import BY_SUFFIX
+from ...restoring.files.formats import BY_SUFFIX
 
 NAMED = 5  # files that a sentence names; it counts the others
 # What data sets have behind the names of their ground truth, and results have not.

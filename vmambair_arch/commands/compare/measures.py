@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ... import metrics
-from ...data.check import WINDOW
+from ...data.entries import WINDOW
+from ...models import metrics
 from ...reporting import Column
 from ...reporting.columns import METRICS
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import InputError
-from ...restoring import Restorer, reading
+from ...restoring import Restorer
+from ...restoring.files import reading
 from . import matching
 
 BUNDLED = "bundled"  # the word for the network of the package

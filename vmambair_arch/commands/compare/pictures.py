@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import InputError
-from ...restoring import reading
+from ...restoring.files import reading
 from .methods import Method
 
 Size = tuple[int, ...]  # height, width

@@ -22,12 +22,12 @@ def add(commands) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     opt = options.read(arguments.opt, is_train=True)
     plugins.load()
-    from . import work  # BasicSR imports only after the plugins
+    from . import degraded_copies  # BasicSR imports only after the plugins
 
     failures = 0
-    for failure in work.run(arguments.input, arguments.output, opt, seed=arguments.seed):
+    for failure in degraded_copies.run(arguments.input, arguments.output, opt, seed=arguments.seed):
         if failure:
             failures += 1
             print(f"vmambair: {failure}", file=sys.stderr)
-    print(f"{arguments.output}: degraded images, and what was drawn in {work.RECORD}")
+    print(f"{arguments.output}: degraded images, and what was drawn in {degraded_copies.RECORD}")
     return 1 if failures else 0

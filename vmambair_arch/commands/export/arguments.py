@@ -31,17 +31,17 @@ def add(commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from . import work  # what it needs comes with an extra
+    from . import verified_export  # what it needs comes with an extra
 
     size = tuple(arguments.size) if arguments.size else None
     try:
-        comparisons = work.run(
+        comparisons = verified_export.run(
             arguments.input, arguments.output, format=arguments.format, size=size, doing=_told
         )
     except KeyboardInterrupt:
         print(f"vmambair: stopped; {arguments.output} is not written", file=sys.stderr)
         return 130
-    for line in work.report(arguments.output, arguments.format, comparisons):
+    for line in verified_export.report(arguments.output, arguments.format, comparisons):
         print(line)
     return 0
 

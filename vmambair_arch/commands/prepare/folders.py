@@ -11,11 +11,11 @@ from pathlib import Path
 
 import yaml
 
-from ... import image_lmdb
+from ...data import image_lmdb
+from ...data.image_lmdb import Image
 from ...errors import InputError
 from ...files import remove_leftovers, write_whole
-from ...image_lmdb import Image
-from .. import workers
+from .. import file_workers
 from . import inputs, subimages
 from .record import Record
 from .subimages import Made, Recipe, Source
@@ -142,7 +142,7 @@ def _make_all(
     todo = [source for name, source in sources.items() if name not in record.done]
     work = functools.partial(_make, recipe=recipe, out=out)
     failures = []
-    for source, made in workers.share(work, todo, processes=processes, description=out.name):
+    for source, made in file_workers.share(work, todo, processes=processes, description=out.name):
         if isinstance(made, Made):
             record.add(source.gt.name, made)
         else:

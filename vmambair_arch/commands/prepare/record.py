@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ...data.image_lmdb import Image
 from ...errors import InputError
 from ...files import write_whole
-from ...image_lmdb import Image
 from .subimages import Made, Source
 
 FILE = "prepare.jsonl"  # the settings and inputs, then a line for each image done or unusable

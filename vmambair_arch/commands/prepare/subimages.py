@@ -12,8 +12,8 @@ from basicsr.data.transforms import mod_crop
 from numpy import ndarray
 
 from ...data.bicubic import shrink
+from ...data.image_lmdb import PNG, PNG_LEVEL, Image
 from ...errors import InputError
-from ...image_lmdb import PNG, PNG_LEVEL, Image
 
 
 @dataclass(frozen=True)

@@ -134,8 +134,8 @@ def _restore(arguments: argparse.Namespace) -> int:
 def _restore_pictures(
     arguments: argparse.Namespace, jobs: "Sequence[Job]", restorer: "Restorer"
 ) -> int:
+    from .batch_restore import restore
     from .progress import Progress
-    from .work import restore
 
     progress = Progress(jobs)
     try:

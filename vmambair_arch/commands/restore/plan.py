@@ -10,7 +10,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from ...errors import InputError
-from ...restoring.formats import BY_SUFFIX, FORMATS
+from ...restoring.files.formats import BY_SUFFIX, FORMATS
 
 STREAM = "-"  # standard input or output
 

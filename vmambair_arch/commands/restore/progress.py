@@ -8,9 +8,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ...restoring import reading
+from ...restoring.files import reading
+from .batch_restore import Done
 from .plan import STREAM, Job, shown
-from .work import Done
 
 BAR = "{percentage:3.0f}%|{bar}| {n:.2f} of {total:.2f} megapixels, {remaining} left"
 

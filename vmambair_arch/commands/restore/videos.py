@@ -13,7 +13,7 @@ from tqdm import tqdm
 from ...errors import InputError
 from ...restoring import Restorer
 from ...restoring.video import SUFFIXES, restore_video
-from ...restoring.video_encoding import CONTAINERS
+from ...restoring.video.encoding import CONTAINERS
 from .plan import shown
 
 

@@ -4,9 +4,10 @@ import argparse
 import functools
 import sys
 
-from ... import joining, processes
 from ...errors import InputError
 from ...option_files import options
+from ...system import processes
+from ...training import joining
 from .. import plugins
 
 
@@ -60,7 +61,7 @@ def _launch(command: str, arguments: argparse.Namespace, *, max_restarts: int = 
 
 def _pipeline(arguments: argparse.Namespace, *, is_train: bool) -> int:
     plugins.load()
-    from ... import pipeline  # BasicSR imports only after the plugins
+    from ...training import pipeline  # BasicSR imports only after the plugins
 
     read = functools.partial(
         options.read,

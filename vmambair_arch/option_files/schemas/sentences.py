@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from ...errors import nearest
-from ..option_file import Keys, shown
+from ..yaml_lines import Keys, shown
 from .fields import names
 
 NEEDED = {

@@ -1,0 +1,82 @@
+"""Which network a state dict with our names is of, and its options, read off the shapes."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from ..networks.restormer import Restormer
+from ..networks.vmambair import VmambaIR
+
+STAGES = ("encoders.0", "encoders.1", "encoders.2", "latent")
+
+
+def infer_network(state: Mapping[str, Tensor]) -> type[VmambaIR] | type[Restormer]:
+    """Restormer if there is attention between channels, else VmambaIR."""
+    return Restormer if any(n.endswith("mdta.temperature") for n in state) else VmambaIR
+
+
+def infer_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The arguments that build the network of a state dict; its gate is taken to be GELU.
+
+    Raises: KeyError, IndexError, StopIteration or ValueError: the state is not a whole network's.
+    """
+    dim, in_channels = state["shallow.weight"].shape[:2]
+    block = next(n.removesuffix("norm1.weight") for n in state if n.endswith("norm1.weight"))
+    common = {
+        "in_channels": in_channels,
+        "out_channels": state["tail.last.weight"].shape[0],
+        "dim": dim,
+        "num_blocks": [_depth(state, stage) for stage in STAGES],
+        "num_refinement_blocks": _depth(state, "refinement"),
+        "ffn_expansion_factor": _expansion(state),
+        "norm": "with_bias" if block + "norm1.bias" in state else "bias_free",
+        "bias": "shallow.bias" in state,
+        "dual_pixel": "dual_pixel.weight" in state,
+    }
+    if infer_network(state) is Restormer:
+        return {**common, "heads": [_heads(state, stage) for stage in STAGES]}
+    return {**common, **_vmambair(state, block, common)}
+
+
+def _vmambair(state: Mapping[str, Tensor], block: str, common: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that only VmambaIR has."""
+    upsampling = [t for n, t in state.items() if re.fullmatch(r"tail\.upsampling\.\d\.weight", n)]
+    scale = math.prod(math.isqrt(weight.shape[0] // weight.shape[1]) for weight in upsampling)
+    widen = state.get(block + "oss.channel_scan.widen.weight")
+    width = 0 if widen is None else widen.shape[0]
+    return {
+        "scale": scale,
+        "d_state": state[block + "oss.planar_scan.A_log"].shape[2],
+        "channel_scan_width": width,
+        # Of the released networks only the deraining one of width 4 adds.
+        "channel_merge": "add" if scale == 1 and width == 4 else "multiply",
+        "gate": "gelu",
+        "residual": common["in_channels"] == common["out_channels"] or common["dual_pixel"],
+    }
+
+
+def _depth(state: Mapping[str, Tensor], place: str) -> int:
+    """The number of blocks below a place."""
+    numbers = [re.match(rf"{place}\.(\d+)\.", name) for name in state]
+    return 1 + max((int(number[1]) for number in numbers if number), default=-1)
+
+
+def _heads(state: Mapping[str, Tensor], stage: str) -> int:
+    """The attention heads of a stage; 1 where it has no block to show them."""
+    temperature = state.get(f"{stage}.0.mdta.temperature")
+    return 1 if temperature is None else temperature.shape[0]
+
+
+def _expansion(state: Mapping[str, Tensor]) -> float:
+    """The shortest decimal f with int(f c) = m in every EFFN of c channels and m hidden ones."""
+    shapes = {t.shape for n, t in state.items() if n.endswith("effn.out_proj.weight")}
+    low = max(hidden / channels for channels, hidden in shapes)
+    for digits in range(17):
+        numerator = math.ceil(low * 10**digits)
+        for factor in (numerator / 10**digits, (numerator + 1) / 10**digits):  # 1.14 * 50 is < 57
+            if all(int(factor * channels) == hidden for channels, hidden in shapes):
+                return factor
+    raise ValueError(f"no expansion factor gives the hidden channels of the EFFNs, {shapes}")

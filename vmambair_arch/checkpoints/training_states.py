@@ -1,0 +1,154 @@
+"""Training states on the disk: found, judged whole or damaged, and pruned."""
+
+import zipfile
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+import torch
+
+from .. import checkpoints
+from ..errors import InputError
+
+HOST_KEYS = ("epoch", "iter", "optimizers", "schedulers")  # all that BasicSR writes
+OWN_KEYS = {  # what our states have beside them, and what its lack means
+    "seed": "the random numbers start anew",
+    "processes": "the random numbers start anew",
+    "seen": "the order of the images starts anew with the epoch",
+    "best": "the best metrics are found anew",
+    "skipped": "skipped steps are counted anew",
+}
+
+
+def find(opt: dict[str, Any]) -> tuple[dict[str, Any] | None, list[str]]:
+    """Read the state to resume from, and point path.pretrain_network_* at its networks.
+
+    With auto_resume it is the newest whole one below path.training_states, otherwise
+    path.resume_state. A state is whole if it and the networks saved with it can be read and their
+    checksums agree.
+
+    Args:
+        opt: the options; its ``path`` is changed.
+    Returns: the state, None if there is none; and remarks for the log on damaged states that were
+        passed over and on what the state lacks.
+    Raises: InputError: path.resume_state, or every state there is, cannot be used.
+    """
+    remarks = []
+    newest_first = sorted(numbered(opt), reverse=True) if opt["auto_resume"] else []
+    for iteration in newest_first:
+        path = Path(opt["path"]["training_states"], f"{iteration}.state")
+        try:
+            state = _read(path, opt)
+        except InputError as error:
+            remarks.append(f"{error}; passed over for the state before it")
+            continue
+        opt["path"]["resume_state"] = str(path)
+        return state, remarks + _lacks(path, state)
+    if newest_first:
+        raise InputError(
+            f"{opt['path']['training_states']}: none of its {len(newest_first)} states can be used:"
+            f" {'; '.join(remarks)}; move the folder away to start anew"
+        )
+    path = opt["path"].get("resume_state")
+    if not path:
+        return None, []
+    state = _read(Path(path), opt)
+    return state, _lacks(Path(path), state)
+
+
+def numbered(opt: dict[str, Any]) -> list[int]:
+    """The iterations of which there is a state."""
+    folder = Path(opt["path"]["training_states"])
+    return [int(path.stem) for path in folder.glob("*.state") if path.stem.isdecimal()]
+
+
+def prune(opt: dict[str, Any], keep: int) -> None:
+    """Remove the states, and the networks saved with them, before the newest ``keep``.
+
+    Files whose names end in no number stay: net_g_best.pth, net_g_latest.pth.
+    """
+    for iteration in sorted(numbered(opt))[:-keep]:
+        remove(opt, iteration)
+
+
+def remove(opt: dict[str, Any], iteration: int) -> None:
+    """Remove one state and its networks, the state first: one without networks is of no use."""
+    Path(opt["path"]["training_states"], f"{iteration}.state").unlink(missing_ok=True)
+    for path in Path(opt["path"]["models"]).glob(f"net_*_{iteration}.pth"):
+        path.unlink()
+
+
+def plain(value: Any) -> Any:
+    """The same value in the types that torch.load reads with weights_only=True, on the CPU.
+
+    Raises: TypeError: it holds something that only pickled code could restore.
+    """
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu()
+    if value is None or type(value) in (bool, int, float, complex, str, bytes):
+        return value
+    if isinstance(value, Mapping):
+        kind = OrderedDict if isinstance(value, OrderedDict) else dict
+        return kind((plain(key), plain(item)) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return (tuple if isinstance(value, tuple) else list)(map(plain, value))
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, PurePath):
+        return str(value)
+    raise TypeError(f"a training state cannot hold {value!r}: it would need pickled code")
+
+
+def _read(path: Path, opt: dict[str, Any]) -> dict[str, Any]:
+    """A state whose networks are there too; ``opt`` then names them."""
+    state = dict(_read_whole(path))
+    for key in HOST_KEYS:
+        if key not in state:
+            raise InputError(f"{path}: not a training state: it has no {key!r}; give a .state file")
+    networks = _networks(path, state["iter"], opt)
+    for network in networks.values():
+        _read_whole(network)
+    for key, network in networks.items():
+        opt["path"][f"pretrain_{key}"] = str(network)
+        param_key = f"param_key_{key.removeprefix('network_')}"
+        if opt["path"].get(param_key) == "params_ema":  # those are loaded into the average alone
+            opt["path"][param_key] = "params"
+    return state
+
+
+def _networks(path: Path, iteration: int, opt: dict[str, Any]) -> dict[str, Path]:
+    """The files of the networks saved with a state, by their sections of the option file.
+
+    They lie in ``models`` beside the state's folder, or, as BasicSR has it, in the experiment.
+    """
+    left_out = opt["path"].get("ignore_resume_networks") or ()
+    networks = {}
+    for key in opt:
+        if key.startswith("network_") and key not in left_out:
+            name = f"net_{key.removeprefix('network_')}_{iteration}.pth"
+            beside = path.absolute().parent.parent / "models" / name
+            networks[key] = beside if beside.is_file() else Path(opt["path"]["models"], name)
+    return networks
+
+
+def _read_whole(path: Path) -> Mapping[str, Any]:
+    """Read a file whose checksums agree; torch itself does not compare them."""
+    if zipfile.is_zipfile(path):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                damaged = archive.testzip()
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+            raise InputError(f"{path}: damaged ({error}); restore it from a copy") from error
+        if damaged:
+            raise InputError(f"{path}: damaged: the checksum of {damaged} is wrong; restore it")
+    return checkpoints.read_file(path)
+
+
+def _lacks(path: Path, state: Mapping[str, Any]) -> list[str]:
+    """What a state of BasicSR's, or of this package's first version, does not have."""
+    lost = OrderedDict.fromkeys(lack for key, lack in OWN_KEYS.items() if key not in state)
+    return [f"{path} is of an older kind: {'; '.join(lost)}"] if lost else []

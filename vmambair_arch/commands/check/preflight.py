@@ -1,0 +1,201 @@
+"""vmambair check: what can be known of an experiment before it runs, with nothing written.
+
+The problems of all its parts are collected; the costs are measured only if there is none.
+"""
+
+import contextlib
+import datetime
+import io
+import logging
+import statistics
+import time
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+from basicsr.utils import get_root_logger, set_random_seed
+
+from ...data import survey
+from ...data.batches.loading import training_loader, validation_loader
+from ...data.batches.micro_batches import described, parts_of
+from ...data.entries import Entry, Problem, entries, problems
+from ...errors import InputError
+from ...option_files import against_disk
+from ...option_files.dry_runs import one_line
+from ...option_files.options import where
+from ...training import pipeline
+from . import cost
+
+SECONDS = 10.0  # for steps after the first; a slow one is not repeated
+SHOWN = 20  # problems of a kind that are listed; the rest are counted
+
+
+def run(opt: dict[str, Any], *, fast: bool = False) -> Iterator[str]:
+    """Check an experiment and yield the lines of the report.
+
+    Args:
+        opt: options from ``options.read``.
+        fast: decode a sample of the images instead of all.
+    Raises: InputError: what is wrong, a sentence a line.
+    """
+    found: list[str] = []
+    warnings: list[str] = []
+    digests: dict[bytes, tuple[str, Path]] = {}
+    for section, data_set in opt["datasets"].items():
+        yield _data_set(opt, section, data_set, found, warnings, digests, fast=fast)
+    for key in [key for key in opt if key.startswith("network_") and opt[key]]:
+        try:
+            against_disk.check_network(where(opt, (key,)), opt, key)
+        except InputError as error:
+            found.append(str(error))
+    yield from warnings
+    if found:
+        raise InputError("\n".join(found))
+    yield from _costs(opt)
+
+
+def _data_set(opt, section, data_set, found, warnings, digests, *, fast: bool) -> str:
+    """Look at a data set; adds to found, warnings and digests. Returns a line about it."""
+    place = where(opt, ("datasets", section))
+    metrics = ((opt.get("val") or {}).get("metrics") or {}).values()
+    border = max((metric.get("crop_border") or 0 for metric in metrics), default=0)
+    wrong = list(problems(place, data_set, border))
+    found += _listed(wrong)
+    try:
+        listed = [entry for entry in entries(place, data_set) if isinstance(entry, Entry)]
+    except (InputError, OSError):  # among the problems already
+        return f"datasets.{section}: cannot be listed"
+    found += _too_few(place, opt, data_set, len(listed))
+    seen, looks = 0, []
+    for side, look in survey.look(section, listed, fast=fast):
+        seen += 1
+        if look.problem and not any(str(look.path) in p.sentence for p in wrong):
+            looks.append(Problem("decode", f"{place}: {look.path}: {look.problem}; replace it"))
+        if look.lost:
+            warnings.append(f"{place}: {look.path}: BasicSR drops its {look.lost}")
+        if look.digest and (side == "gt" or "dataroot_gt" not in data_set):
+            twin = digests.setdefault(look.digest, (section, look.path))
+            if _leaks(twin[0], section):
+                sentence = f"{place}: {look.path} is the same picture as {twin[1]} of {twin[0]}"
+                looks.append(Problem("leak", f"{sentence}; take it out of one"))
+    found += _listed(looks)
+    if not listed:
+        return f"datasets.{section}: its layout is not known here; no image was looked at"
+    return f"datasets.{section}: {len(listed)} entries, {seen} images decoded"
+
+
+def _leaks(one: str, other: str) -> bool:
+    """Whether one section trains and the other does not."""
+    return one.startswith("train") != other.startswith("train")
+
+
+def _listed(found: list[Problem]) -> list[str]:
+    """The sentences, SHOWN of each kind at most."""
+    kinds: dict[str, list[str]] = {}
+    for problem in found:
+        kinds.setdefault(problem.kind, []).append(problem.sentence)
+    sentences = []
+    for same in kinds.values():
+        sentences += same[:SHOWN]
+        if len(same) > SHOWN:
+            sentences.append(f"{same[SHOWN]} (and {len(same) - SHOWN - 1} more like it)")
+    return sentences
+
+
+def _too_few(place: str, opt: dict[str, Any], data_set: dict[str, Any], images: int) -> list[str]:
+    if data_set["phase"] != "train":
+        return []
+    batch = data_set.get("batch_size_per_gpu", 1) * max(opt["num_gpu"], 1) * parts_of(opt)
+    enlarged = images * data_set.get("dataset_enlarge_ratio", 1)
+    if not images or enlarged >= batch:
+        return []
+    return [
+        f"{place} has {enlarged:g} images a process, fewer than a batch of {batch}; add images,"
+        " lower batch_size_per_gpu or raise dataset_enlarge_ratio"
+    ]
+
+
+def _costs(opt: dict[str, Any]) -> Iterator[str]:
+    """Build everything and take steps on one micro-batch, or restore one image."""
+    try:
+        with _quiet():
+            set_random_seed(opt["manual_seed"])
+            batch = _batch(opt)
+            model = pipeline.build_model(deepcopy(dict(opt)))
+            seconds = _steps(model, batch, opt)
+    except Exception as error:  # of any kind: the step is here to find out
+        what = "a step of training" if opt["is_train"] else "restoring an image"
+        raise InputError(f"{opt['opt_file']}: {what} fails: {one_line(error)}") from error
+    shape = tuple(model.lq.shape)
+    if opt["is_train"]:
+        yield described(opt)
+    yield f"network_g: {opt['network_g']['type']}, {cost.parameters(model.net_g):,} parameters"
+    forward = cost.forward(opt["network_g"], shape)
+    if forward is not None:
+        size = " x ".join(str(side) for side in shape)
+        yield f"multiply-adds in convolutions and matrix products: {forward / 1e9:.2f} G for {size}"
+    memory = cost.memory(opt, shape) if opt["is_train"] else None
+    if memory is not None:
+        yield f"estimated memory to train: {memory / 2**30:.2f} GiB for a batch of {shape[0]}"
+    if torch.cuda.is_available() and opt["num_gpu"]:
+        yield f"measured memory: {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB"
+    yield from _time(opt, seconds, model.device)
+
+
+def _time(opt: dict[str, Any], seconds: float, device: torch.device) -> Iterator[str]:
+    if not opt["is_train"]:
+        yield f"{seconds:.3g} s an image on {device}"
+        return
+    total = opt["train"]["total_iter"]
+    length = datetime.timedelta(seconds=round(seconds * total))
+    with contextlib.suppress(OverflowError):  # a year of five digits
+        end = datetime.datetime.now() + length
+        yield (
+            f"{seconds:.3g} s an iteration on {device}: {total} iterations take {length} without"
+            f" validation, and would end on {end:%Y-%m-%d %H:%M}"
+        )
+
+
+def _batch(opt: dict[str, Any]) -> dict[str, Any]:
+    """The first micro-batch of the training set, or the first image of the first set."""
+    here = {"num_worker_per_gpu": 0, "prefetch_mode": None, "persistent_workers": False}
+    sections = {name: section | here for name, section in deepcopy(opt["datasets"]).items()}
+    if not opt["is_train"]:
+        return next(iter(validation_loader(opt, next(iter(sections.values())))))
+    batch = next(iter(training_loader({**opt, "datasets": sections})))
+    for failure in batch.pop("failures"):
+        raise InputError(failure)
+    return batch
+
+
+def _steps(model: Any, batch: dict[str, Any], opt: dict[str, Any]) -> float:
+    """Seconds of a step, of which the first warms up."""
+    seconds: list[float] = []
+    while len(seconds) < 2 or sum(seconds) < SECONDS and len(seconds) < 10:
+        start = time.perf_counter()
+        iteration = len(seconds) + 1
+        if opt["is_train"]:
+            model.update_learning_rate(iteration, opt["train"].get("warmup_iter", -1))
+            model.train_on([batch] * parts_of(opt), iteration)
+        else:
+            model.feed_data(batch)
+            model.test()
+        if model.device.type == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds[1:] or seconds)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without BasicSR's log of every network and data set."""
+    log = get_root_logger()
+    level = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        log.setLevel(level)

@@ -1,0 +1,127 @@
+"""A network written for other programs, once it has been seen to compute the same there."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ... import checkpoints
+from ...errors import InputError
+from ...exporting.formats import FORMATS, Run, check_installed, describe
+from ...exporting.tracing import check_size, trace
+from ...files import write_whole
+from ...networks.unet import UNet
+
+SIZES = ((8, 16), (64, 64), (40, 72))  # on which a file for any size is compared
+ERROR = 1e-4  # the largest relative L2 difference
+PHOTOGRAPHS = "skimage"  # the package of the photograph
+
+
+class Comparison(NamedTuple):
+    """An image run by a file and by the network."""
+
+    size: tuple[int, int]  # height and width
+    error: float  # relative L2 difference of the outputs
+    theirs: float  # seconds that the file took
+    ours: float  # seconds that the network took
+
+
+def run(
+    model: Path,
+    out: Path,
+    *,
+    format: str = "onnx",
+    size: tuple[int, int] | None = None,
+    doing: Callable[[str], AbstractContextManager[None]] = nullcontext,
+) -> list[Comparison]:
+    """Write a network as a file that other programs run, if it computes what the network does.
+
+    Args:
+        model: a checkpoint, ours or a released one.
+        out: the file to write, ending as the format's files do.
+        format: "onnx" or "torch-export".
+        size: height and width of the only image that the file takes; None for any multiples of 8.
+        doing: is called with what is done next, and entered while it is done.
+    Returns: each image on which file and network were compared.
+    Raises: InputError: the model cannot be read, the file exists or has another suffix, the size
+        is not of multiples of 8, a package is missing, or the outputs differ; then no file is
+        written.
+    """
+    kind = FORMATS[format]
+    _check_out(out, format)
+    check_installed(*kind.needs, PHOTOGRAPHS)
+    network = checkpoints.load_network(model)
+    if size is not None:
+        check_size(size, network.multiple)
+    with doing("tracing the network"):
+        program = trace(network, size, kind.scans)
+    with doing(f"turning it into {kind.name}"):
+        content = kind.write(program, describe(network, size))
+    with doing(f"running it in {kind.runner} and comparing it with the network"):
+        sizes = (size,) if size else tuple((max(h, kind.smallest), w) for h, w in SIZES)
+        comparisons = compare(kind.load(content), network, sizes)
+    worst = max(comparisons, key=lambda comparison: comparison.error)
+    if not worst.error <= ERROR:  # nor if it is not a number
+        raise InputError(
+            f"{out}: not written, since on {worst.size[0]} x {worst.size[1]} pixels its output"
+            f" differs from that of {model} by {worst.error:.1e}, and {ERROR:.0e} is allowed"
+        )
+    write_whole(out, lambda file: file.write(content))
+    return comparisons
+
+
+def report(out: Path, format: str, comparisons: list[Comparison]) -> Iterator[str]:
+    """What the comparisons say: how far the file is from the network, and what it takes."""
+    worst = max(comparison.error for comparison in comparisons)
+    yield f"{out}: relative L2 difference from the network at most {worst:.1e}"
+    runner = FORMATS[format].runner
+    for (h, w), _, theirs, ours in comparisons[1::2]:  # the second of each size, which is warm
+        yield f"{h} x {w} pixels: {theirs:.2f} s in {runner}, {ours:.2f} s here"
+
+
+def compare(file: Run, network: UNet, sizes: tuple[tuple[int, int], ...]) -> list[Comparison]:
+    """Run a file and a network on random numbers and on a photograph of each size."""
+    comparisons = []
+    channels = network.config["in_channels"]
+    for size in sizes:
+        for image in (torch.rand(1, channels, *size), photograph(channels, size)):
+            theirs, seconds = _timed(file, image)
+            ours, own_seconds = _timed(network, image)
+            error = (
+                torch.linalg.vector_norm(theirs - ours) / torch.linalg.vector_norm(ours)
+            ).item()
+            comparisons.append(Comparison(size, error, seconds, own_seconds))
+    return comparisons
+
+
+def photograph(channels: int, size: tuple[int, int]) -> Tensor:
+    """A photograph in [0, 1], (1, channels, h, w); its colours again where channels are more."""
+    from skimage import data
+
+    picture = torch.from_numpy(data.astronaut()).movedim(2, 0)[None] / 255
+    picture = F.interpolate(picture, size, mode="bilinear", antialias=True)
+    return picture[:, [channel % 3 for channel in range(channels)]].contiguous()
+
+
+def _check_out(out: Path, format: str) -> None:
+    for name, kind in FORMATS.items():
+        if name == format and out.suffix != kind.suffix:
+            raise InputError(
+                f"{out}: the name of a file of format {name} must end in {kind.suffix}"
+            )
+    if out.exists():
+        raise InputError(f"{out}: exists already; give another name or remove it")
+    if not out.parent.is_dir():
+        raise InputError(f"{out}: there is no folder {out.parent}; make it first")
+
+
+@torch.no_grad()
+def _timed(run: Run, image: Tensor) -> tuple[Tensor, float]:
+    start = time.perf_counter()
+    output = run(image)
+    return output, time.perf_counter() - start

@@ -1,0 +1,156 @@
+"""Loaders of training and validation batches that never run ahead of a state, and never hang."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from basicsr.data import build_dataloader, build_dataset
+from basicsr.data.prefetch_dataloader import CUDAPrefetcher
+from torch.utils.data import BatchSampler, DataLoader
+
+from ...errors import InputError, TrainingError
+from ..progressive import ProgressiveBatchSampler, check_total, read_stages
+from .micro_batches import MicroBatches, is_progressive, parts_of
+from .sampling import PlacedSampler
+from .training_set import TrainingSet, collate
+
+
+def training_loader(opt: dict[str, Any]) -> DataLoader:
+    """Micro-batches of datasets.train, as BasicSR makes them but for the trouble they can be in.
+
+    ``prefetch_mode: cpu`` is left to the workers, which always load ahead: BasicSR's thread hangs
+    when loading fails, and shares its random numbers with the training.
+
+    Returns: a loader whose batch_sampler is a MicroBatches over a PlacedSampler.
+    Raises: InputError: no datasets.train, fewer images than a batch, stages that do not add up to
+        the training, a total_batch_size that the batches do not make, or a prefetch_mode that does
+        not exist.
+    """
+    file = opt["opt_file"]
+    section = next((s for s in opt["datasets"].values() if s["phase"] == "train"), None)
+    if section is None:
+        raise InputError(f"{file}: datasets.train is missing; add it")
+    mode = section.get("prefetch_mode") or "cpu"
+    if mode != "cpu" and not (mode == "cuda" and section.get("pin_memory")):
+        raise InputError(f"prefetch_mode {mode}: choose cpu, or cuda with pin_memory: true")
+    data_set = TrainingSet(build_dataset(section), seed=opt["manual_seed"])
+    sampler = PlacedSampler(
+        len(data_set),
+        ratio=section.get("dataset_enlarge_ratio", 1),
+        rank=opt["rank"],
+        world_size=opt["world_size"],
+    )
+    copies = 1 if opt["dist"] else max(opt["num_gpu"], 1)
+    parts = parts_of(opt)
+    workers = section["num_worker_per_gpu"] * copies
+    loader = DataLoader(
+        data_set,
+        batch_sampler=MicroBatches(_batch_sampler(opt, section, sampler, copies * parts), parts),  # pyright: ignore[reportArgumentType] torch asks for lists of int, and takes any
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=section.get("pin_memory", False),
+        persistent_workers=bool(workers and section.get("persistent_workers", False)),
+        worker_init_fn=_leave_if_orphaned,
+        generator=torch.Generator(),  # its own: starting an epoch draws from it
+    )
+    if len(loader) == 0:
+        raise InputError(
+            f"{file}: datasets.train has {len(sampler)} images a process, fewer than a batch of"
+            f" {section['batch_size_per_gpu'] * copies * parts}; add images, lower"
+            " batch_size_per_gpu or total_batch_size, or raise dataset_enlarge_ratio"
+        )
+    return loader
+
+
+def _batch_sampler(
+    opt: dict[str, Any], section: dict[str, Any], sampler: Any, copies: int
+) -> BatchSampler | ProgressiveBatchSampler:
+    """Batches of one size, or of the stages of a ProgressiveImageDataset; ``copies`` of each."""
+    if not is_progressive(section):
+        return BatchSampler(sampler, section["batch_size_per_gpu"] * copies, drop_last=True)
+    try:
+        stages = read_stages(section)
+        check_total(stages, int(opt["train"]["total_iter"]))
+        return ProgressiveBatchSampler(sampler, stages, copies=copies)
+    except InputError as error:
+        raise InputError(f"{opt['opt_file']}: datasets.train: {error}") from error
+
+
+def set_place(loader: DataLoader, *, epoch: int, seen: int, iteration: int) -> None:
+    """Choose from where a training loader goes on.
+
+    Args:
+        loader: from ``training_loader``.
+        epoch: which order of the images.
+        seen: samples of it that are done, over all processes.
+        iteration: iterations that are done.
+    """
+    batch_sampler: Any = loader.batch_sampler
+    batch_sampler.sampler.set_place(epoch, seen)
+    if isinstance(batch_sampler.batches, ProgressiveBatchSampler):
+        batch_sampler.batches.start_iteration = iteration
+
+
+def validation_loader(opt: dict[str, Any], section: dict[str, Any]) -> DataLoader:
+    """One image after the other, in this process."""
+    section = {**section, "prefetch_mode": None, "persistent_workers": False}
+    return build_dataloader(build_dataset(section), section, opt["num_gpu"], opt["dist"])
+
+
+def steps(loader: DataLoader, opt: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
+    """The micro-batches of each step of an epoch, from the place of the sampler on.
+
+    Raises: TrainingError: a worker died.
+    """
+    batch_sampler: Any = loader.batch_sampler
+    step = []
+    for batch in _batches(loader, opt):
+        step.append(batch)
+        if len(step) == batch_sampler.parts:
+            yield step
+            step = []
+
+
+def _batches(loader: DataLoader, opt: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    iterator = _start(loader, opt)
+    while True:
+        try:
+            batch = iterator.next() if isinstance(iterator, CUDAPrefetcher) else next(iterator)
+        except StopIteration:
+            return
+        except RuntimeError as error:
+            if not str(error).startswith("DataLoader worker (pid"):
+                raise
+            raise TrainingError(
+                f"{str(error).splitlines()[0]}: most likely memory or /dev/shm ran out; lower"
+                " num_worker_per_gpu or batch_size_per_gpu"
+            ) from error
+        if batch is None:
+            return
+        yield batch
+
+
+def _start(loader: DataLoader, opt: dict[str, Any]) -> Any:
+    """Start the workers of an epoch.
+
+    torch makes SIGCHLD raise a worker's death wherever training is, amid a step too. Without its
+    handler the death is raised where a batch is waited for, within five seconds.
+    """
+    here = os.name == "posix" and threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGCHLD) if here else None
+    cuda = opt["datasets"]["train"].get("prefetch_mode") == "cuda"
+    iterator = CUDAPrefetcher(loader, opt) if cuda else iter(loader)
+    if here:
+        signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
+    return iterator
+
+
+def _leave_if_orphaned(worker: int) -> None:
+    """End a worker whose training was killed while it started; torch's would wait for ever."""
+    parent = multiprocessing.parent_process()
+    if parent and not parent.is_alive():
+        os._exit(1)

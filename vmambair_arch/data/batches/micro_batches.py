@@ -1,0 +1,91 @@
+"""Micro-batches: the batch of a step in parts that fit the memory, from train.total_batch_size."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch.utils.data import BatchSampler, Sampler
+
+from ...errors import InputError
+from ..progressive import ProgressiveBatchSampler, ProgressiveImageDataset
+from .sampling import PlacedSampler
+
+
+class MicroBatches(Sampler[list[Any]]):
+    """The batches of another sampler, each cut into parts of equal size that follow each other.
+
+    An epoch's last samples that fill no whole batch are left out, as they are without parts.
+
+    Args:
+        batches: batches of steps, whose sizes are multiples of ``parts``.
+        parts: micro-batches of each.
+    """
+
+    def __init__(self, batches: BatchSampler | ProgressiveBatchSampler, parts: int):
+        self.batches, self.parts = batches, parts
+
+    @property
+    def sampler(self) -> PlacedSampler:
+        """The order of the samples."""
+        return self.batches.sampler  # pyright: ignore[reportReturnType]
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        for batch in self.batches:
+            size = len(batch) // self.parts
+            for start in range(0, len(batch), size):
+                yield batch[start : start + size]
+
+    def __len__(self) -> int:
+        return len(self.batches) * self.parts
+
+
+def parts_of(opt: Mapping[str, Any]) -> int:
+    """How many micro-batches a process takes for a step: total_batch_size over all batches.
+
+    Args:
+        opt: the options of a run, with its number of processes.
+    Raises: InputError: total_batch_size is not a multiple of what the processes take at once.
+    """
+    total = opt["train"].get("total_batch_size")
+    batch, processes, copies = _sizes(opt)
+    if total is None:
+        return 1
+    at_once = batch * processes * copies
+    if total % at_once:
+        taken = f"{batch} images" + (f" on {copies} GPUs" if copies > 1 else "")
+        raise InputError(
+            f"{opt['opt_file']}: train.total_batch_size is {total}, not a multiple of {at_once}:"
+            f" {taken} x {processes} processes; make it one, or change batch_size_per_gpu"
+        )
+    return total // at_once
+
+
+def described(opt: Mapping[str, Any]) -> str:
+    """How many images a step takes, and whence: a line for the log."""
+    batch, processes, copies = _sizes(opt)
+    parts = parts_of(opt)
+    factors = {"micro-batches": parts, "processes": processes, "GPUs": copies}
+    told = [f"{batch} images", *(f"{n} {what}" for what, n in factors.items() if n > 1)]
+    product = f" ({' x '.join(told)})" if len(told) > 1 else ""
+    later = ", as often in later stages" if is_progressive(_section(opt)) else ""
+    return f"Batch of a step: {batch * parts * processes * copies}{product}{later}"
+
+
+def base_batch(section: Mapping[str, Any]) -> int:
+    """What a GPU takes at once: batch_size_per_gpu, or the batch of a progressive first stage."""
+    sizes = section.get("mini_batch_sizes") if is_progressive(section) else None
+    return sizes[0] if sizes else section.get("batch_size_per_gpu", 1)
+
+
+def is_progressive(section: Mapping[str, Any]) -> bool:
+    """Whether a data set's batches have the sizes of its stages."""
+    return section["type"] == ProgressiveImageDataset.__name__
+
+
+def _section(opt: Mapping[str, Any]) -> Mapping[str, Any]:
+    return next(s for s in opt["datasets"].values() if s["phase"] == "train")
+
+
+def _sizes(opt: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Images that a GPU takes at once, processes, and GPUs of a process."""
+    copies = 1 if opt["dist"] else max(opt["num_gpu"], 1)
+    return base_batch(_section(opt)), opt["world_size"], copies

@@ -1,0 +1,59 @@
+"""TrainingSet: any data set, made reproducible by place and sound against unusable images."""
+
+from typing import Any
+
+from torch.utils.data import Dataset, default_collate
+
+from ..progressive import SizedPlace
+from . import rng
+from .sampling import Place
+
+GIVE_UP = 10  # images in a row that cannot be used: then it is not the images
+
+Drawn = tuple[dict[str, Any] | None, list[str]]
+
+
+class TrainingSet(Dataset):
+    """A data set whose samples are functions of (seed, epoch, position), in workers or without.
+
+    An image that cannot be used is replaced by the next one and named beside the sample.
+
+    Args:
+        data_set: BasicSR's or any other that draws from the generators of random, numpy or torch.
+        seed: of the run.
+    """
+
+    def __init__(self, data_set: Any, *, seed: int):
+        self.data_set, self.seed = data_set, seed
+
+    def __len__(self) -> int:
+        return len(self.data_set)
+
+    def __getitem__(self, place: Place | SizedPlace) -> Drawn:
+        """A sample, None if ten images in a row cannot be used; and ``image: reason`` for each."""
+        epoch, position, index, *size = place
+        failures = []
+        with rng.preserved():
+            for other in range(min(GIVE_UP, len(self))):
+                candidate = (index + other) % len(self)
+                rng.seed_by_place(self.seed, epoch, position)
+                try:
+                    return self.data_set[(candidate, *size) if size else candidate], failures
+                except Exception as error:  # data sets fail on a bad image in every way there is
+                    failures.append(f"{self._name(candidate)}: {type(error).__name__}: {error}")
+        return None, failures
+
+    def _name(self, index: int) -> str:
+        """The files of a sample, where the data set lists them as BasicSR's do."""
+        paths = getattr(self.data_set, "paths", None)
+        if not isinstance(paths, list) or len(paths) != len(self):
+            return f"image {index}"
+        files = paths[index]
+        return " and ".join(map(str, files.values())) if isinstance(files, dict) else str(files)
+
+
+def collate(drawn: list[Drawn]) -> dict[str, Any]:
+    """A batch, with the failures of its samples below "failures"; nothing else if one is None."""
+    samples = [sample for sample, _ in drawn]
+    batch = {} if None in samples else default_collate(samples)
+    return {**batch, "failures": [failure for _, failures in drawn for failure in failures]}

@@ -1,0 +1,247 @@
+"""What a data set must be before anything is trained or tested on it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
+
+from ..errors import InputError
+from . import image_lmdb
+from .bicubic import image_files, resolve
+
+Size = tuple[int, int]  # height, width
+
+PAIRED = ("PairedImageDataset", "RealESRGANPairedDataset", "ProgressiveImageDataset")
+UNPAIRED = ("BicubicImageDataset", "GaussianNoiseDataset")  # they make lq themselves
+WINDOW = 11  # pixels of SSIM's window, which has to fit inside an image
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An image of a data set, or a pair.
+
+    lq, gt: paths, below the LMDB if it is in one; None for a side that the data set has not.
+    sizes: of those that it has, where its list tells them.
+    """
+
+    name: str
+    lq: Path | None
+    gt: Path | None
+    sizes: tuple[Size, ...] = ()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a data set, in a sentence; one kind may be wrong with many files."""
+
+    kind: str
+    sentence: str
+
+
+def check_data_set(section: str, opt: dict[str, Any], border: int = 0) -> None:
+    """Check a data set's folders, pairs and sizes without decoding an image.
+
+    Args:
+        section: where it stands in the option file, for messages.
+        opt: its options.
+        border: pixels that the metrics cut from each side.
+    Raises: InputError: a folder, a file or half of a pair is missing; sizes do not fit the scale
+        or, in training, the crop; the first of each kind, and how many there are.
+    """
+    found: dict[str, list[str]] = {}
+    for problem in problems(section, opt, border):
+        found.setdefault(problem.kind, []).append(problem.sentence)
+    if found:
+        raise InputError("\n".join(_summary(sentences) for sentences in found.values()))
+
+
+def _summary(sentences: list[str]) -> str:
+    more = len(sentences) - 1
+    return sentences[0] + (f" (and {more} more like it)" if more else "")
+
+
+def problems(section: str, opt: dict[str, Any], border: int = 0) -> Iterator[Problem]:
+    """Yield everything that ``check_data_set`` refuses."""
+    missing = False
+    for key, root in opt.items():
+        if key.startswith("dataroot") and isinstance(root, str):
+            try:
+                resolve_root(f"{section}.{key}", root)
+            except InputError as error:
+                missing = True
+                yield Problem(f"missing {key}", str(error))
+    if missing:
+        return
+    try:
+        found = entries(section, opt)
+    except InputError as error:
+        yield Problem("listing", f"{section}: {error}")
+        return
+    for item in found:
+        if isinstance(item, Problem):
+            yield item
+        else:
+            yield from _sizes(section, item, opt, border)
+
+
+def resolve_root(key: str, root: str) -> None:
+    """Raise InputError unless a data root exists."""
+    if root.startswith("package://"):
+        try:
+            resolve(root)
+        except InputError as error:
+            raise InputError(f"{key}: {error}") from error
+    elif not Path(root).exists():
+        raise InputError(f"{key}: there is no folder {root} (in {Path.cwd()}); correct the path")
+
+
+def entries(section: str, opt: dict[str, Any]) -> list[Entry | Problem]:
+    """List the images of a data set whose layout is known here, and what is wrong with the list.
+
+    Raises: InputError: it cannot be listed.
+    """
+    kind = opt.get("type")
+    if (opt.get("io_backend") or {}).get("type") == "lmdb":
+        return _lmdb_entries(section, opt)
+    if kind in PAIRED and not (kind == "RealESRGANPairedDataset" and opt.get("meta_info")):
+        return list(_pairs(section, opt))
+    if kind in UNPAIRED:
+        root = resolve(opt["dataroot_gt"])
+        return _single(section, root, [path.name for path in image_files(opt)], "gt")
+    if kind == "SingleImageDataset":
+        root = Path(opt["dataroot_lq"])
+        meta = opt.get("meta_info_file")
+        return _single(section, root, _listed(meta) if meta else _files(root), "lq")
+    return []
+
+
+def _single(section: str, root: Path, names: list[str], side: str) -> list[Entry | Problem]:
+    if not names:
+        return [Problem("empty", f"{section}: no images in {root}; correct dataroot_{side}")]
+    paths = [(name, root / name) for name in names]
+    return [Entry(n, None, p) if side == "gt" else Entry(n, p, None) for n, p in paths]
+
+
+def _sizes(section: str, entry: Entry, opt: dict[str, Any], border: int) -> Iterator[Problem]:
+    """What is wrong with the sizes of an entry's images."""
+    sides = [path for path in (entry.lq, entry.gt) if path is not None]
+    try:
+        sizes = entry.sizes or [_size(path) for path in sides]
+    except InputError as error:
+        yield Problem("unreadable", f"{section}: {error}")
+        return
+    name = f"{section}: {entry.name}"
+    training, gt = opt["phase"] == "train", sizes[-1]
+    if len(sizes) == 2:
+        lq, scale = sizes[0], opt["scale"]
+        fits = gt == (lq[0] * scale, lq[1] * scale)
+        covers = gt[0] >= lq[0] * scale and gt[1] >= lq[1] * scale  # BasicSR crops it when it tests
+        if not (fits if training else covers):
+            yield Problem(
+                "scale",
+                f"{name}: lq is {lq[0]} x {lq[1]} and gt {gt[0]} x {gt[1]} pixels, which is not"
+                f" {scale} times it; correct the pair or the scale",
+            )
+    crop = max(opt.get("gt_sizes") or [opt.get("gt_size") or 0])
+    if training and min(gt) < crop and not opt.get("pad_small_images"):
+        progressive = "gt_sizes" in opt
+        remedy = "lower gt_sizes, or set pad_small_images: true" if progressive else "lower gt_size"
+        yield Problem(
+            "crop",
+            f"{name}: gt is {gt[0]} x {gt[1]} pixels, smaller than gt_size {crop}; remove it or"
+            f" {remedy}",
+        )
+    if not training and border and entry.gt and min(gt) < 2 * border + WINDOW:
+        yield Problem(
+            "border",
+            f"{name}: gt is {gt[0]} x {gt[1]} pixels, too small for metrics that cut a border of"
+            f" {border}; remove it or lower crop_border",
+        )
+
+
+def _pairs(section: str, opt: dict[str, Any]) -> Iterator[Entry | Problem]:
+    """Every pair of two folders."""
+    lq_root, gt_root = Path(opt["dataroot_lq"]), Path(opt["dataroot_gt"])
+    template = opt.get("filename_tmpl", "{}")
+    names = _listed(opt["meta_info_file"]) if opt.get("meta_info_file") else _files(gt_root)
+    expected = {template.format(Path(n).stem) + Path(n).suffix: n for n in names}
+    if not expected:
+        yield Problem("empty", f"{section}: no images in {gt_root}; correct dataroot_gt")
+    for lq_name, gt_name in expected.items():
+        if (lq_root / lq_name).is_file() and (gt_root / gt_name).is_file():
+            yield Entry(gt_name, lq_root / lq_name, gt_root / gt_name)
+        else:
+            yield Problem(
+                "partner",
+                f"{section}: {gt_root / gt_name} has no partner {lq_root / lq_name}; add it, or"
+                " correct filename_tmpl",
+            )
+    if not opt.get("meta_info_file"):
+        for left in sorted(set(_files(lq_root)) - expected.keys()):
+            yield Problem(
+                "alone", f"{section}: {lq_root / left} has no partner in {gt_root}; remove it"
+            )
+
+
+def _lmdb_entries(section: str, opt: dict[str, Any]) -> list[Entry | Problem]:
+    """The images of a data set in LMDBs, each of which is complete."""
+    roots = {k: Path(v) for k, v in opt.items() if k.startswith("dataroot") and isinstance(v, str)}
+    listed = {
+        side: {image.key: image for image in image_lmdb.check(root)} for side, root in roots.items()
+    }
+    if opt.get("type") in PAIRED:
+        return _lmdb_pairs(section, roots, listed)
+    if len(roots) > 1:  # videos: sequences, not pairs
+        return []
+    (side, root), images = next(iter(roots.items())), next(iter(listed.values())).values()
+    return [
+        Entry(i.name, None, root / i.name, (_size_of(i),))
+        if side == "dataroot_gt"
+        else Entry(i.name, root / i.name, None, (_size_of(i),))
+        for i in images
+    ]
+
+
+def _lmdb_pairs(
+    section: str, roots: Mapping[str, Path], listed: Mapping[str, Mapping[str, image_lmdb.Image]]
+) -> list[Entry | Problem]:
+    lq, gt = listed["dataroot_lq"], listed["dataroot_gt"]
+    lq_root, gt_root = roots["dataroot_lq"], roots["dataroot_gt"]
+    alone = [
+        Problem("partner", f"{section}: {key} is in only one of {lq_root} and {gt_root}")
+        for key in sorted(lq.keys() ^ gt.keys())
+    ]
+    pairs = ((lq[key], gt[key]) for key in gt if key in lq)
+    return [
+        *alone,
+        *(
+            Entry(b.name, lq_root / a.name, gt_root / b.name, (_size_of(a), _size_of(b)))
+            for a, b in pairs
+        ),
+    ]
+
+
+def _size_of(image: image_lmdb.Image) -> Size:
+    return image.height, image.width
+
+
+def _files(root: Path) -> list[str]:
+    """What BasicSR would read: every file that is not hidden."""
+    return sorted(p.name for p in root.iterdir() if p.is_file() and not p.name.startswith("."))
+
+
+def _listed(meta_info_file: str) -> list[str]:
+    if not Path(meta_info_file).is_file():
+        raise InputError(f"meta_info_file: there is no file {meta_info_file}; correct the path")
+    lines = Path(meta_info_file).read_text().splitlines()
+    return [line.split(" ")[0] for line in lines if line.strip()]
+
+
+def _size(path: Path) -> Size:
+    try:
+        with Image.open(path) as image:
+            return image.height, image.width
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path}: not an image that can be read ({error}); remove it") from error

@@ -1,0 +1,261 @@
+"""LMDBs of images in BasicSR's layout: written whole or not at all, checked, and read.
+
+NAME.lmdb/data.mdb holds each image file's bytes under the file's name without its suffix (the key),
+NAME.lmdb/meta_info.txt a line such as ``baboon.png (120,125,3) 1`` for each.
+"""
+
+import itertools
+import os
+import re
+import shutil
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
+
+import cv2
+import lmdb
+import numpy as np
+from tqdm import tqdm
+
+from ..errors import InputError
+
+META_LINE = re.compile(r"(.+) \((\d+),(\d+),(\d+)\)(?: \d+)?")
+PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+PNG_LEVEL = 3  # zlib's, as BasicSR's extract_subimages; recorded in the third column
+COMMIT_EVERY = 1000  # images; a transaction keeps its pages in memory
+REMEDY = "make the LMDB again from its images (vmambair prepare --lmdb)"
+
+
+class Image(NamedTuple):
+    """A line of meta_info.txt: an image file's name and size in pixels."""
+
+    name: str
+    height: int
+    width: int
+    channels: int
+
+    @property
+    def key(self) -> str:
+        """The name without its suffix; dots inside it stay."""
+        return os.path.splitext(self.name)[0]
+
+    def reduced(self, scale: int) -> "Image":
+        """The image of that name which is ``scale`` times smaller."""
+        return self._replace(height=self.height // scale, width=self.width // scale)
+
+    def line(self) -> str:
+        """BasicSR's form, ``name.png (height,width,channels)``."""
+        return f"{self.name} ({self.height},{self.width},{self.channels})"
+
+
+def write(root: Path, folder: Path, images: Sequence[Image]) -> None:
+    """Put the files of a folder into an LMDB, byte for byte.
+
+    It is made under another name and renamed when it is complete, so there is a whole one or none.
+
+    Args:
+        root: NAME.lmdb, which must not exist.
+        folder: where the files are.
+        images: which of them, with distinct keys.
+    Raises: InputError: the disk is full or cannot be written.
+    """
+    part = root.with_name(f".{root.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    sizes = sum((folder / image.name).stat().st_size for image in images)
+    map_size = 2 * sizes + len(images) * 8192 + 2**26  # bounds address space, not the disk's
+    try:
+        with lmdb.open(str(part), map_size=map_size) as environment:
+            rest = iter(tqdm(images, desc=root.name, unit="image", disable=None))
+            while batch := list(itertools.islice(rest, COMMIT_EVERY)):
+                with environment.begin(write=True) as transaction:
+                    for image in batch:
+                        data = (folder / image.name).read_bytes()
+                        transaction.put(image.key.encode(), data)
+    except lmdb.Error as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise InputError(
+            f"{root}: cannot be written ({error}); free space and run again"
+        ) from error
+    lines = [f"{image.line()} {PNG_LEVEL}\n" for image in images]
+    (part / "meta_info.txt").write_text("".join(lines), encoding="utf-8")
+    part.rename(root)
+
+
+def read_meta(root: str | os.PathLike) -> list[Image]:
+    """The images that an LMDB's meta_info.txt lists, sorted by key.
+
+    Raises: InputError: not an LMDB of BasicSR; a line of another form; a key twice; none at all.
+    """
+    meta = Path(root, "meta_info.txt")
+    if meta.parent.suffix != ".lmdb" or not meta.is_file():
+        raise InputError(
+            f"{root}: not an LMDB of BasicSR: a folder NAME.lmdb with meta_info.txt; {REMEDY}"
+        )
+    images: dict[str, Image] = {}
+    text = meta.read_text(encoding="utf-8", errors="backslashreplace")  # then of another form
+    for number, line in enumerate(text.splitlines(), 1):
+        match = META_LINE.fullmatch(line.strip())
+        if not match:
+            raise InputError(
+                f"{meta}:{number}: {line!r} is not of the form `name.png (height,width,3) 1`;"
+                f" {REMEDY}"
+            )
+        image = Image(match[1], *(int(size) for size in match.groups()[1:]))
+        if image.key in images:
+            raise InputError(f"{meta}:{number}: the key {image.key!r} stands twice; {REMEDY}")
+        images[image.key] = image
+    if not images:
+        raise InputError(f"{root}: an LMDB without images; {REMEDY}")
+    return [images[key] for key in sorted(images)]
+
+
+def check(root: str | os.PathLike) -> list[Image]:
+    """Check that an LMDB is complete and that each of its entries begins as an image.
+
+    Reads a page or two of each entry, not the entries: damage inside one is found when it is read.
+
+    Returns: its images, sorted by key.
+    Raises: InputError: names the LMDB, the entry and what to do.
+    """
+    images = read_meta(root)
+    with _environment(root).begin(buffers=True) as transaction:
+        for image in images:
+            if not _begins_as_image(_value(transaction, root, image.key, image.name)):
+                raise InputError(f"{root}: {image.name} holds no image; {REMEDY}")
+    return images
+
+
+def paths(root: str | os.PathLike) -> list[str]:
+    """``NAME.lmdb/image.png`` for each image, sorted by key; Backend.get reads it."""
+    return [os.path.join(root, image.name) for image in read_meta(root)]
+
+
+def paired_paths(folders: Sequence[str], keys: Sequence[str]) -> list[dict[str, str]]:
+    """BasicSR's paired_paths_from_lmdb, for names with dots too.
+
+    Args:
+        folders: two LMDBs.
+        keys: what their images are called, ["lq", "gt"].
+    Returns: ``{"lq_path": ..., "gt_path": ...}`` for each key, sorted.
+    Raises: InputError: an LMDB cannot be used, or the two have not the same keys.
+    """
+    first, second = ({image.key: image.name for image in read_meta(root)} for root in folders)
+    for key in sorted(first.keys() ^ second.keys()):
+        raise InputError(f"{key!r} is in only one of {folders[0]} and {folders[1]}; {REMEDY}")
+    return [
+        {
+            f"{keys[0]}_path": os.path.join(folders[0], name),
+            f"{keys[1]}_path": os.path.join(folders[1], second[key]),
+        }
+        for key, name in first.items()
+    ]
+
+
+class Backend:
+    """What BasicSR's FileClient reads an LMDB through: its LmdbBackend, with errors that tell.
+
+    Args:
+        db_paths: an LMDB, or several.
+        client_keys: what each is called, such as "lq".
+        readonly, lock, readahead: of ``lmdb.open``.
+    Raises: InputError: an LMDB is missing, truncated or not one.
+    """
+
+    def __init__(
+        self,
+        db_paths: str | list[str],
+        client_keys: str | list[str] = "default",
+        readonly: bool = True,
+        lock: bool = False,
+        readahead: bool = False,
+    ):
+        roots = [db_paths] if isinstance(db_paths, str) else db_paths
+        names = [client_keys] if isinstance(client_keys, str) else client_keys
+        options = {"readonly": readonly, "lock": lock, "readahead": readahead}
+        self.clients = {
+            name: (str(root), _environment(root, **options))
+            for name, root in zip(names, roots, strict=True)
+        }
+
+    def get(self, filepath: str | os.PathLike, client_key: str) -> bytes:
+        """The bytes of an image, by its path from ``paths`` or by its bare key.
+
+        Raises: InputError: there is none, or they are damaged; names LMDB and image.
+        """
+        root, environment = self.clients[client_key]
+        name = str(filepath).removeprefix(os.path.join(root, ""))
+        key = name if name == str(filepath) else os.path.splitext(name)[0]
+        with environment.begin() as transaction:
+            value = _value(transaction, root, key, name)
+        if value.startswith(PNG) and not _is_whole_png(value):
+            raise InputError(f"{root}: the bytes of {name} are damaged; {REMEDY}")
+        return value
+
+    def get_text(self, filepath: str) -> str:
+        """As in BasicSR, LMDBs hold no text."""
+        raise NotImplementedError
+
+
+_open: WeakValueDictionary[str, lmdb.Environment] = WeakValueDictionary()
+
+
+def _environment(root: str | os.PathLike, **options: bool) -> lmdb.Environment:
+    """Open an LMDB to read; one that is open already is shared, as lmdb opens none twice."""
+    path = os.path.realpath(root)
+    if path not in _open:
+        if not Path(path, "data.mdb").is_file():
+            raise InputError(f"{root}: there is no data.mdb in it; {REMEDY}")
+        options = {"readonly": True, "lock": False, "readahead": False, **options}
+        try:
+            environment = lmdb.open(path, **options)
+        except lmdb.Error as error:
+            raise InputError(f"{root}: data.mdb is no LMDB ({error}); {REMEDY}") from error
+        _check_length(root, environment)
+        _open[path] = environment
+    return _open[path]
+
+
+def _check_length(root: str | os.PathLike, environment: lmdb.Environment) -> None:
+    """Reading past the end of a truncated file would end the process with SIGBUS."""
+    needed = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    there = Path(root, "data.mdb").stat().st_size
+    if there < needed:
+        raise InputError(f"{root}: data.mdb is truncated, {there} of {needed} bytes; {REMEDY}")
+
+
+def _value(transaction: lmdb.Transaction, root: str | os.PathLike, key: str, name: str) -> Any:
+    """The bytes of an image, in a view if the transaction gives views."""
+    try:
+        value = transaction.get(key.encode())
+    except lmdb.Error as error:
+        raise InputError(f"{root}: data.mdb is damaged at {name} ({error}); {REMEDY}") from error
+    if value is None:
+        raise InputError(
+            f"{root}: {name} is not in data.mdb, though meta_info.txt lists it; {REMEDY}"
+        )
+    return value
+
+
+def _begins_as_image(value: memoryview) -> bool:
+    if bytes(value[: len(PNG)]) == PNG or bytes(value[: len(JPEG)]) == JPEG:
+        return True
+    return len(value) > 0 and cv2.imdecode(np.frombuffer(value, np.uint8), 1) is not None
+
+
+def _is_whole_png(value: bytes) -> bool:
+    """Whether the checksums of a PNG's chunks are right, up to its last."""
+    return any(kind == b"IEND" for kind in _chunks(memoryview(value)))
+
+
+def _chunks(value: memoryview) -> Iterator[bytes]:
+    """The kind of each chunk of a PNG, as far as the checksums are right."""
+    position = len(PNG)
+    while position + 12 <= len(value):
+        data_end = position + 8 + int.from_bytes(value[position : position + 4], "big")
+        checksum = int.from_bytes(value[data_end : data_end + 4], "big")
+        if zlib.crc32(value[position + 4 : data_end]) != checksum:
+            return
+        yield bytes(value[position + 4 : position + 8])
+        position = data_end + 4

@@ -1,0 +1,226 @@
+"""Real-ESRGAN's degradation of a batch: blur, resize, noise and JPEG, twice, then a sinc filter.
+
+Random numbers are drawn from the global generators (random, numpy, torch) in BasicSR's order, so
+that equal seeds give BasicSR's low-quality batch. Noise is drawn between the parameters, so they
+cannot be drawn ahead of it: they are recorded on the way.
+"""
+
+import math
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from basicsr.data.degradations import add_gaussian_noise_pt, add_poisson_noise_pt
+from basicsr.utils import DiffJPEG
+from basicsr.utils.img_process_util import filter2D
+from torch import Tensor, nn
+
+from ..errors import InputError
+from .kernels import RandomKernels
+
+RESIZES = ("up", "down", "keep")
+SHARPENING_REACH = 25  # pixels on each side, of BasicSR's unsharp mask
+MODES = ("area", "bilinear", "bicubic")
+Drawn = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """Options of the first or the second order of degradation, named as in option files.
+
+    Args:
+        blur_prob: of blurring at all; None always blurs (and draws no number for it).
+        resize_prob: weights of enlarging, reducing and keeping the size.
+        resize_range: smallest and largest factor.
+        gaussian_noise_prob: of Gaussian noise; otherwise Poisson noise.
+        noise_range: standard deviation of Gaussian noise, in grey levels of 255.
+        poisson_scale_range: factor on Poisson noise.
+        gray_noise_prob: of noise that is equal in all channels.
+        jpeg_range: quality, of 100.
+    """
+
+    blur_prob: float | None
+    resize_prob: tuple[float, float, float]
+    resize_range: tuple[float, float]
+    gaussian_noise_prob: float
+    noise_range: tuple[float, float]
+    poisson_scale_range: tuple[float, float]
+    gray_noise_prob: float
+    jpeg_range: tuple[float, float]
+
+    @classmethod
+    def read(cls, opt: Mapping[str, Any], suffix: str) -> "Order":
+        """Take the options that end in ``suffix``: "" for the first order, "2" for the second.
+
+        Raises: InputError: one is missing, or its range or probabilities make no sense.
+        """
+        keys = [field.name for field in fields(cls) if field.name != "blur_prob"]
+        names = [key + suffix for key in keys] + (["second_blur_prob"] if suffix else [])
+        for name in names:
+            if opt.get(name) is None:
+                raise InputError(f"{name} is missing; degradations need {', '.join(names)}")
+            _check(name, opt[name])
+        values = {key: opt[key + suffix] for key in keys}
+        return cls(blur_prob=opt["second_blur_prob"] if suffix else None, **values)
+
+
+def read_orders(opt: Mapping[str, Any]) -> tuple[Order, Order]:
+    """Both orders of an option file. Raises InputError: see ``Order.read``."""
+    return Order.read(opt, ""), Order.read(opt, "2")
+
+
+def read_scale(opt: Mapping[str, Any]) -> int:
+    """The scale of an option file. Raises InputError: it is missing or no whole number."""
+    scale = opt.get("scale")
+    if not isinstance(scale, int) or scale < 1:
+        raise InputError(f"scale is {scale}: needed is a whole number from 1 up")
+    return scale
+
+
+def smallest_side(opt: Mapping[str, Any], kernels: RandomKernels) -> int:
+    """The least height and width, in pixels, whose borders every filter can mirror.
+
+    Args:
+        opt: an option file, with scale, gt_usm and what ``Order`` reads.
+        kernels: those of its data set.
+    Raises: InputError: an option is missing or makes no sense.
+    """
+    first, second = read_orders(opt)
+    scale = read_scale(opt)
+    reach1, reach2 = (blur.blur_kernel_size // 2 for blur in kernels.orders)
+    sides = [
+        reach1 + 1,
+        math.ceil((reach2 + 1) / first.resize_range[0]),  # the second blur
+        (reach2 + 1) * scale,  # the last filter
+        math.ceil(scale / second.resize_range[0]),  # a pixel is left between them
+        SHARPENING_REACH + 1 if opt.get("gt_usm", True) else 1,
+    ]
+    return max(sides)
+
+
+class TwoOrderDegradation(nn.Module):
+    """Degrade ground truth to low quality, 1 / scale of its size, as Real-ESRGAN does.
+
+    Args:
+        opt: an option file: scale, and for each order what ``Order`` reads.
+    Raises: InputError: an option is missing or makes no sense.
+    Source: Real-ESRGAN, arXiv 2107.10833, Section 3 and its Figure 2.
+    """
+
+    def __init__(self, opt: Mapping[str, Any]):
+        super().__init__()
+        self.scale = read_scale(opt)
+        self.first, self.second = read_orders(opt)
+        self.jpeg = DiffJPEG(differentiable=False)
+
+    @torch.no_grad()
+    def forward(
+        self, gt: Tensor, kernel1: Tensor, kernel2: Tensor, sinc_kernel: Tensor
+    ) -> tuple[Tensor, Drawn]:
+        """Degrade a batch.
+
+        Args:
+            gt: (b, 3, h, w) RGB in [0, 1].
+            kernel1, kernel2: (b, s, s) blur kernels of the two orders, s odd.
+            sinc_kernel: (b, s, s) kernels of the last filter.
+        Returns: (b, 3, h // scale, w // scale) in [0, 1], rounded to 255 levels, and what was
+            drawn: numbers and strings for the batch, (b,) tensors where images differ.
+        """
+        h, w = gt.shape[2:]
+        drawn: Drawn = {"first": {}, "second": {}}
+        x = _blur(gt, kernel1, self.first, drawn["first"])
+        x = _resize(x, None, self.first, drawn["first"])
+        x = _add_noise(x, self.first, drawn["first"])
+        x = self._compress(x, self.first, drawn["first"])
+        x = _blur(x, kernel2, self.second, drawn["second"])
+        x = _resize(x, (h / self.scale, w / self.scale), self.second, drawn["second"])
+        x = _add_noise(x, self.second, drawn["second"])
+        drawn["jpeg_last"] = np.random.uniform() < 0.5
+        if drawn["jpeg_last"]:
+            x = self._finish(x, sinc_kernel, (h, w), drawn)
+            x = self._compress(x, self.second, drawn["second"])
+        else:
+            x = self._compress(x, self.second, drawn["second"])
+            x = self._finish(x, sinc_kernel, (h, w), drawn)
+        return (x * 255.0).round().clamp(0, 255) / 255.0, drawn
+
+    def _compress(self, x: Tensor, order: Order, drawn: Drawn) -> Tensor:
+        """Compress to JPEG, each image at a quality of its own."""
+        quality = x.new_zeros(x.shape[0]).uniform_(*order.jpeg_range)
+        drawn["jpeg_quality"] = quality.clone()  # DiffJPEG overwrites it
+        return self.jpeg(x.clamp(0, 1), quality=quality)
+
+    def _finish(self, x: Tensor, kernel: Tensor, size: tuple[int, int], drawn: Drawn) -> Tensor:
+        """Resize to 1 / scale of the original and apply the last filter."""
+        drawn["last_resize_mode"] = random.choice(MODES)
+        size = (size[0] // self.scale, size[1] // self.scale)
+        return _filter(F.interpolate(x, size=size, mode=drawn["last_resize_mode"]), kernel)
+
+
+def _blur(x: Tensor, kernel: Tensor, order: Order, drawn: Drawn) -> Tensor:
+    drawn["blurred"] = order.blur_prob is None or np.random.uniform() < order.blur_prob
+    return _filter(x, kernel) if drawn["blurred"] else x
+
+
+def _filter(x: Tensor, kernel: Tensor) -> Tensor:
+    """BasicSR's filter2D; it takes a view of the padded image, which must not be channels-last."""
+    return filter2D(x.contiguous(), kernel)  # JPEG's output is, and F.pad keeps that
+
+
+def _resize(x: Tensor, base: tuple[float, float] | None, order: Order, drawn: Drawn) -> Tensor:
+    """Resize by a random factor: of the size that x has, or of another, ``base``."""
+    direction = random.choices(RESIZES, order.resize_prob)[0]
+    factor = 1.0
+    if direction == "up":
+        factor = np.random.uniform(1, order.resize_range[1])
+    elif direction == "down":
+        factor = np.random.uniform(order.resize_range[0], 1)
+    mode = random.choice(MODES)
+    drawn.update(resize_factor=factor, resize_mode=mode)
+    if base is None:
+        return F.interpolate(x, scale_factor=factor, mode=mode)
+    return F.interpolate(x, size=(int(base[0] * factor), int(base[1] * factor)), mode=mode)
+
+
+def _add_noise(x: Tensor, order: Order, drawn: Drawn) -> Tensor:
+    """Add Gaussian or Poisson noise, each image at a strength of its own, and clip to [0, 1]."""
+    gaussian = np.random.uniform() < order.gaussian_noise_prob
+    low, high = order.noise_range if gaussian else order.poisson_scale_range
+    strength = torch.rand(x.shape[0], dtype=x.dtype, device=x.device) * (high - low) + low
+    gray = torch.rand(x.shape[0], dtype=x.dtype, device=x.device) < order.gray_noise_prob
+    drawn.update(noise="gaussian" if gaussian else "poisson", noise_strength=strength, gray=gray)
+    add_noise: Any = add_gaussian_noise_pt if gaussian else add_poisson_noise_pt
+    return add_noise(x, strength, gray_noise=gray.float(), clip=True)
+
+
+def _check(name: str, value: Any) -> None:
+    """Raise InputError unless an option is what its name says: a probability, weights, a range."""
+    if name.startswith("resize_prob"):
+        good = _numbers(value, 3) and min(value) >= 0 and sum(value) > 0
+        needed = "three weights, of enlarging, reducing and keeping, of 0 or more"
+    elif "prob" in name:
+        good = _numbers([value], 1) and 0 <= value <= 1
+        needed = "a probability, 0 to 1"
+    elif name.startswith("resize_range"):
+        good = _numbers(value, 2) and 0 < value[0] <= 1 <= value[1]
+        needed = "a range [low, high] around 1, above 0"
+    elif name.startswith("jpeg_range"):
+        good = _numbers(value, 2) and 0 < value[0] <= value[1] <= 100
+        needed = "a range [low, high] above 0, up to 100"
+    else:
+        good = _numbers(value, 2) and 0 <= value[0] <= value[1]
+        needed = "a range [low, high] from 0 up"
+    if not good:
+        raise InputError(f"{name} is {value}: needed is {needed}; correct it")
+
+
+def _numbers(value: Any, count: int) -> bool:
+    return (
+        isinstance(value, (list, tuple))
+        and len(value) == count
+        and all(isinstance(v, (int, float)) for v in value)
+    )

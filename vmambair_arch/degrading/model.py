@@ -1,0 +1,134 @@
+"""Models that make their low-quality images themselves, on the device where they train."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from basicsr.data.transforms import paired_random_crop
+from basicsr.utils import USMSharp, get_root_logger
+from torch import Tensor
+
+from ..errors import InputError
+from ..models.gan_model import VmambaIRGANModel, check_gan_options
+from ..models.vmambair_model import VmambaIRModel
+from .dataset import CROP
+from .degradation import TwoOrderDegradation, read_scale, smallest_side
+from .kernels import RandomKernels
+from .pair_pool import PairPool, pool_size
+
+KERNELS = ("kernel1", "kernel2", "sinc_kernel")
+
+
+class DegradationModel(VmambaIRModel):
+    """VmambaIRModel that degrades the ground truth of a DegradationDataset, as Real-ESRGAN does.
+
+    With equal seeds and options, on a CPU, its batches are those of BasicSR's RealESRNetModel; it
+    runs on any device. Batches that have an lq, of validation or of a paired data set, are taken
+    as they are. Its options are SRModel's and, at the top level,
+
+        gt_size: side in pixels of the crops that are trained on.
+        queue_size: pairs that are mixed, see ``pair_pool``; 180, reduced to a multiple of the
+            batch.
+        gt_usm: sharpen the ground truth (unsharp masking) before it is degraded and compared
+            with; true.
+        resize_prob and so on, see ``degradation.Order``.
+
+    Raises: InputError: an option is missing or makes no sense.
+    """
+
+    degrades_target = True  # what is degraded, sharpened or not, is also what is compared with
+    is_first = True  # micro-batch of an iteration, see Accumulation
+
+    def __init__(self, opt: dict[str, Any]):
+        super().__init__(opt)
+        if not self.is_train:
+            return
+        check_degradation_options(opt)
+        self.degradation = TwoOrderDegradation(opt).to(self.device)
+        self.sharpen = USMSharp().to(self.device)
+        self.pool = PairPool(pool_size(opt))
+        if self.pool.size != opt.get("queue_size", self.pool.size):
+            get_root_logger().warning(
+                f"queue_size {opt['queue_size']} is not a multiple of the batch:"
+                f" {self.pool.size} is used"
+            )
+
+    @classmethod
+    def check_options(cls, opt: Mapping[str, Any]) -> None:
+        """Raise InputError for options with which this model cannot be trained."""
+        check_degradation_options(opt)
+
+    def feed_data(self, data: Mapping[str, Any]) -> None:
+        """Take a batch: pairs, or gt (b, 3, h, w) with kernels to make pairs of."""
+        if "lq" in data:
+            super().feed_data(data)
+            return
+        if self.is_first:
+            self.pool.settle()
+        gt = data["gt"].to(self.device)
+        source = self.sharpen(gt) if self.opt.get("gt_usm", True) else gt
+        kernels = {name: data[name].to(self.device) for name in KERNELS}
+        lq, _ = self.degradation(source, **kernels)
+        target = source if self.degrades_target else gt
+        crops: Any = paired_random_crop(target, lq, self.opt["gt_size"], self.opt["scale"])
+        self.lq, self.gt = self.pool.exchange(crops[1].contiguous(), crops[0])
+
+    def training_extra_state(self) -> dict[str, Any]:
+        """What a training state needs beyond networks and optimizers: this process's pool."""
+        return {"pool": self.pool.state_dict()}
+
+    def undo_feed_data(self) -> None:
+        """Make the pool what it was before the iteration, even one that failed."""
+        self.pool.undo()
+
+    def load_training_extra_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from ``training_extra_state``. Raises InputError: the pool has another size."""
+        self.pool.load_state_dict(state["pool"], self.device)
+
+
+class DegradationGANModel(DegradationModel, VmambaIRGANModel):
+    """DegradationModel with adversarial training, as BasicSR's RealESRGANModel.
+
+    Its options are VmambaIRGANModel's and DegradationModel's, where gt_usm sharpens only what is
+    degraded (RealESRGANModel always does), and for what the losses compare with
+
+        l1_gt_usm, percep_gt_usm, gan_gt_usm: sharpen it for the pixel, the perceptual and the
+            adversarial loss; true.
+    """
+
+    degrades_target = False
+
+    @classmethod
+    def check_options(cls, opt: Mapping[str, Any]) -> None:
+        """Raise InputError for options with which this model cannot be trained."""
+        check_degradation_options(opt)
+        check_gan_options(opt, cls.__name__)
+
+    def loss_targets(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The ground truth, sharpened for the losses whose option says so."""
+        options = ("l1_gt_usm", "percep_gt_usm", "gan_gt_usm")
+        wanted = [self.opt.get(option, True) for option in options]
+        sharp = self.sharpen(self.gt) if any(wanted) else self.gt
+        pixel, perceptual, adversarial = (sharp if usm else self.gt for usm in wanted)
+        return pixel, perceptual, adversarial
+
+
+def check_degradation_options(opt: Mapping[str, Any]) -> None:
+    """Raise InputError for options with which nothing can be degraded and cropped."""
+    pool_size(opt)
+    scale, gt_size = read_scale(opt), opt.get("gt_size")
+    data_set = opt["datasets"]["train"]
+    crop, needed = data_set.get("crop_pad_size", CROP), smallest_side(opt, RandomKernels(data_set))
+    if crop < needed:
+        raise InputError(
+            f"datasets.train.crop_pad_size is {crop}: these degradations need {needed} pixels"
+        )
+    if not isinstance(gt_size, int) or not 0 < gt_size <= crop or gt_size % scale:
+        raise InputError(
+            f"gt_size is {gt_size}: needed is a multiple of the scale {scale}, at most"
+            f" crop_pad_size {crop} of datasets.train"
+        )
+    if crop % scale:
+        raise InputError(
+            f"datasets.train.crop_pad_size is {crop}, not a multiple of the scale {scale}: set it"
+            f" to {crop - crop % scale}"
+        )

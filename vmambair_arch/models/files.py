@@ -1,0 +1,128 @@
+"""Saving: BaseModel's files, written whole, with what they are, and read without running code."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from basicsr.models.base_model import BaseModel
+from basicsr.utils import get_root_logger
+from basicsr.utils.dist_util import master_only
+from torch import Tensor, nn
+
+from .. import checkpoints
+from ..checkpoints import training_states
+from ..errors import InputError
+from ..files import write_whole
+
+
+class Saving(BaseModel):
+    """Stands between BaseModel and the models made from it, whose own overrides come first.
+
+    Attributes:
+        about: options and versions, plain; goes into each file.
+        iteration: that the networks have reached.
+        progress: what the run adds to a training state, plain.
+        label: the name instead of "latest" for networks of no iteration.
+    """
+
+    about: dict[str, Any] = {}
+    iteration = 0
+    progress: dict[str, Any] = {}
+    label = "latest"
+
+    def get_bare_model(self, net: nn.Module) -> nn.Module:
+        """A network without the wrappers of DataParallel and torch.compile."""
+        net = super().get_bare_model(net)
+        return getattr(net, "_orig_mod", net)
+
+    @master_only
+    def save_network(
+        self,
+        net: nn.Module | list[nn.Module],
+        net_label: str,
+        current_iter: int,
+        param_key: str | list[str] = "params",
+    ) -> None:
+        """Write ``NET_LABEL_ITERATION.pth``: state dicts below their keys, and "about".
+
+        Args: as BaseModel's; current_iter -1 stands for "latest".
+        Raises: OSError: it cannot be written; the file of that name is as it was.
+        """
+        nets = net if isinstance(net, list) else [net]
+        keys = param_key if isinstance(param_key, list) else [param_key]
+        content: dict[str, Any] = {
+            key: _tensors(self.get_bare_model(one)) for one, key in zip(nets, keys, strict=True)
+        }
+        content["about"] = {**self.about, "iteration": self.iteration}
+        name = f"{net_label}_{self.label if current_iter == -1 else current_iter}.pth"
+        path = Path(self.opt["path"]["models"], name)
+        write_whole(path, lambda file: torch.save(content, file))
+
+    @master_only
+    def save_training_state(self, epoch: int, current_iter: int) -> None:
+        """Write ``ITERATION.state``, the last file of a save: with it the save counts.
+
+        Args: as BaseModel's; for current_iter -1 there is none.
+        Raises: OSError: it cannot be written.
+        """
+        if current_iter == -1:
+            return
+        state = {
+            "epoch": epoch,
+            "iter": current_iter,
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
+            **self.progress,
+            "about": {**self.about, "iteration": current_iter},
+        }
+        path = Path(self.opt["path"]["training_states"], f"{current_iter}.state")
+        content = training_states.plain(state)
+        write_whole(path, lambda file: torch.save(content, file))
+
+    def resume_training(self, resume_state: dict[str, Any]) -> None:
+        """Take optimizers and schedulers from a state.
+
+        Raises: InputError: they are others than this model's.
+        """
+        try:
+            super().resume_training(resume_state)
+        except (AssertionError, ValueError, KeyError) as error:
+            raise InputError(
+                f"{self.opt['path']['resume_state']}: its optimizers are not those of the option"
+                f" file ({error}); resume with the options it was written with"
+            ) from error
+        self.iteration = resume_state["iter"]
+
+    def load_network(
+        self, net: nn.Module, load_path: str, strict: bool = True, param_key: str | None = "params"
+    ) -> None:
+        """Load any file that holds tensors for a network; see ``load``."""
+        load(self.get_bare_model(net), load_path, strict=strict, key=param_key)
+
+
+def load(net: nn.Module, path: str, *, strict: bool, key: str | None) -> None:
+    """Load a .pth or .safetensors file, ours or a released one, without executing any of it.
+
+    Args:
+        net: the network, not wrapped.
+        path: the file.
+        strict: whether every tensor must fit; otherwise those that fit are loaded.
+        key: "params" or "params_ema", where the file has both.
+    Raises: InputError: the file cannot be read or does not fit the network.
+    """
+    logger = get_root_logger()
+    state = checkpoints.read_weights(Path(path), net, key)
+    left_out = checkpoints.load_weights(net, state, path, strict=strict)
+    logger.info(f"{type(net).__name__} loaded from {path}")
+    if left_out:
+        logger.warning(f"{left_out}: these keep their fresh values")
+
+
+def _tensors(net: nn.Module) -> dict[str, Tensor]:
+    """A state dict on the CPU, without the prefixes that wrappers leave."""
+    state = {}
+    for name, tensor in net.state_dict().items():
+        while name.startswith(checkpoints.PREFIXES):
+            name = name.split(".", 1)[1]
+        state[name] = tensor.detach().cpu()
+    return state

@@ -1,0 +1,168 @@
+"""Guard: stands above a model and keeps steps that are not finite out of its weights."""
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from basicsr.utils import get_root_logger
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
+
+from .accumulation import parameters
+from .loss_scale import Precision
+
+IN_A_ROW = 10  # steps that are not finite, until training ends
+RESTORMER_CLIP = 0.01  # what use_grad_clip: true means in its option files
+
+
+class Guard(Precision):
+    """Watches each optimizer's step; overrides come before those of the model.
+
+    A step is skipped, with every later one of the iteration and the moving average, if a loss or
+    the norm of the gradients is not finite. The networks' buffers then are as before. Gradients
+    that overflow because of the scale of fp16 skip the step too, but are no divergence and are not
+    counted: the scale is lowered, and at 1 or less they count.
+
+    Options: train.grad_clip, the largest norm of an optimizer's gradients (default: any), or
+    train.use_grad_clip: true, which is 0.01.
+
+    Attributes:
+        fault: what was not finite in this iteration.
+        unsettled: whether weights have been changed in an iteration that has not ended.
+        skipped, in_a_row: iterations with a fault, and how many of them came last.
+        before_feeding: is called before each batch or image.
+        first_visuals: of the image fed first after it was set to None.
+    """
+
+    fault: str | None = None
+    unsettled = False
+    skipped = in_a_row = 0
+    before_feeding: Callable[[], None] = staticmethod(lambda: None)
+    first_visuals: dict[str, Tensor] | None = None
+
+    def watch(self) -> None:
+        """Start to watch the losses and optimizers of a model that has been built."""
+        self._losses: dict[str, list[Tensor]] = {}
+        self._norms: dict[str, float] = {}
+        self._is_loss_faulty = False
+        train = self.opt["train"]
+        self._clip = train.get("grad_clip") or (
+            RESTORMER_CLIP if train.get("use_grad_clip") else math.inf
+        )
+        names = {id(value): name for name, value in vars(self).items()}
+        for number, optimizer in enumerate(self.optimizers):
+            name = names.get(id(optimizer), f"optimizer_{number}")
+            optimizer.step = self._guarded(optimizer, optimizer.step, name)
+        for name, value in vars(self).items():
+            if name.startswith("cri") and isinstance(value, nn.Module):
+                value.register_forward_hook(functools.partial(self._note_loss, name))
+        super().watch()
+
+    def feed_data(self, data: dict[str, Any]) -> None:
+        """Take a batch or an image."""
+        self.before_feeding()
+        super().feed_data(data)
+
+    def train_on(self, batches: Sequence[dict[str, Any]], current_iter: int) -> None:
+        """Run an iteration; if it has a fault, undo what it did, count and log it."""
+        self.fault, self._is_loss_faulty = None, False
+        try:
+            super().train_on(batches, current_iter)
+        except BaseException:
+            if not self.unsettled:
+                self.restore_buffers()
+            raise
+        self.iteration = current_iter
+        self.unsettled = False
+        if self.fault is None:
+            self.in_a_row = 0
+            return
+        self.restore_buffers()
+        if self.overflow and not self._is_loss_faulty:
+            get_root_logger().info(
+                f"Iteration {current_iter}: no step, since gradients overflowed float16; the loss"
+                f" scale is lowered to {self.scaler.get_scale():g}"
+            )
+            return
+        self.skipped += 1
+        self.in_a_row += 1
+        get_root_logger().warning(
+            f"Iteration {current_iter} skipped: {self.fault}; {self.skipped} so far; its images:"
+            f" {', '.join(_files(batches))}"
+        )
+
+    @property
+    def diverged(self) -> bool:
+        """Whether ten iterations in a row had a fault: nothing is finite any more."""
+        return self.in_a_row >= IN_A_ROW
+
+    def model_ema(self, decay: float = 0.999) -> None:
+        """Move the averaged weights, unless the iteration has a fault."""
+        if self.fault is None:
+            super().model_ema(decay)
+
+    def get_current_log(self) -> dict[str, float]:
+        """The losses, the norm of each optimizer's gradients, and the skipped steps if any."""
+        skipped = {"skipped": self.skipped} if self.skipped else {}
+        return {**super().get_current_log(), **self._norms, **skipped}
+
+    def get_current_visuals(self) -> dict[str, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The model's pictures, kept if they are the first."""
+        visuals: Any = super().get_current_visuals()
+        if self.first_visuals is None:
+            self.first_visuals = dict(visuals or {})
+        return visuals
+
+    def _note_loss(self, name: str, module: nn.Module, inputs: Any, output: Any) -> None:
+        outputs = output if isinstance(output, tuple) else (output,)
+        for loss in outputs:
+            if isinstance(loss, Tensor):  # the perceptual loss has None beside it
+                self._losses.setdefault(name, []).append(loss.detach().sum())
+
+    def _guarded(self, optimizer: Optimizer, step: Callable, name: str) -> Callable:
+        """An optimizer's step that clips its gradients, and is skipped if a fault is found."""
+
+        @functools.wraps(step)  # with the mark that torch's schedulers leave on it
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            norm = clip_grad_norm_(parameters(optimizer), self._clip)
+            self._norms[name.replace("optimizer", "grad_norm")] = norm.item()
+            self._find_fault(name, norm)
+            if self.fault is not None:
+                optimizer._opt_called = True  # pyright: ignore  # or torch's schedules complain
+                return None
+            self.unsettled = True
+            return step(*args, **kwargs)
+
+        return guarded
+
+    def _find_fault(self, name: str, norm: Tensor) -> None:
+        """Set ``fault`` if a loss since the last step or this norm is not finite, on any process.
+
+        The losses are asked beside the gradients, since that of L1 at a NaN is zero.
+        """
+        numbers = {f"the loss {loss}": sum(values) for loss, values in self._losses.items()}
+        self._losses = {}
+        numbers[f"the gradient norm of {name}"] = norm
+        values = torch.stack([torch.as_tensor(v, device=norm.device) for v in numbers.values()])
+        faulty = ~values.isfinite()
+        in_losses, anywhere = faulty[:-1].any(), faulty.any()
+        if self.opt["dist"]:
+            both = torch.stack([in_losses, anywhere]).int()
+            torch.distributed.all_reduce(both, torch.distributed.ReduceOp.MAX)
+            in_losses, anywhere = both.bool()
+            if anywhere and not faulty.any():
+                self.fault = self.fault or "a loss or gradient of another process is not finite"
+        self._is_loss_faulty = self._is_loss_faulty or bool(in_losses)
+        for number, value, is_faulty in zip(numbers, values, faulty, strict=True):
+            if is_faulty and self.fault is None:
+                self.fault = f"{number} is {value.item()}"
+
+
+def _files(batches: Sequence[dict[str, Any]]) -> list[str]:
+    """The files of an iteration's images."""
+    items = [item for batch in batches for item in batch.items()]
+    paths = [value for key, value in items if key.endswith("_path") and isinstance(value, list)]
+    return [str(file) for files in paths for file in files]

@@ -1,0 +1,85 @@
+"""Precision: stands above a model and runs its networks in float32, bfloat16 or float16."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.amp.grad_scaler import GradScaler
+from torch.optim import Optimizer
+
+from .accumulation import Accumulation, parameters
+from .autocast import Boundary
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Precision(Accumulation):
+    """Lets networks run under autocast, between inputs and outputs of float32.
+
+    Losses lie outside of the networks and are computed in float32. So are the validations of a
+    training, whose figures are those of the files that it writes; a test runs as its file says.
+    In float16 small gradients vanish, so that they are multiplied by a scale, inside the networks
+    only: a gradient gets it where it enters a network at the output, and loses it where it leaves
+    at an input. What the optimizers step is divided by it. Each overflow halves the scale.
+
+    Options: precision (fp32, bf16 or fp16), and channels_last, by which 4-dimensional weights and
+    inputs of the networks have their channels together in memory.
+
+    Attributes:
+        overflow: whether gradients overflowed in this iteration because of the scale.
+    """
+
+    overflow = False
+
+    @functools.cached_property
+    def scaler(self) -> GradScaler:
+        """The scale of the gradients, always 1 but in fp16."""
+        return GradScaler(self.device.type, enabled=self.opt.get("precision") == "fp16")
+
+    def model_to_device(self, net: nn.Module) -> nn.Module:
+        """Move a network to the device, to run there as the options say."""
+        dtype = DTYPES[self.opt.get("precision", "fp32")]
+        channels_last = self.opt.get("channels_last", False)
+        if channels_last or dtype != torch.float32:
+            device = self.device.type
+            Boundary(device, dtype, channels_last, self.scaler, self.is_train).surround(net)
+        return super().model_to_device(net)
+
+    def watch(self) -> None:
+        """Start to divide the optimizers' gradients by the scale."""
+        for optimizer in self.optimizers:
+            optimizer.step = self._unscaling(optimizer, optimizer.step)
+        super().watch()
+
+    def train_on(self, batches: Sequence[dict[str, Any]], current_iter: int) -> None:
+        """Run an iteration, and set the scale for the next."""
+        self._has_unscaled = self.overflow = False
+        super().train_on(batches, current_iter)
+        if self._has_unscaled:
+            scale = self.scaler.get_scale()
+            self.scaler.update()
+            self.overflow = scale > 1 and self.scaler.get_scale() < scale
+
+    def get_current_log(self) -> dict[str, float]:
+        """The model's log, and the scale if there is one."""
+        scale = {"loss_scale": self.scaler.get_scale()} if self.scaler.is_enabled() else {}
+        return {**super().get_current_log(), **scale}
+
+    def resume_training(self, resume_state: dict[str, Any]) -> None:
+        """Go on with a state's scale too, if it has one."""
+        super().resume_training(resume_state)
+        if self.scaler.is_enabled() and resume_state.get("scaler"):
+            self.scaler.load_state_dict(resume_state["scaler"])
+
+    def _unscaling(self, optimizer: Optimizer, step: Callable) -> Callable:
+        @functools.wraps(step)  # with the mark that torch's schedulers leave on it
+        def unscale_and_step(*args: Any, **kwargs: Any) -> Any:
+            has_gradients = any(p.grad is not None for p in parameters(optimizer))
+            if self.scaler.is_enabled() and has_gradients:
+                self.scaler.unscale_(optimizer)
+                self._has_unscaled = True
+            return step(*args, **kwargs)
+
+        return unscale_and_step

@@ -1,0 +1,149 @@
+"""The perceptual loss, with VGG19 from a file or torchvision's download; losses checked early."""
+
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from basicsr.utils.registry import LOSS_REGISTRY
+from torch import Tensor, nn
+from torch.nn.functional import l1_loss
+from torchvision.models import VGG19_Weights
+from torchvision.models.vgg import cfgs, make_layers
+
+from ..checkpoints import read_file
+from ..errors import InputError
+
+HOST_WEIGHTS = Path("experiments/pretrained_models/vgg19-dcbb9e9d.pth")  # where BasicSR looks
+# What torchvision's preprocessing takes off and divides by.
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class VGGPerceptualLoss(nn.Module):
+    """Sum over layers of weight * mean |VGG19(output) - VGG19(gt)|.
+
+    It equals BasicSR's PerceptualLoss with vgg19, use_input_norm, criterion l1 and no style loss,
+    but its weights may lie anywhere, and only the layers that are used are loaded.
+
+    Args:
+        layer_weights: layers, named as BasicSR names them (conv1_2, relu5_4, pool3), to weights.
+        perceptual_weight: multiplies the sum.
+        vgg_weights: a file of torchvision's VGG19; its classifier may be missing. Without it,
+            ``experiments/pretrained_models/vgg19-dcbb9e9d.pth`` below the working directory, as in
+            BasicSR, or what torchvision has in its cache or downloads.
+    Raises: InputError: no such layer; the weights are in none of these places, or not of VGG19.
+    Source: Johnson et al., arXiv 1603.08155; features before the activation as in ESRGAN, arXiv
+        1809.00219, Section 3.3.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        *,
+        layer_weights: Mapping[str, float],
+        perceptual_weight: float = 1.0,
+        vgg_weights: str | None = None,
+    ):
+        super().__init__()
+        self.layer_weights = dict(layer_weights)
+        self.perceptual_weight = perceptual_weight
+        self.layers = nn.ModuleDict(_layers(self.layer_weights))
+        _load(self.layers, vgg_weights)
+        self.requires_grad_(False).eval()
+        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1))
+
+    def forward(self, output: Tensor, gt: Tensor) -> tuple[Tensor, None]:
+        """Compare images, (b, 3, h, w) in [0, 1].
+
+        Returns: the loss, a scalar; None where BasicSR's models expect a style loss.
+        """
+        loss = output.new_zeros(())
+        x, y = ((image - self.mean) / self.std for image in (output, gt.detach()))
+        for name, layer in self.layers.items():
+            x, y = layer(x), layer(y)
+            if name in self.layer_weights:
+                loss = loss + self.layer_weights[name] * l1_loss(x, y)
+        return self.perceptual_weight * loss, None
+
+
+def _layers(wanted: Mapping[str, float]) -> dict[str, nn.Module]:
+    """VGG19's layers by name, up to the last that is wanted."""
+    named, block, number = {}, 1, 0
+    for layer in make_layers(cfgs["E"]):
+        number += isinstance(layer, nn.Conv2d)
+        if isinstance(layer, nn.MaxPool2d):
+            named[f"pool{block}"] = layer
+            block, number = block + 1, 0
+        elif isinstance(layer, nn.ReLU):
+            named[f"relu{block}_{number}"] = nn.ReLU()  # in place, it would change a wanted conv
+        else:
+            named[f"conv{block}_{number}"] = layer
+    strange = sorted(wanted.keys() - named.keys())
+    if strange or not wanted:
+        raise InputError(f"layer_weights: no layers {strange} in VGG19; it has {', '.join(named)}")
+    last = max(list(named).index(name) for name in wanted)
+    return dict(itertools.islice(named.items(), last + 1))
+
+
+def _load(layers: nn.ModuleDict, path: str | None) -> None:
+    """Give the layers torchvision's weights."""
+    where, state = _weights(path)
+    for number, (name, layer) in enumerate(layers.items()):
+        own = {leaf: state.get(f"features.{number}.{leaf}") for leaf in layer.state_dict()}
+        try:
+            layer.load_state_dict({leaf: t for leaf, t in own.items() if t is not None})
+        except RuntimeError as error:
+            raise InputError(
+                f"{where}: not torchvision's VGG19: features.{number} ({name}) is missing or does"
+                " not fit; give vgg19-dcbb9e9d.pth"
+            ) from error
+
+
+def _weights(path: str | None) -> tuple[str, Mapping[str, Tensor]]:
+    """VGG19's tensors and where they come from."""
+    if path is None and HOST_WEIGHTS.is_file():
+        path = str(HOST_WEIGHTS)
+    if path is not None:
+        return f"vgg_weights: {path}", read_file(Path(path))
+    weights = VGG19_Weights.IMAGENET1K_V1
+    try:
+        return weights.url, weights.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError) as error:  # no network; a download cut short
+        raise InputError(
+            f"no weights of VGG19: there is no {HOST_WEIGHTS} in {Path.cwd()}, and {weights.url}"
+            f" cannot be downloaded ({error}); name a copy of that file by vgg_weights"
+        ) from error
+
+
+def check(place: str, section: Mapping[str, Any]) -> None:
+    """Build a loss, BasicSR's or ours, which loads the weights that it needs.
+
+    Args:
+        place: where it stands in the option file, for messages.
+        section: its type, which is registered, and its options.
+    Raises: InputError: it cannot be built; above all, its weights are nowhere.
+    """
+    arguments = {key: value for key, value in section.items() if key != "type"}
+    try:
+        with torch.random.fork_rng():
+            LOSS_REGISTRY.get(section["type"])(**arguments)
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from error
+    except OSError as error:
+        raise InputError(
+            f"{place}: {section['type']} finds no weights ({error}); put vgg19-dcbb9e9d.pth where"
+            f" it looks, {HOST_WEIGHTS}, or set type: VGGPerceptualLoss and vgg_weights: FILE"
+        ) from error
+    except (
+        AttributeError,
+        KeyError,
+        NotImplementedError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as e:
+        raise InputError(f"{place}: {section['type']} cannot be built: {e}") from e

@@ -1,0 +1,162 @@
+"""Sharing: a model's networks and its validation, shared by the processes of a run."""
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from basicsr.models.base_model import BaseModel
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader
+
+from ..system.processes import gather
+from .metrics import mean
+
+BY_IMAGE = ("SRModel", "RealESRNetModel", "RealESRGANModel")  # the latter two call the first's
+
+
+class SharedNetworks(BaseModel):
+    """Stands between BaseModel and the models made from it, whose own overrides come first."""
+
+    def model_to_device(self, net: nn.Module) -> nn.Module:
+        """Move a network to the device; its gradients are averaged over the processes.
+
+        BasicSR's works on GPUs only. A network with nothing to train is not wrapped.
+        """
+        if not self.opt["dist"]:
+            return super().model_to_device(net)
+        net = net.to(self.device)
+        if not any(parameter.requires_grad for parameter in net.parameters()):
+            return net
+        # A gradient of a depthwise convolution comes in a layout of its own; the copy is small.
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
+        return DistributedDataParallel(
+            net,
+            device_ids=[torch.cuda.current_device()] if self.device.type == "cuda" else None,
+            find_unused_parameters=self.opt.get("find_unused_parameters", False),
+        )
+
+
+class SharedValidation(BaseModel):
+    """Measures its part of the images in each process; overrides come before those of the model.
+
+    That is for the validation of SRModel, image by image, which BasicSR leaves to rank 0. Models
+    that validate in another way do it here as there.
+
+    Attributes:
+        before_round: is called before each round of images, by all processes as often.
+    """
+
+    before_round: Callable[[], None] = staticmethod(lambda: None)
+    _measuring_part = False  # whose figures are not those of the set
+
+    def dist_validation(
+        self, dataloader: DataLoader, current_iter: Any, tb_logger: Any, save_img: bool
+    ) -> None:
+        """Validate to the figures that one process finds, and have them in all processes."""
+        with bare_networks(self):
+            if _validates_by_image(type(self)):
+                self._measure_part(dataloader, current_iter, save_img)
+                if self.opt["val"].get("metrics") is not None:
+                    self._take_together(dataloader, current_iter, tb_logger)
+                return
+            super().dist_validation(dataloader, current_iter, tb_logger, save_img)  # pyright: ignore[reportAttributeAccessIssue]
+        self.best_metric_results = gather(getattr(self, "best_metric_results", {}))[0]
+
+    def _measure_part(self, dataloader: DataLoader, current_iter: Any, save_img: bool) -> None:
+        """Measure this process's images, into metric_results."""
+        part = Part(dataloader, self.opt["rank"], self.opt["world_size"], self.before_round)
+        self._measuring_part = True
+        try:
+            if len(part):
+                self.nondist_validation(part, current_iter, None, save_img)  # pyright: ignore[reportAttributeAccessIssue]
+            else:  # SRModel would divide by the number of images
+                list(part)
+                self.metric_results = dict.fromkeys(self.opt["val"].get("metrics") or {}, mean([]))
+        finally:
+            self._measuring_part = False
+
+    def _take_together(self, dataloader: Any, current_iter: Any, tb_logger: Any) -> None:
+        """Make the set's figures of those of the parts, and log them."""
+        name = dataloader.dataset.opt["name"]
+        self._initialize_best_metric_results(name)
+        parts = gather({metric: value.parts for metric, value in self.metric_results.items()})
+        for metric in self.metric_results:
+            value = mean(_in_order([part[metric] for part in parts]))
+            self.metric_results[metric] = value
+            self._update_best_metric_result(name, metric, value, current_iter)
+        self._log_validation_metric_values(current_iter, name, tb_logger)
+
+    def _update_best_metric_result(
+        self, dataset_name: str, metric: str, val: float, current_iter: Any
+    ) -> None:
+        if not self._measuring_part:  # a plain float, since a state holds it
+            super()._update_best_metric_result(dataset_name, metric, float(val), current_iter)
+
+    def _log_validation_metric_values(
+        self, current_iter: Any, dataset_name: str, tb_logger: Any
+    ) -> None:
+        if not self._measuring_part:
+            super()._log_validation_metric_values(current_iter, dataset_name, tb_logger)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+class Part:
+    """The images of a validation set that one process measures: every ``world_size``-th.
+
+    Args:
+        loader: of the whole set, in order, an image a batch.
+        rank, world_size: this process, and how many there are.
+        before_round: is called before each of its images, and once more where others have one more.
+    """
+
+    def __init__(
+        self, loader: DataLoader, rank: int, world_size: int, before_round: Callable[[], None]
+    ):
+        self.dataset: Any = loader.dataset
+        self.numbers = range(rank, len(self.dataset), world_size)
+        self.rounds = len(range(0, len(self.dataset), world_size))
+        self.before_round = before_round
+        self.loader = DataLoader(
+            self.dataset, batch_size=1, sampler=self.numbers, pin_memory=loader.pin_memory
+        )
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        images = iter(self.loader)
+        for number in range(self.rounds):
+            self.before_round()
+            if number < len(self):
+                yield next(images)
+
+
+@contextlib.contextmanager
+def bare_networks(model: Any) -> Iterator[None]:
+    """Take a model's networks out of their wrappers, which expect all processes at each forward."""
+    wrapped = {k: v for k, v in vars(model).items() if isinstance(v, DistributedDataParallel)}
+    for name, network in wrapped.items():
+        setattr(model, name, network.module)
+    try:
+        yield
+    finally:
+        for name, network in wrapped.items():
+            setattr(model, name, network)
+
+
+def _validates_by_image(model: type) -> bool:
+    """Whether the means of a model's validation are those that SRModel makes of the images."""
+
+    def owner(method: str) -> str | None:
+        owners = (c for c in model.__mro__ if method in vars(c) and c is not SharedValidation)
+        return next((c.__name__ for c in owners), None)
+
+    return owner("dist_validation") == "SRModel" and owner("nondist_validation") in BY_IMAGE
+
+
+def _in_order(parts: list[list[Any]]) -> list[Any]:
+    """What the processes have of images 0, 1, 2, ..., which they took in turns."""
+    count = sum(map(len, parts))
+    return [parts[number % len(parts)][number // len(parts)] for number in range(count)]

@@ -1,0 +1,1 @@
+"""The networks, in plain torch: their parts, configurations and released names."""

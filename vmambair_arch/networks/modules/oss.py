@@ -1,0 +1,207 @@
+"""The Omni Selective Scan: over the plane in four directions, over the channels in two.
+
+Letters: b batch, c channels, h w map, k directions, d scanned channels, n states, r step rank.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...ops import planar_scan, selective_scan
+from .effn import EFFN
+from .layers import NORMS, DepthwiseConv, LayerNorm, PointwiseConv, SplitPointwiseConv, choice
+
+MERGES = ("multiply", "add")
+CHANNEL_STEP_RANK = 6  # the released networks' when the channel scan is widened
+
+
+class OSSBlock(nn.Module):
+    """x = x + OSS(norm(x)); x = x + EFFN(norm(x)).
+
+    Args:
+        dim: channels c.
+        d_state: states n of each scanned channel.
+        channel_scan_width: see OSSModule.
+        channel_merge: see OSSModule.
+        ffn_expansion_factor: see EFFN.
+        gate: see EFFN.
+        norm: "with_bias" (LayerNorm) or "bias_free" (no mean taken off, no bias).
+        bias: whether the EFFN's convolutions have bias.
+    Source: VmambaIR, arXiv 2403.11423, Section 3.2 and Figure 2.
+    """
+
+    def __init__(
+        self,
+        *,
+        dim: int,
+        d_state: int = 16,
+        channel_scan_width: int = 0,
+        channel_merge: str = "multiply",
+        ffn_expansion_factor: float = 2.66,
+        gate: str = "silu",
+        norm: str = "with_bias",
+        bias: bool = False,
+    ):
+        super().__init__()
+        self.norm1 = choice("norm", norm, NORMS)(dim)
+        self.oss = OSSModule(
+            dim=dim,
+            d_state=d_state,
+            channel_scan_width=channel_scan_width,
+            channel_merge=channel_merge,
+        )
+        self.norm2 = choice("norm", norm, NORMS)(dim)
+        self.effn = EFFN(dim=dim, ffn_expansion_factor=ffn_expansion_factor, gate=gate, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, c, h, w) -> (b, c, h, w)"""
+        x = x + self.oss(self.norm1(x))
+        return x + self.effn(self.norm2(x))
+
+
+class OSSModule(nn.Module):
+    """Omni Selective Scan: p = norm(planar scan) * gate, merged with the channel scan of p.
+
+    Args:
+        dim: channels c.
+        d_state: states n of each scanned channel.
+        channel_scan_width: channels to which the channel scan widens its sequence; 0 scans the
+            sequence itself.
+        channel_merge: "multiply", p * s + p, or "add", p + s, with s the channel scan of p.
+    Source: VmambaIR, arXiv 2403.11423, Section 3.3 and Figure 3.
+    """
+
+    def __init__(
+        self,
+        *,
+        dim: int,
+        d_state: int = 16,
+        channel_scan_width: int = 0,
+        channel_merge: str = "multiply",
+    ):
+        super().__init__()
+        if channel_merge not in MERGES:
+            raise ValueError(f"channel_merge is {channel_merge!r}: choose one of {MERGES}")
+        self.in_proj = SplitPointwiseConv(dim, dim)
+        self.dwconv = DepthwiseConv(dim, bias=True)
+        self.planar_scan = PlanarScan(dim=dim, d_state=d_state)
+        self.planar_norm = LayerNorm(dim)
+        self.channel_scan = ChannelScan(dim=dim, d_state=d_state, width=channel_scan_width)
+        self.multiply = channel_merge == "multiply"
+        self.out_proj = PointwiseConv(dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, c, h, w) -> (b, c, h, w)"""
+        x, gate = self.in_proj(x)
+        x = F.silu(self.dwconv(x))
+        x = self.planar_norm(self.planar_scan(x)) * F.silu(gate)
+        s = self.channel_scan(x)  # (b, c, 1, 1)
+        x = x * (s + 1) if self.multiply else x + s
+        return self.out_proj(x)
+
+
+class PlanarScan(nn.Module):
+    """The selective scan of a map in four directions, (b, c, h, w) -> (b, c, h, w).
+
+    One projection serves all directions: it acts on one pixel, so it commutes with their order.
+
+    Args:
+        dim: channels c, all of them scanned.
+        d_state: states n of each channel.
+    Source: VmambaIR, arXiv 2403.11423, Section 3.3.
+    """
+
+    def __init__(self, *, dim: int, d_state: int = 16):
+        super().__init__()
+        rank = math.ceil(dim / 16)
+        self.projection = PointwiseConv(dim, 4 * (rank + 2 * d_state), bias=False)
+        self.delta_weight, self.delta_bias, self.A_log, self.D = scan_parameters(
+            directions=4, channels=dim, rank=rank, d_state=d_state
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, c, h, w) -> (b, c, h, w)"""
+        projection = self.projection(x).movedim(1, -1).unflatten(-1, (4, -1))  # (b, h, w, 4, r+2n)
+        A = decay_rates(self.A_log)
+        y = planar_scan(x.movedim(1, -1), projection, self.delta_weight, self.delta_bias, A, self.D)
+        return y.movedim(-1, 1)
+
+
+class ChannelScan(nn.Module):
+    """The selective scan, forwards and backwards, of the channels' means: one number per channel.
+
+    It runs in float32 under autocast too: the sequence is c numbers an image.
+
+    Args:
+        dim: channels c, the length of the sequence.
+        d_state: states n of each scanned channel.
+        width: channels to which the sequence is widened; 0 scans the sequence itself.
+    Source: VmambaIR, arXiv 2403.11423, Section 3.3.
+    """
+
+    def __init__(self, *, dim: int, d_state: int = 16, width: int = 0):
+        super().__init__()
+        channels = max(width, 1)
+        rank = CHANNEL_STEP_RANK if width else math.ceil(dim / 16)
+        self.widen = nn.Linear(1, width) if width else nn.Identity()
+        self.narrow = nn.Linear(width, 1) if width else nn.Identity()
+        self.projection = nn.Parameter(torch.empty(2, rank + 2 * d_state, channels))
+        nn.init.uniform_(self.projection, -(channels**-0.5), channels**-0.5)
+        self.delta_weight, self.delta_bias, self.A_log, self.D = scan_parameters(
+            directions=2, channels=channels, rank=rank, d_state=d_state
+        )
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, c, h, w) -> (b, c, 1, 1)"""
+        with torch.autocast(x.device.type, enabled=False):
+            wide = torch.promote_types(self.A_log.dtype, x.dtype)
+            means = x.movedim(1, -1).flatten(1, 2).mean(1, dtype=wide)  # (b, c)
+            sequence = self.widen(means[..., None]).mT  # (b, width, c)
+            forwards, backwards = self._scan(torch.stack([sequence, sequence.flip(-1)], 1))
+            s = self.narrow((forwards + backwards.flip(-1)).mT).squeeze(-1)
+            s = self.norm(s)
+        return s[..., None, None].to(x.dtype)
+
+    def _scan(self, u: Tensor) -> tuple[Tensor, ...]:
+        """(b, 2, width, c), a sequence for each direction -> the two scanned, (b, width, c)."""
+        r, n = self.delta_weight.shape[-1], self.A_log.shape[-1]
+        projection = torch.einsum("bkdl,kpd->bkpl", u, self.projection)
+        step, B, C = projection.split([r, n, n], dim=2)
+        delta = torch.einsum("bkrl,kdr->bkdl", step, self.delta_weight)
+        y = selective_scan(
+            u.flatten(1, 2),
+            delta.flatten(1, 2),
+            decay_rates(self.A_log).flatten(0, 1),
+            B,
+            C,
+            self.D.flatten(),
+            delta_bias=self.delta_bias.flatten(),
+            delta_softplus=True,
+        )
+        return y.unflatten(1, (2, -1)).unbind(1)
+
+
+def decay_rates(A_log: Tensor) -> Tensor:
+    """A = -exp(A_log), in float32 at least."""
+    return -torch.exp(A_log.to(torch.promote_types(A_log.dtype, torch.float32)))
+
+
+def scan_parameters(
+    *, directions: int, channels: int, rank: int, d_state: int
+) -> tuple[nn.Parameter, nn.Parameter, nn.Parameter, nn.Parameter]:
+    """Fresh delta_weight (k, d, r), delta_bias (k, d), A_log (k, d, n) and D (k, d).
+
+    A starts S4D-real, -1 ... -n, and softplus(delta_bias) log-uniform in [0.001, 0.1].
+    Source: S4D, arXiv 2206.11893, Section 4; Mamba, arXiv 2312.00752, Section 3.6.
+    """
+    k, d, n = directions, channels, d_state
+    delta_weight = torch.empty(k, d, rank).uniform_(-(rank**-0.5), rank**-0.5)
+    delta = torch.exp(torch.empty(k, d).uniform_(math.log(1e-3), math.log(1e-1)))
+    delta_bias = delta + torch.log(-torch.expm1(-delta))  # the inverse of softplus
+    A_log = torch.log(torch.arange(1.0, n + 1)).expand(k, d, n).clone()
+    parameters = (delta_weight, delta_bias, A_log, torch.ones(k, d))
+    weight, bias, log, direct = (nn.Parameter(tensor) for tensor in parameters)
+    return weight, bias, log, direct

@@ -1,0 +1,223 @@
+"""UNet: the network that VmambaIR and Restormer are, up to the block they are made of."""
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from ..errors import InputError
+from .modules.layers import PointwiseConv
+
+
+class UNet(nn.Module):
+    """Restore (b, in, h, w) to (b, out, scale h, scale w); h and w multiples of 8.
+
+    ``vmambair_arch.inference.run`` takes any size. The state dict carries the configuration
+    (``network.config``), so that a saved network can be built again without an option file.
+
+    Args:
+        config: every option of the subclass, of which the U-Net reads in_channels, out_channels,
+            dim, num_blocks, num_refinement_blocks, bias, dual_pixel and, where there are such,
+            scale (else 1) and residual (else true). VmambaIR says what each means.
+        block: makes a block from its number of channels and its level, 0 to 2 or 3, the latent.
+        activation_checkpointing: keep only each block's input for the backward pass and run the
+            block again there: less memory, a third more time. A choice of the run, like the
+            number of threads: ``config`` and checkpoints do not hold it.
+    Raises: ValueError: an option of the U-Net has a value that cannot be.
+    Source: Restormer, arXiv 2111.09881, Section 3 and Figure 2, on which VmambaIR builds.
+    """
+
+    multiple = 8  # three halvings
+    # Options that change what the network computes but not the shape of any tensor.
+    shapeless: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(
+        self,
+        *,
+        config: dict[str, Any],
+        block: Callable[[int, int], nn.Module],
+        activation_checkpointing: bool,
+    ):
+        super().__init__()
+        _check(config)
+        self.config = config
+        dim, bias, dual_pixel = config["dim"], config["bias"], config["dual_pixel"]
+        self.scale = config.get("scale", 1)
+        self.residual = config.get("residual", True) and not dual_pixel
+
+        def level(depth: int, channels: int, number: int) -> Level:
+            blocks = (block(channels, number) for _ in range(depth))
+            return Level(*blocks, activation_checkpointing=activation_checkpointing)
+
+        n1, n2, n3, n_latent = config["num_blocks"]
+        self.shallow = nn.Conv2d(config["in_channels"], dim, 3, padding=1, bias=bias)
+        self.encoders = nn.ModuleList(
+            [level(n1, dim, 0), level(n2, 2 * dim, 1), level(n3, 4 * dim, 2)]
+        )
+        self.downs = nn.ModuleList([Down(dim), Down(2 * dim), Down(4 * dim)])
+        self.latent = level(n_latent, 8 * dim, 3)
+        self.ups = nn.ModuleList([Up(8 * dim), Up(4 * dim), Up(2 * dim)])
+        self.reductions = nn.ModuleList(
+            [
+                PointwiseConv(8 * dim, 4 * dim, bias=bias),
+                PointwiseConv(4 * dim, 2 * dim, bias=bias),
+                nn.Identity(),  # the first level keeps both halves
+            ]
+        )
+        self.decoders = nn.ModuleList(
+            [level(n3, 4 * dim, 2), level(n2, 2 * dim, 1), level(n1, 2 * dim, 0)]
+        )
+        self.refinement = level(config["num_refinement_blocks"], 2 * dim, 0)
+        self.dual_pixel = PointwiseConv(dim, 2 * dim, bias=bias) if dual_pixel else None
+        self.tail = Tail(
+            2 * dim, config["out_channels"], scale=self.scale, bias=bias or self.scale > 1
+        )
+        for conv in self.modules():  # weights in memory as their input; fake tensors cannot .to()
+            if isinstance(conv, nn.Conv2d):
+                conv.weight.data = conv.weight.data.contiguous(memory_format=torch.channels_last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, in, h, w) -> (b, out, scale h, scale w)"""
+        self._check_input(x)
+        shallow = self.shallow(x.contiguous(memory_format=torch.channels_last))
+        features = self.refinement(self._unet(shallow))
+        if self.dual_pixel is not None:
+            features = features + self.dual_pixel(shallow)
+        output = self.tail(features)
+        return output + F.interpolate(x, scale_factor=self.scale) if self.residual else output
+
+    def _unet(self, x: Tensor) -> Tensor:
+        """(b, dim, h, w) -> (b, 2 dim, h, w)"""
+        skips = []
+        for encoder, down in zip(self.encoders, self.downs, strict=True):
+            skips.append(encoder(x))
+            x = down(skips[-1])
+        x = self.latent(x)
+        for up, reduction, decoder in zip(self.ups, self.reductions, self.decoders, strict=True):
+            x = decoder(reduction(torch.cat([up(x), skips.pop()], dim=1)))
+        return x
+
+    def _check_input(self, x: Tensor) -> None:
+        channels = self.config["in_channels"]
+        if x.dim() != 4 or x.shape[1] != channels:
+            raise InputError(f"input has shape {tuple(x.shape)}: needed is (b, {channels}, h, w)")
+        h, w = x.shape[2:]
+        if h % self.multiple or w % self.multiple or h == 0 or w == 0:
+            raise InputError(
+                f"input is {h} x {w} pixels: height and width must be multiples of {self.multiple};"
+                " vmambair_arch.inference.run, or model_type: VmambaIRModel, pads and crops"
+            )
+
+    def get_extra_state(self) -> Tensor:
+        """The configuration as JSON in a uint8 tensor: part of every state dict."""
+        return write_config(self.config)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Compare a file's configuration with this network's, where no shape shows it.
+
+        Raises: InputError: the file's network computes something else.
+        """
+        theirs = read_config(state)
+        for option in self.shapeless:
+            if theirs.get(option, self.config[option]) != self.config[option]:
+                raise InputError(
+                    f"the checkpoint was made with {option}: {theirs[option]}, this network has"
+                    f" {option}: {self.config[option]}; set the option to the checkpoint's"
+                )
+
+
+class Level(nn.Sequential):
+    """Blocks one after the other, (b, c, h, w) -> (b, c, h, w).
+
+    Args:
+        blocks: the blocks.
+        activation_checkpointing: run each block again in the backward pass instead of keeping
+            what it computed.
+    Source: Chen et al., Training Deep Nets with Sublinear Memory Cost, arXiv 1604.06174.
+    """
+
+    def __init__(self, *blocks: nn.Module, activation_checkpointing: bool):
+        super().__init__(*blocks)
+        self.activation_checkpointing = activation_checkpointing
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(b, c, h, w) -> (b, c, h, w)"""
+        x = input
+        for block in self:
+            if self.activation_checkpointing and torch.is_grad_enabled():
+                # nothing in a block is random: no state of a generator to restore
+                x = checkpoint(block, x, use_reentrant=False, preserve_rng_state=False)
+            else:
+                x = block(x)
+        return x
+
+
+class Down(nn.Sequential):
+    """(b, c, h, w) -> (b, 2c, h/2, w/2): 3x3 conv to half the channels, pixel-unshuffle."""
+
+    def __init__(self, channels: int):
+        conv = nn.Conv2d(channels, channels // 2, 3, padding=1, bias=False)
+        super().__init__(conv, nn.PixelUnshuffle(2))
+
+
+class Up(nn.Sequential):
+    """(b, c, h, w) -> (b, c/2, 2h, 2w): 3x3 conv to twice the channels, pixel-shuffle."""
+
+    def __init__(self, channels: int):
+        conv = nn.Conv2d(channels, 2 * channels, 3, padding=1, bias=False)
+        super().__init__(conv, nn.PixelShuffle(2))
+
+
+class Tail(nn.Module):
+    """(b, c, h, w) -> (b, out, scale h, scale w): upsampling steps, then a 3x3 conv."""
+
+    def __init__(self, channels: int, out_channels: int, *, scale: int, bias: bool):
+        super().__init__()
+        self.upsampling = nn.Sequential()
+        for factor in (3,) if scale == 3 else (2,) * int(math.log2(scale)):
+            conv = nn.Conv2d(channels, factor**2 * channels, 3, padding=1, bias=bias)
+            self.upsampling.extend([conv, nn.PixelShuffle(factor)])
+        self.last = nn.Conv2d(channels, out_channels, 3, padding=1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, c, h, w) -> (b, out, scale h, scale w)"""
+        return self.last(self.upsampling(x))
+
+
+def write_config(config: dict[str, Any]) -> Tensor:
+    """A configuration as JSON in a uint8 tensor, which every checkpoint format can hold."""
+    return torch.tensor(list(json.dumps(config).encode()), dtype=torch.uint8)
+
+
+def read_config(state: Tensor) -> dict[str, Any]:
+    """The configuration that ``write_config`` wrote."""
+    return json.loads(bytes(state.tolist()))
+
+
+def _check(config: dict[str, Any]) -> None:
+    """Raise ValueError for an option of the U-Net that cannot be."""
+    depths = [*config["num_blocks"], config["num_refinement_blocks"]]
+    if len(depths) != 5 or not all(isinstance(depth, int) and depth >= 0 for depth in depths):
+        raise ValueError(
+            f"num_blocks is {config['num_blocks']} and num_refinement_blocks {depths[-1]}:"
+            " needed are four numbers of blocks, and one"
+        )
+    for name in ("in_channels", "out_channels", "dim"):
+        if not isinstance(config[name], int) or config[name] < 1:
+            raise ValueError(f"{name} is {config[name]!r}: needed is a whole number from 1 up")
+    if config["dim"] % 2:
+        raise ValueError(f"dim is {config['dim']}: needed is an even number, to be halved")
+    if config["dual_pixel"] and config.get("scale", 1) != 1:
+        raise ValueError(f"dual_pixel needs scale 1, and scale is {config['scale']}")
+    keeps_channels = config["in_channels"] == config["out_channels"]
+    if config.get("residual", True) and not config["dual_pixel"] and not keeps_channels:
+        other = " set residual: false, or" if "residual" in config else ""
+        raise ValueError(
+            f"the residual adds {config['in_channels']} channels to {config['out_channels']}:"
+            f"{other} make in_channels and out_channels equal"
+        )

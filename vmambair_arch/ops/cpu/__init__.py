@@ -1,0 +1,1 @@
+"""The scans on the CPU, compiled by Numba."""

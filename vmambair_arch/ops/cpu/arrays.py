@@ -1,0 +1,12 @@
+"""Tensors as the CPU kernels take them."""
+
+import numpy as np
+from torch import Tensor
+
+from ..dispatch import state_dtype
+
+
+def arrays_of(*tensors: Tensor) -> tuple[np.ndarray, ...]:
+    """NumPy arrays of the tensors' memory, in the dtype of the states for the first of them."""
+    wide = state_dtype(tensors[0])
+    return tuple(tensor.detach().to(wide).contiguous().numpy() for tensor in tensors)

@@ -1,0 +1,55 @@
+"""The pixels that a direction visits, and what a block of channels has there.
+
+The letters are those of planar.
+"""
+
+from .exponentials import softplus
+from .jit import jit
+from .lanes import broadcast, load, prefetch, store, take, width
+
+
+@jit
+def walk(pixels, B, start, count, k, h, w, r, p):
+    """The pixels, counted row by row, that direction k visits from step ``start`` on."""
+    length, along, across = (w, 1, w) if k % 2 == 0 else (h, w, 1)  # pixels of a line, and steps
+    first, sign = (start, 1) if k < 2 else (h * w - 1 - start, -1)
+    line, place = first // length, first % length
+    for t in range(count):
+        pixels[t] = line * across + place * along
+        B[t] = (pixels[t] * 4 + k) * p + r
+        place += sign
+        if place == length or place < 0:
+            line += sign
+            place = 0 if sign > 0 else length - 1
+
+
+@jit
+def gather(tile, map_, pixels, d, c):
+    """The block's channels of some pixels, as rows of lanes."""
+    for t in range(len(pixels)):
+        store(tile, t * width(map_), take(map_, pixels[t] * d + c, d - c))
+
+
+@jit
+def raw_steps(step, projection, B, weight, bias, r, count):
+    """Step sizes before softplus: delta_weight times the low-rank step, plus delta_bias."""
+    for t in range(count):
+        step_t = bias
+        for j in range(r):
+            number = broadcast(projection, B[t] - r + j)
+            step_t = step_t + load(weight, j * width(weight)) * number
+        store(step, t * width(step), step_t)
+
+
+@jit
+def step_sizes(delta, step, count):
+    """delta: the softplus of raw steps; both may be one array."""
+    for t in range(count):
+        store(delta, t * width(delta), softplus(load(step, t * width(step))))
+
+
+@jit
+def ask_for(projection, B, r, n):
+    """Ask for a pixel's step, B and C ahead of their use."""
+    for j in range(-r, 2 * n, width(projection)):
+        prefetch(projection, B + j)

@@ -1,0 +1,1 @@
+"""The scans on GPUs, as Triton kernels."""

@@ -1,0 +1,93 @@
+"""selective_scan by mamba-ssm's CUDA kernels, where that package is installed and computes right.
+
+Its builds fail in many ways, some of them silent. So it counts as available only once it has
+answered a small problem, values and gradients, as the reference does. The choice comes to it after
+Triton: its backward pass adds with atomics, so that equal inputs do not give equal bits.
+"""
+
+import functools
+import importlib
+
+import torch
+from torch import Tensor
+
+from .groups import share_groups, sum_groups
+from .reference import selective
+
+TOLERANCE = 1e-4  # relative L2, float32 against float64
+
+
+def unavailable(x: Tensor) -> str | None:
+    """The reason why mamba-ssm cannot scan tensors like x, or None."""
+    if x.dtype == torch.float64:
+        return "its states are float32 and the input is float64"
+    return _fails(x.device)
+
+
+def forward(u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tensor, Tensor]:
+    """Return y (b, d, length) in the dtype of u and the last state (b, d, n)."""
+    with torch.no_grad():
+        y, last_state = _run(_alike(u, delta, A, B, C, D, delta_bias), delta_softplus)
+    return y.to(u.dtype), last_state
+
+
+def backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tensor, ...]:
+    """Return the gradients of u, delta, A, B, C, D and delta_bias, each in its own dtype."""
+    inputs = (u, delta, A, B, C, D, delta_bias)
+    leaves = [tensor.detach().requires_grad_() for tensor in _alike(*inputs)]
+    with torch.enable_grad():
+        y, _ = _run(leaves, delta_softplus)
+        du, ddelta, dA, dB, dC, dD, dbias = torch.autograd.grad(y, leaves, dy.to(y.dtype))
+    dB, dC = sum_groups(dB, B.shape[1]), sum_groups(dC, C.shape[1])
+    grads = (du, ddelta, dA, dB, dC, dD, dbias)
+    return tuple(grad.to(given.dtype) for grad, given in zip(grads, inputs, strict=True))
+
+
+def _run(tensors, delta_softplus: bool) -> tuple[Tensor, Tensor]:
+    *maps, D, delta_bias = tensors
+    scan = importlib.import_module("mamba_ssm.ops.selective_scan_interface").selective_scan_fn
+    return scan(*maps, D, None, delta_bias, delta_softplus, True)
+
+
+def _alike(u, delta, A, B, C, D, delta_bias) -> list[Tensor]:
+    """As its kernels want them: maps of one dtype, parameters in float32, equal groups."""
+    B, C = share_groups(B, C)
+    wide = functools.reduce(torch.promote_types, (t.dtype for t in (u, delta, B, C)))
+    wide = torch.float32 if wide == torch.float64 else wide
+    u, delta, B, C = (tensor.to(wide) for tensor in (u, delta, B, C))
+    A, D, delta_bias = (tensor.to(torch.float32) for tensor in (A, D, delta_bias))
+    return [u, delta, A, B, C, D, delta_bias]
+
+
+@functools.cache
+def _fails(device: torch.device) -> str | None:
+    """Import the package and try it, once per device."""
+    try:
+        importlib.import_module("mamba_ssm.ops.selective_scan_interface")
+    except ModuleNotFoundError as error:
+        return f"not installed: {error}"
+    except ImportError as error:
+        return f"installed, but does not import: {error}"
+    generator = torch.Generator().manual_seed(0)
+    b, d, n, length, groups = 2, 4, 16, 9, 2
+    shapes = [(b, d, length)] * 3 + [(d, n)] + [(b, groups, n, length)] * 2 + [(d,)] * 2
+    tensors = [torch.randn(shape, generator=generator) for shape in shapes]
+    tensors[3] = -tensors[3].exp()  # A
+    dy, *inputs = (tensor.to(device) for tensor in tensors)
+    exact = [tensor.double() for tensor in (dy, *inputs)]
+    try:
+        answers = (
+            *forward(*inputs, delta_softplus=True),
+            *backward(dy, *inputs, delta_softplus=True),
+        )
+    except Exception as error:  # whatever it is, this backend is of no use here
+        return f"installed, but does not run here: {error}"
+    truths = (
+        *selective.forward(*exact[1:], delta_softplus=True),
+        *selective.backward(*exact, delta_softplus=True),
+    )
+    for answer, truth in zip(answers, truths, strict=True):
+        error = float((answer.double() - truth).norm() / truth.norm())
+        if not error <= TOLERANCE:
+            return f"installed, but its self-test is wrong by {error:.1e}"
+    return None

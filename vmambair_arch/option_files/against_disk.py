@@ -1,0 +1,71 @@
+"""Option files checked against the disk before anything is trained or written."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from basicsr.utils.registry import ARCH_REGISTRY
+
+from .. import checkpoints
+from ..data.entries import check_data_set
+from ..errors import InputError
+from ..models import losses, metrics
+from .options import where
+from .schemas.families import registered
+from .yaml_lines import Keys
+
+
+def check(opt: dict[str, Any]) -> None:
+    """Check the data sets, networks, checkpoints, losses and metrics of an option file.
+
+    Keys and values have been checked when it was read. Metrics get the ``better`` that they are
+    known to have.
+
+    Raises: InputError: says what was found, where, and what to do; a sentence for each problem.
+    """
+    measured = (opt.get("val") or {}).get("metrics") or {}
+    border = max((metric.get("crop_border") or 0 for metric in measured.values()), default=0)
+    steps: list[tuple[Callable[..., None], Keys, tuple]] = [
+        (check_data_set, ("datasets", section), (data_set, border))
+        for section, data_set in opt["datasets"].items()
+    ]
+    networks = [key for key in opt if key.startswith("network_") and opt[key]]
+    steps += [(check_network, (key,), (opt, key)) for key in networks]
+    train = opt.get("train") or {}
+    chosen = [key for key in train if key.endswith("_opt") and train[key]]
+    steps += [(losses.check, ("train", key), (train[key],)) for key in chosen]
+    steps += [
+        (metrics.complete, ("val", "metrics", name), (metric,)) for name, metric in measured.items()
+    ]
+    problems = []
+    for step, keys, arguments in steps:
+        try:
+            step(where(opt, keys), *arguments)
+        except InputError as error:
+            problems.append(str(error))
+    if problems:
+        raise InputError("\n".join(problems))
+
+
+def check_network(place: str, opt: dict[str, Any], key: str) -> None:
+    """Check that a network can be built, and that its checkpoint is there and fits."""
+    network = build(place, opt[key])
+    path = opt["path"].get(f"pretrain_{key}")
+    if path:
+        strict = opt["path"].get(f"strict_load_{key.removeprefix('network_')}", True)
+        try:
+            state = checkpoints.read_weights(Path(path), network, None)
+            checkpoints.load_weights(network, state, str(path), strict=strict)
+        except InputError as error:
+            raise InputError(f"{where(opt, ('path', f'pretrain_{key}'))}: {error}") from error
+
+
+def build(place: str, options: dict[str, Any]) -> torch.nn.Module:
+    """Build a network of an option file, leaving the random numbers as they were."""
+    arguments = {key: value for key, value in options.items() if key != "type"}
+    try:
+        with torch.random.fork_rng():
+            return registered(ARCH_REGISTRY, options["type"])(**arguments)
+    except (TypeError, ValueError, KeyError, AssertionError, NotImplementedError) as error:
+        raise InputError(f"{place}: {options['type']} cannot be built: {error}") from error

@@ -1,0 +1,197 @@
+"""What must hold between the options of a file, each of which is right by itself."""
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from ..errors import nearest
+from .schemas.data_sets import DataSet
+from .yaml_lines import Keys
+
+PHASES = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong at a place; a warning if training can still mean what it says."""
+
+    keys: Keys
+    sentence: str
+    warning: bool = False
+
+
+@dataclass
+class Checked:
+    """An option file whose sections are right by themselves, and what its names stand for.
+
+    model: the class of model_type.
+    bases: names of the classes that it comes from, itself included.
+    data_sets: for each section of datasets its keys, None where they are not known here.
+    metrics: functions by their names in val.metrics.
+    """
+
+    options: dict[str, Any]
+    is_train: bool
+    model: type | None = None
+    bases: tuple[str, ...] = ()
+    data_sets: dict[str, type[DataSet] | None] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    def phases(self, phase: str) -> list[str]:
+        """The sections of datasets that have a phase."""
+        return [section for section in self.options["datasets"] if phase_of(section) == phase]
+
+
+def phase_of(section: str) -> str:
+    """``val`` for val, val_1, val_set."""
+    return section.split("_")[0]
+
+
+def findings(file: Checked) -> Iterator[Finding]:
+    """Yield what is wrong between options."""
+    yield from _phases(file)
+    for section, schema in file.data_sets.items():
+        if schema is not None:
+            for name, sentence in _data_set(file, section, schema):
+                yield Finding(("datasets", section, *name), sentence)
+    yield from _validation(file)
+    yield from _model(file)
+
+
+def _phases(file: Checked) -> Iterator[Finding]:
+    allowed = ("train", "val") if file.is_train else PHASES
+    for section in file.options["datasets"]:
+        if phase_of(section) not in allowed:
+            hint = nearest(phase_of(section), PHASES)
+            needed = ", ".join(f"{phase} or {phase}_NAME" for phase in allowed)
+            yield Finding(("datasets", section), f"is no data set's name{hint}: needed is {needed}")
+    training = file.phases("train")
+    if file.is_train and not training:
+        yield Finding(("datasets", "train"), "is missing; add it")
+    for section in training[1:]:
+        yield Finding(
+            ("datasets", section), f"is a second training set; {training[0]} is the first: keep one"
+        )
+    names: dict[str, str] = {}
+    for section in file.phases("val") + file.phases("test"):
+        name = (file.options["datasets"][section] or {}).get("name") or section
+        if name in names:
+            yield Finding(
+                ("datasets", section, "name"),
+                f"is {name!r} as that of {names[name]}: their figures would be mixed; rename one",
+            )
+        names[name] = section
+
+
+def _data_set(file: Checked, section: str, schema: type[DataSet]) -> Iterator[tuple[Keys, str]]:
+    opt, scale = file.options["datasets"][section], file.options.get("scale")
+    training = phase_of(section) == "train"
+    for name in schema.in_training if training else schema.in_validation:
+        if opt.get(name) is None:
+            yield (name,), f"is missing; {opt['type']} needs it; add it"
+    if schema.scaled and scale is None:
+        yield (), "needs the scale, which the file does not say: add scale at its top"
+    size = opt.get("gt_size")
+    if training and size and scale and size % scale:
+        yield ("gt_size",), f"is {size}, which is no multiple of scale {scale}; make it one"
+    workers = opt.get("num_worker_per_gpu", 0) if training else 0
+    if opt.get("persistent_workers") and not workers:
+        yield ("persistent_workers",), "is true, and there are no workers; set it to false"
+    if opt.get("prefetch_mode") == "cuda" and not opt.get("pin_memory"):
+        yield ("prefetch_mode",), "is 'cuda', which needs pin_memory: true; add it"
+    if (opt.get("mean") is None) != (opt.get("std") is None):
+        yield (), "has only one of mean and std; give both or none"
+    channels = channels_of(opt)
+    for name in ("mean", "std"):
+        if opt.get(name) and len(opt[name]) not in (1, channels):
+            yield (name,), f"has {len(opt[name])} numbers for images of {channels} channels"
+    if (opt.get("io_backend") or {}).get("type") == "lmdb":
+        for name, root in opt.items():
+            if name.startswith("dataroot") and root and not root.endswith(".lmdb"):
+                yield (name,), f"is {root!r}: the name of an LMDB ends in .lmdb"
+    for suffix in ("", "2"):
+        kernels, chances = opt.get(f"kernel_list{suffix}"), opt.get(f"kernel_prob{suffix}")
+        if kernels and chances and len(kernels) != len(chances):
+            yield (
+                (f"kernel_prob{suffix}",),
+                f"has {len(chances)} numbers for {len(kernels)} kernels",
+            )
+
+    yield from _stages(file, opt) if training and opt.get("gt_sizes") else ()
+
+
+def _stages(file: Checked, opt: dict[str, Any]) -> Iterator[tuple[Keys, str]]:
+    """Progressive patches: one crop, batch and number of iterations for each stage."""
+    lists = {name: opt.get(name) or [] for name in ("gt_sizes", "mini_batch_sizes", "iters")}
+    counts = {name: len(numbers) for name, numbers in lists.items()}
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{name} {count}" for name, count in counts.items())
+        yield (
+            ("gt_sizes",),
+            f"and its companions are of unequal length: {told}; give each stage one",
+        )
+    scale, largest = file.options.get("scale") or 1, opt.get("gt_size") or max(lists["gt_sizes"])
+    for size in lists["gt_sizes"]:
+        if size % scale or size > largest:
+            yield (
+                ("gt_sizes",),
+                f"has {size}: needed are multiples of scale {scale}, at most gt_size {largest}",
+            )
+    total = (file.options.get("train") or {}).get("total_iter")
+    if sum(lists["iters"]) != total:
+        yield (
+            ("iters",),
+            f"add up to {sum(lists['iters'])}, and total_iter is {total}; make them equal",
+        )
+
+
+def channels_of(data_set: dict[str, Any]) -> int:
+    """Channels of a data set's images."""
+    return 1 if data_set.get("color") == "y" else 3
+
+
+def _validation(file: Checked) -> Iterator[Finding]:
+    val, sections = file.options.get("val") or {}, file.phases("val") + file.phases("test")
+    for name, function in file.metrics.items():
+        for section in sections:
+            schema = file.data_sets.get(section)
+            compares = "img2" in inspect.signature(function).parameters
+            if schema is not None and not schema.has_gt and compares:
+                yield Finding(
+                    ("val", "metrics", name),
+                    f"compares with ground truth, and datasets.{section} has none; remove one",
+                )
+    if "VideoBaseModel" in file.bases and val and not val.get("metrics"):
+        yield Finding(("val", "metrics"), "is missing; video models need it")
+    if file.is_train and sections and not file.options.get("val"):
+        yield Finding(("val",), f"is missing: datasets.{sections[0]} is never used", warning=True)
+    if file.is_train and val and not sections:
+        yield Finding(("val",), "validates nothing: there is no datasets.val", warning=True)
+
+
+def _model(file: Checked) -> Iterator[Finding]:
+    options, train = file.options, file.options.get("train") or {}
+    if "SwinIRModel" in file.bases and not options["network_g"].get("window_size"):
+        yield Finding(("network_g", "window_size"), "is missing; SwinIRModel pads to it")
+    if file.is_train and "SRGANModel" in file.bases and not options.get("network_d"):
+        yield Finding(("network_d",), "is missing; the model trains a discriminator")
+    plain = "SRModel" in file.bases and "SRGANModel" not in file.bases
+    if file.is_train and plain and not (train.get("pixel_opt") or train.get("perceptual_opt")):
+        yield Finding(("train", "pixel_opt"), "is missing, and perceptual_opt too; add a loss")
+    batch = (options["datasets"].get("train") or {}).get("batch_size_per_gpu")
+    host = {"RealESRNetModel", "RealESRGANModel"} & set(file.bases)
+    if host and not torch.cuda.is_available():
+        yield Finding(
+            ("model_type",),
+            f"is {options['model_type']}, which calls CUDA, and this machine has none;"
+            " DegradationModel and DegradationGANModel run on any device",
+        )
+    if host and batch and options.get("queue_size", 180) % batch:
+        yield Finding(("queue_size",), f"is no multiple of batch_size_per_gpu {batch}; make it one")
+    usm = ("gt_usm", "l1_gt_usm", "percep_gt_usm", "gan_gt_usm")
+    for name in usm if "RealESRGANModel" in host else usm[:1] if host else ():
+        if file.is_train and name not in options:
+            yield Finding((name,), "is missing; add it")

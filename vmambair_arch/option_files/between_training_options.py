@@ -1,0 +1,91 @@
+"""What must hold between the options of a training: precision, batch and schedule."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from ..data.batches.micro_batches import base_batch
+from .between_options import Checked, Finding
+
+
+def findings(file: Checked) -> Iterator[Finding]:
+    """Yield what is wrong between options."""
+    yield from _precision(file.options)
+    if file.is_train and isinstance(file.options.get("train"), dict):
+        yield from _total_batch(file, file.options["train"])
+        yield from _schedule(file.options["train"])
+
+
+def _precision(options: dict[str, Any]) -> Iterator[Finding]:
+    gpus = options.get("num_gpu", "auto") != 0 and torch.cuda.is_available()
+    if options.get("precision") == "bf16" and gpus and torch.cuda.get_device_capability() < (8, 0):
+        yield Finding(
+            ("precision",),
+            f"is bf16, which {torch.cuda.get_device_name()} does not have; set fp16 or fp32",
+        )
+
+
+def _total_batch(file: Checked, train: dict[str, Any]) -> Iterator[Finding]:
+    """What can be said before the number of processes is known."""
+    total, sections = train.get("total_batch_size"), file.phases("train")
+    if not total or not sections:
+        return
+    batch = base_batch(file.options["datasets"][sections[0]])
+    if total % batch:
+        yield Finding(
+            ("train", "total_batch_size"),
+            f"is {total}, not a multiple of the {batch} images that a GPU takes at once; make it"
+            " one, or change batch_size_per_gpu",
+        )
+    for name, loss in train.items():
+        if name.endswith("_opt") and loss and loss.get("reduction") == "sum" and total > batch:
+            yield Finding(
+                ("train", name, "reduction"),
+                "is sum, and total_batch_size takes the mean over micro-batches; set it to mean",
+            )
+
+
+def _schedule(train: dict[str, Any]) -> Iterator[Finding]:
+    """Periods and milestones against total_iter."""
+    total, scheduler = train.get("total_iter"), train.get("scheduler")
+    if not isinstance(total, int) or not isinstance(scheduler, dict):
+        return
+    periods, milestones = _numbers(scheduler.get("periods")), _numbers(scheduler.get("milestones"))
+    if periods:
+        if sum(periods) < total:
+            yield Finding(
+                ("train", "scheduler", "periods"),
+                f"add up to {sum(periods)}, and total_iter is {total}: the schedule would end"
+                " before training does; make them equal",
+            )
+        elif sum(periods) > total:
+            yield Finding(
+                ("train", "scheduler", "periods"),
+                f"add up to {sum(periods)}, and total_iter is {total}: training ends first",
+                warning=True,
+            )
+        for name in ("restart_weights", "eta_mins"):
+            one = name == "restart_weights" and scheduler.get("type") == "CosineAnnealingRestartLR"
+            given = scheduler.get(name, [1] if one else None)
+            if isinstance(given, list) and len(given) != len(periods):
+                yield Finding(
+                    ("train", "scheduler", "periods"),
+                    f"are {len(periods)}, and {name} {len(given)}; give as many",
+                )
+    if milestones and max(milestones) > total:
+        yield Finding(
+            ("train", "scheduler", "milestones"),
+            f"go to {max(milestones)}, and total_iter is {total}: the last are never reached",
+            warning=True,
+        )
+    if (train.get("warmup_iter") or -1) >= total:
+        yield Finding(
+            ("train", "warmup_iter"), f"is not below total_iter {total}; lower it", warning=True
+        )
+
+
+def _numbers(values: Any) -> list[float]:
+    """The values, if they are a list of numbers."""
+    right = isinstance(values, list) and all(type(value) in (int, float) for value in values)
+    return values if right else []

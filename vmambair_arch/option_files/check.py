@@ -1,0 +1,235 @@
+"""Everything that can be said of an option file without opening another file."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from basicsr.utils import registry
+from pydantic import BaseModel
+
+from ..errors import nearest
+from ..models.schedules import OPTIMIZERS, SCHEDULES
+from . import between_options, between_training_options, dry_run_findings
+from .between_options import Checked, Finding
+from .schemas import sections, sentences, signatures
+from .schemas.data_sets import DATA_SETS, DataSet
+from .schemas.families import Family, family, known, registered
+from .schemas.fields import names
+from .yaml_lines import Keys, OptionFile, shown
+
+PLACES = {  # where a key belongs that went astray
+    name: place
+    for place, section in {
+        "the top level": sections.General,
+        "path": sections.Paths,
+        "logger": sections.Logger,
+        "val": sections.Validation,
+        "train": sections.TrainGAN,
+        "datasets.train": DataSet,
+    }.items()
+    for name in names(section)
+    if name not in ("name", "type")
+}
+
+
+@dataclass
+class Report:
+    """What is wrong with an option file, and what was not looked at; a sentence each."""
+
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+
+
+def check(file: OptionFile, *, is_train: bool) -> Report:
+    """Check keys, types, values and how they fit together.
+
+    Whole numbers that were written as floats, such as 4e5, become integers in ``file.options``.
+    What is wrong with the file is in the report; nothing is raised for it.
+    """
+    return _Check(file, is_train).run()
+
+
+class _Check:
+    """One check of a file."""
+
+    def __init__(self, file: OptionFile, is_train: bool):
+        self.file, self.options = file, file.options
+        self.checked = Checked(file.options, is_train)
+        self.found: dict[Keys, Finding] = {}
+        self.unchecked: list[str] = []
+        self.family: Family | None = Family()
+
+    def run(self) -> Report:
+        self._model()
+        self._data_sets()
+        for key in [key for key in self.options if key.startswith("network_")]:
+            self._typed((key,), registry.ARCH_REGISTRY)
+        self._section(sections.Paths, ("path",), theirs=self.family is None)
+        self._section(sections.Logger, ("logger",))
+        self._section(sections.Validation, ("val",), theirs=self.family is None)
+        for name, _ in self._mappings("val", "metrics"):
+            function = self._typed(("val", "metrics", name), registry.METRIC_REGISTRY, "better")
+            if function is not None:
+                self.checked.metrics[name] = function
+        if self.checked.is_train:
+            self._train()
+        if not self._wrong():  # each of these needs what comes before it to be right
+            self._add(between_options.findings(self.checked))
+            self._add(between_training_options.findings(self.checked))
+        if not self._wrong() and self.family:
+            self._add(dry_run_findings.findings(self.checked))
+        return self._report()
+
+    def _wrong(self) -> bool:
+        return not all(finding.warning for finding in self.found.values())
+
+    def _report(self) -> Report:
+        report = Report(unchecked=self.unchecked)
+        for finding in self.found.values():
+            sentence = f"{self.file.where(finding.keys)}: {finding.sentence}"
+            (report.warnings if finding.warning else report.problems).append(sentence)
+        return report
+
+    def _model(self) -> None:
+        if isinstance(self.options.get("model_type"), str):
+            model = self.checked.model = self._registered(("model_type",), registry.MODEL_REGISTRY)
+            if model is not None:
+                self.checked.bases = tuple(base.__name__ for base in model.__mro__)
+                self.family = family(model)
+                if self.family is None:
+                    self._not_ours(("model_type",), model)
+        general = self.family.general if self.family else sections.General
+        self._section(general, (), theirs=self.family is None)
+        if not self.checked.is_train:  # what only training needs
+            for key in names(general) - names(sections.General):
+                if self._at((key,)) is None:
+                    self.found.pop((key,), None)
+        if self.checked.is_train and self.options.get("train") is None:
+            misspelt = set(self.options) - names(general)
+            self._problem(("train",), f"is missing{nearest('train', misspelt)}; add it")
+
+    def _data_sets(self) -> None:
+        for section, opt in self._mappings("datasets"):
+            keys = ("datasets", section)
+            if not isinstance(opt.get("type"), str):
+                self._section(sections.Typed, keys)
+                continue
+            cls = self._registered((*keys, "type"), registry.DATASET_REGISTRY)
+            if cls is None:
+                continue
+            bases = [base.__name__ for base in cls.__mro__ if base.__name__ in DATA_SETS]
+            schema = DATA_SETS[bases[0]] if bases and known(cls) else None
+            if schema is None:
+                self._not_ours(keys, cls)
+            self.checked.data_sets[section] = schema
+            self._section(schema or DataSet, keys, theirs=schema is None)
+
+    def _train(self) -> None:
+        if self.family is None:
+            self._section(sections.AnyTrain, ("train",), theirs=True)
+            return
+        self._section(self.family.train, ("train",))
+        for key, opt in self._mappings("train"):
+            kind = opt.get("type")
+            if key.endswith("_opt"):
+                self._typed(("train", key), registry.LOSS_REGISTRY)
+            elif key.startswith("optim_"):
+                self._named(("train", key), kind, OPTIMIZERS, "optimizer of torch")
+            elif key == "scheduler":
+                self._named(("train", key), kind, SCHEDULES, "schedule")
+
+    def _named(self, keys: Keys, name: Any, there: Mapping[str, Any], what: str) -> None:
+        """Check a mapping by the signature of the optimizer or schedule that it names."""
+        if not isinstance(name, str):
+            return  # the section has said so
+        if name in there:
+            self._signature(keys, there[name])
+            return
+        hint = f"{nearest(name, there)}; known are {', '.join(sorted(there))}"
+        self._problem((*keys, "type"), f"{shown(name)} is no {what}{hint}")
+
+    # What the steps above are made of.
+
+    def _at(self, keys: Keys) -> Any:
+        value: Any = self.options
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
+
+    def _mappings(self, *keys: str) -> list[tuple[str, dict[str, Any]]]:
+        """The mappings inside a mapping."""
+        value = self._at(keys)
+        items = value.items() if isinstance(value, dict) else ()
+        return [(key, item) for key, item in items if isinstance(item, dict)]
+
+    def _section(self, model: type[BaseModel], keys: Keys, *, theirs: bool = False) -> None:
+        """Check a section, if it is there; ``theirs``: it may have keys of a third party."""
+        value = self._at(keys)
+        if value is None:
+            return
+        found = sentences.findings(model, value, PLACES)
+        for below, sentence in found.items():
+            unknown = len(below) == 1 and below[0] not in names(model)
+            network = not keys and str(below[0]).startswith("network_") if below else False
+            if not (unknown and (theirs or network)):
+                self._problem((*keys, *below), sentence)
+        if not found:
+            _settle(value, model.model_validate(value))
+
+    def _typed(self, keys: Keys, names: Any, *also: str) -> Callable | None:
+        """Check a mapping by the signature of what is registered under its ``type``."""
+        value = self._at(keys)
+        if not isinstance(value, dict) or not isinstance(value.get("type"), str):
+            self._section(sections.Typed, keys)
+            return None
+        function = self._registered((*keys, "type"), names)
+        self._signature(keys, function, *also)
+        return function
+
+    def _signature(self, keys: Keys, function: Callable | None, *also: str) -> None:
+        if function is None:
+            return
+        model, value = signatures.model(function, *also), self._at(keys)
+        found = sentences.findings(model, value, {})
+        for below, sentence in found.items():
+            given = sentence.replace("there is no such", f"{function.__name__} has no such")
+            self._problem((*keys, *below), given)
+        if not found:
+            _settle(value, model.model_validate(value))
+
+    def _registered(self, keys: Keys, registry_: Any) -> Any:
+        """What is registered under the name at ``keys``; a problem if nothing is."""
+        name = self._at(keys)
+        found = registered(registry_, name)
+        if found is None:
+            there = sorted(key.removesuffix("_basicsr") for key, _ in registry_)
+            hint = nearest(name, there)
+            self._problem(
+                keys, f"{shown(name)} is not registered{hint}; known are {', '.join(there)}"
+            )
+        return found
+
+    def _problem(self, keys: Keys, sentence: str) -> None:
+        self.found.setdefault(keys, Finding(keys, sentence))
+
+    def _not_ours(self, keys: Keys, cls: type) -> None:
+        self.unchecked.append(
+            f"{self.file.where(keys)}: {cls.__name__} of {cls.__module__} may have options of its"
+            " own: they are not checked"
+        )
+
+    def _add(self, findings: Iterator[Finding]) -> None:
+        for finding in findings:
+            self.found.setdefault(finding.keys, finding)
+
+
+def _settle(value: Any, model: BaseModel) -> None:
+    """Write the integers that the model read as floats back into the options."""
+    for name in model.model_fields_set & type(model).model_fields.keys():
+        key = type(model).model_fields[name].alias or name
+        read = getattr(model, name)
+        if isinstance(read, BaseModel):
+            _settle(value[key], read)
+        elif isinstance(read, int) and isinstance(value[key], float):
+            value[key] = read

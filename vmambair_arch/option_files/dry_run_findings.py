@@ -1,0 +1,118 @@
+"""Which trials an option file calls for, and the findings that they make."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from basicsr.archs.vgg_arch import NAMES as VGG_LAYERS
+from basicsr.utils import registry
+
+from ..errors import InputError, nearest
+from ..models.build import dependable
+from . import dry_runs
+from .between_options import Checked, Finding, channels_of
+from .schemas.families import known, registered
+from .yaml_lines import Keys
+
+LOSSES = ("pixel_opt", "perceptual_opt", "gan_opt")  # those that a trial knows how to apply
+TEST_SIZE = 64  # height and width of the trial's input when the file does not train
+
+
+def findings(file: Checked) -> Iterator[Finding]:
+    """Build and run what can be without the data."""
+    yield from _networks(file)
+    for name, function in file.metrics.items():
+        if function.__module__.startswith("basicsr."):  # others may fetch weights
+            options = file.options["val"]["metrics"][name]
+            yield from _found(("val", "metrics", name), options, dry_runs.metric(function, options))
+    if file.is_train:
+        yield from _training(file, file.options["train"])
+        yield from _model(file)
+
+
+def _model(file: Checked) -> Iterator[Finding]:
+    """What the model itself says of the options, where it has ``check_options``."""
+    check = getattr(file.model, "check_options", None)
+    if check is not None:
+        try:
+            check({**file.options, "dist": False, "num_gpu": 1})  # what a run adds
+        except InputError as error:
+            place, _, sentence = str(error).partition(" ")
+            keys = tuple(place.split("."))
+            known_place = keys[0] in file.options
+            yield Finding(keys, sentence) if known_place else Finding(("model_type",), str(error))
+
+
+def _networks(file: Checked) -> Iterator[Finding]:
+    section, lq, gt, source = _shapes(file)
+    images = "VideoBaseModel" not in file.bases and file.data_sets.get(section) is not None
+    for key in [key for key in file.options if key.startswith("network_") and file.options[key]]:
+        options = file.options[key]
+        cls = registered(registry.ARCH_REGISTRY, options["type"])
+        shapes: dict[str, tuple] = (
+            {"network_g": (lq, gt), "network_d": (gt, None)} if images else {}
+        )
+        if known(cls):  # others may need a GPU
+            sentence = dry_runs.network(cls, options, *shapes.get(key, ((), None)), source)
+            yield from _found((key,), options, sentence)
+
+
+def _shapes(file: Checked) -> tuple[str, tuple[int, ...], tuple[int, ...], str]:
+    """The data set that the network meets first, in training if it trains; shapes (1, c, h, w) of
+    its lq and gt, and whence they are.
+    """
+    options = file.options
+    scale = options.get("scale") or 1
+    sections = file.phases("train") if file.is_train else list(options["datasets"])
+    data_set = options["datasets"][sections[0]]
+    size = options.get("gt_size") or data_set.get("gt_size")
+    side, source = TEST_SIZE, f"scale {scale}"
+    if file.is_train and size:
+        side, source = size // scale, f"gt_size {size}, scale {scale}"
+    channels = channels_of(data_set)
+    gt_side = side * scale
+    return sections[0], (1, channels, side, side), (1, channels, gt_side, gt_side), source
+
+
+def _training(file: Checked, train: dict[str, Any]) -> Iterator[Finding]:
+    for place in LOSSES:
+        if train.get(place):
+            cls = registered(registry.LOSS_REGISTRY, train[place]["type"])
+            if "layer_weights" in train[place]:  # it needs VGG's weights: no trial
+                yield from _perceptual(("train", place), train[place])
+            else:
+                sentence = dry_runs.loss(cls, train[place], place)
+                yield from _found(("train", place), train[place], sentence)
+    model, wrong = dependable(file.model), False
+    for key in [key for key in train if key.startswith("optim_")]:
+        sentence = dry_runs.optimizer(model, train[key])
+        wrong = wrong or sentence is not None
+        yield from _found(("train", key), train[key], sentence)
+    if not wrong:
+        sentence = dry_runs.scheduler(model, train)
+        yield from _found(("train", "scheduler"), train["scheduler"], sentence)
+
+
+def _perceptual(keys: Keys, options: dict[str, Any]) -> Iterator[Finding]:
+    layers = VGG_LAYERS.get(options.get("vgg_type", "vgg19").removesuffix("_bn"))
+    if layers is None:
+        yield Finding((*keys, "vgg_type"), f"is none of {', '.join(VGG_LAYERS)}")
+        return
+    if not options["layer_weights"]:
+        yield Finding((*keys, "layer_weights"), "is empty; name a layer, such as conv5_4: 1")
+    for layer, weight in options["layer_weights"].items():
+        if layer not in layers and not layer.startswith("bn"):
+            yield Finding((*keys, "layer_weights", layer), f"is no layer{nearest(layer, layers)}")
+        elif type(weight) not in (int, float) or weight < 0:
+            yield Finding((*keys, "layer_weights", layer), "is no weight: give a number from 0 up")
+    if options.get("criterion", "l1") not in ("l1", "l2", "fro"):
+        yield Finding((*keys, "criterion"), "is none of l1, l2, fro")
+
+
+def _found(keys: Keys, options: dict[str, Any], sentence: str | None) -> Iterator[Finding]:
+    """At the option that the sentence names, if it names one."""
+    if sentence is not None:
+        others = [key for key in options if key != "type"]
+        told = re.sub(r"\([^)]*\)", "", sentence)  # without what it was tried on
+        named = [key for key in others if re.search(rf"\b{re.escape(key)}\b", told)]
+        yield Finding((*keys, *named[:1]), f"{options['type']} {sentence}")

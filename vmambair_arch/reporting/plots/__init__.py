@@ -1,0 +1,1 @@
+"""Pictures of reports: curves over a training, speed against size, dots."""

@@ -1,0 +1,36 @@
+"""Curves of trainings: each metric over the iterations."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from ..columns import NOT_MEASURED
+
+
+def draw(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure | None:
+    """Draw a panel for each metric, and in it a curve for each run and data set.
+
+    Args:
+        runs: by the name of a run, the rows of its metrics.jsonl.
+    Returns: the figure; None if nothing was measured.
+    """
+    curves: dict[str, dict[str, list]] = defaultdict(lambda: defaultdict(list))
+    for run, rows in runs.items():
+        for row in rows:
+            label = f"{run}, {row['dataset']}" if len(runs) > 1 else row["dataset"]
+            for name in row.keys() - NOT_MEASURED:
+                if row[name] is not None:
+                    curves[name][label].append((row["iter"], row[name]))
+    if not curves:
+        return None
+    figure = Figure(figsize=(7, 3 * len(curves)), layout="constrained")
+    for number, name in enumerate(sorted(curves), 1):
+        axes = figure.add_subplot(len(curves), 1, number)
+        for label, points in curves[name].items():
+            axes.plot(*zip(*points, strict=True), marker=".", label=label)
+        axes.set(xlabel="iteration", ylabel=name)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    return figure

@@ -1,0 +1,1 @@
+"""Pictures in files, with all that they carry: colours, profiles, EXIF, XMP."""

@@ -1,0 +1,107 @@
+"""A network on one tile: on its device, in its precision, with the channels that it takes."""
+
+import contextlib
+
+import torch
+from torch import Tensor, nn
+
+from ...errors import InputError
+from ...inference import ensemble, run
+from .steps import Progress, Steps
+
+SMALL = 64  # pixels a side of an image by which a network is known
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Runner:
+    """Restores tiles of any size and of one or more channels.
+
+    Args:
+        network: in eval mode, on the device.
+        device: of the network.
+        precision: "auto" or a key of ``PRECISIONS``.
+        averaged: take the mean over the eight flips and rotations.
+        stepwise: whether progress within a call can be told: the layers run when they are called,
+            neither compiled nor queued on a GPU.
+    Raises: InputError: no such precision.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        device: torch.device,
+        *,
+        precision: str,
+        averaged: bool,
+        stepwise: bool,
+    ):
+        if precision != "auto" and precision not in PRECISIONS:
+            raise InputError(
+                f"precision is {precision!r}: choose one of auto, {', '.join(PRECISIONS)}"
+            )
+        self.network = network
+        self.device = device
+        self.dtype = _native(device) if precision == "auto" else PRECISIONS[precision]
+        self.averaged = averaged
+        config = getattr(network, "config", {})
+        self.in_channels: int = config.get("in_channels", 3)
+        multiple: int = getattr(network, "multiple", 1)
+        self.side = -(-SMALL // multiple) * multiple
+        small = torch.zeros(1, self.in_channels, self.side, self.side, device=device)
+        self.steps = Steps(network, lambda x: self._run(x, self.dtype), small) if stepwise else None
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor, *, progress: Progress | None = None) -> Tensor:
+        """(b, c, h, w) in [0, 1] -> (b, c, scale h, scale w), float32 on the device.
+
+        Grey goes through a colour network as three equal channels, of which the mean is taken;
+        the channels of a colour picture go through a grey network one by one. Progress is called
+        with the share that is done, below 1, if it can be told.
+        """
+        x = x.to(self.device, torch.float32)
+        b, c = x.shape[:2]
+        n = self.in_channels
+        if c == n:
+            return self._finite(x, progress)
+        if c == 1:
+            return self._finite(x.expand(-1, n, -1, -1), progress).mean(1, keepdim=True)
+        if n == 1:
+            y = self._finite(x.flatten(0, 1)[:, None], progress)
+            return y.unflatten(0, (b, c)).squeeze(2)
+        raise InputError(f"the picture has {c} colour channels, and the network takes {n}")
+
+    @torch.no_grad()
+    def get_ready_to_tell(self) -> None:
+        """Count what a call takes, by one on a small image; before the first that tells."""
+        if self.steps:
+            self.steps.count()
+
+    def scale(self) -> int:
+        """How many times the network enlarges, from a small image."""
+        return self(torch.zeros(1, self.in_channels, self.side, self.side)).shape[2] // self.side
+
+    def _finite(self, x: Tensor, progress: Progress | None) -> Tensor:
+        """(b, in, h, w) -> (b, out, scale h, scale w), again in float32 if it was not finite."""
+        told = self.steps and progress and self.steps.told(x, progress)
+        with told or contextlib.nullcontext():
+            y = self._run(x, self.dtype)
+        if self.dtype != torch.float32 and not y.isfinite().all():
+            y = self._run(x, torch.float32)
+        if not y.isfinite().all():
+            raise InputError(
+                "the network gives values that are not finite, in fp32 too; give other weights"
+            )
+        return y
+
+    def _run(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
+            if self.averaged:
+                return ensemble(lambda turned: run(self.network, turned).float(), x)
+            return run(self.network, x).float()
+
+
+def _native(device: torch.device) -> torch.dtype:
+    """bfloat16 on GPUs that compute in it, else float32."""
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.bfloat16
+    return torch.float32

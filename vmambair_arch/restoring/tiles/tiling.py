@@ -1,0 +1,138 @@
+"""Pictures of any size through a network: whole or by tiles, as memory allows."""
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from ...errors import InputError
+from ...inference import blended, spans
+from .pooling import GlobalPool
+from .running import Runner
+from .steps import Progress, part
+from .tile_sizes import Sides, TileSizes
+
+Crop = Callable[[slice, slice], Tensor]
+
+
+class Tiling:
+    """Restores the tiles of a picture one after the other and blends them.
+
+    Args:
+        run: restores a tile.
+        sizes: chooses tiles where ``tile`` does not.
+        scale: of the network.
+        multiple: of its coarsest level's pixels; tiles start at multiples of it.
+        tile: side of the tiles in pixels of the input, or None.
+        overlap: pixels of the input by which tiles overlap.
+        pool: gives the channel scans of tiles the picture's means, in a second pass; or None.
+    Raises: InputError: tiles are not larger than their overlap.
+    """
+
+    def __init__(
+        self,
+        run: Runner,
+        sizes: TileSizes,
+        *,
+        scale: int,
+        multiple: int,
+        tile: int | None,
+        overlap: int,
+        pool: GlobalPool | None,
+    ):
+        if overlap < 0:
+            raise InputError(f"overlap is {overlap}: needed is 0 or more")
+        if tile is not None and tile < overlap + multiple:
+            raise InputError(
+                f"tile is {tile}: needed is at least {overlap + multiple}, the overlap and"
+                f" {multiple}; give larger tiles or less overlap"
+            )
+        self.run = run
+        self.sizes = sizes
+        self.scale = scale
+        self.multiple = multiple
+        self.tile = tile
+        self.overlap = overlap
+        self.pool = pool
+        self.smallest = 2 * overlap + multiple  # what memory may bring tiles down to
+
+    def strips(
+        self, crop: Crop, h: int, w: int, *, channels: int, result: int, progress: Progress | None
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Restore a picture, and give its rows as soon as they are finished.
+
+        Args:
+            crop: gives the rows and columns asked for of the picture, (b, c, rows, columns).
+            h, w: of the picture.
+            channels: b times c.
+            result: bytes that the restored picture takes.
+            progress: is called with the share that is done, up to 1; also within a tile, if the
+                network runs on the CPU and is not compiled.
+        Yields: the number of the first row, and (b, c, some rows, scale w) on the device. Where
+            memory runs out, it begins again at row 0 with smaller tiles.
+        Raises: InputError: memory runs out for small tiles too.
+        """
+        sides = self._sides(h, w, channels, result)
+        if progress:
+            self.run.get_ready_to_tell()
+        while True:
+            try:
+                yield from self._strips(crop, h, w, sides, progress)
+                return
+            except (RuntimeError, MemoryError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                if max(sides) // 2 < self.smallest:
+                    raise InputError(
+                        f"memory does not suffice for tiles of {sides[0]} x {sides[1]} pixels;"
+                        " close other programs or give less overlap"
+                    ) from error
+            sides = self.sizes.ran_out(sides)  # here the error holds no tensors any more
+            if self.run.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _sides(self, h: int, w: int, channels: int, result: int) -> Sides:
+        """Height and width of the tiles, at most the picture's."""
+        if self.tile:
+            return min(self.tile, h), min(self.tile, w)
+        sides = self.sizes.choose(h, w, channels=channels, scale=self.scale, result=result)
+        return min(max(sides[0], self.smallest), h), min(max(sides[1], self.smallest), w)
+
+    def _strips(
+        self, crop: Crop, h: int, w: int, sides: Sides, progress: Progress | None
+    ) -> Iterator[tuple[int, Tensor]]:
+        rows, columns = (
+            spans(size, side, self.overlap, self.multiple)
+            for size, side in zip((h, w), sides, strict=True)
+        )
+        passes = 2 if self.pool and len(rows) * len(columns) > 1 else 1
+        number, done = passes * len(rows) * len(columns), 0
+
+        def restore(row: slice, column: slice) -> Tensor:
+            nonlocal done
+            start, end = done / number, (done + 1) / number
+            tile = self.run(crop(row, column), progress=part(progress, start, end)).cpu()
+            done += 1
+            if progress:
+                progress(end)
+            return tile
+
+        with contextlib.ExitStack() as stack:
+            if self.pool and passes == 2:
+                with self.pool.collecting():
+                    for row, column in itertools.product(rows, columns):
+                        restore(row, column)
+                stack.enter_context(self.pool.giving())
+            top = 0
+            for strip in blended(restore, rows, columns, scale=self.scale, overlap=self.overlap):
+                yield top, strip
+                top += strip.shape[2]
+
+
+def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+    """Whether memory ran out, on a GPU or, where the system refuses it, on the CPU."""
+    return isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)) or (
+        "can't allocate memory" in str(error)
+    )

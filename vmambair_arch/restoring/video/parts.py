@@ -1,0 +1,56 @@
+"""What is done of a video: files of some frames each, whole or not there."""
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ...errors import InputError
+from ...files import remove_leftovers, write_whole
+from .encoding import encode
+
+ABOUT = "about.json"
+
+
+class Parts:
+    """The parts of a video in a folder, which says what they are made of and with.
+
+    Args:
+        folder: made if it is missing.
+        about: what the parts depend on.
+    Raises: InputError: the folder holds parts that depend on something else.
+    """
+
+    def __init__(self, folder: Path, about: Mapping[str, Any]):
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+        remove_leftovers(folder)
+        if not self.paths():
+            write_whole(folder / ABOUT, lambda file: file.write(json.dumps(about).encode()))
+        theirs = json.loads((folder / ABOUT).read_text())
+        other = [name for name in about if theirs.get(name) != about[name]]
+        if other:
+            raise InputError(
+                f"{folder}: parts of another run ({other[0]}: {theirs.get(other[0])}, now"
+                f" {about[other[0]]}); remove the folder, or run the same again"
+            )
+
+    def has(self, number: int) -> bool:
+        """Whether a part is there."""
+        return self._path(number).exists()
+
+    def write(self, number: int, frames: Iterable[Any], like: Any, crf: int) -> None:
+        """Encode frames, with the times of a stream, as a part."""
+        write_whole(self._path(number), lambda file: encode(frames, file, like, crf))
+
+    def paths(self) -> list[Path]:
+        """All parts, in order."""
+        return sorted(self.folder.glob("*.nut"))
+
+    def remove(self) -> None:
+        """Remove them all."""
+        shutil.rmtree(self.folder)
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:08d}.nut"

@@ -1,0 +1,158 @@
+"""Joining: the processes of a run agree on their options, work as one, and end as one."""
+
+import contextlib
+import json
+import logging
+import re
+import signal
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+from torch import distributed
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
+
+from ..errors import InputError, StoppedError, TrainingError
+from ..option_files.options import Options, flat
+from ..option_files.yaml_lines import dotted, shown
+from ..system import processes
+
+
+@contextlib.contextmanager
+def joined(launcher: str, read: Callable[[], Options]) -> Iterator[Options]:
+    """Read the options in each process of a run, and join if they are the same.
+
+    Args:
+        launcher: "none", "pytorch" (torchrun) or "slurm".
+        read: reads this process's options.
+    Yields: the options, with rank, world_size and dist; the seed is that of rank 0.
+    Raises:
+        InputError: a process cannot read its options or has others than rank 0: in all of them,
+            but with a sentence in one only, so that it is printed once. So are those from inside.
+        TrainingError: the processes do not find each other, or one of them has ended; says the
+            rank of this one, as those from inside then do.
+    """
+    if launcher == "none":
+        yield read()
+        return
+    opt, problem = None, ""
+    try:
+        opt = read()
+    except InputError as error:
+        problem = str(error)
+    params = (opt.get("dist_params") if opt else None) or {}
+    processes.set_environment(launcher, params.get("port"))
+    store = _open_store(params.get("timeout") or processes.TIMEOUT)
+    try:
+        opt = _agree(store, opt, problem)
+        processes.open_group(
+            params.get("backend"),
+            use_gpu=opt["num_gpu"] != 0,
+            timeout=params.get("timeout"),
+            store=store,
+        )
+        opt.update(rank=processes.rank(), world_size=processes.world_size(), dist=True)
+        with _named_errors():
+            yield opt
+            distributed.barrier()  # the store may be kept by a process that is ready first
+    except InputError as error:
+        raise InputError(_once(store, str(error))) from error
+    finally:
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+
+
+def _open_store(timeout: float) -> Store:
+    """Where the processes leave values for each other before they have joined."""
+    try:
+        store, _, _ = next(rendezvous("env://", timeout=timedelta(seconds=timeout)))
+    except RuntimeError as error:
+        raise TrainingError(
+            f"rank {processes.rank()}: the processes do not find each other: {_first(error)}"
+        ) from error
+    return PrefixStore(f"vmambair_arch/{processes.restarts()}", store)
+
+
+def _agree(store: Store, opt: Options | None, problem: str) -> Options:
+    """Compare the options of all processes, and take the seed from rank 0.
+
+    Raises: InputError: a process could not read its own, or they are not the same.
+    """
+    asked = (
+        [[keys, json.dumps(value)] for keys, value in flat(_asked(opt), ()).items()] if opt else []
+    )
+    seed = opt["manual_seed"] if opt else None
+    answers = _exchange(store, {"problem": problem, "asked": asked, "seed": seed})
+    problems = [answer["problem"] for answer in answers]
+    if opt is None or any(problems):
+        raise InputError(processes.merged(problems))
+    first, *others = ({tuple(keys): text for keys, text in a["asked"]} for a in answers)
+    for number, theirs in enumerate(others, 1):
+        for keys in first | theirs:
+            if first.get(keys) != theirs.get(keys):
+                one, other = (_shown(options.get(keys)) for options in (first, theirs))
+                raise InputError(
+                    f"the processes have different options: {dotted(keys)} is {one} in rank 0 and"
+                    f" {other} in rank {number}; start all with the same option file and overrides"
+                )
+    opt["manual_seed"] = answers[0]["seed"]
+    return opt
+
+
+def _asked(opt: Options) -> dict[str, Any]:
+    """What the user has asked for: the file with its overrides, and the flags."""
+    debug = opt["name"] != opt.file.options["name"]
+    return {**opt.file.options, "--debug": debug, "--auto_resume": opt["auto_resume"]}
+
+
+def _shown(text: str | None) -> str:
+    return "not there" if text is None else shown(json.loads(text))
+
+
+def _exchange(store: Store, value: Any) -> list[Any]:
+    """The values of all processes, by rank; rank 0 waits until all have read, if it keeps them."""
+    rank, ranks = processes.rank(), range(processes.world_size())
+    store.set(f"value/{rank}", json.dumps(value))
+    values = [json.loads(store.get(f"value/{number}")) for number in ranks]
+    store.set(f"read/{rank}", "")
+    if rank == 0:
+        store.wait([f"read/{number}" for number in ranks])
+    return values
+
+
+def _once(store: Store, sentence: str) -> str:
+    """The sentence in the first process that has it to say, nothing in the others."""
+    rank = str(processes.rank())
+    try:
+        first = store.compare_set(f"said/{sentence}", "", rank).decode() == rank
+    except RuntimeError:  # whoever kept the store has ended, and said something else
+        return sentence
+    if first:  # the launcher may see another process end first, and then ends this one
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    return sentence if first else ""
+
+
+@contextlib.contextmanager
+def _named_errors() -> Iterator[None]:
+    """Say in which process an error came; a TrainingError if it is that another has ended."""
+    rank = f"rank {processes.rank()}"
+    try:
+        yield
+    except (InputError, StoppedError):
+        raise
+    except TrainingError as error:
+        raise TrainingError(f"{rank}: {error}") from error
+    except Exception as error:
+        if isinstance(error, distributed.DistError) or "gloo" in str(error):
+            raise TrainingError(
+                f"{rank}: another process has ended or does not answer ({_first(error)})"
+            ) from error
+        logging.getLogger("basicsr").error(f"{type(error).__name__} in {rank}: {_first(error)}")
+        raise
+
+
+def _first(error: Exception) -> str:
+    """The first sentence of an error, without gloo's place in its source."""
+    line = (str(error).splitlines() or [""])[0]
+    return re.sub(r"^\[/.*?\] ", "", line).split(". ")[0]

@@ -1,0 +1,179 @@
+"""Train and test what an option file says, out of BasicSR's builders, models and loggers.
+
+The loop is ours because several of BasicSR's faults sit in its loop, where no subclass reaches.
+"""
+
+import contextlib
+import logging
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from basicsr.utils import (
+    get_env_info,
+    get_root_logger,
+    get_time_str,
+    logger as host_logger,
+    make_exp_dirs,
+    set_random_seed,
+)
+from basicsr.utils.options import dict2str
+
+from ..checkpoints import training_states
+from ..data.batches import micro_batches
+from ..data.batches.loading import training_loader, validation_loader
+from ..errors import InputError
+from ..files import remove_leftovers
+from ..models.build import build_model
+from ..option_files import against_disk
+from ..system.processes import gather, together
+from . import validation
+from .events import open_events
+from .loop import Training
+from .progress import Progress
+from .records import Records
+from .validation import Validation
+
+
+def train(opt: dict[str, Any]) -> None:
+    """Train from the first iteration or a state to the last, validating and saving on the way.
+
+    Args:
+        opt: options from ``options.read``; of one of several processes, from ``joining.joined``.
+    Raises:
+        InputError: something in the options cannot be used; nothing has been written then.
+        StoppedError, TrainingError: as ``Training.run``.
+    """
+    _start(opt)
+    with together():
+        against_disk.check(opt)
+        state, remarks = training_states.find(opt)
+        if state:
+            opt["manual_seed"] = state.get("seed", opt["manual_seed"])
+        loader = training_loader(opt)
+        sections = [s for s in opt["datasets"].values() if s["phase"] == "val"]
+        val_loaders = [validation_loader(opt, section) for section in sections]
+    _same_state(state)
+    with together():
+        _prepare_folders(opt, fresh=state is None)
+    log = _start_log(opt, "train", remarks)
+    log.info(micro_batches.described(opt))
+    model = build_model(opt)
+    start = state["iter"] if state else 0
+    events = open_events(opt, start)
+    recorded = start - 1 if state and state.get("validation_due") else start
+    records = Records(Path(opt["path"]["log"]), until=recorded) if opt["rank"] == 0 else None
+    validate = Validation(opt, val_loaders, records, events) if opt.get("val") else None
+    training = Training(opt, model, loader, validate)
+    if state:
+        training.resume(state)
+        log.info(f"Resuming from epoch {training.epoch}, iteration {training.iteration}.")
+    with Progress(opt, start, events) as progress:
+        training.run(progress)
+    validation.before_after(opt, model, val_loaders)
+
+
+def test(opt: dict[str, Any]) -> None:
+    """Run a network over each test set: metrics into the log and metrics.jsonl, pictures if asked.
+
+    Args and Raises: as ``train``.
+    """
+    _start(opt)
+    with together():
+        against_disk.check(opt)
+        loaders = [validation_loader(opt, section) for section in opt["datasets"].values()]
+    with together():
+        _make_folders(opt)
+    _start_log(opt, "test")
+    model = build_model(opt)
+    records = Records(Path(opt["path"]["log"])) if opt["rank"] == 0 else None
+    Validation(opt, loaders, records, None).run(model, opt["name"])
+
+
+def _start(opt: dict[str, Any]) -> None:
+    """Seed, differently in each process."""
+    set_random_seed(opt["manual_seed"] + opt["rank"])
+    torch.backends.cudnn.benchmark = True
+
+
+def _same_state(state: dict[str, Any] | None) -> None:
+    """Raise InputError if the processes would go on from different iterations."""
+    found = gather(state and state["iter"])
+    for number, iteration in enumerate(found):
+        if iteration != found[0]:
+            said = ["no state" if n is None else f"iteration {n}" for n in (found[0], iteration)]
+            raise InputError(
+                f"rank 0 finds {said[0]} to resume from and rank {number} finds {said[1]}: the"
+                " folder of the experiment has to be the same for all processes"
+            )
+
+
+def _prepare_folders(opt: dict[str, Any], *, fresh: bool) -> None:
+    """Make the experiment's folders; clear those of a run to resume of a killed process's rest."""
+    paths = opt["path"]
+    if fresh:
+        _make_folders(opt)
+    if opt["rank"] == 0:
+        for key in ("models", "training_states"):
+            Path(paths[key]).mkdir(parents=True, exist_ok=True)
+            remove_leftovers(Path(paths[key]))
+        shutil.copy(opt["opt_file"], paths["experiments_root"])
+
+
+def _make_folders(opt: dict[str, Any]) -> None:
+    """Archive the results of that name, if there are any, and make their folders.
+
+    BasicSR archives by the second, and fails when it starts twice in one.
+    """
+    root = Path(opt["path"]["experiments_root" if opt["is_train"] else "results_root"])
+    if opt["rank"] == 0 and root.exists():
+        archive = Path(f"{root}_archived_{get_time_str()}")
+        while archive.exists():
+            archive = Path(f"{archive}_")
+        root.rename(archive)
+    make_exp_dirs(opt)
+
+
+def _start_log(opt: dict[str, Any], kind: str, remarks: Sequence[str] = ()) -> logging.Logger:
+    """BasicSR's logger, writing to a file of this run.
+
+    Those of the other processes than rank 0 have a file each with their warnings and errors, if
+    there are any, and their errors name their rank.
+    """
+    host_logger.initialized_logger.pop("basicsr", None)  # the checks may have started it
+    log = logging.getLogger("basicsr")
+    for handler in log.handlers[:]:
+        log.removeHandler(handler)
+        with contextlib.suppress(OSError):  # of a disk that was full
+            handler.close()
+    path = str(Path(opt["path"]["log"], f"{kind}_{opt['name']}_{get_time_str()}.log"))
+    log = get_root_logger(log_file=path)
+    if opt["rank"]:
+        _log_troubles(log, opt["rank"], path.replace(".log", f"_rank{opt['rank']}.log"))
+    for handler in log.handlers:
+        if isinstance(handler, logging.FileHandler):  # on a full disk, without a traceback a line
+            handler.handleError = lambda record: None
+    ours = logging.getLogger("vmambair_arch")  # says which backend of the scans was chosen
+    ours.handlers = list(log.handlers)
+    ours.setLevel(log.level)
+    if opt["rank"] == 0:
+        log.info(get_env_info())
+        log.info(dict2str(opt))
+        for note in [*getattr(opt, "notes", ()), *remarks]:
+            log.warning(note)
+    return log
+
+
+def _log_troubles(log: logging.Logger, rank: int, path: str) -> None:
+    """Have a log of warnings in a file that the first of them makes, and errors on the terminal."""
+    troubles = logging.FileHandler(path, delay=True)
+    for handler in log.handlers:
+        handler.setLevel(logging.ERROR)
+    log.addHandler(troubles)
+    log.setLevel(logging.WARNING)
+    for handler in log.handlers:
+        handler.setFormatter(
+            logging.Formatter(f"%(asctime)s %(levelname)s: rank {rank}: %(message)s")
+        )
