@@ -19,9 +19,11 @@ from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
 import yaml  # noqa: E402
-from browser import browser, open_page  # noqa: E402, F401
 
 import vmambair_arch.plugin  # noqa: E402, F401
+from support.experiments import write_options  # noqa: E402
+
+pytest_plugins = ("support.browser", "support.degradations", "support.stand_in_for_pyiqa")
 
 
 @pytest.fixture(autouse=True)
@@ -68,60 +70,11 @@ def experiment(pairs, tmp_path, monkeypatch):
     return functools.partial(write_options, pairs)
 
 
-def write_options(pairs: Path, name: str = "tiny", **sections) -> str:
-    """Write an option file into the working directory; see ``experiment``."""
-    folders = {"dataroot_gt": str(pairs / "gt"), "dataroot_lq": str(pairs / "lq")}
-    common = {"type": "PairedImageDataset", "io_backend": {"type": "disk"}, **folders}
-    train = {"gt_size": 32, "use_hflip": True, "use_rot": True, "batch_size_per_gpu": 2}
-    opt = {
-        "name": name,
-        "model_type": "VmambaIRModel",
-        "scale": 4,
-        "num_gpu": 0,
-        "manual_seed": 0,
-        "datasets": {
-            "train": {"name": "train", **common, **train, "num_worker_per_gpu": 0},
-            "val": {"name": "val", **common},
-        },
-        "network_g": tiny_network(),
-        "path": {},
-        "train": {
-            "ema_decay": 0.9,
-            "optim_g": {"type": "Adam", "lr": 1e-3},
-            "scheduler": {"type": "MultiStepLR", "milestones": [3], "gamma": 0.5},
-            "total_iter": 4,
-            "pixel_opt": {"type": "L1Loss"},
-        },
-        "val": {
-            "val_freq": 2,
-            "metrics": {
-                "psnr": {"type": "calculate_psnr", "crop_border": 4, "test_y_channel": True}
-            },
-        },
-        "logger": {"print_freq": 1, "save_checkpoint_freq": 2, "use_tb_logger": False},
-    }
-    opt.update(sections)
-    path = Path(f"{name}.yml")
-    path.write_text(yaml.safe_dump({k: v for k, v in opt.items() if v is not None}))
-    return str(path)
-
-
 @pytest.fixture
 def empty_folder(tmp_path, monkeypatch):
     """Run in an empty folder, with seeded random numbers."""
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
-
-
-def tiny_network(**options) -> dict:
-    """The network_g section of a network that trains in milliseconds."""
-    depths = {"num_blocks": [1, 0, 0, 1], "num_refinement_blocks": 0, "d_state": 2}
-    return {"type": "VmambaIR", "scale": 4, "dim": 8, **depths, **options}
-
-
-def load_tensors(path) -> dict:
-    """What a .pth file holds."""
-    return torch.load(path, weights_only=True)
 
 
 @pytest.fixture
@@ -143,7 +96,7 @@ def after(monkeypatch):
 @pytest.fixture
 def small(experiment):
     """Write an option file of a small network of any model; overrides as in --force_yml."""
-    from trainings import GAN, MODELS
+    from support.trainings import GAN, MODELS
 
     def write(*overrides: str, model: str = "VmambaIRModel", **sections) -> str:
         sections = {**MODELS[model], **sections, "model_type": model}

@@ -7,8 +7,8 @@ import cv2
 import pytest
 import torch
 import yaml
-from conftest import tiny_network
 
+from support.experiments import tiny_network
 from vmambair_arch import VmambaIR, cli, save_network
 from vmambair_arch.option_files import options
 

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from networks import TINY
-from released_layout import fill, golden, read
 
+from support.networks import TINY
+from support.released_layout import fill, golden, read
 from vmambair_arch import Restormer, VmambaIR, inference, load_network, save_network
 
 spandrel = pytest.importorskip("spandrel")

@@ -1,0 +1,257 @@
+"""vmambair app: what its server restores, what it refuses, and who may ask it."""
+
+import io
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from support import picture_files as files
+from support.app_servers import running, until
+from vmambair_arch import cli, save_network
+from vmambair_arch.app import copies
+from vmambair_arch.restoring.files import writing
+
+PNG = files.png(files.noise("RGB"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server whose networks are one that enlarges 4 times, by nothing else, and the bundled."""
+    with running(files.saved_identity(tmp_path_factory.mktemp("networks"), 4)) as server:
+        yield server
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """Run vmambair restore on a file with the bundled network; its exit code."""
+    monkeypatch.chdir(tmp_path)
+    save_network(files.identity(4), tmp_path / "x4.safetensors")
+
+    def run(content: bytes, name: str, *options: str) -> int:
+        Path(name).write_bytes(content)
+        arguments = ["restore", name, "-o", "out", "-m", "x4.safetensors"]
+        return cli.vmambair([*arguments, *options])
+
+    return run
+
+
+def described() -> bytes:
+    """A JPEG with a profile, and EXIF that says that it lies on its side."""
+    exif = Image.Exif()
+    exif[274], exif[270] = 6, "a shed"
+    return files.encoded(files.noise("RGB"), "JPEG", icc_profile=files.ICC, exif=exif.tobytes())
+
+
+def cmyk() -> bytes:
+    file = io.BytesIO()
+    Image.new("CMYK", (4, 4)).save(file, "JPEG")
+    return file.getvalue()
+
+
+# what is restored
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("deep.png", files.png(files.noise("RGBA", np.uint16))),
+        ("grey.tif", files.tiff(files.noise("L", np.uint16))),
+        ("described.jpg", described()),
+        ("wrong_suffix.bmp", PNG),
+    ],
+)
+def test_what_is_downloaded_is_what_restore_writes(server, command, name, content):
+    job = server.restored(content, name)
+    assert command(content, name) == 0
+    assert job["state"] == "done" and job["failure"] == ""
+    assert server.file(job, "result") == Path("out", name).read_bytes()
+
+
+def test_the_bundled_network_gives_what_restore_writes(server, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    content = files.png(files.noise("RGB", height=32, width=48))
+    job = server.restored(content, "a.png", network=1)
+    Path("a.png").write_bytes(content)
+    assert cli.vmambair(["restore", "a.png", "-o", "b.png"]) == 0
+    assert server.file(job, "result") == Path("b.png").read_bytes()
+    assert (job["before"], job["after"], job["shown"]) == ([32, 48], [128, 192], [128, 192])
+    assert job["seconds"] > 0 and job["share"] == 1
+
+
+def test_another_format_is_written_if_it_is_chosen(server):
+    job = server.restored(PNG, "a b.png", format="WEBP")
+    status, content, headers = server.ask("GET", f"/jobs/{job['id']}/result")
+    assert status == 200 and Image.open(io.BytesIO(content)).format == "WEBP"
+    assert (
+        headers["content-disposition"].startswith("attachment") and job["result"] == "a b_x4.webp"
+    )
+
+
+def test_the_page_shows_the_picture_enlarged_with_bicubic_beside_the_restored_one(server):
+    pixels = files.noise("RGBA", np.uint16)
+    job = server.restored(files.png(pixels), "a.png")
+    before, after = (Image.open(io.BytesIO(server.file(job, n))) for n in ("before", "after"))
+    eight = ((pixels.astype(int) + 128) // 257).astype(np.uint8)
+    bicubic = Image.fromarray(eight).resize(after.size, Image.Resampling.BICUBIC)
+    assert np.array_equal(np.asarray(before), np.asarray(bicubic))
+    assert np.array_equal(np.asarray(after), eight.repeat(4, 0).repeat(4, 1))
+    preview = Image.open(io.BytesIO(server.file(job, "preview")))
+    assert np.array_equal(np.asarray(preview), eight)
+
+
+def test_a_result_that_browsers_cannot_hold_is_shown_smaller_and_downloaded_whole(
+    server, monkeypatch
+):
+    monkeypatch.setattr(copies, "MEGAPIXELS", 0.002)
+    job = server.restored(PNG, "a.png")
+    assert job["after"] == [80, 132]
+    assert job["shown"] == [35, 57]
+    for name in ("before", "after"):
+        assert Image.open(io.BytesIO(server.file(job, name))).size == (57, 35)
+    assert Image.open(io.BytesIO(server.file(job, "result"))).size == (132, 80)
+
+
+# what is refused
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("notes.png", b"not a picture"),
+        ("empty.png", b""),
+        ("damaged.png", PNG[:-20]),
+        ("cmyk.jpg", cmyk()),
+        ("alpha.jpg", files.png(files.noise("RGBA"))),
+    ],
+)
+def test_a_picture_that_cannot_be_restored_has_the_sentence_of_restore(
+    server, command, capsys, name, content
+):
+    job = server.restored(content, name)
+    assert command(content, name) == 1
+    assert job["state"] == "failed" and "result" not in job["files"]
+    assert f"vmambair: {job['failure']}\n" in capsys.readouterr().err
+    assert server.restored(PNG, "next.png")["state"] == "done"
+
+
+def test_pictures_above_the_limit_are_refused(command, capsys, tmp_path):
+    content = files.png(files.noise("L", height=64, width=64))
+    with running(files.saved_identity(tmp_path), max_megapixels=0.001) as server:
+        job = server.restored(content, "a.png")
+        large = server.send(bytes(2**24 + 8001), "b.png")
+    assert command(content, "a.png", "--max-megapixels", "0.001") == 1
+    assert f"vmambair: {job['failure']}\n" in capsys.readouterr().err
+    assert "b.png: takes more than 17 MB" in large["error"]
+
+
+def test_memory_that_runs_out_is_a_sentence_and_the_next_picture_is_done(server, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(writing, "check", lambda *_, **__: (_ for _ in ()).throw(MemoryError()))
+        job = server.restored(PNG, "a.png")
+    assert job["failure"].startswith("a.png: memory does not suffice")
+    assert server.restored(PNG, "a.png")["state"] == "done"
+
+
+def test_a_fault_of_ours_ends_one_picture_and_is_shown_in_the_terminal(server, monkeypatch, caplog):
+    with monkeypatch.context() as patch:
+        patch.setattr(writing, "check", lambda *_, **__: 1 / 0)
+        job = server.restored(PNG, "a.png")
+    assert job["failure"] == "a.png: an unexpected error; the terminal shows it"
+    assert "ZeroDivisionError" in caplog.text
+    assert server.restored(PNG, "a.png")["state"] == "done"
+
+
+def test_a_network_or_format_that_there_is_not_is_refused(server):
+    assert server.send(PNG, "a.png", network=2)["error"] == "network is 2: there are 0 to 1"
+    assert "choose one of PNG" in server.send(PNG, "a.png", format="gif")["error"]
+
+
+# who may ask
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:7860", "10.0.0.1", "", "[", "a" * 99]
+)
+def test_hosts_of_others_are_refused(server, host):
+    status, content, _ = server.ask("GET", "/jobs", Host=host or " ")
+    assert status in (400, 403) and b'"id"' not in content
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:1", "127.0.0.1", "[::1]:7860"])
+def test_this_machine_is_reached_by_all_its_names_and_through_a_tunnel(server, host):
+    assert server.ask("GET", "/", Host=host)[0] == 200
+
+
+def test_a_server_that_is_open_to_others_takes_addresses_but_not_the_names_of_others():
+    from vmambair_arch.app.same_origin import Guard
+
+    guard = Guard(lambda *_: None, host="0.0.0.0")
+    assert all(map(guard._is_ours, ("192.168.0.7:7860", "localhost", "[fe80::1]")))
+    assert not any(map(guard._is_ours, ("evil.example", "")))
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "", "http://localhost:3000"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/jobs?name=a"), ("POST", "/jobs/1/cancel"), ("DELETE", "/jobs/1")],
+)
+def test_other_pages_change_nothing(server, origin, method, path):
+    assert server.ask(method, path, b"", Origin=origin)[0] == 403
+
+
+def test_other_pages_show_nothing_of_ours_but_may_link_here(server):
+    site = {"Sec_Fetch_Site": "cross-site", "Origin": ""}
+    assert server.ask("GET", "/jobs", Sec_Fetch_Mode="no-cors", **site)[0] == 403
+    assert server.ask("GET", "/", Sec_Fetch_Mode="navigate", **site)[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/assets/app.js", "/jobs", "/nowhere", "/jobs/1/result"])
+def test_every_answer_keeps_the_page_to_itself(server, path):
+    headers = server.ask("GET", path)[2]
+    assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/assets/..%2f..%2fcli.py", "/assets/../routes.py", "/assets/%2fetc%2fpasswd", "/../setup.py"],
+)
+def test_no_path_is_read_that_is_asked_for(server, path):
+    assert server.ask("GET", path)[0] == 404
+
+
+def test_a_name_is_a_label_and_no_path(server):
+    job = server.restored(PNG, "../../etc/\x1b[31mpass\nwd.png")
+    assert job["name"] == "[31mpasswd.png" and job["result"] == "[31mpasswd_x4.png"
+    assert server.ask("GET", f"/jobs/{job['id']}/input")[0] == 404
+    assert server.ask("GET", f"/jobs/{job['id']}/..%2f..%2fresult")[0] == 404
+
+
+def test_the_page_asks_nothing_of_the_network(server):
+    names = ("", "assets/app.js", "assets/app.css", "assets/viewer.js", "assets/viewer.css")
+    text = b"".join(server.ask("GET", f"/{name}")[1] for name in names)
+    assert b"https://" not in text and b"//" + b"cdn" not in text
+
+
+def test_too_many_pictures_that_wait_are_refused(tmp_path, monkeypatch):
+    with running(files.saved_identity(tmp_path), keep=len(PNG) + 10) as server:
+        go = threading.Event()
+        monkeypatch.setattr(server.routes.queue, "work", lambda job: go.wait(60))
+        first = server.send(PNG, "a.png")
+        until(lambda: server.job(first["id"])["state"] == "running")
+        assert server.send(PNG, "b.png")["state"] == "waiting"
+        assert server.send(PNG, "c.png")["error"].startswith("c.png: too many pictures wait")
+        go.set()
+
+
+def test_cancel_and_remove_by_the_page(server):
+    job = server.restored(PNG, "a.png")
+    assert server.ask("POST", f"/jobs/{job['id']}/cancel")[0] == 204
+    assert server.job(job["id"])["state"] == "done"  # too late
+    assert server.ask("DELETE", f"/jobs/{job['id']}")[0] == 204
+    assert server.job(job["id"]) is None
+    assert server.ask("GET", f"/jobs/{job['id']}/result")[0] == 404

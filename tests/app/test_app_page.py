@@ -1,0 +1,150 @@
+"""The page of vmambair app, in a real Chromium."""
+
+import base64
+import re
+import threading
+
+import pytest
+from skimage import data
+
+from support import picture_files as files
+from support.app_servers import running
+from vmambair_arch.app.jobs import Job
+
+ASTRONAUT = files.encoded(data.astronaut()[40:72, 190:238].copy(), "PNG")  # 48 x 32 pixels
+BRING = """([how, name, content]) => {
+    const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+    const files = new DataTransfer();
+    files.items.add(new File([bytes], name));
+    const options = { bubbles: true, cancelable: true };
+    if (how === "paste") {
+        const event = new ClipboardEvent("paste", { clipboardData: files, ...options });
+        return document.body.dispatchEvent(event);
+    }
+    for (const kind of ["dragenter", "dragover", "drop"]) {
+        document.body.dispatchEvent(new DragEvent(kind, { dataTransfer: files, ...options }));
+    }
+}"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with running(files.saved_identity(tmp_path_factory.mktemp("networks"))) as server:
+        yield server
+
+
+@pytest.fixture
+def page(server, open_page):  # noqa: F811
+    """The page, on a desk; the pictures of the test before are gone."""
+    for job in server.routes.queue.jobs():
+        server.routes.queue.remove(job)
+    page = open_page(server.address)
+    page.get_by_label("Network").select_option("1")
+    return page
+
+
+@pytest.fixture
+def halfway(monkeypatch):
+    """Pictures stop once the network has done some of its blocks, until this is set."""
+    go, advance = threading.Event(), Job.advance
+
+    def wait(job: Job, share: float) -> None:
+        advance(job, share)
+        if share > 0.3:
+            while not go.wait(0.02):
+                advance(job, share)
+
+    monkeypatch.setattr(Job, "advance", wait)
+    yield go
+    go.set()
+
+
+def bring(page, name: str, content: bytes, how: str = "drop") -> None:
+    page.evaluate(BRING, [how, name, base64.b64encode(content).decode()])
+
+
+def test_a_picture_is_dropped_restored_compared_and_downloaded(page, server, halfway):
+    bring(page, "astronaut.png", ASTRONAUT)
+    stage, line = page.locator("#stage"), page.locator("#pictures li")
+    stage.get_by_text(re.compile(r"Restoring, [3-9]\d %")).wait_for()
+    assert 0.3 < stage.get_by_role("progressbar").evaluate("(bar) => bar.value") < 1
+    assert page.title().endswith("% astronaut.png")
+    halfway.set()
+    slider = stage.get_by_role("slider")
+    slider.wait_for()
+    stage.get_by_text("48 × 32 to 192 × 128 pixels").wait_for()
+    assert "192 × 128" in line.inner_text()
+    before = slider.get_attribute("aria-valuenow")
+    slider.press("ArrowRight")
+    assert float(slider.get_attribute("aria-valuenow")) > float(before)
+    box = page.locator(".viewer-stage").bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 2, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 5, middle)
+    page.mouse.up()
+    assert float(slider.get_attribute("aria-valuenow")) < 45
+    with page.expect_download() as download:
+        stage.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename == "astronaut_x4.png"
+    job = server.routes.queue.jobs()[0]
+    assert download.value.path().read_bytes() == (job.folder / "result").read_bytes()
+
+
+def test_what_cannot_be_restored_is_said_and_the_next_picture_is_done(page):
+    bring(page, "notes.txt", b"not a picture")
+    sentence = "notes.txt: not a picture that can be read; remove it"
+    page.locator("#stage").get_by_text(sentence).wait_for()
+    assert page.get_by_role("status").first.inner_text() == sentence
+    bring(page, "image.png", ASTRONAUT, "paste")
+    page.get_by_role("slider").wait_for()
+    assert page.locator("#pictures li").count() == 2
+    page.get_by_role("button", name="Remove notes.txt").click()
+    assert page.locator("#pictures li").count() == 1
+
+
+def test_what_runs_is_cancelled_and_what_waits_goes_on(page, halfway):
+    for name in ("one.png", "two.png"):
+        bring(page, name, ASTRONAUT)
+    one, two = (page.locator("#pictures li", has_text=name) for name in ("one.png", "two.png"))
+    two.get_by_text("Waiting, 1 before it").wait_for()
+    one.get_by_text(re.compile(r"Restoring, [3-9]\d %")).wait_for()
+    one.get_by_role("button", name="Cancel").click()
+    one.get_by_text("Cancelled").wait_for()
+    halfway.set()
+    two.get_by_text("192 × 128").wait_for()
+
+
+def test_on_a_phone_in_the_dark_nothing_is_cut_off(server, open_page):  # noqa: F811
+    page = open_page(server.address, touch=True, dark=True)
+    page.locator("#files").set_input_files(
+        {"name": "astronaut.png", "mimeType": "image/png", "buffer": ASTRONAUT}
+    )
+    page.get_by_role("slider").wait_for()
+    width = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert width[0] <= width[1]
+    assert page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+
+
+def test_a_keyboard_is_enough(page):
+    bring(page, "one.png", ASTRONAUT)
+    page.get_by_role("slider").wait_for()
+    reached = []
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        reached.append(
+            page.evaluate("document.activeElement.ariaLabel ?? document.activeElement.innerText")
+        )
+    for name in ("Choose pictures", "Remove one.png", "Download"):
+        assert name in reached
+    page.get_by_role("button", name="Theme: auto").press("Enter")
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+
+
+def test_the_page_says_that_the_server_does_not_answer(page):
+    gone = page.get_by_text("The server does not answer")
+    page.route("**/jobs", lambda route: route.fulfill(status=200, body=""))
+    page.reload()
+    gone.wait_for()
+    page.unroute("**/jobs")
+    gone.wait_for(state="hidden")

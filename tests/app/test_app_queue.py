@@ -1,0 +1,252 @@
+"""vmambair app: its queue, how far a picture is, its networks, and the command."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import vmambair_arch.app
+from support import picture_files as files
+from support.app_servers import Server, running, until
+from support.networks import TINY
+from vmambair_arch import Restorer, VmambaIR, cli, save_network
+from vmambair_arch.app import networks, serving
+from vmambair_arch.app.jobs import CancelledError, Job
+from vmambair_arch.app.queue import Queue
+
+PNG = files.png(files.noise("RGB"))
+
+
+# the queue
+
+
+class Paused:
+    """A queue whose jobs wait until they are let go; what ran, in order."""
+
+    def __init__(self, folder: Path, keep: float = 1e9):
+        self.folder, self.let, self.ran = folder, threading.Semaphore(0), []
+        self.queue = Queue(self.work, keep=keep)
+
+    def work(self, job: Job) -> None:
+        self.ran.append(job.name)
+        while not self.let.acquire(timeout=0.01):
+            job.advance(0.5)
+        (job.folder / "result").write_bytes(bytes(100))
+        job.files = frozenset(["result"])
+
+    def add(self, name: str) -> Job:
+        (self.folder / name).mkdir()
+        job = Job(name, 0, None, self.folder / name)
+        self.queue.add(job)
+        return job
+
+
+@pytest.fixture
+def paused(tmp_path):
+    made = []
+
+    def make(**options):
+        made.append(Paused(tmp_path, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.queue.close()
+
+
+def test_pictures_are_restored_one_at_a_time_in_their_order(paused):
+    jobs = paused()
+    a, b, c = map(jobs.add, "abc")
+    until(lambda: a.state == "running" and a.share == 0.5)
+    assert [b.state, c.state] == ["waiting", "waiting"] and jobs.ran == ["a"]
+    jobs.let.release(3)
+    until(lambda: c.state == "done")
+    assert jobs.ran == ["a", "b", "c"]
+
+
+def test_cancelling_ends_what_runs_and_what_waits(paused):
+    jobs = paused()
+    a, b, c = map(jobs.add, "abc")
+    until(lambda: a.state == "running")
+    jobs.queue.cancel(b)
+    jobs.queue.cancel(a)
+    until(lambda: a.state == "cancelled" and c.state == "running")
+    assert b.state == "cancelled" and jobs.ran == ["a", "c"]
+    assert not a.folder.exists() and not b.folder.exists()
+
+
+def test_a_job_that_is_removed_is_ended_and_leaves_no_file(paused):
+    jobs = paused()
+    a, b = map(jobs.add, "ab")
+    until(lambda: a.state == "running")
+    for job in (a, b):
+        jobs.queue.remove(job)
+    until(lambda: not a.folder.exists() and not b.folder.exists())
+    assert jobs.queue.jobs() == [] and jobs.ran == ["a"]
+
+
+def test_the_oldest_files_go_when_there_are_too_many(paused):
+    jobs = paused(keep=250)
+    made = list(map(jobs.add, "abcd"))
+    jobs.let.release(4)
+    until(lambda: made[-1].state == "done" and not made[1].files)
+    assert [bool(job.files) for job in made] == [False, False, True, True]
+    assert [job.folder.exists() for job in made] == [False, False, True, True]
+
+
+def test_the_newest_files_stay_whatever_they_take(paused):
+    jobs = paused(keep=1)
+    job = jobs.add("a")
+    jobs.let.release()
+    until(lambda: job.state == "done")
+    assert job.folder.exists()
+
+
+# how far it is
+
+
+def test_a_picture_is_stopped_within_the_network():
+    restorer, told = Restorer(tiny()), []
+
+    def tell(share: float) -> None:
+        told.append(share)
+        if len(told) == 2:
+            raise CancelledError
+
+    with pytest.raises(CancelledError):
+        restorer(files.noise("RGB"), progress=tell)
+    assert len(told) == 2 and told[1] < 1
+    assert restorer(files.noise("RGB")).shape == (80, 132, 3)
+
+
+def tiny() -> VmambaIR:
+    torch.manual_seed(0)
+    return VmambaIR(scale=4, **TINY)
+
+
+# the networks
+
+
+def test_networks_are_those_given_the_bundled_one_and_those_of_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "vmambair").mkdir()
+    for name in ("derain.pth", "sisr_x4.safetensors", "notes.txt"):
+        (tmp_path / "vmambair" / name).touch()
+    offered = networks.offered(["folder/mine.pth", "sisr_x4"])
+    assert [(choice.label, choice.origin) for choice in offered] == [
+        ("mine.pth", "given"),
+        ("sisr_x4", "given"),
+        ("tiny_x4", "bundled"),
+        ("derain", "cache"),
+    ]
+
+
+def test_networks_are_loaded_when_they_are_first_used_and_the_last_one_is_kept():
+    built = []
+
+    def build(model):
+        built.append(model)
+        return Restorer(files.identity(), device="cpu")
+
+    two = networks.Networks(["a.pth", "b.pth"], build)
+    assert built == ["b.pth", "a.pth"]  # what is given is tried before the page opens
+    for key in (0, 2, 2, 0):
+        two.load(key)
+    assert built == ["b.pth", "a.pth", None, "a.pth"]
+
+
+def test_a_network_of_the_cache_that_is_damaged_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "vmambair").mkdir()
+    (tmp_path / "vmambair" / "derain.pth").write_bytes(b"nothing")
+    with running(files.saved_identity(tmp_path)) as server:
+        job = server.restored(PNG, "a.png", network=2)
+        assert job["state"] == "failed" and "derain.pth" in job["failure"]
+        assert server.restored(PNG, "a.png")["state"] == "done"
+
+
+# the command
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["-m", "missing.pth"], "missing.pth"),
+        (["--device", "nonsense"], "device nonsense cannot be used"),
+        (["--tile", "3"], "tile is 3"),
+        (["--threads", "0"], "--threads is 0: needed is 1 or more"),
+        (["--port", "65536"], "--port is 65536: needed is 0 to 65535"),
+        (["--host", "no.such.host.invalid"], "host is no.such.host.invalid"),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything_is_served(capsys, arguments, sentence):
+    assert cli.vmambair(["app", "--port", "0", "--no-browser", *arguments]) == 2
+    told = capsys.readouterr()
+    assert sentence in told.err and told.err.count("\n") == 1 and not told.out
+
+
+def test_a_port_in_use_is_a_sentence(capsys):
+    with serving.listen("127.0.0.1", 0) as listener:
+        port = str(listener.getsockname()[1])
+        assert cli.vmambair(["app", "--port", port, "--no-browser"]) == 2
+    assert f"vmambair: port {port} of 127.0.0.1 cannot be used" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
+def test_without_its_extra_it_says_what_to_install(capsys, monkeypatch, missing):
+    monkeypatch.delattr(vmambair_arch.app, "serving")
+    for name in [n for n in sys.modules if n.startswith("vmambair_arch.app.")]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in [n for n in sys.modules if n == missing or n.startswith(f"{missing}.")]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert cli.vmambair(["app"]) == 2
+    assert capsys.readouterr().err == (
+        f"vmambair: app needs {missing}; pip install 'vmambair-arch[app]'\n"
+    )
+
+
+def test_other_hosts_are_warned_of_and_the_browser_is_opened(capsys, monkeypatch):
+    opened = threading.Event()
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.set())
+    monkeypatch.setattr(serving, "serve", lambda *_, **__: None)
+    assert cli.vmambair(["app", "--port", "0", "--host", "0.0.0.0"]) == 0
+    told = capsys.readouterr()
+    assert told.err.startswith("vmambair: 0.0.0.0 is open to other machines")
+    assert told.out.startswith("http://127.0.0.1:") and told.out.count("\n") == 1
+    assert opened.wait(10)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_amid_a_picture_and_nothing_is_left(tmp_path, number):
+    save_network(VmambaIR(scale=4, dim=16, num_blocks=(4, 0, 0, 0)), tmp_path / "x4.pth")
+    command = [sys.executable, "-m", "vmambair_arch", "app", "--port", "0", "--no-browser"]
+    (tmp_path / "temporary").mkdir()
+    path = os.pathsep.join(sys.path)
+    environment = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(tmp_path / "temporary")}
+    process = subprocess.Popen(
+        [*command, "-m", str(tmp_path / "x4.pth")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        text=True,
+    )
+    try:
+        port = int(process.stdout.readline().split()[0].rsplit(":", 1)[1])
+        server = Server(port, None)
+        large = files.encoded(np.zeros((1024, 1024), np.uint8), "PNG")
+        job, other = (server.send(large, name) for name in ("a.png", "b.png"))
+        until(lambda: server.job(job["id"])["share"] > 0)
+        assert server.job(other["id"])["state"] == "waiting"
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 128 + number and errors == ""
+    assert list((tmp_path / "temporary").glob("vmambair-app-*")) == []

@@ -1,0 +1,215 @@
+"""vmambair check finds what is wrong with the data and the networks, and writes nothing."""
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from basicsr.archs.srresnet_arch import MSRResNet
+from basicsr.utils.lmdb_util import make_lmdb_from_imgs
+
+from support.experiments import tiny_network
+from vmambair_arch import VmambaIR, cli, presets, save_network
+from vmambair_arch.commands.check import cost
+
+
+@pytest.fixture
+def own(pairs, tmp_path) -> Path:
+    """A copy of the pairs that a test may spoil."""
+    return Path(shutil.copytree(pairs, tmp_path / "own"))
+
+
+@pytest.fixture
+def split(experiment, own, tmp_path):
+    """Write an option file that trains on ``own`` and validates on one picture made anew."""
+    picture = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    for side, pixels in {"gt": picture, "lq": picture[::4, ::4]}.items():
+        (tmp_path / "val" / side).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "val" / side / "new.png"), pixels)
+
+    def write(data: dict | None = None, **sections) -> str:
+        opt = yaml.safe_load(Path(experiment()).read_text())["datasets"]
+        for section, root in {"train": own, "val": tmp_path / "val"}.items():
+            opt[section] |= {f"dataroot_{side}": str(root / side) for side in ("gt", "lq")}
+        opt["train"] |= data or {}
+        return experiment(datasets=opt, **sections)
+
+    return write
+
+
+@pytest.fixture
+def check(capsys):
+    """Run the command; returns its exit code, its report and its sentences."""
+
+    def run(*arguments: str) -> tuple[int, str, list[str]]:
+        before = {path: path.stat().st_mtime_ns for path in Path().rglob("*")}
+        code = cli.vmambair(["check", "-opt", *arguments])
+        captured = capsys.readouterr()
+        assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before
+        assert "Traceback" not in captured.err
+        said = [line for line in captured.err.splitlines() if "vmambair: " in line]
+        return code, captured.out, [line.split("vmambair: ")[1] for line in said]
+
+    return run
+
+
+def test_a_clean_file_gets_its_costs(check, split):
+    code, report, problems = check(split())
+    assert (code, problems) == (0, [])
+    assert "datasets.train: 6 entries, 12 images decoded" in report
+    network = tiny_network()
+    network.pop("type")
+    parameters = sum(p.numel() for p in VmambaIR(**network).parameters())
+    assert f"{parameters:,} parameters" in report
+    for part in ("multiply-adds", "estimated memory", "s an iteration on cpu: 4 iterations take"):
+        assert part in report
+
+
+def test_a_test_file_gets_its_costs(check, split):
+    options = split()
+    opt = yaml.safe_load(Path(options).read_text())
+    opt["datasets"] = {"test": opt["datasets"]["val"]}
+    Path(options).write_text(yaml.safe_dump(opt))
+    code, report, _ = check(options)
+    assert code == 0
+    assert "s an image on cpu" in report
+
+
+def test_all_problems_are_listed(check, split, own):
+    (own / "lq/3.png").unlink()
+    (own / "gt/4.png").write_bytes((own / "gt/4.png").read_bytes()[:2000])
+    picture = cv2.imread(str(own / "lq/2.png"))
+    cv2.imwrite(str(own / "lq/2.png"), picture[:-1])
+    (own / "lq/Thumbs.db").write_text("not a picture")
+    code, _, problems = check(split(path={"pretrain_network_g": "gone.pth"}))
+    assert code == 2
+    for part in (
+        "gt/3.png has no partner",
+        "lq/Thumbs.db has no partner",
+        "2.png: lq is 15 x 18 and gt 64 x 72 pixels",
+        "gone.pth: there is no such checkpoint",
+    ):
+        assert sum(part in problem for problem in problems) == 1, problems
+    assert sum("gt/4.png" in problem for problem in problems) == 1
+    assert all(problem.startswith("tiny.yml:") for problem in problems)
+
+
+def test_an_image_whose_header_reads_and_whose_pixels_do_not(check, split, own):
+    content = bytearray((own / "gt/1.png").read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    (own / "gt/1.png").write_bytes(content)
+    code, _, problems = check(split())
+    assert code == 2
+    assert "gt/1.png" in problems[0]
+
+
+def test_the_same_picture_in_training_and_validation(check, split, own, tmp_path):
+    picture = cv2.imread(str(own / "gt/5.png"))
+    cv2.imwrite(str(tmp_path / "val/gt/other_name.bmp"), picture)
+    cv2.imwrite(str(tmp_path / "val/lq/other_name.bmp"), cv2.imread(str(own / "lq/5.png")))
+    code, _, problems = check(split())
+    assert code == 2
+    assert len(problems) == 1
+    assert "other_name.bmp is the same picture as" in problems[0]
+    assert "5.png of train" in problems[0]
+
+
+def test_images_smaller_than_the_crop_or_the_border(check, split):
+    code, _, problems = check(split(), "--force_yml", "datasets:train:gt_size=96")
+    assert (code, len(problems)) == (2, 6)
+    code, _, problems = check(split(), "--force_yml", "val:metrics:psnr:crop_border=30")
+    assert code == 2
+    assert "too small for metrics that cut a border of 30" in problems[0]
+
+
+def test_fewer_images_than_a_batch(check, split):
+    code, _, problems = check(split(), "--force_yml", "datasets:train:batch_size_per_gpu=7")
+    assert code == 2
+    assert "datasets.train has 6 images a process, fewer than a batch of 7" in problems[0]
+
+
+def test_what_basicsr_drops_is_a_warning(check, split, own):
+    picture = cv2.imread(str(own / "gt/0.png"))
+    cv2.imwrite(str(own / "gt/0.png"), np.dstack([picture, picture[..., :1]]))
+    code, report, _ = check(split())
+    assert code == 0
+    assert "gt/0.png: BasicSR drops its alpha" in report
+
+
+def test_fast_takes_a_sample(check, split, monkeypatch):
+    monkeypatch.setattr("vmambair_arch.data.survey.SAMPLE", 2)
+    assert "datasets.train: 6 entries, 4 images decoded" in check(split(), "--fast")[1]
+
+
+def test_lmdbs_are_read(check, split, own, tmp_path):
+    roots = {}
+    for side in ("gt", "lq"):
+        names = sorted(path.name for path in (own / side).iterdir())
+        roots[f"dataroot_{side}"] = root = str(tmp_path / f"{side}.lmdb")
+        make_lmdb_from_imgs(str(own / side), root, names, [Path(name).stem for name in names])
+    code, report, problems = check(split({**roots, "io_backend": {"type": "lmdb"}}))
+    assert (code, problems) == (0, [])
+    assert "datasets.train: 6 entries, 12 images decoded" in report
+    meta = tmp_path / "gt.lmdb/meta_info.txt"
+    meta.write_text("\n".join(meta.read_text().splitlines()[:-1]))
+    code, _, problems = check(split({**roots, "io_backend": {"type": "lmdb"}}))
+    assert code == 2
+    assert ": 5 is in only one of" in problems[0]
+
+
+def test_a_checkpoint_that_does_not_fit(check, split):
+    network = tiny_network(dim=16)
+    network.pop("type")
+    save_network(VmambaIR(**network), "wide.pth")
+    code, _, problems = check(split(path={"pretrain_network_g": "wide.pth"}))
+    assert code == 2
+    assert "path.pretrain_network_g: wide.pth" in problems[0]
+
+
+def test_a_step_that_fails_is_a_sentence(check, split, monkeypatch):
+    monkeypatch.setattr(
+        "vmambair_arch.models.vmambair_model.VmambaIRModel.optimize_parameters",
+        lambda *_: [][0],
+        raising=True,
+    )
+    code, _, problems = check(split())
+    assert code == 2
+    assert "a step of training fails: list index out of range" in problems[0]
+
+
+def test_differences_and_warnings_are_in_the_report(check, split, experiment):
+    experiment("base")
+    scheduler = {"type": "MultiStepLR", "milestones": [9], "gamma": 0.5}
+    train = yaml.safe_load(Path("base.yml").read_text())["train"] | {"scheduler": scheduler}
+    code, report, _ = check(split(recipe="base.yml", train=train))
+    assert code == 0
+    assert "train.scheduler.milestones: [9] (recipe: [3])" in report
+    assert "go to 9, and total_iter is 4: the last are never reached" in report
+
+
+def test_training_lists_each_kind_of_problem_once(split, own, capsys):
+    for number in (1, 2, 3):
+        (own / f"lq/{number}.png").unlink()
+    assert cli.vmambair(["train", "-opt", split()]) == 2
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "gt/1.png has no partner" in last
+    assert last.endswith("(and 2 more like it)")
+
+
+def test_costs_are_those_of_the_network():
+    options = {"type": "VmambaIR", **presets.PRESETS["realsr_x4"]}
+    giga = cost.forward(options, (1, 3, 64, 64)) / 1e9
+    assert giga == pytest.approx(15.5, abs=0.05)  # without what the scan does inside
+
+
+def test_the_estimate_of_memory_grows_with_the_batch_from_five_times_the_weights():
+    options = {"type": "MSRResNet", "num_feat": 8, "num_block": 1, "upscale": 4}
+    train = {"optim_g": {"type": "Adam", "lr": 1e-3}, "ema_decay": 0.9}
+    opt = {"network_g": options, "model_type": "SRModel", "train": train}
+    one, two = (cost.memory(opt, (batch, 3, 16, 16)) for batch in (1, 2))
+    weights = 4 * cost.parameters(MSRResNet(num_feat=8, num_block=1, upscale=4))
+    kept = two - one
+    assert one - kept == 5 * weights  # weights, gradients, two of Adam, the average
+    assert kept > 4 * 8 * 64**2  # its last map at least

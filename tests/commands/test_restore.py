@@ -1,0 +1,558 @@
+"""vmambair restore and vmambair_arch.restore: what is read, what is written, what is refused."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from basicsr.utils.matlab_functions import imresize
+from PIL import Image
+from skimage import data
+from torch import nn
+
+from support import picture_files as files
+from vmambair_arch import Restorer, VmambaIR, cli, restore, save_network
+from vmambair_arch.commands.restore import batch_restore, plan
+from vmambair_arch.commands.restore.progress import Progress
+from vmambair_arch.errors import InputError
+from vmambair_arch.restoring import resizing
+from vmambair_arch.restoring.files import writing
+from vmambair_arch.system import memory
+
+
+@pytest.fixture
+def folder(empty_folder):
+    """An empty folder to run in, with the networks x1.safetensors and x4.safetensors."""
+    for scale in (1, 4):
+        save_network(files.identity(scale), f"x{scale}.safetensors")
+    return Path()
+
+
+def picture(path: str, kind: str = "RGB", **size) -> np.ndarray:
+    pixels = files.noise(kind, **size)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return pixels
+
+
+def run(*arguments: str) -> int:
+    return cli.vmambair(["restore", *arguments, "-m", "x1.safetensors"])
+
+
+def large(pixels: np.ndarray) -> np.ndarray:
+    return pixels.repeat(4, 0).repeat(4, 1)
+
+
+# from the command line
+
+
+def test_a_file_becomes_the_file_that_is_named(folder, capsys):
+    pixels = picture("a.png")
+    assert cli.vmambair(["restore", "a.png", "-o", "b.png", "-m", "x4.safetensors"]) == 0
+    assert np.array_equal(np.asarray(Image.open("b.png")), large(pixels))
+    told = capsys.readouterr().out
+    assert "b.png: 33 x 20 to 132 x 80 pixels" in told and "s per megapixel" in told
+    assert "1 of 1 pictures restored" in told
+
+
+def test_folders_patterns_and_files_go_to_a_folder(folder):
+    for name in ("in/a.png", "in/deep/er/b.tif", "in/.hidden.png", "x1.bmp", "x2.bmp", "y.jpg"):
+        picture(name)
+    (folder / "in" / "notes.txt").write_text("not a picture")
+    assert run("in", "x?.bmp", "y.jpg", "-o", "out", "--suffix", "_new") == 0
+    written = {str(path.relative_to("out")) for path in Path("out").rglob("*") if path.is_file()}
+    assert written == {"a_new.png", "deep/er/b_new.tif", "x1_new.bmp", "x2_new.bmp", "y_new.jpg"}
+
+
+def test_an_output_folder_inside_the_input_is_not_an_input(folder):
+    picture("in/a.png")
+    assert run("in", "-o", "in/out") == 0
+    assert run("in", "-o", "in/out", "--overwrite") == 0
+    assert [path.name for path in Path("in/out").iterdir()] == ["a.png"]
+
+
+def test_standard_input_and_output(folder):
+    command = [sys.executable, "-m", "vmambair_arch", "restore", "-", "-o", "-"]
+    content = files.encoded(files.noise("RGB"), "BMP")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [*command, "-m", "x4.safetensors"], input=content, capture_output=True, env=environment
+    )
+    image = Image.open(io.BytesIO(done.stdout))
+    assert image.format == "BMP"
+    assert np.array_equal(np.asarray(image), large(files.noise("RGB")))
+    assert b"1 of 1 pictures restored" in done.stderr
+
+
+def test_another_format(folder):
+    pixels = picture("in/a.bmp")
+    assert run("in", "-o", "out", "--format", "tiff") == 0
+    assert np.array_equal(np.asarray(Image.open("out/a.tif")), pixels)
+
+
+def test_a_wrong_suffix_is_read_by_content_and_written_as_it_says(folder):
+    (folder / "a.png").write_bytes(files.encoded(files.noise("RGB"), "JPEG"))
+    assert run("a.png", "-o", "out") == 0
+    assert Image.open("out/a.png").format == "PNG"
+    assert np.array_equal(np.asarray(Image.open("out/a.png")), np.asarray(Image.open("a.png")))
+
+
+def test_bad_files_are_reported_at_the_end_and_the_others_are_done(folder, capsys):
+    for name in ("a.png", "c.png"):
+        picture(f"in/{name}")
+    Path("in/b.png").write_bytes(Path("in/a.png").read_bytes()[:-20])
+    Path("in/notes.txt").write_text("no picture")
+    assert run("in/*", "-o", "out") == 1
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "c.png"]
+    told = capsys.readouterr()
+    assert "in/b.png: damaged" in told.err and "2 of 4 pictures restored" in told.out
+    assert "in/notes.txt: not a picture" in told.err
+
+
+def test_a_picture_whose_name_has_no_suffix_keeps_its_format(folder):
+    picture("a.png")
+    Path("a.png").rename("photo")
+    assert run("photo", "-o", "out") == 0
+    assert Image.open("out/photo").format == "PNG"
+
+
+def test_memory_that_runs_out_for_one_picture_is_reported_and_the_others_are_done(
+    folder, capsys, monkeypatch
+):
+    picture("in/a.png")
+    picture("in/b.png", height=30)
+    check = writing.check
+
+    def fail(picture, form, **options):
+        if len(picture.pixels) == 30:
+            raise MemoryError
+        check(picture, form, **options)
+
+    monkeypatch.setattr(writing, "check", fail)
+    assert run("in", "-o", "out") == 1
+    assert [path.name for path in Path("out").iterdir()] == ["a.png"]
+    assert "in/b.png: memory does not suffice" in capsys.readouterr().err
+
+
+def test_a_link_to_nothing_is_reported(folder, capsys):
+    picture("in/a.png")
+    Path("in/b.png").symlink_to("nowhere.png")
+    assert run("in", "-o", "out") == 1
+    assert "in/b.png: cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ein Bild/日本 ü.png", "-o.png", "[a]*.png", os.fsdecode(b"\xff\n.png"), 251 * "a" + ".png"],
+    ids=["spaces and scripts", "dash", "pattern", "no text", "long"],
+)
+def test_names_of_any_kind(folder, name, capsys):
+    picture(f"in/{name}")
+    assert run(f"in/{name}", "-o", "out") == 0
+    assert run("in", "-o", "mein out") == 0
+    assert Path("mein out", name).is_file() and Path("out", Path(name).name).is_file()
+    assert "1 of 1 pictures restored" in capsys.readouterr().out
+
+
+def test_a_name_that_begins_with_a_dash_comes_after_two(folder):
+    picture("-a.png")
+    assert cli.vmambair(["restore", "-o", "out", "-m", "x1.safetensors", "--", "-a.png"]) == 0
+    assert Path("out/-a.png").is_file()
+
+
+def test_a_name_that_is_too_long_is_refused_before_anything_is_computed(folder, capsys):
+    assert run(300 * "a" + ".png", "-o", "out") == 2
+    assert "name too long" in capsys.readouterr().err
+
+
+def test_links_to_folders_are_not_followed_and_a_folder_that_is_a_link_is_read(folder):
+    picture("in/a.png")
+    Path("in/loop").symlink_to(".")
+    Path("link").symlink_to("in")
+    assert run("link", "-o", "out") == 0
+    assert [path.name for path in Path("out").rglob("*")] == ["a.png"]
+
+
+def test_a_disk_that_is_full_is_reported_and_leaves_no_part_of_a_file(folder, capsys, monkeypatch):
+    picture("a.png")
+
+    def fail(number):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    assert run("a.png", "-o", "out") == 1
+    assert not any(Path("out").iterdir())
+    assert "a.png: cannot be written" in capsys.readouterr().err
+
+
+def test_files_that_exist_are_kept(folder, capsys):
+    pixels = picture("a.png")
+    picture("b.png", "L")
+    before = Path("b.png").read_bytes()
+    assert run("a.png", "-o", "b.png") == 2
+    assert run("a.png", "b.png", "-o", ".") == 2  # an input is a file that exists
+    assert Path("b.png").read_bytes() == before
+    assert "b.png exists already" in capsys.readouterr().err
+    assert run("a.png", "-o", "b.png", "--skip-existing") == 0
+    assert Path("b.png").read_bytes() == before
+    assert run("a.png", "-o", "b.png", "--overwrite") == 0
+    assert np.array_equal(np.asarray(Image.open("b.png")), pixels)
+
+
+def test_skip_existing_goes_on_where_it_stopped(folder, capsys):
+    for name in ("a.png", "b.png"):
+        picture(name)
+    assert run("a.png", "-o", ".", "--suffix", "_new") == 0
+    assert run(".", "-o", ".", "--suffix", "_new", "--skip-existing") == 0
+    assert sorted(path.name for path in Path().glob("*.png")) == [
+        *("a.png", "a_new.png", "b.png", "b_new.png")
+    ]
+    assert "1 of 1 pictures restored" in capsys.readouterr().out
+
+
+def test_outscale_resizes_the_result(folder):
+    pixels = picture("a.png", "RGBA", height=40, width=30)
+    arguments = ["restore", "a.png", "-o", "b.png", "-m", "x4.safetensors", "--outscale", "1.5"]
+    assert cli.vmambair(arguments) == 0
+    assert np.asarray(Image.open("b.png")).shape == (60, 45, 4)
+    assert np.array_equal(Restorer("x4.safetensors", outscale=4)(pixels), large(pixels))
+
+
+@pytest.mark.parametrize("size", [(7, 90), (50, 33), (131, 200), (1, 1)])
+@pytest.mark.parametrize("kind", ["L", "RGBA"])
+def test_resizing_by_strips_is_resizing(kind, size, monkeypatch):
+    pixels = files.noise(kind, height=64, width=70)
+    whole = resizing.resized(pixels, *size)
+    if kind == "L":
+        floats = Image.fromarray(pixels.astype(np.float32))
+        expected = np.asarray(floats.resize(size[::-1], Image.Resampling.LANCZOS))
+        assert np.abs(whole - expected.clip(0, 255)).max() <= 0.501
+    monkeypatch.setattr(resizing, "STRIP", 500)
+    strips = resizing.resized(pixels, *size)
+    assert np.abs(strips.astype(int) - whole).max() <= 1  # where a half is rounded
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["none.png", "-o", "out"], "none.png: there is no such file"),
+        (["*.gif", "-o", "out"], "*.gif: there is no such file"),
+        (["empty", "-o", "out"], "empty: no pictures in it"),
+        (["a.png", "a.bmp", "-o", "out", "--format", "png"], "both become out"),
+        (["a.png", "a.bmp", "-o", "out.png"], "one file for several pictures"),
+        (["in", "-o", "out.png"], "one file for the pictures of in"),
+        (["-", "-o", "out"], "give a file, or -"),
+        (["a.png", "-o", "out.gif"], ".gif is not written"),
+        (["a.png", "-o", "a.bmp/out"], "a.bmp/out: cannot be written to"),
+        (["a.png", "-o", "/proc/out"], "/proc/out: cannot be written to"),
+        (["a.png", "-o", "out", "--tile", "32"], "tile is 32"),
+        (["a.png", "-o", "out", "--overlap", "-1"], "overlap is -1"),
+        (["a.png", "-o", "out", "--outscale", "0"], "outscale is 0"),
+        (["a.png", "-o", "out", "--outscale", "inf"], "outscale is inf"),
+        (["a.png", "-o", "out", "--memory", "0"], "memory is 0"),
+        (["a.png", "-o", "out", "--device", "abacus"], "device abacus cannot be used"),
+        (["a.png", "-o", "out", "--quality", "0"], "--quality is 0"),
+        (["a.png", "-o", "out", "--jobs", "0"], "--jobs is 0"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_written(folder, arguments, sentence, capsys):
+    (folder / "empty").mkdir()
+    for name in ("a.png", "a.bmp", "in/c.png"):
+        picture(name)
+    assert run(*arguments) == 2
+    assert sentence in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+def test_a_picture_larger_than_the_limit_is_refused(folder, capsys):
+    picture("a.png")
+    assert run("a.png", "-o", "out", "--max-megapixels", "0.0001") == 1
+    assert "more than the limit" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_and_sigterm_leave_only_finished_files(folder, number, code):
+    for name in range(30):
+        picture(f"in/{name}.png", height=150, width=200)
+    command = [sys.executable, "-m", "vmambair_arch", "restore", "in", "-o", "out"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(
+        [*command, "-m", "x4.safetensors"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while process.poll() is None and len(list(Path("out").glob("*.png"))) < 2:
+        time.sleep(0.01)
+    process.send_signal(number)
+    told, errors = process.communicate()
+    assert "stopped" in errors and "Traceback" not in errors
+    assert process.returncode == code
+    left = list(Path("out").iterdir())
+    assert 2 <= len(left) < 30
+    assert f"{len(left)} of 30 pictures restored" in told
+    for path in left:
+        Image.open(path).load()
+        assert path.suffix == ".png" and not path.name.startswith(".")
+
+
+def test_pictures_are_read_ahead_and_written_behind(folder, monkeypatch):
+    events, read, write = [], batch_restore._read, batch_restore._write
+    monkeypatch.setattr(
+        batch_restore, "_read", lambda job, **o: (events.append(("read", job)), read(job, **o))[1]
+    )
+    monkeypatch.setattr(batch_restore, "_write", lambda *o: (time.sleep(0.05), write(*o))[1])
+    for number in range(4):
+        picture(f"in/{number}.png")
+    jobs, done = plan.plan(["in"], "out"), []
+    batch_restore.restore(
+        *(jobs, Restorer("x1.safetensors")),
+        ahead=2,
+        quality=95,
+        max_megapixels=1,
+        begin=lambda job, megapixels: None,
+        progress=lambda job, share: events.append(("restored", job)),
+        tell=done.append,
+    )
+    assert [each.job.source for each in done] == [job.source for job in jobs]
+    order = [kind for kind, _ in events]
+    assert order[:2] == ["read", "read"]
+
+
+# the model
+
+
+def test_a_preset_is_looked_for_in_the_cache_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(InputError, match="realsr_x4: its weights are not in"):
+        Restorer("realsr_x4")
+    (tmp_path / "vmambair").mkdir()
+    save_network(files.identity(4), tmp_path / "vmambair" / "realsr_x4.pth")
+    assert Restorer("realsr_x4").scale == 4
+
+
+def test_a_misspelt_preset_is_an_error_with_the_nearest():
+    with pytest.raises(InputError, match="did you mean 'realsr_x4'"):
+        Restorer("realsr_x2")
+
+
+def test_without_a_model_the_bundled_network_enlarges_better_than_bicubic():
+    gt = data.astronaut()[:192, 130:322] / 255.0
+    lq = imresize(gt, 1 / 4).clip(0, 1)
+    bicubic, output = imresize(lq, 4).clip(0, 1), restore(lq)
+    assert ((output - gt) ** 2).mean() < 0.7 * ((bicubic - gt) ** 2).mean()
+
+
+# from Python
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(9, 7), (9, 7, 1), (9, 7, 2), (9, 7, 3), (9, 7, 4)])
+def test_an_array_keeps_its_kind_and_values(shape, dtype):
+    rng = np.random.default_rng(0)
+    if np.issubdtype(dtype, np.integer):
+        image = rng.integers(0, np.iinfo(dtype).max + 1, shape, dtype)
+    else:
+        image = rng.random(shape).astype(dtype)
+    output = restore(image, files.identity(4), tile=48)
+    assert output.dtype == dtype
+    assert np.allclose(output, large(image), rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("mode", ["I", "F", "CMYK", "YCbCr", "LAB", "HSV"])
+def test_pil_images_of_other_modes_are_refused_with_what_to_do(mode):
+    with pytest.raises(InputError, match=f"mode {mode} cannot be restored; convert it to"):
+        restore(Image.new(mode, (8, 8)), files.identity())
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "I;16"])
+def test_a_pil_image_keeps_its_kind_and_profile(mode):
+    if mode == "I;16":
+        image = Image.fromarray(files.noise("L", np.uint16))
+    elif mode == "PA":
+        image = Image.merge("LA", Image.fromarray(files.noise("LA")).split())
+        image.putpalette(bytes(range(256)) * 3)
+    else:
+        image = Image.fromarray(files.noise("RGBA" if "A" in mode.upper() else "RGB")).convert(mode)
+    image.info["icc_profile"] = files.ICC
+    output = restore(image, files.identity(4))
+    assert output.mode == {"1": "L", "P": "RGB", "PA": "RGBA", "RGBa": "RGBA"}.get(mode, mode)
+    expected = image.convert(output.mode) if output.mode != mode else image
+    assert np.array_equal(np.asarray(output), large(np.asarray(expected)))
+    assert output.info["icc_profile"] == files.ICC
+
+
+def test_arrays_that_are_no_pictures_are_refused():
+    restorer = Restorer(files.identity())
+    with pytest.raises(InputError, match="the picture is a str"):
+        restorer("photo.jpg")
+    for value in (255.0, np.nan, -np.inf):
+        with pytest.raises(InputError, match="finite floats in"):
+            restorer(np.full((5, 5), value))
+    slightly = restorer(np.full((5, 5), 1.01))  # as resizing leaves them
+    assert (slightly == 1).all()
+    for shape, kind in (((5, 5), int), ((5, 5), bool), ((5, 5, 6), np.uint8), ((0, 5), np.uint8)):
+        with pytest.raises(InputError, match="the picture is"):
+            restorer(np.zeros(shape, kind))
+    for x in (torch.zeros(3, 8, 8), torch.zeros(1, 3, 8, 8, dtype=torch.uint8)):
+        with pytest.raises(InputError, match="x is torch"):
+            restorer.restore_tensor(x)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.longdouble, ">u2", ">f4"])
+def test_arrays_of_rarer_kinds_and_layouts(dtype):
+    image = files.noise("RGBA")
+    image = (image / 255).astype(dtype) if np.dtype(dtype).kind == "f" else image.astype(dtype)
+    image = np.asfortranarray(image)[::-1, ::2]
+    image.flags.writeable = False
+    output = restore(image, files.identity(2))
+    assert output.dtype == image.dtype
+    assert np.allclose(output, image.repeat(2, 0).repeat(2, 1), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_tensors_in_batches(channels):
+    x = torch.rand(2, channels, 70, 45)
+    y = Restorer(files.identity(2), tile=48).restore_tensor(x)
+    expected = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    torch.testing.assert_close(y, expected, rtol=0, atol=1e-6)
+
+
+def test_colours_go_through_a_grey_network_one_by_one():
+    network = files.identity(2, in_channels=1, out_channels=1)
+    image = files.noise("RGB")
+    assert np.array_equal(restore(image, network), image.repeat(2, 0).repeat(2, 1))
+    with pytest.raises(InputError, match="takes 6"):
+        restore(image, files.identity(in_channels=6, out_channels=6))
+
+
+def test_a_result_that_memory_cannot_hold_is_refused(monkeypatch):
+    monkeypatch.setattr(memory, "free", lambda device: 10_000)
+    for network, outscale in ((files.identity(4), None), (files.identity(1), 4)):
+        with pytest.raises(InputError, match="the result takes"):
+            restore(files.noise("RGB"), network, tile=48, outscale=outscale)
+
+
+def test_the_time_that_is_left_does_not_count_pictures_that_failed(folder, capsys):
+    for name in ("a.png", "b.png", "c.png"):
+        picture(name)
+    jobs = plan.plan(["a.png", "b.png", "c.png"], "out")
+    told = Progress(jobs)
+    told.tell(batch_restore.Done(jobs[0], failure="damaged"))
+    told.advance(jobs[1], 1.0)
+    told.tell(batch_restore.Done(jobs[1], (20, 33), (20, 33), 0.1))
+    told.advance(jobs[2], 1.0)
+    assert told.passed == pytest.approx(3 * 20 * 33 / 1e6)
+    told.tell(batch_restore.Done(jobs[2], failure="cannot be written"))
+    assert told.passed == pytest.approx(3 * 20 * 33 / 1e6)
+    assert told.summary() == 1
+
+
+@pytest.mark.parametrize("options", [{"tile": 48}, {"tile": 48, "pool": "global"}, {}])
+@pytest.mark.parametrize("kind", ["L", "RGBA"])
+def test_progress_ends_at_one(options, kind):
+    shares = []
+    restorer = Restorer(files.identity(2, num_refinement_blocks=1), **options)
+    restorer(files.noise(kind, height=100, width=90), progress=shares.append)
+    assert shares == sorted(shares) and shares[-1] == 1 and shares.count(1) == 1
+    assert len(shares) > 10
+
+
+def test_progress_within_a_picture_that_is_restored_whole_is_that_of_its_layers():
+    class Layers(nn.Module):
+        scale = 1
+
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 9, 1), nn.Conv2d(9, 3, 3, padding=1)
+
+        def forward(self, x):
+            at.append(shares[-1] if shares else 0)
+            return self.second(self.first(x)).sigmoid()
+
+    shares, at = [], []
+    Restorer(Layers())(files.noise("RGB", height=90, width=70), progress=shares.append)
+    assert shares == pytest.approx([1 / 10, 0.999, 1])
+    shares.clear(), at.clear()
+    Restorer(Layers(), ensemble=True)(files.noise("RGB", height=70), progress=shares.append)
+    assert at[-8:] == pytest.approx([n / 8 for n in range(8)])
+    assert len(shares) == 17
+
+
+def test_telling_progress_changes_nothing():
+    network = VmambaIR(dim=4, num_blocks=[1, 1, 0, 0], num_refinement_blocks=1, d_state=2)
+    image = files.noise("RGB", height=100, width=90)
+    for options in ({}, {"tile": 64, "pool": "global"}):
+        restorer = Restorer(network, **options)
+        told = restorer(image, progress=lambda share: None)
+        assert np.array_equal(told, restorer(image))
+        assert np.array_equal(told, Restorer(network, **options)(image))
+        assert not any(module._forward_hooks for module in network.modules())
+
+
+def test_progress_can_end_the_work():
+    network = VmambaIR(dim=4, num_blocks=[1, 0, 0, 0], num_refinement_blocks=0, d_state=2)
+    seen = []
+
+    def stop(share):
+        seen.append(share)
+        if share > 0.3:
+            raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        Restorer(network)(files.noise("RGB"), progress=stop)
+    assert 0.3 < seen[-1] < 0.9
+    assert not any(module._forward_hooks for module in network.modules())
+
+
+def test_the_bar_counts_pictures_whose_size_is_told_once_they_are_read(folder, capsys):
+    picture("a.png")
+    stream, known = plan.Job(None, Path("x.png"), None), plan.plan(["a.png"], "out")[0]
+    told = Progress([stream, known])
+    assert told.bar.total == pytest.approx(20 * 33 / 1e6)
+    told.begin(stream, 2.0)
+    assert told.bar.total == pytest.approx(2 + 20 * 33 / 1e6)
+    told.advance(stream, 0.25)
+    told.advance(stream, 1.0)
+    assert told.passed == 2
+    told.summary()
+
+
+class Bicubic(nn.Module):
+    """A network that enlarges as any other: neighbours run into each other."""
+
+    def forward(self, x):
+        return nn.functional.interpolate(x, scale_factor=4, mode="bicubic")
+
+
+@pytest.mark.parametrize("outscale", [4, 3])
+def test_what_hides_under_alpha_leaves_no_fringe(outscale):
+    image = np.zeros((24, 24, 4), np.uint8)  # black where it is transparent
+    image[8:16, 8:16] = (255, 40, 0, 255)
+    image[7, 8:16] = (255, 40, 0, 90)
+    output = Restorer(Bicubic(), outscale=outscale)(image).astype(int)
+    visible = output[output[..., 3] > 8]
+    assert len(visible) > 300
+    assert np.abs(visible[:, :3] - (255, 40, 0)).max() <= 2
+    assert (output[:8, :8] == 0).all()
+
+
+def test_alpha_stays_as_it_is_at_scale_1_and_is_restored_above():
+    class Dark(nn.Module):
+        def __init__(self, scale):
+            super().__init__()
+            self.scale = scale
+
+        def forward(self, x):
+            return nn.functional.interpolate(x, scale_factor=self.scale) / 2
+
+    image = files.noise("LA")
+    assert np.array_equal(restore(image, Dark(1))[..., 1], image[..., 1])
+    assert np.abs(restore(image, Dark(2))[::2, ::2, 1] - image[..., 1] / 2.0).max() <= 0.5

@@ -1,0 +1,340 @@
+"""Degradations: BasicSR's own numbers on a CPU, an exact pool, and the command that shows them."""
+
+import json
+import random
+from copy import deepcopy
+from pathlib import Path
+
+import cv2
+import lmdb
+import numpy as np
+import pytest
+import torch
+import yaml
+from basicsr.data.realesrgan_dataset import RealESRGANDataset
+from basicsr.models import realesrgan_model, realesrnet_model
+
+from support.degradations import KINDS, batches
+from vmambair_arch import cli
+from vmambair_arch.degrading.dataset import DegradationDataset
+from vmambair_arch.degrading.kernels import RandomKernels
+from vmambair_arch.degrading.model import DegradationGANModel, DegradationModel
+from vmambair_arch.degrading.pair_pool import PairPool, pool_size
+from vmambair_arch.errors import InputError
+
+
+def seed(number: int) -> None:
+    random.seed(number)
+    np.random.seed(number)
+    torch.manual_seed(number)
+
+
+@pytest.fixture
+def runnable(monkeypatch):
+    """BasicSR's models call .cuda(), and filter what JPEG left channels-last; not so here."""
+    for module in (realesrnet_model, realesrgan_model):
+        host = module.filter2D
+        monkeypatch.setattr(module, "filter2D", lambda x, k, f=host: f(x.contiguous(), k))
+    monkeypatch.setattr(torch.nn.Module, "cuda", lambda self: self)
+    monkeypatch.setattr(torch.Tensor, "cuda", lambda self: self)
+
+
+def test_the_data_set_gives_basicsrs_images_and_kernels(data_options):
+    ours, theirs = DegradationDataset(data_options), RealESRGANDataset(deepcopy(data_options))
+    for number in range(40):
+        seed(number)
+        expected = theirs[number % 4]
+        seed(number)
+        sample = ours[number % 4]
+        assert sample.keys() == expected.keys()
+        assert all(torch.equal(sample[key], expected[key]) for key in sample if key != "gt_path")
+        assert sample["gt_path"] == expected["gt_path"]
+
+
+@pytest.mark.parametrize("usm", [False, True])
+def test_the_first_stage_is_fed_basicsrs_batches_bit_for_bit(model_options, runnable, usm):
+    model_options["gt_usm"] = usm
+    models = [
+        cls(deepcopy(model_options)) for cls in (DegradationModel, realesrnet_model.RealESRNetModel)
+    ]
+    for number, batch in enumerate(batches(6)):
+        seed(number)
+        models[1].feed_data(batch)
+        seed(number)
+        models[0].feed_data(batch)
+        assert torch.equal(models[0].lq, models[1].lq)
+        assert torch.equal(models[0].gt, models[1].gt)
+
+
+@pytest.mark.parametrize("usm", [False, True])
+def test_the_second_stage_trains_as_basicsrs_bit_for_bit(model_options, runnable, usm):
+    model_options.update(gt_usm=True, l1_gt_usm=usm, gan_gt_usm=not usm)
+    model_options["train"]["ldl_opt"] = {"type": "L1Loss"} if usm else None
+    models = []
+    for cls in (DegradationGANModel, realesrgan_model.RealESRGANModel):
+        seed(0)
+        models.append(cls(deepcopy(model_options)))
+    for number, batch in enumerate(batches(4), 1):
+        for model in models:
+            seed(number)
+            model.feed_data(batch)
+            model.optimize_parameters(number)
+        assert torch.equal(models[0].lq, models[1].lq)
+        assert models[0].log_dict == models[1].log_dict
+    for name in ("net_g", "net_d", "net_g_ema"):
+        states = [getattr(model, name).state_dict() for model in models]
+        assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def test_without_sharpening_the_second_stage_degrades_and_compares_the_ground_truth(model_options):
+    model = DegradationGANModel(deepcopy(model_options))
+    first = DegradationModel(deepcopy(model_options))
+    batch = batches(1)[0]
+    for each in (model, first):
+        seed(0)
+        each.feed_data(batch)
+    assert torch.equal(model.lq, first.lq)
+    assert all(target is model.gt for target in model.loss_targets())
+
+
+def test_pairs_are_taken_as_they_are(model_options):
+    model = DegradationModel(model_options)
+    pair = {"lq": torch.rand(1, 3, 5, 7), "gt": torch.rand(1, 3, 20, 28)}
+    model.feed_data(pair)
+    assert torch.equal(model.lq, pair["lq"])
+    assert torch.equal(model.gt, pair["gt"])
+
+
+def numbered(number: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """A batch of two pairs whose pixels say which they are."""
+    values = torch.tensor([2.0 * number, 2.0 * number + 1]).view(2, 1, 1, 1) / 255
+    return values.expand(2, 3, 2, 2), values.expand(2, 3, 4, 4)
+
+
+def test_the_pool_keeps_pairs_together_and_loses_none():
+    pool = PairPool(6)
+    came_out = []
+    for number in range(20):
+        lq, gt = pool.exchange(*numbered(number))
+        assert torch.equal(lq[:, 0, 0, 0], gt[:, 0, 0, 0])
+        if number >= 3:  # before that the pool fills up, and batches pass
+            came_out += (lq[:, 0, 0, 0] * 255).round().int().tolist()
+    inside = (pool.lq[:, 0, 0, 0] * 255).round().int().tolist()
+    assert sorted(came_out + inside) == list(range(40))
+    assert came_out != sorted(came_out)
+
+
+@pytest.mark.parametrize("already", [0, 2, 5])
+@pytest.mark.parametrize("offset", [0.0, 0.3 / 255])  # 8-bit images, and others
+def test_a_pool_goes_on_exactly_from_its_state(already, offset):
+    pool = PairPool(6)
+    torch.manual_seed(0)
+    for number in range(already):
+        pool.exchange(*(images + offset for images in numbered(number)))
+    again = PairPool(6)
+    again.load_state_dict(pool.state_dict(), torch.device("cpu"))
+    for number in range(already, already + 6):
+        taken = []
+        for each in (pool, again):
+            torch.manual_seed(number)
+            taken.append(each.exchange(*(images + offset for images in numbered(number))))
+        assert all(torch.equal(a, b) for a, b in zip(*taken, strict=True))
+
+
+@pytest.mark.parametrize("already", [1, 5])
+def test_an_exchange_that_is_taken_back_leaves_no_trace(already):
+    pool = PairPool(6)
+    for number in range(already):
+        pool.exchange(*numbered(number))
+    pool.settle()
+    before = pool.state_dict()
+    for number in range(2):  # micro-batches of an iteration
+        pool.exchange(*numbered(already + number))
+    pool.undo()
+    pool.undo()
+    after = pool.state_dict()
+    assert after["filled"] == before["filled"]
+    assert all(torch.equal(after[key], before[key]) for key in ("order", "lq", "gt"))
+    pool.exchange(*numbered(already))
+    settled = pool.state_dict()
+    pool.settle()
+    pool.undo()
+    assert torch.equal(pool.state_dict()["order"], settled["order"])
+
+
+def test_a_state_of_8_bit_pairs_is_kept_in_bytes():
+    pool = PairPool(2)
+    pool.exchange(*numbered(3))
+    assert pool.state_dict()["gt"].dtype == torch.uint8
+
+
+def test_a_state_of_a_pool_of_another_size_is_refused():
+    with pytest.raises(InputError, match="a pool of 6 pairs and queue_size gives 4"):
+        PairPool(4).load_state_dict(PairPool(6).state_dict(), torch.device("cpu"))
+
+
+@pytest.mark.parametrize(("queue", "batch", "gpus", "size"), [(180, 9, 0, 180), (180, 8, 1, 176)])
+def test_the_queue_is_reduced_to_a_multiple_of_the_batch(queue, batch, gpus, size):
+    opt = {"queue_size": queue, "dist": False, "num_gpu": gpus}
+    opt["datasets"] = {"train": {"batch_size_per_gpu": batch}}
+    assert pool_size(opt) == size
+    assert pool_size({**opt, "num_gpu": 2 * gpus}) % (batch * max(2 * gpus, 1)) == 0
+
+
+BAD = [
+    ({"resize_prob2": None}, 400, "resize_prob2 is missing"),
+    ({"jpeg_range": [0, 95]}, 400, "jpeg_range is [0, 95]: needed is a range [low, high] above 0"),
+    ({"gaussian_noise_prob": 1.5}, 400, "gaussian_noise_prob is 1.5: needed is a probability"),
+    ({"resize_range": [1.2, 1.5]}, 400, "resize_range is [1.2, 1.5]: needed is a range"),
+    (
+        {"gt_size": 404},
+        400,
+        "gt_size is 404: needed is a multiple of the scale 4, at",
+    ),
+    ({"queue_size": 0}, 400, "queue_size is 0: needed is a number of pairs from 1 up"),
+    (
+        {"scale": 3, "gt_size": 96},
+        400,
+        "crop_pad_size is 400, not a multiple of the scale 3",
+    ),
+    ({"scale": None}, 400, "scale is None: needed is a whole number from 1 up"),
+    ({"gt_size": 64}, 72, "crop_pad_size is 72: these degradations need 74 pixels"),
+]
+
+
+@pytest.mark.parametrize(("change", "crop", "message"), BAD)
+def test_options_that_make_no_sense_are_named(model_options, change, crop, message):
+    model_options.update(change)
+    model_options["datasets"]["train"]["crop_pad_size"] = crop
+    with pytest.raises(InputError) as error:
+        DegradationModel.check_options(model_options)
+    assert message in str(error.value)
+
+
+BAD_DATA = [
+    ({"sinc_prob2": None}, "sinc_prob2 is missing"),
+    ({"kernel_prob": [1.0]}, "kernel_list has 6 kinds and kernel_prob 1 weights"),
+    ({"kernel_list": ["isotropic"] * 6}, "kernel_list has 'isotropic': choose from iso, aniso"),
+    ({"blur_kernel_size": 20}, "blur_kernel_size is 20: needed is an odd number from 7 up"),
+    ({"final_sinc_prob": 2}, "final_sinc_prob is 2: needed is a probability"),
+    ({"meta_info": "no.txt"}, "meta_info: there is no file no.txt"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), BAD_DATA)
+def test_options_of_the_data_set_that_make_no_sense_are_named(data_options, change, message):
+    with pytest.raises(InputError) as error:
+        DegradationDataset({**data_options, **change})
+    assert message in str(error.value)
+
+
+def test_an_unreadable_image_of_the_data_set_is_named(data_options, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG")
+    data_set = DegradationDataset({**data_options, "dataroot_gt": str(tmp_path), "meta_info": None})
+    with pytest.raises(InputError, match="broken.png: not an image that can be read"):
+        data_set[0]
+
+
+def test_an_lmdb_gives_the_images_of_its_folder(data_options, photographs, tmp_path):
+    root = tmp_path / "gt.lmdb"
+    with lmdb.open(str(root)) as database, database.begin(write=True) as transaction:
+        for number in range(4):
+            content = (photographs / f"{number}.png").read_bytes()
+            transaction.put(f"picture.{number}".encode(), content)
+    meta = "".join(f"picture.{number}.png (1,1,3) 1\n" for number in range(4))
+    (root / "meta_info.txt").write_text(meta)
+    stored = {**data_options, "dataroot_gt": str(root), "io_backend": {"type": "lmdb"}}
+    images = []
+    for opt in (stored, {**data_options, "meta_info": None}):
+        seed(0)
+        images.append(DegradationDataset(opt)[2]["gt"])
+    assert torch.equal(*images)
+
+
+def test_kernels_have_the_size_asked_for_and_a_sum_of_one(data_options):
+    kernels = RandomKernels({**data_options, "blur_kernel_size": 13, "blur_kernel_size2": 9})
+    for number in range(20):
+        seed(number)
+        drawn, parameters = kernels.draw()
+        assert drawn["kernel1"].shape == (13, 13)
+        assert drawn["kernel2"].shape == drawn["sinc_kernel"].shape == (9, 9)
+        assert all(abs(float(kernel.sum()) - 1) < 1e-5 for kernel in drawn.values())
+        assert parameters["kernel1"]["kind"] in (*KINDS, "sinc")
+
+
+@pytest.fixture
+def degrade(model_options, tmp_path, monkeypatch, capsys):
+    """Run the command on a folder in an empty one; returns its exit code and messages."""
+    monkeypatch.chdir(tmp_path)
+    of_run, of_gan = ("is_train", "dist", "rank"), ("l1_gt_usm", "percep_gt_usm", "gan_gt_usm")
+    opt = {key: v for key, v in model_options.items() if key not in (*of_run, *of_gan)}
+    opt |= {"name": "x", "model_type": "DegradationModel", "manual_seed": 0}
+    train = {key: v for key, v in opt["datasets"]["train"].items() if key != "phase"}
+    opt["datasets"] = {"train": {**train, "num_worker_per_gpu": 0}}
+    opt["train"] = {"total_iter": 1, **opt["train"]}
+    for key in ("optim_d", "gan_opt"):
+        del opt["train"][key]
+    Path("opt.yml").write_text(yaml.safe_dump(opt))
+
+    def run(source, out, number: int = 0) -> tuple[int, str]:
+        arguments = ["degrade", str(source), str(out), "-opt", "opt.yml", "--seed", str(number)]
+        return cli.vmambair(arguments), capsys.readouterr().err
+
+    return run
+
+
+def test_degrade_writes_a_copy_and_a_line_for_each_image(degrade, photographs):
+    state = random.getstate(), torch.get_rng_state()
+    assert degrade(photographs, "out") == (0, "")
+    assert random.getstate() == state[0]
+    assert torch.equal(torch.get_rng_state(), state[1])
+    lines = [json.loads(line) for line in Path("out/degradations.jsonl").read_text().splitlines()]
+    assert [line["image"] for line in lines] == [f"{number}.png" for number in range(4)]
+    for line in lines:
+        original = cv2.imread(str(photographs / line["image"]))
+        copy = cv2.imread(str(Path("out", line["copy"])))
+        assert copy.shape[:2] == (original.shape[0] // 4, original.shape[1] // 4)
+        assert 30 <= line["first"]["jpeg_quality"] <= 95
+        assert line["second"]["noise"] in ("gaussian", "poisson")
+        assert line["kernel1"]["kind"] in (*KINDS, "sinc")
+
+
+def test_a_degraded_image_depends_on_itself_and_the_seed_alone(degrade, photographs):
+    degrade(photographs, "all")
+    degrade(photographs / "2.png", "one")
+    degrade(photographs / "2.png", "other", 1)
+    assert Path("all/2.png").read_bytes() == Path("one/2.png").read_bytes()
+    assert Path("all/2.png").read_bytes() != Path("other/2.png").read_bytes()
+    assert Path("one/degradations.jsonl").read_text() in Path("all/degradations.jsonl").read_text()
+
+
+def test_degrade_reports_bad_images_and_does_the_others(degrade, photographs):
+    Path("in").mkdir()
+    Path("in/broken.png").write_bytes(b"no image")
+    cv2.imwrite("in/small.png", np.zeros((40, 200, 3), np.uint8))
+    Path("in/good.png").write_bytes((photographs / "3.png").read_bytes())
+    code, messages = degrade("in", "out")
+    assert code == 1
+    assert "broken.png: not an image that can be read" in messages
+    assert "small.png: 40 x 200 pixels are too few: these degradations need 74 a side" in messages
+    assert sorted(path.name for path in Path("out").iterdir()) == ["degradations.jsonl", "good.png"]
+
+
+def test_degrade_never_writes_over_anything(degrade, photographs):
+    before = {path: path.stat().st_mtime_ns for path in photographs.iterdir()}
+    code, messages = degrade(photographs, photographs)
+    assert code == 2
+    assert "lies in the input folder" in messages
+    code, messages = degrade(photographs / "1.png", photographs)
+    assert code == 2
+    assert "1.png: exists already" in messages
+    assert {path: path.stat().st_mtime_ns for path in photographs.iterdir()} == before
+
+
+@pytest.mark.parametrize("source", ["nothing", "empty"])
+def test_degrade_without_images(degrade, source):
+    Path("empty").mkdir()
+    code, messages = degrade(source, "out")
+    assert code == 2
+    assert f"{source}: there is no image" in messages
+    assert not Path("out").exists()

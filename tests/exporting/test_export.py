@@ -1,0 +1,301 @@
+"""Exported files: plain operators only, the network's output, and refusals in a sentence."""
+
+import json
+import sys
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import vmambair_arch
+from support.scans import (
+    PLANAR_SHAPES,
+    SELECTIVE_SHAPES,
+    assert_close,
+    double,
+    planar_inputs,
+    selective_inputs,
+)
+from vmambair_arch import Restormer, cli, ops, presets, save_network
+from vmambair_arch.commands.export import arguments as command, verified_export as export
+from vmambair_arch.exporting import plain_scans
+from vmambair_arch.exporting.formats import FORMATS
+from vmambair_arch.exporting.tracing import Scans, in_place
+from vmambair_arch.networks.modules import oss
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+pytest.importorskip("skimage")
+
+# One block: each block takes a second.
+BLOCK = {"dim": 8, "num_blocks": [0, 0, 0, 1], "num_refinement_blocks": 0, "d_state": 4}
+BUNDLED = Path(vmambair_arch.__file__).with_name("weights") / "tiny_x4.safetensors"
+SIZES = ((8, 8), (24, 40), (8, 104))
+
+
+def exported(tmp_path, network, name="network.onnx", *arguments: str):
+    """What the command writes for a network, loaded by the program that runs it."""
+    save_network(network, tmp_path / "network.pth")
+    out = tmp_path / name
+    assert cli.vmambair(["export", str(tmp_path / "network.pth"), str(out), *arguments]) == 0
+    kind = next(kind for kind in FORMATS.values() if kind.suffix == out.suffix)
+    return kind.load(out.read_bytes())
+
+
+def small(name: str):
+    torch.manual_seed(0)
+    return presets.build(name, **BLOCK).eval()
+
+
+def restormer():
+    """A network that is exported fast, since it has no scans."""
+    torch.manual_seed(0)
+    depths = {"num_blocks": (1, 0, 0, 1), "num_refinement_blocks": 0}
+    return Restormer(dim=8, **depths, heads=(2, 2, 2, 2)).eval()
+
+
+@pytest.fixture(scope="module", params=presets.PRESETS)
+def preset(request, tmp_path_factory):
+    """A network of each preset's kind, its ONNX file for any size, and what runs that."""
+    folder = tmp_path_factory.mktemp(request.param)
+    network = small(request.param)
+    return network, folder / "network.onnx", exported(folder, network)
+
+
+def assert_same(run, network, *sizes):
+    for size in sizes:
+        image = torch.rand(1, network.config["in_channels"], *size)
+        with torch.no_grad():
+            expected = network(image)
+        assert (run(image) - expected).norm() <= 1e-4 * expected.norm()
+
+
+@pytest.mark.parametrize("shape", PLANAR_SHAPES)
+def test_the_plain_planar_scan_is_the_reference(shape):
+    inputs = double(planar_inputs(shape))
+    exact = ops.planar_scan(**inputs, backend="reference")
+    torch.testing.assert_close(plain_scans.planar_scan(**inputs), exact, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", SELECTIVE_SHAPES)
+@pytest.mark.parametrize("softplus", [True, False])
+def test_the_plain_selective_scan_is_the_reference(shape, softplus):
+    inputs = double(selective_inputs(shape))
+    del inputs["z"]
+    exact = ops.selective_scan(**inputs, delta_softplus=softplus, backend="reference")
+    plain = plain_scans.selective_scan(**inputs, delta_softplus=softplus)
+    torch.testing.assert_close(plain, exact, rtol=1e-11, atol=1e-11)
+
+
+def test_the_scans_in_onnx_are_the_reference():
+    planar = [planar_inputs(shape) for shape in PLANAR_SHAPES if shape[0] == 1]
+    selective = [selective_inputs(shape) for shape in SELECTIVE_SHAPES if shape[0] == 1]
+    for inputs in selective:
+        del inputs["z"]
+        for name in ("delta", "delta_bias"):  # without softplus, to be step sizes as well
+            inputs[name] = inputs[name].abs()
+    results = iter(run_in_onnx(EveryScan(), (planar, selective)))
+    for inputs in planar:
+        exact = ops.planar_scan(**double(inputs), backend="reference")
+        assert_close({"y": next(results)}, {"y": exact})
+    for inputs in selective:
+        for softplus in (True, False):
+            exact = ops.selective_scan(
+                **double(inputs), delta_softplus=softplus, backend="reference"
+            )
+            assert_close({"y": next(results)}, {"y": exact})
+
+
+class EveryScan(nn.Module):
+    """Scans of all inputs in one graph: most of what an export takes is the same for each."""
+
+    def forward(self, planar, selective):
+        of_maps = [ops.planar_scan(**inputs) for inputs in planar]
+        return of_maps + [
+            ops.selective_scan(**inputs, delta_softplus=softplus)
+            for inputs in selective
+            for softplus in (True, False)
+        ]
+
+
+def run_in_onnx(module: nn.Module, inputs: tuple) -> list[torch.Tensor]:
+    """Translate a module as an export does, and run it in onnxruntime."""
+    from vmambair_arch.exporting import onnx_model
+
+    with torch.no_grad():
+        program = torch.export.export(module, inputs, strict=False)
+    model = onnx_model.ir.to_proto(onnx_model.build(program))
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    leaves = torch.utils._pytree.tree_leaves(inputs)
+    names = [i.name for i in session.get_inputs()]
+    feed = {name: leaf.numpy() for name, leaf in zip(names, leaves, strict=True)}
+    return [torch.from_numpy(result) for result in session.run(None, feed)]
+
+
+def test_an_onnx_file_runs_at_any_size(preset):
+    network, _, run = preset
+    assert_same(run, network, *SIZES)
+
+
+def test_an_onnx_file_has_standard_operators_only(preset):
+    model = onnx.load(preset[1])
+    onnx.checker.check_model(model, full_check=True)
+    assert {node.domain for node in nodes(model.graph)} <= {""}
+    assert "Scan" in {node.op_type for node in nodes(model.graph)}
+    assert [opset.domain for opset in model.opset_import] == [""] and not model.functions
+
+
+def nodes(graph):
+    """The nodes of a graph and of those in it."""
+    inner = (a.g for node in graph.node for a in node.attribute if a.HasField("g"))
+    return chain(graph.node, *map(nodes, inner))
+
+
+def test_an_onnx_file_says_how_it_is_used(preset):
+    network, path, _ = preset
+    session = onnxruntime.InferenceSession(path)
+    about = session.get_modelmeta().custom_metadata_map
+    assert (about["scale"], about["multiple"], about["colour_order"]) == (
+        str(network.scale),
+        "8",
+        "RGB",
+    )
+    assert (about["layout"], about["range"], about["size"]) == ("NCHW", "0 1", "any")
+    assert json.loads(about["config"]) == network.config
+    assert [i.name for i in session.get_inputs()] == ["image"]
+    assert [o.name for o in session.get_outputs()] == ["restored"]
+
+
+def test_a_file_for_one_size_takes_that_size_only(tmp_path, capsys):
+    network = small("realsr_x4")
+    run = exported(tmp_path, network, "network.onnx", "--size", "16", "24")
+    first, second = capsys.readouterr().out.splitlines()
+    assert "relative L2 difference from the network at most" in first
+    assert second.startswith("16 x 24 pixels: ") and second.count(" s ") == 2
+    assert_same(run, network, (16, 24))
+    with pytest.raises(Exception, match="[Ii]nvalid dimensions"):
+        run(torch.rand(1, 3, 24, 16))
+
+
+def test_a_torch_export_file_runs_where_there_is_only_torch(tmp_path):
+    network = small("sisr_x4")
+    run = exported(tmp_path, network, "network.pt2", "--format", "torch-export")
+    assert_same(run, network, (16, 16), (16, 24), (40, 16))
+    assert b"vmambair::" not in (tmp_path / "network.pt2").read_bytes()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [BUNDLED.stem, *presets.PRESETS])
+def test_the_bundled_network_and_each_preset_run_in_onnxruntime(tmp_path, name):
+    network = vmambair_arch.load_network(BUNDLED) if name == BUNDLED.stem else full(name)
+    assert_same(exported(tmp_path, network), network, *SIZES)
+
+
+def full(name: str):
+    torch.manual_seed(0)
+    return presets.build(name).eval()
+
+
+def test_a_restormer_is_exported(tmp_path):
+    network = restormer()
+    assert_same(exported(tmp_path, network), network, (16, 8), (24, 24))
+
+
+@pytest.mark.parametrize("wrong", [1.01, float("nan")])
+def test_a_file_that_computes_something_else_is_not_kept(tmp_path, capsys, monkeypatch, wrong):
+    kind = FORMATS["torch-export"]
+    load = kind.load
+    monkeypatch.setattr(kind, "load", lambda content: lambda x: wrong * load(content)(x))
+    save_network(restormer(), tmp_path / "network.pth")
+    arguments = [str(tmp_path / "network.pth"), str(tmp_path / "out.pt2"), "--size", "8", "8"]
+    assert cli.vmambair(["export", *arguments, "--format", "torch-export"]) == 2
+    assert "not written, since on 8 x 8 pixels" in one_sentence(capsys)
+    assert [path.name for path in tmp_path.iterdir()] == ["network.pth"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["out.onnx", "--size", "20", "16"], "multiples of 8; give --size 16 16, or --dynamic"),
+        (["out.onnx", "--size", "0", "16"], "multiples of 8; give --size 8 16"),
+        (["out.onnx", "--size", "-8", "16"], "multiples of 8"),
+        (["out.pt2"], "must end in .onnx"),
+        (["out.onnx", "--format", "torch-export"], "must end in .pt2"),
+        (["network.pth"], "must end in .onnx"),
+        (["there.onnx"], "exists already"),
+        (["nowhere/out.onnx"], "there is no folder nowhere"),
+    ],
+)
+def test_bad_input_is_one_sentence(tmp_path, capsys, monkeypatch, arguments, sentence):
+    monkeypatch.chdir(tmp_path)
+    save_network(restormer(), tmp_path / "network.pth")
+    (tmp_path / "there.onnx").touch()
+    assert cli.vmambair(["export", "network.pth", *arguments]) == 2
+    assert sentence in one_sentence(capsys)
+    assert (tmp_path / "there.onnx").read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("none.pth", "there is no such checkpoint"),
+        ("empty.pth", "truncated or not a checkpoint"),
+        ("empty.safetensors", "truncated or not a checkpoint"),
+    ],
+)
+def test_a_model_that_cannot_be_read_is_one_sentence(tmp_path, capsys, name, sentence):
+    if name.startswith("empty"):
+        (tmp_path / name).touch()
+    assert cli.vmambair(["export", str(tmp_path / name), str(tmp_path / "out.onnx")]) == 2
+    assert sentence in one_sentence(capsys)
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime", "skimage"])
+def test_a_missing_package_is_one_sentence(tmp_path, capsys, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    assert cli.vmambair(["export", str(BUNDLED), str(tmp_path / "out.onnx")]) == 2
+    sentence = one_sentence(capsys)
+    assert package in sentence and "pip install 'vmambair-arch[export]'" in sentence
+
+
+def test_an_export_says_what_takes_long(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(command, "PATIENCE", 0.01)
+    exported(tmp_path, restormer(), "network.pt2", "--format", "torch-export", "--size", "8", "8")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "vmambair: tracing the network"
+    assert lines[-1].endswith("comparing it with the network")
+
+
+def test_a_stopped_export_leaves_nothing(tmp_path, capsys, monkeypatch):
+    def stop(content):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FORMATS["torch-export"], "load", stop)
+    save_network(restormer(), tmp_path / "network.pth")
+    arguments = [str(tmp_path / "network.pth"), str(tmp_path / "out.pt2"), "--size", "8", "8"]
+    assert cli.vmambair(["export", *arguments, "--format", "torch-export"]) == 130
+    assert "stopped; " in capsys.readouterr().err.splitlines()[-1]
+    assert [path.name for path in tmp_path.iterdir()] == ["network.pth"]
+
+
+def test_tracing_leaves_the_networks_scans_as_they_were():
+    with pytest.raises(RuntimeError), in_place(Scans(plain_scans.planar_scan, ops.selective_scan)):
+        assert oss.planar_scan is plain_scans.planar_scan
+        raise RuntimeError
+    assert oss.planar_scan is ops.planar_scan and oss.selective_scan is ops.selective_scan
+
+
+def test_photographs_are_of_every_size_and_number_of_channels():
+    for channels, size in ((1, (8, 8)), (3, (640, 16)), (6, (16, 24))):
+        image = export.photograph(channels, size)
+        assert image.shape == (1, channels, *size)
+        assert 0 <= image.min() < image.max() <= 1
+
+
+def one_sentence(capsys) -> str:
+    error = capsys.readouterr().err
+    assert error.startswith("vmambair: ") and error.count("\n") == 1
+    return error

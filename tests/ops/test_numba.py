@@ -1,0 +1,166 @@
+"""Numba's side of the scans: tiles, the cache on the disk, threads, forks."""
+
+import functools
+import logging
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import torch
+from numba.core.caching import FunctionCache
+from torch.utils.data import DataLoader, Dataset
+
+from support.scans import assert_close, differentiate, double, selective_inputs
+from vmambair_arch.ops import planar_scan, selective_scan
+from vmambair_arch.ops.cpu import jit, planar as planar_numba, selective as selective_numba, threads
+
+SHAPE = (2, 5, 6, 40)  # images, height, width, channels: three blocks, the last one not full
+
+
+def inputs() -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    b, h, w, d, n, r = *SHAPE, 4, 3
+    shapes = [(b, h, w, d), (b, h, w, 4, r + 2 * n), (4, d, r), (4, d), (4, d, n), (4, d)]
+    x, projection, weight, bias, A, D = (torch.randn(s, generator=generator) for s in shapes)
+    return [x, projection, weight, bias, -A.exp(), D]
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_a_sequence_longer_than_two_tiles_equals_the_reference():
+    given = selective_inputs((1, 3, 2, 2 * selective_numba.TILE + 19, 1))
+    scan = functools.partial(selective_scan, delta_softplus=True)
+    found = differentiate(functools.partial(scan, backend="numba"), given)
+    expected = differentiate(functools.partial(scan, backend="reference"), double(given))
+    assert_close(found, expected)
+
+
+def test_a_cache_folder_that_cannot_be_made_is_no_error(tmp_path):
+    (tmp_path / "file").touch()
+    module = tmp_path / "kernel.py"
+    module.write_text(
+        "from vmambair_arch.ops.cpu.jit import jit\n"
+        "@jit\ndef add_one(x):\n    return x + 1\n"
+        "print(add_one(1))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(module)],
+        env={"NUMBA_CACHE_DIR": str(tmp_path / "file" / "below"), "PATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(monkeypatch, caplog):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(FunctionCache, "save_overload", full)
+    caplog.set_level(logging.INFO, "vmambair_arch")
+    assert jit.jit(lambda x: x + 2)(1) == 3
+    assert "No space left on device" in caplog.text
+
+
+def test_a_change_in_any_file_of_the_kernels_makes_the_cache_stale(monkeypatch):
+    cache = planar_numba._scan._cache
+    target = planar_numba._scan.targetdescr.target_context.codegen()
+    key = cache._index_key((), target)
+    monkeypatch.setattr(jit, "_sources", lambda: "other")
+    assert cache._index_key((), target) != key
+
+
+def test_a_pool_gives_what_openmp_gives(monkeypatch, two_threads):
+    y = planar_scan(*inputs(), backend="numba")
+    monkeypatch.setattr(threads, "openmp", lambda: None)
+    assert torch.equal(planar_scan(*inputs(), backend="numba"), y)
+
+
+def test_python_threads_may_scan_at_once(two_threads):
+    y, results = planar_scan(*inputs(), backend="numba"), []
+
+    def scan():
+        results.append(planar_scan(*inputs(), backend="numba"))
+
+    running = [threading.Thread(target=scan) for _ in range(4)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join(60)
+    assert len(results) == 4
+    assert all(torch.equal(result, y) for result in results)
+
+
+def test_an_error_in_a_thread_is_raised(two_threads):
+    def kernel(first, last):
+        raise ZeroDivisionError(f"{first} to {last}")
+
+    with pytest.raises(ZeroDivisionError):
+        threads.run(kernel, 4)
+
+
+class Scans(Dataset):
+    """A data set whose items are computed by a scan, on two threads.
+
+    Its tensors are made before the fork: behind it torch's own operations would hang on two.
+    """
+
+    def __init__(self):
+        self.inputs = inputs()
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        torch.set_num_threads(2)
+        return planar_scan(*self.inputs, backend="numba")
+
+
+def test_workers_that_fork_may_scan(two_threads):
+    y = planar_scan(*inputs(), backend="numba")
+    loader = DataLoader(
+        Scans(), batch_size=None, num_workers=1, multiprocessing_context="fork", timeout=60
+    )
+    assert all(torch.equal(item, y) for item in loader)
+
+
+def test_the_backward_pass_takes_the_states_that_the_forward_pass_kept():
+    """Many segments: gradients equal those of the reference all the same."""
+    tensors = [tensor.requires_grad_() for tensor in inputs()]
+    x, projection, *_, A, _ = tensors
+    wide = torch.randn(1, 40, 40, 40).requires_grad_()
+    tensors[0] = wide
+    tensors[1] = torch.randn(1, 40, 40, *projection.shape[3:]).requires_grad_()
+    segments = planar_numba.kept(wide, tensors[1], A, True)[3]
+    assert segments > 5
+    grads = [
+        torch.autograd.grad(planar_scan(*tensors, backend=backend).sin().sum(), tensors)
+        for backend in ("numba", "reference")
+    ]
+    for ours, exact in zip(*grads, strict=True):
+        assert float((ours - exact).norm()) <= 1e-4 * float(exact.norm())
+
+
+def test_nothing_is_kept_where_no_gradient_is_wanted(monkeypatch):
+    kept = []
+    forward = planar_numba.forward
+
+    def spy(*arguments):
+        result = forward(*arguments)
+        kept.append(result[1].numel())
+        return result
+
+    monkeypatch.setattr(planar_numba, "forward", spy)
+    tensors = inputs()
+    with torch.no_grad():
+        planar_scan(*tensors)
+    assert kept == [0]
+    assert np.prod(planar_numba.kept(*tensors[:2], tensors[4], False)) == 0

@@ -1,0 +1,254 @@
+"""The Triton backend beyond tests of the scans: chunks, targets without a GPU, and with one."""
+
+import os
+import subprocess
+import sys
+from itertools import product
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from support import SUPPORT
+from support.scans import (
+    assert_close,
+    differentiate,
+    double,
+    planar_inputs,
+    selective_inputs,
+    uninitialised_memory_is_nan,
+)
+from vmambair_arch import planar_scan, selective_scan
+from vmambair_arch.ops import dispatch, planar, selective
+from vmambair_arch.ops.gpu import (
+    device as triton_device,
+    planar as planar_triton,
+    selective as selective_triton,
+)
+
+triton_launch = pytest.importorskip("vmambair_arch.ops.gpu.launch", exc_type=ImportError)
+on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
+interpreted = pytest.mark.skipif(
+    not triton_device.interpreted(), reason="Triton is not interpreted"
+)
+HALF = (torch.bfloat16, torch.float16)
+
+
+def planar_of(inputs, backend):
+    return differentiate(lambda **i: planar_scan(**i, backend=backend), inputs)
+
+
+def selective_of(inputs, backend):
+    flags = {"delta_softplus": True, "return_last_state": True}
+    return differentiate(lambda **i: selective_scan(**i, **flags, backend=backend), inputs)
+
+
+# Chunks, interpreted.
+
+
+@pytest.fixture
+def short_chunks(monkeypatch):
+    """Chunks of 4 steps in pieces of 2: what takes thousands of pixels otherwise takes ten."""
+    monkeypatch.setattr(triton_launch, "CHUNKS", (4, 8))
+    monkeypatch.setattr(triton_launch, "SUB", 2)
+
+
+@interpreted
+@pytest.mark.parametrize("shape", [(1, 3, 3, 17, 3, 2), (2, 1, 5, 3, 2, 1)], ids=str)
+def test_a_planar_scan_over_many_chunks(short_chunks, shape):
+    inputs = planar_inputs(shape)
+    with uninitialised_memory_is_nan():
+        results = planar_of(inputs, "triton")
+    assert_close(results, planar_of(double(inputs), "reference"))
+
+
+@interpreted
+@pytest.mark.parametrize("shape", [(2, 3, 5, 37, 1), (1, 34, 2, 9, 2)], ids=str)
+def test_a_selective_scan_over_many_chunks(short_chunks, shape):
+    inputs = selective_inputs(shape)  # 37 steps: more chunks than start_states reads at once
+    with uninitialised_memory_is_nan():
+        results = selective_of(inputs, "triton")
+    assert_close(results, selective_of(double(inputs), "reference"))
+
+
+@interpreted
+def test_the_size_of_the_workspace_changes_no_bit(short_chunks, monkeypatch):
+    inputs = selective_inputs((2, 20, 3, 9, 1), torch.bfloat16)
+    at_once = selective_of(inputs, "triton")
+    monkeypatch.setattr(triton_launch, "WORKSPACE", 1)  # one chunk at a time
+    in_turn = selective_of(inputs, "triton")
+    assert all(torch.equal(at_once[name], in_turn[name]) for name in at_once)
+
+
+@interpreted
+def test_results_lie_as_torch_compile_expects(short_chunks):
+    inputs = list(selective_inputs((1, 3, 2, 5, 1)).values())
+    del inputs[6]  # the gate is not the backend's
+    y, last_state = selective_triton.forward(*inputs, True)
+    results = [y, last_state, *selective_triton.backward(y, *inputs, True)]
+    inputs = list(planar_inputs((1, 2, 3, 3, 2, 2)).values())
+    y, states = planar_triton.forward(*inputs, True)
+    results += [y, *planar_triton.backward(y, *inputs, states)]
+    assert all(result.is_contiguous() for result in results)
+    storages = {result.untyped_storage().data_ptr() for result in results}
+    assert len(storages) == len(results)
+
+
+@pytest.mark.parametrize("steps", [1, 1023, 70_000, 10**6, 10**9])
+def test_chunks_are_powers_of_two_that_pieces_divide(steps):
+    chunk = triton_launch.chunk_length(steps)
+    least, most = triton_launch.CHUNKS
+    assert chunk & (chunk - 1) == 0 and chunk % triton_launch.SUB == 0
+    assert least <= chunk <= most
+    assert chunk == least or steps // chunk >= triton_launch.PROGRAMS  # enough for a large GPU
+
+
+# Targets, compiled without a GPU.
+
+
+@pytest.mark.parametrize(
+    ("capability", "dtype"), [(80, "float16"), (90, "float32"), (120, "bfloat16")]
+)
+def test_every_kernel_compiles_and_none_adds_with_atomics(capability, dtype):
+    script = SUPPORT / "triton_targets.py"
+    done = subprocess.run(
+        [sys.executable, script, str(capability), dtype],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TRITON_INTERPRET": "0"},
+    )
+    assert done.returncode == 0, done.stderr
+    compiled = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    kernels = "end_states start_states outputs end_carries gradients add_blocks"
+    assert compiled == dict.fromkeys(kernels.split(), "no atomics")
+
+
+# Where it can run.
+
+
+@pytest.fixture
+def old_gpu(monkeypatch):
+    """Something that looks like a tensor on a GPU of 2016."""
+    monkeypatch.setattr(triton_device, "interpreted", lambda: False)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (6, 1))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "GeForce GTX 1080")
+    return SimpleNamespace(device=torch.device("cuda:0"), dtype=torch.float32)
+
+
+@pytest.mark.parametrize("operation", ["planar", "selective"])
+def test_a_gpu_too_old_is_passed_over_with_one_sentence(old_gpu, caplog, operation):
+    dispatch._announce.cache_clear()
+    with caplog.at_level("INFO", logger="vmambair_arch"):
+        for _ in range(2):
+            chosen = dispatch.choose(operation, ("triton", "reference"), "auto", old_gpu)
+    assert chosen is dispatch.load(operation, "reference")
+    (record,) = caplog.records
+    assert "backend reference" in record.message
+    assert "needs compute capability 8.0, GeForce GTX 1080 has 6.1" in record.message
+
+
+@pytest.mark.parametrize("operation", ["planar", "selective"])
+def test_a_gpu_too_old_raises_if_triton_was_named(old_gpu, operation):
+    with pytest.raises(RuntimeError, match="'triton' of .* cannot run here: .* 8.0, .* has 6.1"):
+        dispatch.choose(operation, ("triton", "reference"), "triton", old_gpu)
+
+
+def test_the_other_reasons_why_it_cannot_run(old_gpu, monkeypatch):
+    capable = SimpleNamespace(device=torch.device("cuda:0"), dtype=torch.float32)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
+    assert triton_device.unavailable(capable) is None
+    assert "float64" in triton_device.unavailable(torch.ones(1).double())
+    assert "an NVIDIA GPU, the input is on cpu" in triton_device.unavailable(torch.ones(1))
+    monkeypatch.setattr(torch.version, "hip", "6.2")
+    assert "needs an NVIDIA GPU" in triton_device.unavailable(capable)
+    monkeypatch.setattr(triton_device.importlib.util, "find_spec", lambda name: None)
+    assert triton_device.unavailable(capable) == "triton is not installed"
+
+
+@pytest.mark.parametrize("module", [planar, selective])
+def test_auto_never_takes_it_on_the_cpu(module):
+    operation = module.__name__.rpartition(".")[2]
+    chosen = dispatch.choose(operation, module.BACKENDS, "auto", torch.ones(1))
+    assert chosen is dispatch.load(operation, "numba")
+
+
+# On a GPU. The scans' own tests run there too, at small shapes.
+
+# b, h, w, d, n, r: the network's widths; several chunks and blocks of channels, ragged at the end.
+LARGE_MAPS = [(1, 64, 64, 48, 16, 3), (2, 45, 67, 96, 16, 6), (1, 16, 24, 384, 16, 24)]
+LARGE_SEQUENCES = [(1, 48, 16, 4096, 1), (3, 24, 16, 1001, 2), (2, 8, 64, 384, 2)]
+
+
+def on_cuda(inputs):
+    return {name: tensor.cuda() for name, tensor in inputs.items()}
+
+
+def to_cpu(results):
+    return {name: tensor.cpu() for name, tensor in results.items()}
+
+
+@on_gpu
+@pytest.mark.parametrize(
+    ("shape", "dtype"), product(LARGE_MAPS, (torch.float32, *HALF)), ids=lambda p: str(p)
+)
+def test_large_maps_on_a_gpu(shape, dtype):
+    inputs = on_cuda(planar_inputs(shape, dtype))
+    with uninitialised_memory_is_nan():
+        results = planar_of(inputs, "triton")
+    assert_close(to_cpu(results), to_cpu(planar_of(double(inputs), "reference")))
+
+
+@on_gpu
+@pytest.mark.parametrize(
+    ("shape", "dtype"), product(LARGE_SEQUENCES, (torch.float32, *HALF)), ids=lambda p: str(p)
+)
+def test_long_sequences_on_a_gpu(shape, dtype):
+    inputs = on_cuda(selective_inputs(shape, dtype))
+    with uninitialised_memory_is_nan():
+        results = selective_of(inputs, "triton")
+    assert_close(to_cpu(results), to_cpu(selective_of(double(inputs), "reference")))
+
+
+@on_gpu
+def test_every_run_on_a_gpu_gives_the_same_bits():
+    inputs = on_cuda(planar_inputs((2, 96, 80, 96, 16, 6), torch.bfloat16))
+    first = planar_of(inputs, "triton")
+    for _ in range(5):
+        again = planar_of(inputs, "triton")
+        assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+@on_gpu
+def test_auto_takes_it_on_a_gpu():
+    chosen = dispatch.choose("planar", planar.BACKENDS, "auto", torch.ones(1, device="cuda"))
+    assert chosen is planar_triton
+
+
+@on_gpu
+def test_under_compile_on_a_gpu():
+    inputs = on_cuda(planar_inputs((1, 33, 40, 48, 16, 3)))
+
+    def scan(**inputs):
+        return planar_scan(**inputs, backend="triton").square()
+
+    compiled = torch.compile(scan, fullgraph=True)
+    eager, traced = differentiate(scan, inputs), differentiate(compiled, inputs)
+    for name in eager:
+        torch.testing.assert_close(traced[name], eager[name])
+
+
+@on_gpu
+def test_the_backward_pass_on_a_gpu_needs_little_memory():
+    """Beside its results: states between the chunks, and a workspace of a fixed size."""
+    b, h, w, d, n, r = 1, 512, 512, 96, 16, 6
+    x = torch.randn(b, h, w, d, device="cuda", requires_grad=True)
+    projection = torch.randn(b, h, w, 4, r + 2 * n, device="cuda", requires_grad=True)
+    parameters = [tensor.cuda() for tensor in list(planar_inputs((b, 1, 1, d, n, r)).values())[2:]]
+    y = planar_scan(x, projection, *parameters, backend="triton")
+    dy = torch.ones_like(y)
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    torch.autograd.grad(y, (x, projection), dy)
+    inputs = 4 * (x.numel() + projection.numel())
+    extra = torch.cuda.max_memory_allocated() - before - inputs  # the gradients are as large
+    assert extra < 0.3 * inputs + triton_launch.WORKSPACE

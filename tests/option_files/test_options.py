@@ -1,0 +1,216 @@
+"""Option files checked before anything runs: each sentence names file, line and key."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from basicsr.utils import registry
+
+from support.experiments import tiny_network
+from support.option_reports import change, report
+from vmambair_arch.errors import InputError
+from vmambair_arch.option_files import check, options, yaml_lines
+
+
+@pytest.fixture
+def opt(experiment) -> dict:
+    return yaml.safe_load(Path(experiment()).read_text())
+
+
+# What a user writes, and a part of the only sentence that answers.
+WRONG = [
+    ("train.ema_deacy", 0.9, "train.ema_deacy: there is no such option; did you mean 'ema_decay'?"),
+    ("total_iter", 4, "total_iter: there is no such option; its place is in train"),
+    ("train.total_iter", ..., "train.total_iter: is missing"),
+    ("train.total_iter", "4", "train.total_iter: is '4': needed is a whole number"),
+    ("train.total_iter", 4.5, "train.total_iter: is 4.5: needed is a whole number"),
+    ("train.total_iter", True, "train.total_iter: is true: needed is a whole number"),
+    ("train.ema_decay", 1.5, "train.ema_decay: is 1.5: needed is less than 1"),
+    ("train.optim_g", None, "train.optim_g: is null: needed is a mapping"),
+    ("train.optim_g.type", "Adamm", "'Adamm' is no optimizer of torch; did you mean 'Adam'?"),
+    ("train.optim_g.lr", ..., "train.optim_g.lr: is missing"),
+    ("train.optim_g.betas", [0.9], "train.optim_g.betas: is [0.9]: an item is missing"),
+    ("train.optim_g.betas", [0.9, 7.0], "Invalid beta parameter at index 1"),
+    ("train.optim_g.momentum", 0.9, "train.optim_g.momentum: Adam has no such option"),
+    ("train.scheduler.milestones", ..., "train.scheduler.milestones: is missing"),
+    ("train.scheduler.type", "StepLR", "train.scheduler"),
+    ("train.pixel_opt.type", "L1Los", "'L1Los' is not registered; did you mean 'L1Loss'?"),
+    (
+        "train.pixel_opt.reduction",
+        "none",
+        "train.pixel_opt: L1Loss cannot be the loss of pixel_opt",
+    ),
+    (
+        "train.pixel_opt.loss_weight",
+        -1.0,
+        "train.pixel_opt.loss_weight: is -1.0: needed is at least",
+    ),
+    ("train.pixel_opt", ..., "train.pixel_opt: is missing, and perceptual_opt too"),
+    ("train.mixing_augs", {"mixup": True}, "train.mixing_augs.mixup: true mixes no images here"),
+    (
+        "val.metrics.psnr.crop_boder",
+        4,
+        "calculate_psnr has no such option; did you mean 'crop_border'",
+    ),
+    ("val.metrics.psnr.crop_border", ..., "val.metrics.psnr.crop_border: is missing"),
+    ("val.metrics.psnr.type", "psnr", "'psnr' is not registered"),
+    ("val.val_freq", 0, "val.val_freq: is 0: needed is at least 1"),
+    (
+        "logger.print_frq",
+        1,
+        "logger.print_frq: there is no such option; did you mean 'print_freq'?",
+    ),
+    ("path.pretrain_network_g", "~nobody-here/x.pth", "begins with a user that this machine"),
+    ("name", "runs/x4", "name: 'runs/x4' names a folder of its own"),
+    ("scale", ..., "datasets.train: needs the scale"),
+    ("scale", 0, "scale: is 0: needed is at least 1"),
+    ("scale", 2, "network_g.scale: VmambaIR makes 3 x 64 x 64 out of 3 x 16 x 16"),
+    ("network_g.scale", 2, "network_g.scale: VmambaIR makes 3 x 16 x 16 out of 3 x 8 x 8"),
+    ("network_g.dim", "8", "network_g.dim: is '8': needed is a whole number"),
+    ("network_g.num_blocks", [1, 1, 1], "network_g.num_blocks: VmambaIR cannot be built"),
+    ("network_g.num_blocks", [1, 1, 1, 10**9], "more than 1000 blocks"),
+    ("network_g.d_state", 10**12, "network_g: VmambaIR cannot be built: it has more than"),
+    ("network_g.in_channels", 4, "network_g.in_channels: VmambaIR cannot be built"),
+    ("network_g.gate", "relu", "network_g.gate: VmambaIR cannot be built: gate is 'relu'"),
+    ("datasets.train.gt_size", 40, "(gt_size 40, scale 4): input is 10 x 10"),
+    (
+        "datasets.train.gt_size",
+        33,
+        "datasets.train.gt_size: is 33, which is no multiple of scale 4",
+    ),
+    ("datasets.train.use_hflip", ..., "datasets.train.use_hflip: is missing"),
+    ("datasets.train.use_hflip", 1, "datasets.train.use_hflip: is 1: needed is true or false"),
+    ("datasets.train.dataroot_hq", "x", "there is no such option; did you mean 'dataroot_lq'?"),
+    ("datasets.train.filename_tmpl", "x4", "datasets.train.filename_tmpl: 'x4' has no {}"),
+    ("datasets.train.io_backend.type", "hdf5", "is 'hdf5', and not 'disk', 'lmdb' or 'memcached'"),
+    ("datasets.train.io_backend.type", "lmdb", "the name of an LMDB ends in .lmdb"),
+    ("datasets.train.persistent_workers", True, "there are no workers"),
+    ("datasets.train.prefetch_mode", "cuda", "needs pin_memory: true"),
+    ("datasets.train.mean", [0.5, 0.5, 0.5], "has only one of mean and std"),
+    ("datasets.train.color", "y", "network_g"),
+    ("datasets.trian", {"type": "PairedImageDataset"}, "datasets.trian"),
+    ("datasets.train", ..., "datasets.train: is missing"),
+    (
+        "datasets.train_2",
+        {"type": "BicubicImageDataset", "dataroot_gt": "x"},
+        "second training set",
+    ),
+    ("model_type", "SRGANModel", "train.gan_opt: is missing"),
+    ("model_type", "SwinIRModel", "network_g.window_size: is missing; SwinIRModel pads to it"),
+]
+
+
+@pytest.mark.parametrize(("keys", "value", "sentence"), WRONG)
+def test_what_is_wrong_is_said_with_file_line_and_key(opt, keys, value, sentence):
+    spoilt = change(opt, keys, value)
+    problems = report(spoilt).problems
+    matching = [problem for problem in problems if sentence in problem]
+    assert matching, problems
+    line = int(matching[0].split(":")[1])
+    text = yaml.safe_dump(spoilt, sort_keys=False).splitlines()
+    if f": {keys}: " in matching[0] and value is not ...:
+        assert text[line - 1].strip().startswith(keys.split(".")[-1] + ":")
+    assert all(problem.startswith("f.yml:") for problem in problems)
+
+
+def test_all_problems_are_listed_at_once(opt):
+    opt = change(change(change(opt, "train.ema_decay", 2), "val.val_frq", 1), "network_g.dmi", 8)
+    assert len(report(opt).problems) == 3
+
+
+def test_an_override_is_named_instead_of_a_line(experiment):
+    with pytest.raises(InputError, match=r"^--force_yml train:total_iter=x: train.total_iter: is"):
+        options.read(experiment(), is_train=True, overrides=["train:total_iter=x"])
+
+
+def test_a_section_that_is_null_is_not_there(experiment):
+    opt = options.read(experiment(), is_train=True, overrides=["val=null", "network_d=null"])
+    assert "val" not in opt
+    assert "network_d" not in opt
+
+
+def test_whole_floats_become_integers(opt):
+    opt = change(change(opt, "train.total_iter", 4e0), "val.metrics.psnr.crop_border", 4.0)
+    file = yaml_lines.parse(yaml.safe_dump(opt), "f.yml")
+    assert not check.check(file, is_train=True).problems
+    assert type(file.options["train"]["total_iter"]) is int
+    assert type(file.options["val"]["metrics"]["psnr"]["crop_border"]) is int
+
+
+SCHEDULES = [
+    ({"type": "CosineAnnealingRestartLR", "periods": [3]}, "problems", "add up to 3"),
+    ({"type": "CosineAnnealingRestartLR", "periods": [9]}, "warnings", "training ends first"),
+    (
+        {"type": "CosineAnnealingRestartLR", "periods": [2, 2]},
+        "problems",
+        "are 2, and restart_weights",
+    ),
+    ({"type": "MultiStepLR", "milestones": [2, 9]}, "warnings", "the last are never reached"),
+    ({"type": "MultiStepLR", "milestones": ["x"]}, "problems", "milestones.0: is 'x'"),
+]
+
+
+@pytest.mark.parametrize(("scheduler", "kind", "sentence"), SCHEDULES)
+def test_schedules_that_do_not_fit_total_iter(opt, scheduler, kind, sentence):
+    found = getattr(report(change(opt, "train.scheduler", scheduler)), kind)
+    assert len(found) == 1 or kind == "problems"
+    assert sentence in found[0]
+
+
+def test_progressive_patches_fit_the_training():
+    from vmambair_arch.option_files.between_options import Checked, findings
+    from vmambair_arch.option_files.schemas.data_sets import DATA_SETS
+
+    lists = {"gt_sizes": [128, 130], "mini_batch_sizes": [8], "iters": [5, 6]}
+    loader = {"batch_size_per_gpu": 8, "num_worker_per_gpu": 0}
+    train = {"type": "ProgressiveImageDataset", "use_hflip": True, "use_rot": True, "gt_size": 128}
+    opt = {
+        "scale": 4,
+        "datasets": {"train": {**train, **loader, **lists}},
+        "network_g": {},
+        "train": {"total_iter": 10},
+    }
+    file = Checked(opt, True, data_sets={"train": DATA_SETS["ProgressiveImageDataset"]})
+    said = [finding.sentence for finding in findings(file)]
+    assert any("of unequal length: gt_sizes 2, mini_batch_sizes 1, iters 2" in s for s in said)
+    assert any("has 130: needed are multiples of scale 4, at most gt_size 128" in s for s in said)
+    assert any("add up to 11, and total_iter is 10" in s for s in said)
+
+
+def test_what_a_third_party_defines_is_said_to_be_unchecked(opt, monkeypatch):
+    from basicsr.data.paired_image_dataset import PairedImageDataset
+    from basicsr.models.sr_model import SRModel
+
+    model = type("TheirModel", (SRModel,), {"__module__": "theirs.models"})
+    data_set = type("TheirDataset", (PairedImageDataset,), {"__module__": "theirs.data"})
+    monkeypatch.setitem(registry.MODEL_REGISTRY._obj_map, "TheirModel", model)
+    monkeypatch.setitem(registry.DATASET_REGISTRY._obj_map, "TheirDataset", data_set)
+    opt = change(change(opt, "model_type", "TheirModel"), "train.their_weight", 3)
+    opt = change(change(opt, "datasets.train.type", "TheirDataset"), "datasets.train.theirs", 1)
+    found = report(opt | {"their_option": "x"})
+    assert found.problems == []
+    assert ["TheirModel of theirs.models" in found.unchecked[0], len(found.unchecked)] == [True, 2]
+
+
+def test_images_of_a_third_party_may_have_any_channels(opt, monkeypatch):
+    theirs = type("TheirDataset", (), {"__module__": "theirs.data"})
+    monkeypatch.setitem(registry.DATASET_REGISTRY._obj_map, "TheirDataset", theirs)
+    opt = change(opt, "network_g", tiny_network(in_channels=6, residual=False))
+    assert report(opt).problems
+    assert not report(change(opt, "datasets.train.type", "TheirDataset")).problems
+
+
+def test_differences_from_the_recipe_are_noted(experiment, capsys):
+    experiment("base")
+    path = experiment("own", recipe="base.yml", network_g=tiny_network(dim=16), scale=4)
+    opt = options.read(path, is_train=True)
+    assert opt.notes == ["network_g.dim: 16 (recipe: 8)"]
+    with pytest.raises(InputError, match="no such option file"):
+        options.read(experiment("own", recipe="gone.yml"), is_train=True)
+
+
+def test_reading_leaves_the_random_numbers_alone(experiment):
+    state = torch.get_rng_state()
+    options.read(experiment(), is_train=True)
+    assert torch.equal(torch.get_rng_state(), state)

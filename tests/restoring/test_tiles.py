@@ -1,0 +1,321 @@
+"""Tiles cover the picture, blend without a trace, and are as large as memory allows."""
+
+import itertools
+import math
+import os
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from support import picture_files as files
+from vmambair_arch import Restorer, VmambaIR, inference
+from vmambair_arch.errors import InputError
+from vmambair_arch.restoring.tiles import tile_sizes
+from vmambair_arch.system import memory
+
+
+class Blur(nn.Module):
+    """A network that sees two pixels around each, and enlarges twice."""
+
+    multiple = 4
+
+    def forward(self, x):
+        y = nn.functional.avg_pool2d(x, 5, 1, padding=2, count_include_pad=False)
+        return nn.functional.interpolate(y, scale_factor=2)
+
+
+class Failing(nn.Module):
+    """A network that gives its input back, if it is no larger than so many pixels."""
+
+    scale = 1
+
+    def __init__(self, pixels: int, error: Exception):
+        super().__init__()
+        self.pixels, self.error, self.seen = pixels, error, []
+
+    def forward(self, x):
+        self.seen.append(tuple(x.shape[2:]))
+        if x.shape[2] * x.shape[3] > self.pixels:
+            raise self.error
+        return x
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 65, 100, 333])
+@pytest.mark.parametrize(("side", "overlap"), [(16, 8), (40, 32), (64, 0), (64, 13), (512, 32)])
+@pytest.mark.parametrize("multiple", [1, 8])
+def test_tiles_cover_an_axis_and_overlap(size, side, overlap, multiple):
+    spans = inference.spans(size, side, overlap, multiple)
+    assert spans[0].start == 0 and spans[-1].stop == size
+    assert all(span.stop - span.start <= max(side, multiple) for span in spans)
+    assert all(span.start % multiple == 0 for span in spans)
+    for before, after in itertools.pairwise(spans):
+        shared = before.stop - after.start
+        assert before.start < after.start and before.stop < after.stop
+        assert shared >= min(overlap, side - multiple)
+
+
+@pytest.mark.parametrize("overlap", [0, 3, 8, 12])
+@pytest.mark.parametrize("scale", [1, 2])
+def test_blended_tiles_of_a_network_that_changes_nothing_are_the_image(overlap, scale):
+    x = torch.rand(2, 3, 37, 50, dtype=torch.double)
+    rows, columns = inference.spans(37, 16, overlap, 2), inference.spans(50, 20, overlap, 2)
+
+    def restore(row, column):
+        return x[..., row, column].repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+
+    strips = inference.blended(restore, rows, columns, scale=scale, overlap=overlap)
+    expected = x.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+    torch.testing.assert_close(torch.cat(list(strips), 2), expected, rtol=0, atol=1e-15)
+
+
+def test_tiles_fade_by_half_a_cosine():
+    rows, columns = [slice(0, 1)], [slice(0, 12), slice(8, 20)]
+    values = {0: 0.0, 8: 1.0}
+
+    def restore(row, column):
+        return torch.full((1, 1, 1, 12), values[column.start], dtype=torch.double)
+
+    (strip,) = inference.blended(restore, rows, columns, scale=1, overlap=4)
+    fade = 0.5 - 0.5 * torch.cos(math.pi * (torch.arange(4, dtype=torch.double) + 0.5) / 4)
+    expected = torch.cat([torch.zeros(8), fade, torch.ones(8)])
+    torch.testing.assert_close(strip[0, 0, 0], expected.double(), rtol=0, atol=1e-15)
+
+
+def test_tiles_of_a_network_that_sees_less_than_their_overlap_make_no_difference():
+    x = torch.rand(1, 3, 61, 83)
+    whole = Restorer(Blur()).restore_tensor(x)
+    # the two pixels at a tile's border that see no neighbours weigh next to nothing
+    tiled = Restorer(Blur(), tile=32, overlap=16).restore_tensor(x)
+    assert (tiled - whole).abs().max() < 0.02
+    assert (tiled - whole).square().mean() < 1e-6
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("can't allocate memory: tried 9"),
+        MemoryError(),
+        torch.cuda.OutOfMemoryError("CUDA out of memory"),
+    ],
+)
+def test_tiles_are_halved_when_memory_runs_out(error):
+    network = Failing(130 * 130, error)
+    restorer = Restorer(network, overlap=8)
+    image = files.noise("RGB", height=200, width=300)
+    assert np.array_equal(restorer(image), image)
+    tried = [seen for seen in network.seen if seen != (128, 128)]
+    assert tried[:3] == [(200, 300), (200, 150), (100, 150)]
+    network.seen.clear()
+    restorer(image)  # remembers
+    assert all(h * w <= 130 * 130 for h, w in network.seen)
+
+
+def test_memory_that_does_not_suffice_for_small_tiles_is_an_error():
+    with pytest.raises(InputError, match="memory"):
+        Restorer(Failing(10, MemoryError()), tile=64)(files.noise("RGB", height=80, width=90))
+
+
+def test_other_errors_of_a_network_are_not_taken_for_it():
+    with pytest.raises(RuntimeError, match="of its own"):
+        Restorer(Failing(10, RuntimeError("of its own")))(files.noise("RGB"))
+
+
+@pytest.mark.parametrize(
+    ("h", "w"), [(100, 100), (64, 10_000), (10_000, 64), (3000, 2000), (1, 9**7)]
+)
+def test_the_largest_tiles_fit_and_larger_ones_do_not(h, w):
+    budget, per_pixel, per_row = 1e7, 50.0, 800.0
+    height, width = tile_sizes.largest(h, w, budget=budget, per_pixel=per_pixel, per_row=per_row)
+
+    def taken(height, width):
+        return height * width * per_pixel + height * per_row
+
+    assert 1 <= height <= h and 1 <= width <= w
+    assert taken(height, width) <= budget
+    assert (height, width) == (h, w) or taken(height + 2, width + 2) > budget
+
+
+def test_tiles_follow_what_is_free_and_what_a_pixel_is_measured_to_take(monkeypatch):
+    network = Failing(10**9, MemoryError())
+    restorer = Restorer(network)
+    monkeypatch.setattr(memory, "free", lambda device: 10**7)
+    monkeypatch.setattr(memory, "peak_above_idle", lambda call, device: (128**2 * 400, ""))
+    image = files.noise("RGB", height=400, width=300)
+    assert np.array_equal(restorer(image), image)
+    largest = max(h * w for h, w in network.seen)
+    assert 10_000 < largest < 0.8 * 10**7 / 400
+    monkeypatch.setattr(memory, "free", lambda device: 10**9)
+    restorer(image)
+    assert network.seen[-1] == (400, 300)
+
+
+def test_tiles_follow_a_limit_of_memory(monkeypatch):
+    monkeypatch.setattr(memory, "held", lambda device: 3 * 10**9)
+    monkeypatch.setattr(memory, "free", lambda device: 10**12)
+    monkeypatch.setattr(memory, "peak_above_idle", lambda call, device: (128**2 * 40_000, ""))
+    network = Failing(10**9, MemoryError())
+    Restorer(network, memory=5)(files.noise("L", height=300, width=400))
+    assert max(h * w for h, w in network.seen) < 2e9 / 40_000
+
+
+def test_where_the_system_does_not_tell_its_memory_tiles_are_small(monkeypatch):
+    monkeypatch.setattr(memory, "free", lambda device: None)
+    network = Failing(10**9, MemoryError())
+    Restorer(network)(files.noise("L", height=300, width=400))
+    assert max(network.seen) == (256, 256)
+
+
+def test_what_is_free_is_known_here():
+    total = resource.getpagesize() * 2**40
+    assert 0 < (memory.free("cpu") or 0) < total
+    assert 0 < (memory.held("cpu") or 0) < total
+
+
+def test_a_control_group_limits_what_is_free(tmp_path, monkeypatch):
+    for name, content in {
+        "memory.max": "5000000",
+        "memory.current": "3000000",
+        "memory.stat": "anon 7\ninactive_file 1000000",
+    }.items():
+        (tmp_path / name).write_text(content + "\n")
+    group = (tmp_path, "memory.max", "memory.current", "inactive_file")
+    monkeypatch.setattr(memory, "CONTROL_GROUPS", [group])
+    assert memory.free("cpu") == 3_000_000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert (memory.free("cpu") or 0) > 3_000_000
+
+
+@pytest.mark.parametrize("size", [(100, 1), (1, 100), (1, 1), (3, 10_000)])
+@pytest.mark.parametrize("scale", [1, 4])
+def test_pictures_of_extreme_shapes(size, scale):
+    image = files.noise("RGB", height=size[0], width=size[1])
+    output = Restorer(files.identity(scale), tile=64)(image)
+    assert np.array_equal(output, image.repeat(scale, 0).repeat(scale, 1))
+
+
+def test_a_picture_of_10000_by_64_pixels_through_a_real_network():
+    torch.manual_seed(0)
+    network = VmambaIR(dim=2, num_blocks=[1, 0, 0, 0], num_refinement_blocks=0, d_state=1)
+    image = files.noise("L", height=64, width=10_000)
+    output = Restorer(network, tile=2000)(image)
+    assert output.shape == image.shape
+    assert output.std() > 10
+
+
+def test_ensemble_is_the_mean_of_eight_views():
+    class Shifted(nn.Module):  # gives the pixel to the left, of which the mean is all neighbours'
+        scale = 1
+
+        def forward(self, x):
+            return x.roll(1, -1)
+
+    x = torch.rand(1, 3, 6, 8)
+    neighbours = [x.roll(shift, axis) for shift in (1, -1) for axis in (-1, -2)]
+    output = Restorer(Shifted(), ensemble=True).restore_tensor(x)
+    torch.testing.assert_close(output, sum(neighbours) / 4)
+    same = Restorer(files.identity(), ensemble=True)(files.noise("RGBA"))
+    assert np.array_equal(same, files.noise("RGBA"))
+
+
+def test_a_tile_that_is_not_finite_is_done_again_in_float32():
+    class Large(nn.Module):  # a product of 1e6 is infinite in float16
+        scale = 1
+
+        def forward(self, x):
+            big = torch.full((x.shape[-1], x.shape[-1]), 1e4)
+            return (x + 1e2) @ big * 0 + x
+
+    x = torch.rand(1, 3, 8, 8)
+    output = Restorer(Large(), precision="fp16").restore_tensor(x)
+    torch.testing.assert_close(output, x, rtol=0, atol=0)
+
+
+def test_a_network_that_is_not_finite_in_float32_either_is_an_error():
+    class Broken(nn.Module):
+        scale = 1
+
+        def forward(self, x):
+            return x / 0
+
+    with pytest.raises(InputError, match="not finite"):
+        Restorer(Broken()).restore_tensor(torch.rand(1, 3, 8, 8))
+
+
+def difference(tiled: Restorer, whole: Restorer, x: torch.Tensor) -> float:
+    return (tiled.restore_tensor(x) - whole.restore_tensor(x)).square().mean().sqrt().item()
+
+
+def test_global_pooling_is_nearer_to_the_whole_picture_than_tiles_are():
+    torch.manual_seed(0)
+    network = VmambaIR(dim=4, num_blocks=[1, 1, 0, 0], num_refinement_blocks=1, d_state=2)
+    x = torch.rand(1, 3, 96, 112) * torch.linspace(0, 1, 112)  # tiles have different means
+    by_tile, by_picture = (
+        Restorer(network, tile=48, overlap=16, pool=p) for p in ("tile", "global")
+    )
+    whole = Restorer(network)
+    assert difference(by_picture, whole, x) < 0.7 * difference(by_tile, whole, x)
+    assert difference(by_tile, Restorer(network, tile=48, overlap=16), x) == 0  # no hook is left
+    assert difference(Restorer(network, pool="global"), whole, x) == 0  # one tile
+
+
+def test_global_pooling_forgets_the_picture_before():
+    torch.manual_seed(0)
+    network = VmambaIR(dim=4, num_blocks=[1, 0, 0, 0], num_refinement_blocks=0, d_state=2)
+    x = torch.rand(2, 1, 3, 64, 64)
+    restorer, other = (Restorer(network, tile=48, overlap=8, pool="global") for _ in range(2))
+    restorer.restore_tensor(x[0])
+    assert torch.equal(restorer.restore_tensor(x[1]), other.restore_tensor(x[1]))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"pool": "all"}, "pool is 'all'"),
+        ({"pool": "global"}, "Blur has no channel scan"),
+        ({"pool": "global", "compile": True}, "compiled"),
+        ({"precision": "int8"}, "precision is 'int8'"),
+    ],
+)
+def test_options_that_cannot_be(options, sentence):
+    with pytest.raises(InputError, match=sentence):
+        Restorer(Blur(), **options)
+
+
+SIXTY_MEGAPIXELS = """
+import resource
+import numpy as np
+from PIL import Image
+from torch import nn
+from vmambair_arch import Restorer
+from vmambair_arch.commands.restore import batch_restore, plan
+
+class Greedy(nn.Module):
+    scale = 1
+    def forward(self, x):  # 6 gigabytes for 60 megapixels
+        return x.repeat(1, 8, 1, 1)[:, :3]
+
+noise = np.random.default_rng(0).integers(0, 256, (600, 1000, 3), np.uint8)
+Image.fromarray(np.tile(noise, (10, 10, 1))).save("large.bmp")
+jobs = plan.plan(["large.bmp"], "out.bmp")
+options = {"ahead": 1, "quality": 95, "max_megapixels": 64}
+options |= dict.fromkeys(["begin", "progress"], lambda job, number: None)
+told = []
+batch_restore.restore(jobs, Restorer(Greedy(), memory=4), **options, tell=told.append)
+(done,) = told
+assert not done.failure, done.failure
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+"""
+
+
+def test_sixty_megapixels_are_restored_within_eight_gigabytes(tmp_path):
+    command = [sys.executable, "-c", SIXTY_MEGAPIXELS]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 5
+    assert (tmp_path / "out.bmp").read_bytes() == (tmp_path / "large.bmp").read_bytes()

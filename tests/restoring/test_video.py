@@ -1,0 +1,334 @@
+"""Videos restored: every frame at its time, the sound untouched, nothing lost when interrupted."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from support.picture_files import identity
+from vmambair_arch import cli, save_network
+from vmambair_arch.commands.restore import videos
+from vmambair_arch.errors import InputError
+from vmambair_arch.restoring.video import restore_video
+
+av = pytest.importorskip("av")
+
+COUNT = 10
+TIMES = [512 * n for n in range(COUNT)]  # in units of 1/12800 s: 25 frames a second
+
+
+def picture(number: int, h: int = 32, w: int = 48) -> np.ndarray:
+    """A smooth RGB picture, another for each number."""
+    y, x = np.mgrid[:h, :w]
+    planes = 40 + 5 * x % 180, 20 + 6 * y + 0 * x, 200 - 4 * number + 0 * x
+    return np.stack(planes, -1).clip(0, 255).astype(np.uint8)
+
+
+def write_video(
+    path: Path,
+    *,
+    times=TIMES,
+    size=(32, 48),
+    sound: str | None = "aac",
+    tracks: int = 1,
+    preview: bool = False,
+    matrix: int = 6,
+    pix_fmt: str = "yuv420p",
+    pictures=picture,
+) -> Path:
+    """A video of numbered pictures, with tones; if wanted, a small preview comes first."""
+    with av.open(path, "w") as output:
+        output.metadata["title"] = "ten pictures"
+        small = output.add_stream("libx264", 25) if preview else None
+        video = output.add_stream("libx264", 25, {"crf": "0"} if pix_fmt == "yuv444p" else None)
+        video.height, video.width = size
+        video.pix_fmt = pix_fmt
+        video.codec_context.time_base = Fraction(1, 12800)
+        video.codec_context.colorspace = matrix
+        video.codec_context.color_range = 1
+        audio = [output.add_stream(sound, 16000) for _ in range(tracks)] if sound else []
+        if small is not None:
+            small.height, small.width, small.pix_fmt = 16, 16, "yuv420p"
+            frame = av.VideoFrame.from_ndarray(pictures(0, 16, 16), format="rgb24")
+            output.mux(small.encode(frame.reformat(format="yuv420p")))
+            output.mux(small.encode())
+        for number, time in enumerate(times):
+            frame = av.VideoFrame.from_ndarray(pictures(number, *size), format="rgb24").reformat(
+                format=pix_fmt, dst_colorspace=matrix if matrix == 1 else 5, dst_color_range=1
+            )
+            frame.pts, frame.time_base = time, Fraction(1, 12800)
+            output.mux(video.encode(frame))
+        output.mux(video.encode())
+        for number, track in enumerate(audio):
+            write_tone(output, track, times[-1] / 12800, pitch=6 + number)
+    return path
+
+
+def write_tone(output, audio, seconds: float, pitch: int = 6) -> None:
+    tone = np.sin(np.arange(int(16000 * seconds)) / pitch).astype(np.float32)[None]
+    frame = av.AudioFrame.from_ndarray(tone, format="fltp", layout="mono")
+    frame.sample_rate, frame.pts = 16000, 0
+    resampler = av.AudioResampler(audio.format, "mono", 16000, audio.frame_size or 1024)
+    for part in [*resampler.resample(frame), *resampler.resample(None)]:
+        output.mux(audio.encode(part))
+    output.mux(audio.encode())
+
+
+def frames(path: Path) -> list[tuple[float, np.ndarray]]:
+    with av.open(path) as container:
+        return [(f.time, f.to_ndarray(format="rgb24")) for f in container.decode(video=0)]
+
+
+def sound(path: Path, track: int = 0) -> list[bytes]:
+    with av.open(path) as container:
+        return [bytes(packet) for packet in container.demux(audio=track) if packet.size]
+
+
+def double(image: np.ndarray) -> np.ndarray:
+    return image.repeat(2, 0).repeat(2, 1)
+
+
+def same(image: np.ndarray) -> np.ndarray:
+    return image
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_every_frame_is_restored_at_its_time_and_the_sound_is_kept(tmp_path, suffix):
+    source, target = write_video(tmp_path / "in.mp4"), tmp_path / f"out{suffix}"
+    restore_video(source, target, double, made_with="double", part=4, crf=0)
+    before, after = frames(source), frames(target)
+    start = after[0][0]  # Matroska moves all times, so that no sound begins before zero
+    times = [time - start for time, _ in after]
+    assert times == pytest.approx([time for time, _ in before], abs=2e-3)
+    assert start == (pytest.approx(0.064, abs=2e-3) if suffix == ".mkv" else 0)
+    for (_, given), (_, made) in zip(before, after, strict=True):
+        assert made.shape == (64, 96, 3)
+        assert np.abs(made.astype(int) - double(given)).mean() < 2
+    assert sound(target) == sound(source) != []
+    with av.open(target) as container:
+        assert container.metadata["title"] == "ten pictures"
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in.mp4", target.name])
+
+
+def test_times_of_a_variable_frame_rate_are_kept(tmp_path):
+    times = [0, 100, 1700, 1800, 9000, 9001]
+    source = write_video(tmp_path / "in.mp4", times=times)
+    restore_video(source, tmp_path / "out.mp4", same, made_with="same", part=2)
+    with av.open(tmp_path / "out.mp4") as container:
+        assert [round(f.time * 12800) for f in container.decode(video=0)] == times
+
+
+def test_an_interrupted_video_goes_on_from_its_last_part(tmp_path):
+    source, target = write_video(tmp_path / "in.mp4"), tmp_path / "out.mp4"
+    restore_video(source, tmp_path / "whole.mp4", same, made_with="same", part=4)
+    calls = []
+
+    def interrupted(image):
+        calls.append(image)
+        if len(calls) == 7:
+            raise KeyboardInterrupt
+        return image
+
+    with pytest.raises(KeyboardInterrupt):
+        restore_video(source, target, interrupted, made_with="same", part=4)
+    assert not target.exists()
+    assert (tmp_path / ".out.mp4.parts").is_dir()
+    told = []
+    restore_video(
+        source, target, interrupted, made_with="same", part=4, progress=lambda *n: told.append(n)
+    )
+    assert len(calls) == 7 + COUNT - 4
+    assert told == [(done, COUNT) for done in range(5, COUNT + 1)]
+    expected = frames(tmp_path / "whole.mp4")
+    for (time, made), (expected_time, whole) in zip(frames(target), expected, strict=True):
+        assert time == expected_time
+        assert np.array_equal(made, whole)
+    assert not (tmp_path / ".out.mp4.parts").exists()
+
+
+def test_parts_of_another_model_are_not_joined(tmp_path):
+    source, target = write_video(tmp_path / "in.mp4"), tmp_path / "out.mp4"
+
+    images = []
+
+    def fail(image):
+        images.append(image)
+        if len(images) == 5:
+            raise MemoryError
+        return image
+
+    with pytest.raises(MemoryError):
+        restore_video(source, target, fail, made_with="a.pth", part=4)
+    with pytest.raises(InputError, match="another run .made with: a.pth, now b.pth"):
+        restore_video(source, target, same, made_with="b.pth", part=4)
+
+
+@pytest.mark.parametrize("matrix", [1, 6])
+def test_colours_come_out_as_they_went_in(tmp_path, matrix):
+    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (250, 200, 20), (128, 128, 128)]
+
+    def plain(number, h, w):
+        return np.full((h, w, 3), colours[number], np.uint8)
+
+    source = write_video(
+        tmp_path / "in.mp4", times=TIMES[:5], matrix=matrix, pictures=plain, sound=None
+    )
+    seen = []
+    restore_video(
+        source, tmp_path / "out.mp4", lambda x: seen.append(x) or x, made_with="same", crf=4
+    )
+    with av.open(tmp_path / "out.mp4") as container:
+        assert container.streams.video[0].codec_context.colorspace == matrix
+    for image, colour in zip(seen, colours, strict=True):
+        assert np.abs(image.astype(int) - colour).max() <= 5
+    for (_, image), colour in zip(frames(tmp_path / "out.mp4"), colours, strict=True):
+        assert np.abs(image.astype(int) - colour).max() <= 8
+
+
+def test_odd_sizes_are_kept(tmp_path):
+    source = write_video(tmp_path / "in.mp4", size=(31, 45), pix_fmt="yuv444p", times=TIMES[:3])
+    restore_video(source, tmp_path / "out.mp4", same, made_with="same")
+    assert frames(tmp_path / "out.mp4")[0][1].shape == (31, 45, 3)
+
+
+def test_all_tracks_of_sound_are_kept(tmp_path):
+    source, target = write_video(tmp_path / "in.mp4", tracks=3), tmp_path / "out.mp4"
+    restore_video(source, target, same, made_with="same")
+    kept = [sound(target, track) for track in range(3)]
+    assert kept == [sound(source, track) for track in range(3)]
+    assert kept[0] != kept[1] != kept[2]
+
+
+def test_ten_bits_come_out_as_eight(tmp_path):
+    source = write_video(tmp_path / "in.mp4", pix_fmt="yuv420p10le", times=TIMES[:3])
+    restore_video(source, tmp_path / "out.mp4", same, made_with="same", crf=4)
+    with av.open(tmp_path / "out.mp4") as container:
+        assert container.streams.video[0].codec_context.pix_fmt == "yuv420p"
+    for (_, given), (_, made) in zip(frames(source), frames(tmp_path / "out.mp4"), strict=True):
+        assert np.abs(made.astype(int) - given).mean() < 3  # two bits less, and encoded again
+
+
+def test_a_preview_is_not_taken_for_the_video(tmp_path):
+    source = write_video(tmp_path / "in.mp4", preview=True)
+    told = []
+    restore_video(
+        source, tmp_path / "out.mp4", same, made_with="same", progress=lambda *n: told.append(n)
+    )
+    assert told[-1] == (COUNT, COUNT)
+    assert frames(tmp_path / "out.mp4")[0][1].shape == (32, 48, 3)
+
+
+def test_a_turned_video_comes_out_upright(tmp_path):
+    plain = write_video(tmp_path / "plain.mp4", sound=None)
+    with av.open(plain) as source, av.open(tmp_path / "in.mp4", "w") as output:
+        stream = output.add_stream_from_template(source.streams.video[0])
+        if not hasattr(stream, "set_display_rotation"):
+            pytest.skip("this PyAV cannot write a turned video")
+        stream.set_display_rotation(90)
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                output.mux(packet)
+    restore_video(tmp_path / "in.mp4", tmp_path / "out.mp4", same, made_with="same")
+    upright = frames(tmp_path / "out.mp4")[0][1]
+    assert upright.shape == (48, 32, 3)
+    expected = np.rot90(frames(plain)[0][1]).astype(int)
+    assert np.abs(upright - expected).mean() < 4
+
+
+def test_sound_that_a_container_cannot_hold_is_said_before_a_frame_is_restored(tmp_path):
+    source, calls = write_video(tmp_path / "in.mkv", sound="wavpack"), []
+    with pytest.raises(InputError, match="cannot hold wavpack.*give a name that ends in .mkv"):
+        restore_video(source, tmp_path / "out.mp4", calls.append, made_with="same")
+    assert not calls and [path.name for path in tmp_path.iterdir()] == ["in.mkv"]
+    restore_video(source, tmp_path / "out.mkv", same, made_with="same")
+    assert sound(tmp_path / "out.mkv") == sound(source)
+
+
+@pytest.mark.parametrize("cut", [0.0, 0.5, 0.95])
+def test_a_truncated_video_is_told_in_a_sentence(tmp_path, cut):
+    whole = write_video(tmp_path / "whole.mp4").read_bytes()
+    (tmp_path / "in.mp4").write_bytes(whole[: int(cut * len(whole))])
+    with pytest.raises(InputError, match="in.mp4: ") as raised:
+        restore_video(tmp_path / "in.mp4", tmp_path / "out.mp4", same, made_with="same")
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_bad_input_is_one_sentence(tmp_path, monkeypatch):
+    source = write_video(tmp_path / "in.mp4", times=TIMES[:2], sound=None)
+    (tmp_path / "text.mp4").write_text("no video")
+    (tmp_path / "there.mp4").touch()
+    with av.open(tmp_path / "sound.mp4", "w") as output:
+        write_tone(output, output.add_stream("aac", 16000), 0.5)
+
+    def refused(sentence: str, name: Path, target: str = "out.mp4", **options):
+        with pytest.raises(InputError, match=sentence):
+            restore_video(name, tmp_path / target, same, made_with="same", **options)
+
+    refused("there is no such video", tmp_path / "missing.mp4")
+    refused("is no whole video", tmp_path / "text.mp4")
+    refused("only sound", tmp_path / "sound.mp4")
+    refused("must end in .mp4, .mov, .mkv", source, "out.avi")
+    refused("exists already", source, "there.mp4")
+    refused("there is no folder", source, "nowhere/out.mp4")
+    refused("crf is 60", source, crf=60)
+    monkeypatch.setitem(__import__("sys").modules, "av", None)
+    refused("pip install 'vmambair-arch.video.'", source)
+
+
+# the command
+
+
+@pytest.fixture
+def folder(empty_folder) -> Path:
+    """A folder to run in, with a network that changes nothing, a video, a picture and no video."""
+    save_network(identity(1), "same.safetensors")
+    write_video(Path("film.mp4"))
+    Image.fromarray(picture(0)).save("picture.png")
+    Path("broken.mkv").write_bytes(b"no video")
+    return Path()
+
+
+def run(*arguments: str) -> int:
+    return cli.vmambair(["restore", *arguments, "-m", "same.safetensors"])
+
+
+def test_the_command_restores_videos_beside_pictures(folder, capsys):
+    assert run("film.mp4", "picture.png", "broken.mkv", "-o", "out", "--suffix", "_x1") == 1
+    made = sorted(path.name for path in Path("out").iterdir())
+    assert made == ["film_x1.mp4", "picture_x1.png"]
+    for (_, given), (_, found) in zip(
+        frames(Path("film.mp4")), frames(Path("out/film_x1.mp4")), strict=True
+    ):
+        assert np.abs(found.astype(int) - given).mean() < 3
+    assert sound(Path("out/film_x1.mp4")) == sound(Path("film.mp4"))
+    assert "broken.mkv: is no whole video" in capsys.readouterr().err
+
+
+def test_the_command_never_writes_over_a_video_unless_told(folder, capsys):
+    before = Path("film.mp4").read_bytes()
+    assert run("film.mp4", "-o", "film.mp4") == 2
+    assert "film.mp4 exists already; give another output" in capsys.readouterr().err
+    assert run("film.mp4", "-o", "film.mp4", "--skip-existing") == 0
+    assert Path("film.mp4").read_bytes() == before
+    assert run("film.mp4", "-o", "film.mp4", "--overwrite") == 0
+    assert len(frames(Path("film.mp4"))) == COUNT
+    assert run("film.mp4", "picture.png", "-o", "one.mp4") == 2
+    assert run("absent.mp4", "-o", "one.mp4") == 2
+
+
+def test_parts_are_those_of_the_weights_not_only_of_the_models_name(folder, monkeypatch):
+    made_with = []
+    monkeypatch.setattr(
+        videos, "restore_video", lambda *_, **options: made_with.append(options["made_with"])
+    )
+    network = identity(1)
+    for change in (0.0, 0.0, 1.0):
+        network.shallow.weight.data += change
+        save_network(network, "same.safetensors")
+        assert run("film.mp4", "-o", "out") == 0
+    assert made_with[0] == made_with[1] != made_with[2]
+    assert "model=same.safetensors" in made_with[0]

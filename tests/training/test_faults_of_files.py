@@ -1,0 +1,225 @@
+"""Disks that fill, files that are damaged or hostile: what is on them is kept, and it is said."""
+
+import contextlib
+import json
+import os
+import pickle
+import random
+import shutil
+import struct
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from support.experiments import load_tensors
+from support.trainings import FIRST_VERSION, ROOT, assert_same, log, resumes, saved, train, truncate
+from vmambair_arch.checkpoints import training_states
+from vmambair_arch.option_files import options
+
+# disks
+
+
+@contextlib.contextmanager
+def mounted(*arguments: str):
+    """Mount something at the last argument, or skip the test where that is not allowed."""
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"mount is not allowed here: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", arguments[-1]], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of four megabytes."""
+    (tmp_path / "disk").mkdir()
+    with mounted("-t", "tmpfs", "-o", "size=4m", "tmpfs", str(tmp_path / "disk")):
+        yield tmp_path / "disk"
+
+
+def fill(disk: Path) -> None:
+    with contextlib.suppress(OSError), (disk / "filler").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+
+def test_a_full_disk_keeps_the_last_checkpoint_and_is_retried(small_disk, small, after):
+    path = small("logger:use_tb_logger=true", "train:total_iter=6", "val:val_freq=1")
+    after(3, lambda: fill(small_disk))
+    after(5, lambda: (small_disk / "filler").unlink())
+    assert train(path, "--force_yml", f"path:experiments_root={small_disk}") == 0
+    root = small_disk / "tiny"
+    assert saved(root) == {"2.state", "6.state"}
+    assert [json.loads(line)["iter"] for line in (root / "metrics.jsonl").open()] == [*range(1, 7)]
+    assert not list(root.glob("*/.*.tmp"))
+
+
+def test_a_disk_that_stays_full_is_said_and_fails_the_end_only(small_disk, small, after, capsys):
+    path = small(f"path:experiments_root={small_disk}", "train:total_iter=6")
+    after(3, lambda: fill(small_disk))
+    assert train(path) == 1
+    output = capsys.readouterr().err
+    assert "Iteration 4 cannot be saved: [Errno 28] No space left on device" in output
+    assert "The last good checkpoint is iteration 2's; the next save tries again" in output
+    assert "iteration 6 could not be saved" in output.splitlines()[-1]
+    assert saved(small_disk / "tiny") == {"2.state"}
+    assert not (small_disk / "tiny/models/net_g_4.pth").exists()
+    after(3, lambda: None)
+    (small_disk / "filler").unlink()
+    assert resumes(path)
+
+
+@contextlib.contextmanager
+def read_only(*folders: Path):
+    """Make folders read-only, for root too."""
+    with contextlib.ExitStack() as stack:
+        for folder in map(str, folders):
+            if os.geteuid():
+                os.chmod(folder, 0o555)
+                stack.callback(os.chmod, folder, 0o755)
+            else:
+                stack.enter_context(mounted("--bind", folder, folder))
+                subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+        yield
+
+
+def test_a_folder_that_becomes_read_only_is_said_and_retried(small, after):
+    with contextlib.ExitStack() as stack:
+        folders = [ROOT / "models", ROOT / "training_states"]
+        after(3, lambda: stack.enter_context(read_only(*folders)))
+        after(5, stack.close)
+        assert train(small("train:total_iter=6")) == 0
+    assert "Iteration 4 cannot be saved" in log()
+    assert saved() == {"2.state", "6.state"}
+
+
+# damaged files
+
+
+@pytest.fixture
+def two_states(small):
+    """An experiment with states at iterations 2 and 4; the option file trains to 6."""
+    path = small("train:total_iter=4")
+    train(path)
+    Path(path).write_text(Path(path).read_text().replace("total_iter: 4", "total_iter: 6"))
+    return path
+
+
+def flip(path: Path, place: int | None = None) -> None:
+    """Flip a bit at a place, or amid the largest of the tensors."""
+    content = bytearray(path.read_bytes())
+    if place is None:
+        tensor = max(zipfile.ZipFile(path).infolist(), key=lambda info: info.file_size)
+        name, extra = struct.unpack_from("<HH", content, tensor.header_offset + 26)
+        place = tensor.header_offset + 30 + name + extra + tensor.file_size // 2
+    content[place] ^= 4
+    path.write_bytes(content)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [truncate, flip, Path.unlink, empty])
+@pytest.mark.parametrize("file", ["training_states/4.state", "models/net_g_4.pth"])
+def test_a_damaged_newest_state_is_passed_over(file, damage, two_states):
+    damage(ROOT / file)
+    assert resumes(two_states)
+    assert "iteration 2." in log()
+    if (damage, file) != (Path.unlink, "training_states/4.state"):
+        assert f"{Path(file).name}: " in log()
+        assert "passed over for the state before it" in log()
+
+
+def test_no_flipped_bit_of_a_state_goes_unseen(two_states):
+    """It is found, or changes nothing: some bytes of a zip file mean nothing."""
+    path, place = ROOT / "training_states/4.state", random.Random(0)
+    opt = options.read(two_states, is_train=True)
+    opt["path"]["resume_state"] = str(path)
+    whole, intact = path.read_bytes(), load_tensors(path)
+    found = 0
+    for _ in range(60):
+        flip(path, place.randrange(len(whole)))
+        try:
+            state, _ = training_states.find(opt)
+        except options.InputError:
+            found += 1
+        else:
+            assert_same(state, intact)
+        path.write_bytes(whole)
+    assert found > 30
+
+
+def test_without_any_whole_state_nothing_starts_anew(two_states, capsys):
+    for path in (ROOT / "training_states").iterdir():
+        truncate(path)
+    assert train(two_states, "--auto_resume") == 2
+    assert "none of its 2 states can be used" in capsys.readouterr().err
+    assert len(list(Path("experiments").iterdir())) == 1
+
+
+def test_the_rest_of_a_save_that_was_killed_is_cleared_away(two_states):
+    rest = ROOT / "models/.net_g_6.pth.123.tmp"
+    rest.write_bytes(b"half")
+    assert resumes(two_states)
+    assert not rest.exists()
+
+
+def test_pruning_keeps_the_newest_and_the_best(small):
+    assert train(small("train:total_iter=6", "logger:save_keep_last=1")) == 0
+    assert saved() == {"6.state"}
+    networks = {path.name for path in (ROOT / "models").iterdir()}
+    assert networks == {"net_g_6.pth", "net_g_latest.pth", "net_g_best.pth"}
+
+
+@pytest.mark.parametrize(("better", "best"), [("higher", 4), ("lower", 2)])
+def test_the_best_network_is_that_of_the_first_metric(better, best, small):
+    metrics = {"psnr": {"type": "calculate_psnr", "crop_border": 4, "better": better}}
+    train(small(val={"val_freq": 2, "metrics": metrics}))
+    psnr = [json.loads(line)["psnr"] for line in (ROOT / "metrics.jsonl").open()]
+    assert psnr[1] > psnr[0]  # it learns
+    about = load_tensors(ROOT / "models/net_g_best.pth")["about"]
+    assert about["iteration"] == best
+
+
+class Payload:
+    """A pickle of it would create a file when it is loaded."""
+
+    def __reduce__(self):
+        return Path.touch, (Path("executed"),)
+
+
+@pytest.mark.parametrize("file", ["training_states/4.state", "models/net_g_4.pth"])
+def test_pickled_code_in_a_state_or_its_network_is_not_executed(file, two_states):
+    torch.save({"epoch": 0, "iter": 4, "optimizers": Payload(), "schedulers": []}, ROOT / file)
+    assert resumes(two_states)
+    assert "refused, because reading it would run pickled code" in log()
+    assert not Path("executed").exists()
+
+
+@pytest.mark.parametrize("protocol", [0, 4])
+def test_pickled_code_in_the_meta_file_of_an_lmdb_is_not_executed(protocol, small, tmp_path):
+    root = tmp_path / "own.lmdb"
+    root.mkdir()
+    (root / "meta_info.txt").write_bytes(pickle.dumps(Payload(), protocol))
+    sections = yaml.safe_load(Path(small()).read_text())["datasets"]
+    sections["train"].update(
+        dataroot_gt=str(root), dataroot_lq=str(root), io_backend={"type": "lmdb"}
+    )
+    with contextlib.suppress(UnicodeDecodeError):
+        assert train(small(datasets=sections)) == 2
+    assert not Path("executed").exists()
+
+
+def test_a_network_of_the_first_version_with_a_flipped_bit_is_refused(small, capsys):
+    shutil.copytree(FIRST_VERSION, "experiments/tiny")
+    flip(ROOT / "models/net_g_2.pth")
+    path = small("path:resume_state=experiments/tiny/training_states/2.state")
+    assert train(path) == 2
+    assert "the checksum of" in capsys.readouterr().err

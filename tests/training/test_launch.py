@@ -1,0 +1,102 @@
+"""Starting many processes: --nproc and torchrun, a killed one, restarts, signals, exit codes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from support.processes import ENVIRONMENT, train, write
+from vmambair_arch import cli
+
+PATIENCE = 300  # seconds, on a machine with much else to do
+ENDLESS = ("train:total_iter=1000000", "val:val_freq=1000000", "logger:save_keep_last=2")
+VMAMBAIR = [sys.executable, "-m", "vmambair_arch"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+
+@pytest.fixture
+def start(pairs, tmp_path, monkeypatch):
+    """Start a command in an empty folder, with an option file that trains two ranks for long."""
+    monkeypatch.chdir(tmp_path)
+    write(pairs, "long")
+    started = []
+
+    def start(*command: str) -> subprocess.Popen:
+        with open("out.txt", "w") as out:
+            started.append(subprocess.Popen(command, stdout=out, stderr=out, env=ENVIRONMENT))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)  # reaches the ranks; SIGKILL would leave them
+        process.wait(PATIENCE)
+
+
+def wait_for(happened, launcher: subprocess.Popen) -> None:
+    """Return when it has happened; fail if the launcher ends first."""
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        assert launcher.poll() is None and time.monotonic() < deadline, Path("out.txt").read_text()
+        time.sleep(0.05)
+
+
+def newest() -> int:
+    """The iteration of the newest state."""
+    states = Path("experiments/long/training_states").glob("*.state")
+    return max((int(path.stem) for path in states), default=0)
+
+
+def ranks(launcher: subprocess.Popen) -> list[int]:
+    """The processes that a launcher has started, by their ids."""
+    children = Path(f"/proc/{launcher.pid}/task").glob("*/children")
+    return [int(pid) for path in children for pid in path.read_text().split()]
+
+
+def kill_one(launcher: subprocess.Popen) -> int:
+    """Kill a rank when there is a state; the iteration of the newest then."""
+    before = newest()
+    wait_for(lambda: newest() > before, launcher)
+    os.kill(max(ranks(launcher)), signal.SIGKILL)
+    return newest()
+
+
+def test_a_run_goes_on_after_a_rank_was_killed_and_stops_with_a_state(start):
+    launcher = start(*VMAMBAIR, *train("long.yml", *ENDLESS), "--nproc", "2", "--max-restarts", "1")
+    saved = kill_one(launcher)
+    wait_for(lambda: newest() > saved and "Resuming" in Path("out.txt").read_text(), launcher)
+    launcher.send_signal(signal.SIGTERM)
+    assert launcher.wait(PATIENCE) == 143
+    out = Path("out.txt").read_text()
+    assert "was killed by SIGKILL; all start again from the last state (1 of 1)" in out
+    assert "Traceback" not in out
+
+
+def test_torchrun_restarts_from_the_last_state_and_ends_all_when_a_rank_is_killed(start):
+    command = ["-m", "vmambair_arch", *train("long.yml", *ENDLESS), "--launcher", "pytorch"]
+    launcher = start(*TORCHRUN, "--max-restarts", "1", *command)
+    kill_one(launcher)
+    wait_for(lambda: "Resuming" in Path("out.txt").read_text(), launcher)
+    os.kill(max(ranks(launcher)), signal.SIGKILL)
+    killed = time.monotonic()
+    assert launcher.wait(PATIENCE) == 1
+    assert time.monotonic() - killed < 60
+    assert ranks(launcher) == []
+
+
+def test_what_is_wrong_is_said_once_for_all_processes(start):
+    wrong = train("long.yml", "datasets:train:dataroot_gt=nowhere")
+    launcher = start(*VMAMBAIR, *wrong, "--nproc", "2", "--max-restarts", "3")
+    assert launcher.wait(PATIENCE) == 2
+    (line,) = Path("out.txt").read_text().splitlines()
+    assert "datasets.train.dataroot_gt: there is no folder nowhere" in line
+    assert not Path("experiments").exists()
+
+
+def test_the_number_of_processes_is_at_least_one(capsys):
+    assert cli.vmambair([*train("any.yml"), "--nproc", "0"]) == 2
+    assert "--nproc needs a number of processes from 1 up" in capsys.readouterr().err
