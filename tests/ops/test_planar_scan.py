@@ -152,6 +152,14 @@ def test_parameters_in_half_precision_too(scan, dtype):
     assert_agrees(scan, {name: t.to(dtype) for name, t in planar_inputs(SMALL).items()})
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_decays_of_every_size_down_to_nothing(scan, dtype):
+    inputs = planar_inputs((1, 3, 4, 20, 16, 2), dtype)
+    inputs["A"] *= torch.logspace(-3, 3, 16)
+    inputs["delta_bias"] += 4
+    assert_agrees(scan, inputs)
+
+
 @pytest.mark.parametrize("k", range(4))
 def test_each_direction_by_itself(scan, k):
     assert_agrees(scan, one_direction(planar_inputs((1, 2, 3, 17, 16, 2)), k))

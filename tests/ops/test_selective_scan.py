@@ -109,6 +109,16 @@ def test_values_and_gradients_in_every_dtype(scan, dtype):
     assert_agrees(scan, selective_inputs((1, 20, 16, 5, 2), dtype), **flags)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("delta_softplus", [False, True])
+def test_decays_of_every_size_down_to_nothing(scan, dtype, delta_softplus):
+    inputs = selective_inputs((1, 20, 16, 7, 1), dtype)
+    inputs["A"] *= torch.logspace(-3, 3, 16)
+    inputs["delta"] = inputs["delta"].abs() + 4
+    inputs["delta_bias"] = inputs["delta_bias"].abs()
+    assert_agrees(scan, inputs, delta_softplus=delta_softplus)
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 def test_parameters_in_half_precision_too(scan, dtype):
     inputs = selective_inputs(SMALL, dtype)
