@@ -16,7 +16,7 @@ from support.experiments import tiny_network
 from support.picture_files import saved_identity
 from vmambair_arch import cli, reporting
 from vmambair_arch.commands.compare import matching, methods
-from vmambair_arch.data.bicubic import shrink
+from vmambair_arch.data.images import shrink
 
 PHOTOGRAPHS = {"astronaut": data.astronaut, "chelsea": data.chelsea, "coffee": data.coffee}
 FILES = {"report.html", "report.json", "report.md", "report.tex"}
