@@ -12,7 +12,7 @@ from basicsr.utils import USMSharp, img2tensor, tensor2img
 from torch import Tensor
 
 from ...data.batches import rng
-from ...data.bicubic import SUFFIXES
+from ...data.images import SUFFIXES
 from ...data.reading import decode
 from ...degrading.degradation import TwoOrderDegradation, smallest_side
 from ...degrading.kernels import RandomKernels
