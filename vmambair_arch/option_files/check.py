@@ -192,10 +192,11 @@ class _Check:
         hints = {name: hint for name, (place, hint) in PLACES.items() if place != here}
         if keys[:1] == ("datasets",):
             return {**hints, **TASKS}
-        kind = "general" if not keys else "train" if keys == ("train",) else None
-        for key in value if kind and isinstance(value, dict) and self.family else ():
-            models = readers(key, kind)
-            if models:
+        kinds = {(): "general", ("train",): "train"}
+        if keys not in kinds or not isinstance(value, dict) or not self.family:
+            return hints
+        for key in value:
+            if models := readers(key, kinds[keys]):
                 model = self.options.get("model_type", "this model")
                 hints.setdefault(key, f" of {model}: it is of {', '.join(models)}")
         return hints
