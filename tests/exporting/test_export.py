@@ -2,6 +2,7 @@
 
 import json
 import sys
+import threading
 from itertools import chain
 from pathlib import Path
 
@@ -34,6 +35,12 @@ pytest.importorskip("skimage")
 BLOCK = {"dim": 8, "num_blocks": [0, 0, 0, 1], "num_refinement_blocks": 0, "d_state": 4}
 BUNDLED = Path(vmambair_arch.__file__).with_name("weights") / "tiny_x4.safetensors"
 SIZES = ((8, 8), (24, 40), (8, 104))
+
+
+@pytest.fixture(autouse=True)
+def nothing_takes_long(monkeypatch):
+    """What a slow machine would say in between stays unsaid."""
+    monkeypatch.setattr(command, "PATIENCE", threading.TIMEOUT_MAX)
 
 
 def exported(tmp_path, network, name="network.onnx", *arguments: str):
@@ -262,11 +269,25 @@ def test_a_missing_package_is_one_sentence(tmp_path, capsys, monkeypatch, packag
 
 
 def test_an_export_says_what_takes_long(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(command, "PATIENCE", 0.01)
+    monkeypatch.setattr(command.threading, "Timer", Elapsed)
     exported(tmp_path, restormer(), "network.pt2", "--format", "torch-export", "--size", "8", "8")
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "vmambair: tracing the network"
     assert lines[-1].endswith("comparing it with the network")
+
+
+class Elapsed(threading.Thread):
+    """A timer whose time is over as soon as it starts."""
+
+    def __init__(self, interval, function, args, kwargs):
+        super().__init__(target=function, args=args, kwargs=kwargs)
+
+    def start(self):
+        super().start()
+        self.join()
+
+    def cancel(self):
+        pass
 
 
 def test_a_stopped_export_leaves_nothing(tmp_path, capsys, monkeypatch):

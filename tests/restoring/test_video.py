@@ -1,5 +1,6 @@
 """Videos restored: every frame at its time, the sound untouched, nothing lost when interrupted."""
 
+import itertools
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from support.picture_files import identity
 from vmambair_arch import cli, save_network
 from vmambair_arch.commands.restore import videos
 from vmambair_arch.errors import InputError
-from vmambair_arch.restoring.video import restore_video
+from vmambair_arch.restoring.video import encoding, restore_video
 
 av = pytest.importorskip("av")
 
@@ -110,6 +111,24 @@ def test_every_frame_is_restored_at_its_time_and_the_sound_is_kept(tmp_path, suf
     with av.open(target) as container:
         assert container.metadata["title"] == "ten pictures"
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in.mp4", target.name])
+
+
+@pytest.mark.parametrize("part", [1, 3, 7, 8])
+def test_videos_of_any_length_keep_all_frames(tmp_path, part):
+    for number in range(1, 17):
+        source, target = tmp_path / f"{number}.mp4", tmp_path / f"out{number}.mp4"
+        write_video(source, times=TIMES[:1] + [512 * n for n in range(1, number)], sound=None)
+        restore_video(source, target, same, made_with="same", part=part)
+        assert len(frames(target)) == number
+
+
+def test_a_video_that_lost_a_frame_is_not_written(tmp_path, monkeypatch):
+    source = write_video(tmp_path / "in.mp4")
+    packets = encoding._packets
+    monkeypatch.setattr(encoding, "_packets", lambda parts: itertools.islice(packets(parts), 9))
+    with pytest.raises(InputError, match="out.mp4: would have 9 of 10 frames"):
+        restore_video(source, tmp_path / "out.mp4", same, made_with="same")
+    assert not (tmp_path / "out.mp4").exists()
 
 
 def test_times_of_a_variable_frame_rate_are_kept(tmp_path):

@@ -165,12 +165,16 @@ def _packets(parts: Sequence[Path]) -> Iterator[Any]:
 
     for path in parts:
         with av.open(path) as part:
-            yield from part.demux(video=0)
+            for packet in part.demux(video=0):
+                if packet.size:  # the last is empty
+                    packet.dts = packet.pts  # no frame refers to a later one
+                    yield packet
 
 
 def _timed(packets: Iterable[Any], to: Any) -> Iterator[tuple[Fraction, Any, Any]]:
     """Each packet with its time in seconds and the stream that it goes to."""
     for packet in packets:
-        if packet.dts is not None:  # the last of a file are empty
+        if packet.size:  # the last of a file are empty
             stream = to[packet.stream.index] if isinstance(to, dict) else to
-            yield packet.dts * packet.time_base, packet, stream
+            time = packet.pts if packet.dts is None else packet.dts
+            yield (time or 0) * packet.time_base, packet, stream

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -68,8 +68,19 @@ def restore_video(
                 parts.write(number, frames.restored(group), stream, crf)
     if not parts.paths():
         raise InputError(f"{source}: there is no frame in it; leave it out")
-    with opened(source) as container:
-        write_whole(target, lambda file: join(parts.paths(), container, file, target))
+
+    def write(file: IO[bytes]) -> None:
+        with opened(source) as container:
+            join(parts.paths(), container, file, target)
+        file.flush()
+        written = _count(Path(file.name))
+        if written != frames.done:
+            raise InputError(
+                f"{target}: would have {written} of {frames.done} frames, so it is not written;"
+                " please report it, with the video"
+            )
+
+    write_whole(target, write)
     parts.remove()
 
 
