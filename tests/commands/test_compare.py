@@ -109,10 +109,10 @@ def test_results_and_models_have_the_figures_of_validation(experiment, pairs, tm
     results = "results/measured/visualization/six"
     lq = str(pairs / "lq")
     assert compare(str(pairs / "gt"), results, "--lq", lq, "--model", f"net={network}") == 0
-    means = reporting.tables.means(report())
+    means = reporting.tables.means(report().columns, report().rows)
     for method in ("measured", "net"):
         for name in metrics:
-            assert means[method][name] == pytest.approx(validated[name], rel=1e-12)
+            assert means[method][name].value == pytest.approx(validated[name], rel=1e-12)
 
 
 def test_bicubic_is_the_baseline_of_papers(sets):
@@ -127,9 +127,9 @@ def test_bicubic_is_the_baseline_of_papers(sets):
 
 def test_the_bundled_network_has_a_word_and_is_better_than_bicubic(sets):
     assert compare("gt", "--lq", "lq", "--bicubic", "--model", "bundled") == 0
-    means = reporting.tables.means(report())
+    means = reporting.tables.means(report().columns, report().rows)
     assert list(means) == ["bicubic", "bundled"]
-    assert means["bundled"]["psnr"] > means["bicubic"]["psnr"]
+    assert means["bundled"]["psnr"].value > means["bicubic"]["psnr"].value
 
 
 def test_metrics_of_pyiqa_are_columns_with_their_direction(sets, pyiqa):  # noqa: F811

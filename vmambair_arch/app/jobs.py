@@ -29,6 +29,8 @@ class Job:
     Attributes:
         id: names it to the page; cannot be guessed.
         state, share, failure: how far it is, up to 1, or why it could not be restored.
+        length: bytes of its file that lie in its folder, while it comes and waits.
+        ended: when it was over, by time.monotonic.
         before, after, shown: sizes of the picture, of the restored one, and of the copies that
             the page shows, once they are known.
         seconds: that restoring it took, as ``vmambair restore`` counts them.
@@ -45,6 +47,8 @@ class Job:
     state: State = "waiting"
     share: float = 0.0
     failure: str = ""
+    length: int = 0
+    ended: float | None = None
     before: Size | None = None
     after: Size | None = None
     shown: Size | None = None
@@ -58,6 +62,11 @@ class Job:
     def is_over(self) -> bool:
         """Whether nothing will happen to it any more."""
         return self.state in ("done", "failed", "cancelled")
+
+    def end(self, state: State) -> None:
+        """Note that nothing will happen to it any more, and why."""
+        self.ended = time.monotonic()
+        self.state = state
 
     def advance(self, share: float) -> None:
         """Note how far it is. Raises: CancelledError: it is to end."""

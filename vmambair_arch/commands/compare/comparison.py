@@ -12,7 +12,7 @@ from ...errors import InputError
 from ...files import write_whole
 from ...reporting import Report, latex, markdown, tables
 from ...reporting.page.page import write_page
-from ...reporting.page.scenes import Metric, Scene
+from ...reporting.page.scenes import Scene
 from .. import origin
 from . import pictures
 from .planning import Plan
@@ -52,10 +52,7 @@ def write(plan: Plan, folder: Path, *, shown: int | None = None) -> Report:
             folder / PAGE,
             title=plan.title,
             methods=[method.name for method in plan.methods],
-            metrics=[
-                Metric(name, column.label, column.better == "higher", column.decimals)
-                for name, column in plan.measures.columns.items()
-            ],
+            columns=plan.measures.columns,
             scenes=_scenes(plan, rows, shown),
             details=_details(plan),
         )
