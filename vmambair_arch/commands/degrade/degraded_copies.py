@@ -47,7 +47,7 @@ def run(source: Path, out: Path, opt: Mapping[str, Any], *, seed: int) -> Iterat
         raise InputError(f"the seed is {seed}: needed is a whole number from 0 up")
     copies = _copies(source, out)
     train = opt["datasets"].get("train") or {}
-    kind = train and DATASET_REGISTRY.get(train["type"])
+    kind: Any = DATASET_REGISTRY.get(train["type"]) if train else None
     if kind and issubclass(kind, SyntheticPairDataset):
         degradation, smallest = _synthetic(kind, train, source), 1
     else:
