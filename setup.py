@@ -31,6 +31,7 @@ setup(
         "numba",
         "numpy",
         "einops",
+        "filelock>=3.32",  # leaves a held lock's file as it is, and lets no fork keep it
         "lmdb",
         "matplotlib",
         "pillow>=11.1",  # writes BigTIFF
