@@ -9,7 +9,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ..errors import InputError
 from . import image_lmdb
-from .bicubic import image_files, resolve
+from .images import image_files, resolve
 
 Size = tuple[int, int]  # height, width
 

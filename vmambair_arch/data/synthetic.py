@@ -14,7 +14,7 @@ from basicsr.data.transforms import augment
 from torch import Tensor
 
 from ..errors import InputError
-from .bicubic import image_files, resolve
+from .images import image_files, resolve
 
 
 class SyntheticPairDataset(SingleImageDataset):

@@ -14,7 +14,7 @@ from basicsr.utils.registry import DATASET_REGISTRY
 from torch import Tensor
 
 from ...data.batches import rng
-from ...data.bicubic import SUFFIXES
+from ...data.images import SUFFIXES
 from ...data.reading import decode
 from ...data.synthetic import SyntheticPairDataset
 from ...degrading.degradation import TwoOrderDegradation, smallest_side
