@@ -12,7 +12,8 @@ from tqdm import tqdm
 
 from ...errors import InputError
 from ...restoring import Restorer, video as films
-from ...restoring.files.formats import BY_SUFFIX
+from ...restoring.chain import Chain
+from ...restoring.files import formats
 from ...restoring.video import Result, restore_video
 from .plan import shown
 
@@ -27,7 +28,7 @@ class Video(NamedTuple):
 def is_video(given: str) -> bool:
     """Whether an argument is a video, whatever its name; those in folders are left alone."""
     path = Path(given)
-    return path.suffix.lower() not in BY_SUFFIX and not path.is_dir() and films.is_video(path)
+    return path.suffix.lower() not in formats.SUFFIXES and not path.is_dir() and films.is_video(path)
 
 
 def plan(
@@ -76,7 +77,7 @@ def plan(
 
 def restore(
     videos: Sequence[Video],
-    restorer: Restorer,
+    restorer: Restorer | Chain,
     *,
     made_with: str,
     overwrite: bool,
@@ -136,7 +137,7 @@ def _is_file(output: str) -> bool:
     suffix = Path(output).suffix.lower()
     if Path(output).is_dir() or suffix in films.WRITTEN:
         return not Path(output).is_dir()
-    if suffix in films.SUFFIXES or suffix in BY_SUFFIX:
+    if suffix in films.SUFFIXES or suffix in formats.SUFFIXES:
         raise InputError(
             f"{output}: videos are not written as {suffix}; give one of {', '.join(films.WRITTEN)}"
         )
