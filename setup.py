@@ -13,7 +13,7 @@ EXTRAS = {  # for the tests as well
     # scikit-image ships the photograph on which an exported file is compared.
     "export": ["torch>=2.9", "onnx", "onnxscript", "onnxruntime", "scikit-image"],
     "spandrel": ["spandrel>=0.4"],
-    "video": ["av>=14"],  # its wheels hold an FFmpeg with x264, which is under the GPL
+    "video": ["av>=16"],  # its wheels hold an FFmpeg with x264, which is under the GPL
 }
 
 setup(

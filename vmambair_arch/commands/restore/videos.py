@@ -28,7 +28,9 @@ class Video(NamedTuple):
 def is_video(given: str) -> bool:
     """Whether an argument is a video, whatever its name; those in folders are left alone."""
     path = Path(given)
-    return path.suffix.lower() not in formats.SUFFIXES and not path.is_dir() and films.is_video(path)
+    return (
+        path.suffix.lower() not in formats.SUFFIXES and not path.is_dir() and films.is_video(path)
+    )
 
 
 def plan(

@@ -16,7 +16,7 @@ from .survey import Survey
 # Of the encoder and the file that the source was, not of what it shows.
 OUTDATED = ("alpha_mode", "bps", "compatible_brands", "duration", "encoder", "major_brand")
 OUTDATED += ("minor_version", "number_of_bytes", "number_of_frames", "rotate", "vendor_id")
-OUTDATED += ("_statistics",)
+OUTDATED += ("_statistics", "software")
 # Apple's tags, beside those that all players know, need this of FFmpeg's muxer.
 MUXER_OPTIONS = {"mov": {"movflags": "use_metadata_tags"}}
 
