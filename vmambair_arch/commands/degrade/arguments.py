@@ -1,10 +1,10 @@
 """The arguments of vmambair degrade, and what it prints."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from ...option_files import options
+from ...system import terminal
 from .. import plugins
 
 
@@ -28,6 +28,8 @@ def _run(arguments: argparse.Namespace) -> int:
     for failure in degraded_copies.run(arguments.input, arguments.output, opt, seed=arguments.seed):
         if failure:
             failures += 1
-            print(f"vmambair: {failure}", file=sys.stderr)
-    print(f"{arguments.output}: degraded images, and what was drawn in {degraded_copies.RECORD}")
+            terminal.warn(failure)
+    terminal.say(
+        f"{arguments.output}: degraded images, and what was drawn in {degraded_copies.RECORD}"
+    )
     return 1 if failures else 0
