@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import InputError
-from ...restoring.files.formats import BY_SUFFIX, FORMATS
+from ...restoring.files.formats import BY_SUFFIX, FORMATS, SUFFIXES, WRITTEN_INSTEAD
 from .left_out import is_of_files
 
 STREAM = "-"  # standard input or output
@@ -141,7 +141,7 @@ def _sources(given: str, output: Path) -> Iterator[tuple[Path, Path]]:
     if path.is_dir():
         files = [file for file in sorted(_files(path)) if _is_picture(file, path, output)]
         if not files:
-            raise InputError(f"{path}: no pictures in it ({', '.join(BY_SUFFIX)})")
+            raise InputError(f"{path}: no pictures in it ({', '.join(SUFFIXES)})")
         yield from ((file, file.relative_to(path)) for file in files)
     else:
         names = [given] if path.exists() else sorted(glob.glob(given, recursive=True))
@@ -169,7 +169,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _is_picture(file: Path, folder: Path, output: Path) -> bool:
     """Whether a file of a folder is restored."""
-    return file.suffix.lower() in BY_SUFFIX and _is_offered(file, folder, output)
+    return file.suffix.lower() in SUFFIXES and _is_offered(file, folder, output)
 
 
 def _is_offered(file: Path, folder: Path, output: Path) -> bool:
@@ -184,6 +184,8 @@ def _is_offered(file: Path, folder: Path, output: Path) -> bool:
 def _renamed(place: Path, suffix: str, form: str | None) -> Path:
     """The name of a restored picture: its own, with another ending if its format is another."""
     ending = place.suffix
+    if form is None and ending.lower() not in BY_SUFFIX:
+        form = WRITTEN_INSTEAD if ending.lower() in SUFFIXES else None
     if form is not None and BY_SUFFIX.get(ending.lower()) != form:
         ending = FORMATS[form].suffixes[0]
     return place.with_name(f"{place.stem}{suffix}{ending}")
