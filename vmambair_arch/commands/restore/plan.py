@@ -128,7 +128,7 @@ def _single(given: str, output: str, form: str | None) -> Job:
     target = None if output == STREAM else Path(output)
     if source and source.is_dir():
         raise InputError(f"{output}: is one file for the pictures of {source}; give a folder")
-    if source and not source.exists():
+    if source and not source.is_file():
         raise _missing(given)
     return Job(source, target, form or (_form(target) if target else None))
 
@@ -215,4 +215,6 @@ def _paths(job: Job) -> list[Path]:
 
 
 def _missing(given: str) -> InputError:
+    if Path(given).exists():  # reading one might wait, or go on, for ever
+        return InputError(f"{given}: is a pipe or a device, no file; give - for standard input")
     return InputError(f"{given}: there is no such file (in {Path.cwd()}); correct the path")
