@@ -37,8 +37,8 @@ compat        | system data checkpoints models BasicSR
 plugin        | networks data models degrading compat BasicSR
 option_files  | errors data checkpoints models plugin BasicSR
 training      | errors files system data reporting checkpoints models option_files BasicSR
-commands      | errors files ops system weights networks data reporting checkpoints exporting restoring
-              | models degrading app compat plugin option_files training BasicSR
+commands      | errors files ops system weights networks data reporting checkpoints exporting
+              | restoring models degrading app compat plugin option_files training BasicSR
 cli           | errors system commands
 __main__      | cli
 """

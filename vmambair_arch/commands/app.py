@@ -64,7 +64,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     from ..app.same_origin import is_local
     from ..restoring import Restorer
 
-    restore.check(arguments, port=(0, 65535), threads=(1, None))
+    restore.check(arguments, port=(0, 65535), threads=(1, None), max_megapixels=(0, None))
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     with serving.listen(arguments.host, arguments.port) as listener:  # before the network loads

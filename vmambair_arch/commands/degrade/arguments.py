@@ -24,10 +24,13 @@ def _run(arguments: argparse.Namespace) -> int:
     plugins.load()
     from . import degraded_copies  # BasicSR imports only after the plugins
 
-    failures = 0
+    failures = done = 0
     for failure in degraded_copies.run(arguments.input, arguments.output, opt, seed=arguments.seed):
+        done += not failure
         if failure:
             failures += 1
             print(f"vmambair: {failure}", file=sys.stderr)
-    print(f"{arguments.output}: degraded images, and what was drawn in {degraded_copies.RECORD}")
+    if done:
+        what = f"{done} degraded images, and what was drawn in {degraded_copies.RECORD}"
+        print(f"{arguments.output}: {what}")
     return 1 if failures else 0

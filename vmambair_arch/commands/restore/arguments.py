@@ -129,7 +129,8 @@ def _restore(arguments: argparse.Namespace) -> int:
     from . import videos  # need libraries that the other commands do not
     from .plan import check_folders, plan
 
-    check(arguments, quality=(1, 100), jobs=(1, None), threads=(1, None))
+    bounds = {"quality": (1, 100), "jobs": (1, None), "threads": (1, None)}
+    check(arguments, **bounds, max_megapixels=(0, None))
     clips = [given for given in arguments.inputs if videos.is_video(given)]
     pictures = [given for given in arguments.inputs if given not in clips]
     existing = {"overwrite": arguments.overwrite, "skip_existing": arguments.skip_existing}
@@ -196,6 +197,9 @@ def check(arguments: argparse.Namespace, **bounds: tuple[int, int | None]) -> No
     """Raise InputError for a number that is below or above its bounds; None is no bound."""
     for name, (least, most) in bounds.items():
         value = getattr(arguments, name)
-        if value is not None and (value < least or (most and value > most)):
+        if value is None:
+            continue
+        if not value >= least or (most and value > most):  # NaN is no number to compare
             needed = f"{least} to {most}" if most else f"{least} or more"
-            raise InputError(f"--{name} is {value}: needed is {needed}")
+            option = name.replace("_", "-")
+            raise InputError(f"--{option} is {value}: needed is {needed}")

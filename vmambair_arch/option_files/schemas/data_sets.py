@@ -270,6 +270,8 @@ class REDSRecurrent(Video):
 class Vimeo90K(Video):
     """Vimeo90KDataset."""
 
+    ignored = {"interval_list": "has no effect: the frames of Vimeo90K follow each other"}
+
     in_training = CROP
 
     meta_info_file: FilePath
@@ -277,8 +279,9 @@ class Vimeo90K(Video):
 
 
 class Vimeo90KRecurrent(Vimeo90K):
-    """Vimeo90KRecurrentDataset."""
+    """Vimeo90KRecurrentDataset, which takes all seven frames whatever num_frame is."""
 
+    num_frame: Annotated[int, Field(ge=-1, le=1000), WHOLE]
     flip_sequence: bool
 
 
@@ -292,6 +295,8 @@ class VideoTest(Video):
 
 class VideoTestVimeo90K(Video):
     """VideoTestVimeo90KDataset."""
+
+    ignored = {"padding": "has no effect: no frame is outside of a sequence of Vimeo90K"}
 
     cache_data: bool
     meta_info_file: FilePath
