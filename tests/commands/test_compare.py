@@ -271,7 +271,7 @@ def sentences(capsys) -> list[str]:
             "both: astronaut_a.png and astronaut_b.png could all be of astronaut.png; leave",
         ),
         (["sharp", "--lq", "lq", "--model", "no.pth"], "no.pth"),
-        (["sharp", "--lq", "lq", "--model", "realsr"], "realsr: neither a file nor a preset"),
+        (["sharp", "--lq", "lq", "--model", "realsr"], "realsr: neither a file nor a bundled"),
         (["sharp", "--crop-border", "20"], "48 pixels, of which a border of 20 leaves too little"),
         (
             ["lq"],

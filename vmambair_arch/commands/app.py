@@ -25,7 +25,7 @@ def add(commands) -> None:
         " that is printed. Ctrl-C ends it, and removes the pictures.",
     )
     add = command.add_argument
-    model = "a checkpoint or a preset to choose on the page, beside the bundled network and those"
+    model = "a checkpoint or a preset to choose on the page, beside the bundled networks and those"
     model += " in the cache folder; repeatable, the first is the default"
     add("-m", "--model", action="append", default=[], metavar="MODEL", help=model)
     add("--port", type=int, default=PORT, metavar="N", help=f"0: a free one (default: {PORT})")
@@ -64,7 +64,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     from ..app.same_origin import is_local
     from ..restoring import Restorer
 
-    restore.check(arguments, port=(0, 65535), threads=(1, None))
+    restore.check(arguments, port=(0, 65535), threads=(1, None), max_megapixels=(0, None))
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     with serving.listen(arguments.host, arguments.port) as listener:  # before the network loads

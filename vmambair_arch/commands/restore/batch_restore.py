@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ...errors import InputError
 from ...restoring import Restorer, failures
+from ...restoring.chain import Chain
 from ...restoring.files import reading, writing
 from ...restoring.files.picture import Picture
 from .plan import STREAM, Job
@@ -39,7 +40,7 @@ class Done(NamedTuple):
 
 def restore(
     jobs: Sequence[Job],
-    restorer: Restorer,
+    restorer: Restorer | Chain,
     *,
     ahead: int,
     quality: int,
@@ -102,7 +103,7 @@ def _read(job: Job, *, max_megapixels: float) -> Picture:
 
 
 def _restore(
-    job: Job, picture: Picture, restorer: Restorer, progress: Callable[[Job, float], None]
+    job: Job, picture: Picture, restorer: Restorer | Chain, progress: Callable[[Job, float], None]
 ) -> tuple[Done, Picture]:
     """Restore a picture, after it is clear that the result can be written."""
     form = job.form or picture.form
