@@ -53,11 +53,11 @@ setup(
         ],
     },
     package_data={
-        "vmambair_arch": ["weights/*.safetensors"],
         "vmambair_arch.app": ["assets/*"],
         "vmambair_arch.option_files.schemas": ["options.json"],
         "vmambair_arch.reporting.page": ["assets/*"],
         "vmambair_arch.viewing": ["assets/*"],
+        "vmambair_arch.weights": ["*.safetensors"],
     },
     entry_points={
         "console_scripts": [

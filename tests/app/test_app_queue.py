@@ -183,7 +183,7 @@ def test_networks_are_loaded_when_they_are_first_used_and_the_last_one_is_kept()
     assert built == ["b.pth", "a.pth"]  # what is given is tried before the page opens
     for key in (0, 2, 2, 0):
         two.load(key)
-    assert built == ["b.pth", "a.pth", None, "a.pth"]
+    assert built == ["b.pth", "a.pth", "tiny_x4", "a.pth"]
 
 
 def test_a_network_of_the_cache_that_is_damaged_is_a_sentence(tmp_path, monkeypatch):

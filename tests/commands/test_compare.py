@@ -271,7 +271,7 @@ def sentences(capsys) -> list[str]:
             "both: astronaut_a.png and astronaut_b.png could all be of astronaut.png; leave",
         ),
         (["sharp", "--lq", "lq", "--model", "no.pth"], "no.pth"),
-        (["sharp", "--lq", "lq", "--model", "realsr"], "realsr: neither a file nor a preset"),
+        (["sharp", "--lq", "lq", "--model", "realsr"], "realsr: neither a file nor a bundled"),
         (["sharp", "--crop-border", "20"], "48 pixels, of which a border of 20 leaves too little"),
         (
             ["lq"],
@@ -279,7 +279,7 @@ def sentences(capsys) -> list[str]:
         ),
         (["--lq", "lq", "--bicubic", "--scale", "2"], "32 x 24 pixels made by bicubic, and gt/"),
         (["cropped"], "64 x 44 pixels, and gt/astronaut.png has 64 x 48 pixels; give what is of"),
-        (["text"], "text/coffee.png: not a picture that can be read; remove it"),
+        (["text"], "text/coffee.png: is text, no picture"),
         (["cut"], "cut/coffee.png: damaged"),
         (["deep"], "deep/coffee.png: has 16 bits a channel, and 8 are compared; convert it"),
         (["clear"], "clear/coffee.png: is transparent, and colours are compared; flatten it"),

@@ -34,6 +34,7 @@ class Job:
         before, after, shown: sizes of the picture, of the restored one, and of the copies that
             the page shows, once they are known.
         seconds: that restoring it took, as ``vmambair restore`` counts them.
+        warnings: what is lost of what its file held besides the pixels, in sentences.
         result: the name under which it is downloaded.
         files: which of its files can be asked for.
         cancelled: whether it is to end.
@@ -54,6 +55,7 @@ class Job:
     shown: Size | None = None
     started: float | None = None
     seconds: float | None = None
+    warnings: tuple[str, ...] = ()
     result: str = ""
     files: frozenset[str] = frozenset()
     cancelled: bool = False
@@ -83,6 +85,7 @@ class Job:
             **{name: getattr(self, name) for name in ("id", "name", "network", "state", "share")},
             **{name: getattr(self, name) for name in ("failure", "before", "after", "shown")},
             "seconds": seconds,
+            "warnings": self.warnings,
             "result": self.result,
             "files": sorted(self.files),
         }

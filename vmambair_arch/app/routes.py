@@ -70,7 +70,7 @@ class Routes:
     async def choices(self, request: Request) -> Response:
         """What can be chosen, and the limit."""
         networks = [
-            {"key": key, "label": choice.label, "origin": choice.origin}
+            {"key": key, **{name: getattr(choice, name) for name in ("label", "origin", "purpose")}}
             for key, choice in self.networks.choices.items()
         ]
         return JSONResponse(

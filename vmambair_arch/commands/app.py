@@ -25,7 +25,7 @@ def add(commands) -> None:
         " that is printed. Ctrl-C ends it, and removes the pictures.",
     )
     add = command.add_argument
-    model = "a checkpoint or a preset to choose on the page, beside the bundled network and those"
+    model = "a checkpoint or a preset to choose on the page, beside the bundled networks and those"
     model += " in the cache folder; repeatable, the first is the default"
     add("-m", "--model", action="append", default=[], metavar="MODEL", help=model)
     add("--port", type=int, default=PORT, metavar="N", help=f"0: a free one (default: {PORT})")

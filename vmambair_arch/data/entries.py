@@ -14,7 +14,12 @@ from .images import image_files, resolve
 Size = tuple[int, int]  # height, width
 
 PAIRED = ("PairedImageDataset", "RealESRGANPairedDataset", "ProgressiveImageDataset")
-UNPAIRED = ("BicubicImageDataset", "GaussianNoiseDataset")  # they make lq themselves
+UNPAIRED = (  # they make lq themselves
+    "BicubicImageDataset",
+    "GaussianNoiseDataset",
+    "NoiseJPEGDataset",
+    "RainDataset",
+)
 WINDOW = 11  # pixels of SSIM's window, which has to fit inside an image
 
 

@@ -48,6 +48,9 @@ function offer({ networks, formats }) {
   find("network").append(
     ...networks.map(({ key, label, origin }) => new Option(label + origins[origin], key)),
   );
+  const purpose = () => words.put(find("purpose"), networks[find("network").value].purpose);
+  find("network").addEventListener("change", purpose);
+  purpose();
   find("format").append(...formats.map((format) => new Option(format, format)));
 }
 

@@ -10,7 +10,7 @@ async function ask(path, options = {}) {
   return response.status === 204 ? null : response.json();
 }
 
-// {networks: [{key, label, origin}], formats: [name], max_megapixels}
+// {networks: [{key, label, origin, purpose}], formats: [name], max_megapixels}
 export const choices = () => ask("/choices");
 
 // Every job, the oldest first; Job.told in jobs.py says what each tells.

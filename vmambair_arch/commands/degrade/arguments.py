@@ -10,7 +10,7 @@ from .. import plugins
 
 def add(commands) -> None:
     """Add the command to those of a parser."""
-    description = "degrade images as a training with degradations would, to look at them"
+    description = "degrade images as a training that degrades clean ones would, to look at them"
     command = commands.add_parser("degrade", help=description, description=description)
     command.add_argument("input", metavar="IN", type=Path, help="an image or a folder of images")
     command.add_argument("output", metavar="OUT", type=Path, help="the folder to write to")

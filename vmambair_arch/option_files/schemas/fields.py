@@ -96,6 +96,7 @@ def only(value: Any, why: str) -> AfterValidator:
 
 
 WHOLE = BeforeValidator(_whole)  # after the bounds, so that the JSON schema shows them
+TWO, RISING = Field(min_length=2, max_length=2), AfterValidator(_rising)  # of a range
 Count = Annotated[int, Field(ge=1, le=10**9), WHOLE]
 CountOrZero = Annotated[int, Field(ge=0, le=10**9), WHOLE]
 Scale = Annotated[int, Field(ge=1, le=64), WHOLE]
@@ -104,7 +105,14 @@ Number = Annotated[float, Field(ge=-1e30, le=1e30)]
 Positive = Annotated[float, Field(gt=0, le=1e30)]
 NotNegative = Annotated[float, Field(ge=0, le=1e30)]
 Probability = Annotated[float, Field(ge=0, le=1)]
-Range = Annotated[list[NotNegative], Field(min_length=2, max_length=2), AfterValidator(_rising)]
+Range = Annotated[list[NotNegative], TWO, RISING]
+Quality = Annotated[int, Field(ge=1, le=100), WHOLE]
+Qualities = Annotated[list[Quality], TWO, RISING]
+Angles = Annotated[list[Annotated[float, Field(ge=-90, le=90)]], TWO, RISING]  # degrees
+Lengths = Annotated[list[Annotated[float, Field(gt=0, le=1000)]], TWO, RISING]  # pixels
+Densities = Annotated[list[Annotated[float, Field(ge=0, le=1000)]], TWO, RISING]
+Depths = Annotated[list[Annotated[int, Field(ge=1, le=10), WHOLE]], TWO, RISING]
+Shares = Annotated[list[Probability], TWO, RISING]
 Probabilities = Annotated[list[NotNegative], Field(min_length=1), AfterValidator(_probable)]
 Text = Annotated[str, Field(max_length=1000), AfterValidator(_printable)]
 FileName = Annotated[Text, Field(min_length=1, max_length=120), AfterValidator(_file_name)]
