@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ..data import progressive
 from ..errors import nearest
 from .schemas.data_sets import DataSet, RealESRGAN
 from .schemas.families import known
@@ -121,33 +122,10 @@ def _data_set(file: Checked, section: str, schema: type[DataSet]) -> Iterator[tu
                 (f"kernel_prob{suffix}",),
                 f"has {len(chances)} numbers for {len(kernels)} kernels",
             )
-
-    yield from _stages(file, opt) if training and opt.get("gt_sizes") else ()
-
-
-def _stages(file: Checked, opt: dict[str, Any]) -> Iterator[tuple[Keys, str]]:
-    """Progressive patches: one crop, batch and number of iterations for each stage."""
-    lists = {name: opt.get(name) or [] for name in ("gt_sizes", "mini_batch_sizes", "iters")}
-    counts = {name: len(numbers) for name, numbers in lists.items()}
-    if len(set(counts.values())) > 1:
-        told = ", ".join(f"{name} {count}" for name, count in counts.items())
-        yield (
-            ("gt_sizes",),
-            f"and its companions are of unequal length: {told}; give each stage one",
-        )
-    scale, largest = file.options.get("scale") or 1, opt.get("gt_size") or max(lists["gt_sizes"])
-    for size in lists["gt_sizes"]:
-        if size % scale or size > largest:
-            yield (
-                ("gt_sizes",),
-                f"has {size}: needed are multiples of scale {scale}, at most gt_size {largest}",
-            )
-    total = (file.options.get("train") or {}).get("total_iter")
-    if sum(lists["iters"]) != total:
-        yield (
-            ("iters",),
-            f"add up to {sum(lists['iters'])}, and total_iter is {total}; make them equal",
-        )
+    if training and opt.get("gt_sizes"):
+        total = (file.options.get("train") or {}).get("total_iter")
+        for name, sentence in progressive.faults({**opt, "scale": scale}, total):
+            yield (name,), sentence
 
 
 def channels_of(data_set: dict[str, Any]) -> int:
