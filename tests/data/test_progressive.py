@@ -200,7 +200,7 @@ def test_stages_that_make_no_sense_are_named(change, message):
 def test_pairs_smaller_than_the_largest_crop_are_named_before_training(pairs):
     with pytest.raises(InputError) as error:
         check_data_set("x.yml: datasets.train", section(pairs, gt_sizes=[16, 24, 72]))
-    message = "gt is 64 x 72 pixels, smaller than gt_size 72; remove it or lower gt_sizes, or"
+    message = "gt is 64 x 72 pixels, smaller than gt_size 72; leave it out or lower gt_sizes, or"
     assert message in str(error.value)
     assert str(error.value).startswith("x.yml: datasets.train")
 

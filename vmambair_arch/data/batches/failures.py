@@ -39,5 +39,5 @@ class Failures:
             listed = "\n  ".join(self.images)
             raise TrainingError(
                 f"{self.count} of {self.samples} samples of an epoch could not be used, more than"
-                f" {TOLERATED:.0%}; repair or remove these and resume:\n  {listed}"
+                f" {TOLERATED:.0%}; repair these or leave them out, and resume:\n  {listed}"
             )
