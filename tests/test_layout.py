@@ -21,6 +21,7 @@ inference     |
 ops           |
 viewing       |
 system        | errors
+weights       | errors
 networks      | errors ops
 presets       | networks
 data          | errors BasicSR
@@ -28,16 +29,16 @@ reporting     | errors files viewing
 checkpoints   | errors files networks
 exporting     | errors ops networks
 spandrel      | errors inference networks checkpoints
-restoring     | errors files inference system networks checkpoints
+restoring     | errors files inference system weights networks checkpoints
 models        | errors files inference system networks checkpoints BasicSR
 degrading     | errors data models BasicSR
-app           | errors viewing restoring
+app           | errors viewing weights restoring
 compat        | system data checkpoints models BasicSR
 plugin        | networks data models degrading compat BasicSR
 option_files  | errors data checkpoints models plugin BasicSR
 training      | errors files system data reporting checkpoints models option_files BasicSR
-commands      | errors files ops system networks data reporting checkpoints exporting restoring
-              | models degrading app compat plugin option_files training BasicSR
+commands      | errors files ops system weights networks data reporting checkpoints exporting
+              | restoring models degrading app compat plugin option_files training BasicSR
 cli           | errors system commands
 __main__      | cli
 """

@@ -1,7 +1,6 @@
 """vmambair doctor: what this machine can run: versions, devices, the scans' backends, a test."""
 
 import argparse
-import functools
 import os
 import platform
 import shutil
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from ..networks.compilation import COMPILERS
 from ..ops import dispatch, planar, planar_scan, selective, selective_scan
-from ..system import machine
+from ..system import machine, terminal
 
 OPERATIONS = {"planar": planar.BACKENDS, "selective": selective.BACKENDS}
 SECONDS = 2.0  # of self-test on a device, for both operations together
@@ -30,7 +29,7 @@ def add(commands) -> None:
 
 
 def _print(arguments: argparse.Namespace) -> int:
-    return 0 if report(functools.partial(print, flush=True)) else 1
+    return 0 if report(terminal.say) else 1
 
 
 def report(tell: Callable[[str], None]) -> bool:

@@ -1,6 +1,5 @@
 """Videos among the inputs: restored after the pictures, one file each."""
 
-import sys
 import time
 import zlib
 from collections.abc import Sequence
@@ -15,7 +14,8 @@ from ...restoring import Restorer, video as films
 from ...restoring.chain import Chain
 from ...restoring.files import formats
 from ...restoring.video import Result, restore_video
-from .plan import shown
+from ...system import terminal
+from .plan import names_a_file
 
 
 class Video(NamedTuple):
@@ -53,7 +53,7 @@ def plan(
     Raises: InputError: a video is not there, two would become one file, a file exists, or is of a
         format that videos are not written to.
     """
-    to_file = _is_file(output) if inputs else False
+    to_file = names_a_file(output, films.WRITTEN) if inputs else False
     if to_file and not alone:
         raise InputError(f"{output}: is one file for several inputs; give a folder")
     videos: dict[Path, Video] = {}
@@ -125,30 +125,15 @@ def restore(
             except OSError as error:
                 failures.append(f"{video.target}: cannot be written: {error.strerror}")
                 continue
-        print(_line(video, result, time.perf_counter() - start), flush=True)
+        terminal.say(_line(video, result, time.perf_counter() - start))
     for failure in failures:
-        print(f"vmambair: {failure}", file=sys.stderr)
+        terminal.warn(failure)
     return 1 if failures else 0
-
-
-def _is_file(output: str) -> bool:
-    """Whether an output is a video's file, and no folder.
-
-    Raises: InputError: it is named as a file of a format that videos are not written to.
-    """
-    suffix = Path(output).suffix.lower()
-    if Path(output).is_dir() or suffix in films.WRITTEN:
-        return not Path(output).is_dir()
-    if suffix in films.SUFFIXES or suffix in formats.SUFFIXES:
-        raise InputError(
-            f"{output}: videos are not written as {suffix}; give one of {', '.join(films.WRITTEN)}"
-        )
-    return False
 
 
 def _line(video: Video, result: Result, seconds: float) -> str:
     """What became of a video, and what not."""
-    line = f"{shown(video.target)}: {result.frames} frames restored in {seconds:.1f} s"
+    line = f"{video.target}: {result.frames} frames restored in {seconds:.1f} s"
     if result.lacking:
         line += f"; of the source: {', '.join(result.lacking)}"
     if result.lost:
