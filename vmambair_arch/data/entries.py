@@ -283,8 +283,8 @@ def _listed(meta_info_file: str, root: Path) -> list[str]:
         if name != whole and (root / whole).is_file() and not (root / name).is_file():
             read, meant = shortened(repr(name)), shortened(repr(whole))
             raise InputError(
-                f"meta_info_file: {meta_info_file}:{number}: {meant} would be read as {read}: a name"
-                " ends at its first space; rename the images, or leave meta_info_file out"
+                f"meta_info_file: {meta_info_file}:{number}: {meant} would be read as {read}: a"
+                " name ends at its first space; rename the images, or leave meta_info_file out"
             )
         names += [name] if line.strip() else []
     return names
