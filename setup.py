@@ -34,6 +34,7 @@ setup(
         "lmdb",
         "matplotlib",
         "pillow>=11.1",  # writes BigTIFF
+        "platformdirs",
         "pydantic>=2.7",
         "pyyaml",
         "safetensors",
