@@ -31,6 +31,7 @@ setup(
         "numba",
         "numpy",
         "einops",
+        "filelock>=3.32",  # leaves a held lock's file as it is, and lets no fork keep it
         "lmdb",
         "matplotlib",
         "pillow>=11.1",  # writes BigTIFF
@@ -53,11 +54,11 @@ setup(
         ],
     },
     package_data={
-        "vmambair_arch": ["weights/*.safetensors"],
         "vmambair_arch.app": ["assets/*"],
         "vmambair_arch.option_files.schemas": ["options.json"],
         "vmambair_arch.reporting.page": ["assets/*"],
         "vmambair_arch.viewing": ["assets/*"],
+        "vmambair_arch.weights": ["*.safetensors"],
     },
     entry_points={
         "console_scripts": [

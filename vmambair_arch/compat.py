@@ -4,11 +4,14 @@ Nothing else patches. Each function says which version is broken, and where. Bot
 call themselves 1.4.2 (PyPI's of 2022, git master's of 2024) need them.
 """
 
+import atexit
+import contextlib
 import functools
 import importlib
 import logging
 import os
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +20,10 @@ from torch.torch_version import TorchVersion
 from .checkpoints import training_states
 from .data import image_lmdb
 from .system import processes
+from .system.folder_lock import locked
+
+_running = contextlib.ExitStack()  # the lock on the folder of a run by basicsr/train.py
+atexit.register(_running.close)
 
 
 def apply() -> None:
@@ -88,10 +95,15 @@ def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
     """Read the state to resume from; basicsr/train.py does it through CUDA alone.
 
     ``--auto_resume`` looks where the experiment is, from any working directory, and passes damaged
-    states over; see ``states.find``.
+    states over; see ``training_states.find``. From here to the end of the process the folder of the
+    experiment is locked, since train.py would move that of a run that goes on out of its way.
     """
+    _running.close()  # of a run before, in the same process
+    without_lock = None
+    if opt["rank"] == 0:
+        without_lock = _running.enter_context(locked(Path(opt["path"]["experiments_root"])))
     state, remarks = training_states.find(opt)
-    for remark in remarks:
+    for remark in filter(None, (without_lock, *remarks)):
         logging.getLogger("basicsr").warning(remark)
     return state
 

@@ -16,7 +16,7 @@ from support.experiments import tiny_network
 from support.picture_files import saved_identity
 from vmambair_arch import cli, reporting
 from vmambair_arch.commands.compare import matching, methods
-from vmambair_arch.data.bicubic import shrink
+from vmambair_arch.data.images import shrink
 
 PHOTOGRAPHS = {"astronaut": data.astronaut, "chelsea": data.chelsea, "coffee": data.coffee}
 FILES = {"report.html", "report.json", "report.md", "report.tex"}
@@ -109,10 +109,10 @@ def test_results_and_models_have_the_figures_of_validation(experiment, pairs, tm
     results = "results/measured/visualization/six"
     lq = str(pairs / "lq")
     assert compare(str(pairs / "gt"), results, "--lq", lq, "--model", f"net={network}") == 0
-    means = reporting.tables.means(report())
+    means = reporting.tables.means(report().columns, report().rows)
     for method in ("measured", "net"):
         for name in metrics:
-            assert means[method][name] == pytest.approx(validated[name], rel=1e-12)
+            assert means[method][name].value == pytest.approx(validated[name], rel=1e-12)
 
 
 def test_bicubic_is_the_baseline_of_papers(sets):
@@ -127,9 +127,9 @@ def test_bicubic_is_the_baseline_of_papers(sets):
 
 def test_the_bundled_network_has_a_word_and_is_better_than_bicubic(sets):
     assert compare("gt", "--lq", "lq", "--bicubic", "--model", "bundled") == 0
-    means = reporting.tables.means(report())
+    means = reporting.tables.means(report().columns, report().rows)
     assert list(means) == ["bicubic", "bundled"]
-    assert means["bundled"]["psnr"] > means["bicubic"]["psnr"]
+    assert means["bundled"]["psnr"].value > means["bicubic"]["psnr"].value
 
 
 def test_metrics_of_pyiqa_are_columns_with_their_direction(sets, pyiqa):  # noqa: F811
@@ -271,7 +271,7 @@ def sentences(capsys) -> list[str]:
             "both: astronaut_a.png and astronaut_b.png could all be of astronaut.png; leave",
         ),
         (["sharp", "--lq", "lq", "--model", "no.pth"], "no.pth"),
-        (["sharp", "--lq", "lq", "--model", "realsr"], "realsr: neither a file nor a preset"),
+        (["sharp", "--lq", "lq", "--model", "realsr"], "realsr: neither a file nor a bundled"),
         (["sharp", "--crop-border", "20"], "48 pixels, of which a border of 20 leaves too little"),
         (
             ["lq"],
@@ -279,7 +279,7 @@ def sentences(capsys) -> list[str]:
         ),
         (["--lq", "lq", "--bicubic", "--scale", "2"], "32 x 24 pixels made by bicubic, and gt/"),
         (["cropped"], "64 x 44 pixels, and gt/astronaut.png has 64 x 48 pixels; give what is of"),
-        (["text"], "text/coffee.png: not a picture that can be read; remove it"),
+        (["text"], "text/coffee.png: is text, no picture"),
         (["cut"], "cut/coffee.png: damaged"),
         (["deep"], "deep/coffee.png: has 16 bits a channel, and 8 are compared; convert it"),
         (["clear"], "clear/coffee.png: is transparent, and colours are compared; flatten it"),

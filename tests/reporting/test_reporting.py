@@ -8,9 +8,9 @@ import pytest
 
 from vmambair_arch import reporting
 from vmambair_arch.errors import InputError
-from vmambair_arch.reporting import Column, Report, latex, markdown, tables
+from vmambair_arch.reporting import Column, Report, html, latex, markdown, tables
 from vmambair_arch.reporting.columns import METRICS
-from vmambair_arch.reporting.tables import Table
+from vmambair_arch.reporting.tables import Cell, Table
 
 LPIPS = {"lpips": METRICS["lpips"]}
 
@@ -26,6 +26,10 @@ def comparison(values: dict, *, title: str = "Set5", columns=None) -> Report:
             rows.append({"image": f"{number}", "method": method, **measured})
     about = {"command": "vmambair compare", "machine": {"cores": 2}}
     return Report(kind="comparison", title=title, columns=columns, rows=rows, **about)
+
+
+def ranks(table: Table) -> list[list[int]]:
+    return [[cell.rank for cell in cells] for _, cells in table.rows]
 
 
 def rows_of(text: str) -> dict[str, list[str]]:
@@ -123,17 +127,17 @@ def test_the_best_is_bold_and_the_second_underlined():
 
 def test_the_least_lpips_is_the_best():
     table = tables.table([comparison({"A": [0.1], "B": [0.2], "C": [0.3]}, columns=LPIPS)])
-    assert table.ranks() == [[1], [2], [0]]
+    assert ranks(table) == [[1], [2], [0]]
 
 
 def test_values_that_look_alike_are_equally_good():
     table = tables.table([comparison({"A": [30.001], "B": [30.004], "C": [29.0], "D": [28.0]})])
-    assert table.ranks() == [[1], [1], [2], [0]]
+    assert ranks(table) == [[1], [1], [2], [0]]
 
 
 def test_one_method_is_not_the_best_and_of_two_none_is_the_second():
-    assert tables.table([comparison({"A": [30.0]})]).ranks() == [[0]]
-    assert tables.table([comparison({"A": [30.0], "B": [31.0]})]).ranks() == [[0], [1]]
+    assert ranks(tables.table([comparison({"A": [30.0]})])) == [[0]]
+    assert ranks(tables.table([comparison({"A": [30.0], "B": [31.0]})])) == [[0], [1]]
 
 
 def test_infinite_and_missing_values_are_shown():
@@ -144,11 +148,30 @@ def test_infinite_and_missing_values_are_shown():
     assert r"B & -- \\" in latex.render(table)
 
 
-def test_a_mean_over_fewer_images_than_anothers_is_not_shown():
-    assert tables.means(comparison({"A": [30.0, None], "B": [29.0, 31.0]})) == {
-        "A": {"psnr": None},
-        "B": {"psnr": 30.0},
-    }
+def test_a_mean_over_fewer_images_than_anothers_says_so_and_has_no_rank():
+    table = tables.table([comparison({"A": [35.0, None], "B": [29.0, 31.0], "C": [28.0, 30.0]})])
+    assert ranks(table) == [[0], [1], [0]]
+    assert rows_of(markdown.render(table))["A"] == ["35.00 of 1"]
+    assert r"A & 35.00 {\scriptsize of 1} \\" in latex.render(table)
+    assert "35.00 <small>of 1</small>" in html.render(table, attributes="", caption="")
+
+
+def test_every_renderer_marks_the_same_cells():
+    """Of values that look alike, missing, infinite and incomplete."""
+    values = {"A": [30.001, 30.0], "B": [30.004, 30.0], "C": [math.inf, 1.0], "D": [None, None]}
+    table = tables.table([comparison({**values, "E": [29.0, 28.0], "F": [None, 40.0]})])
+    assert ranks(table) == [[2], [2], [1], [0], [0], [0]]
+    for text, best, second in (
+        (latex.render(table), r"\textbf", r"\underline"),
+        (html.render(table, attributes="", caption=""), "<b>", "<u>"),
+        (markdown.render(table), "**", None),
+    ):
+        lines = [
+            line for line in text.splitlines() if re.match(r"(\| |<tr><th[^>]*>)?[A-F]\b", line)
+        ]
+        assert [best in line for line in lines] == [rank == 1 for (rank,) in ranks(table)]
+        if second:
+            assert [second in line for line in lines] == [rank == 2 for (rank,) in ranks(table)]
 
 
 def test_data_sets_stand_beside_each_other():
@@ -190,7 +213,7 @@ def test_names_are_printed_by_latex_as_they_are():
         r" \textbackslash{}n \textless{}d\textgreater{} \textbar{}e\textbar{} {[}f{]}{*}"
         r" \textasciigrave{}g\textasciigrave{} -{}-h"
     )
-    row = Table("method", [("Set_5", [METRICS["psnr"]])], [(name, [1.0])])
+    row = Table("method", [("Set_5", [METRICS["psnr"]])], [(name, [Cell(1.0)])])
     assert f"{text} & 1.00 \\\\" in latex.render(row)
 
 

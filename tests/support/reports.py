@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vmambair_arch.reporting.page import Metric, Scene, write_page
+from vmambair_arch.reporting.columns import METRICS
+from vmambair_arch.reporting.page import Scene, write_page
 
-PSNR = Metric("psnr", "PSNR (dB)", higher_is_better=True, decimals=2)
-LPIPS = Metric("lpips", "LPIPS", higher_is_better=False, decimals=4)
+PSNR = {"psnr": METRICS["psnr"]}
+BOTH = {**PSNR, "lpips": METRICS["lpips"]}
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
 
@@ -35,14 +36,14 @@ def scene(name: str, *psnrs: float | None, truth=None, results=None) -> Scene:
     return Scene(name, truth, results, values)
 
 
-def report(folder: Path, *scenes: Scene, metrics: Sequence[Metric] = (PSNR, LPIPS)) -> Path:
+def report(folder: Path, *scenes: Scene) -> Path:
     """Write a page of scenes that have the same methods."""
     path = folder / "report.html"
     write_page(
         path,
         title="Two colours",
         methods=list(scenes[0].results),
-        metrics=metrics,
+        columns=BOTH,
         scenes=scenes,
         details={"command": "compare"},
     )

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..files import write_whole
-from ..networks import released
 from ..networks.restormer import Restormer
 from ..networks.unet import UNet, read_config, write_config
 from ..networks.vmambair import VmambaIR
+from . import released
 from .configs import infer_config, infer_network
 
 # What reading a damaged file raises, beside SafetensorError.

@@ -7,15 +7,14 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
 from ..networks.compilation import COMPILERS
 from ..ops import dispatch, planar, planar_scan, selective, selective_scan, self_test
+from ..system import machine
 
-PACKAGES = ("vmambair-arch", "torch", "torchvision", "basicsr", "numba", "triton", "mamba-ssm")
 OPERATIONS = {"planar": planar.BACKENDS, "selective": selective.BACKENDS}
 SECONDS = 2.0  # that calls are timed on a device, for both operations together
 DRIVER = Path("/proc/driver/nvidia/version")
@@ -50,15 +49,15 @@ def report(tell: Callable[[str], None]) -> bool:
 
 def _versions() -> Iterator[str]:
     yield f"Python {platform.python_version()} on {platform.platform()}"
-    for package in PACKAGES:
-        yield f"  {package} {installed(package)}"
+    for package in machine.PACKAGES:
+        yield f"  {package} {machine.installed(package)}"
     compiler = next(filter(None, map(shutil.which, COMPILERS)), "none (torch.compile needs one)")
     yield f"C++ compiler: {compiler}"
 
 
 def _devices() -> Iterator[str]:
     capability = torch.backends.cpu.get_cpu_capability()
-    yield f"CPU: {processor()}, {os.cpu_count()} cores, {capability}"
+    yield f"CPU: {machine.processor()}, {os.cpu_count()} cores, {capability}"
     yield f"  torch and the scans use {torch.get_num_threads()} threads"
     driver = DRIVER.read_text().splitlines()[0] if DRIVER.exists() else "no NVIDIA driver"
     yield f"CUDA: torch is built for {torch.version.cuda or 'none'}; {driver}"
@@ -125,21 +124,3 @@ def _milliseconds(operation: str, device: torch.device) -> float:
             torch.cuda.synchronize()
         runs += 1
     return (time.perf_counter() - start) / runs * 1e3
-
-
-def installed(package: str) -> str:
-    """The version of an installed package."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
-
-
-def processor() -> str:
-    """The processor's name, where Linux tells it."""
-    try:
-        with open("/proc/cpuinfo") as file:
-            names = [line.partition(":")[2].strip() for line in file if "model name" in line]
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor()

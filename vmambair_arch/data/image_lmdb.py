@@ -19,7 +19,7 @@ import lmdb
 import numpy as np
 from tqdm import tqdm
 
-from ..errors import InputError
+from ..errors import InputError, cut
 
 META_LINE = re.compile(r"(.+) \((\d+),(\d+),(\d+)\)(?: \d+)?")
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
@@ -99,12 +99,13 @@ def read_meta(root: str | os.PathLike) -> list[Image]:
         match = META_LINE.fullmatch(line.strip())
         if not match:
             raise InputError(
-                f"{meta}:{number}: {line!r} is not of the form `name.png (height,width,3) 1`;"
-                f" {REMEDY}"
+                f"{meta}:{number}: {cut(repr(line))} is not of the form"
+                f" `name.png (height,width,3) 1`; {REMEDY}"
             )
         image = Image(match[1], *(int(size) for size in match.groups()[1:]))
         if image.key in images:
-            raise InputError(f"{meta}:{number}: the key {image.key!r} stands twice; {REMEDY}")
+            key = cut(repr(image.key))
+            raise InputError(f"{meta}:{number}: the key {key} stands twice; {REMEDY}")
         images[image.key] = image
     if not images:
         raise InputError(f"{root}: an LMDB without images; {REMEDY}")

@@ -28,12 +28,13 @@ def render(table: Table) -> str:
         lines += _headings(table)
     lines.append(_line([table.corner, *(column.label for column in table.columns)], escape=True))
     lines.append(r"\midrule")
-    for (name, values), ranks in zip(table.rows, table.ranks(), strict=True):
-        cells = [
-            MARKS[rank].format(text(value, column, missing="--", infinite=r"$\infty$"))
-            for value, column, rank in zip(values, table.columns, ranks, strict=True)
+    for name, cells in table.rows:
+        shown = [
+            MARKS[cell.rank].format(text(cell, column, missing="--", infinite=r"$\infty$"))
+            + (rf" {{\scriptsize {cell.note}}}" if cell.note else "")
+            for cell, column in zip(cells, table.columns, strict=True)
         ]
-        lines.append(_line([escaped(name), *cells]))
+        lines.append(_line([escaped(name), *shown]))
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 

@@ -16,12 +16,12 @@ def render(table: Table) -> str:
         for column in columns
     ]
     lines = [[escaped(head) for head in (table.corner, *heads)]]
-    for (name, values), ranks in zip(table.rows, table.ranks(), strict=True):
-        cells = [
-            MARKS[rank].format(text(value, column, missing="–", infinite="∞"))
-            for value, column, rank in zip(values, table.columns, ranks, strict=True)
+    for name, cells in table.rows:
+        shown = [
+            f"{MARKS[cell.rank].format(text(cell, column))} {cell.note}".rstrip()
+            for cell, column in zip(cells, table.columns, strict=True)
         ]
-        lines.append([escaped(name), *cells])
+        lines.append([escaped(name), *shown])
     widths = [max(3, *map(len, column)) for column in zip(*lines, strict=True)]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     lines.insert(1, rule)

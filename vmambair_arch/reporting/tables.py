@@ -1,14 +1,26 @@
-"""Tables of reports: what stands in their rows and columns, and what is best in each column."""
+"""Tables of reports: their rows and columns, and what is best among values.
+
+Every renderer (markdown, latex, html) shows the same cells, so that they agree.
+"""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from statistics import fmean
+from typing import Any, NamedTuple
 
 from ..errors import InputError
 from .format import Column, Report
 
 BENCHED = ("seconds", "peak_mib")  # the columns of a benchmark that its table has
+
+
+class Cell(NamedTuple):
+    """A value, or None; its rank (1 the best, 2 the second, else 0); and a note behind it."""
+
+    value: float | None = None
+    rank: int = 0
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -18,27 +30,48 @@ class Table:
     Args:
         corner: what the rows are.
         groups: headings over neighbouring columns, such as data sets, and those columns.
-        rows: names, and a value for each column; None where there is none.
+        rows: names, and a cell for each column.
     """
 
     corner: str
     groups: list[tuple[str, list[Column]]]
-    rows: list[tuple[str, list[float | None]]]
+    rows: list[tuple[str, list[Cell]]]
 
     @property
     def columns(self) -> list[Column]:
         """The columns of all groups."""
         return [column for _, columns in self.groups for column in columns]
 
-    def ranks(self) -> list[list[int]]:
-        """For each row and column 1 for the best value, 2 for the second, else 0.
+    def ranked(self) -> "Table":
+        """The same table with a rank for each cell among those of its column."""
+        columns = zip(*(cells for _, cells in self.rows), strict=True)
+        marked = [ranked(cells, c) for c, cells in zip(self.columns, columns, strict=True)]
+        names = (name for name, _ in self.rows)
+        rows = [
+            (name, list(row)) for name, row in zip(names, zip(*marked, strict=True), strict=True)
+        ]
+        return Table(self.corner, self.groups, rows)
 
-        Values that look alike are equally good. A single value is not the best of anything, and of
-        two the other is not called the second.
-        """
-        columns = zip(*(values for _, values in self.rows), strict=True)
-        ranked = [_ranks(c, values) for c, values in zip(self.columns, columns, strict=True)]
-        return [list(row) for row in zip(*ranked, strict=True)]
+
+def ranked(cells: Sequence[Cell], column: Column) -> list[Cell]:
+    """The cells with their ranks.
+
+    Values that look alike are equally good. A single value is not the best of anything, and of two
+    the other is not called the second. A cell with a note is not comparable, and has no rank.
+    """
+    shown = [
+        None if cell.value is None or cell.note else round(cell.value, column.decimals)
+        for cell in cells
+    ]
+    there = [value for value in shown if value is not None]
+    if column.better is None or len(there) < 2:
+        return list(cells)
+    order = sorted(set(there), reverse=column.better == "higher")
+    places = {value: place for place, value in enumerate(order[: min(len(there) - 1, 2)], 1)}
+    return [
+        cell if value is None else cell._replace(rank=places.get(value, 0))
+        for cell, value in zip(cells, shown, strict=True)
+    ]
 
 
 def table(reports: Sequence[Report]) -> Table:
@@ -55,35 +88,44 @@ def table(reports: Sequence[Report]) -> Table:
     ](reports)
 
 
-def means(report: Report) -> dict[str, dict[str, float | None]]:
+def means(
+    columns: Mapping[str, Column], rows: Sequence[Mapping[str, Any]]
+) -> dict[str, dict[str, Cell]]:
     """Of each method of a comparison, the mean of each column over the images.
 
-    Images that a metric cannot judge are left out. The mean is None if there are more of them than
-    for another method, with which it could not be compared.
+    Images that a metric cannot judge are left out. A mean over fewer of them than another method's
+    says of how many it is, since the two cannot be compared.
+
+    Args:
+        columns: by name.
+        rows: one of each image and method.
     """
     values: dict[str, dict[str, list[Any]]] = {}
-    for row in report.rows:
-        of_method = values.setdefault(str(row["method"]), {name: [] for name in report.columns})
-        for name in report.columns:
+    for row in rows:
+        of_method = values.setdefault(str(row["method"]), {name: [] for name in columns})
+        for name in columns:
             if row.get(name) is not None:
                 of_method[name].append(row[name])
-    most = {n: max(len(found[n]) for found in values.values()) for n in report.columns}
+    most = {n: max(len(found[n]) for found in values.values()) for n in columns}
     return {
-        method: {
-            name: sum(those) / len(those) if those and len(those) == most[name] else None
-            for name, those in found.items()
-        }
+        method: {name: _mean(those, most[name]) for name, those in found.items()}
         for method, found in values.items()
     }
 
 
+def _mean(values: Sequence[float], most: int) -> Cell:
+    if not values:
+        return Cell()
+    return Cell(fmean(values), note=f"of {len(values)}" if len(values) < most else "")
+
+
 def _comparison(reports: Sequence[Report]) -> Table:
     columns: dict[str, dict[str, Column]] = {}
-    cells: dict[tuple[str, str, str], float | None] = {}
+    cells: dict[tuple[str, str, str], Cell] = {}
     methods: dict[str, None] = {}
     for report in reports:
         columns[report.title] = {**columns.get(report.title, {}), **report.columns}
-        for method, values in means(report).items():
+        for method, values in means(report.columns, report.rows).items():
             methods[method] = None
             for name, value in values.items():
                 if cells.setdefault((report.title, method, name), value) != value:
@@ -95,8 +137,8 @@ def _comparison(reports: Sequence[Report]) -> Table:
     return Table(
         "method",
         [(title, list(names.values())) for title, names in columns.items()],
-        [(m, [cells.get((title, m, name)) for title, name in places]) for m in methods],
-    )
+        [(m, [cells.get((title, m, name), Cell()) for title, name in places]) for m in methods],
+    ).ranked()
 
 
 def _benchmark(reports: Sequence[Report]) -> Table:
@@ -116,7 +158,7 @@ def _benchmark(reports: Sequence[Report]) -> Table:
         "network or scan",
         [(f"{size} x {size}", columns) for size in sizes],
         [
-            (name, [found.get(size, {}).get(column) for size in sizes for column in names])
+            (name, [Cell(found.get(size, {}).get(column)) for size in sizes for column in names])
             for name, found in cells.items()
         ],
     )
@@ -128,8 +170,8 @@ def _training(reports: Sequence[Report]) -> Table:
     rows = []
     for report, title in zip(reports, titles(reports), strict=True):
         last: dict[Any, Any] = {row["dataset"]: row for row in report.rows}
-        rows.append((title, [last.get(s, {}).get(name) for s in sets for name in columns]))
-    return Table("run", [(name, list(columns.values())) for name in sets], rows)
+        rows.append((title, [Cell(last.get(s, {}).get(name)) for s in sets for name in columns]))
+    return Table("run", [(name, list(columns.values())) for name in sets], rows).ranked()
 
 
 def titles(reports: Sequence[Report]) -> Iterator[str]:
@@ -141,18 +183,8 @@ def titles(reports: Sequence[Report]) -> Iterator[str]:
         yield report.title if number == 1 else f"{report.title} ({number})"
 
 
-def text(value: float | None, column: Column, *, missing: str, infinite: str) -> str:
-    """A value as it is shown."""
-    if value is None:
+def text(cell: Cell, column: Column, *, missing: str = "–", infinite: str = "∞") -> str:
+    """A cell's value as it is shown."""
+    if cell.value is None:
         return missing
-    return infinite if math.isinf(value) else f"{value:.{column.decimals}f}"
-
-
-def _ranks(column: Column, values: Sequence[float | None]) -> list[int]:
-    shown = [None if value is None else round(value, column.decimals) for value in values]
-    there = [value for value in shown if value is not None]
-    if column.better is None or len(there) < 2:
-        return [0] * len(values)
-    order = sorted(set(there), reverse=column.better == "higher")
-    places = {value: place for place, value in enumerate(order[: min(len(there) - 1, 2)], 1)}
-    return [0 if value is None else places.get(value, 0) for value in shown]
+    return infinite if math.isinf(cell.value) else f"{cell.value:.{column.decimals}f}"

@@ -11,8 +11,8 @@ import numpy as np
 from basicsr.data.transforms import mod_crop
 from numpy import ndarray
 
-from ...data.bicubic import shrink
 from ...data.image_lmdb import PNG, PNG_LEVEL, Image
+from ...data.images import shrink
 from ...errors import InputError
 
 

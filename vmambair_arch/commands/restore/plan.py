@@ -10,7 +10,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from ...errors import InputError
-from ...restoring.files.formats import BY_SUFFIX, FORMATS
+from ...restoring.files.formats import BY_SUFFIX, FORMATS, SUFFIXES, WRITTEN_INSTEAD
 
 STREAM = "-"  # standard input or output
 
@@ -122,7 +122,7 @@ def _sources(given: str, output: Path) -> Iterator[tuple[Path, Path]]:
     if path.is_dir():
         files = [file for file in sorted(_files(path)) if _is_picture(file, path, output)]
         if not files:
-            raise InputError(f"{path}: no pictures in it ({', '.join(BY_SUFFIX)})")
+            raise InputError(f"{path}: no pictures in it ({', '.join(SUFFIXES)})")
         yield from ((file, file.relative_to(path)) for file in files)
     else:
         names = [given] if path.exists() else sorted(glob.glob(given, recursive=True))
@@ -151,7 +151,7 @@ def _files(folder: Path) -> Iterator[Path]:
 def _is_picture(file: Path, folder: Path, output: Path) -> bool:
     """Whether a file of a folder is restored; those of an output folder inside it are not."""
     there = file.is_file() or file.is_symlink()  # a link to nothing is told of when it is read
-    if file.name.startswith(".") or file.suffix.lower() not in BY_SUFFIX or not there:
+    if file.name.startswith(".") or file.suffix.lower() not in SUFFIXES or not there:
         return False
     inside = output.resolve() != folder.resolve()
     return not (inside and file.resolve().is_relative_to(output.resolve()))
@@ -160,6 +160,8 @@ def _is_picture(file: Path, folder: Path, output: Path) -> bool:
 def _renamed(place: Path, suffix: str, form: str | None) -> Path:
     """The name of a restored picture: its own, with another ending if its format is another."""
     ending = place.suffix
+    if form is None and ending.lower() not in BY_SUFFIX:
+        form = WRITTEN_INSTEAD if ending.lower() in SUFFIXES else None
     if form is not None and BY_SUFFIX.get(ending.lower()) != form:
         ending = FORMATS[form].suffixes[0]
     return place.with_name(f"{place.stem}{suffix}{ending}")

@@ -66,6 +66,8 @@ class Progress:
         (h, w), (height, width) = done.before, done.after
         line = f"{shown(done.job.target or STREAM)}: {w} x {h} to {width} x {height} pixels,"
         line += f" {done.seconds:.1f} s, {done.seconds / megapixels:.1f} s per megapixel"
+        for warning in done.warnings:
+            line += f"; {warning}"
         if self.told < self.number:
             line += f"; {self.told} of {self.number}, about {self._left()} left"
         with self.bar.external_write_mode(file=self.lines):

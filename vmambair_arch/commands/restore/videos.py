@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from ...errors import InputError
 from ...restoring import Restorer
+from ...restoring.chain import Chain
 from ...restoring.video import SUFFIXES, restore_video
 from ...restoring.video.encoding import CONTAINERS
 from .plan import shown
@@ -71,7 +72,9 @@ def plan(
     return list(videos.values())
 
 
-def restore(videos: Sequence[Video], restorer: Restorer, *, made_with: str, overwrite: bool) -> int:
+def restore(
+    videos: Sequence[Video], restorer: Restorer | Chain, *, made_with: str, overwrite: bool
+) -> int:
     """Restore videos, with a line each and what failed at the end; returns the exit code.
 
     Args:

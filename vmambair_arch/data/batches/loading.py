@@ -37,7 +37,7 @@ def training_loader(opt: dict[str, Any]) -> DataLoader:
     mode = section.get("prefetch_mode") or "cpu"
     if mode != "cpu" and not (mode == "cuda" and section.get("pin_memory")):
         raise InputError(f"prefetch_mode {mode}: choose cpu, or cuda with pin_memory: true")
-    data_set = TrainingSet(build_dataset(section), seed=opt["manual_seed"])
+    data_set = TrainingSet(_data_set(opt, section), seed=opt["manual_seed"])
     sampler = PlacedSampler(
         len(data_set),
         ratio=section.get("dataset_enlarge_ratio", 1),
@@ -98,7 +98,19 @@ def set_place(loader: DataLoader, *, epoch: int, seen: int, iteration: int) -> N
 def validation_loader(opt: dict[str, Any], section: dict[str, Any]) -> DataLoader:
     """One image after the other, in this process."""
     section = {**section, "prefetch_mode": None, "persistent_workers": False}
-    return build_dataloader(build_dataset(section), section, opt["num_gpu"], opt["dist"])
+    return build_dataloader(_data_set(opt, section), section, opt["num_gpu"], opt["dist"])
+
+
+def _data_set(opt: dict[str, Any], section: dict[str, Any]) -> Any:
+    """BasicSR's data set. Raises InputError: a file that it needs cannot be read."""
+    try:
+        return build_dataset(section)
+    except (OSError, UnicodeDecodeError) as error:
+        name = section.get("name") or section["phase"]
+        raise InputError(
+            f"{opt['opt_file']}: data set {name}: {section['type']} cannot read what it needs"
+            f" ({error}); correct its paths"
+        ) from error
 
 
 def steps(loader: DataLoader, opt: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:

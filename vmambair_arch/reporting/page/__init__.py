@@ -1,6 +1,6 @@
 """A report as a page for a browser: tables, and a slider for each image."""
 
 from .page import write_page
-from .scenes import Metric, Scene
+from .scenes import Scene
 
-__all__ = ["Metric", "Scene", "write_page"]
+__all__ = ["Scene", "write_page"]

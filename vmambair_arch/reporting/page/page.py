@@ -6,19 +6,21 @@ import json
 import shutil
 import string
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
 from ...errors import InputError
 from ...files import write_whole
 from ...viewing import script, style
-from . import pictures, tables
-from .scenes import Metric, Scene
-from .tables import Row
+from .. import html
+from ..format import Column
+from ..tables import Cell, Table, means, ranked, text
+from . import pictures
+from .scenes import Scene
 
 ASSETS = Path(__file__).parent / "assets"
 TRUTH = "Ground truth"
@@ -29,7 +31,7 @@ def write_page(
     *,
     title: str,
     methods: Sequence[str],
-    metrics: Sequence[Metric],
+    columns: Mapping[str, Column],
     scenes: Iterable[Scene],
     details: Mapping[str, str],
 ) -> None:
@@ -41,69 +43,104 @@ def write_page(
         path: the page; it is overwritten, whole or not at all.
         title: what is compared.
         methods: in the order of the tables; the first and the last are on the sides at first.
-        metrics: in the order of the tables.
+        columns: the metrics by name, in the order of the tables.
         scenes: one or more.
         details: what made it, by name: the command, versions.
     Raises:
         InputError: there are no scenes. ValueError: a scene's results do not fit its truth.
         OSError: the file cannot be written; an old one is as it was.
     """
-    rows: list[Row] = []
+    names: list[str] = []  # of the images, as the tables show them
+    rows: list[dict[str, Any]] = []
     thumbnails = ""
     with tempfile.TemporaryFile(dir=path.parent) as images:  # they follow the tables
         for scene in scenes:
             scene.check(methods)
+            name = escape(scene.name)
             if scene.truth is not None:
-                thumbnails += _thumbnail(scene.name, scene.truth, len(rows))
-                images.write(_images(scene, scene.truth, methods, metrics))
-            rows.append(_row(scene, methods, metrics))
-        if not rows:
+                thumbnails += _thumbnail(name, scene.truth, len(names))
+                images.write(_images(scene, scene.truth, methods, columns))
+                name = f'<button type="button" data-scene="{len(names)}">{name}</button>'
+            rows += _rows(scene, len(names), methods, columns)
+            names.append(name)
+        if not names:
             raise InputError("there are no images to compare; name folders that hold some")
-        counts = f"{_count(len(methods), 'method')}, {_count(len(rows), 'image')}"
+        counts = f"{_count(len(methods), 'method')}, {_count(len(names), 'image')}"
         before, after = _frame(
             title=escape(title),
             counts=counts,
-            means=tables.means(methods, metrics, rows),
+            means=_means(columns, rows, len(names)),
             thumbnails=thumbnails,
-            metrics=_choice(metrics),
-            scores="".join(tables.scores(methods, metric, rows) for metric in metrics),
+            metrics=_choice(columns),
+            scores="".join(_scores(metric, columns[metric], rows, names) for metric in columns),
             details=_details(details),
         )
         write_whole(path, lambda file: _assemble(file, before, images, after))
 
 
-def _row(scene: Scene, methods: Sequence[str], metrics: Sequence[Metric]) -> Row:
-    values = {(m, metric.name): scene.value(m, metric) for m in methods for metric in metrics}
-    return Row(scene.name, values, shown=scene.truth is not None)
+def _rows(
+    scene: Scene, number: int, methods: Sequence[str], columns: Mapping[str, Column]
+) -> Iterator[dict[str, Any]]:
+    """The rows of a report that are a scene's."""
+    for method in methods:
+        values = {metric: scene.value(method, metric) for metric in columns}
+        yield {"image": number, "method": method, **values}
 
 
 def _images(
-    scene: Scene, truth: np.ndarray, methods: Sequence[str], metrics: Sequence[Metric]
+    scene: Scene, truth: np.ndarray, methods: Sequence[str], columns: Mapping[str, Column]
 ) -> bytes:
     """What the viewer is given of a scene, as a block of JSON that is read when it is shown."""
     shown = [{"label": TRUTH, "src": pictures.lossless(truth)}]
     for method in methods:
-        values = [(metric, scene.value(method, metric)) for metric in metrics]
-        note = ", ".join(metric.note(value) for metric, value in values if value is not None)
+        values = [(column, scene.value(method, name)) for name, column in columns.items()]
+        note = ", ".join(_note(column, value) for column, value in values if value is not None)
         src = pictures.lossless(scene.results[method])
         shown.append({"label": method, "note": note, "src": src})
     block = json.dumps(shown).replace("<", "\\u003c")  # no name ends the block
     return f'<script type="application/json" class="scene">{block}</script>\n'.encode()
 
 
+def _note(column: Column, value: float) -> str:
+    """A value with name and unit, such as "PSNR 29.16 dB"."""
+    name, _, unit = column.label.partition(" (")
+    return f"{name} {text(Cell(value), column)} {unit.removesuffix(')')}".strip()
+
+
 def _thumbnail(name: str, truth: np.ndarray, index: int) -> str:
-    name = escape(name)
     return (
         f'<button type="button" data-scene="{index}" title="{name}" aria-label="{name}">'
         f'<img src="{pictures.thumbnail(truth)}" alt="" loading="lazy"></button>\n'
     )
 
 
-def _choice(metrics: Sequence[Metric]) -> str:
+def _means(columns: Mapping[str, Column], rows: Sequence[dict[str, Any]], images: int) -> str:
+    """A row per method, with the mean of each metric."""
+    found = [(method, list(cells.values())) for method, cells in means(columns, rows).items()]
+    table = Table("Method", [("", list(columns.values()))], found).ranked()
+    return html.render(table, attributes='class="means"', caption=f"Means over {images} images")
+
+
+def _scores(
+    metric: str, column: Column, rows: Sequence[dict[str, Any]], names: Sequence[str]
+) -> str:
+    """A row per image, with the value of each method by one metric."""
+    cells: dict[int, dict[str, Cell]] = {}
+    for row in rows:
+        cells.setdefault(row["image"], {})[row["method"]] = Cell(row[metric])
+    heads = [column.model_copy(update={"label": m, "better": None}) for m in cells[0]]
+    found = [("", ranked(list(of_image.values()), column)) for of_image in cells.values()]
+    attributes = f'class="scores" data-metric="{escape(metric)}"'
+    table = Table("Image", [("", heads)], found)
+    caption = f"{column.label} of each image"
+    return html.render(table, attributes=attributes, caption=caption, names=names)
+
+
+def _choice(columns: Mapping[str, Column]) -> str:
     """The buttons that choose the metric of the table of images."""
     return "".join(
-        f'<button type="button" data-metric="{escape(metric.name)}">{escape(metric.label)}</button>'
-        for metric in metrics
+        f'<button type="button" data-metric="{escape(name)}">{escape(column.label)}</button>'
+        for name, column in columns.items()
     )
 
 

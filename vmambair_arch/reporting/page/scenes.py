@@ -1,34 +1,9 @@
-"""What a report tells of: the images of a data set, and the metrics that they were measured by."""
+"""What a page shows: the images of a data set, what the methods made of them, how good that is."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A column of the tables.
-
-    name: its key in a scene's values, such as "psnr".
-    label: such as "PSNR (dB)", the unit in parentheses.
-    higher_is_better: whether the greatest value is the best.
-    decimals: how many are shown.
-    """
-
-    name: str
-    label: str
-    higher_is_better: bool
-    decimals: int
-
-    def format(self, value: float) -> str:
-        """The value as it is shown."""
-        return f"{value:.{self.decimals}f}".replace("inf", "∞")
-
-    def note(self, value: float) -> str:
-        """The value with name and unit, such as "PSNR 29.16 dB"."""
-        name, _, unit = self.label.partition(" (")
-        return f"{name} {self.format(value)} {unit.removesuffix(')')}".strip()
 
 
 @dataclass(frozen=True)
@@ -63,7 +38,7 @@ class Scene:
                 form = f"{pixels.dtype} in the shape {pixels.shape}"
                 raise ValueError(f"{self.name}: {method} gives {form}, not uint8 in {shape}")
 
-    def value(self, method: str, metric: Metric) -> float | None:
+    def value(self, method: str, metric: str) -> float | None:
         """The value of a method by a metric, or None."""
-        value = self.values.get(method, {}).get(metric.name)
+        value = self.values.get(method, {}).get(metric)
         return None if value is None or np.isnan(value) else float(value)

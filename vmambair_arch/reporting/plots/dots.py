@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..format import Report
-from ..tables import means
+from ..tables import Cell, means, text
 
 
 def draw(reports: Sequence[Report]) -> Figure:
@@ -38,16 +38,16 @@ def _dots(axes: Axes, report: Report, name: str, methods: list[str], sets: list[
     place = sets.index(report.title)
     offset = (place - (len(sets) - 1) / 2) / (1 + len(sets))
     column = report.columns.get(name)
-    for method, values in means(report).items():
-        mean, y = values.get(name), methods.index(method) + offset
-        if column is None or mean is None:
+    for method, values in means(report.columns, report.rows).items():
+        cell, y = values.get(name, Cell()), methods.index(method) + offset
+        if column is None or cell.value is None or cell.note:
             continue
         found = [row.get(name) for row in report.rows if row["method"] == method]
         dots = np.array([value for value in found if value is not None], float)
         dots = dots[np.isfinite(dots)]
         colour = f"C{place}"
         axes.plot(dots, np.full(len(dots), y), ".", alpha=0.35, color=colour)
-        if math.isfinite(mean):
-            axes.plot([mean], [y], "D", label=report.title, color=colour)
-            number = f"{mean:.{column.decimals}f}"
-            axes.annotate(number, (mean, y), (0, 5), textcoords="offset points", ha="center")
+        if math.isfinite(cell.value):
+            axes.plot([cell.value], [y], "D", label=report.title, color=colour)
+            number, at = text(cell, column), (cell.value, y)
+            axes.annotate(number, at, (0, 5), textcoords="offset points", ha="center")
