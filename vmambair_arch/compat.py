@@ -11,10 +11,12 @@ import importlib
 import logging
 import os
 import sys
+import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
 from torch.torch_version import TorchVersion
 
 from .checkpoints import training_states
@@ -41,6 +43,7 @@ def apply() -> None:
             "BasicSR is not installed: pip install --no-build-isolation basicsr==1.4.2, on Python"
             " below 3.13 (its build breaks on 3.13)"
         ) from error
+    read_tensors_only()
     dist_util._init_dist_pytorch = init_process_group
     dist_util._init_dist_slurm = init_slurm
     train.load_resume_state = load_resume_state
@@ -60,10 +63,32 @@ def supply_functional_tensor() -> None:
         sys.modules[name] = module
 
 
+def read_tensors_only() -> None:
+    """BasicSR calls torch.load without weights_only in nine places, such as archs/spynet_arch.py.
+
+    Its default, True since torch 2.6, can be set off by an environment variable; False runs code.
+    """
+    load = torch.load
+    if getattr(load, "for_basicsr", False):
+        return
+
+    @functools.wraps(load)
+    def load_tensors(*args: Any, **options: Any) -> Any:
+        caller = sys._getframe(1).f_globals.get("__name__", "")
+        if caller.partition(".")[0] == "basicsr":
+            options["weights_only"] = True
+        return load(*args, **options)
+
+    setattr(load_tensors, "for_basicsr", True)  # noqa: B010 functions have no such attribute
+    torch.load = load_tensors
+
+
 def supply_distutils() -> None:
     """Python 3.12 removed distutils, whose LooseVersion basicsr/archs/arch_util.py imports."""
     try:
-        importlib.import_module("distutils.version")
+        with warnings.catch_warnings():  # of 3.10 and 3.11, that it will be removed
+            warnings.simplefilter("ignore", DeprecationWarning)
+            importlib.import_module("distutils.version")
     except ModuleNotFoundError:
         module: Any = ModuleType("distutils.version")
         module.LooseVersion = TorchVersion

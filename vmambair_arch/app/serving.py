@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import functools
 import socket
-import tempfile
 import threading
 import webbrowser
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from ..errors import InputError
+from ..system.holding import scratch_folder
 from . import access, connections, restoring
 from .networks import Networks
 from .queue import Queue
@@ -80,7 +80,7 @@ def _open(address: str, page: Path) -> None:
 @contextlib.contextmanager
 def opened(networks: Networks, *, max_megapixels: float, keep: float) -> Iterator[Routes]:
     """A queue over a folder that lives as long, and the answers about it; see ``serve``."""
-    with tempfile.TemporaryDirectory(prefix="vmambair-app-") as folder:
+    with scratch_folder("vmambair-app-") as folder:
         restore = functools.partial(
             restoring.restore, networks=networks, max_megapixels=max_megapixels
         )

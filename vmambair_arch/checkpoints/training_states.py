@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from .. import checkpoints
-from ..errors import InputError
+from ..errors import InputError, shortened
 from . import state_schema
 
 HOST_KEYS = ("epoch", "iter", "optimizers", "schedulers")  # all that BasicSR writes
@@ -148,7 +148,9 @@ def _read_whole(path: Path) -> Mapping[str, Any]:
             with zipfile.ZipFile(path) as archive:
                 damaged = archive.testzip()
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-            raise InputError(f"{path}: damaged ({error}); restore it from a copy") from error
+            raise InputError(
+                f"{path}: damaged ({shortened(error)}); restore it from a copy"
+            ) from error
         if damaged:
             raise InputError(f"{path}: damaged: the checksum of {damaged} is wrong; restore it")
     return checkpoints.read_file(path)

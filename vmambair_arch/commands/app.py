@@ -3,11 +3,11 @@
 import argparse
 import functools
 import signal
-import sys
 
 import torch
 
 from ..errors import InputError, StoppedError
+from ..system import terminal
 from .restore import arguments as restore
 
 HOST = "127.0.0.1"
@@ -73,13 +73,12 @@ def _serve(arguments: argparse.Namespace) -> None:
         token = None if arguments.no_token else new_token()
         if not is_local(arguments.host):
             who = "reads the address on its way, which is not encrypted," if token else "reaches it"
-            print(
-                f"vmambair: {arguments.host} is open to other machines, and whoever {who} can see"
-                " and restore pictures",
-                file=sys.stderr,
+            terminal.warn(
+                f"{arguments.host} is open to other machines, and whoever {who} can see and restore"
+                " pictures"
             )
         address = serving.address(listener, arguments.host, token)
-        print(f"{address} (Ctrl-C ends it)", flush=True)
+        terminal.say(f"{address} (Ctrl-C ends it)")
         serving.serve(
             *(listener, networks),
             host=arguments.host,

@@ -1,7 +1,6 @@
 """vmambair doctor: what this machine can run: versions, devices, the scans' backends, a test."""
 
 import argparse
-import functools
 import os
 import platform
 import shutil
@@ -13,7 +12,7 @@ import torch
 
 from ..networks.compilation import COMPILERS
 from ..ops import dispatch, planar, planar_scan, selective, selective_scan, self_test
-from ..system import machine
+from ..system import machine, terminal
 
 OPERATIONS = {"planar": planar.BACKENDS, "selective": selective.BACKENDS}
 SECONDS = 2.0  # that calls are timed on a device, for both operations together
@@ -28,7 +27,7 @@ def add(commands) -> None:
 
 
 def _print(arguments: argparse.Namespace) -> int:
-    return 0 if report(functools.partial(print, flush=True)) else 1
+    return 0 if report(terminal.say) else 1
 
 
 def report(tell: Callable[[str], None]) -> bool:

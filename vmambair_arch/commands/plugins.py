@@ -2,7 +2,7 @@
 
 from importlib.metadata import entry_points
 
-from ..errors import InputError
+from ..errors import InputError, shortened
 
 
 def load() -> None:
@@ -15,6 +15,6 @@ def load() -> None:
             entry_point.load()
         except ImportError as error:
             raise InputError(
-                f"plugin {entry_point.name} ({entry_point.value}) cannot be imported: {error};"
-                " repair or uninstall it"
+                f"plugin {entry_point.name} ({entry_point.value}) cannot be imported:"
+                f" {shortened(error)}; repair or uninstall it"
             ) from error

@@ -59,7 +59,7 @@ def check_data_set(section: str, opt: dict[str, Any], border: int = 0) -> None:
     for problem in problems(section, opt, border):
         found.setdefault(problem.kind, []).append(problem.sentence)
     if found:
-        raise InputError("\n".join(_summary(sentences) for sentences in found.values()))
+        raise InputError(*map(_summary, found.values()))
 
 
 def _summary(sentences: list[str]) -> str:

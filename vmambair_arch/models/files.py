@@ -54,6 +54,8 @@ class Saving(BaseModel):
         content: dict[str, Any] = {
             key: _tensors(self.get_bare_model(one)) for one, key in zip(nets, keys, strict=True)
         }
+        if isinstance(config := getattr(self.get_bare_model(nets[0]), "config", None), dict):
+            content["config"] = config  # for load_network, should the one among the tensors be lost
         content["about"] = {**self.about, "iteration": self.iteration}
         name = f"{net_label}_{self.label if current_iter == -1 else current_iter}.pth"
         path = Path(self.opt["path"]["models"], name)

@@ -16,7 +16,7 @@ from basicsr.metrics import calculate_metric
 from basicsr.utils import get_root_logger
 from torch import Tensor, nn
 
-from ..errors import InputError, nearest
+from ..errors import InputError, nearest, shortened
 
 LOWER_IS_BETTER = {"calculate_niqe"}  # of BasicSR's own
 NIQE_BLOCK = 96  # pixels a side; statistics need two blocks
@@ -124,7 +124,7 @@ def build(metric: str, options: str = "{}") -> Any:
         pyiqa: Any = importlib.import_module("pyiqa")
     except ImportError as error:
         raise InputError(
-            f"metric {metric} needs pyiqa, which cannot be imported ({error}):"
+            f"metric {metric} needs pyiqa, which cannot be imported ({shortened(error)}):"
             " pip install 'vmambair-arch[iqa]'"
         ) from error
     names = set(pyiqa.list_models()).difference(OF_SETS)
@@ -135,8 +135,8 @@ def build(metric: str, options: str = "{}") -> Any:
             judge: nn.Module = pyiqa.create_metric(metric, **json.loads(options))
     except (ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(
-            f"metric {metric} cannot be built: {error}; if its weights are missing, run once with"
-            " a network connection, or put them where pyiqa looks"
+            f"metric {metric} cannot be built: {shortened(error)}; if its weights are missing,"
+            " run once with a network connection, or put them where pyiqa looks"
         ) from error
     return judge.eval()
 

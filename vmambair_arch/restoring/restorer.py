@@ -1,5 +1,6 @@
 """Restorer: a loaded network that restores pictures of any size, kind and depth."""
 
+import copy
 import math
 import os
 from typing import TypeVar
@@ -23,6 +24,7 @@ from .tiles.tile_sizes import TileSizes
 from .tiles.tiling import Tiling
 
 AnyPicture = TypeVar("AnyPicture", np.ndarray, Image.Image)
+OVERSHOOT = 0.15  # below 0: sharpening filters, such as Lanczos, go so far beyond an edge
 KEPT = {"icc_profile", "exif", "dpi", "xmp"}  # of a PIL image's info
 
 
@@ -78,7 +80,7 @@ class Restorer:
             raise InputError("a compiled network cannot pool globally; leave compile or pool out")
         self.device = _device(device)
         if isinstance(model, nn.Module):
-            self.network = model.to(self.device).eval()
+            self.network = _in_float32(model).to(self.device).eval()
         else:
             self.network = models.load(model, self.device)
         run = Runner(
@@ -135,6 +137,7 @@ class Restorer:
                 f"x is {x.dtype} of shape {tuple(x.shape)}: needed are floats in [0, 1] of shape"
                 " (b, c, h, w)"
             )
+        _check_range(x.min().item(), x.max().item(), "x")
         b, c, h, w = x.shape
         y = torch.empty(b, c, h * self.scale, w * self.scale, device=x.device)
         strips = self.tiling.strips(
@@ -232,6 +235,12 @@ def restore(
     return restorer(image)
 
 
+def _in_float32(network: nn.Module) -> nn.Module:
+    """The network, or a copy of it in float32: what runs in less is for ``precision`` to say."""
+    kinds = {parameter.dtype for parameter in network.parameters()}
+    return network if kinds <= {torch.float32} else copy.deepcopy(network).float()
+
+
 def check_strength(strength: float) -> float:
     """The strength of a blend. Raises InputError: it is not in [0, 1]."""
     if not 0 <= strength <= 1:
@@ -272,8 +281,18 @@ def _check(image: np.ndarray) -> None:
             f"the picture is {image.dtype} of shape {image.shape}: needed is (h, w) or (h, w, c) of"
             " uint8, uint16 or floats in [0, 1], c 1 to 4"
         )
-    if np.issubdtype(image.dtype, np.floating) and not (np.abs(image) < 2).all():
-        raise InputError(
-            f"the picture has values from {image.min():g} to {image.max():g}: needed are finite"
-            " floats in [0, 1]; divide by their range, or give uint8 or uint16"
-        )
+    if np.issubdtype(image.dtype, np.floating):
+        _check_range(float(image.min()), float(image.max()), "the picture")
+
+
+def _check_range(least: float, most: float, what: str) -> None:
+    """Raise InputError for floats that are not of [0, 1], but for what resizing overshoots."""
+    if least >= -OVERSHOOT and most < 2:
+        return
+    advice = "divide by their range"
+    if -1.5 < least < 0 and most <= 1.5:
+        advice = "if they are of [-1, 1], give (x + 1) / 2"
+    raise InputError(
+        f"{what} has values from {least:g} to {most:g}: needed are finite floats in [0, 1];"
+        f" {advice}, or give uint8 or uint16"
+    )

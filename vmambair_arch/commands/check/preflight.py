@@ -52,7 +52,7 @@ def run(opt: dict[str, Any], *, fast: bool = False) -> Iterator[str]:
             found.append(str(error))
     yield from warnings
     if found:
-        raise InputError("\n".join(found))
+        raise InputError(*found)
     yield from _costs(opt)
 
 

@@ -61,7 +61,7 @@ def match(names: Mapping[str, Path], place: Path) -> tuple[dict[str, Path], list
             f" truth{hint}"
         )
     if problems:
-        raise InputError("\n".join(problems))
+        raise InputError(*problems)
     left_out = [path.name for path in others]
     remarks = [f"{place}: {_listed(left_out)} left out: no ground truth"] if others else []
     return {name: paths[0] for name, paths in candidates.items()}, remarks

@@ -94,7 +94,7 @@ def find(
         if names.count(name) > 1
     ]
     if problems:
-        raise InputError("\n".join(problems))
+        raise InputError(*problems)
     return [*methods, *(_model(model, low, device) for model in models)], remarks
 
 

@@ -65,7 +65,7 @@ def survey(
                 f" to measure, needed are {least} x {least}; give a smaller --crop-border"
             )
     if problems:
-        raise InputError("\n".join(line for lines in problems.values() for line in _few(lines)))
+        raise InputError(*(line for lines in problems.values() for line in _few(lines)))
     return sizes
 
 

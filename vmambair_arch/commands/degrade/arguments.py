@@ -1,10 +1,10 @@
 """The arguments of vmambair degrade, and what it prints."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from ...option_files import options
+from ...system import terminal
 from .. import plugins
 
 
@@ -29,8 +29,8 @@ def _run(arguments: argparse.Namespace) -> int:
         done += not failure
         if failure:
             failures += 1
-            print(f"vmambair: {failure}", file=sys.stderr)
+            terminal.warn(failure)
     if done:
         what = f"{done} degraded images, and what was drawn in {degraded_copies.RECORD}"
-        print(f"{arguments.output}: {what}")
+        terminal.say(f"{arguments.output}: {what}")
     return 1 if failures else 0

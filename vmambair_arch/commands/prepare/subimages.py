@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from ...data.image_lmdb import PNG, PNG_LEVEL, Image
 from ...data.images import shrink
-from ...errors import InputError
+from ...errors import InputError, shortened
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def read(path: Path) -> ndarray:
         image = cv2.imdecode(data, flags)
     except (OSError, cv2.error) as error:
         raise UnusableImageError(
-            f"{path}: cannot be read ({error}); repair or remove it"
+            f"{path}: cannot be read ({shortened(error)}); repair or remove it"
         ) from error
     if image is None:
         raise UnusableImageError(f"{path}: not an image that can be read; repair or remove it")

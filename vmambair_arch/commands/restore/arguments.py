@@ -2,7 +2,6 @@
 
 import argparse
 import signal
-import sys
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,8 @@ import torch
 
 from ... import weights
 from ...errors import InputError, StoppedError
+from ...files import remove_leftovers
+from ...system import terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,9 @@ EPILOG = """examples:
   vmambair restore rainy.png -o dry.png -m net_g_300000.pth
   vmambair restore old.jpg -o large.png -m cleaning.pth -m tiny_x4
   vmambair restore film.mp4 -o film_x4.mp4
+
+The exit code is 1 if a picture could not be restored, or a folder has pictures of other formats or
+videos, which are left out and counted.
 """
 
 
@@ -67,7 +71,7 @@ class _Models(argparse.Action):
         width = max(map(len, weights.PURPOSES))
         for name, purpose in weights.PURPOSES.items():
             default = " (the default)" if name == weights.DEFAULT else ""
-            print(f"{name:{width}}  {purpose}{default}")
+            terminal.say(f"{name:{width}}  {purpose}{default}")
         parser.exit()
 
 
@@ -113,7 +117,7 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         return _restore(arguments)
     except (KeyboardInterrupt, StoppedError) as error:
-        print("vmambair: stopped; the same with --skip-existing goes on from here", file=sys.stderr)
+        terminal.warn("stopped; the same with --skip-existing goes on from here")
         return error.exit_code if isinstance(error, StoppedError) else 128 + signal.SIGINT
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -127,7 +131,8 @@ def stop(number: int, frame: FrameType | None) -> None:
 def _restore(arguments: argparse.Namespace) -> int:
     """Restore pictures, then videos, print a line each, and return the exit code."""
     from . import videos  # need libraries that the other commands do not
-    from .plan import check_folders, plan
+    from .left_out import is_seen, summary
+    from .plan import check_folders, left_out, plan
 
     bounds = {"quality": (1, 100), "jobs": (1, None), "threads": (1, None)}
     check(arguments, **bounds, max_megapixels=(0, None))
@@ -139,7 +144,10 @@ def _restore(arguments: argparse.Namespace) -> int:
     try:
         jobs = plan(pictures, arguments.output, form=form, **naming) if pictures else []
         films = videos.plan(clips, arguments.output, alone=len(arguments.inputs) == 1, **naming)
+        others = left_out(pictures, arguments.output)
         check_folders(jobs)
+        for folder in {to.target.parent for to in (*jobs, *films) if to.target}:
+            remove_leftovers(folder)
     except OSError as error:  # such as a name that is too long
         raise InputError(f"{error.filename}: {error.strerror}; give another name") from error
     if arguments.threads:
@@ -147,9 +155,10 @@ def _restore(arguments: argparse.Namespace) -> int:
     restorer = _restorer(arguments)
     code = _restore_pictures(arguments, jobs, restorer) if pictures else 0
     made_with = " ".join(f"{name}={getattr(arguments, name)}" for name in COMPUTING)
-    return (
-        videos.restore(films, restorer, made_with=made_with, overwrite=arguments.overwrite) or code
-    )
+    code |= videos.restore(films, restorer, made_with=made_with, overwrite=arguments.overwrite)
+    if others:
+        terminal.warn(summary(others))
+    return 1 if any(is_seen(file.suffix.lower()) for file in others) else code
 
 
 def _restore_pictures(
@@ -180,7 +189,7 @@ def _restorer(arguments: argparse.Namespace) -> "Restorer | Chain":
     from ...restoring import chain
 
     if arguments.compile:
-        print("vmambair: compiling the network, which takes minutes", file=sys.stderr)
+        terminal.warn("compiling the network, which takes minutes")
     restorer = chain.load(arguments.model, compile=arguments.compile, **computing(arguments))
     restorer(np.zeros((8, 8), np.uint8))
     return restorer

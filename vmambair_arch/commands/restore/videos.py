@@ -1,6 +1,5 @@
 """Videos among the inputs: restored after the pictures, one file each."""
 
-import sys
 import time
 import zlib
 from collections.abc import Sequence
@@ -15,7 +14,8 @@ from ...restoring import Restorer
 from ...restoring.chain import Chain
 from ...restoring.video import SUFFIXES, restore_video
 from ...restoring.video.encoding import CONTAINERS
-from .plan import shown
+from ...system import terminal
+from .plan import names_a_file
 
 
 class Video(NamedTuple):
@@ -49,7 +49,7 @@ def plan(
         overwrite, skip_existing: what becomes of files that exist.
     Raises: InputError: a video is not there, two would become one file, or a file exists.
     """
-    to_file = Path(output).suffix.lower() in CONTAINERS and not Path(output).is_dir()
+    to_file = names_a_file(output, CONTAINERS) if inputs else False
     if to_file and not alone:
         raise InputError(f"{output}: is one file for several inputs; give a folder")
     videos: dict[Path, Video] = {}
@@ -111,9 +111,9 @@ def restore(
                 failures.append(f"{video.target}: cannot be written: {error}")
                 continue
         seconds = time.perf_counter() - start
-        print(f"{shown(video.target)}: restored in {seconds:.1f} s", flush=True)
+        terminal.say(f"{video.target}: restored in {seconds:.1f} s")
     for failure in failures:
-        print(f"vmambair: {failure}", file=sys.stderr)
+        terminal.warn(failure)
     return 1 if failures else 0
 
 
