@@ -114,7 +114,7 @@ def _self_test(operation: str, name: str, device: torch.device) -> tuple[bool, s
 def _milliseconds(operation: str, device: torch.device) -> float:
     problem = self_test.problem(operation)
     inputs = {name: tensor.to(device) for name, tensor in problem.items()}
-    scan = planar_scan if operation == "planar" else selective_scan
+    scan: Callable = planar_scan if operation == "planar" else selective_scan
     scan(**inputs)  # the first call of all loads half of torch
     runs, start = 0, time.perf_counter()
     while not runs or time.perf_counter() - start < SECONDS / len(OPERATIONS):

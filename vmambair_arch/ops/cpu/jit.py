@@ -39,7 +39,8 @@ def target() -> tuple[str, str, str]:
 
     The last two are the machine's, or NUMBA_CPU_NAME and NUMBA_CPU_FEATURES.
     """
-    return cpu_target.target_context.codegen().magic_tuple()
+    context: Any = cpu_target.target_context
+    return context.codegen().magic_tuple()
 
 
 @functools.cache
