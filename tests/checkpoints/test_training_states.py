@@ -32,8 +32,11 @@ WRONG = [
     (("processes",), [], "processes: list should have at least 1 item"),
     (("processes", 0, "failures"), -1, "processes.0.failures"),
     (("processes", 0, "rng", "torch"), torch.zeros(3), "generators cannot take these states"),
+    (("processes", 0, "rng", "torch"), torch.zeros(3).byte(), "torch's generator cannot take"),
+    (("processes", 0, "rng", "python"), [3, -torch.ones(625).long(), None], "generators cannot"),
     (("processes", 0, "rng", "python"), [3, None, None], "generators cannot take these states"),
     (("processes", 0, "rng"), {}, "generators cannot take these states"),
+    (("scaler",), {"scale": "x"}, "scaler: value error, is no state of a scale of gradients"),
     (("version",), 99, "version: input should be less than or equal to 1"),
 ]
 

@@ -87,7 +87,9 @@ USM = {"l1_gt_usm": True, "percep_gt_usm": True, "gan_gt_usm": False}
 TRAINS = {
     "net": real_world("RealESRNetModel", GROUND_TRUTH, **DEGRADED, gt_usm=True),
     "GAN": real_world("RealESRGANModel", GROUND_TRUTH, **DEGRADED, **USM),
-    "paired GAN": real_world("RealESRGANModel", PAIRS, high_order_degradation=False, **USM),
+    "paired GAN": real_world(
+        "RealESRGANModel", PAIRS | {"batch_size_per_gpu": 7}, high_order_degradation=False, **USM
+    ),
     "paired net": real_world("RealESRNetModel", PAIRS, high_order_degradation=False),
     "our paired net": real_world(
         "DegradationModel", PAIRS, high_order_degradation=False, queue_size=24

@@ -183,8 +183,10 @@ def test_progressive_patches_fit_the_training():
     file = Checked(opt, True, data_sets={"train": DATA_SETS["ProgressiveImageDataset"]})
     said = [finding.sentence for finding in findings(file)]
     assert any("of unequal length: gt_sizes 2, mini_batch_sizes 1, iters 2" in s for s in said)
-    assert any("has 130: needed are multiples of scale 4, at most gt_size 128" in s for s in said)
-    assert any("add up to 11, and total_iter is 10" in s for s in said)
+    assert any(
+        "has 130: needed are multiples of the scale 4, at most gt_size 128" in s for s in said
+    )
+    assert any("add up to 11, and train.total_iter is 10" in s for s in said)
 
 
 def test_what_a_third_party_defines_is_said_to_be_unchecked(opt, monkeypatch):

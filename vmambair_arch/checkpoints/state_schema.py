@@ -11,6 +11,8 @@ from torch import Tensor
 
 VERSION = 1  # of our states; a reader of this version knows it and those before
 
+SCALER = ("scale", "growth_factor", "backoff_factor", "growth_interval", "_growth_tracker")
+
 Number = Annotated[int, Field(ge=0)]
 
 
@@ -28,9 +30,17 @@ def _restorable(generators: dict[str, Any]) -> dict[str, Any]:
         name, key, *rest = generators["numpy"]
         np.random.RandomState().set_state((name, key.numpy().astype(np.uint32), *rest))
         torch.Generator().set_state(generators["torch"])
-    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise ValueError("generators cannot take these states") from error
+    except RuntimeError as error:  # torch's
+        raise ValueError("torch's generator cannot take this state") from error
     return generators
+
+
+def _scale(scaler: dict[str, Any]) -> dict[str, Any]:
+    if scaler and not all(isinstance(scaler.get(key), int | float) for key in SCALER):
+        raise ValueError("is no state of a scale of gradients")
+    return scaler
 
 
 class Group(_Part):
@@ -80,7 +90,7 @@ class State(_Part):
     version: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
     seed: Number = 0
     seen: Number = 0
-    scaler: dict[str, Any] = {}
+    scaler: Annotated[dict[str, Any], AfterValidator(_scale)] = {}
     validation_due: bool = False
     skipped: Annotated[tuple[Number, Number], Field(strict=False)] = (0, 0)
     best: dict[str, dict[str, Best]] = {}

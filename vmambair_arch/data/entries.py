@@ -173,14 +173,14 @@ def _sizes(section: str, entry: Entry, opt: dict[str, Any], border: int) -> Iter
         remedy = "lower gt_sizes, or set pad_small_images: true" if progressive else "lower gt_size"
         yield Problem(
             "crop",
-            f"{name}: gt is {gt[0]} x {gt[1]} pixels, smaller than gt_size {crop}; remove it or"
+            f"{name}: gt is {gt[0]} x {gt[1]} pixels, smaller than gt_size {crop}; leave it out or"
             f" {remedy}",
         )
     if not training and border and entry.gt and min(gt) < 2 * border + WINDOW:
         yield Problem(
             "border",
             f"{name}: gt is {gt[0]} x {gt[1]} pixels, too small for metrics that cut a border of"
-            f" {border}; remove it or lower crop_border",
+            f" {border}; leave it out or lower crop_border",
         )
 
 

@@ -103,10 +103,10 @@ def read_meta(root: str | os.PathLike) -> list[Image]:
                 f" `name.png (height,width,3) 1`; {REMEDY}"
             )
         image = Image(match[1], *(int(size) for size in match.groups()[1:]))
-        if image.key in images:
-            key = cut(repr(image.key))
-            raise InputError(f"{meta}:{number}: the key {key} stands twice; {REMEDY}")
-        images[image.key] = image
+        key = image.key
+        if key in images:
+            raise InputError(f"{meta}:{number}: the key {cut(repr(key))} stands twice; {REMEDY}")
+        images[key] = image
     if not images:
         raise InputError(f"{root}: an LMDB without images; {REMEDY}")
     return [images[key] for key in sorted(images)]

@@ -84,7 +84,8 @@ class SyntheticPairDataset(SingleImageDataset):
         h, w = gt.shape[:2]
         if min(h, w) < size:
             raise InputError(
-                f"{path}: {h} x {w} pixels, smaller than gt_size {size}; remove it or lower gt_size"
+                f"{path}: {h} x {w} pixels, smaller than gt_size {size}; lower gt_size or leave"
+                " it out"
             )
         top, left = random.randint(0, h - size), random.randint(0, w - size)
         crop = gt[top : top + size, left : left + size]

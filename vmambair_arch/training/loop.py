@@ -78,7 +78,8 @@ class Training:
         rng.restore(mine["rng"])
         self.failures.count = mine["failures"]
         self.failures.images = dict.fromkeys(mine["images"])
-        if "model" in mine and len(saved) == world_size:
+        takes = hasattr(self.model, "load_training_extra_state")  # model_type may be another
+        if takes and "model" in mine and len(saved) == world_size:
             self.model.load_training_extra_state(mine["model"])
 
     def run(self, progress: Progress) -> None:

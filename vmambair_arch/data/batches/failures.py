@@ -38,6 +38,6 @@ class Failures:
         if not usable or self.count > TOLERATED * self.samples:
             raise TrainingError(
                 f"{self.count} of {self.samples} samples of an epoch could not be used, more than"
-                f" {TOLERATED:.0%}; repair or remove these and resume:",
+                f" {TOLERATED:.0%}; repair these or leave them out, and resume:",
                 *(f"  {failure}" for failure in self.images),
             )

@@ -13,7 +13,7 @@ from basicsr.data.prefetch_dataloader import CUDAPrefetcher
 from torch.utils.data import BatchSampler, DataLoader
 
 from ...errors import InputError, TrainingError
-from ..progressive import ProgressiveBatchSampler, check_total, read_stages
+from ..progressive import ProgressiveBatchSampler, read_stages
 from .micro_batches import MicroBatches, is_progressive, parts_of
 from .sampling import PlacedSampler
 from .training_set import TrainingSet, collate
@@ -73,8 +73,7 @@ def _batch_sampler(
     if not is_progressive(section):
         return BatchSampler(sampler, section["batch_size_per_gpu"] * copies, drop_last=True)
     try:
-        stages = read_stages(section)
-        check_total(stages, int(opt["train"]["total_iter"]))
+        stages = read_stages(section, int(opt["train"]["total_iter"]))
         return ProgressiveBatchSampler(sampler, stages, copies=copies)
     except InputError as error:
         raise InputError(f"{opt['opt_file']}: datasets.train: {error}") from error
