@@ -33,6 +33,7 @@ def apply() -> None:
     supply_functional_tensor()
     supply_distutils()
     try:
+        import_quietly("basicsr")
         dist_util: Any = importlib.import_module("basicsr.utils.dist_util")
         train: Any = importlib.import_module("basicsr.train")
         sr_model: Any = importlib.import_module("basicsr.models.sr_model")
@@ -51,6 +52,13 @@ def apply() -> None:
     read_whole_lmdb_keys()
     # There, an image that a metric refuses (NIQE: a small one) ends the training.
     sr_model.calculate_metric = importlib.import_module(".models.metrics", __package__).measure
+
+
+def import_quietly(name: str) -> None:
+    """metrics/niqe.py and others import names that SciPy and Python warn will be removed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        importlib.import_module(name)
 
 
 def supply_functional_tensor() -> None:
@@ -86,9 +94,7 @@ def read_tensors_only() -> None:
 def supply_distutils() -> None:
     """Python 3.12 removed distutils, whose LooseVersion basicsr/archs/arch_util.py imports."""
     try:
-        with warnings.catch_warnings():  # of 3.10 and 3.11, that it will be removed
-            warnings.simplefilter("ignore", DeprecationWarning)
-            importlib.import_module("distutils.version")
+        import_quietly("distutils.version")
     except ModuleNotFoundError:
         module: Any = ModuleType("distutils.version")
         module.LooseVersion = TorchVersion

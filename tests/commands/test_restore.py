@@ -473,6 +473,10 @@ def test_a_result_that_memory_cannot_hold_is_refused(monkeypatch):
     for network, outscale in ((files.identity(4), None), (files.identity(1), 4)):
         with pytest.raises(InputError, match="the result takes"):
             restore(files.noise("RGB"), network, tile=48, outscale=outscale)
+    monkeypatch.setattr(memory, "free", lambda device: 50_000)
+    restore(files.noise("RGB"), files.identity(4), tile=48)  # 31,680 bytes
+    with pytest.raises(InputError, match="the result takes"):
+        restore(files.noise("RGB"), files.identity(4), tile=48, strength=0.5)
 
 
 def test_the_time_that_is_left_does_not_count_pictures_that_failed(folder, capsys):

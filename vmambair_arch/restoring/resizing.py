@@ -47,7 +47,7 @@ def at_strength(pixels: np.ndarray, restored: np.ndarray, strength: float) -> np
 
     Args:
         pixels: (h, w) or (h, w, c) of uint8, uint16 or floats in [0, 1].
-        restored: (height, width) or (height, width, c) of the same kind.
+        restored: (height, width) or (height, width, c) of the same kind; it is written over.
         strength: 0 gives the enlargement, which at equal size is the picture; 1 what was restored.
     Returns: (height, width) or (height, width, c) of the same kind.
     """
@@ -55,11 +55,10 @@ def at_strength(pixels: np.ndarray, restored: np.ndarray, strength: float) -> np
         return restored
     height, width = restored.shape[:2]
     plain = resized(pixels, height, width, kernel=Resampling.BICUBIC)
-    out = np.empty_like(restored)
     for y in range(height):  # a row at a time: floats of all take too much memory
         row = plain[y] + np.float32(strength) * (restored[y].astype(np.float32) - plain[y])
-        out[y] = _in_range(row, out.dtype)
-    return out
+        restored[y] = _in_range(row, restored.dtype)
+    return restored
 
 
 def _resize(

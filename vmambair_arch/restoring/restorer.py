@@ -156,7 +156,9 @@ class Restorer:
         _check(image)
         h, w = image.shape[:2]
         pixels = image.reshape(h, w, -1)
-        sizes = {self.scale, self.outscale}  # one after the other, if they differ
+        sizes = [*{self.scale, self.outscale}]  # one after the other, if they differ
+        if self.strength < 1:
+            sizes.append(self.outscale)  # the plain enlargement
         taken, free = image.nbytes * sum(s**2 for s in sizes), system_memory.free("cpu")
         if free is not None and taken > free:  # the system would give it, and end the process
             raise InputError(
