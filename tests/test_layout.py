@@ -33,7 +33,7 @@ restoring     | errors files inference system weights networks checkpoints
 models        | errors files inference system networks checkpoints BasicSR
 degrading     | errors data models BasicSR
 app           | errors system viewing weights restoring
-compat        | system data checkpoints models BasicSR
+compat        | errors system data checkpoints models BasicSR
 plugin        | networks data models degrading compat BasicSR
 option_files  | errors data checkpoints models plugin BasicSR
 training      | errors files system data reporting checkpoints models option_files BasicSR

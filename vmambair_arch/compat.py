@@ -21,6 +21,7 @@ from torch.torch_version import TorchVersion
 
 from .checkpoints import training_states
 from .data import image_lmdb
+from .errors import InputError
 from .system import processes
 from .system.folder_lock import locked
 
@@ -40,10 +41,7 @@ def apply() -> None:
     except ModuleNotFoundError as error:
         if error.name != "basicsr":
             raise
-        raise RuntimeError(
-            "BasicSR is not installed: pip install --no-build-isolation basicsr==1.4.2, on Python"
-            " below 3.13 (its build breaks on 3.13)"
-        ) from error
+        raise InputError("BasicSR is not installed; run: vmambair install-basicsr") from error
     read_tensors_only()
     dist_util._init_dist_pytorch = init_process_group
     dist_util._init_dist_slurm = init_slurm
