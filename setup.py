@@ -46,6 +46,7 @@ setup(
         # CVE-2026-25990 and CVE-2026-42311: PSD; CVE-2026-96639 and others: JPEG, TIFF, frames.
         "pillow>=13.0; python_version >= '3.11'",
         "pillow>=12.3; python_version < '3.11'",  # the last for 3.10
+        "platformdirs",
         "pydantic>=2.7",
         "pyyaml>=6.0.1",  # CVE-2020-14343: full_load, which is not used here, ran code
         "safetensors>=0.5",

@@ -16,24 +16,24 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__in
 # and of BasicSR.
 LAYERS = """
 errors        |
-files         |
 inference     |
 ops           |
 viewing       |
 system        | errors
+files         | system
 weights       | errors
 networks      | errors ops
 presets       | networks
 data          | errors BasicSR
 reporting     | errors files viewing
-checkpoints   | errors files networks
+checkpoints   | errors files system networks
 exporting     | errors ops networks
 spandrel      | errors inference networks checkpoints
 restoring     | errors files inference system weights networks checkpoints
 models        | errors files inference system networks checkpoints BasicSR
 degrading     | errors data models BasicSR
-app           | errors viewing weights restoring
-compat        | system data checkpoints models BasicSR
+app           | errors system viewing weights restoring
+compat        | errors system data checkpoints models BasicSR
 plugin        | networks data models degrading compat BasicSR
 option_files  | errors data checkpoints models plugin BasicSR
 training      | errors files system data reporting checkpoints models option_files BasicSR

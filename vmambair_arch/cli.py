@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from .commands import app, convert, doctor, plot
+from .commands import app, convert, doctor, install_basicsr, plot
 from .commands.bench import arguments as bench
 from .commands.check import arguments as check
 from .commands.compare import arguments as compare
@@ -20,7 +20,7 @@ from .system import allocator, terminal
 COMMANDS = (
     *(train, check, prepare, degrade),
     *(restore, app, compare, plot),
-    *(convert, export, bench, doctor),
+    *(convert, export, bench, doctor, install_basicsr),
 )
 
 

@@ -21,6 +21,7 @@ from torch.torch_version import TorchVersion
 
 from .checkpoints import training_states
 from .data import image_lmdb
+from .errors import InputError
 from .system import processes
 from .system.folder_lock import locked
 
@@ -33,16 +34,14 @@ def apply() -> None:
     supply_functional_tensor()
     supply_distutils()
     try:
+        import_quietly("basicsr")
         dist_util: Any = importlib.import_module("basicsr.utils.dist_util")
         train: Any = importlib.import_module("basicsr.train")
         sr_model: Any = importlib.import_module("basicsr.models.sr_model")
     except ModuleNotFoundError as error:
         if error.name != "basicsr":
             raise
-        raise RuntimeError(
-            "BasicSR is not installed: pip install --no-build-isolation basicsr==1.4.2, on Python"
-            " below 3.13 (its build breaks on 3.13)"
-        ) from error
+        raise InputError("BasicSR is not installed; run: vmambair install-basicsr") from error
     read_tensors_only()
     dist_util._init_dist_pytorch = init_process_group
     dist_util._init_dist_slurm = init_slurm
@@ -51,6 +50,13 @@ def apply() -> None:
     read_whole_lmdb_keys()
     # There, an image that a metric refuses (NIQE: a small one) ends the training.
     sr_model.calculate_metric = importlib.import_module(".models.metrics", __package__).measure
+
+
+def import_quietly(name: str) -> None:
+    """metrics/niqe.py and others import names that SciPy and Python warn will be removed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        importlib.import_module(name)
 
 
 def supply_functional_tensor() -> None:
@@ -86,9 +92,7 @@ def read_tensors_only() -> None:
 def supply_distutils() -> None:
     """Python 3.12 removed distutils, whose LooseVersion basicsr/archs/arch_util.py imports."""
     try:
-        with warnings.catch_warnings():  # of 3.10 and 3.11, that it will be removed
-            warnings.simplefilter("ignore", DeprecationWarning)
-            importlib.import_module("distutils.version")
+        import_quietly("distutils.version")
     except ModuleNotFoundError:
         module: Any = ModuleType("distutils.version")
         module.LooseVersion = TorchVersion

@@ -45,11 +45,6 @@ class StoppedError(Exception):
         self.exit_code = 128 + number
 
 
-def cut(text: str, most: int = 200) -> str:
-    """A text for a message, ``...`` in the place of what goes beyond the most characters."""
-    return text if len(text) <= most else text[: most - 3] + "..."
-
-
 def nearest(name: str, known: Iterable[str]) -> str:
     """``; did you mean 'x'?`` for the known name most like this one, or nothing."""
     matches = difflib.get_close_matches(name[:80], list(known), n=1)

@@ -1,15 +1,17 @@
 """What the installed packages add to BasicSR, imported before BasicSR is."""
 
+import importlib
 from importlib.metadata import entry_points
 
 from ..errors import InputError, shortened
 
 
 def load() -> None:
-    """Import the entry points of basicsr.plugins.
+    """Import ours, and the entry points of basicsr.plugins.
 
-    Raises: InputError: one of them cannot be imported.
+    Raises: InputError: BasicSR is not installed, or one of them cannot be imported.
     """
+    importlib.import_module("vmambair_arch.plugin")
     for entry_point in entry_points(group="basicsr.plugins"):
         try:
             entry_point.load()

@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from ..errors import InputError, cut
+from ..errors import InputError, shortened
 from . import image_lmdb
 from .images import image_files, resolve
 
@@ -281,10 +281,10 @@ def _listed(meta_info_file: str, root: Path) -> list[str]:
     for number, line in enumerate(Path(meta_info_file).read_text().splitlines(), 1):
         name, whole = line.split(" ")[0], line.partition(" (")[0].rstrip()
         if name != whole and (root / whole).is_file() and not (root / name).is_file():
+            read, meant = shortened(repr(name)), shortened(repr(whole))
             raise InputError(
-                f"meta_info_file: {meta_info_file}:{number}: {cut(repr(whole))} would be read as"
-                f" {cut(repr(name))}: a name ends at its first space; rename the images, or leave"
-                " meta_info_file out"
+                f"meta_info_file: {meta_info_file}:{number}: {meant} would be read as {read}: a"
+                " name ends at its first space; rename the images, or leave meta_info_file out"
             )
         names += [name] if line.strip() else []
     return names

@@ -19,7 +19,7 @@ import lmdb
 import numpy as np
 from tqdm import tqdm
 
-from ..errors import InputError, cut, shortened
+from ..errors import InputError, shortened
 
 META_LINE = re.compile(r"(.+) \((\d+),(\d+),(\d+)\)(?: \d+)?")
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
@@ -99,13 +99,14 @@ def read_meta(root: str | os.PathLike) -> list[Image]:
         match = META_LINE.fullmatch(line.strip())
         if not match:
             raise InputError(
-                f"{meta}:{number}: {cut(repr(line))} is not of the form"
+                f"{meta}:{number}: {shortened(repr(line))} is not of the form"
                 f" `name.png (height,width,3) 1`; {REMEDY}"
             )
         image = Image(match[1], *(int(size) for size in match.groups()[1:]))
         key = image.key
         if key in images:
-            raise InputError(f"{meta}:{number}: the key {cut(repr(key))} stands twice; {REMEDY}")
+            told = shortened(repr(key))
+            raise InputError(f"{meta}:{number}: the key {told} stands twice; {REMEDY}")
         images[key] = image
     if not images:
         raise InputError(f"{root}: an LMDB without images; {REMEDY}")

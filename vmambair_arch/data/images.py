@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from basicsr.utils.matlab_functions import imresize
 
 from ..errors import InputError
+from .imresize import imresize
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 
@@ -36,7 +36,7 @@ def resolve(root: str) -> Path:
 
 
 def shrink(image: np.ndarray, scale: int) -> np.ndarray:
-    """Reduce an image by BasicSR's MATLAB-like bicubic ``imresize``, rounded as for a file.
+    """Reduce an image by MATLAB's bicubic ``imresize``, rounded as for a file.
 
     Args:
         image: (h, w) or (h, w, c), uint8 or uint16, sides multiples of the scale.
@@ -44,5 +44,5 @@ def shrink(image: np.ndarray, scale: int) -> np.ndarray:
     Returns: (h / scale, w / scale) or with c, of the image's type.
     """
     largest = np.iinfo(image.dtype).max
-    small = np.asarray(imresize(image.astype(np.float32) / largest, 1 / scale))
+    small = imresize(image.astype(np.float32) / largest, 1 / scale)
     return np.round(small.clip(0, 1) * largest).astype(image.dtype)

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from ..errors import InputError, cut, nearest
+from ..errors import InputError, nearest, shortened
 
 Keys = tuple[str | int, ...]  # where a value stands: names of mappings, indices of lists
 
@@ -115,7 +115,7 @@ def shown(value: Any) -> str:
         return "a mapping"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return cut(repr(value), 60)
+    return shortened(repr(value), 60)
 
 
 class _Reader:
@@ -154,7 +154,9 @@ class _Reader:
             raise self._broken(1, " ".join(str(error).split())) from error
 
     def _broken(self, line: int, problem: str) -> InputError:
-        return InputError(f"{self.name}:{line}: broken YAML: {cut(problem)}; correct the line")
+        return InputError(
+            f"{self.name}:{line}: broken YAML: {shortened(problem)}; correct the line"
+        )
 
     def _measure(self, text: str) -> None:
         """Refuse nesting that would exhaust the stack; composing nodes recurses."""
@@ -259,19 +261,18 @@ class _Reader:
 def _override(file: OptionFile, override: str) -> None:
     """Set one ``a:b:c=VALUE``. The key may be new, the mappings that it stands in may not."""
     names, equals, text = override.partition("=")
-    place = f"--force_yml {override}"
+    place = shortened(f"--force_yml {override}")
     *parents, last = keys = tuple(name.strip() for name in names.split(":"))
     if not equals or not all(keys):
-        raise InputError(f"{cut(place)}: expected KEY:KEY=VALUE")
+        raise InputError(f"{place}: expected KEY:KEY=VALUE")
     section, above = file.options, file.place
     for parent in parents:
         if not isinstance(section.get(parent), dict):
             raise InputError(
-                f"{cut(place)}: there is no {shown(parent)} in the option file"
-                f"{nearest(parent, section)}"
+                f"{place}: there is no {shown(parent)} in the option file{nearest(parent, section)}"
             )
         section, above = section[parent], above.below[parent]
     try:
-        section[last], above.below[last] = _Reader(cut(place), lined=False).read(text)
+        section[last], above.below[last] = _Reader(place, lined=False).read(text)
     except InputError as error:
-        raise InputError(f"{cut(place)}: {shown(text)} is not YAML") from error
+        raise InputError(f"{place}: {shown(text)} is not YAML") from error

@@ -72,7 +72,6 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _compare(arguments: argparse.Namespace) -> None:
     """Compare, write, and print the table of means."""
-    from ... import plugin  # noqa: F401 BasicSR imports only after it
     from ...reporting import markdown, tables
     from . import comparison
     from .planning import plan

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...system import terminal
-from .. import plugins
 
 if TYPE_CHECKING:
     from .folders import Report
@@ -42,8 +41,7 @@ def add(commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    plugins.load()
-    from . import folders  # BasicSR imports only after the plugins
+    from . import folders
 
     try:
         report = folders.run(

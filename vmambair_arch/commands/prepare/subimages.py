@@ -8,7 +8,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from basicsr.data.transforms import mod_crop
 from numpy import ndarray
 
 from ...data.image_lmdb import PNG, PNG_LEVEL, Image
@@ -75,7 +74,8 @@ def make(source: Source, recipe: Recipe, out: Path) -> Made:
     """
     original = read(source.gt)
     _check_size(source.gt, original, recipe)
-    gt = mod_crop(original, math.lcm(*recipe.scales))
+    height, width = (side - side % math.lcm(*recipe.scales) for side in original.shape[:2])
+    gt = original[:height, :width]
     pictures = [("gt", 1, gt, source.gt if gt.shape == original.shape else None)]
     for scale in recipe.scales:
         lq = _partner(source.lq, gt, scale) if source.lq else shrink(gt, scale)
