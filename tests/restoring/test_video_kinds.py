@@ -280,7 +280,7 @@ def test_pictures_texts_and_sound_are_no_videos(tmp_path):
 # whole or not
 
 
-@pytest.mark.parametrize("cut", [0.5, 0.9])
+@pytest.mark.parametrize("cut", [0.5, 0.8])
 @pytest.mark.parametrize(
     ("name", "container", "sentence"),
     [
