@@ -21,9 +21,11 @@ bench: .venv/installed
 	$(BIN)/vmambair bench
 
 # BasicSR's build imports torch: with --no-build-isolation it finds this one and downloads no second.
+# From Python 3.13 on that build fails, and vmambair install-basicsr mends it.
 .venv/installed: setup.py pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install torch torchvision
 	$(BIN)/pip install cython numpy setuptools wheel
 	$(BIN)/pip install --no-build-isolation --editable '.[test]'
+	$(BIN)/vmambair install-basicsr
 	touch $@

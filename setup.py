@@ -8,12 +8,20 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "vmambair_arch/__init__.py").read_text())[1]
+# Versions with a published hole in what is used here are below the floors; advisories beside them.
 EXTRAS = {  # for the tests as well
-    "app": ["starlette>=0.40", "uvicorn>=0.30"],
+    "app": [
+        "starlette>=1.3.1",  # CVE-2025-62727: Range in FileResponse; others up to 1.3.1
+        "uvicorn>=0.40",
+        "h11>=0.16",  # CVE-2025-43859: chunked bodies
+    ],
     # scikit-image ships the photograph on which an exported file is compared.
-    "export": ["torch>=2.9", "onnx", "onnxscript", "onnxruntime", "scikit-image"],
+    "export": [
+        "onnx>=1.19",  # CVE-2024-5187, CVE-2025-51480: files written outside a folder
+        *("onnxscript>=0.5", "onnxruntime>=1.20", "scikit-image"),
+    ],
     "spandrel": ["spandrel>=0.4"],
-    "video": ["av>=14"],  # its wheels hold an FFmpeg with x264, which is under the GPL
+    "video": ["av>=16"],  # its wheels hold an FFmpeg with x264, which is under the GPL
 }
 
 setup(
@@ -26,21 +34,28 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["vmambair_arch", "vmambair_arch.*"]),
     install_requires=[
-        "torch>=2.4",
-        "torchvision",
-        "numba",
-        "numpy",
+        # CVE-2025-32434: weights_only ran code; CVE-2026-24747: it broke memory.
+        "torch>=2.10",
+        "torchvision>=0.25",  # of torch 2.10
+        "numba>=0.61",
+        "numpy>=1.26",
         "einops",
-        "lmdb",
+        "filelock>=3.32",  # leaves a held lock's file as it is, and lets no fork keep it
+        "lmdb>=1.4",  # CVE-2019-16224 to -16228: damaged files
         "matplotlib",
-        "pillow>=11.1",  # writes BigTIFF
+        # CVE-2026-25990 and CVE-2026-42311: PSD; CVE-2026-96639 and others: JPEG, TIFF, frames.
+        "pillow>=13.0; python_version >= '3.11'",
+        "pillow>=12.3; python_version < '3.11'",  # the last for 3.10
+        "platformdirs",
         "pydantic>=2.7",
-        "pyyaml",
-        "safetensors",
-        "tifffile",  # reads what neither pillow nor opencv does: grey + alpha of 16 bits
-        "tqdm",
-        "basicsr==1.4.2; python_version < '3.13'",  # brings opencv-python
-        "opencv-python-headless; python_version >= '3.13'",
+        "pyyaml>=6.0.1",  # CVE-2020-14343: full_load, which is not used here, ran code
+        "safetensors>=0.5",
+        "tifffile>=2025.5.10",  # reads 16 bits as neither pillow nor opencv; opens no other files
+        "tqdm>=4.66.3",  # CVE-2024-34062
+        # CVE-2024-27763: a shell in its start by slurm, which compat.py replaces.
+        "basicsr==1.4.2; python_version < '3.13'",
+        "opencv-python>=4.12; python_version < '3.13'",  # CVE-2023-4863, CVE-2025-53644
+        "opencv-python-headless>=4.12; python_version >= '3.13'",
     ],
     extras_require={
         "iqa": ["pyiqa"],  # heavy, and not for commercial use
@@ -52,11 +67,11 @@ setup(
         ],
     },
     package_data={
-        "vmambair_arch": ["weights/*.safetensors"],
         "vmambair_arch.app": ["assets/*"],
         "vmambair_arch.option_files.schemas": ["options.json"],
         "vmambair_arch.reporting.page": ["assets/*"],
         "vmambair_arch.viewing": ["assets/*"],
+        "vmambair_arch.weights": ["*.safetensors"],
     },
     entry_points={
         "console_scripts": [

@@ -1,7 +1,7 @@
 """The package's layout: imports point down only, and importing it needs torch only."""
 
 import ast
-import functools
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -12,25 +12,57 @@ import vmambair_arch
 
 PACKAGE = Path(vmambair_arch.__file__).parent
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
-# From the bottom up. A file imports from its own layer and from those below; one that is not
-# listed lies where the highest of its imports does.
-LAYERS = [
-    {"ops"},
-    {"networks"},
-    {"presets", "checkpoints", "inference"},
-    {"data", "basicsr", "cv2", "torchvision"},
-    {"models"},
-    {"degrading"},
-    {"plugin"},
-    {"option_files"},
-    {"training"},
-    {"commands"},
-    {"cli"},
-]
+# Every file and folder of the package, from the bottom up, and what it imports of those before it,
+# and of BasicSR.
+LAYERS = """
+errors        |
+inference     |
+ops           |
+viewing       |
+system        | errors
+files         | system
+weights       | errors
+networks      | errors ops
+presets       | networks
+data          | errors BasicSR
+reporting     | errors files viewing
+checkpoints   | errors files system networks
+exporting     | errors ops networks
+spandrel      | errors inference networks checkpoints
+restoring     | errors files inference system weights networks checkpoints
+models        | errors files inference system networks checkpoints BasicSR
+degrading     | errors data models BasicSR
+app           | errors system viewing weights restoring
+compat        | errors system data checkpoints models BasicSR
+plugin        | networks data models degrading compat BasicSR
+option_files  | errors data checkpoints models plugin BasicSR
+training      | errors files system data reporting checkpoints models option_files BasicSR
+commands      | errors files ops system weights networks data reporting checkpoints exporting
+              | restoring models degrading app compat plugin option_files training BasicSR
+cli           | errors system commands
+__main__      | cli
+"""
+EVERYWHERE = {"vmambair_arch.__version__"}
+
+
+def read_layers() -> dict[str, set[str]]:
+    """What each entry of LAYERS may import, in the order of the table."""
+    layers, entry = {}, ""
+    for line in LAYERS.strip().splitlines():
+        name, _, below = line.partition("|")
+        entry = name.strip() or entry
+        layers.setdefault(entry, set()).update(below.split())
+    return layers
+
+
+MAY_IMPORT = read_layers()
 
 
 def imports(path: Path) -> set[str]:
-    """Every module that a file imports, anywhere in it, with relative names made absolute."""
+    """Every module that a file imports, anywhere in it, with relative names made absolute.
+
+    Those that ``import_module`` is given as a string are among them.
+    """
     package = ["vmambair_arch", *path.relative_to(PACKAGE).parts[:-1]]
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -40,6 +72,9 @@ def imports(path: Path) -> set[str]:
             base = package[: len(package) + 1 - node.level] if node.level else []
             module = [*base, *([node.module] if node.module else [])]
             found |= {".".join([*module, alias.name]) for alias in node.names}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            name = node.args[0].value if isinstance(node.args[0], ast.Constant) else ""
+            found.add(name if name[:1] != "." else ".".join(package) + name)
     return found
 
 
@@ -49,29 +84,27 @@ def part(path: Path) -> str:
 
 
 def imported(name: str) -> set[str]:
-    """The parts of the package, and the packages, that a part imports."""
-    modules = set().union(*(imports(path) for path in FILES if part(path) == name))
-    names = {module.removeprefix("vmambair_arch.").split(".")[0] for module in modules}
-    return names - {name}
+    """The entries of the package that an entry imports, and BasicSR if it does."""
+    modules = set().union(*(imports(path) for path in FILES if part(path) == name)) - EVERYWHERE
+    ours = {m.split(".")[1] for m in modules if m.startswith("vmambair_arch.")}
+    host = {"BasicSR" for m in modules if m.split(".")[0] == "basicsr"}
+    return (ours | host) - {name}
 
 
-@functools.cache
-def layer(name: str) -> int:
-    listed = (number for number, names in enumerate(LAYERS) if name in names)
-    return next(listed, max(map(layer, imported(name)), default=0))
+def test_every_entry_of_the_package_is_in_the_table():
+    assert sorted(set(map(part, FILES))) == sorted(MAY_IMPORT)
 
 
-@pytest.mark.parametrize("name", sorted(set(map(part, FILES))))
-def test_imports_point_down_only(name):
-    """ops, networks, checkpoints ..., data, models, degrading, plugin, ..., commands, cli."""
-    above = {other for other in imported(name) if layer(other) > layer(name)}
-    assert not above, f"{name} imports {above}, which are above it"
+def test_the_table_points_down_only():
+    above = {"BasicSR"}
+    for name, below in MAY_IMPORT.items():
+        assert below <= above, f"{name}: {below - above} stand below it in the table"
+        above.add(name)
 
 
-def test_the_operations_import_nothing_of_ours():
-    for path in (PACKAGE / "ops").rglob("*.py"):
-        ours = {module for module in imports(path) if module.startswith("vmambair_arch.")}
-        assert all(module.startswith("vmambair_arch.ops") for module in ours)
+@pytest.mark.parametrize("name", MAY_IMPORT)
+def test_imports_are_those_of_the_table(name):
+    assert imported(name) == MAY_IMPORT[name]
 
 
 def test_importing_the_package_needs_torch_only():
@@ -88,10 +121,19 @@ def test_the_public_face():
     expected = {
         *("VmambaIR", "OSSBlock", "OSSModule", "EFFN", "presets"),
         *("load_network", "save_network", "selective_scan", "planar_scan"),
-        *("Restorer", "restore"),
+        *("Restorer", "restore", "keep_freed_memory"),
     }
     assert expected <= set(vmambair_arch.__all__)
     assert all(hasattr(vmambair_arch, exported) for exported in vmambair_arch.__all__)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["inference.run", "presets.build", "reporting.read", "restoring.video.restore_video"],
+)
+def test_public_addresses_below_the_face(address):
+    module, _, name = f"vmambair_arch.{address}".rpartition(".")
+    assert callable(getattr(importlib.import_module(module), name))
 
 
 def test_python_m_is_the_command():

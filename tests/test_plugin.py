@@ -1,13 +1,15 @@
 """What importing the plugin gives BasicSR, and what the released option files build."""
 
+import pickle
 import subprocess
 import sys
 
 import pytest
+import torch
 from basicsr.archs import build_network
 from basicsr.utils import registry
 
-from vmambair_arch import OSSBlock, cli, presets
+from vmambair_arch import OSSBlock, cli, compat, presets
 
 RELEASED = {
     "inp_channels": 3,
@@ -90,3 +92,28 @@ def test_a_plugin_that_cannot_be_imported_is_named(tmp_path, experiment, monkeyp
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     assert cli.basicsr(["train", "-opt", experiment()]) == 2
     assert "plugin broken (no_such_module) cannot be imported" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_basicsr_reads_tensors_only_whatever_the_default_of_torch(tmp_path, monkeypatch, zipped):
+    class Payload:
+        def __reduce__(self):
+            return (tmp_path / "executed").touch, ()
+
+    torch.save({"params": Payload()}, tmp_path / "a.pth", _use_new_zipfile_serialization=zipped)
+    load = torch.load.__wrapped__
+    monkeypatch.setattr(
+        torch, "load", lambda *args, **options: load(*args, **{"weights_only": False, **options})
+    )
+    compat.read_tensors_only()
+    reading = "torch.load(path, map_location=lambda storage, loc: storage)"
+    with pytest.raises(pickle.UnpicklingError):
+        eval(reading, {"__name__": "basicsr.archs.a", "torch": torch, "path": tmp_path / "a.pth"})
+    assert not (tmp_path / "executed").exists()
+    torch.load(tmp_path / "a.pth")  # others have the default
+    assert (tmp_path / "executed").exists()
+
+
+def test_importing_the_plugin_warns_of_nothing():
+    command = [sys.executable, "-W", "error", "-c", "import vmambair_arch.plugin"]
+    subprocess.run(command, check=True)

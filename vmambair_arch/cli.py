@@ -3,8 +3,9 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
-from .commands import app, convert, doctor, plot
+from .commands import app, convert, doctor, install_basicsr, plot
 from .commands.bench import arguments as bench
 from .commands.check import arguments as check
 from .commands.compare import arguments as compare
@@ -13,26 +14,34 @@ from .commands.export import arguments as export
 from .commands.prepare import arguments as prepare
 from .commands.restore import arguments as restore
 from .commands.train import arguments as train
-from .errors import InputError, StoppedError, TrainingError
-from .system import allocator
+from .errors import InputError, StoppedError, TrainingError, printable
+from .system import allocator, terminal
 
 COMMANDS = (
     *(train, check, prepare, degrade),
     *(restore, app, compare, plot),
-    *(convert, export, bench, doctor),
+    *(convert, export, bench, doctor, install_basicsr),
 )
+
+
+class Parser(argparse.ArgumentParser):
+    """One that quotes what it was given as ``printable`` does; so do its commands."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print a usage and the message, and exit with 2."""
+        super().error(printable(message))
 
 
 def basicsr(argv: Sequence[str] | None = None) -> int:
     """The command ``basicsr``: train and test."""
-    parser = argparse.ArgumentParser("basicsr", description="Train and test BasicSR option files.")
+    parser = Parser("basicsr", description="Train and test BasicSR option files.")
     train.add(parser.add_subparsers(required=True, metavar="COMMAND"))
     return _run(parser, argv)
 
 
 def vmambair(argv: Sequence[str] | None = None) -> int:
     """The command ``vmambair``: basicsr's commands and the rest."""
-    parser = argparse.ArgumentParser("vmambair", description="VmambaIR for BasicSR.")
+    parser = Parser("vmambair", description="VmambaIR for BasicSR.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add(commands)
@@ -45,13 +54,14 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     Codes: 2 the input cannot be used; 1 training cannot go on (an unexpected error, with its
     traceback, has 1 too); 130 and 143 stopped by SIGINT or SIGTERM, with a state written.
     """
+    terminal.ready()
     arguments = parser.parse_args(argv)
     allocator.keep_freed_memory()
     try:
         return arguments.run(arguments) or 0
     except (InputError, TrainingError) as error:
         for sentence in str(error).splitlines():
-            print(f"{parser.prog}: {sentence}", file=sys.stderr)
+            terminal.say(f"{parser.prog}: {sentence}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
     except StoppedError as error:
         return error.exit_code

@@ -4,19 +4,29 @@ Nothing else patches. Each function says which version is broken, and where. Bot
 call themselves 1.4.2 (PyPI's of 2022, git master's of 2024) need them.
 """
 
+import atexit
+import contextlib
 import functools
 import importlib
 import logging
 import os
 import sys
+import warnings
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
 from torch.torch_version import TorchVersion
 
 from .checkpoints import training_states
 from .data import image_lmdb
+from .errors import InputError
 from .system import processes
+from .system.folder_lock import locked
+
+_running = contextlib.ExitStack()  # the lock on the folder of a run by basicsr/train.py
+atexit.register(_running.close)
 
 
 def apply() -> None:
@@ -24,16 +34,15 @@ def apply() -> None:
     supply_functional_tensor()
     supply_distutils()
     try:
+        import_quietly("basicsr")
         dist_util: Any = importlib.import_module("basicsr.utils.dist_util")
         train: Any = importlib.import_module("basicsr.train")
         sr_model: Any = importlib.import_module("basicsr.models.sr_model")
     except ModuleNotFoundError as error:
         if error.name != "basicsr":
             raise
-        raise RuntimeError(
-            "BasicSR is not installed: pip install --no-build-isolation basicsr==1.4.2, on Python"
-            " below 3.13 (its build breaks on 3.13)"
-        ) from error
+        raise InputError("BasicSR is not installed; run: vmambair install-basicsr") from error
+    read_tensors_only()
     dist_util._init_dist_pytorch = init_process_group
     dist_util._init_dist_slurm = init_slurm
     train.load_resume_state = load_resume_state
@@ -41,6 +50,13 @@ def apply() -> None:
     read_whole_lmdb_keys()
     # There, an image that a metric refuses (NIQE: a small one) ends the training.
     sr_model.calculate_metric = importlib.import_module(".models.metrics", __package__).measure
+
+
+def import_quietly(name: str) -> None:
+    """metrics/niqe.py and others import names that SciPy and Python warn will be removed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        importlib.import_module(name)
 
 
 def supply_functional_tensor() -> None:
@@ -53,10 +69,30 @@ def supply_functional_tensor() -> None:
         sys.modules[name] = module
 
 
+def read_tensors_only() -> None:
+    """BasicSR calls torch.load without weights_only in nine places, such as archs/spynet_arch.py.
+
+    Its default, True since torch 2.6, can be set off by an environment variable; False runs code.
+    """
+    load = torch.load
+    if getattr(load, "for_basicsr", False):
+        return
+
+    @functools.wraps(load)
+    def load_tensors(*args: Any, **options: Any) -> Any:
+        caller = sys._getframe(1).f_globals.get("__name__", "")
+        if caller.partition(".")[0] == "basicsr":
+            options["weights_only"] = True
+        return load(*args, **options)
+
+    setattr(load_tensors, "for_basicsr", True)  # noqa: B010 functions have no such attribute
+    torch.load = load_tensors
+
+
 def supply_distutils() -> None:
     """Python 3.12 removed distutils, whose LooseVersion basicsr/archs/arch_util.py imports."""
     try:
-        importlib.import_module("distutils.version")
+        import_quietly("distutils.version")
     except ModuleNotFoundError:
         module: Any = ModuleType("distutils.version")
         module.LooseVersion = TorchVersion
@@ -88,10 +124,15 @@ def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
     """Read the state to resume from; basicsr/train.py does it through CUDA alone.
 
     ``--auto_resume`` looks where the experiment is, from any working directory, and passes damaged
-    states over; see ``states.find``.
+    states over; see ``training_states.find``. From here to the end of the process the folder of the
+    experiment is locked, since train.py would move that of a run that goes on out of its way.
     """
+    _running.close()  # of a run before, in the same process
+    without_lock = None
+    if opt["rank"] == 0:
+        without_lock = _running.enter_context(locked(Path(opt["path"]["experiments_root"])))
     state, remarks = training_states.find(opt)
-    for remark in remarks:
+    for remark in filter(None, (without_lock, *remarks)):
         logging.getLogger("basicsr").warning(remark)
     return state
 

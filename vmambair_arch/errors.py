@@ -1,17 +1,35 @@
-"""The errors that the commands answer with one sentence, their exit codes, and a hint."""
+"""The errors that the commands answer with a sentence, their exit codes, and what it quotes."""
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 
+LINE = 160  # characters of foreign text that a sentence quotes
+LONGEST = 4000  # characters of a sentence: a path has up to 4096 bytes
+JOINERS = "\u200c\u200d"  # in words of some scripts, and in emojis
+HARMFUL = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, directions, bytes that are no text, breaks
 
-class InputError(ValueError):
-    """What was found, where, what to do; a sentence, or several in lines of their own.
 
-    The commands print them and exit with 2.
+class Sentences(Exception):  # noqa: N818 a part of errors
+    """An error of one sentence, or of several, each a line of ``str``.
+
+    Args:
+        sentences: what no line can hold, such as a break in a file's name, is escaped, as
+            ``printable`` does, and the middle of a very long one is left out.
     """
 
+    def __init__(self, *sentences: str):
+        super().__init__(*(_cut(printable(sentence), LONGEST) for sentence in sentences))
 
-class TrainingError(RuntimeError):
+    def __str__(self) -> str:
+        return "\n".join(self.args)
+
+
+class InputError(Sentences, ValueError):
+    """What was found, where, what to do. The commands print it and exit with 2."""
+
+
+class TrainingError(Sentences, RuntimeError):
     """Why training cannot go on. The commands print it and exit with 1."""
 
 
@@ -31,3 +49,34 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """``; did you mean 'x'?`` for the known name most like this one, or nothing."""
     matches = difflib.get_close_matches(name[:80], list(known), n=1)
     return f"; did you mean {matches[0]!r}?" if matches else ""
+
+
+def printable(text: object) -> str:
+    """Text, such as a file's name, as one line that does nothing to a terminal or a log.
+
+    Escapes, line breaks, marks of direction and bytes that are no text become ``\\x1b``, ``\\n``,
+    ``\\u202e``, ``\\xff``.
+    """
+    return "".join(map(_escaped, str(text)))
+
+
+def shortened(text: object, most: int = LINE) -> str:
+    """The first line of foreign text, such as a library's message, cut to ``most`` characters."""
+    return _cut(printable(next(iter(str(text).strip().splitlines()), "")), most)
+
+
+def _escaped(letter: str) -> str:
+    if letter in JOINERS or unicodedata.category(letter) not in HARMFUL:
+        return letter
+    byte = ord(letter) - 0xDC00  # where Python keeps a byte that is no text
+    if 0x80 <= byte <= 0xFF:
+        return f"\\x{byte:02x}"
+    return letter.encode("unicode_escape").decode()
+
+
+def _cut(text: str, most: int) -> str:
+    """The beginning and the end of a long text: what was found comes first, what to do last."""
+    if len(text) <= most:
+        return text
+    half = (most - 5) // 2
+    return f"{text[:half]} ... {text[-half:]}"

@@ -1,12 +1,16 @@
 """Files written whole or not at all."""
 
 import os
-import threading
+import re
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from .system.holding import hold, is_abandoned
+
 PART = 40  # characters of a name in that of its temporary file
+TEMPORARY = re.compile(r"\..+\.\d+(\.\w+)?\.tmp", re.DOTALL)
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
@@ -19,14 +23,16 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
         write: is called with a binary file, open for writing.
     Raises: OSError: the disk is full or read-only; the old file is as it was.
     """
-    part = path.name[:PART]  # names are as long as the path's may be
-    temporary = path.with_name(f".{part}.{os.getpid()}.{threading.get_ident()}.tmp")
+    temporary, file = _temporary(path)
     try:
-        with temporary.open("wb") as file:
+        with file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+            if os.name == "posix":  # while the file is held: nobody takes it for a leftover
+                os.replace(temporary, path)
+        if os.name != "posix":  # where only closed files can be renamed
+            os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -39,6 +45,19 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files of a process that was killed while it wrote."""
+    """Remove the temporary files of processes that were killed while they wrote, no others."""
     for path in folder.glob(".*.tmp"):
-        path.unlink(missing_ok=True)
+        if TEMPORARY.fullmatch(path.name) and is_abandoned(path):
+            path.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> tuple[Path, IO[bytes]]:
+    """A new file beside a path, held by this process, under a name that nobody can guess."""
+    part = path.name[:PART]  # names are as long as the path's may be
+    while True:
+        temporary = path.with_name(f".{part}.{os.getpid()}.{secrets.token_hex(8)}.tmp")
+        file = temporary.open("xb")
+        hold(file)
+        if temporary.exists():  # another process may have removed it before it was held
+            return temporary, file
+        file.close()

@@ -8,13 +8,15 @@ compat.apply()
 from basicsr.utils import registry  # noqa: E402
 
 from .data.bicubic import BicubicImageDataset  # noqa: E402
+from .data.jpeg import NoiseJPEGDataset  # noqa: E402
 from .data.noise import GaussianNoiseDataset  # noqa: E402
 from .data.progressive import ProgressiveImageDataset  # noqa: E402
 from .degrading.dataset import DegradationDataset  # noqa: E402
 from .degrading.model import DegradationGANModel, DegradationModel  # noqa: E402
+from .degrading.rain_dataset import RainDataset  # noqa: E402
 from .models.gan_model import VmambaIRGANModel  # noqa: E402
+from .models.iqa import calculate_iqa  # noqa: E402
 from .models.losses import VGGPerceptualLoss  # noqa: E402
-from .models.metrics import calculate_iqa  # noqa: E402
 from .models.vmambair_model import VmambaIRModel  # noqa: E402
 from .networks import released  # noqa: E402
 from .networks.modules import EFFN, OSSBlock, OSSModule  # noqa: E402
@@ -34,7 +36,9 @@ REGISTERED = [
     (registry.DATASET_REGISTRY, BicubicImageDataset),
     (registry.DATASET_REGISTRY, DegradationDataset),
     (registry.DATASET_REGISTRY, GaussianNoiseDataset),
+    (registry.DATASET_REGISTRY, NoiseJPEGDataset),
     (registry.DATASET_REGISTRY, ProgressiveImageDataset),
+    (registry.DATASET_REGISTRY, RainDataset),
     (registry.LOSS_REGISTRY, VGGPerceptualLoss),
     (registry.METRIC_REGISTRY, calculate_iqa),
 ]

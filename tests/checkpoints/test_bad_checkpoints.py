@@ -61,11 +61,6 @@ def test_a_file_of_ours_that_lacks_a_tensor_names_it():
     assert "'latent.0.oss.planar_scan.D' do not fit VmambaIR" in refusal(state)
 
 
-def test_a_training_state_is_no_network():
-    torch.save({"epoch": 1, "iter": 100, "optimizers": [], "schedulers": []}, "100.state")
-    assert refusal("100.state").startswith("100.state: 'epoch' is a int, not a tensor")
-
-
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 @pytest.mark.parametrize("kept", [0, 7, 200, -1])
 def test_a_truncated_file(suffix, kept):
@@ -75,7 +70,7 @@ def test_a_truncated_file(suffix, kept):
     assert refusal(path).startswith(f"{path}: truncated or not a checkpoint")
 
 
-@pytest.mark.parametrize("content", [b"hello", b"PK\x03\x04", bytes(1000)])
+@pytest.mark.parametrize("content", [b"PK\x03\x04", b"\x80\x02", bytes(1000)])
 def test_a_file_that_is_no_checkpoint(content):
     Path("notes.pth").write_bytes(content)
     assert refusal("notes.pth").startswith("notes.pth: truncated or not a checkpoint")

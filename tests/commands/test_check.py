@@ -9,6 +9,7 @@ import pytest
 import yaml
 from basicsr.archs.srresnet_arch import MSRResNet
 from basicsr.utils.lmdb_util import make_lmdb_from_imgs
+from skimage import data
 
 from support.experiments import tiny_network
 from vmambair_arch import VmambaIR, cli, presets, save_network
@@ -49,6 +50,7 @@ def check(capsys):
         captured = capsys.readouterr()
         assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before
         assert "Traceback" not in captured.err
+        assert "image/s" not in captured.err  # a bar, in what is no terminal
         said = [line for line in captured.err.splitlines() if "vmambair: " in line]
         return code, captured.out, [line.split("vmambair: ")[1] for line in said]
 
@@ -114,6 +116,29 @@ def test_the_same_picture_in_training_and_validation(check, split, own, tmp_path
     assert len(problems) == 1
     assert "other_name.bmp is the same picture as" in problems[0]
     assert "5.png of train" in problems[0]
+
+
+def test_a_copy_of_a_training_picture_is_a_warning_that_names_both(check, split, own, tmp_path):
+    """As Set5's woman, of which BSDS500 has a larger photograph."""
+    photograph = cv2.cvtColor(data.astronaut()[:400, :400], cv2.COLOR_RGB2BGR)
+    smaller = cv2.resize(photograph, (300, 300), interpolation=cv2.INTER_AREA)
+    for root, name, gt in ((own, "5.jpg", photograph), (tmp_path / "val", "w.png", smaller)):
+        cv2.imwrite(str(root / "gt" / name), gt)
+        cv2.imwrite(str(root / "lq" / name), cv2.resize(gt, None, fx=0.25, fy=0.25))
+    for side in ("gt", "lq"):
+        (own / side / "5.png").unlink()
+    code, report, problems = check(split())
+    assert (code, problems) == (0, [])
+    line = next(line for line in report.splitlines() if " is like " in line)
+    assert "val/gt/w.png is like" in line and "5.jpg of train (" in line
+    assert "% alike, 1.3 times as large)" in line
+
+
+def test_what_is_no_picture_is_told_without_an_object_of_ours(check, split, own):
+    (own / "gt/1.png").write_bytes(b"not a picture")
+    code, _, problems = check(split())
+    assert code == 2 and any("gt/1.png" in problem for problem in problems)
+    assert not any("0x" in problem or "BytesIO" in problem for problem in problems)
 
 
 def test_images_smaller_than_the_crop_or_the_border(check, split):

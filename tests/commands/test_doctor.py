@@ -5,7 +5,7 @@ import torch
 
 from vmambair_arch import cli
 from vmambair_arch.commands import doctor
-from vmambair_arch.ops import planar_scan
+from vmambair_arch.ops import planar_scan, selective_scan, self_test
 from vmambair_arch.ops.dispatch import load
 from vmambair_arch.ops.reference import planar as planar_reference
 
@@ -26,7 +26,7 @@ def test_it_names_versions_devices_backends_and_what_it_tested(monkeypatch, caps
     assert f"torch {torch.__version__.partition('+')[0]}" in told
     assert "CPU: " in told and "CUDA: " in told and "C++ compiler: " in told
     for operation, backends in doctor.OPERATIONS.items():
-        assert f"{operation}_scan on cpu: " in told
+        assert f"{operation}_scan on cpu:" in told
         assert all(f"  {name}: " in told for name in backends)
     assert told.count("self-test passed: relative error ") >= len(doctor.OPERATIONS)
 
@@ -42,7 +42,7 @@ def test_a_backend_that_cannot_run_is_there_with_the_reason(only_the_reference, 
     assert doctor.report(print)
     told = capsys.readouterr().out
     for operation, backends in doctor.OPERATIONS.items():
-        assert f"{operation}_scan on cpu: reference" in told
+        assert f"{operation}_scan on cpu:" in told and "  auto takes reference: " in told
         for name in set(backends) - {"reference"}:
             assert f"  {name}: not here: its maker is ill" in told
 
@@ -75,6 +75,23 @@ def test_a_backend_that_raises_fails_with_what_it_says(only_the_reference, monke
     assert "self-test FAILED: MemoryError: no room for a tile" in capsys.readouterr().out
 
 
+def test_a_backend_that_auto_passes_over_fails(monkeypatch, capsys):
+    def broken(*tensors):
+        raise RuntimeError("no such instruction")
+
+    monkeypatch.setattr(doctor, "SECONDS", 0.0)
+    monkeypatch.setattr(load("planar", "numba"), "forward", broken)
+    self_test.failure.cache_clear()
+    monkeypatch.setattr(self_test.stamps, "there", lambda stamp: False)
+    assert cli.vmambair(["doctor"]) == 1
+    told = capsys.readouterr().out
+    assert "numba: self-test FAILED: RuntimeError: no such instruction" in told
+    assert "reference: self-test passed: " in told and "auto takes reference: " in told
+    self_test.failure.cache_clear()
+
+
 def test_the_inputs_of_the_self_test_are_the_operations_own():
-    inputs = doctor._planar_inputs(torch.Generator().manual_seed(0))
+    inputs = self_test.problem("planar")
     assert planar_scan(**inputs).shape == inputs["x"].shape
+    inputs = self_test.problem("selective")
+    assert selective_scan(**inputs).shape == inputs["u"].shape

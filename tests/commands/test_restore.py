@@ -13,17 +13,21 @@ import pytest
 import torch
 from basicsr.utils.matlab_functions import imresize
 from PIL import Image
+from safetensors.torch import load_file
 from skimage import data
 from torch import nn
 
 from support import picture_files as files
-from vmambair_arch import Restorer, VmambaIR, cli, restore, save_network
+from vmambair_arch import Restorer, VmambaIR, cli, load_network, restore, save_network, weights
 from vmambair_arch.commands.restore import batch_restore, plan
 from vmambair_arch.commands.restore.progress import Progress
 from vmambair_arch.errors import InputError
 from vmambair_arch.restoring import resizing
+from vmambair_arch.restoring.chain import Chain
 from vmambair_arch.restoring.files import writing
 from vmambair_arch.system import memory
+
+WEIGHTS = sorted(Path(weights.__file__).parent.glob("*.safetensors"))
 
 
 @pytest.fixture
@@ -112,7 +116,7 @@ def test_bad_files_are_reported_at_the_end_and_the_others_are_done(folder, capsy
     assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "c.png"]
     told = capsys.readouterr()
     assert "in/b.png: damaged" in told.err and "2 of 4 pictures restored" in told.out
-    assert "in/notes.txt: not a picture" in told.err
+    assert "in/notes.txt: is text, no picture" in told.err
 
 
 def test_a_picture_whose_name_has_no_suffix_keeps_its_format(folder):
@@ -343,6 +347,37 @@ def test_a_misspelt_preset_is_an_error_with_the_nearest():
         Restorer("realsr_x2")
 
 
+@pytest.mark.parametrize("file", WEIGHTS, ids=lambda path: path.stem)
+def test_a_bundled_network_is_small_float16_and_has_a_purpose(file):
+    assert file.stem in weights.PURPOSES
+    assert file.stat().st_size < 2 * 2**20
+    kinds = {tensor.dtype for tensor in load_file(file).values()}
+    assert kinds <= {torch.float16, torch.float32, torch.uint8}  # rates, and the configuration
+    assert Restorer(file.stem).network.config == load_network(file).config
+
+
+def test_every_purpose_has_its_network():
+    assert sorted(weights.PURPOSES) == [path.stem for path in WEIGHTS]
+
+
+def test_models_lists_the_bundled_networks_with_what_each_is_for(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.vmambair(["restore", "--models"])
+    lines = capsys.readouterr().out.splitlines()
+    assert ended.value.code == 0
+    for line, (name, purpose) in zip(lines, weights.PURPOSES.items(), strict=True):
+        assert line.startswith(name) and purpose in line
+    assert [line for line in lines if line.endswith("(the default)")] == [
+        line for line in lines if line.startswith(weights.DEFAULT)
+    ]
+
+
+def test_a_file_goes_before_a_bundled_network_of_its_name(folder):
+    (folder / weights.DEFAULT).write_bytes(b"no network")
+    with pytest.raises(InputError, match=weights.DEFAULT):
+        Restorer(weights.DEFAULT)
+
+
 def test_without_a_model_the_bundled_network_enlarges_better_than_bicubic():
     gt = data.astronaut()[:192, 130:322] / 255.0
     lq = imresize(gt, 1 / 4).clip(0, 1)
@@ -438,6 +473,10 @@ def test_a_result_that_memory_cannot_hold_is_refused(monkeypatch):
     for network, outscale in ((files.identity(4), None), (files.identity(1), 4)):
         with pytest.raises(InputError, match="the result takes"):
             restore(files.noise("RGB"), network, tile=48, outscale=outscale)
+    monkeypatch.setattr(memory, "free", lambda device: 50_000)
+    restore(files.noise("RGB"), files.identity(4), tile=48)  # 31,680 bytes
+    with pytest.raises(InputError, match="the result takes"):
+        restore(files.noise("RGB"), files.identity(4), tile=48, strength=0.5)
 
 
 def test_the_time_that_is_left_does_not_count_pictures_that_failed(folder, capsys):
@@ -556,3 +595,63 @@ def test_alpha_stays_as_it_is_at_scale_1_and_is_restored_above():
     image = files.noise("LA")
     assert np.array_equal(restore(image, Dark(1))[..., 1], image[..., 1])
     assert np.abs(restore(image, Dark(2))[::2, ::2, 1] - image[..., 1] / 2.0).max() <= 0.5
+
+
+# several networks, and strength
+
+
+def test_several_networks_run_one_after_the_other(folder):
+    pixels = picture("a.png")
+    save_network(files.identity(2), "x2.safetensors")
+    models = ["-m", "x2.safetensors", "-m", "x4.safetensors"]
+    assert cli.vmambair(["restore", "a.png", "-o", "out.png", *models]) == 0
+    expected = np.kron(pixels, np.ones((8, 8, 1), np.uint8))
+    assert np.array_equal(np.asarray(Image.open("out.png")), expected)
+    size = ["--outscale", "3"]
+    assert cli.vmambair(["restore", "a.png", "-o", "third.png", *size, *models]) == 0
+    assert Image.open("third.png").size == (3 * pixels.shape[1], 3 * pixels.shape[0])
+
+
+def test_nothing_is_rounded_between_two_networks():
+    class Times(nn.Module):
+        def __init__(self, factor: float):
+            super().__init__()
+            self.factor = factor
+
+        def forward(self, x):
+            return self.factor * x
+
+    image = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    assert np.array_equal(Chain([Times(0.1), Times(10)])(image), image)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, Image.Image])
+def test_a_chain_keeps_a_pictures_kind_and_tells_its_progress(kind):
+    pixels = files.noise("RGB", kind if kind != Image.Image else np.uint8)
+    image = Image.fromarray(pixels) if kind is Image.Image else pixels
+    shares = []
+    result = Chain([files.identity(2), files.identity()])(image, progress=shares.append)
+    assert type(result) is type(image)
+    assert shares == sorted(shares) and shares[-1] == 1
+    assert np.array_equal(np.asarray(result), pixels.repeat(2, 0).repeat(2, 1))
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_strength_goes_from_the_plain_enlargement_to_the_network(scale):
+    pixels = np.asarray(Image.fromarray(data.astronaut()).resize((20, 16)))
+    plain = 255 * imresize(pixels / 255, scale).clip(0, 1)  # alike but for the borders
+    network = files.identity(scale)
+    full = restore(pixels, network).astype(float)
+    none = restore(pixels, network, strength=0).astype(float)
+    part = restore(pixels, network, strength=0.25)
+    inside = (slice(4, -4), slice(4, -4))
+    assert np.abs(none - plain)[inside].max() <= 0.51
+    assert np.abs(part - (0.75 * none + 0.25 * full)).max() <= 1
+    chain = Chain([network, files.identity()], strength=0)
+    assert np.array_equal(chain(pixels), none)
+
+
+def test_a_strength_beyond_0_and_1_is_refused(folder, capsys):
+    picture("a.png")
+    assert run("a.png", "-o", "out.png", "--strength", "1.5") == 2
+    assert "strength is 1.5: needed is a number from 0 to 1" in capsys.readouterr().err

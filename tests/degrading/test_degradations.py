@@ -338,3 +338,12 @@ def test_degrade_without_images(degrade, source):
     assert code == 2
     assert f"{source}: there is no image" in messages
     assert not Path("out").exists()
+
+
+def test_without_high_order_degradation_a_model_trains_on_pairs(experiment):
+    """As Real-ESRGAN's files for data that are pairs already."""
+    options = experiment(model_type="DegradationModel", high_order_degradation=False, queue_size=2)
+    command = ["train", "-opt", options, "--auto_resume"]
+    assert cli.basicsr([*command, "--force_yml", "train:total_iter=2"]) == 0
+    assert cli.basicsr(command) == 0
+    assert Path("experiments/tiny/training_states/4.state").is_file()

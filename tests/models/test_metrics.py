@@ -16,7 +16,7 @@ from skimage import data
 
 from vmambair_arch import cli
 from vmambair_arch.errors import InputError
-from vmambair_arch.models import metrics
+from vmambair_arch.models import iqa, metrics
 
 
 def red(level: int, size: tuple[int, int] = (8, 10)) -> np.ndarray:
@@ -28,10 +28,8 @@ def red(level: int, size: tuple[int, int] = (8, 10)) -> np.ndarray:
 def test_images_reach_pyiqa_in_rgb_from_0_to_1_without_their_border(pyiqa):
     image = red(255)
     image[0] = image[:, -1] = 0
-    assert metrics.calculate_iqa(image, red(51), metric="lpips", crop_border=1) == pytest.approx(
-        0.8
-    )
-    assert metrics.calculate_iqa(image[..., 2], metric="musiq", crop_border=1) == 1  # grey
+    assert iqa.calculate_iqa(image, red(51), metric="lpips", crop_border=1) == pytest.approx(0.8)
+    assert iqa.calculate_iqa(image[..., 2], metric="musiq", crop_border=1) == 1  # grey
 
 
 @pytest.mark.parametrize(
@@ -53,7 +51,7 @@ def test_building_a_metric_draws_no_random_numbers(pyiqa):
     torch.manual_seed(0)
     expected = torch.rand(2)
     torch.manual_seed(0)
-    metrics.build("lpips")
+    iqa.build("lpips")
     assert torch.equal(torch.rand(2), expected)
 
 
@@ -81,14 +79,14 @@ def test_what_cannot_be_measured_ends_the_run_before_it_starts(
 
 def test_without_pyiqa_the_error_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyiqa", None)
-    metrics.build.cache_clear()
+    iqa.build.cache_clear()
     with pytest.raises(InputError, match=r"pip install 'vmambair-arch\[iqa\]'"):
-        metrics.build("lpips")
+        iqa.build("lpips")
 
 
 def test_a_comparing_metric_without_ground_truth_is_named(pyiqa):
     with pytest.raises(InputError, match="lpips compares with ground truth"):
-        metrics.calculate_iqa(red(1), metric="lpips")
+        iqa.calculate_iqa(red(1), metric="lpips")
 
 
 @pytest.mark.parametrize("options", [{"smallest": 9}, {"nan": True}])
@@ -169,7 +167,7 @@ def test_training_goes_on_after_an_image_too_small_for_niqe(experiment, pairs, t
 def test_the_real_pyiqa_agrees_with_basicsr_on_psnr():
     rng = np.random.default_rng(0)
     img, img2 = rng.integers(0, 256, (2, 32, 40, 3), dtype=np.uint8)
-    metrics.build.cache_clear()
-    value = metrics.calculate_iqa(img, img2, metric="psnr", crop_border=2)
+    iqa.build.cache_clear()
+    value = iqa.calculate_iqa(img, img2, metric="psnr", crop_border=2)
     assert value == pytest.approx(calculate_psnr(img, img2, crop_border=2), rel=1e-4)
-    assert not metrics.build("psnr").lower_better
+    assert not iqa.build("psnr").lower_better

@@ -140,7 +140,9 @@ def test_a_gpu_too_old_is_passed_over_with_one_sentence(old_gpu, caplog, operati
     dispatch._announce.cache_clear()
     with caplog.at_level("INFO", logger="vmambair_arch"):
         for _ in range(2):
-            chosen = dispatch.choose(operation, ("triton", "reference"), "auto", old_gpu)
+            chosen = dispatch.choose(
+                operation, ("triton", "reference"), "auto", old_gpu, gradients=True
+            )
     assert chosen is dispatch.load(operation, "reference")
     (record,) = caplog.records
     assert "backend reference" in record.message
@@ -150,7 +152,7 @@ def test_a_gpu_too_old_is_passed_over_with_one_sentence(old_gpu, caplog, operati
 @pytest.mark.parametrize("operation", ["planar", "selective"])
 def test_a_gpu_too_old_raises_if_triton_was_named(old_gpu, operation):
     with pytest.raises(RuntimeError, match="'triton' of .* cannot run here: .* 8.0, .* has 6.1"):
-        dispatch.choose(operation, ("triton", "reference"), "triton", old_gpu)
+        dispatch.choose(operation, ("triton", "reference"), "triton", old_gpu, gradients=True)
 
 
 def test_the_other_reasons_why_it_cannot_run(old_gpu, monkeypatch):
@@ -168,7 +170,7 @@ def test_the_other_reasons_why_it_cannot_run(old_gpu, monkeypatch):
 @pytest.mark.parametrize("module", [planar, selective])
 def test_auto_never_takes_it_on_the_cpu(module):
     operation = module.__name__.rpartition(".")[2]
-    chosen = dispatch.choose(operation, module.BACKENDS, "auto", torch.ones(1))
+    chosen = dispatch.choose(operation, module.BACKENDS, "auto", torch.ones(1), gradients=True)
     assert chosen is dispatch.load(operation, "numba")
 
 
@@ -220,7 +222,9 @@ def test_every_run_on_a_gpu_gives_the_same_bits():
 
 @on_gpu
 def test_auto_takes_it_on_a_gpu():
-    chosen = dispatch.choose("planar", planar.BACKENDS, "auto", torch.ones(1, device="cuda"))
+    chosen = dispatch.choose(
+        "planar", planar.BACKENDS, "auto", torch.ones(1, device="cuda"), gradients=True
+    )
     assert chosen is planar_triton
 
 

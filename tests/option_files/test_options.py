@@ -62,7 +62,16 @@ WRONG = [
         "logger.print_frq: there is no such option; did you mean 'print_freq'?",
     ),
     ("path.pretrain_network_g", "~nobody-here/x.pth", "begins with a user that this machine"),
+    ("path.pretrain_network_g", "~", "'~' stands for nothing: write ~ without quotes"),
+    ("path.resume_state", "", "path.resume_state: is empty: needed is text"),
     ("name", "runs/x4", "name: 'runs/x4' names a folder of its own"),
+    ("name", 1, "name: is 1: needed is text; put it in quotes"),
+    ("name", "", "name: is empty: needed is text"),
+    ("name", "x" * 300, "name: has 300 characters: needed are at most 120"),
+    ("name", "x4 ", "name: 'x4 ' begins or ends with a space"),
+    ("datasets.train.dataroot_gt", "C:\new", "in double quotes \\ begins a character: write /"),
+    ("datasets.train.dataroot_gt", ["a"], "is ['a']: needed is one folder"),
+    ("datasets.train.dataroot_gt", None, "datasets.train.dataroot_gt: is null: needed is text"),
     ("scale", ..., "datasets.train: needs the scale"),
     ("scale", 0, "scale: is 0: needed is at least 1"),
     ("scale", 2, "network_g.scale: VmambaIR makes 3 x 64 x 64 out of 3 x 16 x 16"),
@@ -174,8 +183,10 @@ def test_progressive_patches_fit_the_training():
     file = Checked(opt, True, data_sets={"train": DATA_SETS["ProgressiveImageDataset"]})
     said = [finding.sentence for finding in findings(file)]
     assert any("of unequal length: gt_sizes 2, mini_batch_sizes 1, iters 2" in s for s in said)
-    assert any("has 130: needed are multiples of scale 4, at most gt_size 128" in s for s in said)
-    assert any("add up to 11, and total_iter is 10" in s for s in said)
+    assert any(
+        "has 130: needed are multiples of the scale 4, at most gt_size 128" in s for s in said
+    )
+    assert any("add up to 11, and train.total_iter is 10" in s for s in said)
 
 
 def test_what_a_third_party_defines_is_said_to_be_unchecked(opt, monkeypatch):
@@ -214,3 +225,31 @@ def test_reading_leaves_the_random_numbers_alone(experiment):
     state = torch.get_rng_state()
     options.read(experiment(), is_train=True)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+# What is right by itself, and has no effect beside the rest of the file.
+WITHOUT_EFFECT = [
+    ("path", {"resume_state": "a.state", "pretrain_network_g": "b.pth"}, "path.pretrain_network_g"),
+    ("train", {"grad_clip": 0.1, "use_grad_clip": True}, "train.use_grad_clip"),
+    ("logger", {"wandb": {"project": "x"}}, "logger.wandb.project"),
+    ("val", {"suffix": "x"}, "val.suffix"),
+    ("datasets.val", {"batch_size_per_gpu": 8}, "datasets.val.batch_size_per_gpu"),
+    ("datasets.val", {"use_hflip": True}, "datasets.val.use_hflip"),
+    ("datasets.train", {"meta_info_file": "x.txt"}, "datasets.train.meta_info_file"),
+    ("datasets.train", {"filename_tmpl": "{}x4"}, "datasets.train.filename_tmpl"),
+]
+
+
+@pytest.mark.parametrize(("section", "options", "named"), WITHOUT_EFFECT)
+def test_an_option_without_effect_is_a_warning_that_names_it(opt, section, options, named):
+    if section == "datasets.train":
+        opt["datasets"]["train"].update(
+            dataroot_gt="gt.lmdb", dataroot_lq="lq.lmdb", io_backend={"type": "lmdb"}
+        )
+    before = report(opt).warnings
+    for key, value in options.items():
+        opt = change(opt, f"{section}.{key}", value)
+    found = report(opt)
+    assert found.problems == []
+    (warning,) = [warning for warning in found.warnings if warning not in before]
+    assert f"{named}: has no effect: " in warning

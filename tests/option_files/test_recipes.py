@@ -30,6 +30,10 @@ PARAMETERS = {
     "train_vmambair_realsr_gan_x4": 10_497_813,
     "train_vmambair_derain": 28_709_875,
     "train_restormer_derain": 26_126_644,
+    "train_vmambair_clean": 884_764,
+    "train_vmambair_derain_streaks": 884_764,
+    "train_vmambair_tiny_x2": 566_835,
+    "train_vmambair_real_tiny_x4": 630_587,
     "train_swinir_x4": 11_900_199,
     "train_swinir_light_x4": 929_628,  # the paper's 897 k leave something out
 }

@@ -1,5 +1,7 @@
 """Option files as YAML: what cannot be meant is refused with its line, and nothing is executed."""
 
+import sys
+
 import pytest
 
 from vmambair_arch.errors import InputError
@@ -17,6 +19,17 @@ YAMLS = [
     ("a: 1\n\tb: 2\n", "f.yml:2: broken YAML"),
     ("x: \x07", "f.yml:1: broken YAML"),
     ("<<: 3\n", "f.yml:1: broken YAML: << merges mappings only"),
+    ("a: !!int ''", "f.yml:1: a: '' is no int"),
+    ("a: !!int '-'", "f.yml:1: a: '-' is no int"),
+    ("a: !!float ''", "f.yml:1: a: '' is no float"),
+    ("a: !!bool x", "f.yml:1: a: 'x' is no bool"),
+    ("a: 1\n---\nb: 2\n", "f.yml:2: broken YAML: a second document begins here (---)"),
+    ('a: "C:\\Data"', "f.yml:1: broken YAML: found unknown escape character; in double quotes"),
+    ('a: "C:\\Users"', "f.yml:1: broken YAML: did not find expected hexdecimal number; in double"),
+    ("a: 040", "f.yml:1: a: 040 is 32 in YAML 1.1 and 40 in YAML 1.2; write it plainly"),
+    ("a: -010", "f.yml:1: a: -010 is -8 in YAML 1.1 and -10 in YAML 1.2"),
+    ("a: 1:30", "f.yml:1: a: 1:30 is 90 in YAML 1.1 and text in YAML 1.2; write it plainly, or in"),
+    ("a: 1:30.5", "f.yml:1: a: 1:30.5 is 90.5 in YAML 1.1 and text in YAML 1.2"),
 ]
 
 
@@ -25,6 +38,71 @@ def test_yaml_that_cannot_be_meant(text, sentence):
     with pytest.raises(InputError) as raised:
         yaml_lines.parse(text, "f.yml")
     assert str(raised.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    "text", ["a: !{} 1", "a: !!{} [1]", "a: *{}", "a: &{}\n  'b", "{}: {{b", "? [{}]\n: 1"]
+)
+def test_no_sentence_is_longer_than_a_line_or_two(text):
+    with pytest.raises(InputError) as raised:
+        yaml_lines.parse(text.format("x" * 100_000), "f.yml")
+    assert len(str(raised.value)) < 400
+
+
+PLAIN = [
+    ("None", None),
+    ("~", None),
+    ("null", None),
+    ("'None'", "None"),
+    ("none", "none"),  # the name of a reduction
+    ("001", 1),
+    ("0x1F", 31),
+    ("1e-4", 1e-4),
+    ("'040'", "040"),
+]
+
+
+@pytest.mark.parametrize(("text", "value"), PLAIN)
+def test_what_people_write_for_nothing_and_for_numbers(text, value):
+    assert yaml_lines.parse(f"a: {text}", "f.yml").options == {"a": value}
+
+
+def steps(text: str) -> int:
+    """How many lines of Python it takes to read a text."""
+    count = 0
+
+    def step(frame, event, argument):
+        nonlocal count
+        count += event == "line"
+        return step
+
+    sys.settrace(step)
+    try:
+        yaml_lines.parse(text, "f.yml")
+    finally:
+        sys.settrace(None)
+    return count
+
+
+KEYS = "".join(f"  k{number}: 1\n" for number in range(400))
+HALF = "".join(f"  k{number}: 1\n" for number in range(200))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a:\n{0}", "a: &a\n{0}b:\n  <<: *a\n{0}", "a:\n{0}b:\n{0}"],
+    ids=["keys", "merge", "two"],
+)
+def test_twice_the_keys_take_twice_the_steps(text):
+    assert steps(text.format(KEYS)) < 2.2 * steps(text.format(HALF))
+
+
+def test_an_override_has_its_own_place_and_so_has_what_lies_below(tmp_path):
+    path = tmp_path / "f.yml"
+    path.write_text("a:\n  b: {c: 1}\n  d: 2\n")
+    file = yaml_lines.load(path, ["a:b={c: [3, 4]}"])
+    assert file.where(("a", "b", "c", 1)) == "--force_yml a:b={c: [3, 4]}: a.b.c.1"
+    assert file.where(("a", "d")) == f"{path}:3: a.d"
 
 
 def test_aliases_that_multiply_are_refused_at_once():

@@ -115,6 +115,21 @@ def exif(orientation: int) -> Image.Exif:
     return tags
 
 
+def described() -> bytes:
+    """EXIF data of two directories."""
+    tags = Image.Exif()
+    tags[MAKE] = "Maker"
+    tags.get_ifd(EXIF)[LENS] = "35 mm"
+    return tags.tobytes().removeprefix(b"Exif\0\0")
+
+
+def tags_of(picture: Picture) -> Image.Exif:
+    """A picture's EXIF data, as PIL reads them."""
+    tags = Image.Exif()
+    tags.load(picture.exif or b"")
+    return tags
+
+
 def read(content: bytes) -> Picture:
     return reading.read(content, "here", max_megapixels=1)
 
@@ -148,13 +163,12 @@ def test_profile_exif_and_resolution_are_kept(form):
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])
 def test_what_is_deep_keeps_profile_and_exif(kind, form):
     pixels = files.noise(kind, DEEP)
-    tags = {MAKE: "Maker", EXIF: {LENS: "35 mm"}}
-    picture = Picture(pixels, icc=files.ICC, tags=tags, dpi=(72, 72), form=form)
+    picture = Picture(pixels, icc=files.ICC, exif=described(), dpi=(72, 72), form=form)
     again = read(rewritten(picture))
     assert np.array_equal(again.pixels, pixels)
     assert again.pixels.dtype == DEEP
     assert again.icc == files.ICC
-    assert again.tags[MAKE] == "Maker" and again.tags[EXIF][LENS] == "35 mm"
+    assert tags_of(again)[MAKE] == "Maker" and tags_of(again).get_ifd(EXIF)[LENS] == "35 mm"
 
 
 PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
@@ -254,15 +268,15 @@ def test_xmp_reaches_the_file_through_the_command(tmp_path):
 def test_a_tiff_above_4_gb_is_a_bigtiff(kind, dtype, monkeypatch):
     monkeypatch.setattr(tiff, "LARGEST", 500)
     monkeypatch.setattr(tiff, "STRIP_BYTES", 800)
-    pixels, tags = files.noise(kind, dtype), {MAKE: "Maker", EXIF: {LENS: "35 mm"}}
-    described = {"icc": files.ICC, "tags": tags, "packet": xmp(1), "dpi": (300, 300)}
-    content = rewritten(Picture(pixels, **described, form="TIFF"))
-    assert content[:4] == b"II+\0"
+    pixels = files.noise(kind, dtype)
+    told = {"icc": files.ICC, "exif": described(), "packet": xmp(1), "dpi": (300, 300)}
+    content = rewritten(Picture(pixels, **told, form="TIFF"))
+    assert content[:4] in (b"II+\0", b"MM\0+")  # in the order of the EXIF data
     with tifffile.TiffFile(io.BytesIO(content)) as file:
         assert file.is_bigtiff and np.array_equal(file.asarray(), pixels)
     again = read(content)
     assert np.array_equal(again.pixels, pixels) and again.pixels.dtype == dtype
-    assert again.tags[MAKE] == "Maker" and again.tags[EXIF][LENS] == "35 mm"
+    assert tags_of(again)[MAKE] == "Maker" and tags_of(again).get_ifd(EXIF)[LENS] == "35 mm"
     assert again.icc == files.ICC and again.dpi == (300, 300)
     assert b"Zo\xc3\xab" in again.packet
 
@@ -303,7 +317,7 @@ def test_orientation_is_applied_once(form, orientation):
     assert np.array_equal(picture.pixels, seen)
     again = read(rewritten(picture))
     assert again.pixels.shape == picture.pixels.shape
-    assert again.tags.get(ORIENTATION, 1) == 1
+    assert tags_of(again).get(ORIENTATION, 1) == 1
     if form != "JPEG":
         assert np.array_equal(again.pixels, picture.pixels)
 
@@ -317,7 +331,8 @@ def turned(channel: np.ndarray, orientation: int) -> np.ndarray:
 def test_exif_of_every_kind_of_number_survives():
     tags = exif(1)
     tags.get_ifd(EXIF).update({33434: 1 / 250, 34855: 400, 37380: -1.5, 37500: b"\0maker\1"})
-    again = read(rewritten(read(files.encoded(files.noise("L"), "JPEG", exif=tags)))).tags[EXIF]
+    again = read(rewritten(read(files.encoded(files.noise("L"), "JPEG", exif=tags))))
+    again = tags_of(again).get_ifd(EXIF)
     assert float(again[33434]) == pytest.approx(1 / 250)
     assert again[34855] == 400 and float(again[37380]) == -1.5 and again[37500] == b"\0maker\1"
 
@@ -352,8 +367,8 @@ def test_a_broken_chunk_is_refused(name):
 
 
 def test_what_is_no_picture_is_refused():
-    assert "not a picture" in refusal(b"Dear reader")
-    assert "not a picture" in refusal(b"")
+    assert "is text, no picture" in refusal(b"Dear reader")
+    assert "is empty" in refusal(b"")
 
 
 def test_absurd_dimensions_are_refused_before_anything_is_decoded():
@@ -375,7 +390,7 @@ def test_kinds_that_are_not_restored_are_refused():
     file = io.BytesIO()
     Image.fromarray(files.noise("RGBA")).convert("RGB").convert("CMYK").save(file, "JPEG")
     assert "CMYK" in refusal(file.getvalue())
-    assert "mode F" in refusal(files.tiff(np.zeros((5, 6), np.float32)))
+    assert "floating-point" in refusal(files.tiff(np.zeros((5, 6), np.float32)))
     several = np.zeros((5, 6, 5), np.uint8)
     assert "2 channels" in refusal(files.tiff(several, extrasamples=["unassalpha", "unspecified"]))
     for kind in ("LA", "RGBA"):
@@ -385,7 +400,7 @@ def test_kinds_that_are_not_restored_are_refused():
     content = files.tiff(files.noise("LA", DEEP), compression="zlib")
     assert zipped in content
     if 5 not in tifffile.TIFF.DECOMPRESSORS:
-        assert "save it as PNG" in refusal(content.replace(zipped, lzw))
+        assert "pip install imagecodecs" in refusal(content.replace(zipped, lzw))
     assert "GIF" in refusal(files.encoded(files.noise("L"), "GIF"))
 
 
@@ -402,7 +417,7 @@ def twelve_bits() -> bytes:
         (Picture(files.noise("RGB", DEEP)), "JPEG", "16 bits"),
         (Picture(files.noise("RGBA")), "JPEG", "alpha"),
         (Picture(files.noise("L"), icc=files.ICC), "BMP", "colour profile"),
-        (Picture(files.noise("L"), tags={MAKE: "Maker"}), "BMP", "EXIF"),
+        (Picture(files.noise("L"), exif=described()), "BMP", "EXIF"),
         (Picture(files.noise("L"), packet=b"<x:xmpmeta/>"), "BMP", "XMP"),
         (Picture(np.zeros((1, 16384), np.uint8)), "WEBP", "16384"),
         (Picture(np.broadcast_to(np.uint8(0), (40_000, 40_000, 3))), "BMP", "40000 x 40000"),
@@ -414,16 +429,10 @@ def test_a_format_that_would_lose_something_is_refused(picture, form, lost, tmp_
     assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF"])
-def test_exif_that_cannot_be_written_is_refused_before_anything_is_computed(form):
-    with pytest.raises(InputError, match="EXIF"):
-        writing.check(Picture(files.noise("RGB"), tags={MAKE: 1.5}), form)
-
-
 def test_more_exif_than_a_jpeg_has_place_for_is_refused_before_anything_is_computed():
     much = bytes(70_000)
-    for described in ({"tags": {EXIF: {37500: much}}}, {"packet": much}):
-        picture = Picture(files.noise("RGB"), **described)
+    for told in ({"exif": much}, {"packet": much}):
+        picture = Picture(files.noise("RGB"), **told)
         with pytest.raises(InputError, match="JPEG cannot hold"):
             writing.check(picture, "JPEG")
         writing.check(picture, "PNG")

@@ -1,5 +1,6 @@
 """What the tests of vmambair app share: a server in a thread, and requests to it."""
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -10,29 +11,49 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import uvicorn
-
 from vmambair_arch.app import serving
 from vmambair_arch.app.networks import Networks
 from vmambair_arch.restoring import Restorer
+
+TOKEN = "a-token"
 
 
 class Server:
     """A running server, and what a page asks of it."""
 
-    def __init__(self, port: int, routes):
-        self.port, self.routes = port, routes
-        self.address = f"http://127.0.0.1:{port}"
+    def __init__(self, port: int, routes, token: str | None = TOKEN):
+        self.port, self.routes, self.token = port, routes, token
+        self.origin = f"http://127.0.0.1:{port}"
+        self.address = f"{self.origin}/?token={token}"
+
+    @classmethod
+    def printed(cls, line: str) -> "Server":
+        """That of the line which vmambair app prints."""
+        place, token = line.split()[0].split("/?token=")
+        return cls(int(place.rsplit(":", 1)[1]), None, token)
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str):
-        """(status, content, headers) of an answer; Origin is the page's unless it is given."""
+        """(status, content, headers); Origin and Cookie are the page's unless they are given."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        sent = {"Origin": self.address, **{n.replace("_", "-"): v for n, v in headers.items()}}
+        page = {"Origin": self.origin, "Cookie": f"vmambair-{self.port}={self.token}"}
+        sent = {**page, **{n.replace("_", "-"): v for n, v in headers.items()}}
         connection.request(method, path, body, {n: v for n, v in sent.items() if v})
         answer = connection.getresponse()
         content = answer.read()
         connection.close()
         return answer.status, content, dict(answer.headers)
+
+    def head(self, length: int | None) -> bytes:
+        """The head of a request that sends a picture; without a length it may never end."""
+        lines = [
+            "POST /jobs?name=a.png HTTP/1.1",
+            f"Host: 127.0.0.1:{self.port}",
+            f"Origin: {self.origin}",
+            f"Cookie: vmambair-{self.port}={self.token}",
+            "Connection: close",
+            "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}",
+        ]
+        return "\r\n".join([*lines, "", ""]).encode()
 
     def send(self, content: bytes, name: str, **options: Any) -> dict:
         """The answer to a picture: the job, or the error."""
@@ -68,18 +89,20 @@ def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
 
 @contextlib.contextmanager
 def running(
-    *models: str | Path, max_megapixels: float = 256, keep: float = 1e9
+    *models: str | Path,
+    max_megapixels: float = 256,
+    keep: float = 1e9,
+    token: str | None = TOKEN,
 ) -> Iterator[Server]:
     """A server that offers these networks and the bundled one."""
     listener = serving.listen("127.0.0.1", 0)
     networks = Networks([str(model) for model in models], Restorer)
     with serving.opened(networks, max_megapixels=max_megapixels, keep=keep) as routes:
-        application = routes.app(host="127.0.0.1")
-        server = uvicorn.Server(uvicorn.Config(application, log_level="warning"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        server = serving.server(routes.app(host="127.0.0.1", token=token))
+        thread = threading.Thread(target=asyncio.run, args=[serving.answer(server, listener)])
         thread.start()
         try:
-            yield Server(listener.getsockname()[1], routes)
+            yield Server(listener.getsockname()[1], routes, token)
         finally:
             server.should_exit = True
             thread.join()

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from vmambair_arch.models import metrics
+from vmambair_arch.models import iqa
 
 
 class Judge(nn.Module):
@@ -43,6 +43,6 @@ def pyiqa(monkeypatch):
     module.list_models = lambda: names
     module.create_metric = create_metric
     monkeypatch.setitem(sys.modules, "pyiqa", module)
-    metrics.build.cache_clear()
+    iqa.build.cache_clear()
     yield
-    metrics.build.cache_clear()
+    iqa.build.cache_clear()

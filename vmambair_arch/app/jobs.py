@@ -29,9 +29,12 @@ class Job:
     Attributes:
         id: names it to the page; cannot be guessed.
         state, share, failure: how far it is, up to 1, or why it could not be restored.
+        length: bytes of its file that lie in its folder, while it comes and waits.
+        ended: when it was over, by time.monotonic.
         before, after, shown: sizes of the picture, of the restored one, and of the copies that
             the page shows, once they are known.
         seconds: that restoring it took, as ``vmambair restore`` counts them.
+        warnings: what is lost of what its file held besides the pixels, in sentences.
         result: the name under which it is downloaded.
         files: which of its files can be asked for.
         cancelled: whether it is to end.
@@ -45,11 +48,14 @@ class Job:
     state: State = "waiting"
     share: float = 0.0
     failure: str = ""
+    length: int = 0
+    ended: float | None = None
     before: Size | None = None
     after: Size | None = None
     shown: Size | None = None
     started: float | None = None
     seconds: float | None = None
+    warnings: tuple[str, ...] = ()
     result: str = ""
     files: frozenset[str] = frozenset()
     cancelled: bool = False
@@ -58,6 +64,11 @@ class Job:
     def is_over(self) -> bool:
         """Whether nothing will happen to it any more."""
         return self.state in ("done", "failed", "cancelled")
+
+    def end(self, state: State) -> None:
+        """Note that nothing will happen to it any more, and why."""
+        self.ended = time.monotonic()
+        self.state = state
 
     def advance(self, share: float) -> None:
         """Note how far it is. Raises: CancelledError: it is to end."""
@@ -74,6 +85,7 @@ class Job:
             **{name: getattr(self, name) for name in ("id", "name", "network", "state", "share")},
             **{name: getattr(self, name) for name in ("failure", "before", "after", "shown")},
             "seconds": seconds,
+            "warnings": self.warnings,
             "result": self.result,
             "files": sorted(self.files),
         }

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .. import weights
 from ..restoring import Restorer, models
 
 
@@ -16,11 +17,13 @@ class Choice(NamedTuple):
         label: what the page calls it.
         origin: "given", "bundled" or "cache".
         model: what ``Restorer`` takes.
+        purpose: a line on what it is for, if that is known.
     """
 
     label: str
     origin: str
     model: str | None
+    purpose: str = ""
 
 
 class Networks:
@@ -53,14 +56,21 @@ class Networks:
 
 
 def offered(given: Sequence[str]) -> list[Choice]:
-    """Those given, the bundled one, and those in the cache folder, each once."""
+    """Those given, the bundled ones with the default first, and those in the cache folder."""
     cached = sorted(
         path for path in models.cache_folder().glob("*") if path.suffix in models.SUFFIXES
     )
     known = {Path(model).resolve() for model in given}
     return [
-        *(Choice(Path(model).name, "given", model) for model in given),
-        Choice(Path(models.BUNDLED).stem, "bundled", None),
+        *(
+            Choice(Path(model).name, "given", model, weights.PURPOSES.get(model, ""))
+            for model in given
+        ),
+        *(
+            Choice(name, "bundled", name, weights.PURPOSES[name])
+            for name in sorted(weights.PURPOSES, key=lambda name: name != weights.DEFAULT)
+            if name not in given
+        ),
         *(
             Choice(path.stem, "cache", str(path))
             for path in cached

@@ -1,16 +1,21 @@
-"""Queue: the pictures, which a thread restores one after the other, and how many files are kept."""
+"""Queue: the pictures, which a thread restores one after the other, and how many are kept."""
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from .jobs import CancelledError, Job
+
+MOST = 500  # jobs that are over and still known, the newest
+AGE = 24 * 3600.0  # seconds for which they are
+LOOK = 60.0  # seconds after which it is seen whether they are older
 
 log = logging.getLogger(__name__)
 
 
 class Queue:
-    """Jobs in the order in which they came, done one at a time.
+    """Jobs in the order in which they came, done one at a time; those long over are forgotten.
 
     Args:
         work: restores the picture of a job, sets what is known of it, and raises CancelledError
@@ -31,12 +36,17 @@ class Queue:
         """Append a job."""
         with self._changed:
             self._jobs[job.id] = job
+            self._forget()
             self._changed.notify()
 
     def jobs(self) -> list[Job]:
         """All that are known, the oldest first."""
         with self._changed:
             return list(self._jobs.values())
+
+    def waiting(self) -> list[Job]:
+        """Those that have not begun."""
+        return [job for job in self.jobs() if job.state == "waiting"]
 
     def find(self, id: str) -> Job | None:
         """The job of that id, if there is one."""
@@ -71,16 +81,17 @@ class Queue:
         while job := self._next():
             try:
                 self.work(job)
-                job.state = "failed" if job.failure else "done"
+                job.end("failed" if job.failure else "done")
             except CancelledError:
                 self._end(job)
             except Exception:  # a fault of ours ends one picture, and is shown with its place
                 log.exception("%s could not be restored", job.name)
                 job.failure = f"{job.name}: an unexpected error; the terminal shows it"
-                job.state = "failed"
+                job.end("failed")
             with self._changed:
                 if job.id not in self._jobs:  # removed meanwhile
                     job.drop_files()
+                self._forget()
                 self._tidy()
 
     def _next(self) -> Job | None:
@@ -91,12 +102,22 @@ class Queue:
                     if job.state == "waiting":
                         job.state = "running"
                         return job
-                self._changed.wait()
+                self._changed.wait(LOOK)
+                self._forget()
         return None
 
     def _end(self, job: Job) -> None:
-        job.state = "cancelled"
+        job.end("cancelled")
         job.drop_files()
+
+    def _forget(self) -> None:
+        """Forget the oldest jobs that are over, beyond MOST and AGE."""
+        over = [job for job in self._jobs.values() if job.is_over]
+        oldest = time.monotonic() - AGE
+        for place, job in enumerate(reversed(over)):
+            if place >= MOST or job.ended is not None and job.ended < oldest:
+                del self._jobs[job.id]
+                job.drop_files()
 
     def _tidy(self) -> None:
         """Remove the oldest files beyond what is kept; the newest job's stay."""

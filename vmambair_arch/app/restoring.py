@@ -36,6 +36,7 @@ def _restore(job: Job, networks: Networks, max_megapixels: float) -> None:
     job.before = picture.pixels.shape[:2]
     copies.write_preview(picture, job.folder / PREVIEW)
     job.files |= {PREVIEW}
+    job.warnings = picture.warnings
     job.advance(0)
     restorer = networks.load(job.network)
     form = job.form or BY_SUFFIX.get(PurePath(job.name).suffix.lower(), picture.form)
@@ -44,6 +45,7 @@ def _restore(job: Job, networks: Networks, max_megapixels: float) -> None:
     restored = picture.replaced(restorer(picture.pixels, progress=job.advance))
     job.seconds = time.perf_counter() - job.started
     job.after = restored.pixels.shape[:2]
+    job.warnings = (*restored.warnings, *writing.lost(restored, form))
     writing.write(restored, job.folder / RESULT, form)
     job.result = _renamed(job.name, form, restorer.outscale)
     write = functools.partial(copies.write_comparison, picture, restored)

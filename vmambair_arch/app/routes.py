@@ -12,6 +12,8 @@ from starlette.routing import Route
 from ..errors import InputError
 from ..restoring.files.formats import FORMATS
 from ..viewing import bundle
+from .access import Access
+from .connections import TooSlowError, paced
 from .jobs import Job
 from .networks import Networks
 from .queue import Queue
@@ -42,8 +44,8 @@ class Routes:
         self.most = most
         self.assets = read_assets()
 
-    def app(self, *, host: str) -> Starlette:
-        """The application, guarded, for a server that listens on ``host``."""
+    def app(self, *, host: str, token: str | None) -> Starlette:
+        """The application, for a server that listens on ``host``; see ``Guard`` and ``Access``."""
         routes = [
             Route("/", self.page),
             Route("/assets/{name}", self.asset),
@@ -54,7 +56,8 @@ class Routes:
             Route("/jobs/{id}", self.remove, methods=["DELETE"]),
             Route("/jobs/{id}/{file}", self.file),
         ]
-        return Starlette(routes=routes, middleware=[Middleware(Guard, host=host)])
+        guards = [Middleware(Guard, host=host), Middleware(Access, token=token)]
+        return Starlette(routes=routes, middleware=guards)
 
     async def page(self, request: Request) -> Response:
         """The page."""
@@ -67,7 +70,7 @@ class Routes:
     async def choices(self, request: Request) -> Response:
         """What can be chosen, and the limit."""
         networks = [
-            {"key": key, "label": choice.label, "origin": choice.origin}
+            {"key": key, **{name: getattr(choice, name) for name in ("label", "origin", "purpose")}}
             for key, choice in self.networks.choices.items()
         ]
         return JSONResponse(
@@ -80,13 +83,19 @@ class Routes:
 
     async def add(self, request: Request) -> Response:
         """Take a picture, which is the body."""
-        waiting = [job for job in self.queue.jobs() if job.state == "waiting"]
+        length = request.headers.get("content-length")
         try:
-            job = await self.uploads.receive(request.query_params, request.stream(), waiting)
+            job = await self.uploads.receive(
+                request.query_params, paced(request.stream()), int(length) if length else None
+            )
         except InputError as error:
-            return _refused(str(error), 400)
+            return _refused(str(error), 400, connection="close")  # more of it may come
         except OSError as error:
-            return _refused(f"the picture cannot be stored: {error.strerror}", 507)
+            sentence = f"the picture cannot be stored: {error.strerror}"
+            return _refused(sentence, 507, connection="close")
+        except TooSlowError:
+            sentence = "the picture came too slowly; send it again"
+            return _refused(sentence, 408, connection="close")
         except ClientDisconnect:  # nobody is there to be told
             return Response(status_code=400)
         self.queue.add(job)
@@ -137,5 +146,5 @@ def read_assets() -> dict[str, tuple[bytes, str]]:
     return {name: (content, TYPES[PurePath(name).suffix]) for name, content in contents.items()}
 
 
-def _refused(sentence: str, status: int) -> Response:
-    return JSONResponse({"error": sentence}, status)
+def _refused(sentence: str, status: int, **headers: str) -> Response:
+    return JSONResponse({"error": sentence}, status, headers)

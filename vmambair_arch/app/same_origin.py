@@ -1,14 +1,15 @@
 """Guard: lets only the page itself talk to the server, and only the server to the page."""
 
 import ipaddress
+import re
 import socket
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 READING = ("GET", "HEAD")
+HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")  # name, port
 POLICY = "; ".join(
     [
         "default-src 'none'",
@@ -79,10 +80,10 @@ class Guard:
         return ""
 
     def _is_ours(self, host: str) -> bool:
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
+        parts = HOST.fullmatch(host)
+        if parts is None or int(parts[2] or 0) > 65535:
             return False
+        name = parts[1].lower().strip("[]")
         rebound = not _is_address(name)  # only a name can be made to point elsewhere
         return is_local(name) or name in self.names or (self.is_open and not rebound)
 

@@ -1,26 +1,35 @@
 """The server from its start to its end: a port, a folder for the pictures, a queue."""
 
+import asyncio
 import contextlib
 import functools
 import socket
-import tempfile
+import threading
+import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from ..errors import InputError
-from . import restoring
+from ..system.holding import scratch_folder
+from . import access, connections, restoring
 from .networks import Networks
 from .queue import Queue
 from .routes import Routes
 from .uploads import Uploads
 
-PATIENCE = 2  # seconds that an answer may take to its end once the server is to stop
-
 
 def serve(
-    listener: socket.socket, networks: Networks, *, host: str, max_megapixels: float, keep: float
+    listener: socket.socket,
+    networks: Networks,
+    *,
+    host: str,
+    token: str | None,
+    browser: bool,
+    max_megapixels: float,
+    keep: float,
 ) -> None:
     """Answer until SIGINT or SIGTERM comes, and then leave nothing behind.
 
@@ -28,36 +37,61 @@ def serve(
         listener: from ``listen``.
         networks: to restore with.
         host: by which it listens.
+        token: who does not know it is refused; see ``Access``.
+        browser: whether to open the page in one.
         max_megapixels: larger pictures are refused.
         keep: bytes of restored pictures that are kept, and of pictures that may wait.
     Raises: KeyboardInterrupt, or what the handler of SIGTERM raises.
     """
     with opened(networks, max_megapixels=max_megapixels, keep=keep) as routes:
-        config = uvicorn.Config(
-            routes.app(host=host),
+        if browser:
+            _open(address(listener, host, token), routes.uploads.folder / "open.html")
+        asyncio.run(answer(server(routes.app(host=host, token=token)), listener))
+
+
+def server(app: ASGIApp) -> uvicorn.Server:
+    """What answers with an application."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=connections.Connection,
+            backlog=max(connections.most() // 4, 4),  # as many are accepted before one is looked at
             log_level="warning",
             access_log=False,
             lifespan="off",
             ws="none",
-            timeout_graceful_shutdown=PATIENCE,
         )
-        uvicorn.Server(config).run(sockets=[listener])
+    )
+
+
+async def answer(server: uvicorn.Server, listener: socket.socket) -> None:
+    """Answer until the server is to exit."""
+    asyncio.get_running_loop().set_exception_handler(connections.Exhaustion())
+    await server.serve(sockets=[listener])
+
+
+def _open(address: str, page: Path) -> None:
+    """Open an address in the browser by way of a page that only we can read."""
+    page.write_text(access.redirection(address), "utf-8")
+    # A browser in the terminal would keep us waiting.
+    threading.Thread(target=webbrowser.open, args=[page.as_uri()], daemon=True).start()
 
 
 @contextlib.contextmanager
 def opened(networks: Networks, *, max_megapixels: float, keep: float) -> Iterator[Routes]:
     """A queue over a folder that lives as long, and the answers about it; see ``serve``."""
-    with tempfile.TemporaryDirectory(prefix="vmambair-app-") as folder:
+    with scratch_folder("vmambair-app-") as folder:
         restore = functools.partial(
             restoring.restore, networks=networks, max_megapixels=max_megapixels
         )
-        uploads = Uploads(
-            Path(folder),
-            networks=len(networks.choices),
-            max_megapixels=max_megapixels,
-            waiting=keep,
-        )
         with contextlib.closing(Queue(restore, keep=keep)) as queue:
+            uploads = Uploads(
+                Path(folder),
+                networks=len(networks.choices),
+                max_megapixels=max_megapixels,
+                keep=keep,
+                waiting=queue.waiting,
+            )
             yield Routes(queue, networks, uploads, most=max_megapixels)
 
 
@@ -88,8 +122,9 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def address(listener: socket.socket, host: str) -> str:
+def address(listener: socket.socket, host: str, token: str | None) -> str:
     """Where the page is, for a browser on this machine."""
     any_of_ours = ("0.0.0.0", "::", "")
     name = "127.0.0.1" if host in any_of_ours else host
-    return f"http://{f'[{name}]' if ':' in name else name}:{listener.getsockname()[1]}"
+    place = f"http://{f'[{name}]' if ':' in name else name}:{listener.getsockname()[1]}"
+    return f"{place}/?{access.PARAMETER}={token}" if token else place

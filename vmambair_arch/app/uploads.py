@@ -1,7 +1,7 @@
 """Pictures that the page sends: what is checked of them before they wait, and where they lie."""
 
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 from ..errors import InputError
@@ -10,6 +10,7 @@ from .jobs import INPUT, Job
 
 BYTES_A_PIXEL = 8  # of four channels of 16 bits
 SLACK = 2**24  # bytes of a file that are no pixels
+MOST = 1000  # files that come or wait
 
 
 class Uploads:
@@ -19,54 +20,78 @@ class Uploads:
         folder: where the folders are made.
         networks: how many networks there are to choose from.
         max_megapixels: a file that is larger than any such picture is not stored.
-        waiting: bytes of files that may wait.
+        keep: bytes of files that may come and wait, if they are more than one.
+        waiting: gives the jobs whose files lie there until it is their turn.
     """
 
-    def __init__(self, folder: Path, *, networks: int, max_megapixels: float, waiting: float):
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        networks: int,
+        max_megapixels: float,
+        keep: float,
+        waiting: Callable[[], list[Job]],
+    ):
         self.folder = folder
         self.networks = networks
         self.max_megapixels = max_megapixels
+        self.most = max_megapixels * 1e6 * BYTES_A_PIXEL + SLACK
+        self.keep = keep
         self.waiting = waiting
+        self._coming: dict[str, Job] = {}  # by id
 
     async def receive(
-        self, asked: Mapping[str, str], body: AsyncIterator[bytes], waiting: list[Job]
+        self, asked: Mapping[str, str], body: AsyncIterator[bytes], length: int | None
     ) -> Job:
         """Store a file.
 
         Args:
             asked: name (which no path is made of), network (a key), and perhaps format.
             body: the bytes of the file, as they come.
-            waiting: the jobs whose files lie there.
-        Raises: InputError: what is asked for cannot be; the file is too large. OSError: the disk
-            is full. Whatever body raises. Then nothing is stored.
+            length: how many there will be, if that was said.
+        Raises: InputError: what is asked for cannot be; the file is too large, or too many wait.
+            OSError: the disk is full. Whatever body raises. Then nothing is stored.
         """
         job = self._job(asked)
-        taken = sum(other.size() for other in waiting)
-        length, refusal = 0, ""
+        self._coming[job.id] = job
         try:
-            with (job.folder / INPUT).open("wb") as file:
-                async for part in body:  # to its end, or the browser shows no answer
-                    length += len(part)
-                    refusal = refusal or self._refusal(job.name, length, taken)
-                    if not refusal:
-                        file.write(part)
-            if refusal:
-                raise InputError(refusal)
+            await self._store(job, body, length)
         except BaseException:
             job.drop_files()
             raise
+        finally:
+            del self._coming[job.id]
         return job
 
-    def _refusal(self, name: str, length: int, taken: int) -> str:
-        """Why a file is not stored of which so many bytes have come, or nothing."""
-        most = self.max_megapixels * 1e6 * BYTES_A_PIXEL + SLACK
-        if length > most:
+    async def _store(self, job: Job, body: AsyncIterator[bytes], length: int | None) -> None:
+        refusal = self._refusal(job, length or 0)
+        with (job.folder / INPUT).open("wb") as file:
+            async for part in body:
+                refusal = refusal or self._refusal(job, job.length + len(part))
+                if not refusal:
+                    file.write(part)
+                    job.length += len(part)
+                    continue
+                file.truncate(0)
+                job.length = 0
+                # A browser that cannot send a file to its end shows no answer.
+                if length is None or length > 2 * self.most:
+                    break
+        if refusal:
+            raise InputError(refusal)
+
+    def _refusal(self, job: Job, length: int) -> str:
+        """Why a file is not stored that has so many bytes or more, or nothing."""
+        if length > self.most:
             return (
-                f"{name}: takes more than {most / 1e6:,.0f} MB, and no picture within"
+                f"{job.name}: takes more than {self.most / 1e6:,.0f} MB, and no picture within"
                 f" {self.max_megapixels:g} megapixels does; raise the limit (--max-megapixels)"
             )
-        if taken and taken + length > self.waiting:
-            return f"{name}: too many pictures wait; come back when some are done"
+        others = [*self._coming.values(), *self.waiting()]
+        taken = sum(other.length for other in others) - job.length
+        if len(others) > MOST or taken and taken + length > self.keep:
+            return f"{job.name}: too many pictures wait; come back when some are done"
         return ""
 
     def _job(self, asked: Mapping[str, str]) -> Job:

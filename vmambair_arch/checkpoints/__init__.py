@@ -1,17 +1,14 @@
 """Files of tensors: networks with their configurations, and the states of trainings."""
 
+from .files import read_file, write_file
 from .networks import (
-    PREFIXES,
     load_network,
     load_weights,
-    read_file,
     read_weights,
     save_network,
-    to_ours,
     to_released,
-    unwrap,
-    write_file,
 )
+from .state_dicts import PREFIXES, unwrap
 
 __all__ = [
     "PREFIXES",
@@ -20,7 +17,6 @@ __all__ = [
     "read_file",
     "read_weights",
     "save_network",
-    "to_ours",
     "to_released",
     "unwrap",
     "write_file",

@@ -1,5 +1,7 @@
-"""Which network a state dict with our names is of, and its options, read off the shapes."""
+"""Which network a state dict with our names is of, and its options: told, or in the shapes."""
 
+import json
+import logging
 import math
 import re
 from collections.abc import Mapping
@@ -7,10 +9,39 @@ from typing import Any
 
 from torch import Tensor
 
+from ..errors import InputError, shortened
 from ..networks.restormer import Restormer
+from ..networks.unet import read_config
 from ..networks.vmambair import VmambaIR
 
 STAGES = ("encoders.0", "encoders.1", "encoders.2", "latent")
+OURS = {"dim", "num_blocks", "num_refinement_blocks"}  # what every configuration of ours has
+CONFIG_KEY = "_extra_state"  # where a state dict of ours holds the configuration
+MOST_BLOCKS = 1000  # of a network; published ones have 48
+
+logger = logging.getLogger("vmambair_arch")
+
+
+def told_config(state: Mapping[str, Tensor], beside: Any) -> dict[str, Any] | None:
+    """The configuration that a file tells, among its tensors or beside them; None if neither does.
+
+    Tools that average, halve or prune files damage the one or drop the other.
+
+    Args:
+        state: tensors with our names.
+        beside: what the file has below "config": a mapping, JSON or something else.
+    """
+    if CONFIG_KEY in state:
+        try:
+            return read_config(state[CONFIG_KEY])
+        except ValueError:
+            pass
+    if isinstance(beside, str):
+        try:
+            beside = json.loads(beside)
+        except (ValueError, RecursionError):
+            return None
+    return dict(beside) if isinstance(beside, Mapping) and beside.keys() >= OURS else None
 
 
 def infer_network(state: Mapping[str, Tensor]) -> type[VmambaIR] | type[Restormer]:
@@ -41,6 +72,25 @@ def infer_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
     return {**common, **_vmambair(state, block, common)}
 
 
+def check_depths(config: Mapping[str, Any], state: Mapping[str, Tensor], where: str) -> None:
+    """Check that a configuration has the numbers of blocks that there are tensors of.
+
+    Building takes time for each block, so this comes first.
+
+    Raises: InputError: it has others, or more than any network.
+    """
+    told = config.get("num_blocks"), config.get("num_refinement_blocks")
+    there = [_depth(state, stage) for stage in STAGES], _depth(state, "refinement")
+    if told != there:
+        raise InputError(
+            f"{where}: its configuration has num_blocks {shortened(told[0])} and"
+            f" num_refinement_blocks {shortened(told[1])}, its tensors {there[0]} and {there[1]};"
+            " give a whole checkpoint"
+        )
+    if sum(there[0]) + there[1] > MOST_BLOCKS:
+        raise InputError(f"{where}: has more than {MOST_BLOCKS} blocks; give a checkpoint of ours")
+
+
 def _vmambair(state: Mapping[str, Tensor], block: str, common: Mapping[str, Any]) -> dict[str, Any]:
     """The options that only VmambaIR has."""
     upsampling = [t for n, t in state.items() if re.fullmatch(r"tail\.upsampling\.\d\.weight", n)]
@@ -59,9 +109,9 @@ def _vmambair(state: Mapping[str, Tensor], block: str, common: Mapping[str, Any]
 
 
 def _depth(state: Mapping[str, Tensor], place: str) -> int:
-    """The number of blocks below a place."""
-    numbers = [re.match(rf"{place}\.(\d+)\.", name) for name in state]
-    return 1 + max((int(number[1]) for number in numbers if number), default=-1)
+    """The number of blocks below a place, whatever numbers their names have."""
+    found = (re.match(rf"{place}\.(\d+)\.", name) for name in state)
+    return len({match[1] for match in found if match})
 
 
 def _heads(state: Mapping[str, Tensor], stage: str) -> int:

@@ -1,30 +1,24 @@
-"""Checkpoints, ours and the released: read without executing anything, built from their tensors."""
+"""Networks out of checkpoints, ours and the released, and into them; nothing in one is executed."""
 
-import json
+import logging
 import os
-import pickle
-import re
-import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError
-from ..files import write_whole
-from ..networks import released
+from ..errors import InputError, shortened
 from ..networks.restormer import Restormer
 from ..networks.unet import UNet, read_config, write_config
 from ..networks.vmambair import VmambaIR
-from .configs import infer_config, infer_network
+from . import released
+from .configs import CONFIG_KEY, check_depths, infer_config, infer_network, told_config
+from .files import CONFIG, read_file, write_file
+from .state_dicts import architecture, check_values, check_weights, some, unwrap
 
-# What reading a damaged file raises, beside SafetensorError.
-DAMAGED = (RuntimeError, OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile)
-CONFIG_KEY = "_extra_state"  # where a state dict of ours holds the configuration
-WRAPPERS = ("params_ema", "params", "state_dict", "model")  # in order of preference
-PREFIXES = ("module.", "_orig_mod.")  # left by DataParallel and torch.compile
+logger = logging.getLogger("vmambair_arch")
 
 
 def load_network(
@@ -35,32 +29,27 @@ def load_network(
     """Build the network that a checkpoint holds, ours or a released one, and load it.
 
     Which network it is and every option are read off the file: our own carry their configuration,
-    the released ones show it in the shapes of their tensors (VmambaIR's gate is GELU). No code in
-    a file is ever executed.
+    among the tensors and beside them; the released ones, and ours without it, show it in the
+    shapes of their tensors (VmambaIR's gate is GELU). Names and shapes are compared before the
+    network takes memory. No code in a file is ever executed.
 
     Args:
         path_or_state_dict: a .pth or .safetensors file, or what such a file holds: a state dict,
             bare or below params_ema, params, state_dict or model, its names with or without
             module. and _orig_mod.
         device: where the network goes.
-    Returns: the network, in eval mode.
+    Returns: the network, in float32 and eval mode.
     Raises: InputError (a ValueError): the file is missing, damaged, needs pickled code, or holds
-        another network; names the first keys that do not fit.
+        another network or values that are not finite; names the first keys that do not fit.
     """
     if isinstance(path_or_state_dict, Mapping):
         where, content = "the state dict", path_or_state_dict
     else:
         where, content = str(path_or_state_dict), read_file(Path(path_or_state_dict))
-    state = to_ours(unwrap(content, where), where, "VmambaIR or Restormer")
-    kind = infer_network(state)
-    try:
-        network = kind(**read_config(state[CONFIG_KEY]))
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"{where}: its configuration builds no {kind.__name__}: {error}"
-        ) from error
+    state = _to_ours(content, where)
+    network = _empty(state, where).to_empty(device=device)
     load_weights(network, state, where)
-    return network.to(device).eval()
+    return network.eval()
 
 
 def read_weights(path: Path, network: nn.Module, key: str | None) -> dict[str, Tensor]:
@@ -68,9 +57,10 @@ def read_weights(path: Path, network: nn.Module, key: str | None) -> dict[str, T
 
     Raises: InputError: the file cannot be read, or is of a strange network and ours is given.
     """
-    state = unwrap(read_file(path), str(path), key)
-    ours = isinstance(network, UNet)
-    return to_ours(state, str(path), type(network).__name__) if ours else state
+    content = read_file(path)
+    if isinstance(network, UNet):
+        return _to_ours(content, str(path), key, network=network)
+    return unwrap(content, str(path), key)
 
 
 def load_weights(
@@ -80,19 +70,25 @@ def load_weights(
 
     Returns: a sentence on what was left out, None if nothing was.
     Raises: InputError: strict, and something does not fit; or the state was made with an option
-        that changes the result without changing a shape.
+        that changes the result without changing a shape, or a network of ours gets values that
+        are not finite.
     """
-    own = network.state_dict()
-    wrong = [n for n in {**own, **state} if n != CONFIG_KEY and not _same_shape(n, own, state)]
-    reason = f"{where}: {_misfit(network, state, wrong)}" if wrong else None
+    reason = _misfit(network, state)
     if reason and strict:
-        raise InputError(f"{reason}; set network_g to the checkpoint's options, or give another")
-    fitting = {name: tensor for name, tensor in state.items() if name not in wrong}
+        raise InputError(
+            f"{where}: {reason}; set network_g to the checkpoint's options, or give another"
+        )
+    own = network.state_dict()
+    fitting = {
+        name: t for name, t in state.items() if name == CONFIG_KEY or _fits(name, own, state)
+    }
+    if isinstance(network, UNet):
+        check_values({name: t for name, t in fitting.items() if name != CONFIG_KEY}, where)
     try:
         network.load_state_dict(fitting, strict=strict)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
-    return reason
+    return f"{where}: {reason}" if reason else None
 
 
 def save_network(network: VmambaIR | Restormer, path: str | os.PathLike) -> None:
@@ -103,93 +99,7 @@ def save_network(network: VmambaIR | Restormer, path: str | os.PathLike) -> None
         path: ending in .pth (as {"params": state dict}, which BasicSR reads) or .safetensors.
     Raises: InputError: the path ends in something else, or its folder is missing.
     """
-    write_file(Path(path), network.state_dict())
-
-
-def read_file(path: Path) -> Mapping[str, Any]:
-    """What a .pth or .safetensors file holds. Raises InputError: it cannot be read safely."""
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such checkpoint; give a .pth or .safetensors file")
-    from safetensors import SafetensorError  # here: importing the package needs torch only
-    from safetensors.torch import load
-
-    try:
-        if path.suffix == ".safetensors":
-            return load(path.read_bytes())
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(_refusal(path, error)) from error
-    except (*DAMAGED, SafetensorError) as e:
-        reason = str(e).splitlines()[0] if str(e) else type(e).__name__
-        raise InputError(
-            f"{path}: truncated or not a checkpoint ({reason}); copy or download it again"
-        ) from e
-    if not isinstance(content, Mapping):
-        raise InputError(f"{path}: holds a {type(content).__name__}, not tensors by name")
-    return content
-
-
-def write_file(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Write a state dict, below "params" in a .pth file or as .safetensors; see save_network."""
-    if path.suffix not in (".pth", ".safetensors"):
-        raise InputError(f"{path}: the name must end in .pth or .safetensors")
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: there is no folder {path.parent}; make it first")
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    from safetensors.torch import save
-
-    if path.suffix == ".pth":
-        write_whole(path, lambda file: torch.save({"params": state}, file))
-    else:
-        write_whole(path, lambda file: file.write(save(state, _metadata(state))))
-
-
-def unwrap(
-    content: Mapping[str, Any], where: str, key: str | None = "params_ema"
-) -> dict[str, Tensor]:
-    """The state dict inside a file's content, without the wrappers' keys and prefixes.
-
-    Args:
-        content: what the file holds.
-        where: the file, for messages.
-        key: the wrapper to prefer where there are several.
-    """
-    for wrapper in (key, *WRAPPERS) if key else WRAPPERS:
-        if isinstance(content.get(wrapper), Mapping):
-            return unwrap(content[wrapper], where)
-    state = {}
-    for name, tensor in content.items():
-        if not isinstance(tensor, Tensor):
-            raise InputError(f"{where}: {name!r} is a {type(tensor).__name__}, not a tensor")
-        while name.startswith(PREFIXES):
-            name = name.split(".", 1)[1]
-        state[name] = tensor
-    return state
-
-
-def to_ours(state: Mapping[str, Tensor], where: str, kind: str) -> dict[str, Tensor]:
-    """Give a state dict our names and shapes, and its configuration if it has none.
-
-    Args:
-        state: tensors of VmambaIR or Restormer, under ours or the released names.
-        where: the file, for messages.
-        kind: the network that is wanted, for messages.
-    Raises: InputError: it is of some other network; names the first keys that do not fit.
-    """
-    ours, strange = dict(state), []
-    if "shallow.weight" not in state:
-        ours, strange = released.from_released(state)
-    if strange or "shallow.weight" not in ours:
-        misfit = f"{_some(strange)} do not fit" if strange else "patch_embed.proj.weight is missing"
-        raise InputError(f"{where}: not a checkpoint of {kind}: {misfit}; give one of {kind}")
-    if CONFIG_KEY not in ours:
-        try:
-            ours[CONFIG_KEY] = write_config(infer_config(ours))
-        except (KeyError, IndexError, StopIteration, ValueError) as error:
-            raise InputError(
-                f"{where}: not a whole checkpoint of {kind} ({error!r}); give a whole one"
-            ) from error
-    return ours
+    write_file(Path(path), network.state_dict(), network.config)
 
 
 def to_released(network: VmambaIR | Restormer) -> dict[str, Tensor]:
@@ -208,12 +118,81 @@ def to_released(network: VmambaIR | Restormer) -> dict[str, Tensor]:
     return released.to_released(state, network.scale)
 
 
-def _same_shape(name: str, own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> bool:
-    return name in own and name in state and own[name].shape == state[name].shape
+def _to_ours(
+    content: Mapping[str, Any],
+    where: str,
+    key: str | None = "params_ema",
+    *,
+    network: UNet | None = None,
+) -> dict[str, Tensor]:
+    """A file's tensors with our names and shapes, and its configuration, whole.
+
+    Args:
+        content: what the file holds, under our names or the released ones.
+        where: the file, for messages.
+        key: the wrapper to prefer where there are several.
+        network: the one that they are for; then a file may say less of what shapes do not show.
+    Raises: InputError: it is of some other network; names the first keys that do not fit.
+    """
+    kind = type(network).__name__ if network else "VmambaIR or Restormer"
+    state = unwrap(content, where, key)
+    ours, strange = state, []
+    if "shallow.weight" not in state:
+        ours, strange = released.from_released(state)
+    if strange or "shallow.weight" not in ours:
+        theirs = architecture(state)
+        misfit = f"{some(strange)} do not fit" if strange else "patch_embed.proj.weight is missing"
+        likely = f" (it looks like {theirs})" if theirs else ""
+        raise InputError(
+            f"{where}: not a checkpoint of {kind}{likely}: {misfit}; give one of {kind}"
+        )
+    check_weights(ours, where, but=CONFIG_KEY)
+    config = told_config(ours, content.get(CONFIG))
+    if config is None and ours is state and network is not None:  # the network's options are ours
+        config = network.config
+    if config is None:
+        config = _inferred(ours, where, kind)
+        if ours is state and (silent := infer_network(ours).shapeless):
+            assumed = ", ".join(f"{option}: {config[option]}" for option in silent)
+            logger.warning(f"{where}: does not tell all its options; taken to have {assumed}")
+    return {**ours, CONFIG_KEY: write_config(config)}
 
 
-def _misfit(network: nn.Module, state: Mapping[str, Tensor], wrong: list[str]) -> str:
-    """Why a state does not fit: by options if both sides say theirs, else by tensors."""
+def _inferred(state: Mapping[str, Tensor], where: str, kind: str) -> dict[str, Any]:
+    try:
+        return infer_config(state)
+    except (KeyError, IndexError, StopIteration, ValueError, ArithmeticError) as error:
+        raise InputError(
+            f"{where}: not a whole checkpoint of {kind} ({shortened(repr(error))}); give a whole"
+            " one"
+        ) from error
+
+
+def _empty(state: Mapping[str, Tensor], where: str) -> VmambaIR | Restormer:
+    """The network of a state dict, on the meta device, once every name and shape is seen to fit.
+
+    Raises: InputError: it fits no network; nothing has been allocated.
+    """
+    kind, config = infer_network(state), read_config(state[CONFIG_KEY])
+    check_depths(config, state, where)
+    try:
+        with torch.device("meta"):
+            network = kind(**config)
+    except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+        raise InputError(
+            f"{where}: its configuration builds no {kind.__name__}: {shortened(error)}"
+        ) from error
+    if reason := _misfit(network, state):
+        raise InputError(f"{where}: {reason}; give a whole checkpoint")
+    return network
+
+
+def _misfit(network: nn.Module, state: Mapping[str, Tensor]) -> str | None:
+    """Why a state does not fit, if so: by options if both sides say theirs, else by tensors."""
+    own = network.state_dict()
+    wrong = [n for n in {**own, **state} if n != CONFIG_KEY and not _fits(n, own, state)]
+    if not wrong:
+        return None
     if isinstance(network, UNet) and CONFIG_KEY in state:
         theirs = read_config(state[CONFIG_KEY])
         options = [
@@ -222,28 +201,13 @@ def _misfit(network: nn.Module, state: Mapping[str, Tensor], wrong: list[str]) -
             if theirs.get(option) != ours
         ]
         if options:
-            return f"its network has {', '.join(options)}"
-    return f"{_some(wrong)} do not fit {type(network).__name__} in name or shape"
+            return f"its network has {shortened(', '.join(options))}"
+    return f"{some(wrong)} do not fit {type(network).__name__} in name or shape"
 
 
-def _metadata(state: Mapping[str, Tensor]) -> dict[str, str]:
-    """What a .safetensors file says of itself: the configuration, readable without our code."""
-    config = read_config(state[CONFIG_KEY]) if CONFIG_KEY in state else {}
-    return {"format": "pt", "config": json.dumps(config)}
-
-
-def _refusal(path: Path, error: pickle.UnpicklingError) -> str:
-    code = re.search(r"GLOBAL (\S+)", str(error))
-    if code is None and "Unsupported" not in str(error):
-        return f"{path}: truncated or not a checkpoint; copy or download it again"
-    return (
-        f"{path}: refused, because reading it would run pickled code"
-        + (f" ({code[1]})" if code else "")
-        + "; ask its author for a file of tensors only"
-    )
-
-
-def _some(names: Iterable[str]) -> str:
-    """The first few of many names."""
-    names = list(names)
-    return ", ".join(map(repr, names[:3])) + (f" and {len(names) - 3} more" if names[3:] else "")
+def _fits(name: str, own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> bool:
+    """Whether a tensor has a place of its shape, and both are real numbers or both are not."""
+    if name not in own or name not in state:
+        return False
+    one, other = own[name], state[name]
+    return one.shape == other.shape and one.is_floating_point() == other.is_floating_point()

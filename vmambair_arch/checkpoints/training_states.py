@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from .. import checkpoints
-from ..errors import InputError
+from ..errors import InputError, shortened
+from . import state_schema
 
 HOST_KEYS = ("epoch", "iter", "optimizers", "schedulers")  # all that BasicSR writes
 OWN_KEYS = {  # what our states have beside them, and what its lack means
@@ -40,7 +41,7 @@ def find(opt: dict[str, Any]) -> tuple[dict[str, Any] | None, list[str]]:
     for iteration in newest_first:
         path = Path(opt["path"]["training_states"], f"{iteration}.state")
         try:
-            state = _read(path, opt)
+            state = _read(path, opt, iteration)
         except InputError as error:
             remarks.append(f"{error}; passed over for the state before it")
             continue
@@ -103,12 +104,17 @@ def plain(value: Any) -> Any:
     raise TypeError(f"a training state cannot hold {value!r}: it would need pickled code")
 
 
-def _read(path: Path, opt: dict[str, Any]) -> dict[str, Any]:
-    """A state whose networks are there too; ``opt`` then names them."""
+def _read(path: Path, opt: dict[str, Any], iteration: int | None = None) -> dict[str, Any]:
+    """A state of an iteration whose networks are there too; ``opt`` then names them."""
     state = dict(_read_whole(path))
     for key in HOST_KEYS:
         if key not in state:
             raise InputError(f"{path}: not a training state: it has no {key!r}; give a .state file")
+    fault = state_schema.fault(state)
+    if fault is None and iteration not in (None, state["iter"]):
+        fault = f"it is iteration {state['iter']}'s by what it says, and not by its name"
+    if fault:
+        raise InputError(f"{path}: damaged ({fault}); restore it from a copy")
     networks = _networks(path, state["iter"], opt)
     for network in networks.values():
         _read_whole(network)
@@ -142,7 +148,9 @@ def _read_whole(path: Path) -> Mapping[str, Any]:
             with zipfile.ZipFile(path) as archive:
                 damaged = archive.testzip()
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-            raise InputError(f"{path}: damaged ({error}); restore it from a copy") from error
+            raise InputError(
+                f"{path}: damaged ({shortened(error)}); restore it from a copy"
+            ) from error
         if damaged:
             raise InputError(f"{path}: damaged: the checksum of {damaged} is wrong; restore it")
     return checkpoints.read_file(path)

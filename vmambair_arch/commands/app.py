@@ -3,13 +3,11 @@
 import argparse
 import functools
 import signal
-import sys
-import threading
-import webbrowser
 
 import torch
 
 from ..errors import InputError, StoppedError
+from ..system import terminal
 from .restore import arguments as restore
 
 HOST = "127.0.0.1"
@@ -23,16 +21,18 @@ def add(commands) -> None:
         "app",
         help=description,
         description=f"{description}. Drop pictures on the page; what can be downloaded is what"
-        " vmambair restore writes. Only this machine reaches it. Ctrl-C ends it, and removes the"
-        " pictures.",
+        " vmambair restore writes. Only this machine reaches it, and on it who knows the address"
+        " that is printed. Ctrl-C ends it, and removes the pictures.",
     )
     add = command.add_argument
-    model = "a checkpoint or a preset to choose on the page, beside the bundled network and those"
+    model = "a checkpoint or a preset to choose on the page, beside the bundled networks and those"
     model += " in the cache folder; repeatable, the first is the default"
     add("-m", "--model", action="append", default=[], metavar="MODEL", help=model)
     add("--port", type=int, default=PORT, metavar="N", help=f"0: a free one (default: {PORT})")
     add("--host", default=HOST, help=f"listen to other machines too (default: {HOST})")
     add("--no-browser", action="store_true", help="open no browser")
+    token = "let in whoever reaches the port, every user of this machine among them"
+    add("--no-token", action="store_true", help=token)
     limit = "refuse larger pictures (default: 256)"
     add("--max-megapixels", type=float, default=256, metavar="N", help=limit)
     keep = "of restored pictures that are kept, the newest (default: 2)"
@@ -59,29 +59,31 @@ def _serve(arguments: argparse.Namespace) -> None:
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         raise InputError(f"app needs {package}; pip install 'vmambair-arch[app]'") from error
+    from ..app.access import new_token
     from ..app.networks import Networks
     from ..app.same_origin import is_local
     from ..restoring import Restorer
 
-    restore.check(arguments, port=(0, 65535), threads=(1, None))
+    restore.check(arguments, port=(0, 65535), threads=(1, None), max_megapixels=(0, None))
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     with serving.listen(arguments.host, arguments.port) as listener:  # before the network loads
         build = functools.partial(Restorer, **restore.computing(arguments))
         networks = Networks(arguments.model, build)
+        token = None if arguments.no_token else new_token()
         if not is_local(arguments.host):
-            print(
-                f"vmambair: {arguments.host} is open to other machines, and whoever reaches it can"
-                " see and restore pictures: there is no password",
-                file=sys.stderr,
+            who = "reads the address on its way, which is not encrypted," if token else "reaches it"
+            terminal.warn(
+                f"{arguments.host} is open to other machines, and whoever {who} can see and restore"
+                " pictures"
             )
-        address = serving.address(listener, arguments.host)
-        print(f"{address} (Ctrl-C ends it)", flush=True)
-        if not arguments.no_browser:  # one in the terminal would keep us waiting
-            threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
+        address = serving.address(listener, arguments.host, token)
+        terminal.say(f"{address} (Ctrl-C ends it)")
         serving.serve(
             *(listener, networks),
             host=arguments.host,
+            token=token,
+            browser=not arguments.no_browser,
             max_megapixels=arguments.max_megapixels,
             keep=arguments.keep * 1e9,
         )

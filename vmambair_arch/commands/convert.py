@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .. import checkpoints
 from ..errors import InputError
+from ..system import terminal
 
 
 def add(commands) -> None:
@@ -27,4 +28,4 @@ def _run(arguments: argparse.Namespace) -> None:
     else:
         checkpoints.save_network(network, arguments.output)
         layout = "our layout"
-    print(f"{arguments.output}: {layout}, {network.config}")
+    terminal.say(f"{arguments.output}: {layout}, {network.config}")

@@ -1,5 +1,6 @@
 """Work on many files shared out over processes, with progress; no process outlives the command."""
 
+import importlib.util
 import multiprocessing
 import os
 import signal
@@ -62,13 +63,14 @@ def share(
 
 
 def _start() -> None:
-    """Ready a process: BasicSR importable, one thread, Ctrl-C left to the parent."""
+    """Ready a process: BasicSR importable if it is there, one thread, Ctrl-C left to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if sys.platform != "linux":  # there it is done before the fork
         cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    compat.apply()
+    if importlib.util.find_spec("basicsr"):
+        compat.apply()
 
 
 def _end_with_parent() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..files import write_whole
+from ..system import terminal
 
 PICTURES = (".png", ".svg", ".pdf")
 TABLES = (".md", ".tex")
@@ -39,7 +40,7 @@ def add(commands) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     run(arguments.reports, arguments.output, overwrite=arguments.overwrite)
-    print(arguments.output)
+    terminal.say(arguments.output)
 
 
 def run(paths: Sequence[Path], output: Path, *, overwrite: bool = False) -> None:

@@ -1,20 +1,22 @@
 """What the installed packages add to BasicSR, imported before BasicSR is."""
 
+import importlib
 from importlib.metadata import entry_points
 
-from ..errors import InputError
+from ..errors import InputError, shortened
 
 
 def load() -> None:
-    """Import the entry points of basicsr.plugins.
+    """Import ours, and the entry points of basicsr.plugins.
 
-    Raises: InputError: one of them cannot be imported.
+    Raises: InputError: BasicSR is not installed, or one of them cannot be imported.
     """
+    importlib.import_module("vmambair_arch.plugin")
     for entry_point in entry_points(group="basicsr.plugins"):
         try:
             entry_point.load()
         except ImportError as error:
             raise InputError(
-                f"plugin {entry_point.name} ({entry_point.value}) cannot be imported: {error};"
-                " repair or uninstall it"
+                f"plugin {entry_point.name} ({entry_point.value}) cannot be imported:"
+                f" {shortened(error)}; repair or uninstall it"
             ) from error

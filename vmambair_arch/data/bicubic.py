@@ -1,6 +1,5 @@
 """BicubicImageDataset: pairs made from ground truth alone, for small sets of pictures."""
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +7,11 @@ import cv2
 import numpy as np
 from basicsr.data.transforms import augment, mod_crop, paired_random_crop
 from basicsr.utils import img2tensor
-from basicsr.utils.matlab_functions import imresize
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..errors import InputError
-
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+from .images import image_files, shrink
 
 
 class BicubicImageDataset(Dataset):
@@ -52,29 +49,6 @@ class BicubicImageDataset(Dataset):
         return {"lq": lq, "gt": gt, "lq_path": path, "gt_path": path}
 
 
-def image_files(opt: dict[str, Any]) -> list[Path]:
-    """The files of a data set's images, or every image of its dataroot_gt."""
-    folder = resolve(opt["dataroot_gt"])
-    names = opt.get("images") or sorted(
-        path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES
-    )
-    return [folder / name for name in names]
-
-
-def resolve(root: str) -> Path:
-    """The folder that dataroot_gt names. Raises InputError: there is none."""
-    folder = Path(root)
-    if root.startswith("package://"):
-        package, _, below = root.removeprefix("package://").partition("/")
-        spec = importlib.util.find_spec(package)
-        if spec is None or not spec.submodule_search_locations:
-            raise InputError(f"dataroot_gt {root}: no package {package} is installed: install it")
-        folder = Path(spec.submodule_search_locations[0], below)
-    if not folder.is_dir():
-        raise InputError(f"dataroot_gt {root}: there is no folder {folder}; correct the path")
-    return folder
-
-
 def _pair(path: Path, scale: int) -> tuple[np.ndarray, np.ndarray]:
     """Ground truth and its reduction, BGR in [0, 1], (h, w, 3) float32."""
     gt = cv2.imread(str(path))
@@ -82,16 +56,3 @@ def _pair(path: Path, scale: int) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(f"{path}: not an image that can be read; remove it or correct its name")
     gt = mod_crop(gt, scale)
     return gt.astype(np.float32) / 255, shrink(gt, scale).astype(np.float32) / 255
-
-
-def shrink(image: np.ndarray, scale: int) -> np.ndarray:
-    """Reduce an image by BasicSR's MATLAB-like bicubic ``imresize``, rounded as for a file.
-
-    Args:
-        image: (h, w) or (h, w, c), uint8 or uint16, sides multiples of the scale.
-        scale: how many times smaller it gets.
-    Returns: (h / scale, w / scale) or with c, of the image's type.
-    """
-    largest = np.iinfo(image.dtype).max
-    small = np.asarray(imresize(image.astype(np.float32) / largest, 1 / scale))
-    return np.round(small.clip(0, 1) * largest).astype(image.dtype)

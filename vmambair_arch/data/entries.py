@@ -7,14 +7,19 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from ..errors import InputError
+from ..errors import InputError, shortened
 from . import image_lmdb
-from .bicubic import image_files, resolve
+from .images import image_files, resolve
 
 Size = tuple[int, int]  # height, width
 
 PAIRED = ("PairedImageDataset", "RealESRGANPairedDataset", "ProgressiveImageDataset")
-UNPAIRED = ("BicubicImageDataset", "GaussianNoiseDataset")  # they make lq themselves
+UNPAIRED = (  # they make lq themselves
+    "BicubicImageDataset",
+    "GaussianNoiseDataset",
+    "NoiseJPEGDataset",
+    "RainDataset",
+)
 WINDOW = 11  # pixels of SSIM's window, which has to fit inside an image
 
 
@@ -54,7 +59,7 @@ def check_data_set(section: str, opt: dict[str, Any], border: int = 0) -> None:
     for problem in problems(section, opt, border):
         found.setdefault(problem.kind, []).append(problem.sentence)
     if found:
-        raise InputError("\n".join(_summary(sentences) for sentences in found.values()))
+        raise InputError(*map(_summary, found.values()))
 
 
 def _summary(sentences: list[str]) -> str:
@@ -65,19 +70,26 @@ def _summary(sentences: list[str]) -> str:
 def problems(section: str, opt: dict[str, Any], border: int = 0) -> Iterator[Problem]:
     """Yield everything that ``check_data_set`` refuses."""
     missing = False
+    kind = (opt.get("io_backend") or {}).get("type", "disk")
     for key, root in opt.items():
         if key.startswith("dataroot") and isinstance(root, str):
             try:
-                resolve_root(f"{section}.{key}", root)
+                resolve_root(f"{section}.{key}", root, kind)
             except InputError as error:
                 missing = True
                 yield Problem(f"missing {key}", str(error))
+            except OSError as error:
+                missing = True
+                yield Problem(f"missing {key}", _unreadable(f"{section}.{key}", root, error))
     if missing:
         return
     try:
         found = entries(section, opt)
     except InputError as error:
         yield Problem("listing", f"{section}: {error}")
+        return
+    except OSError as error:
+        yield Problem("listing", _unreadable(section, opt["type"], error))
         return
     for item in found:
         if isinstance(item, Problem):
@@ -86,15 +98,26 @@ def problems(section: str, opt: dict[str, Any], border: int = 0) -> Iterator[Pro
             yield from _sizes(section, item, opt, border)
 
 
-def resolve_root(key: str, root: str) -> None:
-    """Raise InputError unless a data root exists."""
+def _unreadable(place: str, what: str, error: OSError) -> str:
+    told = f"{error.filename or what} cannot be read ({error.strerror or error})"
+    return f"{place}: {told}; correct the path or its permissions"
+
+
+def resolve_root(key: str, root: str, kind: str) -> None:
+    """Raise InputError unless a data root is there, and is of its io_backend's kind."""
     if root.startswith("package://"):
         try:
             resolve(root)
         except InputError as error:
             raise InputError(f"{key}: {error}") from error
-    elif not Path(root).exists():
+        return
+    path = Path(root)
+    if not path.exists():
         raise InputError(f"{key}: there is no folder {root} (in {Path.cwd()}); correct the path")
+    if not path.is_dir():
+        raise InputError(f"{key}: {root} is a file; give the folder that the images lie in")
+    if kind == "disk" and (path / "data.mdb").is_file():
+        raise InputError(f"{key}: {root} is an LMDB; set io_backend.type to lmdb")
 
 
 def entries(section: str, opt: dict[str, Any]) -> list[Entry | Problem]:
@@ -113,7 +136,7 @@ def entries(section: str, opt: dict[str, Any]) -> list[Entry | Problem]:
     if kind == "SingleImageDataset":
         root = Path(opt["dataroot_lq"])
         meta = opt.get("meta_info_file")
-        return _single(section, root, _listed(meta) if meta else _files(root), "lq")
+        return _single(section, root, _listed(meta, root) if meta else _files(root), "lq")
     return []
 
 
@@ -150,14 +173,14 @@ def _sizes(section: str, entry: Entry, opt: dict[str, Any], border: int) -> Iter
         remedy = "lower gt_sizes, or set pad_small_images: true" if progressive else "lower gt_size"
         yield Problem(
             "crop",
-            f"{name}: gt is {gt[0]} x {gt[1]} pixels, smaller than gt_size {crop}; remove it or"
+            f"{name}: gt is {gt[0]} x {gt[1]} pixels, smaller than gt_size {crop}; leave it out or"
             f" {remedy}",
         )
     if not training and border and entry.gt and min(gt) < 2 * border + WINDOW:
         yield Problem(
             "border",
             f"{name}: gt is {gt[0]} x {gt[1]} pixels, too small for metrics that cut a border of"
-            f" {border}; remove it or lower crop_border",
+            f" {border}; leave it out or lower crop_border",
         )
 
 
@@ -165,24 +188,43 @@ def _pairs(section: str, opt: dict[str, Any]) -> Iterator[Entry | Problem]:
     """Every pair of two folders."""
     lq_root, gt_root = Path(opt["dataroot_lq"]), Path(opt["dataroot_gt"])
     template = opt.get("filename_tmpl", "{}")
-    names = _listed(opt["meta_info_file"]) if opt.get("meta_info_file") else _files(gt_root)
+    meta = opt.get("meta_info_file")
+    names = _listed(meta, gt_root) if meta else _files(gt_root)
     expected = {template.format(Path(n).stem) + Path(n).suffix: n for n in names}
     if not expected:
         yield Problem("empty", f"{section}: no images in {gt_root}; correct dataroot_gt")
+    there = _files(lq_root)
+    others = {Path(name).stem: name for name in there if name not in expected}
+    told = set()
     for lq_name, gt_name in expected.items():
         if (lq_root / lq_name).is_file() and (gt_root / gt_name).is_file():
             yield Entry(gt_name, lq_root / lq_name, gt_root / gt_name)
         else:
+            other = others.get(Path(lq_name).stem)
+            told.add(other)
+            yield _missing(section, gt_root / gt_name, lq_root / lq_name, other)
+    if not meta:
+        for left in (name for name in there if name not in expected and name not in told):
             yield Problem(
-                "partner",
-                f"{section}: {gt_root / gt_name} has no partner {lq_root / lq_name}; add it, or"
-                " correct filename_tmpl",
+                "alone",
+                f"{section}: {lq_root / left} has no partner in {gt_root}; add that, or move this"
+                " elsewhere",
             )
-    if not opt.get("meta_info_file"):
-        for left in sorted(set(_files(lq_root)) - expected.keys()):
-            yield Problem(
-                "alone", f"{section}: {lq_root / left} has no partner in {gt_root}; remove it"
-            )
+
+
+def _missing(section: str, gt: Path, lq: Path, other: str | None) -> Problem:
+    """A pair of which a side is missing; ``other`` is like lq but for its suffix."""
+    if not gt.is_file():
+        return Problem("partner", f"{section}: there is no {gt}, which is listed; add it")
+    if other is not None:
+        return Problem(
+            "suffix",
+            f"{section}: {gt} has no partner {lq}, and {other} has another suffix; pairs need the"
+            " same: convert one side of them",
+        )
+    return Problem(
+        "partner", f"{section}: {gt} has no partner {lq}; add it, or correct filename_tmpl"
+    )
 
 
 def _lmdb_entries(section: str, opt: dict[str, Any]) -> list[Entry | Problem]:
@@ -232,11 +274,20 @@ def _files(root: Path) -> list[str]:
     return sorted(p.name for p in root.iterdir() if p.is_file() and not p.name.startswith("."))
 
 
-def _listed(meta_info_file: str) -> list[str]:
+def _listed(meta_info_file: str, root: Path) -> list[str]:
     if not Path(meta_info_file).is_file():
         raise InputError(f"meta_info_file: there is no file {meta_info_file}; correct the path")
-    lines = Path(meta_info_file).read_text().splitlines()
-    return [line.split(" ")[0] for line in lines if line.strip()]
+    names = []
+    for number, line in enumerate(Path(meta_info_file).read_text().splitlines(), 1):
+        name, whole = line.split(" ")[0], line.partition(" (")[0].rstrip()
+        if name != whole and (root / whole).is_file() and not (root / name).is_file():
+            read, meant = shortened(repr(name)), shortened(repr(whole))
+            raise InputError(
+                f"meta_info_file: {meta_info_file}:{number}: {meant} would be read as {read}: a"
+                " name ends at its first space; rename the images, or leave meta_info_file out"
+            )
+        names += [name] if line.strip() else []
+    return names
 
 
 def _size(path: Path) -> Size:

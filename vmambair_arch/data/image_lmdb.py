@@ -19,7 +19,7 @@ import lmdb
 import numpy as np
 from tqdm import tqdm
 
-from ..errors import InputError
+from ..errors import InputError, shortened
 
 META_LINE = re.compile(r"(.+) \((\d+),(\d+),(\d+)\)(?: \d+)?")
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
@@ -76,7 +76,7 @@ def write(root: Path, folder: Path, images: Sequence[Image]) -> None:
     except lmdb.Error as error:
         shutil.rmtree(part, ignore_errors=True)
         raise InputError(
-            f"{root}: cannot be written ({error}); free space and run again"
+            f"{root}: cannot be written ({shortened(error)}); free space and run again"
         ) from error
     lines = [f"{image.line()} {PNG_LEVEL}\n" for image in images]
     (part / "meta_info.txt").write_text("".join(lines), encoding="utf-8")
@@ -99,13 +99,15 @@ def read_meta(root: str | os.PathLike) -> list[Image]:
         match = META_LINE.fullmatch(line.strip())
         if not match:
             raise InputError(
-                f"{meta}:{number}: {line!r} is not of the form `name.png (height,width,3) 1`;"
-                f" {REMEDY}"
+                f"{meta}:{number}: {shortened(repr(line))} is not of the form"
+                f" `name.png (height,width,3) 1`; {REMEDY}"
             )
         image = Image(match[1], *(int(size) for size in match.groups()[1:]))
-        if image.key in images:
-            raise InputError(f"{meta}:{number}: the key {image.key!r} stands twice; {REMEDY}")
-        images[image.key] = image
+        key = image.key
+        if key in images:
+            told = shortened(repr(key))
+            raise InputError(f"{meta}:{number}: the key {told} stands twice; {REMEDY}")
+        images[key] = image
     if not images:
         raise InputError(f"{root}: an LMDB without images; {REMEDY}")
     return [images[key] for key in sorted(images)]
@@ -211,7 +213,9 @@ def _environment(root: str | os.PathLike, **options: bool) -> lmdb.Environment:
         try:
             environment = lmdb.open(path, **options)
         except lmdb.Error as error:
-            raise InputError(f"{root}: data.mdb is no LMDB ({error}); {REMEDY}") from error
+            raise InputError(
+                f"{root}: data.mdb is no LMDB ({shortened(error)}); {REMEDY}"
+            ) from error
         _check_length(root, environment)
         _open[path] = environment
     return _open[path]
@@ -230,7 +234,9 @@ def _value(transaction: lmdb.Transaction, root: str | os.PathLike, key: str, nam
     try:
         value = transaction.get(key.encode())
     except lmdb.Error as error:
-        raise InputError(f"{root}: data.mdb is damaged at {name} ({error}); {REMEDY}") from error
+        raise InputError(
+            f"{root}: data.mdb is damaged at {name} ({shortened(error)}); {REMEDY}"
+        ) from error
     if value is None:
         raise InputError(
             f"{root}: {name} is not in data.mdb, though meta_info.txt lists it; {REMEDY}"

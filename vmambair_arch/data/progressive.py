@@ -30,40 +30,41 @@ class Stage:
     iterations: int
 
 
-def read_stages(opt: Mapping[str, Any]) -> list[Stage]:
+def read_stages(opt: Mapping[str, Any], total_iter: int | None = None) -> list[Stage]:
     """The stages of a data set: its gt_sizes, mini_batch_sizes and iters, as in Restormer's files.
+
+    Args: as ``faults``.
+    Raises: InputError: the first of them.
+    """
+    for name, sentence in faults(opt, total_iter):
+        raise InputError(f"{name} {sentence}")
+    return [Stage(*numbers) for numbers in zip(*(opt[name] for name in LISTS), strict=True)]
+
+
+def faults(opt: Mapping[str, Any], total_iter: int | None = None) -> Iterator[tuple[str, str]]:
+    """What is wrong with the stages of a data set: the name of an option, and what is said of it.
 
     Args:
         opt: the data set's section of an option file.
-    Raises: InputError: a list is missing, they are of unequal length, or a crop does not divide
-        by the scale or is larger than gt_size.
+        total_iter: the training's iterations, which the stages have to add up to.
     """
     for name in LISTS:
         values = opt.get(name)
         if not isinstance(values, list) or not all(isinstance(v, int) and v > 0 for v in values):
-            raise InputError(f"{name} is {values}: needed is a list, a whole number for each stage")
-    counts = [len(opt[name]) for name in LISTS]
-    if len(set(counts)) > 1:
-        raise InputError(
-            f"{', '.join(LISTS)} have {', '.join(map(str, counts))} numbers: give each stage one"
-        )
-    largest = opt.get("gt_size") or max(opt["gt_sizes"])
+            yield name, f"is {values}: needed is a list, a whole number for each stage"
+            return
+    counts = {name: len(opt[name]) for name in LISTS}
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{name} {count}" for name, count in counts.items())
+        yield "gt_sizes", f"and its companions are of unequal length: {told}; give each stage one"
+    largest, scale = opt.get("gt_size") or max(opt["gt_sizes"]), opt.get("scale") or 1
     for size in opt["gt_sizes"]:
-        if size > largest or size % opt["scale"]:
-            raise InputError(
-                f"gt_sizes has {size}: needed are multiples of the scale {opt['scale']}, at most"
-                f" gt_size {largest}"
-            )
-    return [Stage(*numbers) for numbers in zip(*(opt[name] for name in LISTS), strict=True)]
-
-
-def check_total(stages: Sequence[Stage], total_iter: int) -> None:
-    """Raise InputError unless the stages add up to the training's iterations."""
-    total = sum(stage.iterations for stage in stages)
-    if total != total_iter:
-        raise InputError(
-            f"iters add up to {total} and train.total_iter is {total_iter}: make them equal"
-        )
+        if size > largest or size % scale:
+            needed = f"multiples of the scale {scale}, at most gt_size {largest}"
+            yield "gt_sizes", f"has {size}: needed are {needed}"
+    total = sum(opt["iters"])
+    if total_iter not in (None, total):
+        yield "iters", f"add up to {total}, and train.total_iter is {total_iter}; make them equal"
 
 
 class ProgressiveBatchSampler(Sampler[list[SizedPlace]]):

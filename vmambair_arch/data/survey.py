@@ -14,11 +14,12 @@ from tqdm import tqdm
 
 from . import image_lmdb
 from .entries import Entry
+from .likeness import Sight, see
 
 SAMPLE = 64  # images of a data set that are enough for --fast
 THREADS = 4
 LOSSY = {"RGBA": "alpha", "LA": "alpha", "PA": "alpha", "I;16": "16 bits", "I": "16 bits"}
-ERRORS = (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError)
+ERRORS = (OSError, ValueError, Image.DecompressionBombError, SyntaxError)
 
 
 @dataclass(frozen=True)
@@ -29,42 +30,55 @@ class Look:
     problem: why it cannot be used, if it cannot.
     lost: what BasicSR drops when it reads it, if anything: alpha, 16 bits.
     digest: of the decoded pixels; equal pictures have equal digests.
+    sight: by which copies are known, if it was asked for.
     """
 
     path: Path
     problem: str | None = None
     lost: str | None = None
     digest: bytes = b""
+    sight: Sight | None = None
 
 
-def look(name: str, entries: list[Entry], *, fast: bool) -> Iterator[tuple[str, Look]]:
+def look(
+    name: str, entries: list[Entry], *, fast: bool, sights: bool = False
+) -> Iterator[tuple[str, Look]]:
     """Decode the images of a data set, with a progress bar.
 
     Args:
         name: the data set's, for the bar.
         entries: from ``entries.entries``.
         fast: take a sample, evenly spread.
+        sights: see each gt, or lq where there is no gt, so that copies can be found.
     Returns: pairs of "lq" or "gt", and what the image showed.
     """
     if fast and len(entries) > SAMPLE:
         entries = [entries[i * len(entries) // SAMPLE] for i in range(SAMPLE)]
-    sides = [(s, path) for e in entries for s, path in (("lq", e.lq), ("gt", e.gt)) if path]
+    sides = [
+        (side, path, sights and path == (entry.gt or entry.lq))
+        for entry in entries
+        for side, path in (("lq", entry.lq), ("gt", entry.gt))
+        if path
+    ]
     reader = _Reader()
     with ThreadPoolExecutor(THREADS) as threads:
-        looks = threads.map(lambda side: (side[0], _look(reader, side[1])), sides)
-        yield from tqdm(looks, total=len(sides), desc=name, unit="image", leave=False)
+        looks = threads.map(lambda side: (side[0], _look(reader, *side[1:])), sides)
+        bar = tqdm(looks, name, len(sides), unit="image", leave=False, disable=None)
+        yield from bar
 
 
-def _look(reader: "_Reader", path: Path) -> Look:
+def _look(reader: "_Reader", path: Path, sight: bool) -> Look:
     try:
         with Image.open(io.BytesIO(reader.read(path))) as image:
             image.load()
             lost = LOSSY.get(image.mode)
             pixels = np.asarray(image if image.mode.startswith("I") else image.convert("RGB"))
+    except UnidentifiedImageError:  # which names an object of ours
+        return Look(path, problem="not an image that can be read")
     except ERRORS as error:
         return Look(path, problem=" ".join(str(error).split()) or type(error).__name__)
     digest = hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16)
-    return Look(path, lost=lost, digest=digest.digest())
+    return Look(path, None, lost, digest.digest(), see(pixels) if sight else None)
 
 
 class _Reader:

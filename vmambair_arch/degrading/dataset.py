@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..data import image_lmdb
-from ..data.bicubic import SUFFIXES
+from ..data.images import SUFFIXES
 from ..data.reading import ImageReader
 from ..errors import InputError
 from .kernels import RandomKernels

@@ -26,6 +26,7 @@ class DegradationModel(VmambaIRModel):
     as they are. Its options are SRModel's and, at the top level,
 
         gt_size: side in pixels of the crops that are trained on.
+        high_order_degradation: false to train on the pairs of a paired data set; true.
         queue_size: pairs that are mixed, see ``pair_pool``; 180, reduced to a multiple of the
             batch.
         gt_usm: sharpen the ground truth (unsharp masking) before it is degraded and compared
@@ -43,7 +44,8 @@ class DegradationModel(VmambaIRModel):
         if not self.is_train:
             return
         check_degradation_options(opt)
-        self.degradation = TwoOrderDegradation(opt).to(self.device)
+        if opt.get("high_order_degradation", True):
+            self.degradation = TwoOrderDegradation(opt).to(self.device)
         self.sharpen = USMSharp().to(self.device)
         self.pool = PairPool(pool_size(opt))
         if self.pool.size != opt.get("queue_size", self.pool.size):
@@ -115,6 +117,8 @@ class DegradationGANModel(DegradationModel, VmambaIRGANModel):
 def check_degradation_options(opt: Mapping[str, Any]) -> None:
     """Raise InputError for options with which nothing can be degraded and cropped."""
     pool_size(opt)
+    if not opt.get("high_order_degradation", True):
+        return
     scale, gt_size = read_scale(opt), opt.get("gt_size")
     data_set = opt["datasets"]["train"]
     crop, needed = data_set.get("crop_pad_size", CROP), smallest_side(opt, RandomKernels(data_set))

@@ -11,10 +11,11 @@ from basicsr.utils import get_root_logger
 from basicsr.utils.registry import MODEL_REGISTRY
 
 from ..networks.compilation import compile_network
+from .ddp import SharedNetworks
 from .files import Saving
 from .finite import Guard
 from .optimizing import Optimizing
-from .shared_validation import SharedNetworks, SharedValidation
+from .shared_validation import SharedValidation
 
 # What made the weights, beside the networks.
 ABOUT = ("name", "model_type", "scale", "precision", "train")

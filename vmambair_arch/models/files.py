@@ -8,9 +8,10 @@ from basicsr.models.base_model import BaseModel
 from basicsr.utils import get_root_logger
 from basicsr.utils.dist_util import master_only
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from .. import checkpoints
-from ..checkpoints import training_states
+from ..checkpoints import state_schema, training_states
 from ..errors import InputError
 from ..files import write_whole
 
@@ -53,6 +54,8 @@ class Saving(BaseModel):
         content: dict[str, Any] = {
             key: _tensors(self.get_bare_model(one)) for one, key in zip(nets, keys, strict=True)
         }
+        if isinstance(config := getattr(self.get_bare_model(nets[0]), "config", None), dict):
+            content["config"] = config  # for load_network, should the one among the tensors be lost
         content["about"] = {**self.about, "iteration": self.iteration}
         name = f"{net_label}_{self.label if current_iter == -1 else current_iter}.pth"
         path = Path(self.opt["path"]["models"], name)
@@ -68,6 +71,7 @@ class Saving(BaseModel):
         if current_iter == -1:
             return
         state = {
+            "version": state_schema.VERSION,
             "epoch": epoch,
             "iter": current_iter,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -86,7 +90,9 @@ class Saving(BaseModel):
         """
         try:
             super().resume_training(resume_state)
-        except (AssertionError, ValueError, KeyError) as error:
+            for optimizer in self.optimizers:
+                _check_groups(optimizer)
+        except (AssertionError, ValueError, TypeError, LookupError, AttributeError) as error:
             raise InputError(
                 f"{self.opt['path']['resume_state']}: its optimizers are not those of the option"
                 f" file ({error}); resume with the options it was written with"
@@ -98,6 +104,13 @@ class Saving(BaseModel):
     ) -> None:
         """Load any file that holds tensors for a network; see ``load``."""
         load(self.get_bare_model(net), load_path, strict=strict, key=param_key)
+
+
+def _check_groups(optimizer: Optimizer) -> None:
+    """Raise ValueError unless what an optimizer has loaded holds all that its kind needs."""
+    for group in optimizer.param_groups:
+        if missing := optimizer.defaults.keys() - group.keys():
+            raise ValueError(f"{type(optimizer).__name__} needs {', '.join(sorted(missing))}")
 
 
 def load(net: nn.Module, path: str, *, strict: bool, key: str | None) -> None:

@@ -12,8 +12,8 @@ from torch.nn.functional import l1_loss
 from torchvision.models import VGG19_Weights
 from torchvision.models.vgg import cfgs, make_layers
 
-from ..checkpoints import read_file
-from ..errors import InputError
+from ..checkpoints import read_file, unwrap
+from ..errors import InputError, shortened
 
 HOST_WEIGHTS = Path("experiments/pretrained_models/vgg19-dcbb9e9d.pth")  # where BasicSR looks
 # What torchvision's preprocessing takes off and divides by.
@@ -108,14 +108,14 @@ def _weights(path: str | None) -> tuple[str, Mapping[str, Tensor]]:
     if path is None and HOST_WEIGHTS.is_file():
         path = str(HOST_WEIGHTS)
     if path is not None:
-        return f"vgg_weights: {path}", read_file(Path(path))
+        return f"vgg_weights: {path}", unwrap(read_file(Path(path)), path)
     weights = VGG19_Weights.IMAGENET1K_V1
     try:
         return weights.url, weights.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:  # no network; a download cut short
         raise InputError(
             f"no weights of VGG19: there is no {HOST_WEIGHTS} in {Path.cwd()}, and {weights.url}"
-            f" cannot be downloaded ({error}); name a copy of that file by vgg_weights"
+            f" cannot be downloaded ({shortened(error)}); name a copy of that file by vgg_weights"
         ) from error
 
 
@@ -135,8 +135,9 @@ def check(place: str, section: Mapping[str, Any]) -> None:
         raise InputError(f"{place}: {error}") from error
     except OSError as error:
         raise InputError(
-            f"{place}: {section['type']} finds no weights ({error}); put vgg19-dcbb9e9d.pth where"
-            f" it looks, {HOST_WEIGHTS}, or set type: VGGPerceptualLoss and vgg_weights: FILE"
+            f"{place}: {section['type']} finds no weights ({shortened(error)}); put"
+            f" vgg19-dcbb9e9d.pth where it looks, {HOST_WEIGHTS}, or set type: VGGPerceptualLoss"
+            " and vgg_weights: FILE"
         ) from error
     except (
         AttributeError,

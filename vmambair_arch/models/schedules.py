@@ -9,7 +9,7 @@ from basicsr.models import lr_scheduler
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from ..errors import InputError, nearest
+from ..errors import InputError, nearest, shortened
 
 NEED_MORE = ("Optimizer", "LBFGS", "SparseAdam")  # the base, a closure, sparse gradients
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
@@ -71,7 +71,9 @@ def build_optimizer(kind: str, parameters: Any, lr: float, **options: Any) -> Op
     try:
         return OPTIMIZERS[kind](parameters, lr=lr, **options)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{kind} cannot be built: {error}; correct its options") from error
+        raise InputError(
+            f"{kind} cannot be built: {shortened(error)}; correct its options"
+        ) from error
 
 
 def build_schedule(optimizer: Optimizer, kind: str, **options: Any) -> LRScheduler:

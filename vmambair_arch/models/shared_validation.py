@@ -1,42 +1,16 @@
-"""Sharing: a model's networks and its validation, shared by the processes of a run."""
+"""A model's validation, shared by the processes of a run."""
 
-import contextlib
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import torch
 from basicsr.models.base_model import BaseModel
-from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from ..system.processes import gather
+from .ddp import bare_networks
 from .metrics import mean
 
 BY_IMAGE = ("SRModel", "RealESRNetModel", "RealESRGANModel")  # the latter two call the first's
-
-
-class SharedNetworks(BaseModel):
-    """Stands between BaseModel and the models made from it, whose own overrides come first."""
-
-    def model_to_device(self, net: nn.Module) -> nn.Module:
-        """Move a network to the device; its gradients are averaged over the processes.
-
-        BasicSR's works on GPUs only. A network with nothing to train is not wrapped.
-        """
-        if not self.opt["dist"]:
-            return super().model_to_device(net)
-        net = net.to(self.device)
-        if not any(parameter.requires_grad for parameter in net.parameters()):
-            return net
-        # A gradient of a depthwise convolution comes in a layout of its own; the copy is small.
-        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
-        return DistributedDataParallel(
-            net,
-            device_ids=[torch.cuda.current_device()] if self.device.type == "cuda" else None,
-            find_unused_parameters=self.opt.get("find_unused_parameters", False),
-        )
 
 
 class SharedValidation(BaseModel):
@@ -131,19 +105,6 @@ class Part:
             self.before_round()
             if number < len(self):
                 yield next(images)
-
-
-@contextlib.contextmanager
-def bare_networks(model: Any) -> Iterator[None]:
-    """Take a model's networks out of their wrappers, which expect all processes at each forward."""
-    wrapped = {k: v for k, v in vars(model).items() if isinstance(v, DistributedDataParallel)}
-    for name, network in wrapped.items():
-        setattr(model, name, network.module)
-    try:
-        yield
-    finally:
-        for name, network in wrapped.items():
-            setattr(model, name, network)
 
 
 def _validates_by_image(model: type) -> bool:

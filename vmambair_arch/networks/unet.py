@@ -13,6 +13,8 @@ from torch.utils.checkpoint import checkpoint
 from ..errors import InputError
 from .modules.layers import PointwiseConv
 
+LARGEST_CONFIG = 10_000  # characters; ours have 400
+
 
 class UNet(nn.Module):
     """Restore (b, in, h, w) to (b, out, scale h, scale w); h and w multiples of 8.
@@ -77,9 +79,6 @@ class UNet(nn.Module):
         self.tail = Tail(
             2 * dim, config["out_channels"], scale=self.scale, bias=bias or self.scale > 1
         )
-        for conv in self.modules():  # weights in memory as their input; fake tensors cannot .to()
-            if isinstance(conv, nn.Conv2d):
-                conv.weight.data = conv.weight.data.contiguous(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, in, h, w) -> (b, out, scale h, scale w)"""
@@ -120,9 +119,14 @@ class UNet(nn.Module):
     def set_extra_state(self, state: Tensor) -> None:
         """Compare a file's configuration with this network's, where no shape shows it.
 
+        Tools that average files damage it: then there is nothing to compare.
+
         Raises: InputError: the file's network computes something else.
         """
-        theirs = read_config(state)
+        try:
+            theirs = read_config(state)
+        except ValueError:
+            return
         for option in self.shapeless:
             if theirs.get(option, self.config[option]) != self.config[option]:
                 raise InputError(
@@ -195,8 +199,23 @@ def write_config(config: dict[str, Any]) -> Tensor:
 
 
 def read_config(state: Tensor) -> dict[str, Any]:
-    """The configuration that ``write_config`` wrote."""
-    return json.loads(bytes(state.tolist()))
+    """The configuration that ``write_config`` wrote, in whatever type its numbers are now.
+
+    Raises: ValueError: they are no such text any more, as after averaging two of them.
+    """
+    numbers = torch.as_tensor(state).detach().double().flatten()
+    whole = numbers.round()
+    if len(whole) > LARGEST_CONFIG or not ((numbers - whole).abs() < 0.4).all():
+        raise ValueError("the configuration is damaged")
+    if not ((whole >= 0) & (whole < 256)).all():
+        raise ValueError("the configuration is damaged")
+    try:
+        config = json.loads(bytes(whole.byte().tolist()))
+    except RecursionError as error:
+        raise ValueError("the configuration is damaged") from error
+    if not isinstance(config, dict):
+        raise ValueError("the configuration is damaged")
+    return config
 
 
 def _check(config: dict[str, Any]) -> None:
@@ -210,6 +229,9 @@ def _check(config: dict[str, Any]) -> None:
     for name in ("in_channels", "out_channels", "dim"):
         if not isinstance(config[name], int) or config[name] < 1:
             raise ValueError(f"{name} is {config[name]!r}: needed is a whole number from 1 up")
+    factor = config["ffn_expansion_factor"]
+    if not isinstance(factor, (int, float)) or not 0 < factor < math.inf:
+        raise ValueError(f"ffn_expansion_factor is {factor!r}: needed is a number above 0")
     if config["dim"] % 2:
         raise ValueError(f"dim is {config['dim']}: needed is an even number, to be halved")
     if config["dual_pixel"] and config.get("scale", 1) != 1:

@@ -21,3 +21,8 @@ def check_shape(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
     """Raise ValueError unless the tensor has exactly this shape."""
     if tuple(tensor.shape) != shape:
         raise ValueError(f"{name} has shape {tuple(tensor.shape)}: needed is {shape}")
+
+
+def state_dtype(x: Tensor) -> torch.dtype:
+    """The dtype of states and sums for inputs like x: float64 for float64, else float32."""
+    return torch.float64 if x.dtype == torch.float64 else torch.float32

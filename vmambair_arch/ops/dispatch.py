@@ -5,10 +5,13 @@ import importlib
 import logging
 from types import ModuleType
 
-import torch
 from torch import Tensor
 
+from . import self_test
+from .checks import state_dtype
+
 logger = logging.getLogger("vmambair_arch")
+WARNED: dict[tuple[str, str, str], object] = {}  # of which backends a warning was given
 
 # The modules of the backends by their names; {} is "planar" or "selective".
 MODULES = {
@@ -19,45 +22,59 @@ MODULES = {
 }
 
 
-def choose(operation: str, backends: tuple[str, ...], name: str, x: Tensor) -> ModuleType:
+def choose(
+    operation: str, backends: tuple[str, ...], name: str, x: Tensor, *, gradients: bool
+) -> ModuleType:
     """Return the module of the backend that runs an operation on tensors like x.
 
     A backend is a module of MODULES with ``unavailable(x) -> str | None`` (the reason why it cannot
     run on tensors like x), ``forward`` and ``backward``; for planar_scan also ``kept``, the shape
-    of the states that its forward pass keeps for the backward pass.
+    of the states that its forward pass keeps for the backward pass. Before its first use it is
+    tested, see ``self_test``.
 
     Args:
         operation: "selective" or "planar".
         backends: the names that exist for the operation, fastest first.
-        name: "auto" for the first of them that can run (not interpreted), or one of the names.
+        name: "auto" for the first of them that can run (not interpreted) and computes right, or
+            one of the names.
         x: an input of the operation; its device and dtype decide.
+        gradients: they are wanted too.
     Raises:
         ValueError: there is no backend of that name.
-        RuntimeError: the backend named cannot run here; says why.
+        RuntimeError: the backend named cannot run here, or computes something else; says why.
     """
     if name == "auto":
-        return load(operation, fastest(operation, backends, x))
+        return load(operation, fastest(operation, backends, x, gradients=gradients))
     if name not in backends:
         names = ", ".join(backends)
         raise ValueError(f"{operation}_scan has no backend {name!r}: choose auto or {names}")
-    reason = load(operation, name).unavailable(x)
-    if reason:
+    if reason := unusable(operation, name, x, gradients=gradients):
         raise RuntimeError(f"backend {name!r} of {operation}_scan cannot run here: {reason}")
     return load(operation, name)
 
 
-def fastest(operation: str, backends: tuple[str, ...], x: Tensor) -> str:
+def fastest(operation: str, backends: tuple[str, ...], x: Tensor, *, gradients: bool) -> str:
     """The name of the backend that ``auto`` takes for tensors like x.
 
     Raises: RuntimeError: none can run on them; says why.
     """
     reasons = {}
     for name in backends:
-        reasons[name] = load(operation, name).unavailable(x)
+        reasons[name] = unusable(operation, name, x, gradients=gradients)
         if reasons[name] is None:
             _announce(operation, name, x.device.type, str(reasons))
             return name
+        if load(operation, name).unavailable(x) is None:
+            _warn(operation, name, x.device.type, reasons[name])
     raise RuntimeError(f"no backend of {operation}_scan can run on {x.device}: {reasons}")
+
+
+def unusable(operation: str, name: str, x: Tensor, *, gradients: bool) -> str | None:
+    """Why a backend is of no use for tensors like x: it cannot run, or fails its self-test."""
+    module = load(operation, name)
+    return module.unavailable(x) or self_test.failure(
+        operation, name, module, x.device, state_dtype(x), gradients
+    )
 
 
 @functools.cache
@@ -66,9 +83,13 @@ def load(operation: str, name: str) -> ModuleType:
     return importlib.import_module(MODULES[name].format(operation), __package__)
 
 
-def state_dtype(x: Tensor) -> torch.dtype:
-    """The dtype of states and sums for inputs like x: float64 for float64, else float32."""
-    return torch.float64 if x.dtype == torch.float64 else torch.float32
+def _warn(operation: str, name: str, device: str, reason: str | None) -> None:
+    """Say once per process that a backend which could run is passed over."""
+    ours = object()
+    if WARNED.setdefault((operation, name, device), ours) is ours:  # whichever thread is first
+        logger.warning(
+            "%s_scan on %s: backend %s is passed over: %s", operation, device, name, reason
+        )
 
 
 @functools.cache

@@ -1,8 +1,7 @@
-"""selective_scan by mamba-ssm's CUDA kernels, where that package is installed and computes right.
+"""selective_scan by mamba-ssm's CUDA kernels, where that package is installed.
 
-Its builds fail in many ways, some of them silent. So it counts as available only once it has
-answered a small problem, values and gradients, as the reference does. The choice comes to it after
-Triton: its backward pass adds with atomics, so that equal inputs do not give equal bits.
+The choice comes to it after Triton: its backward pass adds with atomics, so that equal inputs do
+not give equal bits.
 """
 
 import functools
@@ -12,16 +11,13 @@ import torch
 from torch import Tensor
 
 from .groups import share_groups, sum_groups
-from .reference import selective
-
-TOLERANCE = 1e-4  # relative L2, float32 against float64
 
 
 def unavailable(x: Tensor) -> str | None:
     """The reason why mamba-ssm cannot scan tensors like x, or None."""
     if x.dtype == torch.float64:
         return "its states are float32 and the input is float64"
-    return _fails(x.device)
+    return _missing()
 
 
 def forward(u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tensor, Tensor]:
@@ -60,34 +56,11 @@ def _alike(u, delta, A, B, C, D, delta_bias) -> list[Tensor]:
 
 
 @functools.cache
-def _fails(device: torch.device) -> str | None:
-    """Import the package and try it, once per device."""
+def _missing() -> str | None:
     try:
         importlib.import_module("mamba_ssm.ops.selective_scan_interface")
     except ModuleNotFoundError as error:
         return f"not installed: {error}"
     except ImportError as error:
         return f"installed, but does not import: {error}"
-    generator = torch.Generator().manual_seed(0)
-    b, d, n, length, groups = 2, 4, 16, 9, 2
-    shapes = [(b, d, length)] * 3 + [(d, n)] + [(b, groups, n, length)] * 2 + [(d,)] * 2
-    tensors = [torch.randn(shape, generator=generator) for shape in shapes]
-    tensors[3] = -tensors[3].exp()  # A
-    dy, *inputs = (tensor.to(device) for tensor in tensors)
-    exact = [tensor.double() for tensor in (dy, *inputs)]
-    try:
-        answers = (
-            *forward(*inputs, delta_softplus=True),
-            *backward(dy, *inputs, delta_softplus=True),
-        )
-    except Exception as error:  # whatever it is, this backend is of no use here
-        return f"installed, but does not run here: {error}"
-    truths = (
-        *selective.forward(*exact[1:], delta_softplus=True),
-        *selective.backward(*exact, delta_softplus=True),
-    )
-    for answer, truth in zip(answers, truths, strict=True):
-        error = float((answer.double() - truth).norm() / truth.norm())
-        if not error <= TOLERANCE:
-            return f"installed, but its self-test is wrong by {error:.1e}"
     return None

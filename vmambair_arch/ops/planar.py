@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from .checks import check_floating, check_shape
-from .dispatch import choose, state_dtype
+from .checks import check_floating, check_shape, state_dtype
+from .dispatch import choose
 
 BACKENDS = ("numba", "triton", "reference")  # on each device, the fastest first
 DIRECTIONS = 4
@@ -92,14 +92,16 @@ def _forward(
     backend: str,
 ) -> tuple[Tensor, Tensor]:
     """Return y, and the states that the backend keeps for its backward pass, if ``keep``."""
-    module = choose("planar", BACKENDS, backend, x)
+    module = choose("planar", BACKENDS, backend, x, gradients=keep)
     with torch.autocast(x.device.type, enabled=False):
         return module.forward(x, projection, delta_weight, delta_bias, A, D, keep)
 
 
 @_forward.register_fake
 def _(x, projection, delta_weight, delta_bias, A, D, keep, backend):
-    shape = choose("planar", BACKENDS, backend, x).kept(x, projection, A, keep)
+    shape = (0,)
+    if keep:
+        shape = choose("planar", BACKENDS, backend, x, gradients=True).kept(x, projection, A)
     return torch.empty_like(x), x.new_empty(shape, dtype=state_dtype(x))
 
 
@@ -115,7 +117,7 @@ def _backward(
     states: Tensor,
     backend: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    module = choose("planar", BACKENDS, backend, x)
+    module = choose("planar", BACKENDS, backend, x, gradients=True)
     with torch.autocast(x.device.type, enabled=False):
         return module.backward(dy, x, projection, delta_weight, delta_bias, A, D, states)
 

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .checks import check_floating, check_shape
-from .dispatch import choose, state_dtype
+from .checks import check_floating, check_shape, state_dtype
+from .dispatch import choose
 
 BACKENDS = ("numba", "triton", "mamba_ssm", "reference")  # on each device, the fastest first
 
@@ -118,7 +118,7 @@ def _forward(
     delta_softplus: bool,
     backend: str,
 ) -> tuple[Tensor, Tensor]:
-    module = choose("selective", BACKENDS, backend, u)
+    module = choose("selective", BACKENDS, backend, u, gradients=False)
     with torch.autocast(u.device.type, enabled=False):
         return module.forward(u, delta, A, B, C, D, delta_bias, delta_softplus)
 
@@ -142,7 +142,7 @@ def _backward(
     delta_softplus: bool,
     backend: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    module = choose("selective", BACKENDS, backend, u)
+    module = choose("selective", BACKENDS, backend, u, gradients=True)
     with torch.autocast(u.device.type, enabled=False):
         return module.backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus)
 

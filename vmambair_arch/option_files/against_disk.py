@@ -9,7 +9,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 
 from .. import checkpoints
 from ..data.entries import check_data_set
-from ..errors import InputError
+from ..errors import InputError, shortened
 from ..models import losses, metrics
 from .options import where
 from .schemas.families import registered
@@ -45,7 +45,7 @@ def check(opt: dict[str, Any]) -> None:
         except InputError as error:
             problems.append(str(error))
     if problems:
-        raise InputError("\n".join(problems))
+        raise InputError(*problems)
 
 
 def check_network(place: str, opt: dict[str, Any], key: str) -> None:
@@ -68,4 +68,6 @@ def build(place: str, options: dict[str, Any]) -> torch.nn.Module:
         with torch.random.fork_rng():
             return registered(ARCH_REGISTRY, options["type"])(**arguments)
     except (TypeError, ValueError, KeyError, AssertionError, NotImplementedError) as error:
-        raise InputError(f"{place}: {options['type']} cannot be built: {error}") from error
+        raise InputError(
+            f"{place}: {options['type']} cannot be built: {shortened(error)}"
+        ) from error

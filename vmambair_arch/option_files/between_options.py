@@ -7,8 +7,11 @@ from typing import Any
 
 import torch
 
+from ..data import progressive
 from ..errors import nearest
-from .schemas.data_sets import DataSet
+from .schemas.data_sets import DataSet, RealESRGAN
+from .schemas.families import known
+from .schemas.sections import HIGH_ORDER
 from .yaml_lines import Keys
 
 PHASES = ("train", "val", "test")
@@ -110,7 +113,7 @@ def _data_set(file: Checked, section: str, schema: type[DataSet]) -> Iterator[tu
             yield (name,), f"has {len(opt[name])} numbers for images of {channels} channels"
     if (opt.get("io_backend") or {}).get("type") == "lmdb":
         for name, root in opt.items():
-            if name.startswith("dataroot") and root and not root.endswith(".lmdb"):
+            if name.startswith("dataroot") and root and not root.rstrip("/").endswith(".lmdb"):
                 yield (name,), f"is {root!r}: the name of an LMDB ends in .lmdb"
     for suffix in ("", "2"):
         kernels, chances = opt.get(f"kernel_list{suffix}"), opt.get(f"kernel_prob{suffix}")
@@ -119,33 +122,10 @@ def _data_set(file: Checked, section: str, schema: type[DataSet]) -> Iterator[tu
                 (f"kernel_prob{suffix}",),
                 f"has {len(chances)} numbers for {len(kernels)} kernels",
             )
-
-    yield from _stages(file, opt) if training and opt.get("gt_sizes") else ()
-
-
-def _stages(file: Checked, opt: dict[str, Any]) -> Iterator[tuple[Keys, str]]:
-    """Progressive patches: one crop, batch and number of iterations for each stage."""
-    lists = {name: opt.get(name) or [] for name in ("gt_sizes", "mini_batch_sizes", "iters")}
-    counts = {name: len(numbers) for name, numbers in lists.items()}
-    if len(set(counts.values())) > 1:
-        told = ", ".join(f"{name} {count}" for name, count in counts.items())
-        yield (
-            ("gt_sizes",),
-            f"and its companions are of unequal length: {told}; give each stage one",
-        )
-    scale, largest = file.options.get("scale") or 1, opt.get("gt_size") or max(lists["gt_sizes"])
-    for size in lists["gt_sizes"]:
-        if size % scale or size > largest:
-            yield (
-                ("gt_sizes",),
-                f"has {size}: needed are multiples of scale {scale}, at most gt_size {largest}",
-            )
-    total = (file.options.get("train") or {}).get("total_iter")
-    if sum(lists["iters"]) != total:
-        yield (
-            ("iters",),
-            f"add up to {sum(lists['iters'])}, and total_iter is {total}; make them equal",
-        )
+    if training and opt.get("gt_sizes"):
+        total = (file.options.get("train") or {}).get("total_iter")
+        for name, sentence in progressive.faults({**opt, "scale": scale}, total):
+            yield (name,), sentence
 
 
 def channels_of(data_set: dict[str, Any]) -> int:
@@ -176,12 +156,12 @@ def _model(file: Checked) -> Iterator[Finding]:
     options, train = file.options, file.options.get("train") or {}
     if "SwinIRModel" in file.bases and not options["network_g"].get("window_size"):
         yield Finding(("network_g", "window_size"), "is missing; SwinIRModel pads to it")
-    if file.is_train and "SRGANModel" in file.bases and not options.get("network_d"):
+    ours = file.is_train and known(file.model)  # others may have losses of their own
+    if ours and "SRGANModel" in file.bases and not options.get("network_d"):
         yield Finding(("network_d",), "is missing; the model trains a discriminator")
     plain = "SRModel" in file.bases and "SRGANModel" not in file.bases
-    if file.is_train and plain and not (train.get("pixel_opt") or train.get("perceptual_opt")):
+    if ours and plain and not (train.get("pixel_opt") or train.get("perceptual_opt")):
         yield Finding(("train", "pixel_opt"), "is missing, and perceptual_opt too; add a loss")
-    batch = (options["datasets"].get("train") or {}).get("batch_size_per_gpu")
     host = {"RealESRNetModel", "RealESRGANModel"} & set(file.bases)
     if host and not torch.cuda.is_available():
         yield Finding(
@@ -189,9 +169,33 @@ def _model(file: Checked) -> Iterator[Finding]:
             f"is {options['model_type']}, which calls CUDA, and this machine has none;"
             " DegradationModel and DegradationGANModel run on any device",
         )
-    if host and batch and options.get("queue_size", 180) % batch:
-        yield Finding(("queue_size",), f"is no multiple of batch_size_per_gpu {batch}; make it one")
-    usm = ("gt_usm", "l1_gt_usm", "percep_gt_usm", "gan_gt_usm")
-    for name in usm if "RealESRGANModel" in host else usm[:1] if host else ():
+    usm = ("l1_gt_usm", "percep_gt_usm", "gan_gt_usm")
+    for name in usm if "RealESRGANModel" in host else ():
         if file.is_train and name not in options:
             yield Finding((name,), "is missing; add it")
+    if file.is_train and {"DegradationModel", *host} & set(file.bases):
+        yield from _degradation(file, is_host=bool(host))
+
+
+def _degradation(file: Checked, *, is_host: bool) -> Iterator[Finding]:
+    """What models that degrade need: their options and ground truth alone, or pairs."""
+    options = file.options
+    batch = (options["datasets"].get("train") or {}).get("batch_size_per_gpu")
+    degrades = options.get("high_order_degradation", True)
+    for name in HIGH_ORDER if degrades else ():
+        if options.get(name) is None:
+            yield Finding((name,), "is missing; add it, or high_order_degradation: false for pairs")
+    if degrades and is_host and batch and options.get("queue_size", 180) % batch:
+        yield Finding(("queue_size",), f"is no multiple of batch_size_per_gpu {batch}; make it one")
+    if degrades and "RealESRNetModel" in file.bases and "gt_usm" not in options:
+        yield Finding(("gt_usm",), "is missing; add it")
+    for section in file.phases("train"):
+        schema = file.data_sets.get(section)
+        if schema is not None and issubclass(schema, RealESRGAN) != degrades:
+            name = options["datasets"][section]["type"]
+            what = "has no kernels to degrade with" if degrades else "has no pairs"
+            yield Finding(
+                ("datasets", section, "type"),
+                f"is {name}, which {what}, and high_order_degradation is {str(degrades).lower()};"
+                " change one of them",
+            )

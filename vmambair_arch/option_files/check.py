@@ -9,16 +9,16 @@ from pydantic import BaseModel
 
 from ..errors import nearest
 from ..models.schedules import OPTIMIZERS, SCHEDULES
-from . import between_options, between_training_options, dry_run_findings
+from . import between_options, between_training_options, dry_run_findings, without_effect
 from .between_options import Checked, Finding
 from .schemas import sections, sentences, signatures
 from .schemas.data_sets import DATA_SETS, DataSet
-from .schemas.families import Family, family, known, registered
+from .schemas.families import Family, family, known, readers, registered
 from .schemas.fields import names
 from .yaml_lines import Keys, OptionFile, shown
 
 PLACES = {  # where a key belongs that went astray
-    name: place
+    name: (place, f"; its place is in {place}")
     for place, section in {
         "the top level": sections.General,
         "path": sections.Paths,
@@ -29,6 +29,12 @@ PLACES = {  # where a key belongs that went astray
     }.items()
     for name in names(section)
     if name not in ("name", "type")
+}
+
+TASKS = {  # of MambaIR's, MaIR's and DAT's data sets, which have BasicSR's names
+    "task": "; without it the pairs are super-resolved: leave it out; GaussianNoiseDataset makes"
+    " noise, and pairs with JPEG artifacts have to be made before",
+    "noise": "; GaussianNoiseDataset has sigma_range to train and sigma_test to validate",
 }
 
 
@@ -77,6 +83,7 @@ class _Check:
         if not self._wrong():  # each of these needs what comes before it to be right
             self._add(between_options.findings(self.checked))
             self._add(between_training_options.findings(self.checked))
+            self._add(without_effect.findings(self.checked))
         if not self._wrong() and self.family:
             self._add(dry_run_findings.findings(self.checked))
         return self._report()
@@ -99,12 +106,10 @@ class _Check:
                 self.family = family(model)
                 if self.family is None:
                     self._not_ours(("model_type",), model)
+            else:
+                self.family = None  # its options cannot be known
         general = self.family.general if self.family else sections.General
         self._section(general, (), theirs=self.family is None)
-        if not self.checked.is_train:  # what only training needs
-            for key in names(general) - names(sections.General):
-                if self._at((key,)) is None:
-                    self.found.pop((key,), None)
         if self.checked.is_train and self.options.get("train") is None:
             misspelt = set(self.options) - names(general)
             self._problem(("train",), f"is missing{nearest('train', misspelt)}; add it")
@@ -168,14 +173,33 @@ class _Check:
         value = self._at(keys)
         if value is None:
             return
-        found = sentences.findings(model, value, PLACES)
+        ignored = getattr(model, "ignored", {})
+        for key in ignored.keys() & value if isinstance(value, dict) else ():
+            self.found[(*keys, key)] = Finding((*keys, key), ignored[key], warning=True)
+            value = {name: item for name, item in value.items() if name != key}
+        found = sentences.findings(model, value, self._hints(keys, value))
         for below, sentence in found.items():
             unknown = len(below) == 1 and below[0] not in names(model)
             network = not keys and str(below[0]).startswith("network_") if below else False
             if not (unknown and (theirs or network)):
                 self._problem((*keys, *below), sentence)
         if not found:
-            _settle(value, model.model_validate(value))
+            _settle(self._at(keys), model.model_validate(value))
+
+    def _hints(self, keys: Keys, value: Any) -> dict[str, str]:
+        """What to say of keys that a section has not: who reads them, or where they belong."""
+        here = keys[0] if keys else "the top level"
+        hints = {name: hint for name, (place, hint) in PLACES.items() if place != here}
+        if keys[:1] == ("datasets",):
+            return {**hints, **TASKS}
+        kinds = {(): "general", ("train",): "train"}
+        if keys not in kinds or not isinstance(value, dict) or not self.family:
+            return hints
+        for key in value:
+            if models := readers(key, kinds[keys]):
+                model = self.options.get("model_type", "this model")
+                hints.setdefault(key, f" of {model}: it is of {', '.join(models)}")
+        return hints
 
     def _typed(self, keys: Keys, names: Any, *also: str) -> Callable | None:
         """Check a mapping by the signature of what is registered under its ``type``."""

@@ -61,7 +61,7 @@ def read(
 
     report = check.check(file, is_train=is_train)
     if report.problems:
-        raise InputError("\n".join(report.problems))
+        raise InputError(*report.problems)
     opt = Options((key, value) for key, value in file.options.items() if value is not None)
     opt.file = file
     opt.notes = [*report.warnings, *report.unchecked, *differences(file)]

@@ -1,4 +1,9 @@
-"""Option files as text: YAML with the line of every key, and overrides from the command line."""
+"""Option files as text: YAML with the line of every key, and overrides from the command line.
+
+PyYAML composes the nodes, and what a node may be is decided here. ruamel.yaml knows lines, repeated
+keys and YAML 1.2 by itself, but its numbers are classes of its own that strict checks refuse, it
+takes any tag, gives no line to what an alias or a merge repeats, and reads six times slower.
+"""
 
 import re
 from collections.abc import Iterable
@@ -8,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from ..errors import InputError, nearest
+from ..errors import InputError, nearest, shortened
 
 Keys = tuple[str | int, ...]  # where a value stands: names of mappings, indices of lists
 
@@ -24,12 +29,24 @@ Fastest: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Loader(Fastest):
-    """YAML's plain types, and 2e-4 a number as in YAML 1.2."""
+    """YAML's plain types, 2e-4 a number as in YAML 1.2, and None nothing as in Python."""
 
 
 Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
 )
+Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("^None$"), ["N"])
+# Numbers that YAML 1.1 reads as octal or in base 60.
+OTHERWISE_IN_1_2 = re.compile(r"[-+]?0[0-7_]+|[-+]?[0-9_]+(:[0-9_.]+)+")
+ESCAPES = "in double quotes \\ begins a character: write / or \\\\, or use single quotes"
+
+
+@dataclass
+class Place:
+    """Where a value stands, ``FILE:LINE`` or ``--force_yml KEY=VALUE``, and where those below."""
+
+    name: str
+    below: dict[str | int, "Place"] = field(default_factory=dict)
 
 
 @dataclass
@@ -38,19 +55,22 @@ class OptionFile:
 
     name: the file's, for messages.
     options: as in the file, nothing completed.
-    places: ``FILE:LINE`` of every key and list item, ``--force_yml KEY=VALUE`` of the overridden.
+    place: of the mapping, and below it of every key and list item.
     """
 
     name: str
     options: dict[str, Any]
-    places: dict[Keys, str] = field(default_factory=dict)
+    place: Place
 
     def where(self, keys: Keys) -> str:
         """``FILE:LINE: a.b.c``, with the line of a, b or c: the last that is there."""
-        for length in range(len(keys), 0, -1):
-            if place := self.places.get(keys[:length]):
-                return f"{place}: {dotted(keys)}"
-        return f"{self.name}:1: {dotted(keys)}"
+        place = self.place
+        for key in keys:
+            if key not in place.below:
+                break
+            place = place.below[key]
+        name = f"{self.name}:1" if place is self.place else place.name
+        return f"{name}: {dotted(keys)}"
 
 
 def load(path: str | Path, overrides: Iterable[str] = ()) -> OptionFile:
@@ -77,10 +97,10 @@ def load(path: str | Path, overrides: Iterable[str] = ()) -> OptionFile:
 def parse(text: str, name: str) -> OptionFile:
     """Read YAML; ``name`` is the file's. Raises InputError as ``load`` does."""
     reader = _Reader(name)
-    options = reader.read(text)
+    options, place = reader.read(text)
     if not isinstance(options, dict):
         raise InputError(f"{name}: holds no options; expected `key: value` lines")
-    return OptionFile(name, options, {keys: f"{name}:{n}" for keys, n in reader.lines.items()})
+    return OptionFile(name, options, place)
 
 
 def dotted(keys: Keys) -> str:
@@ -89,42 +109,43 @@ def dotted(keys: Keys) -> str:
     return ".".join(n if n.isprintable() and len(n) < 80 else shown(n) for n in names)
 
 
-def forget(places: dict[Keys, Any], keys: Keys) -> None:
-    """Remove a key and all below it."""
-    for old in [old for old in places if old[: len(keys)] == keys]:
-        del places[old]
-
-
 def shown(value: Any) -> str:
     """A value as messages show it: on one line, and cut when it is long."""
     if isinstance(value, dict):
         return "a mapping"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return shortened(repr(value), 60)
 
 
 class _Reader:
-    """One reading of a YAML text into plain values and the line of each."""
+    """One reading of a YAML text into plain values and the place of each.
 
-    def __init__(self, name: str):
-        self.name = name
-        self.lines: dict[Keys, int] = {}
+    Args:
+        name: the file's; its lines are told behind it.
+        lined: whether places tell lines, or all are the name.
+    """
+
+    def __init__(self, name: str, *, lined: bool = True):
+        self.name, self.lined = name, lined
         self.left = MOST
         self.open: list[yaml.Node] = []  # the collections being read
 
-    def read(self, text: str) -> Any:
+    def read(self, text: str) -> tuple[Any, Place]:
         if len(text) > LARGEST:
             raise InputError(f"{self.name}: {len(text)} characters are no option file; give one")
         try:
             self._measure(text)
             loader = Loader(text)
             node = loader.get_single_node()
-            return None if node is None else self._value(loader, node, ())
+            return (None, Place(self.name)) if node is None else self._value(loader, node, ())
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             problem = " ".join((error.problem or str(error)).split())
+            if "another document" in problem:
+                problem = "a second document begins here (---); keep one in the file"
+            elif "escape" in problem or "hexdec" in problem:
+                problem = f"{problem}; {ESCAPES}"
             raise self._broken(mark.line + 1 if mark else 1, problem) from error
         except yaml.reader.ReaderError as error:
             line = 1 + text[: error.position].count("\n")
@@ -133,7 +154,9 @@ class _Reader:
             raise self._broken(1, " ".join(str(error).split())) from error
 
     def _broken(self, line: int, problem: str) -> InputError:
-        return InputError(f"{self.name}:{line}: broken YAML: {problem}; correct the line")
+        return InputError(
+            f"{self.name}:{line}: broken YAML: {shortened(problem)}; correct the line"
+        )
 
     def _measure(self, text: str) -> None:
         """Refuse nesting that would exhaust the stack; composing nodes recurses."""
@@ -144,45 +167,65 @@ class _Reader:
             if depth > DEEPEST:
                 raise self._broken(event.start_mark.line + 1, f"more than {DEEPEST} levels deep")
 
-    def _value(self, loader: Any, node: yaml.Node, keys: Keys) -> Any:
+    def _place(self, line: int) -> str:
+        return f"{self.name}:{line}" if self.lined else self.name
+
+    def _value(self, loader: Any, node: yaml.Node, keys: Keys) -> tuple[Any, Place]:
         line = node.start_mark.line + 1
-        self.lines.setdefault(keys, line)
+        place = Place(self._place(line))
         self.left -= 1
         if self.left < 0 or node in self.open:
             raise self._broken(line, "aliases that repeat too much")
         if isinstance(node, yaml.ScalarNode):
-            return self._scalar(loader, node, keys)
+            return self._scalar(loader, node, keys), place
         self.open.append(node)
         if isinstance(node, yaml.MappingNode) and node.tag.endswith(":map"):
-            value = self._mapping(loader, node, keys)
+            value = self._mapping(loader, node, keys, place)
         elif isinstance(node, yaml.SequenceNode) and node.tag.endswith(":seq"):
-            value = [self._value(loader, item, (*keys, i)) for i, item in enumerate(node.value)]
+            value = []
+            for number, item in enumerate(node.value):
+                read, place.below[number] = self._value(loader, item, (*keys, number))
+                value.append(read)
         else:
-            raise self._broken(line, f"{node.tag} is no type of options")
+            raise self._broken(line, f"{shown(node.tag)} is no type of options")
         self.open.pop()
-        return value
+        return value, place
 
     def _scalar(self, loader: Any, node: yaml.ScalarNode, keys: Keys) -> Any:
         if node.tag.endswith(":timestamp"):
             return node.value  # a date is text to everyone who reads options
         place = f"{self.name}:{node.start_mark.line + 1}: {dotted(keys)}"
         if node.tag not in PLAIN:
-            raise InputError(f"{place}: {node.tag} is no type of options; write plain YAML")
+            raise InputError(f"{place}: {shown(node.tag)} is no type of options; write plain YAML")
         try:
             value = loader.construct_object(node)
-        except (ValueError, OverflowError, KeyError) as error:  # !!int x, 5000 digits, !!bool x
+        except Exception as error:  # PyYAML lets through what its tags' parsers raise
             raise InputError(f"{place}: {shown(node.value)} is no {node.tag[18:]}") from error
         if isinstance(value, int) and abs(value) >= LARGEST_NUMBER:
             raise InputError(f"{place}: a number of more than 18 digits; correct it")
+        if not node.style and not isinstance(value, str):
+            self._check_versions(node.value, value, place)
         return value
 
-    def _mapping(self, loader: Any, node: yaml.MappingNode, keys: Keys) -> dict[str, Any]:
+    def _check_versions(self, text: str, value: Any, place: str) -> None:
+        """Refuse a number that YAML 1.1, as BasicSR reads it, and 1.2 read differently."""
+        if OTHERWISE_IN_1_2.fullmatch(text) and (":" in text or int(text) != value):
+            other = "text" if ":" in text else str(int(text))
+            raise InputError(
+                f"{place}: {text} is {value} in YAML 1.1 and {other} in YAML 1.2; write it plainly"
+                f"{', or in quotes' if ':' in text else ''}"
+            )
+
+    def _mapping(
+        self, loader: Any, node: yaml.MappingNode, keys: Keys, place: Place
+    ) -> dict[str, Any]:
         merged: dict[str, Any] = {}
         own: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if key_node.tag == MERGE:
-                for mapping in self._merges(loader, value_node, keys):
-                    merged = mapping | merged
+                for mapping, theirs in self._merges(loader, value_node, keys):
+                    for key in [key for key in mapping if key not in merged]:
+                        merged[key], place.below[key] = mapping[key], theirs.below[key]
         for key_node, value_node in node.value:
             if key_node.tag != MERGE:
                 key = self._name(loader, key_node)
@@ -190,12 +233,11 @@ class _Reader:
                 here = (*keys, key)
                 if key in own:
                     raise InputError(
-                        f"{self.name}:{line}: {dotted(here)}: repeats line {self.lines[here]};"
-                        " keep one of them"
+                        f"{self.name}:{line}: {dotted(here)}: repeats line"
+                        f" {place.below[key].name.rpartition(':')[2]}; keep one of them"
                     )
-                forget(self.lines, here)
-                self.lines[here] = line
-                own[key] = self._value(loader, value_node, here)
+                own[key], below = self._value(loader, value_node, here)
+                place.below[key] = Place(self._place(line), below.below)
         return merged | own
 
     def _name(self, loader: Any, node: yaml.Node) -> str:
@@ -205,7 +247,9 @@ class _Reader:
             raise self._broken(line, f"{shown(node.value)} is no name; put it in quotes")
         return key
 
-    def _merges(self, loader: Any, node: yaml.Node, keys: Keys) -> list[dict[str, Any]]:
+    def _merges(
+        self, loader: Any, node: yaml.Node, keys: Keys
+    ) -> list[tuple[dict[str, Any], Place]]:
         """The mappings that ``<<`` merges into one at ``keys``."""
         nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
         for item in nodes:
@@ -217,22 +261,18 @@ class _Reader:
 def _override(file: OptionFile, override: str) -> None:
     """Set one ``a:b:c=VALUE``. The key may be new, the mappings that it stands in may not."""
     names, equals, text = override.partition("=")
+    place = shortened(f"--force_yml {override}")
     *parents, last = keys = tuple(name.strip() for name in names.split(":"))
     if not equals or not all(keys):
-        raise InputError(f"--force_yml {override}: expected KEY:KEY=VALUE")
-    section = file.options
+        raise InputError(f"{place}: expected KEY:KEY=VALUE")
+    section, above = file.options, file.place
     for parent in parents:
         if not isinstance(section.get(parent), dict):
             raise InputError(
-                f"--force_yml {override}: there is no {parent!r} in the option file"
-                f"{nearest(parent, section)}"
+                f"{place}: there is no {shown(parent)} in the option file{nearest(parent, section)}"
             )
-        section = section[parent]
-    place = f"--force_yml {override}"
-    reader = _Reader(place)
+        section, above = section[parent], above.below[parent]
     try:
-        section[last] = reader.read(text)
+        section[last], above.below[last] = _Reader(place, lined=False).read(text)
     except InputError as error:
         raise InputError(f"{place}: {shown(text)} is not YAML") from error
-    forget(file.places, keys)
-    file.places.update({(*keys, *below): place for below in reader.lines})

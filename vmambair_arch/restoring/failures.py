@@ -1,6 +1,6 @@
 """Why a picture could not be restored, in one sentence."""
 
-from ..errors import InputError
+from ..errors import InputError, printable
 
 
 def sentence(error: InputError | MemoryError | OSError, where: str) -> str:
@@ -10,6 +10,7 @@ def sentence(error: InputError | MemoryError | OSError, where: str) -> str:
         error: what was raised; an OSError as its file was written.
         where: the picture.
     """
+    where = printable(where)
     if isinstance(error, OSError):
         return f"{where}: cannot be written: {error}"
     if isinstance(error, MemoryError):

@@ -1,17 +1,16 @@
-"""Which file a model is: one that is named, a preset's in the cache folder, or the bundled one."""
+"""Which file a model is: one that is named, a bundled one, or a preset's in the cache folder."""
 
 import os
-from importlib import resources
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from .. import weights
 from ..checkpoints import load_network
 from ..errors import InputError, nearest
 from ..networks.presets import PRESETS
 
-BUNDLED = "tiny_x4.safetensors"
 SUFFIXES = (".safetensors", ".pth")
 
 
@@ -19,18 +18,16 @@ def load(model: str | os.PathLike | None, device: torch.device) -> nn.Module:
     """Load a network to restore with.
 
     Args:
-        model: a checkpoint, ours or a released one; the name of a preset whose weights lie in the
-            cache folder; None for the small x4 network of the package.
+        model: a checkpoint, ours or a released one; the name of a bundled network, or of a preset
+            whose weights lie in the cache folder; None for the bundled network that is the default.
         device: where it goes.
     Raises: InputError: there is no such file, or it is no checkpoint of ours; names what to do.
     """
-    if model is None:
-        bundled = resources.files("vmambair_arch") / "weights" / BUNDLED
-        with resources.as_file(bundled) as path:
-            if not path.is_file():
-                raise InputError(f"{path}: the bundled network is missing; give a model (-m FILE)")
+    name = weights.DEFAULT if model is None else os.fspath(model)
+    if name in weights.PURPOSES and not Path(name).exists():
+        with weights.file(name) as path:
             return load_network(path, device=device)
-    return load_network(_file(Path(model)), device=device)
+    return load_network(_file(Path(name)), device=device)
 
 
 def cache_folder() -> Path:
@@ -45,7 +42,8 @@ def _file(model: Path) -> Path:
         return model
     if name not in PRESETS:
         raise InputError(
-            f"{name}: neither a file nor a preset ({', '.join(PRESETS)}){nearest(name, PRESETS)}"
+            f"{name}: neither a file nor a bundled network ({', '.join(weights.PURPOSES)}) nor a"
+            f" preset ({', '.join(PRESETS)}){nearest(name, [*weights.PURPOSES, *PRESETS])}"
         )
     files = [cache_folder() / f"{name}{suffix}" for suffix in SUFFIXES]
     for file in files:

@@ -1,16 +1,21 @@
-"""Pictures in another size, by Lanczos."""
+"""Pictures in another size, by Lanczos or bicubic, and blends of such with restored ones."""
 
+import functools
 import math
+from collections.abc import Callable
 
 import numpy as np
 from PIL import Image
+from PIL.Image import Resampling
 
-LOBES = 3  # of the kernel on each side
+LOBES = 3  # of the wider kernel, Lanczos, on each side
 STRIP = 2**24  # pixels of the result that are computed at once
 
 
-def resized(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize with Lanczos, which averages where it makes smaller.
+def resized(
+    pixels: np.ndarray, height: int, width: int, *, kernel: Resampling = Resampling.LANCZOS
+) -> np.ndarray:
+    """Resize with Lanczos or a bicubic kernel, which average where they make smaller.
 
     Colours are weighted by alpha meanwhile, so that what hides under alpha 0 does not show.
 
@@ -18,6 +23,7 @@ def resized(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
         pixels: (h, w) or (h, w, c) of uint8, uint16 or floats in [0, 1]: grey, grey + alpha, RGB
             or RGBA.
         height, width: of the result.
+        kernel: Pillow's.
     Returns: (height, width) or (height, width, c) of the same kind, within its range.
     """
     h, w = pixels.shape[:2]
@@ -31,36 +37,63 @@ def resized(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
         start, end = (row * h / height for row in (top, top + len(strip)))  # in the input
         reach = LOBES * max(h / height, 1) + 1
         first, last = max(math.floor(start - reach), 0), min(math.ceil(end + reach), h)
-        _resize(channels[first:last], strip, (0, start - first, w, end - first))
+        box = (0, start - first, w, end - first)
+        _resize(channels[first:last], strip, functools.partial(_resampled, kernel, box))
     return out.reshape(height, width, *pixels.shape[2:])
 
 
-def _resize(channels: np.ndarray, out: np.ndarray, box: tuple[float, float, float, float]) -> None:
-    """(h, w, c), of it the box, left, top, right and bottom, into (height, width, c)."""
-    most = np.iinfo(out.dtype).max if np.issubdtype(out.dtype, np.integer) else 1.0
+def at_strength(pixels: np.ndarray, restored: np.ndarray, strength: float) -> np.ndarray:
+    """Blend a restored picture with the bicubic enlargement of what it was made of.
+
+    Args:
+        pixels: (h, w) or (h, w, c) of uint8, uint16 or floats in [0, 1].
+        restored: (height, width) or (height, width, c) of the same kind; it is written over.
+        strength: 0 gives the enlargement, which at equal size is the picture; 1 what was restored.
+    Returns: (height, width) or (height, width, c) of the same kind.
+    """
+    if strength == 1:
+        return restored
+    height, width = restored.shape[:2]
+    plain = resized(pixels, height, width, kernel=Resampling.BICUBIC)
+    for y in range(height):  # a row at a time: floats of all take too much memory
+        row = plain[y] + np.float32(strength) * (restored[y].astype(np.float32) - plain[y])
+        restored[y] = _in_range(row, restored.dtype)
+    return restored
+
+
+def _resize(
+    channels: np.ndarray,
+    out: np.ndarray,
+    resample: Callable[[np.ndarray, tuple[int, ...]], np.ndarray],
+) -> None:
+    """(h, w, c) into (height, width, c); resample does it to one float32 channel."""
     alpha = weight = None
     if channels.shape[2] in (2, 4):
         alpha = channels[..., -1].astype(np.float32)
-        weight = _lanczos(alpha, out.shape, box)
-        out[..., -1] = _in_range(weight, out.dtype, most)
+        weight = resample(alpha, out.shape)
+        out[..., -1] = _in_range(weight, out.dtype)
     for index in range(channels.shape[2] - (alpha is not None)):
         channel = channels[..., index].astype(np.float32)
         if alpha is None or weight is None:
-            channel = _lanczos(channel, out.shape, box)
+            channel = resample(channel, out.shape)
         else:
-            channel = _lanczos(channel * alpha, out.shape, box)
+            channel = resample(channel * alpha, out.shape)
             channel = np.divide(channel, weight, out=np.zeros_like(channel), where=weight > 0)
-        out[..., index] = _in_range(channel, out.dtype, most)
+        out[..., index] = _in_range(channel, out.dtype)
 
 
-def _lanczos(
-    channel: np.ndarray, shape: tuple[int, ...], box: tuple[float, float, float, float]
+def _resampled(
+    kernel: Resampling,
+    box: tuple[float, float, float, float],
+    channel: np.ndarray,
+    shape: tuple[int, ...],
 ) -> np.ndarray:
-    """(h, w) -> (height, width), the first two of a shape, float32."""
+    """(h, w), of it the box, left, top, right, bottom -> the first two of a shape, float32."""
     size = (shape[1], shape[0])
-    return np.asarray(Image.fromarray(channel).resize(size, Image.Resampling.LANCZOS, box))
+    return np.asarray(Image.fromarray(channel).resize(size, kernel, box))
 
 
-def _in_range(channel: np.ndarray, dtype: np.dtype, most: float) -> np.ndarray:
-    channel = channel.clip(0, most)
-    return (channel.round() if np.issubdtype(dtype, np.integer) else channel).astype(dtype)
+def _in_range(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    whole_numbers = np.issubdtype(dtype, np.integer)
+    values = values.clip(0, np.iinfo(dtype).max if whole_numbers else 1)
+    return (values.round() if whole_numbers else values).astype(dtype)

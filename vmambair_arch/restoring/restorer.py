@@ -1,5 +1,6 @@
 """Restorer: a loaded network that restores pictures of any size, kind and depth."""
 
+import copy
 import math
 import os
 from typing import TypeVar
@@ -15,7 +16,7 @@ from ..system import memory as system_memory
 from . import models
 from .alpha import filled
 from .files.picture import to_array, to_image
-from .resizing import resized
+from .resizing import at_strength, resized
 from .tiles.pooling import GlobalPool
 from .tiles.running import Runner
 from .tiles.steps import Progress, part
@@ -23,6 +24,7 @@ from .tiles.tile_sizes import TileSizes
 from .tiles.tiling import Tiling
 
 AnyPicture = TypeVar("AnyPicture", np.ndarray, Image.Image)
+OVERSHOOT = 0.15  # below 0: sharpening filters, such as Lanczos, go so far beyond an edge
 KEPT = {"icc_profile", "exif", "dpi", "xmp"}  # of a PIL image's info
 
 
@@ -30,9 +32,9 @@ class Restorer:
     """Restores pictures with one network, loaded once.
 
     Args:
-        model: a checkpoint (ours or a released one), the name of a preset whose weights lie in the
-            cache folder, or a network, which is put on the device and in eval mode; without one
-            the small x4 network of the package.
+        model: a checkpoint (ours or a released one), the name of a bundled network or of a preset
+            whose weights lie in the cache folder, or a network, which is put on the device and in
+            eval mode; without one the bundled network that enlarges four times.
         device: "cpu", "cuda", ...; auto is the GPU if there is one.
         precision: fp32, bf16 or fp16; auto is bf16 on GPUs that compute in it, else fp32. A tile
             with a value that is not finite is done again in fp32.
@@ -45,6 +47,8 @@ class Restorer:
         ensemble: the mean over the eight flips and rotations of each tile.
         compile: compile the network (torch.compile).
         outscale: enlarge by this instead of the network's scale, by resizing with Lanczos.
+        strength: 1 gives what the network makes, 0 the bicubic enlargement (at scale 1 the picture
+            itself), what lies between them a blend.
         memory: gigabytes that this process may come to hold, by which tiles are chosen; without
             it what is free.
     Attributes: network; scale, the network's; device.
@@ -63,18 +67,20 @@ class Restorer:
         ensemble: bool = False,
         compile: bool = False,
         outscale: float | None = None,
+        strength: float = 1,
         memory: float | None = None,
     ):
         for name, value in (("outscale", outscale), ("memory", memory)):
             if value is not None and not 0 < value < math.inf:
                 raise InputError(f"{name} is {value}: needed is a number above 0")
+        self.strength = check_strength(strength)
         if pool not in ("tile", "global"):
             raise InputError(f"pool is {pool!r}: choose tile or global")
         if pool == "global" and compile:
             raise InputError("a compiled network cannot pool globally; leave compile or pool out")
         self.device = _device(device)
         if isinstance(model, nn.Module):
-            self.network = model.to(self.device).eval()
+            self.network = _in_float32(model).to(self.device).eval()
         else:
             self.network = models.load(model, self.device)
         run = Runner(
@@ -113,9 +119,7 @@ class Restorer:
         Raises: InputError: it is of another kind; memory runs out for small tiles too.
         """
         if isinstance(image, Image.Image):
-            result = to_image(self._restored(to_array(image), progress))
-            result.info.update({name: image.info[name] for name in KEPT & image.info.keys()})
-            return result
+            return keep_info(image, to_image(self._restored(to_array(image), progress)))
         return self._restored(image, progress)
 
     def restore_tensor(self, x: Tensor, *, progress: Progress | None = None) -> Tensor:
@@ -124,7 +128,8 @@ class Restorer:
         Args:
             x: c is what the network takes, or 1, or anything if the network takes 1.
             progress: is called with the share that is done, up to 1.
-        Returns: (b, c, scale h, scale w), float32 on the device of x; outscale is not heeded.
+        Returns: (b, c, scale h, scale w), float32 on the device of x; outscale and
+            strength are not heeded.
         Raises: InputError: x is no batch of pictures; memory runs out for small tiles too.
         """
         if x.dim() != 4 or not x.is_floating_point() or x.numel() == 0:
@@ -132,6 +137,7 @@ class Restorer:
                 f"x is {x.dtype} of shape {tuple(x.shape)}: needed are floats in [0, 1] of shape"
                 " (b, c, h, w)"
             )
+        _check_range(x.min().item(), x.max().item(), "x")
         b, c, h, w = x.shape
         y = torch.empty(b, c, h * self.scale, w * self.scale, device=x.device)
         strips = self.tiling.strips(
@@ -150,7 +156,9 @@ class Restorer:
         _check(image)
         h, w = image.shape[:2]
         pixels = image.reshape(h, w, -1)
-        sizes = {self.scale, self.outscale}  # one after the other, if they differ
+        sizes = [*{self.scale, self.outscale}]  # one after the other, if they differ
+        if self.strength < 1:
+            sizes.append(self.outscale)  # the plain enlargement
         taken, free = image.nbytes * sum(s**2 for s in sizes), system_memory.free("cpu")
         if free is not None and taken > free:  # the system would give it, and end the process
             raise InputError(
@@ -163,7 +171,8 @@ class Restorer:
         else:
             self._enlarge_with_alpha(pixels, out, progress)
         height, width = (max(round(side * self.outscale), 1) for side in (h, w))
-        return resized(out.reshape(*out.shape[:2], *image.shape[2:]), height, width)
+        result = resized(out.reshape(*out.shape[:2], *image.shape[2:]), height, width)
+        return at_strength(image, result, self.strength)
 
     def _enlarge_with_alpha(
         self, pixels: np.ndarray, out: np.ndarray, progress: Progress | None
@@ -211,6 +220,7 @@ def restore(
     pool: str = "tile",
     ensemble: bool = False,
     outscale: float | None = None,
+    strength: float = 1,
 ) -> AnyPicture:
     """Restore one picture; a ``Restorer``, which explains the arguments, is for many."""
     restorer = Restorer(
@@ -222,8 +232,28 @@ def restore(
         pool=pool,
         ensemble=ensemble,
         outscale=outscale,
+        strength=strength,
     )
     return restorer(image)
+
+
+def _in_float32(network: nn.Module) -> nn.Module:
+    """The network, or a copy of it in float32: what runs in less is for ``precision`` to say."""
+    kinds = {parameter.dtype for parameter in network.parameters()}
+    return network if kinds <= {torch.float32} else copy.deepcopy(network).float()
+
+
+def check_strength(strength: float) -> float:
+    """The strength of a blend. Raises InputError: it is not in [0, 1]."""
+    if not 0 <= strength <= 1:
+        raise InputError(f"strength is {strength}: needed is a number from 0 to 1")
+    return strength
+
+
+def keep_info(image: Image.Image, result: Image.Image) -> Image.Image:
+    """Give a restored picture the profile, EXIF, resolution and XMP of the one before."""
+    result.info.update({name: image.info[name] for name in KEPT & image.info.keys()})
+    return result
 
 
 def _device(name: str | torch.device) -> torch.device:
@@ -253,8 +283,18 @@ def _check(image: np.ndarray) -> None:
             f"the picture is {image.dtype} of shape {image.shape}: needed is (h, w) or (h, w, c) of"
             " uint8, uint16 or floats in [0, 1], c 1 to 4"
         )
-    if np.issubdtype(image.dtype, np.floating) and not (np.abs(image) < 2).all():
-        raise InputError(
-            f"the picture has values from {image.min():g} to {image.max():g}: needed are finite"
-            " floats in [0, 1]; divide by their range, or give uint8 or uint16"
-        )
+    if np.issubdtype(image.dtype, np.floating):
+        _check_range(float(image.min()), float(image.max()), "the picture")
+
+
+def _check_range(least: float, most: float, what: str) -> None:
+    """Raise InputError for floats that are not of [0, 1], but for what resizing overshoots."""
+    if least >= -OVERSHOOT and most < 2:
+        return
+    advice = "divide by their range"
+    if -1.5 < least < 0 and most <= 1.5:
+        advice = "if they are of [-1, 1], give (x + 1) / 2"
+    raise InputError(
+        f"{what} has values from {least:g} to {most:g}: needed are finite floats in [0, 1];"
+        f" {advice}, or give uint8 or uint16"
+    )

@@ -120,16 +120,16 @@ def together() -> Iterator[None]:
         said = str(error)
     sentences = gather(said)
     if any(sentences):
-        raise InputError(merged(sentences))
+        raise InputError(*merged(sentences))
 
 
-def merged(sentences: list[str]) -> str:
+def merged(sentences: list[str]) -> list[str]:
     """What the processes say, each line once, with the ranks of it if not all say it."""
     who: dict[str, list[str]] = {}
     for number, sentence in enumerate(sentences):
         for line in dict.fromkeys(sentence.splitlines()):
             who.setdefault(line, []).append(str(number))
-    return "\n".join(
+    return [
         line if len(ranks) == len(sentences) else f"rank {', '.join(ranks)}: {line}"
         for line, ranks in who.items()
-    )
+    ]

@@ -57,7 +57,7 @@ def joined(launcher: str, read: Callable[[], Options]) -> Iterator[Options]:
             yield opt
             distributed.barrier()  # the store may be kept by a process that is ready first
     except InputError as error:
-        raise InputError(_once(store, str(error))) from error
+        raise InputError(*_once(store, str(error)).splitlines()) from error
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()
@@ -86,7 +86,7 @@ def _agree(store: Store, opt: Options | None, problem: str) -> Options:
     answers = _exchange(store, {"problem": problem, "asked": asked, "seed": seed})
     problems = [answer["problem"] for answer in answers]
     if opt is None or any(problems):
-        raise InputError(processes.merged(problems))
+        raise InputError(*processes.merged(problems))
     first, *others = ({tuple(keys): text for keys, text in a["asked"]} for a in answers)
     for number, theirs in enumerate(others, 1):
         for keys in first | theirs:
@@ -142,7 +142,7 @@ def _named_errors() -> Iterator[None]:
     except (InputError, StoppedError):
         raise
     except TrainingError as error:
-        raise TrainingError(f"{rank}: {error}") from error
+        raise TrainingError(*(f"{rank}: {line}" for line in str(error).splitlines())) from error
     except Exception as error:
         if isinstance(error, distributed.DistError) or "gloo" in str(error):
             raise TrainingError(

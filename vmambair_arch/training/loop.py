@@ -11,6 +11,7 @@ from ..data.batches.failures import Failures
 from ..data.batches.loading import set_place, steps
 from ..errors import StoppedError, TrainingError
 from ..system import processes
+from . import resuming
 from .interruption import Interruption
 from .progress import Progress
 from .saves import Place, Saves
@@ -45,7 +46,7 @@ class Training:
 
     def resume(self, state: dict[str, Any]) -> None:
         """Go on from a state; from one of BasicSR's or our first version, as far as it goes."""
-        self.model.resume_training(state)
+        self.model.resume_training(resuming.adapted(self.opt, state))
         self.epoch, self.iteration = state["epoch"], state["iter"]
         self.seen = state.get("seen", 0)
         self.validation_due = state.get("validation_due", False)
@@ -77,7 +78,8 @@ class Training:
         rng.restore(mine["rng"])
         self.failures.count = mine["failures"]
         self.failures.images = dict.fromkeys(mine["images"])
-        if "model" in mine and len(saved) == world_size:
+        takes = hasattr(self.model, "load_training_extra_state")  # model_type may be another
+        if takes and "model" in mine and len(saved) == world_size:
             self.model.load_training_extra_state(mine["model"])
 
     def run(self, progress: Progress) -> None:
@@ -220,6 +222,7 @@ class Training:
         if hasattr(self.model, "training_extra_state"):  # a pool of pairs, say
             mine["model"] = self.model.training_extra_state()
         return {
+            "options": resuming.kept_options(self.opt),
             "seed": self.opt["manual_seed"],
             "seen": self.seen,
             "scaler": self.model.scaler.state_dict(),

@@ -6,7 +6,7 @@ The loop is ours because several of BasicSR's faults sit in its loop, where no s
 import contextlib
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,9 @@ from ..errors import InputError
 from ..files import remove_leftovers
 from ..models.build import build_model
 from ..option_files import against_disk
+from ..system.folder_lock import locked
 from ..system.processes import gather, together
-from . import validation
+from . import resuming, validation
 from .events import open_events
 from .loop import Training
 from .progress import Progress
@@ -46,10 +47,43 @@ def train(opt: dict[str, Any]) -> None:
         InputError: something in the options cannot be used; nothing has been written then.
         StoppedError, TrainingError: as ``Training.run``.
     """
+    with _alone(opt) as remarks:
+        _train(opt, remarks)
+
+
+def test(opt: dict[str, Any]) -> None:
+    """Run a network over each test set: metrics into the log and metrics.jsonl, pictures if asked.
+
+    Args and Raises: as ``train``.
+    """
+    with _alone(opt) as remarks:
+        _test(opt, remarks)
+
+
+@contextlib.contextmanager
+def _alone(opt: dict[str, Any]) -> Iterator[list[str]]:
+    """Hold the lock on the folder of the results, rank 0 for all processes of the run.
+
+    Yields: remarks for the log.
+    Raises: InputError: another run of that name holds it.
+    """
+    with contextlib.ExitStack() as held:
+        with together():
+            remark = held.enter_context(locked(_root(opt))) if opt["rank"] == 0 else None
+        yield [remark] if remark else []
+
+
+def _root(opt: dict[str, Any]) -> Path:
+    """The folder of the results."""
+    return Path(opt["path"]["experiments_root" if opt["is_train"] else "results_root"])
+
+
+def _train(opt: dict[str, Any], remarks: list[str]) -> None:
     _start(opt)
     with together():
         against_disk.check(opt)
-        state, remarks = training_states.find(opt)
+        state, on_states = training_states.find(opt)
+        differing = list(resuming.differences(opt, state)) if state else []
         if state:
             opt["manual_seed"] = state.get("seed", opt["manual_seed"])
         loader = training_loader(opt)
@@ -58,7 +92,9 @@ def train(opt: dict[str, Any]) -> None:
     _same_state(state)
     with together():
         _prepare_folders(opt, fresh=state is None)
-    log = _start_log(opt, "train", remarks)
+    log = _start_log(opt, "train", [*remarks, *on_states])
+    for level, difference in differing:
+        log.log(level, difference)
     log.info(micro_batches.described(opt))
     model = build_model(opt)
     start = state["iter"] if state else 0
@@ -75,18 +111,14 @@ def train(opt: dict[str, Any]) -> None:
     validation.before_after(opt, model, val_loaders)
 
 
-def test(opt: dict[str, Any]) -> None:
-    """Run a network over each test set: metrics into the log and metrics.jsonl, pictures if asked.
-
-    Args and Raises: as ``train``.
-    """
+def _test(opt: dict[str, Any], remarks: list[str]) -> None:
     _start(opt)
     with together():
         against_disk.check(opt)
         loaders = [validation_loader(opt, section) for section in opt["datasets"].values()]
     with together():
         _make_folders(opt)
-    _start_log(opt, "test")
+    _start_log(opt, "test", remarks)
     model = build_model(opt)
     records = Records(Path(opt["path"]["log"])) if opt["rank"] == 0 else None
     Validation(opt, loaders, records, None).run(model, opt["name"])
@@ -127,7 +159,7 @@ def _make_folders(opt: dict[str, Any]) -> None:
 
     BasicSR archives by the second, and fails when it starts twice in one.
     """
-    root = Path(opt["path"]["experiments_root" if opt["is_train"] else "results_root"])
+    root = _root(opt)
     if opt["rank"] == 0 and root.exists():
         archive = Path(f"{root}_archived_{get_time_str()}")
         while archive.exists():

@@ -24,6 +24,7 @@ class Progress(contextlib.ExitStack):
         super().__init__()
         self.opt, self.tensorboard = opt, tensorboard
         self.message = MessageLogger(opt, iteration + 1, tensorboard)
+        self.message.max_iters = opt["train"]["total_iter"] + 1  # it takes off one too many
         self.data_time, self.step_time = AvgTimer(), AvgTimer()
         hidden = opt["rank"] != 0 or not sys.stderr.isatty()
         self.bar = tqdm(

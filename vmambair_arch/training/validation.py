@@ -7,7 +7,7 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from ..data.batches import rng
-from ..models.shared_validation import bare_networks
+from ..models.ddp import bare_networks
 from . import pictures
 from .records import Records
 

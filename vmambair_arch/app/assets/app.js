@@ -25,7 +25,9 @@ function render() {
   document.body.classList.toggle("is-empty", all.length === 0);
   list.render(chosen);
   stage.render(pictures.find(chosen));
-  find("gone").hidden = !pictures.gone;
+  find("gone").hidden = pictures.gone !== "silent";
+  find("refused").hidden = ["", "silent"].includes(pictures.gone);
+  words.put(find("refused"), pictures.gone);
   const running = all.find(({ state }) => state === "running");
   document.title = running ? `${words.percent(running.share)} ${running.name}` : "VmambaIR";
   all.forEach(say);
@@ -46,9 +48,13 @@ function offer({ networks, formats }) {
   find("network").append(
     ...networks.map(({ key, label, origin }) => new Option(label + origins[origin], key)),
   );
+  const purpose = () => words.put(find("purpose"), networks[find("network").value].purpose);
+  find("network").addEventListener("change", purpose);
+  purpose();
   find("format").append(...formats.map((format) => new Option(format, format)));
 }
 
+history.replaceState(null, "", "/"); // the address has the token, which the cookie now has
 Theme.follow(find("theme"));
 offer(await server.choices());
 pictures.addEventListener("change", render);

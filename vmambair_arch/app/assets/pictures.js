@@ -17,7 +17,7 @@ export class Pictures extends EventTarget {
     super();
     this.coming = []; // not yet on the server
     this.jobs = [];
-    this.gone = false; // whether the server does not answer
+    this.gone = ""; // why the server gives no answer: "silent", or a sentence
     this.counted = 0;
     this.turn = 0; // counts the looks: of two under way, the later is believed
     this.look();
@@ -105,8 +105,8 @@ export class Pictures extends EventTarget {
     this.turn += 1; // what a look under way finds is old
     try {
       await request;
-    } catch {
-      this.gone = true;
+    } catch (error) {
+      this.gone = reason(error);
     }
     this.look();
   }
@@ -118,11 +118,11 @@ export class Pictures extends EventTarget {
     let jobs = null;
     try {
       jobs = await server.jobs();
-    } catch {
-      this.gone = true; // which the page says
+    } catch (error) {
+      this.gone = reason(error); // which the page says
     }
     if (turn !== this.turn) return;
-    if (jobs) Object.assign(this, { gone: false, jobs: jobs.map(known) });
+    if (jobs) Object.assign(this, { gone: "", jobs: jobs.map(known) });
     this.tell();
     const active = !this.gone && this.jobs.some((job) => !isOver(job));
     this.timer = setTimeout(() => this.look(), active ? SOON : LATER);
@@ -132,5 +132,7 @@ export class Pictures extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 }
+
+const reason = (error) => (error instanceof server.RefusedError ? error.message : "silent");
 
 const known = (job) => ({ ...job, key: job.id });

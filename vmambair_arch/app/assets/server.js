@@ -1,12 +1,16 @@
 // What the page asks of the server. Failures are errors whose message is one sentence for the page.
 
+// The server is another than the one that made the page: it was started again.
+export class RefusedError extends Error {}
+
 async function ask(path, options = {}) {
   const response = await fetch(path, options);
+  if (response.status === 403) throw new RefusedError((await response.json()).error);
   if (!response.ok) throw new Error((await response.json()).error);
   return response.status === 204 ? null : response.json();
 }
 
-// {networks: [{key, label, origin}], formats: [name], max_megapixels}
+// {networks: [{key, label, origin, purpose}], formats: [name], max_megapixels}
 export const choices = () => ask("/choices");
 
 // Every job, the oldest first; Job.told in jobs.py says what each tells.

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import torch
 
+from ...system import terminal
+
 
 def add(commands) -> None:
     """Add the command to those of a parser."""
@@ -30,5 +32,5 @@ def _run(arguments: argparse.Namespace) -> None:
         only=arguments.only,
         minutes=arguments.minutes,
     ):
-        print(line, flush=True)
-    print(f"{arguments.output / 'bench.json'}, {arguments.output / 'bench.png'}")
+        terminal.say(line)
+    terminal.say(f"{arguments.output / 'bench.json'}, {arguments.output / 'bench.png'}")

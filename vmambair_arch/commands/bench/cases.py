@@ -67,7 +67,8 @@ def unavailable(case: Case, device: str) -> str | None:
     """Return why a case cannot run here, or None."""
     operation, _, backend = case.name.partition("_scan/")
     if backend:
-        return dispatch.load(operation, backend).unavailable(torch.ones(1, device=device))
+        x = torch.ones(1, device=device)
+        return dispatch.unusable(operation, backend, x, gradients=True)
     if case.name in RIVALS and importlib.util.find_spec("basicsr") is None:
         return "basicsr is not installed"
     return None
@@ -75,7 +76,8 @@ def unavailable(case: Case, device: str) -> str | None:
 
 def fastest(operation: str, device: str) -> str:
     """The name of the backend that ``auto`` takes here."""
-    return dispatch.fastest(operation, OPERATIONS[operation], torch.ones(1, device=device))
+    x = torch.ones(1, device=device)
+    return dispatch.fastest(operation, OPERATIONS[operation], x, gradients=True)
 
 
 def _rrdbnet() -> nn.Module:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ...ops import planar_scan, selective_scan
-from ...system import memory
+from ...system import memory, terminal
 from ...system.allocator import keep_freed_memory
 from .cases import BACKWARD, BOTH, NETWORKS, Case
 
@@ -138,4 +138,4 @@ def _scan_figures(case: Case, inputs: list[Tensor], result: dict[str, Any]) -> d
 
 if __name__ == "__main__":
     keep_freed_memory()  # as the commands do
-    sys.stdout.write(json.dumps(measure(Case(**json.loads(sys.argv[1])), sys.argv[2])) + "\n")
+    terminal.say(json.dumps(measure(Case(**json.loads(sys.argv[1])), sys.argv[2])))

@@ -10,6 +10,7 @@ from ... import reporting
 from ...files import write_whole
 from ...reporting import Column, Report
 from ...reporting.plots import scaling
+from ...system import machine
 from .. import origin
 from .cases import Case
 from .figures import Results
@@ -74,12 +75,12 @@ def write(rows: list[dict[str, Any]], details: dict[str, Any], folder: Path) -> 
         details: what else the report has to tell.
         folder: where they go.
     """
-    machine = origin.machine()
+    facts = machine.facts()
     report = Report(
         kind="benchmark",
-        title=machine["processor"],
+        title=facts["processor"],
         command=origin.command(),
-        machine=machine,
+        machine=facts,
         columns=COLUMNS,
         details=details,
         rows=rows,

@@ -4,6 +4,7 @@ import argparse
 from itertools import chain
 
 from ...option_files import options, yaml_lines
+from ...system import terminal
 from .. import plugins
 
 
@@ -25,4 +26,4 @@ def _run(arguments: argparse.Namespace) -> None:
     is_train = isinstance(sections, dict) and any(s.startswith("train") for s in sections)
     opt = options.read(arguments.opt, is_train=is_train, overrides=arguments.force_yml)
     for line in chain(opt.notes, preflight.run(opt, fast=arguments.fast)):
-        print(line, flush=True)
+        terminal.say(line)

@@ -11,7 +11,6 @@ import statistics
 import time
 from collections.abc import Iterator
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,6 +26,7 @@ from ...option_files.dry_runs import one_line
 from ...option_files.options import where
 from ...training import pipeline
 from . import cost
+from .leaks import Leaks
 
 SECONDS = 10.0  # for steps after the first; a slow one is not repeated
 SHOWN = 20  # problems of a kind that are listed; the rest are counted
@@ -42,9 +42,9 @@ def run(opt: dict[str, Any], *, fast: bool = False) -> Iterator[str]:
     """
     found: list[str] = []
     warnings: list[str] = []
-    digests: dict[bytes, tuple[str, Path]] = {}
-    for section, data_set in opt["datasets"].items():
-        yield _data_set(opt, section, data_set, found, warnings, digests, fast=fast)
+    leaks = Leaks(opt["datasets"])
+    for section in leaks.order:
+        yield _data_set(opt, section, found, warnings, leaks, fast=fast)
     for key in [key for key in opt if key.startswith("network_") and opt[key]]:
         try:
             against_disk.check_network(where(opt, (key,)), opt, key)
@@ -52,12 +52,13 @@ def run(opt: dict[str, Any], *, fast: bool = False) -> Iterator[str]:
             found.append(str(error))
     yield from warnings
     if found:
-        raise InputError("\n".join(found))
+        raise InputError(*found)
     yield from _costs(opt)
 
 
-def _data_set(opt, section, data_set, found, warnings, digests, *, fast: bool) -> str:
-    """Look at a data set; adds to found, warnings and digests. Returns a line about it."""
+def _data_set(opt, section, found, warnings, leaks: Leaks, *, fast: bool) -> str:
+    """Look at a data set; adds to found, warnings and leaks. Returns a line about it."""
+    data_set = opt["datasets"][section]
     place = where(opt, ("datasets", section))
     metrics = ((opt.get("val") or {}).get("metrics") or {}).values()
     border = max((metric.get("crop_border") or 0 for metric in metrics), default=0)
@@ -69,26 +70,20 @@ def _data_set(opt, section, data_set, found, warnings, digests, *, fast: bool) -
         return f"datasets.{section}: cannot be listed"
     found += _too_few(place, opt, data_set, len(listed))
     seen, looks = 0, []
-    for side, look in survey.look(section, listed, fast=fast):
+    for side, look in survey.look(section, listed, fast=fast, sights=leaks.possible):
         seen += 1
         if look.problem and not any(str(look.path) in p.sentence for p in wrong):
             looks.append(Problem("decode", f"{place}: {look.path}: {look.problem}; replace it"))
         if look.lost:
             warnings.append(f"{place}: {look.path}: BasicSR drops its {look.lost}")
         if look.digest and (side == "gt" or "dataroot_gt" not in data_set):
-            twin = digests.setdefault(look.digest, (section, look.path))
-            if _leaks(twin[0], section):
-                sentence = f"{place}: {look.path} is the same picture as {twin[1]} of {twin[0]}"
-                looks.append(Problem("leak", f"{sentence}; take it out of one"))
+            same, like = leaks.find(section, place, look)
+            looks += [Problem("leak", same)] * bool(same)
+            warnings += [like] * bool(like)
     found += _listed(looks)
     if not listed:
         return f"datasets.{section}: its layout is not known here; no image was looked at"
     return f"datasets.{section}: {len(listed)} entries, {seen} images decoded"
-
-
-def _leaks(one: str, other: str) -> bool:
-    """Whether one section trains and the other does not."""
-    return one.startswith("train") != other.startswith("train")
 
 
 def _listed(found: list[Problem]) -> list[str]:

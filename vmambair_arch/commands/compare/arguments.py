@@ -1,10 +1,10 @@
 """The arguments of vmambair compare, and what it writes and prints."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from ...errors import InputError
+from ...system import terminal
 
 EPILOG = """examples:
   vmambair compare datasets/Set5/GTmod12 results/SwinIR/visualization/Set5 --scale 4
@@ -65,14 +65,13 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         _compare(arguments)
     except KeyboardInterrupt:
-        print("vmambair: stopped; no report is written", file=sys.stderr)
+        terminal.warn("stopped; no report is written")
         return 130
     return 0
 
 
 def _compare(arguments: argparse.Namespace) -> None:
     """Compare, write, and print the table of means."""
-    from ... import plugin  # noqa: F401 BasicSR imports only after it
     from ...reporting import markdown, tables
     from . import comparison
     from .planning import plan
@@ -94,9 +93,9 @@ def _compare(arguments: argparse.Namespace) -> None:
         title=arguments.title,
     )
     for remark in planned.remarks:
-        print(f"vmambair: {remark}", file=sys.stderr)
+        terminal.warn(remark)
     report = comparison.write(planned, arguments.output, shown=arguments.images)
-    print(markdown.render(tables.table([report])))
+    terminal.say(*markdown.render(tables.table([report])).split("\n"))
     page = arguments.output / comparison.PAGE
     others = ", ".join((comparison.REPORT, *comparison.TABLES))
-    print(f"{page} ({page.stat().st_size / 1e6:.1f} MB), {others}")
+    terminal.say(f"{page} ({page.stat().st_size / 1e6:.1f} MB), {others}")

@@ -13,6 +13,7 @@ from ...files import write_whole
 from ...reporting import Report, latex, markdown, tables
 from ...reporting.page.page import write_page
 from ...reporting.page.scenes import Scene
+from ...system import machine
 from .. import origin
 from . import pictures
 from .planning import Plan
@@ -89,7 +90,7 @@ def _report(plan: Plan, rows: list[dict[str, Any]]) -> Report:
         kind="comparison",
         title=plan.title,
         command=origin.command(),
-        machine=origin.machine(),
+        machine=machine.facts(),
         columns=plan.measures.columns,
         details={
             "border": plan.measures.border,
@@ -106,7 +107,7 @@ def _details(plan: Plan) -> dict[str, str]:
     measures = plan.measures
     channel = "RGB" if measures.rgb else "Y of YCbCr"
     border = f", without {measures.border} pixels at each side" if measures.border else ""
-    versions = origin.machine()["versions"]
+    versions = machine.facts()["versions"]
     return {
         "command": origin.command(),
         "measured": f"PSNR and SSIM of {channel}{border}",

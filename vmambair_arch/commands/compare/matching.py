@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...errors import InputError
-from ...restoring.files.formats import BY_SUFFIX
+from ...restoring.files.formats import SUFFIXES
 
 NAMED = 5  # files that a sentence names; it counts the others
 # What data sets have behind the names of their ground truth, and results have not.
@@ -61,7 +61,7 @@ def match(names: Mapping[str, Path], place: Path) -> tuple[dict[str, Path], list
             f" truth{hint}"
         )
     if problems:
-        raise InputError("\n".join(problems))
+        raise InputError(*problems)
     left_out = [path.name for path in others]
     remarks = [f"{place}: {_listed(left_out)} left out: no ground truth"] if others else []
     return {name: paths[0] for name, paths in candidates.items()}, remarks
@@ -80,11 +80,11 @@ def _pictures(place: Path) -> list[Path]:
     if not place.is_dir():
         raise InputError(f"{place}: there is no such folder (in {Path.cwd()}); correct the path")
     inside = [path for path in sorted(place.iterdir()) if not path.name.startswith(".")]
-    found = [path for path in inside if path.suffix.lower() in BY_SUFFIX and path.is_file()]
+    found = [path for path in inside if path.suffix.lower() in SUFFIXES and path.is_file()]
     if not found:
         folders = [path.name for path in inside if path.is_dir()]
         hint = f"; it holds the folders {_listed(folders)}: give one of them" if folders else ""
-        raise InputError(f"{place}: no pictures in it ({', '.join(BY_SUFFIX)}){hint}")
+        raise InputError(f"{place}: no pictures in it ({', '.join(SUFFIXES)}){hint}")
     return found
 
 

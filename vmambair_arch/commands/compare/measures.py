@@ -1,18 +1,20 @@
-"""The metrics of a comparison: BasicSR's PSNR and SSIM, as in validation, and pyiqa's."""
+"""The metrics of a comparison: PSNR and SSIM as in validation, and pyiqa's."""
 
-import math
+import logging
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from ...data.entries import WINDOW
-from ...models import metrics
+from ...errors import InputError
+from ...models import iqa
 from ...reporting import Column
 from ...reporting.columns import METRICS
+from . import fidelity
 
-OWN = ("psnr", "ssim")  # BasicSR's; all others are pyiqa's
-SMALLEST = {"ssim": WINDOW}  # pixels a side that a metric needs
+OWN = {"psnr": fidelity.psnr, "ssim": fidelity.ssim}  # all others are pyiqa's
+SMALLEST = {"ssim": fidelity.WINDOW}  # pixels a side that a metric needs
+
+log = logging.getLogger(__name__)
 
 
 class Measures:
@@ -29,18 +31,8 @@ class Measures:
     def __init__(self, names: Sequence[str], *, border: int, rgb: bool):
         self.border, self.rgb = border, rgb
         self.columns: dict[str, Column] = {}
-        self._sections: dict[str, dict[str, Any]] = {}
         for name in dict.fromkeys(names):
-            if name in OWN:
-                section = {"type": f"calculate_{name}", "test_y_channel": not rgb}
-                column = METRICS[name]
-            else:
-                section: dict[str, Any] = {"type": "calculate_iqa", "metric": name}
-                metrics.complete("--metrics", section)
-                better = "lower" if section["better"] == "lower" else "higher"
-                column = METRICS.get(name) or Column(label=name.upper(), decimals=4, better=better)
-            self.columns[name] = column
-            self._sections[name] = {**section, "crop_border": border}
+            self.columns[name] = METRICS[name] if name in OWN else _column(name)
 
     def __call__(self, output: np.ndarray, truth: np.ndarray) -> dict[str, float | None]:
         """Measure an output.
@@ -50,12 +42,26 @@ class Measures:
         Returns: a value for each metric, infinite for the PSNR of equal images; None where a metric
             cannot judge this image.
         """
-        images = {
-            "img": np.ascontiguousarray(output[..., ::-1]),
-            "img2": np.ascontiguousarray(truth[..., ::-1]),
-        }
-        values = {}
-        for name, section in self._sections.items():
-            value = float(metrics.mean(metrics.measure(images, section).parts))
-            values[name] = None if math.isnan(value) else value
-        return values
+        return {name: self._value(name, output, truth) for name in self.columns}
+
+    def _value(self, name: str, output: np.ndarray, truth: np.ndarray) -> float | None:
+        if name in OWN:
+            return OWN[name](output, truth, border=self.border, rgb=self.rgb)
+        images = (np.ascontiguousarray(image[..., ::-1]) for image in (output, truth))
+        try:
+            return iqa.calculate_iqa(*images, metric=name, crop_border=self.border)
+        except iqa.UnavailableError as reason:
+            size = " x ".join(map(str, output.shape[:2]))
+            log.warning("%s is not available for an image of %s pixels: %s", name, size, reason)
+            return None
+
+
+def _column(name: str) -> Column:
+    """The column of a metric of pyiqa. Raises: InputError: there is no such metric."""
+    try:
+        better = iqa.better({"metric": name})
+    except InputError as error:
+        raise InputError(f"--metrics: {error}") from error
+    if name in METRICS:
+        return METRICS[name]
+    return Column(label=name.upper(), decimals=4, better="lower" if better == "lower" else "higher")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...data.imresize import imresize
 from ...errors import InputError
 from ...restoring import Restorer
 from ...restoring.files import reading
@@ -94,7 +95,7 @@ def find(
         if names.count(name) > 1
     ]
     if problems:
-        raise InputError("\n".join(problems))
+        raise InputError(*problems)
     return [*methods, *(_model(model, low, device) for model in models)], remarks
 
 
@@ -125,8 +126,6 @@ def _ratio(truths: Mapping[str, Path], low: Mapping[str, Path]) -> int:
 
 
 def _bicubic(scale: int, pixels: np.ndarray) -> np.ndarray:
-    """BasicSR's MATLAB-like bicubic interpolation, the baseline of papers."""
-    from basicsr.utils.matlab_functions import imresize
-
-    large = np.asarray(imresize(pixels.astype(np.float32) / 255, scale))
+    """MATLAB's bicubic interpolation, the baseline of papers."""
+    large = imresize(pixels.astype(np.float32) / 255, scale)
     return (large.clip(0, 1) * 255).round().astype(np.uint8)

@@ -21,11 +21,7 @@ def read(path: Path) -> np.ndarray:
 
     Raises: InputError: it is no picture, damaged, of 16 bits or transparent.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    picture = reading.read(content, str(path), max_megapixels=math.inf)
+    picture = reading.read_file(path, max_megapixels=math.inf)
     pixels = np.atleast_3d(picture.pixels)
     if pixels.dtype != np.uint8:
         raise InputError(f"{path}: has 16 bits a channel, and 8 are compared; convert it")
@@ -69,7 +65,7 @@ def survey(
                 f" to measure, needed are {least} x {least}; give a smaller --crop-border"
             )
     if problems:
-        raise InputError("\n".join(line for lines in problems.values() for line in _few(lines)))
+        raise InputError(*(line for lines in problems.values() for line in _few(lines)))
     return sizes
 
 

@@ -104,4 +104,4 @@ def _check(
     if border is not None and border < 0:
         problems.append(f"--crop-border is {border}: needed is 0 or more")
     if problems:
-        raise InputError("\n".join(problems))
+        raise InputError(*problems)

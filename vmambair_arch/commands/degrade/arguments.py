@@ -1,16 +1,16 @@
 """The arguments of vmambair degrade, and what it prints."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from ...option_files import options
+from ...system import terminal
 from .. import plugins
 
 
 def add(commands) -> None:
     """Add the command to those of a parser."""
-    description = "degrade images as a training with degradations would, to look at them"
+    description = "degrade images as a training that degrades clean ones would, to look at them"
     command = commands.add_parser("degrade", help=description, description=description)
     command.add_argument("input", metavar="IN", type=Path, help="an image or a folder of images")
     command.add_argument("output", metavar="OUT", type=Path, help="the folder to write to")
@@ -24,10 +24,13 @@ def _run(arguments: argparse.Namespace) -> int:
     plugins.load()
     from . import degraded_copies  # BasicSR imports only after the plugins
 
-    failures = 0
+    failures = done = 0
     for failure in degraded_copies.run(arguments.input, arguments.output, opt, seed=arguments.seed):
+        done += not failure
         if failure:
             failures += 1
-            print(f"vmambair: {failure}", file=sys.stderr)
-    print(f"{arguments.output}: degraded images, and what was drawn in {degraded_copies.RECORD}")
+            terminal.warn(failure)
+    if done:
+        what = f"{done} degraded images, and what was drawn in {degraded_copies.RECORD}"
+        terminal.say(f"{arguments.output}: {what}")
     return 1 if failures else 0

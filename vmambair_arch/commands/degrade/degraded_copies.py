@@ -2,24 +2,30 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from basicsr.utils import USMSharp, img2tensor, tensor2img
+from basicsr.utils.registry import DATASET_REGISTRY
 from torch import Tensor
 
 from ...data.batches import rng
-from ...data.bicubic import SUFFIXES
+from ...data.images import SUFFIXES
 from ...data.reading import decode
+from ...data.synthetic import SyntheticPairDataset
 from ...degrading.degradation import TwoOrderDegradation, smallest_side
 from ...degrading.kernels import RandomKernels
 from ...errors import InputError
 from ...files import write_whole
 
 RECORD = "degradations.jsonl"
+Drawn = dict[str, Any]
+# (1, 3, h, w) RGB in [0, 1] -> the low-quality image, (1, 3, h / scale, w / scale), what was drawn.
+Degradation = Callable[[Tensor], tuple[Tensor, Drawn]]
 
 
 def run(source: Path, out: Path, opt: Mapping[str, Any], *, seed: int) -> Iterator[str]:
@@ -31,21 +37,27 @@ def run(source: Path, out: Path, opt: Mapping[str, Any], *, seed: int) -> Iterat
     Args:
         source: an image or a folder; what lies in folders below it is not taken.
         out: the folder to write to, made if it is missing.
-        opt: the options of a training with DegradationModel or DegradationGANModel.
+        opt: the options of a training with DegradationModel or DegradationGANModel, or with a data
+            set that degrades clean images.
         seed: of the random numbers, from 0 up; the global generators are left as they were.
     Yields: for each image "", or a sentence on why it could not be degraded; the others are.
     Raises: InputError: no images; an option that makes no sense; a file that would be overwritten.
     """
     if seed < 0:
         raise InputError(f"the seed is {seed}: needed is a whole number from 0 up")
-    degrade = Degrader(opt, seed)
     copies = _copies(source, out)
+    train = opt["datasets"].get("train") or {}
+    kind: Any = DATASET_REGISTRY.get(train["type"]) if train else None
+    if kind and issubclass(kind, SyntheticPairDataset):
+        degradation, smallest = _synthetic(kind, train, source), 1
+    else:
+        degradation, smallest = TwoOrder(opt), smallest_side(opt, RandomKernels(train))
     out.mkdir(parents=True, exist_ok=True)
     lines = []
     try:
         for path, copy in copies.items():
             try:
-                lq, drawn = degrade(path)
+                lq, drawn = _degraded(path, degradation, smallest, seed)
             except (OSError, InputError) as error:
                 yield str(error)
                 continue
@@ -56,37 +68,57 @@ def run(source: Path, out: Path, opt: Mapping[str, Any], *, seed: int) -> Iterat
         _write(out / RECORD, "".join(line + "\n" for line in lines).encode())
 
 
-class Degrader:
-    """Degrades one image file at a time, from options and a seed; see ``run``."""
+def _degraded(
+    path: Path, degradation: Degradation, smallest: int, seed: int
+) -> tuple[np.ndarray, Drawn]:
+    """The low-quality image, BGR uint8 (h / scale, w / scale, 3), and what was drawn.
 
-    def __init__(self, opt: Mapping[str, Any], seed: int):
-        self.seed = seed
+    Raises: InputError: not an image, or one with too few pixels. OSError: it cannot be read.
+    """
+    content = path.read_bytes()
+    image: Any = img2tensor(decode(content, str(path)), bgr2rgb=True, float32=True)
+    h, w = image.shape[1:]
+    if min(h, w) < smallest:
+        raise InputError(
+            f"{path}: {h} x {w} pixels are too few: these degradations need {smallest}"
+            " a side; leave it out"
+        )
+    with rng.preserved():
+        place = int.from_bytes(hashlib.sha256(content).digest(), "big")
+        rng.seed_by_place(seed, 0, place)  # other images make no difference
+        lq, drawn = degradation(image[None])
+    return np.asarray(tensor2img(lq)), drawn
+
+
+class TwoOrder:
+    """What DegradationModel and DegradationGANModel do, with the kernels of their data set."""
+
+    def __init__(self, opt: Mapping[str, Any]):
         self.kernels = RandomKernels(opt["datasets"].get("train") or {})
         self.degradation = TwoOrderDegradation(opt)
-        self.smallest = smallest_side(opt, self.kernels)
         self.sharpen = USMSharp() if opt.get("gt_usm", True) else None
 
-    def __call__(self, path: Path) -> tuple[np.ndarray, dict[str, Any]]:
-        """The low-quality image, BGR uint8 (h // scale, w // scale, 3), and what was drawn.
+    def __call__(self, gt: Tensor) -> tuple[Tensor, Drawn]:
+        """See ``Degradation``."""
+        kernels, drawn_kernels = self.kernels.draw()
+        kernels = {name: kernel[None] for name, kernel in kernels.items()}
+        lq, drawn = self.degradation(self.sharpen(gt) if self.sharpen else gt, **kernels)
+        return lq, {**drawn_kernels, **_numbers(drawn)}
 
-        Raises: InputError: not an image, or one with too few pixels. OSError: it cannot be read.
-        """
-        content = path.read_bytes()
-        image: Any = img2tensor(decode(content, str(path)), bgr2rgb=True, float32=True)
-        gt = image[None]
-        h, w = gt.shape[2:]
-        if min(h, w) < self.smallest:
-            raise InputError(
-                f"{path}: {h} x {w} pixels are too few: these degradations need {self.smallest}"
-                " a side; leave it out"
-            )
-        with rng.preserved():
-            place = int.from_bytes(hashlib.sha256(content).digest(), "big")
-            rng.seed_by_place(self.seed, 0, place)  # other images make no difference
-            kernels, drawn_kernels = self.kernels.draw()
-            kernels = {name: kernel[None] for name, kernel in kernels.items()}
-            lq, drawn = self.degradation(self.sharpen(gt) if self.sharpen else gt, **kernels)
-        return np.asarray(tensor2img(lq)), {**drawn_kernels, **_numbers(drawn)}
+
+def _synthetic(
+    kind: type[SyntheticPairDataset], train: Mapping[str, Any], source: Path
+) -> Degradation:
+    """What a data set does in training, here to images that lie elsewhere."""
+    here = {"dataroot_gt": str(source if source.is_dir() else source.parent)}
+    backend = {"io_backend": {"type": "disk"}, "images": None, "phase": "train"}
+    data_set = kind({**train, **here, **backend})
+
+    def degrade(gt: Tensor) -> tuple[Tensor, Drawn]:
+        lq, drawn = data_set.degrade(gt[0].permute(1, 2, 0).numpy(), np.random)
+        return torch.from_numpy(np.ascontiguousarray(lq)).permute(2, 0, 1)[None], drawn
+
+    return degrade
 
 
 def _numbers(drawn: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ...system import terminal
+
 PATIENCE = 3.0  # seconds after which is said what takes so long
 
 
@@ -39,10 +41,9 @@ def _run(arguments: argparse.Namespace) -> int:
             arguments.input, arguments.output, format=arguments.format, size=size, doing=_told
         )
     except KeyboardInterrupt:
-        print(f"vmambair: stopped; {arguments.output} is not written", file=sys.stderr)
+        terminal.warn(f"stopped; {arguments.output} is not written")
         return 130
-    for line in verified_export.report(arguments.output, arguments.format, comparisons):
-        print(line)
+    terminal.say(*verified_export.report(arguments.output, arguments.format, comparisons))
     return 0
 
 

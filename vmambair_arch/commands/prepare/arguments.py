@@ -1,11 +1,10 @@
 """The arguments of vmambair prepare, and what it prints."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import plugins
+from ...system import terminal
 
 if TYPE_CHECKING:
     from .folders import Report
@@ -42,8 +41,7 @@ def add(commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    plugins.load()
-    from . import folders  # BasicSR imports only after the plugins
+    from . import folders
 
     try:
         report = folders.run(
@@ -58,7 +56,7 @@ def _run(arguments: argparse.Namespace) -> int:
             processes=arguments.processes,
         )
     except KeyboardInterrupt:
-        print("vmambair: stopped; the same command goes on from here", file=sys.stderr)
+        terminal.warn("stopped; the same command goes on from here")
         return 130
     return _told(report, arguments.output)
 
@@ -66,15 +64,14 @@ def _run(arguments: argparse.Namespace) -> int:
 def _told(report: "Report", output: Path) -> int:
     """Print what was made and what could not be; returns the exit code."""
     for sentence in [*report.failures, *report.remarks]:
-        print(f"vmambair: {sentence}", file=sys.stderr)
+        terminal.warn(sentence)
     if report.failures:
-        print(
-            f"vmambair: {len(report.failures)} images could not be used; repair or remove them and"
-            " run the same command again, which completes the folder",
-            file=sys.stderr,
+        terminal.warn(
+            f"{len(report.failures)} images could not be used; repair or remove them and run the"
+            " same command again, which completes the folder"
         )
         return 1
-    print(f"# {output}: {report.images} images")
+    terminal.say(f"# {output}: {report.images} images")
     for section in report.sections:
-        print(section)
+        terminal.say(*section.split("\n"))
     return 0

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ...data.bicubic import SUFFIXES
+from ...data.images import SUFFIXES
 from ...errors import InputError
 from .subimages import Source
 

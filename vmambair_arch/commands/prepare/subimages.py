@@ -8,12 +8,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from basicsr.data.transforms import mod_crop
 from numpy import ndarray
 
-from ...data.bicubic import shrink
 from ...data.image_lmdb import PNG, PNG_LEVEL, Image
-from ...errors import InputError
+from ...data.images import shrink
+from ...errors import InputError, shortened
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,8 @@ def make(source: Source, recipe: Recipe, out: Path) -> Made:
     """
     original = read(source.gt)
     _check_size(source.gt, original, recipe)
-    gt = mod_crop(original, math.lcm(*recipe.scales))
+    height, width = (side - side % math.lcm(*recipe.scales) for side in original.shape[:2])
+    gt = original[:height, :width]
     pictures = [("gt", 1, gt, source.gt if gt.shape == original.shape else None)]
     for scale in recipe.scales:
         lq = _partner(source.lq, gt, scale) if source.lq else shrink(gt, scale)
@@ -109,7 +109,7 @@ def read(path: Path) -> ndarray:
         image = cv2.imdecode(data, flags)
     except (OSError, cv2.error) as error:
         raise UnusableImageError(
-            f"{path}: cannot be read ({error}); repair or remove it"
+            f"{path}: cannot be read ({shortened(error)}); repair or remove it"
         ) from error
     if image is None:
         raise UnusableImageError(f"{path}: not an image that can be read; repair or remove it")

@@ -2,35 +2,44 @@
 
 import argparse
 import signal
-import sys
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from ... import weights
 from ...errors import InputError, StoppedError
+from ...files import remove_leftovers
+from ...system import terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...restoring import Restorer
+    from ...restoring.chain import Chain
     from .plan import Job
 
 # What changes the frames of a video.
-COMPUTING = ("model", "outscale", "ensemble", "tile", "overlap", "pool", "precision")
+COMPUTING = (
+    *("model", "outscale", "strength", "ensemble", "tile", "overlap", "pool", "precision"),
+)
 
 EPILOG = """examples:
   vmambair restore photo.jpg -o photo_x4.png
   vmambair restore photographs 'scans/*.tif' -o restored --suffix _x4 --skip-existing
   vmambair restore rainy.png -o dry.png -m net_g_300000.pth
+  vmambair restore old.jpg -o large.png -m cleaning.pth -m tiny_x4
   vmambair restore film.mp4 -o film_x4.mp4
+
+The exit code is 1 if a picture could not be restored, or a folder has pictures of other formats or
+videos, which are left out and counted.
 """
 
 
 def add(commands) -> None:
     """Add the command to those of a parser."""
-    description = "restore pictures: files, folders, patterns; the bundled x4 network or another"
+    description = "restore pictures: files, folders, patterns; a bundled network or another"
     command = commands.add_parser(
         "restore",
         help=description,
@@ -43,14 +52,27 @@ def add(commands) -> None:
     add("inputs", nargs="+", metavar="IN", help="a file, a video, a folder, a pattern, or -")
     output = "a folder to write to; for one picture also a file, or -"
     add("-o", "--output", required=True, metavar="OUT", help=output)
-    model = "a checkpoint, ours or a released one, or a preset (default: the bundled x4 network)"
-    add("-m", "--model", metavar="MODEL", help=model)
+    model = "a bundled network, a checkpoint, ours or a released one, or a preset; several run one"
+    model += f" after the other (default: {weights.DEFAULT})"
+    add("-m", "--model", action="append", default=[], metavar="MODEL", help=model)
+    add("--models", action=_Models, nargs=0, help="list the bundled networks, and end")
     _add_files(command.add_argument_group("files"))
     computing = command.add_argument_group("computing")
     add_computing(computing)
     compiling = "compile the network, for many pictures"
     computing.add_argument("--compile", action="store_true", help=compiling)
     command.set_defaults(run=_run)
+
+
+class _Models(argparse.Action):
+    """Prints what bundled networks there are, and what for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        width = max(map(len, weights.PURPOSES))
+        for name, purpose in weights.PURPOSES.items():
+            default = " (the default)" if name == weights.DEFAULT else ""
+            terminal.say(f"{name:{width}}  {purpose}{default}")
+        parser.exit()
 
 
 def _add_files(group: argparse._ArgumentGroup) -> None:
@@ -65,6 +87,10 @@ def _add_files(group: argparse._ArgumentGroup) -> None:
     limit = "refuse larger inputs (default: 256)"
     add("--max-megapixels", type=float, default=256, metavar="N", help=limit)
     jobs = "pictures that are read ahead, and written behind, at once (default: 1)"
+    fields = "make a frame of each field of interlaced videos, which are refused else"
+    add("--deinterlace", action="store_true", help=fields)
+    salvage = "take what is there of videos that are cut off or damaged, which are refused else"
+    add("--salvage", action="store_true", help=salvage)
     add("--jobs", type=int, default=1, metavar="N", help=jobs)
 
 
@@ -73,6 +99,8 @@ def add_computing(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     scale = "enlarge by S: resize what the network gives, with Lanczos"
     add("--outscale", type=float, metavar="S", help=scale)
+    strength = "0 to 1: blend with the plain bicubic enlargement, which is 0 (default: 1)"
+    add("--strength", type=float, default=1.0, metavar="S", help=strength)
     add("--ensemble", action="store_true", help="take the mean over 8 flips and rotations")
     tile = "restore by tiles of N x N pixels (default: whole, or the largest that memory holds)"
     add("--tile", type=int, metavar="N", help=tile)
@@ -93,7 +121,7 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         return _restore(arguments)
     except (KeyboardInterrupt, StoppedError) as error:
-        print("vmambair: stopped; the same with --skip-existing goes on from here", file=sys.stderr)
+        terminal.warn("stopped; the same with --skip-existing goes on from here")
         return error.exit_code if isinstance(error, StoppedError) else 128 + signal.SIGINT
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -107,9 +135,11 @@ def stop(number: int, frame: FrameType | None) -> None:
 def _restore(arguments: argparse.Namespace) -> int:
     """Restore pictures, then videos, print a line each, and return the exit code."""
     from . import videos  # need libraries that the other commands do not
-    from .plan import check_folders, plan
+    from .left_out import is_seen, summary
+    from .plan import check_folders, left_out, plan
 
-    check(arguments, quality=(1, 100), jobs=(1, None), threads=(1, None))
+    bounds = {"quality": (1, 100), "jobs": (1, None), "threads": (1, None)}
+    check(arguments, **bounds, max_megapixels=(0, None))
     clips = [given for given in arguments.inputs if videos.is_video(given)]
     pictures = [given for given in arguments.inputs if given not in clips]
     existing = {"overwrite": arguments.overwrite, "skip_existing": arguments.skip_existing}
@@ -118,7 +148,10 @@ def _restore(arguments: argparse.Namespace) -> int:
     try:
         jobs = plan(pictures, arguments.output, form=form, **naming) if pictures else []
         films = videos.plan(clips, arguments.output, alone=len(arguments.inputs) == 1, **naming)
+        others = left_out(pictures, arguments.output)
         check_folders(jobs)
+        for folder in {to.target.parent for to in (*jobs, *films) if to.target}:
+            remove_leftovers(folder)
     except OSError as error:  # such as a name that is too long
         raise InputError(f"{error.filename}: {error.strerror}; give another name") from error
     if arguments.threads:
@@ -126,13 +159,15 @@ def _restore(arguments: argparse.Namespace) -> int:
     restorer = _restorer(arguments)
     code = _restore_pictures(arguments, jobs, restorer) if pictures else 0
     made_with = " ".join(f"{name}={getattr(arguments, name)}" for name in COMPUTING)
-    return (
-        videos.restore(films, restorer, made_with=made_with, overwrite=arguments.overwrite) or code
-    )
+    how = {name: getattr(arguments, name) for name in ("overwrite", "deinterlace", "salvage")}
+    code |= videos.restore(films, restorer, made_with=made_with, **how)
+    if others:
+        terminal.warn(summary(others))
+    return 1 if any(is_seen(file.suffix.lower()) for file in others) else code
 
 
 def _restore_pictures(
-    arguments: argparse.Namespace, jobs: "Sequence[Job]", restorer: "Restorer"
+    arguments: argparse.Namespace, jobs: "Sequence[Job]", restorer: "Restorer | Chain"
 ) -> int:
     from .batch_restore import restore
     from .progress import Progress
@@ -154,20 +189,21 @@ def _restore_pictures(
     return code
 
 
-def _restorer(arguments: argparse.Namespace) -> "Restorer":
+def _restorer(arguments: argparse.Namespace) -> "Restorer | Chain":
     """The network, which has run once: no picture's time has what the first call compiles."""
-    from ...restoring import Restorer
+    from ...restoring import chain
 
     if arguments.compile:
-        print("vmambair: compiling the network, which takes minutes", file=sys.stderr)
-    restorer = Restorer(arguments.model, compile=arguments.compile, **computing(arguments))
+        terminal.warn("compiling the network, which takes minutes")
+    restorer = chain.load(arguments.model, compile=arguments.compile, **computing(arguments))
     restorer(np.zeros((8, 8), np.uint8))
     return restorer
 
 
 def computing(arguments: argparse.Namespace) -> dict[str, Any]:
     """What ``Restorer`` takes of ``add_computing``."""
-    names = ("device", "precision", "tile", "overlap", "pool", "ensemble", "outscale", "memory")
+    names = ("device", "precision", "tile", "overlap", "pool", "ensemble", "memory")
+    names += ("outscale", "strength")
     return {name: getattr(arguments, name) for name in names}
 
 
@@ -175,6 +211,9 @@ def check(arguments: argparse.Namespace, **bounds: tuple[int, int | None]) -> No
     """Raise InputError for a number that is below or above its bounds; None is no bound."""
     for name, (least, most) in bounds.items():
         value = getattr(arguments, name)
-        if value is not None and (value < least or (most and value > most)):
+        if value is None:
+            continue
+        if not value >= least or (most and value > most):  # NaN is no number to compare
             needed = f"{least} to {most}" if most else f"{least} or more"
-            raise InputError(f"--{name} is {value}: needed is {needed}")
+            option = name.replace("_", "-")
+            raise InputError(f"--{option} is {value}: needed is {needed}")

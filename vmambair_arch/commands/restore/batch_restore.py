@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import NamedTuple
 
-import cv2
-
 from ...errors import InputError
 from ...restoring import Restorer, failures
+from ...restoring.chain import Chain
 from ...restoring.files import reading, writing
 from ...restoring.files.picture import Picture
 from .plan import STREAM, Job
@@ -28,6 +27,7 @@ class Done(NamedTuple):
             failed.
         seconds: that restoring it took.
         failure: a sentence on why it could not be restored, or "".
+        warnings: what is lost of what its file held besides the pixels, in sentences.
     """
 
     job: Job
@@ -35,11 +35,12 @@ class Done(NamedTuple):
     after: tuple[int, int] = (0, 0)
     seconds: float = 0.0
     failure: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def restore(
     jobs: Sequence[Job],
-    restorer: Restorer,
+    restorer: Restorer | Chain,
     *,
     ahead: int,
     quality: int,
@@ -60,7 +61,6 @@ def restore(
         progress: is called with a picture and the share of it that is done.
         tell: is called with what became of it, once its file is written.
     """
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # damaged files are told of
     readers, writers = ThreadPoolExecutor(ahead), ThreadPoolExecutor(ahead)
     read = functools.partial(_read, max_megapixels=max_megapixels)
     written: deque[Future[Done]] = deque()
@@ -98,15 +98,12 @@ def _ahead(
 
 def _read(job: Job, *, max_megapixels: float) -> Picture:
     """Raises InputError: there is no picture that can be restored."""
-    try:
-        content = job.source.read_bytes() if job.source else sys.stdin.buffer.read()
-    except OSError as error:
-        raise InputError(f"{job.source}: cannot be read: {error.strerror}") from error
+    content = reading.file_content(job.source, max_megapixels=max_megapixels)
     return reading.read(content, str(job.source or STREAM), max_megapixels=max_megapixels)
 
 
 def _restore(
-    job: Job, picture: Picture, restorer: Restorer, progress: Callable[[Job, float], None]
+    job: Job, picture: Picture, restorer: Restorer | Chain, progress: Callable[[Job, float], None]
 ) -> tuple[Done, Picture]:
     """Restore a picture, after it is clear that the result can be written."""
     form = job.form or picture.form
@@ -115,7 +112,8 @@ def _restore(
     pixels = restorer(picture.pixels, progress=functools.partial(progress, job))
     restored = picture.replaced(pixels)
     before, after = picture.pixels.shape[:2], restored.pixels.shape[:2]
-    return Done(job._replace(form=form), before, after, time.perf_counter() - start), restored
+    done = Done(job._replace(form=form), before, after, time.perf_counter() - start)
+    return done._replace(warnings=(*restored.warnings, *writing.lost(restored, form))), restored
 
 
 def _write(done: Done, picture: Picture, quality: int) -> Done:

@@ -3,14 +3,13 @@
 import glob
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image
-
 from ...errors import InputError
-from ...restoring.files.formats import BY_SUFFIX, FORMATS
+from ...restoring.files.formats import BY_SUFFIX, FORMATS, SUFFIXES, WRITTEN_INSTEAD
+from .left_out import is_of_files
 
 STREAM = "-"  # standard input or output
 
@@ -71,9 +70,15 @@ def plan(
     return jobs
 
 
-def shown(path: Path | str) -> str:
-    """A path as text that can be printed: names of files may have bytes that are no text."""
-    return os.fsencode(path).decode(errors="backslashreplace")
+def left_out(inputs: Sequence[str], output: str) -> list[Path]:
+    """The files in folders that are not restored: other kinds, and videos; hidden ones aside."""
+    return [
+        file
+        for folder in map(Path, inputs)
+        if folder.is_dir()
+        for file in _files(folder)
+        if _is_offered(file, folder, Path(output)) and not _is_picture(file, folder, Path(output))
+    ]
 
 
 def check_folders(jobs: Sequence[Job]) -> None:
@@ -93,14 +98,28 @@ def check_folders(jobs: Sequence[Job]) -> None:
 def _is_file(output: str) -> bool:
     """Whether an output is a picture's file or standard output, and no folder.
 
-    Raises: InputError: it is named as a picture of a format that is not written.
+    Raises: InputError: it is named as a file of a format that is not written.
     """
-    if Path(output).is_dir():
-        return False
+    return output == STREAM or names_a_file(output, BY_SUFFIX)
+
+
+def names_a_file(output: str, written: Collection[str]) -> bool:
+    """Whether an output names a file, and no folder: by what is there, a slash, or its suffix.
+
+    Args:
+        output: what is to be written to.
+        written: the suffixes of files that are.
+    Raises: InputError: it is named as a file of another kind.
+    """
     suffix = Path(output).suffix.lower()
-    if suffix not in BY_SUFFIX and suffix in Image.registered_extensions():
-        raise InputError(f"{output}: {suffix} is not written; give one of {', '.join(BY_SUFFIX)}")
-    return output == STREAM or suffix in BY_SUFFIX
+    if Path(output).is_dir() or output.endswith(("/", os.sep)):
+        return False
+    if suffix not in written and is_of_files(suffix):
+        raise InputError(
+            f"{output}: {suffix} is not written; give a name with one of {', '.join(written)}, or"
+            f" {output}/ for a folder"
+        )
+    return suffix in written
 
 
 def _single(given: str, output: str, form: str | None) -> Job:
@@ -109,7 +128,7 @@ def _single(given: str, output: str, form: str | None) -> Job:
     target = None if output == STREAM else Path(output)
     if source and source.is_dir():
         raise InputError(f"{output}: is one file for the pictures of {source}; give a folder")
-    if source and not source.exists():
+    if source and not source.is_file():
         raise _missing(given)
     return Job(source, target, form or (_form(target) if target else None))
 
@@ -122,7 +141,7 @@ def _sources(given: str, output: Path) -> Iterator[tuple[Path, Path]]:
     if path.is_dir():
         files = [file for file in sorted(_files(path)) if _is_picture(file, path, output)]
         if not files:
-            raise InputError(f"{path}: no pictures in it ({', '.join(BY_SUFFIX)})")
+            raise InputError(f"{path}: no pictures in it ({', '.join(SUFFIXES)})")
         yield from ((file, file.relative_to(path)) for file in files)
     else:
         names = [given] if path.exists() else sorted(glob.glob(given, recursive=True))
@@ -149,9 +168,14 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _is_picture(file: Path, folder: Path, output: Path) -> bool:
-    """Whether a file of a folder is restored; those of an output folder inside it are not."""
+    """Whether a file of a folder is restored."""
+    return file.suffix.lower() in SUFFIXES and _is_offered(file, folder, output)
+
+
+def _is_offered(file: Path, folder: Path, output: Path) -> bool:
+    """Whether a file is a folder's: neither hidden nor in an output folder inside it."""
     there = file.is_file() or file.is_symlink()  # a link to nothing is told of when it is read
-    if file.name.startswith(".") or file.suffix.lower() not in BY_SUFFIX or not there:
+    if file.name.startswith(".") or not there:
         return False
     inside = output.resolve() != folder.resolve()
     return not (inside and file.resolve().is_relative_to(output.resolve()))
@@ -160,6 +184,8 @@ def _is_picture(file: Path, folder: Path, output: Path) -> bool:
 def _renamed(place: Path, suffix: str, form: str | None) -> Path:
     """The name of a restored picture: its own, with another ending if its format is another."""
     ending = place.suffix
+    if form is None and ending.lower() not in BY_SUFFIX:
+        form = WRITTEN_INSTEAD if ending.lower() in SUFFIXES else None
     if form is not None and BY_SUFFIX.get(ending.lower()) != form:
         ending = FORMATS[form].suffixes[0]
     return place.with_name(f"{place.stem}{suffix}{ending}")
@@ -189,4 +215,6 @@ def _paths(job: Job) -> list[Path]:
 
 
 def _missing(given: str) -> InputError:
+    if Path(given).exists():  # reading one might wait, or go on, for ever
+        return InputError(f"{given}: is a pipe or a device, no file; give - for standard input")
     return InputError(f"{given}: there is no such file (in {Path.cwd()}); correct the path")

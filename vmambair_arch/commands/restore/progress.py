@@ -9,8 +9,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ...restoring.files import reading
+from ...system import terminal
 from .batch_restore import Done
-from .plan import STREAM, Job, shown
+from .plan import STREAM, Job
 
 BAR = "{percentage:3.0f}%|{bar}| {n:.2f} of {total:.2f} megapixels, {remaining} left"
 
@@ -64,23 +65,25 @@ class Progress:
         self.restored += megapixels
         self.seconds += done.seconds
         (h, w), (height, width) = done.before, done.after
-        line = f"{shown(done.job.target or STREAM)}: {w} x {h} to {width} x {height} pixels,"
+        line = f"{done.job.target or STREAM}: {w} x {h} to {width} x {height} pixels,"
         line += f" {done.seconds:.1f} s, {done.seconds / megapixels:.1f} s per megapixel"
+        for warning in done.warnings:
+            line += f"; {warning}"
         if self.told < self.number:
             line += f"; {self.told} of {self.number}, about {self._left()} left"
         with self.bar.external_write_mode(file=self.lines):
-            print(line, file=self.lines, flush=True)
+            terminal.say(line, file=self.lines)
 
     def summary(self) -> int:
         """Write what failed and what was done; returns the exit code, 1 if something failed."""
         self.bar.close()
         for failure in self.failures:
-            print(f"vmambair: {failure}", file=sys.stderr)
+            terminal.warn(failure)
         restored = self.told - len(self.failures)
         line = f"{restored} of {self.number} pictures restored"
         if self.restored:
             line += f", {self.seconds / self.restored:.1f} s per megapixel"
-        print(line, file=self.lines, flush=True)
+        terminal.say(line, file=self.lines)
         return 1 if self.failures else 0
 
     def _pass(self, job: Job) -> None:

@@ -2,11 +2,10 @@
 
 import argparse
 import functools
-import sys
 
 from ...errors import InputError
 from ...option_files import options
-from ...system import processes
+from ...system import processes, terminal
 from ...training import joining
 from .. import plugins
 
@@ -55,7 +54,7 @@ def _launch(command: str, arguments: argparse.Namespace, *, max_restarts: int = 
         [command, "-opt", arguments.opt, *flags, *forced],
         processes=arguments.nproc,
         max_restarts=max_restarts,
-        say=lambda sentence: print(f"vmambair: {sentence}", file=sys.stderr, flush=True),
+        say=terminal.warn,
     )
 
 

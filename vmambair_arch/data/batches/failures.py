@@ -36,8 +36,8 @@ class Failures:
         self.count += len(failures)
         self.images.update(dict.fromkeys(failures))
         if not usable or self.count > TOLERATED * self.samples:
-            listed = "\n  ".join(self.images)
             raise TrainingError(
                 f"{self.count} of {self.samples} samples of an epoch could not be used, more than"
-                f" {TOLERATED:.0%}; repair or remove these and resume:\n  {listed}"
+                f" {TOLERATED:.0%}; repair these or leave them out, and resume:",
+                *(f"  {failure}" for failure in self.images),
             )

@@ -13,7 +13,7 @@ from basicsr.data.prefetch_dataloader import CUDAPrefetcher
 from torch.utils.data import BatchSampler, DataLoader
 
 from ...errors import InputError, TrainingError
-from ..progressive import ProgressiveBatchSampler, check_total, read_stages
+from ..progressive import ProgressiveBatchSampler, read_stages
 from .micro_batches import MicroBatches, is_progressive, parts_of
 from .sampling import PlacedSampler
 from .training_set import TrainingSet, collate
@@ -37,7 +37,7 @@ def training_loader(opt: dict[str, Any]) -> DataLoader:
     mode = section.get("prefetch_mode") or "cpu"
     if mode != "cpu" and not (mode == "cuda" and section.get("pin_memory")):
         raise InputError(f"prefetch_mode {mode}: choose cpu, or cuda with pin_memory: true")
-    data_set = TrainingSet(build_dataset(section), seed=opt["manual_seed"])
+    data_set = TrainingSet(_data_set(opt, section), seed=opt["manual_seed"])
     sampler = PlacedSampler(
         len(data_set),
         ratio=section.get("dataset_enlarge_ratio", 1),
@@ -73,8 +73,7 @@ def _batch_sampler(
     if not is_progressive(section):
         return BatchSampler(sampler, section["batch_size_per_gpu"] * copies, drop_last=True)
     try:
-        stages = read_stages(section)
-        check_total(stages, int(opt["train"]["total_iter"]))
+        stages = read_stages(section, int(opt["train"]["total_iter"]))
         return ProgressiveBatchSampler(sampler, stages, copies=copies)
     except InputError as error:
         raise InputError(f"{opt['opt_file']}: datasets.train: {error}") from error
@@ -98,7 +97,19 @@ def set_place(loader: DataLoader, *, epoch: int, seen: int, iteration: int) -> N
 def validation_loader(opt: dict[str, Any], section: dict[str, Any]) -> DataLoader:
     """One image after the other, in this process."""
     section = {**section, "prefetch_mode": None, "persistent_workers": False}
-    return build_dataloader(build_dataset(section), section, opt["num_gpu"], opt["dist"])
+    return build_dataloader(_data_set(opt, section), section, opt["num_gpu"], opt["dist"])
+
+
+def _data_set(opt: dict[str, Any], section: dict[str, Any]) -> Any:
+    """BasicSR's data set. Raises InputError: a file that it needs cannot be read."""
+    try:
+        return build_dataset(section)
+    except (OSError, UnicodeDecodeError) as error:
+        name = section.get("name") or section["phase"]
+        raise InputError(
+            f"{opt['opt_file']}: data set {name}: {section['type']} cannot read what it needs"
+            f" ({error}); correct its paths"
+        ) from error
 
 
 def steps(loader: DataLoader, opt: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:

@@ -3,7 +3,7 @@
 import numpy as np
 from torch import Tensor
 
-from ..dispatch import state_dtype
+from ..checks import state_dtype
 
 
 def arrays_of(*tensors: Tensor) -> tuple[np.ndarray, ...]:

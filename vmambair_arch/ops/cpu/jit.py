@@ -10,6 +10,7 @@ from typing import Any
 import numba
 import numba.extending
 from numba.core.caching import FunctionCache
+from numba.core.registry import cpu_target
 
 logger = logging.getLogger("vmambair_arch")
 intrinsic: Any = numba.extending.intrinsic  # whose results take one argument less than they name
@@ -31,6 +32,15 @@ class KernelCache(FunctionCache):
             super().save_overload(sig, data)
         except OSError as error:
             logger.info("kernels are compiled in each process: %s", error)
+
+
+def target() -> tuple[str, str, str]:
+    """What kernels are compiled for: system, processor and its features.
+
+    The last two are the machine's, or NUMBA_CPU_NAME and NUMBA_CPU_FEATURES.
+    """
+    context: Any = cpu_target.target_context
+    return context.codegen().magic_tuple()
 
 
 @functools.cache

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..dispatch import state_dtype
+from ..checks import state_dtype
 from .arrays import arrays_of
 from .exponentials import LOG2_E, exp2
 from .jit import jit
@@ -45,12 +45,12 @@ def unavailable(x: Tensor) -> str | None:
     return None if x.device.type == "cpu" else f"it runs on the CPU, and x is on {x.device}"
 
 
-def kept(x: Tensor, projection: Tensor, A: Tensor, keep: bool) -> tuple[int, ...]:
+def kept(x: Tensor, projection: Tensor, A: Tensor) -> tuple[int, ...]:
     """The shape of the states before each segment but the first, which the forward pass keeps."""
     b, h, w, d = x.shape
     lanes = BYTES // state_dtype(x).itemsize
     segments = (h * w - 1) // _segment(x, projection, A)
-    return b, 4, -(-d // lanes), segments if keep else 0, A.shape[2] * lanes
+    return b, 4, -(-d // lanes), segments, A.shape[2] * lanes
 
 
 def _segment(x: Tensor, projection: Tensor, A: Tensor) -> int:
@@ -63,11 +63,12 @@ def forward(x, projection, delta_weight, delta_bias, A, D, keep) -> tuple[Tensor
     """Return y (b, h, w, d) in the dtype of x, and what the backward pass needs if ``keep``."""
     wide_x, wide_projection, *parameters = arrays_of(x, projection, delta_weight, delta_bias, A, D)
     y = np.empty_like(wide_x)
-    states = np.empty(kept(x, projection, A, keep), y.dtype)
+    *places, segments, size = kept(x, projection, A)
+    states = np.empty((*places, segments if keep else 0, size), y.dtype)
     segment = _segment(x, projection, A)
     cells = x.shape[0] * _blocks(y)
     run(_forward, cells, wide_x, wide_projection, tuple(parameters), y, states, segment)
-    return torch.from_numpy(y).to(x.dtype), torch.from_numpy(states)
+    return torch.from_numpy(y).to(x.dtype), torch.from_numpy(states if keep else states.ravel())
 
 
 def backward(dy, x, projection, delta_weight, delta_bias, A, D, states) -> tuple[Tensor, ...]:

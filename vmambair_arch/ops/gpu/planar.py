@@ -25,13 +25,13 @@ for the backward pass, where this holds only x.
 import torch
 from torch import Tensor
 
-from ..dispatch import state_dtype
+from ..checks import state_dtype
 from .device import unavailable
 
 __all__ = ["backward", "forward", "kept", "unavailable"]
 
 
-def kept(x: Tensor, projection: Tensor, A: Tensor, keep: bool) -> tuple[int, ...]:
+def kept(x: Tensor, projection: Tensor, A: Tensor) -> tuple[int, ...]:
     """No states are kept."""
     return (0,)
 

@@ -7,7 +7,7 @@ can be read. b batch, h w map, k directions, d channels, r step rank, n states, 
 import torch
 from torch import Tensor
 
-from ..dispatch import state_dtype
+from ..checks import state_dtype
 from . import selective
 
 
@@ -16,7 +16,7 @@ def unavailable(x: Tensor) -> str | None:
     return None
 
 
-def kept(x: Tensor, projection: Tensor, A: Tensor, keep: bool) -> tuple[int, ...]:
+def kept(x: Tensor, projection: Tensor, A: Tensor) -> tuple[int, ...]:
     """No states are kept."""
     return (0,)
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..dispatch import state_dtype
+from ..checks import state_dtype
 
 
 def unavailable(x: Tensor) -> str | None:

@@ -6,17 +6,24 @@ from pydantic import Field
 
 from .fields import (
     WHOLE,
+    Angles,
     Count,
     CountOrZero,
+    Densities,
+    Depths,
     Deviations,
     FileName,
     FilePath,
+    Lengths,
     Means,
     NotNegative,
     Probabilities,
     Probability,
+    Qualities,
+    Quality,
     Range,
     Section,
+    Shares,
     Size,
     Template,
     Text,
@@ -135,19 +142,52 @@ class Bicubic(DataSet):
     images: Annotated[list[FileName], Field(min_length=1)] | None = None
 
 
-class GaussianNoise(DataSet):
-    """GaussianNoiseDataset."""
+class SyntheticPairs(DataSet):
+    """What the data sets that degrade clean images at scale 1 have in common."""
 
-    in_training = (*CROP, "sigma_range")
-    in_validation = ("sigma_test",)
+    in_training = CROP
     scaled = False
 
     dataroot_gt: FilePath
     images: Annotated[list[FileName], Field(min_length=1)] | None = None
     io_backend: Backend
+    noise_seed: CountOrZero = 0
+
+
+class GaussianNoise(SyntheticPairs):
+    """GaussianNoiseDataset."""
+
+    in_training = (*CROP, "sigma_range")
+    in_validation = ("sigma_test",)
+
     sigma_range: Range | None = None
     sigma_test: NotNegative | None = None
-    noise_seed: CountOrZero = 0
+
+
+class NoiseJPEG(SyntheticPairs):
+    """NoiseJPEGDataset."""
+
+    in_training = (*CROP, "sigma_range", "jpeg_range")
+
+    sigma_range: Range | None = None
+    noise_prob: Probability = 1
+    jpeg_range: Qualities | None = None
+    jpeg_prob: Probability = 1
+    sigma_test: NotNegative | None = None
+    jpeg_test: Quality | None = None
+
+
+class Rain(SyntheticPairs):
+    """RainDataset."""
+
+    angle_range: Angles
+    length_range: Lengths
+    width_range: Lengths
+    density_range: Densities
+    depth_range: Depths
+    opacity_range: Shares
+    haze_range: Shares
+    airlight_range: Shares
 
 
 class FFHQ(DataSet):
@@ -230,6 +270,8 @@ class REDSRecurrent(Video):
 class Vimeo90K(Video):
     """Vimeo90KDataset."""
 
+    ignored = {"interval_list": "has no effect: the frames of Vimeo90K follow each other"}
+
     in_training = CROP
 
     meta_info_file: FilePath
@@ -237,8 +279,9 @@ class Vimeo90K(Video):
 
 
 class Vimeo90KRecurrent(Vimeo90K):
-    """Vimeo90KRecurrentDataset."""
+    """Vimeo90KRecurrentDataset, which takes all seven frames whatever num_frame is."""
 
+    num_frame: Annotated[int, Field(ge=-1, le=1000), WHOLE]
     flip_sequence: bool
 
 
@@ -252,6 +295,8 @@ class VideoTest(Video):
 
 class VideoTestVimeo90K(Video):
     """VideoTestVimeo90KDataset."""
+
+    ignored = {"padding": "has no effect: no frame is outside of a sequence of Vimeo90K"}
 
     cache_data: bool
     meta_info_file: FilePath
@@ -274,10 +319,12 @@ DATA_SETS: dict[str, type[DataSet]] = {
     "DegradationDataset": Degradation,
     "FFHQDataset": FFHQ,
     "GaussianNoiseDataset": GaussianNoise,
+    "NoiseJPEGDataset": NoiseJPEG,
     "PairedImageDataset": Paired,
     "ProgressiveImageDataset": Progressive,
     "REDSDataset": REDS,
     "REDSRecurrentDataset": REDSRecurrent,
+    "RainDataset": Rain,
     "RealESRGANDataset": RealESRGAN,
     "RealESRGANPairedDataset": RealESRGANPaired,
     "SingleImageDataset": Single,

@@ -39,6 +39,12 @@ def family(model: type) -> Family | None:
     )
 
 
+def readers(key: str, section: str) -> list[str]:
+    """The models that read a key of a section: "train", or "general" for the top level."""
+    found = {name: getattr(family, section, None) for name, family in FAMILIES.items()}
+    return [name for name, model in found.items() if model and key in model.model_fields]
+
+
 def known(thing: object) -> bool:
     """Whether BasicSR or this package defines a class or function."""
     return getattr(thing, "__module__", "").partition(".")[0] in OURS

@@ -1,16 +1,24 @@
 """The kinds of values that option files hold, for pydantic models."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from ..yaml_lines import ESCAPES
+
+NOTHING = ("~", "None", "none", "NONE", "null", "Null", "NULL", "nil", "")  # in quotes
 
 
 class Section(BaseModel):
     """A mapping of an option file whose keys are all known.
 
     Adding a key is adding an annotated line to the section's class.
+
+    ignored: keys that are a warning instead of an error, and what it says.
     """
+
+    ignored: ClassVar[dict[str, str]] = {}
 
     model_config = ConfigDict(
         extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=()
@@ -24,11 +32,13 @@ def _whole(value: Any) -> Any:
 
 def _printable(text: str) -> str:
     if any(ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in text):
-        raise ValueError("holds characters that no file or log can show")
+        raise ValueError(f"holds characters that no file or log can show; {ESCAPES}")
     return text
 
 
 def _path(text: str) -> str:
+    if text in NOTHING:
+        raise ValueError("stands for nothing: write ~ without quotes, or leave the key out")
     if any(len(part.encode()) > 255 for part in text.split("/")):
         raise ValueError("has a part of more than 255 bytes, which no file system takes")
     try:
@@ -49,6 +59,8 @@ def _template(text: str) -> str:
 
 
 def _file_name(text: str) -> str:
+    if text != text.strip():
+        raise ValueError("begins or ends with a space; take it away")
     if "/" in text or "\\" in text or text in (".", ".."):
         raise ValueError("names a folder of its own: no slashes, and not . or ..")
     return text
@@ -84,6 +96,7 @@ def only(value: Any, why: str) -> AfterValidator:
 
 
 WHOLE = BeforeValidator(_whole)  # after the bounds, so that the JSON schema shows them
+TWO, RISING = Field(min_length=2, max_length=2), AfterValidator(_rising)  # of a range
 Count = Annotated[int, Field(ge=1, le=10**9), WHOLE]
 CountOrZero = Annotated[int, Field(ge=0, le=10**9), WHOLE]
 Scale = Annotated[int, Field(ge=1, le=64), WHOLE]
@@ -92,7 +105,14 @@ Number = Annotated[float, Field(ge=-1e30, le=1e30)]
 Positive = Annotated[float, Field(gt=0, le=1e30)]
 NotNegative = Annotated[float, Field(ge=0, le=1e30)]
 Probability = Annotated[float, Field(ge=0, le=1)]
-Range = Annotated[list[NotNegative], Field(min_length=2, max_length=2), AfterValidator(_rising)]
+Range = Annotated[list[NotNegative], TWO, RISING]
+Quality = Annotated[int, Field(ge=1, le=100), WHOLE]
+Qualities = Annotated[list[Quality], TWO, RISING]
+Angles = Annotated[list[Annotated[float, Field(ge=-90, le=90)]], TWO, RISING]  # degrees
+Lengths = Annotated[list[Annotated[float, Field(gt=0, le=1000)]], TWO, RISING]  # pixels
+Densities = Annotated[list[Annotated[float, Field(ge=0, le=1000)]], TWO, RISING]
+Depths = Annotated[list[Annotated[int, Field(ge=1, le=10), WHOLE]], TWO, RISING]
+Shares = Annotated[list[Probability], TWO, RISING]
 Probabilities = Annotated[list[NotNegative], Field(min_length=1), AfterValidator(_probable)]
 Text = Annotated[str, Field(max_length=1000), AfterValidator(_printable)]
 FileName = Annotated[Text, Field(min_length=1, max_length=120), AfterValidator(_file_name)]

@@ -42,6 +42,12 @@ class DistParams(Section):
 class General(Section):
     """The top level."""
 
+    ignored = {  # BasicSR's own files have these here, and nothing reads them
+        "save_img": "has no effect here; its place is in val",
+        "suffix": "has no effect here; its place is in val",
+        "crop_border": "has no effect here; its place is in each of val.metrics",
+    }
+
     name: FileName
     model_type: Text
     scale: Scale | None = None
@@ -63,27 +69,38 @@ class General(Section):
 
 
 class Degraded(General):
-    """The top level of models that degrade: two rounds of degradations, drawn on the device."""
+    """The top level of models that degrade: two rounds of degradations, drawn on the device.
+
+    With high_order_degradation: false they train on pairs, and read none of what follows gt_size.
+    """
 
     gt_usm: bool = True
     high_order_degradation: bool = True
     queue_size: Count = 180
-    gt_size: Size
-    resize_prob: Annotated[Probabilities, Field(min_length=3, max_length=3)]
-    resize_range: Range
-    gaussian_noise_prob: Probability
-    noise_range: Range
-    poisson_scale_range: Range
-    gray_noise_prob: Probability
-    jpeg_range: Range
-    second_blur_prob: Probability
-    resize_prob2: Annotated[Probabilities, Field(min_length=3, max_length=3)]
-    resize_range2: Range
-    gaussian_noise_prob2: Probability
-    noise_range2: Range
-    poisson_scale_range2: Range
-    gray_noise_prob2: Probability
-    jpeg_range2: Range
+    gt_size: Size | None = None
+    resize_prob: Annotated[Probabilities, Field(min_length=3, max_length=3)] | None = None
+    resize_range: Range | None = None
+    gaussian_noise_prob: Probability | None = None
+    noise_range: Range | None = None
+    poisson_scale_range: Range | None = None
+    gray_noise_prob: Probability | None = None
+    jpeg_range: Range | None = None
+    second_blur_prob: Probability | None = None
+    resize_prob2: Annotated[Probabilities, Field(min_length=3, max_length=3)] | None = None
+    resize_range2: Range | None = None
+    gaussian_noise_prob2: Probability | None = None
+    noise_range2: Range | None = None
+    poisson_scale_range2: Range | None = None
+    gray_noise_prob2: Probability | None = None
+    jpeg_range2: Range | None = None
+
+
+# What is read with high_order_degradation: true, and has no default.
+HIGH_ORDER = tuple(
+    name
+    for name, field in Degraded.model_fields.items()
+    if name not in General.model_fields and field.default is None
+)
 
 
 class DegradedGAN(Degraded):

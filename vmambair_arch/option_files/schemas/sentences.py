@@ -28,20 +28,22 @@ NEEDED = {
     "literal_error": "{expected}",
     "too_short": "a list of at least {min_length}",
     "too_long": "a list of at most {max_length}",
-    "string_too_short": "text",
-    "string_too_long": "text of at most {max_length} characters",
+}
+LENGTHS = {  # pydantic calls texts and lists by one name
+    "too_short": "is empty: needed is text",
+    "too_long": "has {actual_length} characters: needed are at most {max_length}",
 }
 
 Findings = dict[Keys, str]  # by the place of a value, what is wrong with it
 
 
-def findings(section: type[BaseModel], value: Any, known: Mapping[str, str]) -> Findings:
+def findings(section: type[BaseModel], value: Any, hints: Mapping[str, str]) -> Findings:
     """Check a section; returns the findings by their keys below it.
 
     Args:
         section: the model.
         value: what the file says.
-        known: where names have their place in other sections, for keys that went astray.
+        hints: for keys that the section has not, what to say of them.
     """
     try:
         section.model_validate(value)
@@ -49,7 +51,7 @@ def findings(section: type[BaseModel], value: Any, known: Mapping[str, str]) -> 
         found: Findings = {}
         for item in error.errors(include_url=False):
             keys = _keys(item["loc"], value)
-            found.setdefault(keys, _sentence(item, keys, section, known))
+            found.setdefault(keys, _sentence(item, keys, section, hints))
         return found
     return {}
 
@@ -70,13 +72,12 @@ def _index(step: int | str, value: Any) -> bool:
     return isinstance(value, list) and isinstance(step, int) and step < len(value)
 
 
-def _sentence(item: Any, keys: Keys, section: type[BaseModel], known: Mapping[str, str]) -> str:
+def _sentence(item: Any, keys: Keys, section: type[BaseModel], hints: Mapping[str, str]) -> str:
     kind, given, context = item["type"], item["input"], item.get("ctx", {})
     last = str(keys[-1]) if keys else ""
     if kind == "extra_forbidden":
-        astray = known.get(last) if len(keys) == 1 else None
-        hint = f"; its place is in {astray}" if astray else nearest(last, _siblings(section, keys))
-        return f"there is no such option{hint}"
+        hint = hints.get(last) if len(keys) == 1 else None
+        return f"there is no such option{hint or nearest(last, _siblings(section, keys))}"
     if kind == "missing" and isinstance(given, list):
         return f"is {shown(given)}: an item is missing"
     if kind == "missing":
@@ -89,7 +90,14 @@ def _sentence(item: Any, keys: Keys, section: type[BaseModel], known: Mapping[st
         choices = [choice.strip(" '") for choice in context["expected"].split(",")]
         hint = nearest(given, choices) if isinstance(given, str) else ""
         return f"is {shown(given)}, and not {context['expected']}{hint}"
+    if isinstance(given, str) and kind.removeprefix("string_") in LENGTHS:
+        told = {**context, "actual_length": len(given)}
+        return LENGTHS[kind.removeprefix("string_")].format(**told)
     needed = NEEDED.get(kind, "").format(**context) or item["msg"]
+    if kind == "string_type" and isinstance(given, list) and last.startswith("dataroot"):
+        needed = "one folder; links to the files of all may lie in it"
+    elif kind == "string_type" and isinstance(given, int | float):
+        needed = "text; put it in quotes"
     return f"is {shown(given)}: needed is {needed}"
 
 

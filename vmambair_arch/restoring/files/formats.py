@@ -1,36 +1,75 @@
-"""The formats of picture files, and what each can hold."""
+"""The formats of picture files: what each can hold, and which are read and written."""
 
 import sys
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from . import bmp, heif, jpeg, png, tiff_reading, webp
+from .stored import Stored
 
 
 class Format(NamedTuple):
-    """A file format.
+    """A file format that is read and written.
 
     Args:
         suffixes: of its files; the first is given to new ones.
+        opened: reads the header and the metadata of a file's content.
         deep: whether it holds 16 bits.
         alpha: whether it holds an alpha channel.
         described: whether it holds a colour profile, EXIF data and XMP.
         side: the most pixels a side.
         pixels: the most bytes of pixels, not compressed.
+        iptc: whether it holds IPTC data.
+        texts: whether it holds texts: all kinds (True), a comment (None), or none.
     """
 
     suffixes: tuple[str, ...]
+    opened: Callable[[Any], Stored]
     deep: bool
     alpha: bool
     described: bool
     side: int = 2**31 - 1
     pixels: int = sys.maxsize
+    iptc: bool = False
+    texts: bool | None = False
+
+
+class ReadFormat(NamedTuple):
+    """A file format that is read only; its pictures are written as PNG."""
+
+    suffixes: tuple[str, ...]
+    opened: Callable[[Any], Stored]
 
 
 FORMATS = {
-    "PNG": Format((".png",), deep=True, alpha=True, described=True),
-    "JPEG": Format(
-        (".jpg", ".jpeg", ".jpe", ".jfif"), deep=False, alpha=False, described=True, side=65500
+    "PNG": Format(
+        *((".png",), png.opened),
+        *(True, True, True),
+        iptc=True,
+        texts=True,
     ),
-    "WEBP": Format((".webp",), deep=False, alpha=True, described=True, side=16383),
-    "TIFF": Format((".tif", ".tiff"), deep=True, alpha=True, described=True),
-    "BMP": Format((".bmp", ".dib"), deep=False, alpha=True, described=False, pixels=2**32 - 2**16),
+    "JPEG": Format(
+        *((".jpg", ".jpeg", ".jpe", ".jfif"), jpeg.opened),
+        *(False, False, True),
+        side=65500,
+        iptc=True,
+        texts=None,
+    ),
+    "WEBP": Format((".webp",), webp.opened, deep=False, alpha=True, described=True, side=16383),
+    "TIFF": Format(
+        (".tif", ".tiff"), tiff_reading.opened, deep=True, alpha=True, described=True, iptc=True
+    ),
+    "BMP": Format(
+        *((".bmp", ".dib"), bmp.opened),
+        *(False, True, False),
+        pixels=2**32 - 2**16,
+    ),
 }
+READ_ONLY = {
+    "HEIF": ReadFormat((".heic", ".heif", ".hif"), heif.opened_heif),
+    "AVIF": ReadFormat((".avif",), heif.opened_avif),
+}
+WRITTEN_INSTEAD = "PNG"  # of those
 BY_SUFFIX = {suffix: name for name, form in FORMATS.items() for suffix in form.suffixes}
+SUFFIXES = (*BY_SUFFIX, *(suffix for form in READ_ONLY.values() for suffix in form.suffixes))
+OPENED = {name: form.opened for name, form in [*FORMATS.items(), *READ_ONLY.items()]}

@@ -6,7 +6,9 @@ import numpy as np
 from PIL import Image
 
 from ...errors import InputError
-from . import exif, png, xmp
+from . import exif, iptc, xmp
+from .exif import Change
+from .png_chunks import Chunks
 
 # Modes of PIL as they are restored. What is missing has no red, green and blue, or 32 bits.
 RESTORED_AS = {
@@ -25,33 +27,51 @@ class Picture:
     Args:
         pixels: (h, w) or (h, w, c) of uint8 or uint16: grey, grey + alpha, RGB or RGBA.
         icc: the colour profile, or None.
-        tags: the EXIF tags, which say that the pixels are upright, as they are.
+        exif: the EXIF data, which say that the pixels are upright, as they are, or None.
         packet: the XMP, which says so too, or None.
+        iptc: Photoshop's resources, IPTC data among them, or None.
         carried: what only PNG files hold: chunks on colours and with texts.
         dpi: pixels an inch, across and down, or None.
-        form: the format of the file it came from, a name in ``FORMATS``.
+        form: the format to write it in if no other is asked for, a name in ``FORMATS``.
         lossless: whether the file it came from lost nothing; a WebP may or may not.
+        warnings: what its file had besides and is lost, in sentences that begin with "its".
     """
 
     pixels: np.ndarray
     icc: bytes | None = None
-    tags: exif.Tags = dataclasses.field(default_factory=dict)
+    exif: bytes | None = None
     packet: bytes | None = None
-    carried: png.Chunks = ()
+    iptc: bytes | None = None
+    carried: Chunks = ()
     dpi: tuple[float, float] | None = None
     form: str = "PNG"
     lossless: bool = True
+    warnings: tuple[str, ...] = ()
 
     @property
     def has_alpha(self) -> bool:
         """Whether the last channel is alpha."""
         return self.pixels.ndim == 3 and self.pixels.shape[2] in (2, 4)
 
-    def replaced(self, pixels: np.ndarray) -> "Picture":
-        """The picture with other pixels, of which EXIF and XMP tell the size."""
-        tags = exif.resized(self.tags, *pixels.shape[:2])
-        packet = self.packet and xmp.described(self.packet, *pixels.shape[:2])
-        return dataclasses.replace(self, pixels=pixels, tags=tags, packet=packet)
+    def replaced(self, pixels: np.ndarray, *, turned: bool = False) -> "Picture":
+        """The picture with other pixels, of which its metadata then tell the truth.
+
+        Args:
+            pixels: as those of a picture.
+            turned: whether they are turned from how the metadata have them.
+        """
+        change = Change(self.pixels.shape[:2], pixels.shape[:2], turned)
+        data, packet, block, lost = self.exif, self.packet, self.iptc, [*self.warnings]
+        if data:
+            data, more = exif.described(data, change, pixels)
+            lost += more
+        if packet:
+            packet = xmp.described(packet, change)
+        if block:
+            block, more = iptc.described(block, change)
+            lost += more
+        told = {"exif": data, "packet": packet, "iptc": block}
+        return dataclasses.replace(self, pixels=pixels, **told, warnings=tuple(dict.fromkeys(lost)))
 
 
 def to_array(image: Image.Image) -> np.ndarray:

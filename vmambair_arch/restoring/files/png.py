@@ -1,5 +1,6 @@
-"""PNG files that PIL cannot write, 16 bits deep or too large to copy; and whether one is whole."""
+"""PNG files: read through chunks that hold pixels alone, and written at any depth and size."""
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator
@@ -7,37 +8,191 @@ from typing import IO
 
 import numpy as np
 
-Chunks = tuple[tuple[bytes, bytes], ...]  # kinds and data
+from ...errors import InputError
+from . import decoders, png_chunks
+from .png_chunks import RAW, XMP, Chunk, Chunks
+from .stored import Stored
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # channels: grey, grey + alpha, RGB, RGBA
+GREY, COLOUR, PALETTE, GREY_ALPHA, COLOUR_ALPHA = 0, 2, 3, 4, 6  # types in the header
+DEPTHS = {GREY: (1, 2, 4, 8, 16), COLOUR: (8, 16), PALETTE: (1, 2, 4, 8)}
+DEPTHS |= dict.fromkeys((GREY_ALPHA, COLOUR_ALPHA), (8, 16))
+SAMPLES = {GREY: 1, COLOUR: 3, PALETTE: 1, GREY_ALPHA: 2, COLOUR_ALPHA: 4}
+COLOUR_TYPES = {1: GREY, 2: GREY_ALPHA, 3: COLOUR, 4: COLOUR_ALPHA}  # by the number of channels
 LEVEL = 3  # zlib's: twice as fast as the usual 6, for files a few hundredths larger
 ROWS_BYTES = 2**22  # compressed at a time
-XMP = b"XML:com.adobe.xmp\0"
-COLOURS = (b"gAMA", b"cHRM", b"sRGB", b"cICP")  # what the numbers mean, beside a profile
-TEXTS = (b"tEXt", b"zTXt", b"iTXt")  # titles, authors, how a program made it
-TOLD_ELSEWHERE = (XMP, b"Raw profile type ")  # in texts: XMP; EXIF and profiles by ImageMagick
-LARGEST_TEXT = 2**26  # bytes
+DEFLATED = 1032  # bytes that one byte of zlib's can stand for, at most
+# Of an interlaced file's parts: the first column and row, and the steps to the next.
+PASSES = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2)]
+PASSES += [(0, 1, 1, 2)]
+METRE = 1 / 0.0254  # in inches
 
 
-def is_whole(content: bytes) -> bool:
-    """Whether the checksums of a file's chunks are right, up to the last."""
-    return any(kind == b"IEND" for kind, _ in _chunks(memoryview(content)))
+def opened(content: bytes) -> Stored:
+    """A file's header and metadata.
+
+    Raises: InputError: it is damaged, or not of one picture.
+    """
+    listed = list(png_chunks.chunks(content))
+    if not listed or listed[0].kind == b"CgBI":
+        raise InputError(
+            "is a PNG of Apple's own kind; convert it (pngcrush -revert-iphone-optimizations)"
+            if listed
+            else "damaged (it ends in its header); copy or download it again"
+        )
+    if listed[0].kind != b"IHDR" or len(listed[0].data) != 13:
+        raise InputError("damaged (it has no header); copy or download it again")
+    width, height, depth, kind, _, _, _ = struct.unpack(">2I5B", listed[0].data)
+    if depth not in DEPTHS.get(kind, ()) or not width or not height:
+        raise InputError("damaged (its header is none of a PNG); copy or download it again")
+    deep = depth == 16
+    stored = Stored(
+        *(height, width),
+        lambda: _decode(listed, stored, depth, kind),
+        memory=(4 if deep else 2) * 2 * max(SAMPLES[kind], 4),
+        form="PNG",
+    )
+    for chunk in listed:
+        if chunk.kind in png_chunks.PIXELS:
+            continue
+        if chunk.is_whole:
+            _read(stored, chunk)
+        else:
+            name = chunk.kind.decode("ascii", "replace")
+            stored.warnings.append(f"a part beside its pixels ({name}) is damaged and dropped")
+    return stored
 
 
-def xmp(content: bytes) -> bytes | None:
-    """A file's XMP, which may come after the pixels; None if there is none."""
-    for kind, data in _chunks(memoryview(content)):
-        if kind == b"iTXt" and data[: len(XMP)] == XMP:
-            compressed, _ = data[len(XMP) : len(XMP) + 2]
-            _, _, text = bytes(data[len(XMP) + 2 :]).split(b"\0", 2)  # language and its keyword
-            return _inflated(text) if compressed else text
-    return None
+def _read(stored: Stored, chunk: Chunk) -> None:
+    """What a chunk says besides the pixels."""
+    kind, data = chunk.kind, bytes(chunk.data)
+    if kind in png_chunks.TEXTS:
+        _read_text(stored, kind, data)
+    elif kind == b"iCCP":
+        try:
+            stored.icc = png_chunks.inflated(data.split(b"\0", 1)[1][1:])
+        except (IndexError, ValueError, zlib.error):
+            stored.warnings.append("its colour profile is damaged and dropped")
+    elif kind == b"eXIf":
+        stored.exif = data
+    elif kind == b"pHYs" and len(data) == 9:
+        across, down, unit = struct.unpack(">2IB", data)
+        if unit == 1 and across and down:
+            stored.dpi = across / METRE, down / METRE
+        elif across != down:
+            stored.warnings.append(f"that its pixels are {down} : {across} is dropped")
+    elif kind == b"acTL" and len(data) == 8:
+        (number,) = struct.unpack_from(">I", data)
+        if number > 1:
+            raise InputError(
+                f"holds {number} pictures (an animated PNG); split it into files of one, or"
+                " make a video of it (ffmpeg)"
+            )
+    elif kind in png_chunks.COLOURS:
+        stored.carried = (*stored.carried, (kind, data))
+    elif kind not in png_chunks.UNSAID and kind != b"fdAT":
+        if kind[0:1].isupper():
+            raise InputError(f"needs what is not known here (its chunk {kind!r}); save it again")
+        if kind[3:4].islower() and kind not in png_chunks.NAMES:  # whatever the pixels are
+            stored.carried = (*stored.carried, (kind, data))
+        else:
+            name = f"what only its program knows ({kind.decode('ascii', 'replace')}) is dropped"
+            stored.warnings.append(png_chunks.NAMES.get(kind, name))
 
 
-def depth(content: bytes) -> int:
-    """The bits of a sample, from a file's header."""
-    return content[24]
+def _read_text(stored: Stored, kind: bytes, data: bytes) -> None:
+    """A text, or what some programs write as one."""
+    name = png_chunks.keyword(data)
+    if name + b"\0" != XMP and not name.startswith(RAW):
+        stored.carried = (*stored.carried, (kind, data))
+        return
+    what = name.removeprefix(RAW).lower()
+    try:
+        value = png_chunks.text(kind, data)
+        if name.startswith(RAW):
+            value = png_chunks.raw_profile(value)
+    except (ValueError, zlib.error):
+        stored.warnings.append(f"its {name.decode('latin-1')} is damaged and dropped")
+        return
+    if what == b"xml:com.adobe.xmp" or what == b"xmp":
+        stored.packet = value
+    elif what in (b"exif", b"app1"):
+        stored.exif = stored.exif or value
+    elif what in (b"iptc", b"8bim"):
+        stored.iptc = value
+    elif what in (b"icc", b"icm"):
+        stored.icc = stored.icc or value
+
+
+def _decode(listed: list[Chunk], stored: Stored, depth: int, kind: int) -> np.ndarray:
+    """The pixels, from a file of the chunks that hold them; a key becomes alpha."""
+    pixels = [chunk for chunk in listed if chunk.kind in png_chunks.PIXELS]
+    if pixels[-1].kind != b"IEND" or not all(chunk.is_whole for chunk in pixels):
+        raise InputError("damaged (a checksum is wrong or the end missing); copy it again")
+    data = sum(len(chunk.data) for chunk in pixels if chunk.kind == b"IDAT")
+    if stored.height * stored.width * SAMPLES[kind] * depth / 8 > (data + 16) * DEFLATED:
+        raise InputError("damaged (it holds less than its header says); copy it again")
+    key = b""
+    file = io.BytesIO()
+    file.write(png_chunks.SIGNATURE)
+    for chunk in pixels:
+        if chunk.kind == b"tRNS" and kind in (GREY, COLOUR):
+            key = bytes(chunk.data)
+        elif chunk.kind != b"PLTE" or kind == PALETTE:
+            png_chunks.write(file, chunk.kind, chunk.data)
+    clean = file.getvalue()
+    if depth == 16:
+        _check_rows(pixels, stored, 2 * SAMPLES[kind])
+        result = decoders.by_opencv(clean)
+        if kind == GREY_ALPHA:
+            result = result[..., [0, 3]]
+    else:
+        result = decoders.by_pil(clean, "PNG")
+    if len(key) == 2 * SAMPLES[kind]:
+        return _with_key(result, key, depth)
+    return result
+
+
+def _check_rows(pixels: list[Chunk], stored: Stored, pixel: int) -> None:
+    """Raise ValueError or zlib.error if rows are missing or filtered in a way that there is not.
+
+    libpng writes of such to standard error.
+    """
+    sizes = PASSES if pixels[0].data[12] else [(0, 0, 1, 1)]
+    rows = []
+    for left, top, across, down in sizes:
+        w, h = (
+            (stored.width - left + across - 1) // across,
+            (stored.height - top + down - 1) // down,
+        )
+        rows += [1 + w * pixel] * (h if w > 0 else 0)
+    decompressor, waiting = zlib.decompressobj(), 0
+    data = iter(chunk.data for chunk in pixels if chunk.kind == b"IDAT")
+    buffer, compressed = b"", b""
+    for length in rows:
+        while len(buffer) - waiting < length:
+            compressed = compressed or next(data, b"")
+            part = decompressor.decompress(compressed, ROWS_BYTES)
+            if not compressed and not part:
+                raise ValueError("rows of pixels are missing")
+            compressed = decompressor.unconsumed_tail
+            buffer, waiting = buffer[waiting:] + part, 0
+        if buffer[waiting] > 4:
+            raise ValueError("a row of pixels has a filter that there is not")
+        waiting += length
+
+
+def _with_key(pixels: np.ndarray, key: bytes, depth: int) -> np.ndarray:
+    """(h, w) or (h, w, 3) with an alpha that is 0 where the samples are the key's.
+
+    Source: PNG specification, section 11.3.2.1: of the key the bits of the depth count.
+    """
+    most = 2**depth - 1
+    samples = np.frombuffer(key, ">u2").astype(np.uint32) & most
+    largest = np.iinfo(pixels.dtype).max
+    shade = (samples * (largest // most)).astype(pixels.dtype)
+    channels = pixels.reshape(*pixels.shape[:2], -1)
+    alpha = np.where((channels == shade).all(2, keepdims=True), 0, largest)
+    return np.concatenate([channels, alpha.astype(pixels.dtype)], 2)
 
 
 def write(
@@ -47,6 +202,7 @@ def write(
     icc: bytes | None = None,
     exif: bytes | None = None,
     packet: bytes | None = None,
+    iptc: bytes | None = None,
     carried: Chunks = (),
     dpi: tuple[float, float] | None = None,
 ) -> None:
@@ -58,6 +214,7 @@ def write(
         icc: its colour profile.
         exif: its EXIF data, beginning with the TIFF header.
         packet: its XMP.
+        iptc: its IPTC data.
         carried: chunks on its colours and with texts.
         dpi: pixels an inch, across and down.
     Source: Portable Network Graphics (PNG) Specification, third edition, sections 5, 9 and 11.
@@ -65,45 +222,27 @@ def write(
     h, w = pixels.shape[:2]
     pixels = pixels.reshape(h, w, -1)
     channels, bits = pixels.shape[2], 8 * pixels.itemsize
-    file.write(SIGNATURE)
-    _chunk(file, b"IHDR", struct.pack(">2I5B", w, h, bits, COLOUR_TYPES[channels], 0, 0, 0))
+    file.write(png_chunks.SIGNATURE)
+    header = struct.pack(">2I5B", w, h, bits, COLOUR_TYPES[channels], 0, 0, 0)
+    png_chunks.write(file, b"IHDR", header)
     for kind, data in carried:
-        _chunk(file, kind, data)
+        png_chunks.write(file, kind, data)
     if icc:
-        _chunk(file, b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc))
-    if dpi:
-        _chunk(file, b"pHYs", struct.pack(">2IB", *(round(d / 0.0254) for d in dpi), 1))
+        png_chunks.write(file, b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc))
+    if dpi and all(0.5 < d * METRE < 2**31 for d in dpi):
+        metres = (round(d * METRE) for d in dpi)
+        png_chunks.write(file, b"pHYs", struct.pack(">2IB", *metres, 1))
     if exif:
-        _chunk(file, b"eXIf", exif)
-    if packet:
-        _chunk(file, b"iTXt", XMP + bytes(4) + packet)  # not compressed, no language, no keyword
+        png_chunks.write(file, b"eXIf", exif)
+    if packet:  # not compressed, no language, no keyword
+        png_chunks.write(file, b"iTXt", XMP + bytes(4) + packet)
+    if iptc:
+        png_chunks.write(file, b"zTXt", png_chunks.as_raw_profile(b"iptc", iptc))
     compressor = zlib.compressobj(LEVEL)
     for rows in _filtered(pixels):
-        _chunk(file, b"IDAT", compressor.compress(rows))
-    _chunk(file, b"IDAT", compressor.flush())
-    _chunk(file, b"IEND", b"")
-
-
-def carried(content: bytes) -> Chunks:
-    """A file's chunks on colours and with texts, which a PNG holds and other formats do not."""
-    return tuple(
-        (kind, bytes(data))
-        for kind, data in _chunks(memoryview(content))
-        if kind in COLOURS or (kind in TEXTS and not bytes(data[:20]).startswith(TOLD_ELSEWHERE))
-    )
-
-
-def _inflated(text: bytes) -> bytes:
-    decompressor = zlib.decompressobj()
-    inflated = decompressor.decompress(text, LARGEST_TEXT)
-    if decompressor.unconsumed_tail:
-        raise ValueError(f"XMP of more than {LARGEST_TEXT} bytes")
-    return inflated
-
-
-def _chunk(file: IO[bytes], kind: bytes, data: bytes) -> None:
-    file.write(struct.pack(">I", len(data)) + kind + data)
-    file.write(struct.pack(">I", zlib.crc32(data, zlib.crc32(kind))))
+        png_chunks.write(file, b"IDAT", compressor.compress(rows))
+    png_chunks.write(file, b"IDAT", compressor.flush())
+    png_chunks.write(file, b"IEND", b"")
 
 
 def _filtered(pixels: np.ndarray) -> Iterator[bytes]:
@@ -138,14 +277,3 @@ def _paeth(left: np.ndarray, up: np.ndarray, corner: np.ndarray) -> np.ndarray:
     to_left, to_up, to_corner = np.abs(b - c), np.abs(a - c), np.abs(a + b - 2 * c)
     nearest = np.where(to_up <= to_corner, up, corner)
     return np.where((to_left <= to_up) & (to_left <= to_corner), left, nearest)
-
-
-def _chunks(content: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """The kind and the data of each chunk, as far as the checksums are right."""
-    position = len(SIGNATURE)
-    while position + 12 <= len(content):
-        end = position + 8 + int.from_bytes(content[position : position + 4], "big")
-        if zlib.crc32(content[position + 4 : end]) != int.from_bytes(content[end : end + 4], "big"):
-            return
-        yield bytes(content[position + 4 : position + 8]), content[position + 8 : end]
-        position = end + 4

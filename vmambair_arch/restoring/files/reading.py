@@ -1,124 +1,133 @@
-"""Picture files read, with all that they carry."""
+"""Picture files read, with all that they carry: one way for every command and data set."""
 
-import contextlib
-import io
+import mmap
 import os
-import struct
-import threading
-import zlib
-from collections.abc import Iterator
-from typing import IO, Any
+import stat
+import sys
+from pathlib import Path
+from typing import IO
 
-import cv2
 import numpy as np
-import tifffile
-from PIL import Image, UnidentifiedImageError
 
 from ...errors import InputError
-from . import exif, png, tiff, xmp
-from .formats import FORMATS
-from .picture import RESTORED_AS, Picture, to_array, upright
+from ...system import memory
+from . import exif, signatures, xmp
+from .decoders import boundary
+from .formats import OPENED
+from .picture import Picture, upright
+from .stored import Stored
 
-# What PIL and OpenCV raise on damaged files.
-DAMAGED = (
-    *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, AttributeError),
-    *(ArithmeticError, struct.error, zlib.error, cv2.error),
-)
-READ_AS = {"MPO": "JPEG", "DIB": "BMP"}  # MPO: a JPEG with more behind it, such as a depth map
-
-_limit = threading.RLock()
-
-
-def size(file: str | os.PathLike | IO[bytes]) -> tuple[int, int]:
-    """The height and width that a file's header tells; (0, 0) if it cannot be told."""
-    try:
-        with _any_size(), Image.open(file) as image:
-            return image.height, image.width
-    except DAMAGED:
-        return 0, 0
+BYTES_A_PIXEL = 8  # of four channels of 16 bits
+SLACK = 2**26  # bytes of a file that are no pixels
 
 
 def read(content: bytes, where: str, *, max_megapixels: float) -> Picture:
-    """Read a picture, turned upright as its EXIF orientation says.
+    """Read a picture, turned upright as its file says.
 
     Its depth is that of the file's type: 16 bits for PNG and TIFF of 16, whatever their values.
+    What its file holds besides and cannot be kept is in the picture's warnings.
 
     Args:
-        content: the bytes of a file: PNG, JPEG, WebP, TIFF or BMP, told by what they hold.
+        content: the bytes of a file: PNG, JPEG, WebP, TIFF, BMP, AVIF or HEIC, told by what they
+            hold.
         where: the file, for messages.
         max_megapixels: larger pictures are refused before they are decoded.
-    Raises: InputError: it is not a picture, damaged, too large, or of a kind that is not restored.
+    Raises: InputError: it is not a picture, damaged, too large for the limit or for the memory,
+        or of a kind that is not restored.
     """
     try:
-        if tiff.is_deep_grey_alpha(content):
-            return _deep_grey_alpha(content, max_megapixels)
-        with _opened(content) as image:
-            return _picture(image, content, max_megapixels)
+        stored = _opened(content)
+        check_size(stored.height, stored.width, max_megapixels)
+        _check_memory(stored)
+        with boundary(signatures.read_as(content)):
+            pixels = stored.decode()
+            if pixels.shape[:2] != (stored.height, stored.width) or pixels.size == 0:
+                raise ValueError("the size of its pixels is another than its header says")
+            return _picture(stored, pixels)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
-    except UnidentifiedImageError as error:
-        raise InputError(f"{where}: not a picture that can be read; remove it") from error
-    except DAMAGED as error:
-        raise InputError(f"{where}: damaged ({error}); copy or download it again") from error
+    except MemoryError as error:
+        raise InputError(f"{where}: does not fit into memory; close other programs") from error
 
 
-def _opened(content: bytes) -> Image.Image:
-    """A file's picture, not decoded yet; of a TIFF the one further channel is alpha."""
-    with _any_size():
-        image = Image.open(io.BytesIO(content))
-        if image.format == "TIFF" and _numbers(image, tiff.EXTRA_SAMPLES) == (tiff.UNSPECIFIED,):
-            return Image.open(io.BytesIO(tiff.calling_it_alpha(content)))
-        return image
+def read_file(path: Path, *, max_megapixels: float) -> Picture:
+    """Read a picture's file; see ``read``.
+
+    Of what does not begin as a picture no more than that is read.
+    """
+    content = file_content(path, max_megapixels=max_megapixels)
+    return read(content, str(path), max_megapixels=max_megapixels)
 
 
-def _picture(image: Image.Image, content: bytes, max_megapixels: float) -> Picture:
-    """What PIL has opened, once it is seen to be what is restored."""
-    form = READ_AS.get(image.format or "", image.format)
-    if form not in FORMATS:
-        raise InputError(f"holds {image.format}, which is not restored; convert it to PNG")
-    check_size(image.height, image.width, max_megapixels)
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format != "MPO":
-        raise InputError(f"holds {frames} pictures; split it into files of one")
-    if form == "PNG" and not png.is_whole(content):
-        raise InputError("damaged (a checksum is wrong or the end missing); copy it again")
-    tags, orientation = exif.read(image.getexif())  # an orientation that only XMP tells, too
-    deep = _is_deep(image, content)
-    if form == "TIFF" and (not deep or exif.ORIENTATION in image.tag_v2):  # pyright: ignore[reportAttributeAccessIssue] TIFF only
-        orientation = 1  # PIL and, if EXIF tells it, OpenCV turn those when they decode them
-    pixels = upright(_deep_pixels(image, content) if deep else _pixels(image), orientation)
-    packet = png.xmp(content) if form == "PNG" else image.info.get("xmp")
-    return Picture(
-        np.ascontiguousarray(pixels),
-        icc=image.info.get("icc_profile"),
-        tags=tags,
-        packet=packet and xmp.described(packet, *pixels.shape[:2]),
-        carried=png.carried(content) if form == "PNG" else (),
-        dpi=image.info.get("dpi"),
-        form=form,
-        lossless=form != "JPEG" and (form != "WEBP" or _is_lossless_webp(content)),
-    )
+def file_content(path: Path | None, *, max_megapixels: float) -> bytes:
+    """The bytes of a picture's file; None: of standard input.
+
+    Raises: InputError: it cannot be read, does not begin as a picture, or is far longer than
+        one within the limit.
+    """
+    where = "-" if path is None else str(path)
+    most = max_megapixels * 1e6 * BYTES_A_PIXEL + SLACK
+    try:
+        if path is None:
+            if sys.stdin is None:
+                raise InputError("-: there is no standard input; give a file")
+            return _limited(sys.stdin.buffer, where, most)
+        with path.open("rb") as file:
+            return _limited(file, where, most)
+    except OSError as error:
+        raise InputError(f"{where}: cannot be read: {error.strerror}") from error
 
 
-def _deep_grey_alpha(content: bytes, max_megapixels: float) -> Picture:
-    """A TIFF of grey + alpha of 16 bits, which neither PIL nor OpenCV reads."""
-    stored = tiff.tags(content)
-    check_size(stored[tiff.HEIGHT], stored[tiff.WIDTH], max_megapixels)
-    _check_straight(_several(stored.get(tiff.EXTRA_SAMPLES, ())))
-    if stored.get(tiff.COMPRESSION, 1) not in tifffile.TIFF.DECOMPRESSORS:
-        raise InputError("is grey + alpha of 16 bits, compressed; save it as PNG or by ZIP instead")
-    if packet := stored.get(tiff.XMP):
-        stored.setdefault(exif.ORIENTATION, xmp.orientation(packet))
-    tags, orientation = exif.read(stored)
-    pixels = upright(tifffile.imread(io.BytesIO(content)), orientation)
-    return Picture(
-        np.ascontiguousarray(pixels),
-        icc=stored.get(tiff.ICC_PROFILE),
-        tags=tags,
-        packet=packet and xmp.described(packet, *pixels.shape[:2]),
-        dpi=tiff.resolution(stored),
-        form="TIFF",
-    )
+def _limited(file: IO[bytes], where: str, most: float) -> bytes:
+    """A file's bytes. Raises InputError: it is no picture, or has more than so many bytes."""
+    head = file.read(signatures.HEAD)
+    if signatures.read_as(head) is None:
+        raise InputError(f"{where}: {signatures.told(head)}")
+    free = memory.free("cpu")
+    most = int(min(most, sys.maxsize if free is None else free))
+    status = os.fstat(file.fileno())
+    length = status.st_size if stat.S_ISREG(status.st_mode) else 0
+    content = b"" if length > most else head + file.read(most)
+    if max(length, len(content)) > most:
+        raise InputError(
+            f"{where}: has more than {most / 1e6:,.0f} MB, and no picture within the limit does, or"
+            " none fits into memory; raise the limit (--max-megapixels) or resize it"
+        )
+    return content
+
+
+def size(path: str | os.PathLike) -> tuple[int, int]:
+    """The height and width in which a file is read, by its header; (0, 0) if they are not told."""
+    try:
+        return measured(path)
+    except InputError:
+        return 0, 0
+
+
+def measured(path: str | os.PathLike) -> tuple[int, int]:
+    """The height and width in which a file is read, by its header; nothing is decoded.
+
+    Raises: InputError: it cannot be read, or is not a picture that can be.
+    """
+    try:
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                return measured_content(b"", str(path))
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            return measured_content(content, str(path))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def measured_content(content: bytes | mmap.mmap, where: str) -> tuple[int, int]:
+    """The same of a file's bytes."""
+    try:
+        stored = _opened(content)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+    if _orientation(stored) > 4:
+        return stored.width, stored.height
+    return stored.height, stored.width
 
 
 def check_size(height: int, width: int, max_megapixels: float) -> None:
@@ -131,74 +140,57 @@ def check_size(height: int, width: int, max_megapixels: float) -> None:
         )
 
 
-def _pixels(image: Image.Image) -> np.ndarray:
-    """(h, w) or (h, w, c) of uint8, or uint16 for grey, as they lie in the file."""
-    image.load()
-    return to_array(image)
+def _check_memory(stored: Stored) -> None:
+    """Raise InputError for a picture whose pixels would not fit into the memory that is free."""
+    taken, free = stored.height * stored.width * stored.memory, memory.free("cpu")
+    if free is not None and taken > free:
+        raise InputError(
+            f"has {stored.width} x {stored.height} pixels, which take {taken / 1e9:.1f} GB of"
+            f" memory to decode, and {free / 1e9:.1f} are free; close other programs or resize it"
+        )
 
 
-def _is_deep(image: Image.Image, content: bytes) -> bool:
-    """Whether a file's samples have 16 bits. Raises InputError: they have some other depth."""
-    if image.format == "PNG":
-        return png.depth(content) == 16
-    if image.format != "TIFF":
-        return False
-    bits, kinds = (set(_numbers(image, tag)) for tag in (tiff.BITS, tiff.SAMPLE_FORMAT))
-    extra = _numbers(image, tiff.EXTRA_SAMPLES)
-    if len(extra) > 1:
-        raise InputError(f"has {len(extra)} channels beside its colours; keep one at most, alpha")
-    if bits == {16} and kinds <= {tiff.UNSIGNED} and image.mode in RESTORED_AS:
-        _check_straight(extra)
-        return True
-    if RESTORED_AS.get(image.mode) == "I;16":
-        raise InputError(f"has {max(bits)} bits a sample; save it with 8 or 16")
-    return False
+def _opened(content: bytes | mmap.mmap) -> Stored:
+    """Header and metadata. Raises InputError: it is damaged, or not read here."""
+    name = signatures.read_as(content)
+    if name is None:
+        raise InputError(signatures.told(content))
+    with boundary(name):
+        return OPENED[name](content)
 
 
-def _check_straight(extra: tuple[int, ...]) -> None:
-    if tiff.PREMULTIPLIED in extra:
-        raise InputError("has premultiplied alpha of 16 bits; save it with straight alpha")
+def _orientation(stored: Stored) -> int:
+    """How the stored pixels are to be turned, as EXIF's numbers 1 to 8 say it."""
+    found = stored.orientation
+    if found is None and stored.exif:
+        found = exif.orientation(bytes(stored.exif).removeprefix(exif.PREFIX))
+    if found is None and stored.packet:
+        found = xmp.orientation(stored.packet)
+    return found if found and 1 <= found <= 8 else 1
 
 
-def _numbers(image: Image.Image, tag: int) -> tuple[int, ...]:
-    """The numbers of a TIFF's tag."""
-    return _several(image.tag_v2.get(tag, ()))  # pyright: ignore[reportAttributeAccessIssue] TIFF only
-
-
-def _several(value: Any) -> tuple[int, ...]:
-    return value if isinstance(value, tuple) else (value,)
-
-
-def _deep_pixels(image: Image.Image, content: bytes) -> np.ndarray:
-    """(h, w) or (h, w, c) of uint16, which PIL has for grey only."""
-    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.dtype != np.uint16:
-        raise InputError("damaged, or of a kind of 16 bits that is not restored; convert it to PNG")
-    if pixels.ndim == 2:
-        is_white_zero = image.format == "TIFF" and _numbers(image, tiff.PHOTOMETRIC) == (0,)
-        return np.invert(pixels) if is_white_zero else pixels
-    if content[25:26] in (b"\0", b"\4") and image.format == "PNG":  # grey with alpha or with a key
-        return pixels[..., [0, 3]]
-    return pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
-
-
-def _is_lossless_webp(content: bytes) -> bool:
-    """Whether the pixels lie in a chunk of WebP's lossless kind."""
-    position = 12
-    while kind := content[position : position + 4]:
-        if kind in (b"VP8L", b"VP8 "):
-            return kind == b"VP8L"
-        length = int.from_bytes(content[position + 4 : position + 8], "little")
-        position += 8 + length + length % 2
-    return False
-
-
-@contextlib.contextmanager
-def _any_size() -> Iterator[None]:
-    """Open with PIL what ``check_size`` refuses or allows, instead of PIL's own limit."""
-    with _limit:
-        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = before
+def _picture(stored: Stored, pixels: np.ndarray) -> Picture:
+    """The picture, upright, with metadata that are alone with it."""
+    orientation = _orientation(stored)
+    pixels = np.ascontiguousarray(upright(pixels, orientation))
+    data, packet, lost = stored.exif, stored.packet, [*stored.warnings]
+    if data:
+        data, more = exif.repaired(data)
+        lost += more
+    if packet:
+        packet, more = xmp.alone(packet, turned=orientation != 1)
+        lost += more
+    dpi = stored.dpi or (exif.resolution(data) if data else None)
+    picture = Picture(
+        pixels,
+        icc=stored.icc,
+        exif=data,
+        packet=packet,
+        iptc=stored.iptc,
+        carried=stored.carried,
+        dpi=(dpi[1], dpi[0]) if dpi and orientation > 4 else dpi,
+        form=stored.form,
+        lossless=stored.lossless,
+        warnings=tuple(lost),
+    )
+    return picture.replaced(pixels, turned=orientation != 1)

@@ -5,15 +5,15 @@ import io
 from pathlib import Path
 from typing import IO, Any
 
-import cv2
-
 from ...errors import InputError
 from ...files import write_whole
-from . import exif, png, tiff
+from . import bmp, png, png_chunks, tiff
 from .formats import FORMATS
 from .picture import Picture, to_image
 
 QUALITY = 95  # of JPEG, and of WebP that comes from one with losses
+SEGMENT = 65_000  # bytes of IPTC data in a segment of a JPEG
+COMMENT = b"Comment"  # the keyword of a PNG's text that a JPEG's comment is
 
 
 def write(picture: Picture, path: Path, form: str, *, quality: int = QUALITY) -> None:
@@ -42,7 +42,7 @@ def check(picture: Picture, form: str, *, enlarged: float = 1) -> None:
         *(["its 16 bits"] if picture.pixels.itemsize > 1 and not holds.deep else []),
         *(["its alpha"] if picture.has_alpha and not holds.alpha else []),
         *(["its colour profile"] if picture.icc and not holds.described else []),
-        *(["its EXIF data"] if picture.tags and not holds.described else []),
+        *(["its EXIF data"] if picture.exif and not holds.described else []),
         *(["its XMP"] if picture.packet and not holds.described else []),
         *([f"{w} x {h} pixels"] if max(h, w) > holds.side or taken > holds.pixels else []),
     ]
@@ -52,31 +52,82 @@ def check(picture: Picture, form: str, *, enlarged: float = 1) -> None:
     encode(pixel, io.BytesIO(), form)
 
 
+def lost(picture: Picture, form: str) -> list[str]:
+    """What a format cannot hold of a picture and drops, in sentences that begin with "its"."""
+    holds = FORMATS[form]
+    texts = {_name(kind, data) for kind, data in picture.carried if _is_lost(kind, data, form)}
+    return [
+        *(["its IPTC data are dropped"] if picture.iptc and not holds.iptc else []),
+        *([f"its texts ({', '.join(sorted(texts))}) are dropped"] if texts else []),
+    ]
+
+
+def _is_lost(kind: bytes, data: bytes, form: str) -> bool:
+    """Whether a format holds no such chunk of a PNG."""
+    if kind not in png_chunks.TEXTS or FORMATS[form].texts:
+        return False
+    return FORMATS[form].texts is False or png_chunks.keyword(data) != COMMENT
+
+
+def _name(kind: bytes, data: bytes) -> str:
+    return png_chunks.keyword(data).decode("latin-1")[:40] or "one without a name"
+
+
 def encode(picture: Picture, file: IO[bytes], form: str, *, quality: int = QUALITY) -> None:
     """Write a picture that fits to an open file; arguments as ``write``."""
-    pixels, icc, packet, dpi = picture.pixels, picture.icc, picture.packet, picture.dpi
+    try:
+        _encode(picture, file, form, quality)
+    except (InputError, MemoryError, OSError):
+        raise
+    except Exception as error:  # such as more EXIF data or XMP than a JPEG has place for
+        raise InputError(f"{form} cannot hold it: {error}; write PNG (--format png)") from error
+
+
+def _encode(picture: Picture, file: IO[bytes], form: str, quality: int) -> None:
+    """Raises whatever a foreign encoder raises."""
+    pixels, dpi = picture.pixels, picture.dpi
+    told = {"icc": picture.icc, "packet": picture.packet, "iptc": picture.iptc, "dpi": dpi}
     if form == "PNG":
-        described = {"icc": icc, "exif": exif.to_bytes(picture.tags), "packet": packet}
-        png.write(file, pixels, **described, carried=picture.carried, dpi=dpi)
+        png.write(file, pixels, exif=picture.exif, carried=picture.carried, **told)
     elif form == "TIFF":
-        exif.to_bytes(picture.tags)  # raises for what PIL cannot write
-        tiff.write(file, pixels, icc=icc, described=picture.tags, packet=packet, dpi=dpi)
+        tiff.write(file, pixels, described=picture.exif, **told)
     elif form == "BMP" and picture.has_alpha:  # PIL writes none
-        channels = [2, 1, 0, 3] if pixels.shape[2] == 4 else [0, 0, 0, 1]
-        file.write(cv2.imencode(".bmp", pixels[..., channels])[1].tobytes())
+        bmp.write_alpha(file, pixels)
     else:
-        options: dict[str, Any] = {} if dpi is None else {"dpi": dpi}
-        if form == "JPEG":
-            options |= {"quality": quality, "subsampling": 0}
-        if form == "WEBP":
-            options |= {"quality": quality, "lossless": picture.lossless, "exact": True}
-        if icc:
-            options["icc_profile"] = icc
-        if packet:
-            options["xmp"] = packet
-        if tags := exif.to_bytes(picture.tags):
-            options["exif"] = b"Exif\0\0" + tags
-        try:
-            to_image(pixels).save(file, form, **options)
-        except ValueError as error:  # such as more EXIF data or XMP than a JPEG has place for
-            raise InputError(f"{form} cannot hold it: {error}; write PNG (--format png)") from error
+        to_image(pixels).save(file, form, **_options(picture, form, quality))
+
+
+def _options(picture: Picture, form: str, quality: int) -> dict[str, Any]:
+    """What PIL's writers take."""
+    options: dict[str, Any] = {}
+    if picture.dpi and all(1 <= round(d) < 2**16 for d in picture.dpi):
+        options["dpi"] = picture.dpi
+    if form == "JPEG":
+        options |= {"quality": quality, "subsampling": 0, "extra": _segments(picture)}
+        if comment := _comment(picture):
+            options["comment"] = comment
+    if form == "WEBP":
+        options |= {"quality": quality, "lossless": picture.lossless, "exact": True}
+    if picture.icc:
+        options["icc_profile"] = picture.icc
+    if picture.packet:
+        options["xmp"] = picture.packet
+    if picture.exif:
+        options["exif"] = b"Exif\0\0" + picture.exif
+    return options
+
+
+def _segments(picture: Picture) -> bytes:
+    """A JPEG's segments of IPTC data."""
+    block, segments = picture.iptc or b"", b""
+    for at in range(0, len(block), SEGMENT):
+        data = b"Photoshop 3.0\0" + block[at : at + SEGMENT]
+        segments += b"\xff\xed" + (len(data) + 2).to_bytes(2, "big") + data
+    return segments
+
+
+def _comment(picture: Picture) -> bytes:
+    """A JPEG's comment: the text of that name, if it is not compressed and not too long."""
+    texts = (data for kind, data in picture.carried if kind == b"tEXt")
+    found = (data[len(COMMENT) + 1 :] for data in texts if png_chunks.keyword(data) == COMMENT)
+    return next((text for text in found if len(text) < 2**16 - 2), b"")

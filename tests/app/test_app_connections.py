@@ -1,0 +1,200 @@
+"""vmambair app: others keep it neither waiting nor busy, and cannot fill the disk."""
+
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from support import picture_files as files
+from support.app_servers import Server, running, until
+from vmambair_arch.app import connections, uploads
+from vmambair_arch.app.jobs import Job
+
+PNG = files.png(files.noise("RGB"))
+
+
+@pytest.fixture
+def server(tmp_path):
+    with running(files.saved_identity(tmp_path), keep=1000, max_megapixels=0.001) as server:
+        yield server
+
+
+@pytest.fixture
+def connect():
+    """Connections to a server, which end with the test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda server: stack.enter_context(
+            socket.create_connection(("127.0.0.1", server.port), timeout=60)
+        )
+
+
+def stored(server: Server) -> int:
+    """Bytes that lie in the server's folder."""
+    return sum(path.stat().st_size for path in server.routes.uploads.folder.rglob("input"))
+
+
+def answer(connection: socket.socket) -> bytes:
+    """All that comes until the other side ends the connection."""
+    parts = []
+    with contextlib.suppress(ConnectionError):
+        while part := connection.recv(2**16):
+            parts.append(part)
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "])
+def test_a_request_whose_headers_do_not_come_is_ended(server, connect, monkeypatch, begun):
+    monkeypatch.setattr(connections, "HEADERS", 0.05)
+    connection = connect(server)
+    connection.sendall(begun)
+    assert answer(connection) == b""
+
+
+def test_a_connection_that_was_answered_waits_for_its_next_headers_no_longer(
+    server, connect, monkeypatch
+):
+    monkeypatch.setattr(connections, "HEADERS", 0.05)
+    connection = connect(server)
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert b" 403 " in connection.recv(2**16)
+    connection.sendall(b"GET / HTTP")
+    answer(connection)
+
+
+def test_a_picture_that_trickles_in_is_refused(server, connect, monkeypatch):
+    monkeypatch.setattr(connections, "GRACE", 0.05)
+    connection = connect(server)
+    connection.sendall(server.head(1000) + b"x")
+    said = answer(connection)
+    assert b" 408 " in said and b"the picture came too slowly" in said
+    assert stored(server) == 0
+
+
+def test_the_time_of_a_body_grows_with_what_has_come():
+    async def parts():
+        yield b"x" * 1000
+        yield b"y"
+
+    async def read():
+        return [part async for part in connections.paced(parts())]
+
+    assert asyncio.run(read()) == [b"x" * 1000, b"y"]
+
+
+def test_an_answer_that_nobody_takes_is_ended(server, connect, monkeypatch):
+    monkeypatch.setattr(connections, "TAKING", 0.05)
+    ended = []
+    lost = connections.Connection.connection_lost
+    monkeypatch.setattr(
+        connections.Connection,
+        "connection_lost",
+        lambda self, error: (ended.append(self), lost(self, error)),
+    )
+    monkeypatch.setitem(server.routes.assets, "large", (bytes(2**26), "text/plain"))
+    connection = connect(server)
+    cookie = f"Cookie: vmambair-{server.port}={server.token}\r\n"
+    connection.sendall(f"GET /assets/large HTTP/1.1\r\nHost: localhost\r\n{cookie}\r\n".encode())
+    until(lambda: ended)
+
+
+def test_connections_beyond_the_limit_are_ended_and_the_rest_are_answered(
+    server, connect, monkeypatch
+):
+    monkeypatch.setattr(connections, "MOST", 3)
+    opened = [connect(server) for _ in range(6)]
+    assert [answer(connection) for connection in opened[3:]] == [b""] * 3
+    opened[0].close()
+    until(lambda: answers(server))
+
+
+def answers(server: Server) -> bool:
+    try:
+        return server.ask("GET", "/jobs")[0] == 200
+    except (ConnectionError, OSError):
+        return False
+
+
+def test_pictures_that_come_at_once_are_counted_together(server, connect):
+    opened = [connect(server) for _ in range(30)]
+    for part in (server.head(3000) + b"x" * 500, b"x" * 2499, b"x"):
+        for connection in opened:
+            connection.sendall(part)
+            assert stored(server) <= 3000  # one may be larger than all may be together
+    refused = [b"too many pictures wait" in answer(connection) for connection in opened]
+    assert refused.count(True) >= 28
+
+
+def test_a_body_that_does_not_end_is_cut_off(server, connect):
+    connection = connect(server)
+    chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+    sent = 0
+    with pytest.raises(ConnectionError):
+        connection.sendall(server.head(None))
+        while sent < 10 * uploads.SLACK:
+            connection.sendall(chunk)
+            sent += len(chunk)
+    assert stored(server) == 0
+
+
+def test_a_length_beyond_the_limit_is_refused_before_a_byte_is_stored(server, connect, monkeypatch):
+    connection = connect(server)
+    connection.sendall(server.head(10**15) + b"x")
+    said = answer(connection)
+    assert b"takes more than 17 MB" in said and stored(server) == 0
+
+
+def test_only_so_many_pictures_may_wait(server, monkeypatch, tmp_path):
+    monkeypatch.setattr(uploads, "MOST", 2)
+    waiting = [Job("a.png", 0, None, tmp_path), Job("b.png", 0, None, tmp_path)]
+    monkeypatch.setattr(server.routes.uploads, "waiting", lambda: waiting)
+    assert "too many pictures wait" in server.send(PNG, "c.png")["error"]
+
+
+def test_a_lack_of_descriptors_is_one_line_and_other_errors_are_left_to_asyncio(caplog):
+    handler = connections.Exhaustion()
+    loop = asyncio.new_event_loop()
+    try:
+        for _ in range(1000):
+            error = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            handler(loop, {"message": "socket.accept()", "exception": error})
+        assert [record.message for record in caplog.records] == [
+            "Too many open files: connections have to wait"
+        ]
+        handler(loop, {"message": "another", "exception": ZeroDivisionError()})
+        assert "another" in caplog.text
+    finally:
+        loop.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no limit on descriptors")
+def test_few_descriptors_and_many_connections_print_no_traceback(tmp_path):
+    script = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64));"
+        "from vmambair_arch import cli; sys.exit(cli.vmambair(sys.argv[1:]))"
+    )
+    model = str(files.saved_identity(tmp_path))
+    command = [sys.executable, "-c", script, "app", "--port", "0", "--no-browser", "-m", model]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        server = Server.printed(process.stdout.readline())
+        with contextlib.ExitStack() as stack:
+            for _ in range(100):
+                stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 60))
+        until(lambda: answers(server))
+        process.terminate()
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert errors.count("\n") <= 1 and "Traceback" not in errors

@@ -1,0 +1,106 @@
+"""Data sets that are not as they should be: a sentence that says what is there and what to do."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from support.trainings import train
+from vmambair_arch.data import image_lmdb
+from vmambair_arch.data.batches import loading
+from vmambair_arch.data.entries import Entry, entries, problems
+from vmambair_arch.option_files import options
+
+
+@pytest.fixture
+def data_set(pairs, tmp_path, monkeypatch):
+    """Folders gt and lq of six pairs in the working directory; returns the options of the set."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(pairs / "gt", "gt")
+    shutil.copytree(pairs / "lq", "lq")
+    kind = {"type": "PairedImageDataset", "io_backend": {"type": "disk"}}
+    return {**kind, "dataroot_gt": "gt", "dataroot_lq": "lq", "scale": 4, "phase": "val"}
+
+
+def sentences(opt: dict, **changes) -> list[str]:
+    return [problem.sentence for problem in problems("val", opt | changes)]
+
+
+def test_a_root_that_is_a_file(data_set):
+    assert sentences(data_set, dataroot_gt="gt/0.png") == [
+        "val.dataroot_gt: gt/0.png is a file; give the folder that the images lie in"
+    ]
+
+
+@pytest.mark.parametrize("name", ["gt.lmdb", "renamed"])
+def test_an_lmdb_read_as_a_folder(name, data_set):
+    images = [image_lmdb.Image(f"{number}.png", 64, 72, 3) for number in range(6)]
+    image_lmdb.write(Path("gt.lmdb"), Path("gt"), images)
+    Path("gt.lmdb").rename(name)
+    assert sentences(data_set, dataroot_gt=name) == [
+        f"val.dataroot_gt: {name} is an LMDB; set io_backend.type to lmdb"
+    ]
+
+
+def test_names_with_spaces_in_a_list(data_set):
+    for folder in ("gt", "lq"):
+        Path(folder, "0.png").rename(Path(folder, "photo 0.png"))
+    Path("meta.txt").write_text("1.png (64,72,3)\nphoto 0.png (64,72,3)\n")
+    (sentence,) = sentences(data_set, meta_info_file="meta.txt")
+    assert "meta.txt:2: 'photo 0.png' would be read as 'photo': a name ends" in sentence
+    Path("meta.txt").write_text("1.png (64,72,3)\n2.png 64 72\n3.png\n")
+    assert len(entries("val", data_set | {"meta_info_file": "meta.txt"})) == 3
+
+
+def test_pairs_of_other_suffixes_are_told_so_once_each(data_set):
+    for path in sorted(Path("lq").iterdir())[:2]:
+        path.rename(path.with_suffix(".jpg"))
+    assert sentences(data_set) == [
+        f"val: gt/{number}.png has no partner lq/{number}.png, and {number}.jpg has another"
+        " suffix; pairs need the same: convert one side of them"
+        for number in range(2)
+    ]
+
+
+def test_nothing_advises_to_remove_what_has_no_partner(data_set):
+    Path("gt/5.png").unlink()
+    assert sentences(data_set) == [
+        "val: lq/5.png has no partner in gt; add that, or move this elsewhere"
+    ]
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied", "gt"), OSError("odd")])
+def test_a_folder_that_cannot_be_read(error, data_set, monkeypatch):
+    def refuse(self):
+        raise error
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    (sentence,) = sentences(data_set)
+    assert "cannot be read (" in sentence
+    assert sentence.endswith("correct the path or its permissions")
+
+
+def test_what_a_data_set_cannot_read_itself_ends_in_a_sentence(experiment, monkeypatch, capsys):
+    """Of a video data set nothing is known before it is built."""
+
+    def build(opt):
+        raise NotADirectoryError(20, "Not a directory", "clips/000")
+
+    monkeypatch.setattr(loading, "build_dataset", build)
+    assert train(experiment()) == 2
+    said = capsys.readouterr().err
+    assert "data set train: PairedImageDataset cannot read what it needs" in said
+    assert "clips/000" in said
+
+
+def test_the_name_of_an_lmdb_may_end_in_a_slash(data_set, experiment):
+    images = [image_lmdb.Image(f"{number}.png", 64, 72, 3) for number in range(6)]
+    image_lmdb.write(Path("gt.lmdb"), Path("gt"), images)
+    small = [image.reduced(4) for image in images]
+    image_lmdb.write(Path("lq.lmdb"), Path("lq"), small)
+    roots = ["datasets:train:dataroot_gt=gt.lmdb/", "datasets:train:dataroot_lq=lq.lmdb/"]
+    forced = [*roots, "datasets:train:io_backend:type=lmdb"]
+    opt = options.read(experiment(), is_train=True, overrides=forced)
+    found = entries("train", opt["datasets"]["train"])
+    assert len(found) == 6
+    assert all(isinstance(entry, Entry) for entry in found)

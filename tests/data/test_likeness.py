@@ -1,0 +1,109 @@
+"""Copies of a picture are known by what they show, and strangers are not taken for them."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from vmambair_arch.data.likeness import Index, see
+
+PHOTOGRAPHS = {name: getattr(data, name)() for name in ("astronaut", "chelsea", "coffee", "rocket")}
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+
+
+def scaled(scale: float):
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return lambda image: cv2.resize(image, None, fx=scale, fy=scale, interpolation=how)
+
+
+def reencoded(image: np.ndarray) -> np.ndarray:
+    return cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 40])[1], 1)
+
+
+def cut(image: np.ndarray) -> np.ndarray:
+    """A part of 70 % of each side."""
+    height, width = (round(side * 0.7) for side in image.shape[:2])
+    return image[10 : 10 + height, 30 : 30 + width]
+
+
+COPIES = {
+    "as it is": lambda image: image,
+    "smaller": scaled(0.3),
+    "larger": scaled(1.4),
+    "encoded again": reencoded,
+    "mirrored": lambda image: image[:, ::-1],
+    "upside down": lambda image: image[::-1],
+    "turned": np.rot90,
+    "cut": cut,
+    "cut, larger, encoded, mirrored": lambda image: reencoded(scaled(1.3)(cut(image)))[:, ::-1],
+    "brighter": lambda image: (255 * (image / 255) ** 0.7).astype(np.uint8),
+}
+
+
+@pytest.fixture(scope="module")
+def index():
+    index = Index()
+    for name, image in PHOTOGRAPHS.items():
+        index.add(name, see(image))
+    return index
+
+
+@pytest.mark.parametrize("name", PHOTOGRAPHS)
+@pytest.mark.parametrize("copy", COPIES)
+def test_copies_are_found(index, name, copy):
+    alike = index.find(see(np.ascontiguousarray(COPIES[copy](PHOTOGRAPHS[name]))))
+    assert [like.key for like in alike] == [name] and alike[0].share > 0.9
+
+
+def test_what_became_of_a_copy_is_told(index):
+    image = PHOTOGRAPHS["chelsea"]
+    assert str(index.find(see(image))[0]) == "100% alike"
+    larger = np.ascontiguousarray(scaled(1.5)(image)[:, ::-1])
+    assert str(index.find(see(larger))[0]).endswith("alike, 1.5 times as large, mirrored")
+    like = index.find(see(np.ascontiguousarray(image[:, :300])))[0]
+    assert 0.95 < like.larger < 1.05 and like.part > 0.9  # all of the smaller one
+
+
+def test_other_photographs_are_strangers_those_of_one_scene_too(index):
+    strangers = [data.camera(), data.moon(), data.brick(), data.grass(), data.coins(), data.page()]
+    assert not any(index.find(see(image)) for image in strangers)
+    left, right, _ = data.stereo_motorcycle()
+    index = Index()
+    index.add("left", see(left))
+    assert index.find(see(right)) == []
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((64, 64, 3), np.uint8),
+        np.zeros((1, 1, 3), np.uint8),
+        np.full((3, 900), 40_000, np.uint16),
+    ],
+)
+def test_pictures_without_details_are_like_none(index, image):
+    assert index.find(see(image)) == []
+    flat = Index()
+    flat.add("flat", see(image))
+    assert flat.find(see(image)) == flat.find(see(PHOTOGRAPHS["coffee"])) == []
+
+
+def test_nothing_is_found_among_nothing():
+    assert Index().find(see(PHOTOGRAPHS["coffee"])) == []
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not SHARED.exists(), reason="there are no photographs beside the repository")
+def test_a_thousand_photographs_are_strangers_to_each_other():
+    folders = ("data/BSDS500/*", "photos/*", "data/Set5/GT", "data/Set14/GT")
+    paths = [path for folder in folders for path in sorted(SHARED.glob(f"{folder}/*.[jp][pn]g"))]
+    index = Index()
+    for number, path in enumerate(paths):
+        if number % 5 == 0:
+            index.add(number, see(np.asarray(Image.open(path).convert("RGB"))))
+    for number, path in enumerate(paths):
+        alike = index.find(see(np.asarray(Image.open(path).convert("RGB"))))
+        assert [like.key for like in alike] == [number] * (number % 5 == 0), path

@@ -1,0 +1,91 @@
+"""What killed processes leave is removed by the next run, and nothing of a living one."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+import vmambair_arch
+from vmambair_arch.files import remove_leftovers, write_whole
+from vmambair_arch.system.holding import is_abandoned, scratch_folder
+
+pytestmark = [
+    pytest.mark.usefixtures("empty_folder"),
+    pytest.mark.skipif(os.name != "posix", reason="Windows holds open files by itself"),
+]
+HOLDING = {
+    "file": "write_whole(Path('out.png'), lambda file: (print('held', flush=True), input()))",
+    "folder": "with scratch_folder('vmambair-test-'): print('held', flush=True), input()",
+}
+
+
+def holder(what: str) -> subprocess.Popen:
+    """A process that holds a temporary file or folder until it reads a line."""
+    code = (
+        "import tempfile; tempfile.tempdir = '.'; from pathlib import Path\n"
+        "from vmambair_arch.files import write_whole\n"
+        "from vmambair_arch.system.holding import scratch_folder\n" + HOLDING[what]
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(vmambair_arch.__file__).parents[1])}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment, **pipes)
+    assert process.stdout is not None and process.stdout.readline() == b"held\n"
+    return process
+
+
+def clear(what: str) -> None:
+    if what == "file":
+        remove_leftovers(Path())
+    else:
+        with scratch_folder("vmambair-test-"):
+            pass
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_living_process_keeps_what_a_killed_one_loses(monkeypatch, what):
+    monkeypatch.setattr(tempfile, "tempdir", ".")
+    with holder(what) as process:
+        left = list(Path().iterdir())
+        assert len(left) == 1
+        clear(what)
+        assert list(Path().iterdir()) == left
+        process.send_signal(signal.SIGKILL)
+    clear(what)
+    assert not list(Path().iterdir())
+
+
+def test_files_of_others_are_left_alone():
+    names = [".swap.tmp", "a.1.2.tmp", ".a.png.tmp", ".a.png.x.tmp"]
+    for name in names:
+        Path(name).touch()
+    Path(".a.png.12.34.tmp").touch()
+    Path(".b.png.12.0123456789abcdef.tmp").touch()
+    remove_leftovers(Path())
+    assert sorted(path.name for path in Path().iterdir()) == sorted(names)
+
+
+def test_a_temporary_file_is_new_and_its_name_cannot_be_guessed():
+    names = set()
+
+    def write(file):
+        names.add(file.name)
+        file.write(b"x")
+
+    for _ in range(3):
+        write_whole(Path("a"), write)
+    assert len(names) == 3 and Path("a").read_bytes() == b"x"
+
+
+def test_a_folder_that_is_a_link_or_has_no_lock_is_left_alone(monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", ".")
+    Path("other").mkdir()
+    Path("other/lock").touch()
+    Path("vmambair-test-link").symlink_to("other")
+    Path("vmambair-test-young").mkdir()
+    clear("folder")
+    assert Path("other/lock").exists() and Path("vmambair-test-young").exists()
+    assert is_abandoned(Path("other/lock")) and not is_abandoned(Path("nowhere"))

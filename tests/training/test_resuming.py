@@ -1,0 +1,122 @@
+"""A run that goes on with other options: each is one line in the log, saying what is used."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from support.experiments import load_tensors
+from support.trainings import ROOT, log, train
+
+
+@pytest.fixture
+def begun(experiment):
+    """An experiment of two iterations; returns its options, and a function that goes on."""
+    options = experiment()
+    assert train(options, "--force_yml", "train:total_iter=2") == 0
+    for path in ROOT.glob("*.log"):
+        path.unlink()
+
+    def resume(*changes: str, code: int = 0) -> list[str]:
+        """The lines of the log on options; changes are as for --force_yml."""
+        force = ["--force_yml", *changes] if changes else []
+        assert train(options, "--auto_resume", *force) == code
+        lines = log().splitlines()
+        return [line for line in lines if "is used from here on" in line or "no effect" in line]
+
+    return resume
+
+
+def test_the_same_options_are_no_lines(begun):
+    assert begun("train:total_iter=2") == []
+
+
+# What is changed, the level of its line, and what that says.
+CHANGES = [
+    ("train:optim_g:lr=5e-3", "WARNING", "train.optim_g.lr: 0.005 has no effect", "with 0.001;"),
+    ("train:optim_g:betas=[0.5,0.9]", "WARNING", "optim_g.betas: [0.5, 0.9] has no effect", "null"),
+    ("train:scheduler:gamma=0.1", "WARNING", "scheduler.gamma: 0.1 has no effect", "with 0.5;"),
+    ("train:scheduler:milestones=[1]", "WARNING", "milestones: [1] has no effect", "with [3];"),
+    ("manual_seed=7", "WARNING", "manual_seed: 7 has no effect", "goes on with 0;"),
+    ("train:ema_decay=0", "INFO", "train.ema_decay: 0 is used from here on", "it was 0.9"),
+    ("datasets:train:batch_size_per_gpu=1", "INFO", "batch_size_per_gpu: 1 is used", "it was 2"),
+    ("datasets:train:use_rot=false", "INFO", "use_rot: false is used", "it was true"),
+    ("train:pixel_opt:loss_weight=2.0", "INFO", "loss_weight: 2.0 is used", "it was null"),
+    ("path:pretrain_network_g=PATH", "INFO", "pretrain_network_g", "networks are those of"),
+]
+
+
+@pytest.mark.parametrize(("change", "level", "sentence", "other"), CHANGES)
+def test_another_option_is_one_line_that_says_what_is_used(change, level, sentence, other, begun):
+    networks = str(ROOT.resolve() / "models/net_g_2.pth")
+    lines = begun(change.replace("PATH", networks), "train:total_iter=3")
+    lines = [line for line in lines if "total_iter" not in line]
+    assert len(lines) == 1, lines
+    assert f" {level}: " in lines[0]
+    assert sentence in lines[0]
+    assert other in lines[0]
+
+
+def test_what_has_no_effect_is_what_is_not_used(begun):
+    begun("train:optim_g:lr=5e-3", "train:scheduler:gamma=0.1", "train:total_iter=4")
+    group = load_tensors(ROOT / "training_states/4.state")["optimizers"][0]["param_groups"][0]
+    assert (group["initial_lr"], group["lr"]) == (1e-3, 5e-4)
+
+
+def test_a_schedule_of_another_kind_is_used_whole(begun):
+    cosine = "{type: CosineAnnealingRestartLR, periods: [8], eta_min: 1e-7}"
+    lines = begun(f"train:scheduler={cosine}", "train:total_iter=4")
+    assert any("scheduler.type: 'CosineAnnealingRestartLR' is used" in line for line in lines)
+    state = load_tensors(ROOT / "training_states/4.state")
+    assert state["schedulers"][0]["cumulative_period"] == [8]
+    assert "milestones" not in state["schedulers"][0]
+    assert state["optimizers"][0]["param_groups"][0]["lr"] == pytest.approx(6.914e-4, rel=1e-3)
+
+
+def test_an_optimizer_of_another_kind_is_refused_before_anything_is_written(begun, capsys):
+    before = sorted(ROOT.rglob("*"))
+    begun("train:optim_g:type=SGD", code=2)
+    assert "train.optim_g.type: 'SGD' cannot go on from" in capsys.readouterr().err
+    assert sorted(ROOT.rglob("*")) == before
+
+
+def test_an_end_at_or_before_the_state_is_said(begun):
+    begun("train:total_iter=1")
+    assert "train.total_iter is 1, and" in log()
+    assert "is at iteration 2: nothing is left to train" in log()
+
+
+def test_other_versions_are_said(begun):
+    path = ROOT / "training_states/2.state"
+    state = load_tensors(path)
+    state["about"]["versions"]["torch"] = "2.0.1"
+    torch.save(state, path)
+    lines = begun("train:total_iter=2")
+    assert len(lines) == 1
+    assert f"torch: {torch.__version__} is used from here on; it was 2.0.1" in lines[0]
+
+
+def test_a_named_state_beside_other_weights_is_a_warning(experiment, capsys):
+    options = Path(experiment())
+    train(str(options), "--force_yml", "train:total_iter=2")
+    (ROOT.parent / "tiny").rename("first")
+    opt = yaml.safe_load(options.read_text())
+    opt["path"] = {
+        "resume_state": "first/training_states/2.state",
+        "pretrain_network_g": "first/models/net_g_latest.pth",
+    }
+    options.write_text(yaml.safe_dump(opt))
+    assert train(str(options)) == 0
+    warnings = [line for line in log().splitlines() if "WARNING" in line]
+    assert any("path.pretrain_network_g: 'first/models/net_g_latest.pth'" in w for w in warnings)
+
+
+def test_the_rate_of_a_state_of_basicsr_is_compared_too(begun):
+    path = ROOT / "training_states/2.state"
+    state = load_tensors(path)
+    keys = ("epoch", "iter", "optimizers", "schedulers")
+    torch.save({key: state[key] for key in keys}, path)
+    lines = begun("train:optim_g:lr=5e-3", "train:total_iter=3")
+    assert len(lines) == 1
+    assert "train.optim_g.lr: 0.005 has no effect" in lines[0]

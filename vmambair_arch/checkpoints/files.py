@@ -1,0 +1,150 @@
+"""Files of tensors: read without executing anything and within free memory, and written whole."""
+
+import json
+import pickle
+import re
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError, shortened
+from ..files import write_whole
+from ..system import memory
+from . import signatures
+
+CONFIG = "config"  # where a file, beside its tensors, says what its network is
+SUFFIXES = (".pth", ".safetensors")
+# What torch says when a file needs more than tensors and plain values.
+CODE = re.compile(r"GLOBAL (\S+)|Can only (?:create new object|build)|call reduce")
+
+
+def read_file(path: Path) -> Mapping[str, Any]:
+    """What a file of tensors holds, whatever its suffix; of a .safetensors with its configuration.
+
+    Returns: what torch.save wrote; the tensors of a .safetensors file, below "params" if it has a
+        configuration, which is then below "config".
+    Raises: InputError: it is missing, larger than memory, no checkpoint, damaged, or needs code.
+    """
+    content = _safetensors(path) if _is_safetensors(path) else _pickled(path)
+    if not isinstance(content, Mapping):
+        raise InputError(f"{path}: holds a {type(content).__name__}, not tensors by name")
+    return content
+
+
+def write_file(
+    path: Path, state: Mapping[str, Tensor], config: Mapping[str, Any] | None = None
+) -> None:
+    """Write tensors, whole or not at all.
+
+    Args:
+        path: ending in .pth (then {"params": state}, which BasicSR reads) or .safetensors.
+        state: the tensors.
+        config: what network they are of, written beside them for generic tools.
+    Raises: InputError: the path ends in something else, or its folder is missing.
+    """
+    if path.suffix not in SUFFIXES:
+        raise InputError(f"{path}: the name must end in .pth or .safetensors")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}; make it first")
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    from safetensors.torch import save  # here: importing the package needs torch only
+
+    if path.suffix == ".pth":
+        content = {"params": state, **({CONFIG: dict(config)} if config else {})}
+        write_whole(path, lambda file: torch.save(content, file))
+    else:
+        metadata = {"format": "pt", **({CONFIG: json.dumps(config)} if config else {})}
+        write_whole(path, lambda file: file.write(save(state, metadata)))
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Whether a file is .safetensors, by what it holds, or by its name if that says nothing.
+
+    Raises: InputError: it is no file, is larger than memory, or is known to be something else.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: there is no such checkpoint; give a .pth or .safetensors file")
+    if not path.is_file():
+        raise InputError(
+            f"{path}: there is no such checkpoint: it is no file; give a .pth or .safetensors file"
+        )
+    _check_memory(path, path.stat().st_size)
+    try:
+        with path.open("rb") as file:
+            head = file.read(signatures.HEAD)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= path.stat().st_size:
+        return True
+    if head[:4] == b"PK\3\4" or head[:1] == b"\x80":
+        return False
+    if kind := signatures.what(head):
+        raise InputError(f"{path}: {kind}")
+    return path.suffix == ".safetensors"
+
+
+def _check_memory(path: Path, size: int) -> None:
+    free = memory.free("cpu")
+    if free is not None and size > free:
+        raise InputError(
+            f"{path}: takes {size / 1e9:.1f} GB of memory, and {free / 1e9:.1f} are free; give a"
+            " checkpoint, or close other programs"
+        )
+
+
+def _safetensors(path: Path) -> Mapping[str, Any]:
+    from safetensors.torch import load
+
+    try:
+        content = path.read_bytes()
+        tensors = load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    except Exception as error:  # a foreign reader may raise anything
+        raise _damaged(path, error) from error
+    config = header.get("__metadata__", {}).get(CONFIG)
+    return tensors if config is None else {"params": tensors, CONFIG: config}
+
+
+def _pickled(path: Path) -> object:
+    """What torch.save wrote; weights_only: no code in it is executed."""
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as file:
+                entries = file.infolist()
+            if kind := signatures.archive([entry.filename for entry in entries]):
+                raise InputError(f"{path}: {kind}")
+            _check_memory(path, sum(entry.file_size for entry in entries))  # may be compressed
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd pickles, which fail below
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file makes torch raise anything
+        if code := CODE.search(str(error)):
+            raise InputError(
+                f"{path}: refused, because reading it would run pickled code"
+                + (f" ({shortened(code[1])})" if code[1] else "")
+                + "; ask its author for a file of tensors only"
+            ) from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    if isinstance(error, MemoryError):
+        return InputError(f"{path}: memory does not suffice for it; close other programs")
+    unlike = "magic number" in str(error) or "weights_only" in str(error)
+    if unlike or isinstance(error, pickle.UnpicklingError):
+        # torch's advice, to read it with weights_only=False, would run code
+        return InputError(
+            f"{path}: truncated or not a checkpoint (not what torch.save writes); copy or download"
+            " it again, or save its tensors with torch.save"
+        )
+    reason = shortened(error) or type(error).__name__
+    return InputError(
+        f"{path}: truncated or not a checkpoint ({reason}); copy or download it again"
+    )

@@ -1,0 +1,137 @@
+"""State dicts as programs leave them: out of their wrappers, and checked to be plain weights."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError, shortened
+from .signatures import ARCHITECTURES
+
+# In order of preference.
+WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model")
+PREFIXES = ("module.", "_orig_mod.")  # left by DataParallel and torch.compile
+TRAINING = {"iter", "optimizers", "schedulers"}  # what BasicSR's training states hold
+DEEPEST = 8  # wrappers around each other
+LONGEST = 500  # characters of a tensor's name
+LARGEST = 1e15  # of a weight; trained ones stay below 1e4
+
+
+def unwrap(
+    content: Mapping[str, Any], where: str, key: str | None = "params_ema"
+) -> dict[str, Tensor]:
+    """The state dict inside a file's content, without the wrappers' keys and prefixes.
+
+    Args:
+        content: what the file holds.
+        where: the file, for messages.
+        key: the wrapper to prefer where there are several.
+    Raises: InputError: it holds no tensors by name, or tensors that are not there, such as sparse,
+        quantised or meta ones.
+    """
+    if content.keys() >= TRAINING:
+        raise InputError(f"{where}: {_training_state(content, Path(where))}")
+    inner = wrapped(content, where, key)
+    return {_bare(name, where): _plain(name, tensor, where) for name, tensor in inner.items()}
+
+
+def wrapped(content: Mapping[str, Any], where: str, key: str | None) -> Mapping[str, Any]:
+    """The mapping below the wrappers' keys. Raises InputError: there are too many of them."""
+    for _ in range(DEEPEST):
+        keys = [wrapper for wrapper in (key, *WRAPPERS) if wrapper]
+        inner = next((content[k] for k in keys if isinstance(content.get(k), Mapping)), None)
+        if inner is None:
+            return content
+        content, key = inner, None
+    raise InputError(f"{where}: its tensors lie below more than {DEEPEST} wrappers; unpack it")
+
+
+def check_weights(state: Mapping[str, Tensor], where: str, but: str) -> None:
+    """Check that tensors can be the weights of a network of ours.
+
+    Args:
+        state: the tensors.
+        where: their file, for messages.
+        but: the name of a tensor that is no weight.
+    Raises: InputError: one holds no real floating-point numbers, or they claim more memory than
+        they hold, as expanded ones do.
+    """
+    weights = {name: tensor for name, tensor in state.items() if name != but}
+    wrong = {name: t.dtype for name, t in weights.items() if not t.is_floating_point()}
+    if wrong:
+        raise InputError(
+            f"{where}: {some(wrong)}: {next(iter(wrong.values()))} instead of floating-point"
+            " numbers; give the weights as they were before they were converted"
+        )
+    claimed = sum(tensor.numel() * tensor.itemsize for tensor in weights.values())
+    storages = [tensor.untyped_storage() for tensor in weights.values()]
+    held = sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+    if claimed > held:
+        raise InputError(
+            f"{where}: its tensors claim {claimed / 1e6:,.0f} MB and hold {held / 1e6:,.0f}; save"
+            " them contiguous"
+        )
+
+
+def check_values(state: Mapping[str, Tensor], where: str) -> None:
+    """Raise InputError if weights have values that no training leaves."""
+    wrong = [name for name, tensor in state.items() if not _is_sane(tensor)]
+    if wrong:
+        raise InputError(
+            f"{where}: {some(wrong)}: values that are not finite, or above {LARGEST:g}: the file is"
+            " damaged or its training diverged; give an earlier one"
+        )
+
+
+def some(names: Iterable[object]) -> str:
+    """The first few of many names."""
+    names = list(names)
+    first = ", ".join(shortened(repr(name)) for name in names[:3])
+    return first + (f" and {len(names) - 3} more" if names[3:] else "")
+
+
+def architecture(names: Iterable[str]) -> str | None:
+    """The architecture that has such names of tensors, if it is one of those often met."""
+    names = list(names)
+    for kind, pattern in ARCHITECTURES.items():
+        if any(re.fullmatch(pattern, name) for name in names):
+            return kind
+    return None
+
+
+def _training_state(content: Mapping[str, Any], path: Path) -> str:
+    """What a training state is, and which file to give instead."""
+    name = f"net_g_{shortened(content['iter'], 20)}.pth"
+    beside = path.absolute().parent.parent / "models" / name  # as BasicSR lays them out
+    network = beside if beside.is_file() else f"{name} of the experiment's folder models"
+    return f"is the state of a training, which holds no network; give {network}"
+
+
+def _bare(name: object, where: str) -> str:
+    """A tensor's name without prefixes."""
+    if not isinstance(name, str) or len(name) > LONGEST:
+        raise InputError(
+            f"{where}: {shortened(repr(name))} is no name of a tensor; give a state dict"
+        )
+    while name.startswith(PREFIXES):
+        name = name.split(".", 1)[1]
+    return name
+
+
+def _plain(name: str, tensor: object, where: str) -> Tensor:
+    if not isinstance(tensor, Tensor):
+        kind = type(tensor).__name__
+        raise InputError(f"{where}: {shortened(repr(name))} is a {kind}, not a tensor")
+    if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
+        kind = "meta" if tensor.is_meta else "quantised" if tensor.is_quantized else "sparse"
+        raise InputError(
+            f"{where}: {shortened(repr(name))} is a {kind} tensor; save plain ones, of numbers"
+        )
+    return tensor
+
+
+def _is_sane(tensor: Tensor) -> bool:
+    return not tensor.numel() or bool(tensor.detach().float().abs().max() <= LARGEST)

@@ -1,0 +1,109 @@
+"""What a training state holds: checked like options before anything of it is used."""
+
+import random
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
+
+VERSION = 1  # of our states; a reader of this version knows it and those before
+
+SCALER = ("scale", "growth_factor", "backoff_factor", "growth_interval", "_growth_tracker")
+
+Number = Annotated[int, Field(ge=0)]
+
+
+class _Part(BaseModel):
+    """A mapping that may hold more than is named: models of other packages add to theirs."""
+
+    model_config = ConfigDict(extra="allow", strict=True, arbitrary_types_allowed=True)
+
+
+def _restorable(generators: dict[str, Any]) -> dict[str, Any]:
+    """Try the states of random number generators on generators that nobody uses."""
+    try:
+        version, words, gauss = generators["python"]
+        random.Random().setstate((version, tuple(words.tolist()), gauss))
+        name, key, *rest = generators["numpy"]
+        np.random.RandomState().set_state((name, key.numpy().astype(np.uint32), *rest))
+        torch.Generator().set_state(generators["torch"])
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        raise ValueError("generators cannot take these states") from error
+    except RuntimeError as error:  # torch's
+        raise ValueError("torch's generator cannot take this state") from error
+    return generators
+
+
+def _scale(scaler: dict[str, Any]) -> dict[str, Any]:
+    if scaler and not all(isinstance(scaler.get(key), int | float) for key in SCALER):
+        raise ValueError("is no state of a scale of gradients")
+    return scaler
+
+
+class Group(_Part):
+    """Parameters of an optimizer, by their numbers, and how they are trained."""
+
+    lr: Annotated[float, Field(ge=0, allow_inf_nan=False)] | Tensor
+    params: list[Number]
+
+
+class Optimizer(_Part):
+    """What torch's optimizers write."""
+
+    state: dict[Number, dict[str, Any]]
+    param_groups: Annotated[list[Group], Field(min_length=1)]
+
+
+class Schedule(_Part):
+    """What schedules of the learning rate write."""
+
+    last_epoch: Number
+
+
+class Best(_Part):
+    """The best value of a metric so far."""
+
+    better: Literal["higher", "lower"]
+    val: float
+    iter: Annotated[int, Field(ge=-1)]
+
+
+class Process(_Part):
+    """One process of the run."""
+
+    rng: Annotated[dict[str, Any], AfterValidator(_restorable)]
+    failures: Number
+    images: list[str]
+    model: dict[str, Any] = {}
+
+
+class State(_Part):
+    """A state of BasicSR's has the first four keys."""
+
+    epoch: Number
+    iter: Number
+    optimizers: list[Optimizer]
+    schedulers: list[Schedule]
+    version: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
+    seed: Number = 0
+    seen: Number = 0
+    scaler: Annotated[dict[str, Any], AfterValidator(_scale)] = {}
+    validation_due: bool = False
+    skipped: Annotated[tuple[Number, Number], Field(strict=False)] = (0, 0)
+    best: dict[str, dict[str, Best]] = {}
+    processes: Annotated[list[Process], Field(min_length=1)] | None = None
+    options: dict[str, Any] = {}
+    about: dict[str, Any] = {}
+
+
+def fault(state: Mapping[str, Any]) -> str | None:
+    """What is wrong with a state's keys and values, if anything is."""
+    try:
+        State.model_validate(state)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg'][0].lower()}{first['msg'][1:]}"
+    return None

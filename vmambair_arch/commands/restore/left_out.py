@@ -1,0 +1,45 @@
+"""What is not restored of the folders that are given, and which suffixes are those of files."""
+
+import mimetypes
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+# Of pictures and films, where not every system's table has them; and of files beside those.
+PICTURES = (
+    *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".xcf", ".exr", ".hdr", ".dng", ".cr2"),
+    *(".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw", ".svg", ".webp"),
+)
+FILMS = (".mkv", ".webm", ".avi", ".m4v", ".mts", ".m2ts", ".ts", ".flv", ".wmv", ".ogv", ".vob")
+OTHERS = (".7z", ".rar", ".npy", ".npz", ".pth", ".safetensors", ".onnx", ".yml", ".yaml", ".log")
+
+MOST = 8  # kinds that are named
+_types = mimetypes.MimeTypes()  # Python's own table: the same on every system
+
+
+def is_of_files(suffix: str) -> bool:
+    """Whether a suffix, in small letters, is one of files, so that no folder is meant."""
+    return is_seen(suffix) or suffix in OTHERS or suffix in _types.types_map[True]
+
+
+def is_seen(suffix: str) -> bool:
+    """Whether a suffix, in small letters, is one of pictures or films."""
+    kind = _types.types_map[True].get(suffix, "")
+    return (
+        suffix in (*PICTURES, *FILMS)
+        or kind.startswith(("image/", "video/"))
+        or suffix in Image.registered_extensions()
+    )
+
+
+def summary(files: Sequence[Path]) -> str:
+    """How many files there are of each kind, the most first, and what to do with them."""
+    kinds = Counter(file.suffix.lower() or "without a suffix" for file in files).most_common()
+    counted = [f"{number} {kind}" for kind, number in kinds[:MOST]]
+    if rest := sum(number for _, number in kinds[MOST:]):
+        counted.append(f"{rest} others")
+    advice = "; give videos by their names, and convert other pictures to PNG"
+    seen = any(is_seen(kind) for kind, _ in kinds)
+    return f"left out of the folders: {', '.join(counted)}{advice if seen else ''}"

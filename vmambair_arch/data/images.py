@@ -1,0 +1,48 @@
+"""Images in folders: which files they are, where a folder is, and an image made smaller."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from .imresize import imresize
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+
+
+def image_files(opt: dict[str, Any]) -> list[Path]:
+    """The files of a data set's images, or every image of its dataroot_gt."""
+    folder = resolve(opt["dataroot_gt"])
+    names = opt.get("images") or sorted(
+        path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES
+    )
+    return [folder / name for name in names]
+
+
+def resolve(root: str) -> Path:
+    """The folder that dataroot_gt names. Raises InputError: there is none."""
+    folder = Path(root)
+    if root.startswith("package://"):
+        package, _, below = root.removeprefix("package://").partition("/")
+        spec = importlib.util.find_spec(package)
+        if spec is None or not spec.submodule_search_locations:
+            raise InputError(f"dataroot_gt {root}: no package {package} is installed: install it")
+        folder = Path(spec.submodule_search_locations[0], below)
+    if not folder.is_dir():
+        raise InputError(f"dataroot_gt {root}: there is no folder {folder}; correct the path")
+    return folder
+
+
+def shrink(image: np.ndarray, scale: int) -> np.ndarray:
+    """Reduce an image by MATLAB's bicubic ``imresize``, rounded as for a file.
+
+    Args:
+        image: (h, w) or (h, w, c), uint8 or uint16, sides multiples of the scale.
+        scale: how many times smaller it gets.
+    Returns: (h / scale, w / scale) or with c, of the image's type.
+    """
+    largest = np.iinfo(image.dtype).max
+    small = imresize(image.astype(np.float32) / largest, 1 / scale)
+    return np.round(small.clip(0, 1) * largest).astype(image.dtype)

@@ -1,0 +1,34 @@
+"""RainDataset: clean images and, on the fly, the same with rain drawn on them."""
+
+from dataclasses import asdict, fields
+from typing import Any
+
+import numpy as np
+
+from ..data.synthetic import SyntheticPairDataset
+from .rain import Rain, draw_rain
+
+
+class RainDataset(SyntheticPairDataset):
+    """Pairs made from clean images: rain of random looks, then 8 bits.
+
+    Args:
+        opt: the data set's section of an option file, that of SyntheticPairDataset and, in training
+            and validation, lowest and highest values, drawn uniformly, of what ``rain.Rain``
+            explains: angle_range, length_range, width_range, density_range, depth_range,
+            opacity_range, haze_range, airlight_range.
+    Raises: InputError: as SyntheticPairDataset; a range is missing.
+    """
+
+    def __init__(self, opt: dict[str, Any]):
+        super().__init__(opt)
+        self.ranges = {field.name: self.needed(f"{field.name}_range") for field in fields(Rain)}
+
+    def degrade(self, gt: np.ndarray, generator: Any) -> tuple[np.ndarray, dict[str, Any]]:
+        """Draw rain; see SyntheticPairDataset."""
+        drawn = {name: generator.uniform(*span) for name, span in self.ranges.items()}
+        low, high = self.ranges["depth"]
+        drawn["depth"] = min(int(low + (high + 1 - low) * generator.uniform()), high)
+        rain = Rain(**drawn)
+        levels = (draw_rain(gt, rain, generator) * 255).round()
+        return (levels / 255).astype(np.float32), asdict(rain)

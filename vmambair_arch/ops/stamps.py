@@ -1,0 +1,80 @@
+"""Stamps in the user's cache: empty files, each named after what was found to be right.
+
+Whatever the answer of a backend depends on is in the name: this package's sources, the packages
+that compile and run its kernels, the processor or the GPU.
+"""
+
+import functools
+import hashlib
+import logging
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import torch
+
+logger = logging.getLogger("vmambair_arch")
+PACKAGES = ("torch", "numba", "llvmlite", "triton", "mamba-ssm", "causal-conv1d")
+
+
+def path(operation: str, backend: str, device: torch.device, *more: object) -> Path:
+    """Where the stamp of a backend lies, if it is there."""
+    machine = _processor() if device.type == "cpu" else _gpu(device)
+    known = hashlib.sha256(repr((_software(), machine, *more)).encode()).hexdigest()
+    return folder() / f"{operation}-{backend}-{known[:32]}"
+
+
+def there(stamp: Path) -> bool:
+    """Whether the stamp was left."""
+    try:
+        return stamp.exists()
+    except OSError:  # a folder that may not be entered
+        return False
+
+
+def leave(stamp: Path) -> None:
+    """Leave a stamp, if that is possible; else the next process tests again."""
+    try:
+        if not stamp.is_absolute():  # a user who has no home
+            raise FileNotFoundError(f"there is no folder {stamp.parent}")
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        stamp.touch()
+    except OSError as error:
+        logger.info("backends are tested in each process: %s", error)
+
+
+def folder() -> Path:
+    """The folder of the stamps."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("vmambair_arch", appauthor=False) / "self_tests"
+
+
+@functools.cache
+def _software() -> str:
+    """A digest of this package's sources and of the packages that they use.
+
+    A package's RECORD has the digests of its files: one that was built anew differs.
+    """
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(file.read_bytes())
+    for package in PACKAGES:
+        try:
+            found = distribution(package)
+            digest.update(f"{package} {found.version} {found.read_text('RECORD')}".encode())
+        except PackageNotFoundError:
+            digest.update(f"no {package}".encode())
+    return digest.hexdigest()
+
+
+@functools.cache
+def _processor() -> str:
+    """The processor that the kernels are compiled for, with its features."""
+    from .cpu.jit import target
+
+    return repr(target())
+
+
+def _gpu(device: torch.device) -> str:
+    gpu = torch.cuda.get_device_properties(device)
+    return f"{gpu.name} {gpu.major}.{gpu.minor}"

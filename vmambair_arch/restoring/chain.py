@@ -1,0 +1,68 @@
+"""Chain: several restorers one after the other, without files or rounding between them."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torch import nn
+
+from .files.picture import to_array, to_image
+from .resizing import at_strength
+from .restorer import AnyPicture, Restorer, check_strength, keep_info
+from .tiles.steps import Progress, part
+
+
+class Chain:
+    """Restores pictures with one network after the other, as a ``Restorer`` with one.
+
+    Args:
+        models: each as ``Restorer`` takes it, the first first.
+        outscale: enlarge by this in all, instead of by the networks' scales.
+        strength: of all together, as ``Restorer``'s of one.
+        options: the others of ``Restorer``, for each.
+    Attributes: network, all of them; outscale; device.
+    Raises: InputError: as ``Restorer``.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[Any],
+        *,
+        outscale: float | None = None,
+        strength: float = 1,
+        **options: Any,
+    ):
+        self.strength = check_strength(strength)
+        *before, last = models
+        self.restorers = [Restorer(model, **options) for model in before]
+        factor = math.prod(restorer.scale for restorer in self.restorers)
+        rest = outscale / factor if outscale else None
+        self.restorers.append(Restorer(last, outscale=rest, **options))
+        self.outscale = outscale or factor * self.restorers[-1].scale
+        self.device = self.restorers[-1].device
+        self.network = nn.ModuleList([restorer.network for restorer in self.restorers])
+
+    def __call__(self, image: AnyPicture, *, progress: Progress | None = None) -> AnyPicture:
+        """Restore a picture; see ``Restorer.__call__``."""
+        if isinstance(image, Image.Image):
+            return keep_info(image, to_image(self(to_array(image), progress=progress)))
+        whole_numbers = np.issubdtype(image.dtype, np.integer)
+        most = np.iinfo(image.dtype).max if whole_numbers else 1
+        x = (image / np.float32(most)).astype(np.float32)
+        number = len(self.restorers)
+        for place, restorer in enumerate(self.restorers):
+            x = restorer(x, progress=part(progress, place / number, (place + 1) / number))
+        x = x * np.float32(most)
+        result = (x.round() if whole_numbers else x).astype(image.dtype)
+        return at_strength(image, result, self.strength)
+
+
+def load(models: Sequence[Any], **options: Any) -> Restorer | Chain:
+    """A restorer of one network, none being the default one, or a chain of several.
+
+    Args:
+        models, options: as ``Chain`` takes them.
+    """
+    return Chain(models, **options) if len(models) > 1 else Restorer(*models, **options)

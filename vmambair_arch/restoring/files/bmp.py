@@ -1,0 +1,30 @@
+"""BMP files, by PIL; and those with alpha, which it does not write, by OpenCV."""
+
+from typing import IO
+
+import cv2
+import numpy as np
+
+from . import decoders
+from .stored import Stored
+
+EMBEDDED = (b"DEBM", b"KNIL")  # the kind of colours, of a profile in the file or in another
+
+
+def opened(content: bytes) -> Stored:
+    """A file's header. Raises what PIL raises."""
+    image = decoders.pil_image(content, "BMP" if content[:2] == b"BM" else "DIB")
+    stored = Stored(
+        *(image.height, image.width), lambda: decoders.loaded(image), memory=12, form="BMP"
+    )
+    dpi = image.info.get("dpi")
+    stored.dpi = dpi if dpi and min(dpi) > 0 else None
+    if bytes(content[70:74]) in EMBEDDED:
+        stored.warnings.append("its colour profile is dropped: those of BMP files are not read")
+    return stored
+
+
+def write_alpha(file: IO[bytes], pixels: np.ndarray) -> None:
+    """Write grey + alpha or RGBA, (h, w, 2) or (h, w, 4) of uint8."""
+    channels = [2, 1, 0, 3] if pixels.shape[2] == 4 else [0, 0, 0, 1]
+    file.write(cv2.imencode(".bmp", pixels[..., channels])[1].tobytes())

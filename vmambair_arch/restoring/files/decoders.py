@@ -1,0 +1,83 @@
+"""Libraries that decode pixels, behind one boundary: what they raise, and say, is damage."""
+
+import contextlib
+import io
+import threading
+import warnings
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from ...errors import InputError
+from .picture import to_array
+
+_pil = threading.RLock()  # PIL's limit and Python's filter of warnings are of the whole process
+
+
+@contextlib.contextmanager
+def boundary(form: str | None) -> Iterator[None]:
+    """Whatever a foreign decoder raises on a file of a format becomes a sentence.
+
+    Raises: InputError: the one that was raised inside, or that the file is damaged. MemoryError
+        passes, and what is no Exception (KeyboardInterrupt, SystemExit).
+    """
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # some forty kinds were seen on damaged files
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(
+            f"damaged or not readable as {form} ({said}); copy or download it again"
+        ) from error
+
+
+@contextlib.contextmanager
+def unlimited() -> Iterator[None]:
+    """PIL without a limit of its own, and without its warnings on the terminal.
+
+    Both are settings of the process, so files are opened one at a time; they are decoded beside
+    each other.
+    """
+    with _pil, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def pil_image(content: bytes, form: str) -> Image.Image:
+    """A file opened by PIL's reader of one format, not decoded yet."""
+    with unlimited():
+        return Image.open(io.BytesIO(content), formats=(form,))
+
+
+def loaded(image: Image.Image) -> np.ndarray:
+    """(h, w) or (h, w, c) of uint8, or uint16 for grey, of an opened file, which is closed."""
+    with image:
+        image.load()
+        return to_array(image)
+
+
+def by_pil(content: bytes, form: str) -> np.ndarray:
+    """The same by PIL's reader of one format."""
+    with unlimited() if form == "TIFF" else contextlib.nullcontext():  # its tiles have limits too
+        return loaded(pil_image(content, form))
+
+
+def by_opencv(content: bytes) -> np.ndarray:
+    """(h, w) or (h, w, c) of uint16 by OpenCV: grey, RGB or RGBA, not turned."""
+    before = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    finally:
+        cv2.utils.logging.setLogLevel(before)
+    if pixels is None or pixels.dtype != np.uint16:
+        raise ValueError("OpenCV does not read it")
+    return pixels if pixels.ndim == 2 else pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]

@@ -1,0 +1,105 @@
+"""HEIC by pillow-heif, if it is installed, and AVIF by PIL: read, and written as PNG."""
+
+import io
+from typing import Any
+
+import numpy as np
+from PIL import features
+
+from ...errors import InputError
+from . import decoders, exif, ifd, xmp
+from .stored import Stored
+
+GAIN_MAPS = ("urn:com:apple:photo:2020:aux:hdrgainmap", "urn:iso:std:iso:ts:21496:-1")
+CURVES = {16: "PQ", 18: "HLG"}  # how light becomes numbers in what is called HDR; ITU-T H.273
+
+
+def opened_heif(content: bytes) -> Stored:
+    """A HEIC's header and metadata. Raises InputError: pillow-heif is missing, or it is HDR."""
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise InputError(
+            "is a HEIC photograph, which pillow-heif reads: pip install 'vmambair-arch[heif]', or"
+            " convert it to JPEG or PNG"
+        ) from error
+    file = pillow_heif.open_heif(io.BytesIO(content), convert_hdr_to_8bit=False, hdr_to_16bit=True)
+    image = file[file.primary_index]
+    info, bits = image.info, image.info.get("bit_depth", 8)
+    _check_curve((info.get("nclx_profile") or {}).get("transfer_characteristics"))
+    width, height = image.size
+    stored = Stored(
+        *(height, width), lambda: _decoded(image, bits), memory=24, form="PNG", lossless=False
+    )
+    stored.icc = info.get("icc_profile") if info.get("icc_profile_type") != "nclx" else None
+    stored.exif, stored.packet, stored.orientation = info.get("exif"), info.get("xmp"), 1
+    names = [str(name) for name in (info.get("aux") or {})]
+    if any(name in GAIN_MAPS for name in names):
+        stored.warnings.append(xmp.MAP)
+    if info.get("depth_images"):
+        stored.warnings.append("its depth map is dropped")
+    if len(file) > 1:
+        stored.warnings.append(f"the other pictures of its file ({len(file) - 1}) are dropped")
+    return stored
+
+
+def opened_avif(content: bytes) -> Stored:
+    """An AVIF's header and metadata. Raises InputError: it is an animation, or not read here."""
+    if not features.check("avif"):
+        raise InputError("is an AVIF, which this Pillow does not read; install another build of it")
+    image = decoders.pil_image(content, "AVIF")
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise InputError(
+            f"holds {frames} pictures (an animation); split it into files of one, or make a video"
+            " of it (ffmpeg)"
+        )
+    colours = content[: 2**16]
+    at = colours.find(b"colrnclx")
+    _check_curve(int.from_bytes(colours[at + 10 : at + 12], "big") if at >= 0 else None)
+    stored = Stored(
+        *(image.height, image.width),
+        lambda: decoders.loaded(image),
+        memory=16,
+        form="PNG",
+        lossless=False,
+    )
+    stored.icc, stored.packet = image.info.get("icc_profile"), image.info.get("xmp")
+    data, stored.orientation = image.info.get("exif"), 1
+    if data:  # with the orientation that the file's own transformations tell, put in by PIL
+        stored.orientation = exif.orientation(bytes(data).removeprefix(exif.PREFIX))
+        stored.exif = data if data in content else _exif_inside(content, len(data))
+    at = colours.find(b"av1C")
+    if at >= 0 and colours[at + 6] & 0x40:
+        stored.warnings.append("its 10 or 12 bits are read as 8, as Pillow reads them")
+    return stored
+
+
+def _check_curve(kind: int | None) -> None:
+    """Raise InputError for HDR, whose numbers mean other light than networks were trained on."""
+    if kind in CURVES:
+        raise InputError(
+            f"is an HDR picture ({CURVES[kind]}), which is not restored; export it as SDR"
+        )
+
+
+def _decoded(image: Any, bits: int) -> np.ndarray:
+    """(h, w) or (h, w, c) of uint8, or uint16 if there are more bits, over their whole range."""
+    pixels = np.asarray(image)
+    if pixels.dtype == np.uint16:
+        most = 2**bits - 1
+        samples = (pixels >> (16 - bits)).astype(np.uint32)
+        pixels = ((samples * 65535 + most // 2) // most).astype(np.uint16)
+    return pixels.squeeze()
+
+
+def _exif_inside(content: bytes, length: int) -> bytes | None:
+    """The EXIF data in a file that PIL has written anew; they begin with a TIFF's header."""
+    for header in (b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08"):
+        at = content.find(header)
+        if at >= 0:
+            data = bytes(content[at : at + length + 2**16])
+            found = ifd.layout(data)
+            tree = exif.tree_of(data)
+            return exif.from_tree(tree, found[0].order) if found and tree else None
+    return None

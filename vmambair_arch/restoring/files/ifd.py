@@ -1,0 +1,195 @@
+"""Directories of TIFF files and of EXIF data, read and written byte by byte: no value is parsed."""
+
+import struct
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+BYTE, SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 1, 3, 4, 5, 7, 16
+# Bytes of a value and struct's letter for it, by the kind of value that an entry tells.
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+SIZES |= {16: 8, 17: 8, 18: 8}
+LETTERS = {1: "B", 3: "H", 4: "I", 5: "I", 6: "b", 8: "h", 9: "i", 10: "i", 11: "f", 12: "d"}
+LETTERS |= {13: "I", 16: "Q", 17: "q", 18: "Q"}
+PAIRS = (5, 10)  # kinds of two numbers each
+ORDERS = {b"II": "<", b"MM": ">"}
+
+
+class Layout(NamedTuple):
+    """How a TIFF's directories are written: the order of bytes, and offsets of 64 bits or 32."""
+
+    order: str = "<"
+    big: bool = False
+
+    @property
+    def offset(self) -> struct.Struct:
+        """Of an offset, and the place where small values stand instead of one."""
+        return struct.Struct(self.order + ("Q" if self.big else "I"))
+
+    @property
+    def many(self) -> struct.Struct:
+        """Of the number of a directory's entries."""
+        return struct.Struct(self.order + ("Q" if self.big else "H"))
+
+    @property
+    def entry(self) -> struct.Struct:
+        """Of an entry: tag, kind, count, and its value or the offset of it."""
+        return struct.Struct(self.order + ("HHQ8s" if self.big else "HHI4s"))
+
+    @property
+    def header(self) -> bytes:
+        """The begin of a file whose first directory follows it."""
+        mark = b"II" if self.order == "<" else b"MM"
+        if self.big:
+            return mark + struct.pack(self.order + "HHHQ", 43, 8, 0, 16)
+        return mark + struct.pack(self.order + "HI", 42, 8)
+
+
+class Entry(NamedTuple):
+    """A tag's value: its kind, how many there are, and their bytes in the file's order."""
+
+    kind: int
+    length: int
+    data: bytes
+
+    def numbers(self, order: str) -> tuple[float, ...]:
+        """Its numbers, two for a fraction; none if it holds text or anything."""
+        letter = LETTERS.get(self.kind)
+        if letter is None:
+            return ()
+        return struct.unpack(
+            f"{order}{len(self.data) // struct.calcsize(letter)}{letter}", self.data
+        )
+
+
+class Directory(NamedTuple):
+    """A directory as it lies in a file.
+
+    Args:
+        entries: by tag; of two with one tag the first.
+        places: where each value stands.
+        spots: where each entry begins.
+        start, end: where it begins, with the number of entries, and where these end.
+        following: where the next directory begins, or 0.
+        whole: whether all its entries and values are there.
+    """
+
+    entries: dict[int, Entry]
+    places: dict[int, int]
+    spots: dict[int, int]
+    start: int
+    end: int
+    following: int
+    whole: bool
+
+
+EMPTY = Directory({}, {}, {}, 0, 0, 0, whole=False)
+
+
+def layout(content: bytes) -> tuple[Layout, int] | None:
+    """The layout of a TIFF or of EXIF data and where its first directory begins; None: neither."""
+    order = ORDERS.get(bytes(content[:2]))
+    if order is None or len(content) < 8:
+        return None
+    (magic,) = struct.unpack_from(order + "H", content, 2)
+    if magic == 42:
+        return Layout(order), struct.unpack_from(order + "I", content, 4)[0]
+    if magic == 43 and len(content) >= 16 and content[4:8] == struct.pack(order + "HH", 8, 0):
+        return Layout(order, big=True), struct.unpack_from(order + "Q", content, 8)[0]
+    return None
+
+
+def directory(content: bytes, start: int, how: Layout, *, room: int | None = None) -> Directory:
+    """The directory that begins there, as far as it is there.
+
+    Args:
+        content: the file, or EXIF data.
+        start: where it begins.
+        how: the layout of the file.
+        room: bytes that its values may take together; as many as the file has if not given.
+            Those of a sound file do not overlap.
+    """
+    if not 0 < start <= len(content) - how.many.size:
+        return EMPTY
+    (number,) = how.many.unpack_from(content, start)
+    first = start + how.many.size
+    there = min(number, (len(content) - first) // how.entry.size)
+    end = first + there * how.entry.size
+    entries: dict[int, Entry] = {}
+    places, spots, whole = {}, {}, there == number
+    left = len(content) if room is None else room
+    table = how.entry.iter_unpack(content[first:end])
+    spaced = range(first, end, how.entry.size)
+    for spot, (tag, kind, count, value) in zip(spaced, table, strict=True):
+        size = SIZES.get(kind, 0) * count
+        place = spot + how.entry.size - how.offset.size
+        if size > how.offset.size:
+            (place,) = how.offset.unpack(value)
+        if tag in entries or kind not in SIZES or place + size > len(content) or size > left:
+            whole = False
+            continue
+        left -= size
+        entries[tag] = Entry(kind, count, bytes(content[place : place + size]))
+        places[tag], spots[tag] = place, spot
+    following = 0
+    if whole and end + how.offset.size <= len(content):
+        (following,) = how.offset.unpack_from(content, end)
+    return Directory(entries, places, spots, start, end, following, whole)
+
+
+def chain(content: bytes, start: int, how: Layout, *, most: int) -> list[Directory]:
+    """The directories of a TIFF one after the other, from one on, ``most`` of them at most.
+
+    The work grows with the file: what a file of that size cannot hold without overlaps is left out.
+    """
+    directories, seen, room, entries = [], set(), len(content), len(content) // how.entry.size
+    while start and start not in seen and len(directories) < most and entries > 0:
+        seen.add(start)
+        found = directory(content, start, how, room=room)
+        room -= sum(len(entry.data) for entry in found.entries.values())
+        entries -= (found.end - found.start) // how.entry.size
+        directories.append(found)
+        start = found.following
+    return directories
+
+
+def packed(entries: Mapping[int, Any], how: Layout, start: int, following: int = 0) -> bytes:
+    """A directory, those nested in it and their values, for a place in a file.
+
+    Args:
+        entries: by tag; a mapping of such is a directory, to which the tag then refers.
+        how: the layout of the file.
+        start: the place.
+        following: where the next directory begins.
+    """
+    table = how.many.pack(len(entries))
+    behind = start + how.many.size + len(entries) * how.entry.size + how.offset.size
+    values = bytearray()
+    for tag in sorted(entries):
+        entry = entries[tag]
+        values += bytes((behind + len(values)) % 2)  # values begin at even places
+        place = behind + len(values)
+        if not isinstance(entry, Entry):
+            values += packed(entry, how, place)
+            entry = Entry(LONG8 if how.big else LONG, 1, how.offset.pack(place))
+        data = entry.data
+        if len(data) > how.offset.size:
+            values += data
+            data = how.offset.pack(place)
+        table += how.entry.pack(tag, entry.kind, entry.length, data.ljust(how.offset.size, b"\0"))
+    return table + how.offset.pack(following) + bytes(values)
+
+
+def numbers(kind: int, values: Iterable[float], how: Layout) -> Entry:
+    """An entry of numbers."""
+    values = list(values)
+    data = struct.pack(f"{how.order}{len(values)}{LETTERS[kind]}", *values)
+    return Entry(kind, len(values) // (2 if kind in PAIRS else 1), data)
+
+
+def fraction(value: float) -> tuple[int, int]:
+    """A number from 0 up as a fraction of whole numbers of 32 bits, the nearest there is."""
+    near = Fraction(min(value, 2**32 - 1)).limit_denominator(2**16)
+    if near.numerator >= 2**32:
+        return 2**32 - 1, 1
+    return near.numerator, near.denominator

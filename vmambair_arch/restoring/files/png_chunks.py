@@ -1,0 +1,112 @@
+"""Chunks of a PNG file: listed, and what they say besides the pixels."""
+
+import binascii
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import IO, NamedTuple
+
+from ...errors import InputError
+
+Chunks = tuple[tuple[bytes, bytes], ...]  # kinds and data
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+MOST = 2**18  # chunks of a file
+LARGEST = 2**26  # bytes of a text or a profile, inflated
+XMP = b"XML:com.adobe.xmp\0"
+COLOURS = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")  # what the numbers mean
+TEXTS = (b"tEXt", b"zTXt", b"iTXt")  # titles, authors, how a program made it
+PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+RAW = b"Raw profile type "  # a text of ImageMagick, with other data in it as hexadecimal digits
+# Kinds that need no word: read elsewhere, advice to viewers, or about the file.
+UNSAID = (b"iCCP", b"pHYs", b"eXIf", b"bKGD", b"hIST", b"sPLT", b"sBIT", b"tIME", b"acTL", b"fcTL")
+NAMES = {b"caBX": "its content credentials (C2PA) are dropped"}
+
+
+class Chunk(NamedTuple):
+    """A chunk: its kind, its data, and the checksum that the file tells."""
+
+    kind: bytes
+    data: memoryview
+    checksum: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the checksum is right."""
+        return zlib.crc32(self.data, zlib.crc32(self.kind)) == self.checksum
+
+
+def chunks(content: bytes) -> Iterator[Chunk]:
+    """The chunks of a file up to the last, or as far as they are there.
+
+    Raises: InputError: more of them than any program writes.
+    """
+    whole, position = memoryview(content), len(SIGNATURE)
+    for _ in range(MOST):
+        if position + 12 > len(whole):
+            return
+        length, kind = struct.unpack_from(">I4s", whole, position)
+        end = position + 8 + length
+        if end + 4 > len(whole):
+            return
+        (checksum,) = struct.unpack_from(">I", whole, end)
+        yield Chunk(kind, whole[position + 8 : end], checksum)
+        if kind == b"IEND":
+            return
+        position = end + 4
+    raise InputError(f"has more than {MOST:,} chunks; open it and save it again")
+
+
+def write(file: IO[bytes], kind: bytes, data: bytes | memoryview) -> None:
+    """Write a chunk."""
+    file.write(struct.pack(">I", len(data)) + kind)
+    file.write(data)
+    file.write(struct.pack(">I", zlib.crc32(data, zlib.crc32(kind))))
+
+
+def keyword(data: bytes | memoryview) -> bytes:
+    """The keyword of a text."""
+    return bytes(data[:80]).split(b"\0", 1)[0]
+
+
+def text(kind: bytes, data: bytes) -> bytes:
+    """The text of a chunk of ``TEXTS``, inflated. Raises ValueError or zlib.error: it cannot be."""
+    rest = data[len(keyword(data)) + 1 :]
+    if kind == b"tEXt":
+        return rest
+    if kind == b"zTXt":
+        return inflated(rest[1:])
+    compressed = rest[:1] == b"\1"
+    _, _, value = rest[2:].split(b"\0", 2)  # language, keyword in it
+    return inflated(value) if compressed else value
+
+
+def inflated(data: bytes) -> bytes:
+    """Data inflated, up to a limit. Raises ValueError: there is more; zlib.error: it is damaged."""
+    decompressor = zlib.decompressobj()
+    result = decompressor.decompress(data, LARGEST)
+    if decompressor.unconsumed_tail:
+        raise ValueError(f"takes more than {LARGEST} bytes")
+    if not decompressor.eof:
+        raise ValueError("ends too early")
+    return result
+
+
+def raw_profile(data: bytes) -> bytes:
+    """What ImageMagick's text of name, length and digits holds. Raises ValueError: no such."""
+    digits = re.sub(rb"\s+", b"", data.strip().split(b"\n", 2)[-1])
+    return binascii.unhexlify(digits)
+
+
+def as_raw_profile(name: bytes, data: bytes) -> bytes:
+    """The data of a zTXt chunk that ImageMagick, ExifTool and exiv2 read.
+
+    Args:
+        name: such as iptc.
+        data: what it holds.
+    """
+    digits = binascii.hexlify(data)
+    lines = b"\n".join(digits[at : at + 72] for at in range(0, len(digits), 72))
+    content = b"\n%s\n%8d\n%s\n" % (name, len(data), lines)
+    return RAW + name + b"\0\0" + zlib.compress(content)

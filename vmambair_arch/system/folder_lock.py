@@ -1,0 +1,78 @@
+"""The lock on a folder that a run writes: a second run neither writes there nor moves it away."""
+
+import contextlib
+import errno
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ..errors import InputError
+
+START = 1  # byte of the file from which on Windows lets others read while the lock is held
+WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[str | None]:
+    """Hold the lock on a folder, which need not be there yet: the file ``.NAME.lock`` beside it.
+
+    The file tells host, process and time. The operating system releases the lock when the process
+    ends, however it ends; forks of the process do not keep it.
+
+    Yields: None, or a sentence if the file system has no locks: then nothing is held.
+    Raises: InputError: another process holds it, or there is no writing beside the folder.
+    """
+    folder = folder.resolve()
+    path = folder.with_name(f".{folder.name}.lock")
+    missing = [parent for parent in folder.parents if not parent.exists()]
+    lock = FileLock(path, timeout=0, fallback_to_soft=False)
+    try:
+        yield _acquire(lock, path, folder)
+    finally:
+        if lock.is_locked:
+            with contextlib.suppress(OSError):  # Windows removes it when it is released
+                path.unlink()
+            lock.release()
+        for parent in missing:  # those that were made for the lock alone
+            with contextlib.suppress(OSError):
+                parent.rmdir()
+
+
+def _acquire(lock: FileLock, path: Path, folder: Path) -> str | None:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+        with path.open("r+b") as file:
+            file.write(b" " * START + json.dumps(_ourselves()).encode())
+    except Timeout as error:
+        raise InputError(
+            f"{folder}: {_holder(path)} is writing it; wait for its end, stop it, or give this run"
+            " another name"
+        ) from error
+    except (OSError, NotImplementedError) as error:
+        number = getattr(error, "errno", errno.ENOSYS)
+        if number in WITHOUT_LOCKS:
+            return f"{folder.parent}: no locks on its file system; start no second run of this name"
+        raise InputError(f"{path}: cannot be locked ({os.strerror(number or 0)})") from error
+    return None
+
+
+def _ourselves() -> dict[str, Any]:
+    started = time.strftime("%Y-%m-%d %H:%M:%S")
+    return {"host": socket.gethostname(), "process": os.getpid(), "started": started}
+
+
+def _holder(path: Path) -> str:
+    """Who holds a lock, as far as its file says: it may be about to be written."""
+    try:
+        with path.open("rb") as file:
+            file.seek(START)
+            return "process {process} on {host}, started {started},".format(**json.load(file))
+    except (OSError, ValueError, LookupError, TypeError):
+        return "another process"

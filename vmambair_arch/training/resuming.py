@@ -1,0 +1,133 @@
+"""Resuming: which options a state overrules, and what else differs from those it was written by."""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..errors import InputError
+from ..models.build import about
+from ..option_files.options import Options, flat, where
+from ..option_files.yaml_lines import Keys, shown
+
+LEFT_OUT = (  # at the top level: nothing that is trained depends on them, or a run sets them
+    *("name", "opt_file", "recipe", "path", "val", "logger", "dist_params", "num_gpu", "compile"),
+    *("is_train", "auto_resume", "dist", "rank", "world_size", "manual_seed"),
+)
+LOADING = (  # of a data set: no sample depends on them
+    *("name", "phase", "scale", "num_worker_per_gpu", "prefetch_mode", "num_prefetch_queue"),
+    *("pin_memory", "persistent_workers"),
+)
+PLACE = ("last_epoch", "_step_count", "base_lrs", "_last_lr")  # of a schedule of any kind
+ANEW = "begin anew from the state's network (path.pretrain_network_g)"
+Line = tuple[int, str]  # a level of logging, and a sentence
+
+
+def kept_options(opt: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that a state keeps, plain: those on which its weights depend."""
+    options = {key: value for key, value in opt.items() if key not in LEFT_OUT}
+    options["datasets"] = {
+        name: {key: value for key, value in section.items() if key not in LOADING}
+        for name, section in opt["datasets"].items()
+        if section["phase"] == "train"
+    }
+    return json.loads(json.dumps(options, default=str))
+
+
+def differences(opt: dict[str, Any], state: Mapping[str, Any]) -> Iterator[Line]:
+    """Yield a line for each option that has no effect on resuming, or differs from the state's.
+
+    Args:
+        opt: the options, with the seed that they ask for.
+        state: from ``training_states.find``; one of BasicSR's does not tell its options.
+    """
+    yield from _without_effect(opt, state)
+    before, now = _written_by(state), kept_options(opt)
+    old, new = flat({k: v for k, v in before.items() if k in now}, ()), flat(now, ())
+    for keys in [*new, *(keys for keys in old if keys not in new)]:
+        if keys[0] not in before or old.get(keys) == new.get(keys):
+            continue
+        place, theirs, ours = where(opt, keys), shown(old.get(keys)), shown(new.get(keys))
+        if _is_optimizer(keys) and keys[-1] == "type" and keys in old and keys in new:
+            raise InputError(
+                f"{place}: {ours} cannot go on from {opt['path']['resume_state']}, which {theirs}"
+                f" wrote; set it to {theirs}, or {ANEW}"
+            )
+        if _is_kept(keys, opt, state):
+            yield logging.WARNING, _no_effect(place, ours, theirs)
+        else:
+            yield logging.INFO, f"{place}: {ours} is used from here on; it was {theirs}"
+    written = (state.get("about") or {}).get("versions") or {}
+    for name, version in about(opt)["versions"].items():
+        if written.get(name, version) != version:
+            yield logging.INFO, f"{name}: {version} is used from here on; it was {written[name]}"
+
+
+def adapted(opt: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
+    """The state for the file's schedule: one of another kind takes only the place from it."""
+    if not _is_another_schedule(opt, state):
+        return dict(state)
+    places = [{k: v for k, v in s.items() if k in PLACE} for s in state["schedulers"]]
+    return {**state, "schedulers": places}
+
+
+def _without_effect(opt: dict[str, Any], state: Mapping[str, Any]) -> Iterator[Line]:
+    """Options that mean nothing to a run that goes on."""
+    asked = opt.file.options if isinstance(opt, Options) else opt
+    seed = asked.get("manual_seed")
+    if seed is not None and seed != state.get("seed", seed):
+        place = where(opt, ("manual_seed",))
+        yield logging.WARNING, _no_effect(place, shown(seed), shown(state["seed"]))
+    level = logging.INFO if opt["auto_resume"] else logging.WARNING  # then it was for the start
+    path = opt["path"]["resume_state"]
+    for key, value in (asked.get("path") or {}).items():
+        place = f"{where(opt, ('path', key))}: {shown(value)} has no effect"
+        if key == "resume_state" and opt["auto_resume"] and value:
+            yield level, f"{place}: --auto_resume goes on from {path}"
+        if key.startswith("pretrain_network_") and value:
+            yield level, f"{place}: the networks are those of {path}"
+    if not _written_by(state):
+        yield from _rates(opt, state)
+    total = opt["train"]["total_iter"]
+    if state["iter"] >= total:
+        yield (
+            logging.WARNING,
+            f"{where(opt, ('train', 'total_iter'))} is {total}, and {path} is at iteration"
+            f" {state['iter']}: nothing is left to train",
+        )
+
+
+def _written_by(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options that a state tells: its own, or those of its networks in older states."""
+    return state.get("options") or (state.get("about") or {}).get("options") or {}
+
+
+def _rates(opt: dict[str, Any], state: Mapping[str, Any]) -> Iterator[Line]:
+    """The learning rates of a state that does not tell its options, where they are others."""
+    sections = sorted((key for key in opt["train"] if key.startswith("optim_")), reverse=True)
+    for section, optimizer in zip(sections, state["optimizers"], strict=False):
+        rates = {group.get("initial_lr", group["lr"]) for group in optimizer["param_groups"]}
+        rate = opt["train"][section].get("lr")
+        if rate not in rates:
+            place = where(opt, ("train", section, "lr"))
+            yield logging.WARNING, _no_effect(place, shown(rate), ", ".join(map(shown, rates)))
+
+
+def _is_kept(keys: Keys, opt: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
+    """Whether the state's value is used: of optimizers, and of a schedule of the same kind."""
+    if keys[:2] == ("train", "scheduler"):
+        return not _is_another_schedule(opt, state)
+    return _is_optimizer(keys)
+
+
+def _is_optimizer(keys: Keys) -> bool:
+    return keys[0] == "train" and str(keys[1]).startswith("optim_")
+
+
+def _is_another_schedule(opt: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
+    before = (_written_by(state).get("train") or {}).get("scheduler") or {}
+    return before.get("type", kind := opt["train"]["scheduler"]["type"]) != kind
+
+
+def _no_effect(place: str, ours: str, theirs: str) -> str:
+    return f"{place}: {ours} has no effect: the state goes on with {theirs}; to change it, {ANEW}"
