@@ -21,7 +21,7 @@ EXTRAS = {  # for the tests as well
         *("onnxscript>=0.5", "onnxruntime>=1.20", "scikit-image"),
     ],
     "spandrel": ["spandrel>=0.4"],
-    "video": ["av>=14"],  # its wheels hold an FFmpeg with x264, which is under the GPL
+    "video": ["av>=16"],  # its wheels hold an FFmpeg with x264, which is under the GPL
 }
 
 setup(

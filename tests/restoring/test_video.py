@@ -12,7 +12,7 @@ from support.picture_files import identity
 from vmambair_arch import cli, save_network
 from vmambair_arch.commands.restore import videos
 from vmambair_arch.errors import InputError
-from vmambair_arch.restoring.video import encoding, restore_video
+from vmambair_arch.restoring.video import Result, joining, restore_video
 
 av = pytest.importorskip("av")
 
@@ -124,9 +124,13 @@ def test_videos_of_any_length_keep_all_frames(tmp_path, part):
 
 def test_a_video_that_lost_a_frame_is_not_written(tmp_path, monkeypatch):
     source = write_video(tmp_path / "in.mp4")
-    packets = encoding._packets
-    monkeypatch.setattr(encoding, "_packets", lambda parts: itertools.islice(packets(parts), 9))
+    packets, copies = joining._frames, joining._copies
+    monkeypatch.setattr(joining, "_frames", lambda *given: itertools.islice(packets(*given), 9))
     with pytest.raises(InputError, match="out.mp4: would have 9 of 10 frames"):
+        restore_video(source, tmp_path / "out.mp4", same, made_with="same")
+    monkeypatch.setattr(joining, "_frames", packets)
+    monkeypatch.setattr(joining, "_copies", lambda *given: itertools.islice(copies(*given), 3))
+    with pytest.raises(InputError, match="would have 0.19 s of 0.[34]. s of sound"):
         restore_video(source, tmp_path / "out.mp4", same, made_with="same")
     assert not (tmp_path / "out.mp4").exists()
 
@@ -220,15 +224,6 @@ def test_all_tracks_of_sound_are_kept(tmp_path):
     assert kept[0] != kept[1] != kept[2]
 
 
-def test_ten_bits_come_out_as_eight(tmp_path):
-    source = write_video(tmp_path / "in.mp4", pix_fmt="yuv420p10le", times=TIMES[:3])
-    restore_video(source, tmp_path / "out.mp4", same, made_with="same", crf=4)
-    with av.open(tmp_path / "out.mp4") as container:
-        assert container.streams.video[0].codec_context.pix_fmt == "yuv420p"
-    for (_, given), (_, made) in zip(frames(source), frames(tmp_path / "out.mp4"), strict=True):
-        assert np.abs(made.astype(int) - given).mean() < 3  # two bits less, and encoded again
-
-
 def test_a_preview_is_not_taken_for_the_video(tmp_path):
     source = write_video(tmp_path / "in.mp4", preview=True)
     told = []
@@ -259,7 +254,7 @@ def test_a_turned_video_comes_out_upright(tmp_path):
 
 def test_sound_that_a_container_cannot_hold_is_said_before_a_frame_is_restored(tmp_path):
     source, calls = write_video(tmp_path / "in.mkv", sound="wavpack"), []
-    with pytest.raises(InputError, match="cannot hold wavpack.*give a name that ends in .mkv"):
+    with pytest.raises(InputError, match="cannot hold wavpack.*give a name that ends in .mkv$"):
         restore_video(source, tmp_path / "out.mp4", calls.append, made_with="same")
     assert not calls and [path.name for path in tmp_path.iterdir()] == ["in.mkv"]
     restore_video(source, tmp_path / "out.mkv", same, made_with="same")
@@ -272,7 +267,7 @@ def test_a_truncated_video_is_told_in_a_sentence(tmp_path, cut):
     (tmp_path / "in.mp4").write_bytes(whole[: int(cut * len(whole))])
     with pytest.raises(InputError, match="in.mp4: ") as raised:
         restore_video(tmp_path / "in.mp4", tmp_path / "out.mp4", same, made_with="same")
-    assert "\n" not in str(raised.value)
+    assert "\n" not in str(raised.value) and "Errno" not in str(raised.value)
     assert not (tmp_path / "out.mp4").exists()
 
 
@@ -290,7 +285,7 @@ def test_bad_input_is_one_sentence(tmp_path, monkeypatch):
     refused("there is no such video", tmp_path / "missing.mp4")
     refused("is no whole video", tmp_path / "text.mp4")
     refused("only sound", tmp_path / "sound.mp4")
-    refused("must end in .mp4, .mov, .mkv", source, "out.avi")
+    refused("must end in .mp4, .m4v, .mov, .mkv", source, "out.avi")
     refused("exists already", source, "there.mp4")
     refused("there is no folder", source, "nowhere/out.mp4")
     refused("crf is 60", source, crf=60)
@@ -342,7 +337,9 @@ def test_the_command_never_writes_over_a_video_unless_told(folder, capsys):
 def test_parts_are_those_of_the_weights_not_only_of_the_models_name(folder, monkeypatch):
     made_with = []
     monkeypatch.setattr(
-        videos, "restore_video", lambda *_, **options: made_with.append(options["made_with"])
+        videos,
+        "restore_video",
+        lambda *_, **options: made_with.append(options["made_with"]) or Result(0, (), ()),
     )
     network = identity(1)
     for change in (0.0, 0.0, 1.0):

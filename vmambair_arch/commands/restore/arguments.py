@@ -87,6 +87,10 @@ def _add_files(group: argparse._ArgumentGroup) -> None:
     limit = "refuse larger inputs (default: 256)"
     add("--max-megapixels", type=float, default=256, metavar="N", help=limit)
     jobs = "pictures that are read ahead, and written behind, at once (default: 1)"
+    fields = "make a frame of each field of interlaced videos, which are refused else"
+    add("--deinterlace", action="store_true", help=fields)
+    salvage = "take what is there of videos that are cut off or damaged, which are refused else"
+    add("--salvage", action="store_true", help=salvage)
     add("--jobs", type=int, default=1, metavar="N", help=jobs)
 
 
@@ -155,7 +159,8 @@ def _restore(arguments: argparse.Namespace) -> int:
     restorer = _restorer(arguments)
     code = _restore_pictures(arguments, jobs, restorer) if pictures else 0
     made_with = " ".join(f"{name}={getattr(arguments, name)}" for name in COMPUTING)
-    code |= videos.restore(films, restorer, made_with=made_with, overwrite=arguments.overwrite)
+    how = {name: getattr(arguments, name) for name in ("overwrite", "deinterlace", "salvage")}
+    code |= videos.restore(films, restorer, made_with=made_with, **how)
     if others:
         terminal.warn(summary(others))
     return 1 if any(is_seen(file.suffix.lower()) for file in others) else code

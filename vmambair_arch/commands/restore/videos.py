@@ -10,10 +10,10 @@ from torch import nn
 from tqdm import tqdm
 
 from ...errors import InputError
-from ...restoring import Restorer
+from ...restoring import Restorer, video as films
 from ...restoring.chain import Chain
-from ...restoring.video import SUFFIXES, restore_video
-from ...restoring.video.encoding import CONTAINERS
+from ...restoring.files import formats
+from ...restoring.video import Result, restore_video
 from ...system import terminal
 from .plan import names_a_file
 
@@ -26,8 +26,11 @@ class Video(NamedTuple):
 
 
 def is_video(given: str) -> bool:
-    """Whether an argument names a video; those in folders are left alone."""
-    return Path(given).suffix.lower() in SUFFIXES and not Path(given).is_dir()
+    """Whether an argument is a video, whatever its name; those in folders are left alone."""
+    path = Path(given)
+    return (
+        path.suffix.lower() not in formats.SUFFIXES and not path.is_dir() and films.is_video(path)
+    )
 
 
 def plan(
@@ -47,9 +50,10 @@ def plan(
         alone: whether there is no other input.
         suffix: what comes behind the names in a folder.
         overwrite, skip_existing: what becomes of files that exist.
-    Raises: InputError: a video is not there, two would become one file, or a file exists.
+    Raises: InputError: a video is not there, two would become one file, a file exists, or is of a
+        format that videos are not written to.
     """
-    to_file = names_a_file(output, CONTAINERS) if inputs else False
+    to_file = names_a_file(output, films.WRITTEN) if inputs else False
     if to_file and not alone:
         raise InputError(f"{output}: is one file for several inputs; give a folder")
     videos: dict[Path, Video] = {}
@@ -59,8 +63,9 @@ def plan(
             raise InputError(
                 f"{source}: there is no such video (in {Path.cwd()}); correct the path"
             )
-        ending = source.suffix if source.suffix.lower() in CONTAINERS else next(iter(CONTAINERS))
-        target = Path(output) if to_file else Path(output, f"{source.stem}{suffix}{ending}")
+        target = Path(output)
+        if not to_file:
+            target /= f"{source.stem}{suffix}{films.suffix_for(source)}"
         if target in videos:
             raise InputError(f"{videos[target].source} and {source} would both become {target}")
         if not target.exists() or overwrite:
@@ -73,7 +78,13 @@ def plan(
 
 
 def restore(
-    videos: Sequence[Video], restorer: Restorer | Chain, *, made_with: str, overwrite: bool
+    videos: Sequence[Video],
+    restorer: Restorer | Chain,
+    *,
+    made_with: str,
+    overwrite: bool,
+    deinterlace: bool,
+    salvage: bool,
 ) -> int:
     """Restore videos, with a line each and what failed at the end; returns the exit code.
 
@@ -83,38 +94,51 @@ def restore(
         made_with: the model's name and its options: parts of an interrupted run with others, or
             with other weights, are not used.
         overwrite: whether a file that exists is replaced once the new one is whole.
+        deinterlace, salvage: see ``restore_video``.
     """
     failures = []
     made_with += f" weights={_checksum(restorer.network)}" if videos else ""
     for video in videos:
         start = time.perf_counter()
-        with tqdm(unit=" frames", leave=False, disable=None) as bar:
+        with tqdm(desc="looking through it", unit=" frames", leave=False, disable=None) as bar:
 
             def advance(done: int, frames: int, bar: tqdm = bar) -> None:
+                bar.set_description_str(refresh=False)
                 bar.total = frames
                 bar.update(done - bar.n)
 
             try:
                 video.target.parent.mkdir(parents=True, exist_ok=True)
-                restore_video(
+                result = restore_video(
                     video.source,
                     video.target,
                     restorer,
                     made_with=made_with,
                     overwrite=overwrite,
+                    deinterlace=deinterlace,
+                    salvage=salvage,
                     progress=advance,
                 )
             except InputError as error:
                 failures.append(str(error))
                 continue
             except OSError as error:
-                failures.append(f"{video.target}: cannot be written: {error}")
+                failures.append(f"{video.target}: cannot be written: {error.strerror}")
                 continue
-        seconds = time.perf_counter() - start
-        terminal.say(f"{video.target}: restored in {seconds:.1f} s")
+        terminal.say(_line(video, result, time.perf_counter() - start))
     for failure in failures:
         terminal.warn(failure)
     return 1 if failures else 0
+
+
+def _line(video: Video, result: Result, seconds: float) -> str:
+    """What became of a video, and what not."""
+    line = f"{video.target}: {result.frames} frames restored in {seconds:.1f} s"
+    if result.lacking:
+        line += f"; of the source: {', '.join(result.lacking)}"
+    if result.lost:
+        line += f"; not kept: {', '.join(result.lost)}"
+    return line
 
 
 def _checksum(network: nn.Module) -> int:

@@ -1,5 +1,7 @@
 """Videos, frame by frame."""
 
-from .restore import SUFFIXES, restore_video
+from .containers import SUFFIXES, WRITTEN, is_video
+from .joining import suffix_for
+from .restore import Result, restore_video
 
-__all__ = ["SUFFIXES", "restore_video"]
+__all__ = ["SUFFIXES", "WRITTEN", "Result", "is_video", "restore_video", "suffix_for"]

@@ -2,13 +2,13 @@
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ...errors import InputError
 from ...files import remove_leftovers, write_whole
-from .encoding import encode
+from .encoding import packets
 
 ABOUT = "about.json"
 
@@ -36,21 +36,22 @@ class Parts:
                 f" {about[other[0]]}); remove the folder, or run the same again"
             )
 
-    def has(self, number: int) -> bool:
-        """Whether a part is there."""
-        return self._path(number).exists()
+    def has(self, number: int, frames: int) -> bool:
+        """Whether a part is there, with all its frames."""
+        path = self._path(number)
+        return path.exists() and sum(1 for _ in packets(path)) == frames
 
-    def write(self, number: int, frames: Iterable[Any], like: Any, crf: int) -> None:
-        """Encode frames, with the times of a stream, as a part."""
-        write_whole(self._path(number), lambda file: encode(frames, file, like, crf))
+    def write(self, number: int, write: Callable[[IO[bytes]], None]) -> None:
+        """Write a part."""
+        write_whole(self._path(number), write)
 
     def paths(self) -> list[Path]:
         """All parts, in order."""
-        return sorted(self.folder.glob("*.nut"))
+        return sorted(self.folder.glob("*.part"))
 
     def remove(self) -> None:
         """Remove them all."""
         shutil.rmtree(self.folder)
 
     def _path(self, number: int) -> Path:
-        return self.folder / f"{number:08d}.nut"
+        return self.folder / f"{number:08d}.part"

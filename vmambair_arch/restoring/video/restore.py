@@ -1,25 +1,41 @@
-"""A video restored frame by frame: its sound is copied, and an interruption loses little.
+"""A video restored frame by frame: all else is copied, and an interruption loses little.
 
 Frames are decoded and encoded by PyAV, which the extra ``video`` installs.
 """
 
+import functools
 import itertools
+import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
 from ...errors import InputError
 from ...files import write_whole
-from .encoding import CONTAINERS, Colours, check_sound, join
+from . import comparing, encoding, joining
+from .containers import WRITTEN, main_stream, opened
+from .frames import Frames, upright
 from .parts import Parts
-
-SUFFIXES = (*CONTAINERS, ".avi", ".m4v", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ts")
+from .survey import Survey, survey
 
 Restore = Callable[[np.ndarray], np.ndarray]
 Progress = Callable[[int, int], None]
+
+
+class Result(NamedTuple):
+    """What became of a video.
+
+    Args:
+        frames: how many were restored.
+        lacking: what the source lacks.
+        lost: what the source holds, and the result does not.
+    """
+
+    frames: int
+    lacking: tuple[str, ...]
+    lost: tuple[str, ...]
 
 
 def restore_video(
@@ -31,143 +47,122 @@ def restore_video(
     crf: int = 18,
     part: int = 100,
     overwrite: bool = False,
+    deinterlace: bool = False,
+    salvage: bool = False,
     progress: Progress | None = None,
-) -> None:
-    """Restore each frame of a video; times, sound, colour space and orientation are kept.
+) -> Result:
+    """Restore each frame of a video; what else it holds is kept, or what is not is returned.
 
-    What is done goes, some frames at a time, to the folder ``.NAME.parts`` beside the target. After
-    an interruption the same call goes on from there. The target appears when it is whole, and the
-    folder is removed then. Frames are restored in 8 bits.
+    All of it is decoded first, so that what cannot be restored is said before anything is. What is
+    done goes, some frames at a time, to the folder ``.NAME.parts`` beside the target. After an
+    interruption the same call goes on from there. The target is compared with the source, appears
+    when it is whole, and the folder is removed then.
 
     Args:
         source: a video.
-        target: the file to write (H.264), ending in .mp4, .mov or .mkv. The last keeps subtitles.
-        restore: makes of a (h, w, 3) RGB uint8 frame the restored one.
+        target: the file to write, ending in .mp4, .m4v, .mov or .mkv: H.264 of 8 or 10 bits, or
+            with alpha ProRes 4444 (.mov) or FFV1 (.mkv). The last keeps most.
+        restore: makes of a (h, w, 3) RGB or (h, w, 4) RGBA frame the restored one: uint8, or uint16
+            if the video has more than 8 bits.
         made_with: the model and the options that matter; parts made with others are not joined.
         crf: H.264's constant rate factor, from 0, without losses, to 51.
         part: frames of a part: so many an interruption can lose.
         overwrite: whether the target may exist; it is replaced by the whole new file.
+        deinterlace: make a frame of each field of interlaced video (bwdif), which is refused else.
+        salvage: restore what there is of a video that is cut off or damaged, which is refused else.
         progress: is called after each frame with the frames that are done, and all of them.
-    Raises: InputError: the source is no video or damaged, the target exists or has another ending,
-        parts of another run are in the way, or PyAV is missing; and what ``restore`` raises.
+    Raises: InputError: the source is no video, not whole or of a kind that is not restored, the
+        target exists or cannot hold its sound or alpha, parts of another run are in the way, or
+        PyAV is missing; and what ``restore`` raises.
     """
     _check(source, target, crf, overwrite)
+    with opened(source) as container:
+        joining.check(container, target)
+    video = survey(source, deinterlace=deinterlace, salvage=salvage)
+    codec = encoding.choose(video, target, crf)
     file = source.stat()
     about = {"source": str(source.resolve()), "size": file.st_size, "changed": file.st_mtime_ns}
-    folder = target.with_name(f".{target.name}.parts")
+    about |= {"codec": codec.name, "crf": crf, "frames": part, "deinterlaced": video.fields}
+    about |= {"all": len(video.times), "made with": made_with, "FFmpeg": _version()}
+    parts = Parts(target.with_name(f".{target.name}.parts"), about)
+    try:
+        _restore_parts(parts, source, video, codec, part, salvage, restore, progress)
+    finally:
+        if not parts.paths():  # there is nothing to go on from
+            shutil.rmtree(parts.folder)
+    lost = _write(parts, source, target, video, codec)
+    parts.remove()
+    return Result(len(video.times), video.notes, lost)
+
+
+def _restore_parts(
+    parts: Parts,
+    source: Path,
+    video: Survey,
+    codec: encoding.Codec,
+    part: int,
+    salvage: bool,
+    restore: Restore,
+    progress: Progress | None,
+) -> None:
+    """Restore the frames of the parts that are not there."""
+    done, number = itertools.count(1), len(video.times)
     with opened(source) as container:
-        check_sound(container, target)
-        stream = _pictures(container)
-        frames = _Frames(container, source, restore, progress)
-        parts = Parts(folder, {**about, "crf": crf, "frames": part, "made with": made_with})
-        for number, group in itertools.groupby(frames, lambda item: item[0] // part):
-            group = (frame for _, frame in group)
-            if parts.has(number):
-                frames.skip(group)
+        stream = main_stream(container)
+        deep, alpha = video.bits > 8, video.alpha
+
+        def restored(frames: Iterator[Any]) -> Iterator[tuple[np.ndarray, int]]:
+            for frame in frames:
+                image = upright(frame, video.colours.to_rgb(frame, deep=deep, alpha=alpha))
+                count = next(done)
+                yield restore(np.ascontiguousarray(image)), video.times[count - 1]
+                if progress:
+                    progress(count, number)
+
+        frames = enumerate(Frames(container, stream, fields=video.fields, salvage=salvage))
+        for index, group in itertools.groupby(frames, lambda item: item[0] // part):
+            images = (frame for _, frame in group)
+            if parts.has(index, min(part, number - index * part)):
+                for _ in images:
+                    next(done)
             else:
-                parts.write(number, frames.restored(group), stream, crf)
-    if not parts.paths():
-        raise InputError(f"{source}: there is no frame in it; leave it out")
+                write = functools.partial(
+                    encoding.encode, restored(images), video=video, codec=codec
+                )
+                parts.write(index, write)
+
+
+def _write(
+    parts: Parts, source: Path, target: Path, video: Survey, codec: encoding.Codec
+) -> tuple[str, ...]:
+    """Write the target whole, once it is as the source; returns what could not be kept."""
+    lost: tuple[str, ...] = ()
 
     def write(file: IO[bytes]) -> None:
+        nonlocal lost
         with opened(source) as container:
-            join(parts.paths(), container, file, target)
+            joining.join(parts.paths(), container, file, target, video=video, codec=codec)
         file.flush()
-        written = _count(Path(file.name))
-        if written != frames.done:
-            raise InputError(
-                f"{target}: would have {written} of {frames.done} frames, so it is not written;"
-                " please report it, with the video"
-            )
+        written = Path(file.name)
+        comparing.compare(written, source, target, video)
+        lost = comparing.lost(written, source)
 
     write_whole(target, write)
-    parts.remove()
+    return lost
 
 
-@contextmanager
-def opened(source: Path) -> Iterator[Any]:
-    """A video's container.
+def _version() -> str:
+    """Of the encoders: parts of two of them cannot be joined."""
+    from av import library_versions
 
-    Raises: InputError: it is no video, is damaged where it is read, or PyAV is missing.
-    """
-    try:
-        import av
-        from av.error import FFmpegError
-    except ImportError as error:
-        raise InputError(
-            f"{source}: videos need PyAV ({error}); pip install 'vmambair-arch[video]'"
-        ) from error
-    try:
-        with av.open(source) as container:
-            if not container.streams.video:
-                raise InputError(f"{source}: holds no pictures, only sound; leave it out")
-            yield container
-    except FFmpegError as error:
-        raise InputError(f"{source}: is no whole video ({error}); repair it") from error
-
-
-class _Frames:
-    """The frames of a video in order, with their numbers, and how far they are."""
-
-    def __init__(self, container, source: Path, restore: Restore, progress: Progress | None):
-        self.container = container
-        self.stream = _pictures(container)
-        self.restore, self.progress = restore, progress
-        self.colours = Colours.of(self.stream)
-        self.number = _count(source)
-        self.done = 0
-
-    def __iter__(self) -> Iterator[tuple[int, Any]]:
-        """Each frame and its number; no two have the same time."""
-        self.stream.thread_type = "AUTO"
-        last = None
-        for number, frame in enumerate(self.container.decode(self.stream)):
-            if frame.pts is None:
-                frame.pts = 0 if last is None else last + _step(self.stream)
-            elif last is not None:
-                frame.pts = max(frame.pts, last + 1)
-            last = frame.pts
-            yield number, frame
-
-    def skip(self, frames: Iterator[Any]) -> None:
-        """Pass frames that were restored before."""
-        self.done += sum(1 for _ in frames)
-
-    def restored(self, frames: Iterator[Any]) -> Iterator[Any]:
-        """Frames restored, upright, to be encoded."""
-        for frame in frames:
-            image = np.rot90(self.colours.to_rgb(frame), frame.rotation // 90)
-            yield self.colours.from_rgb(self.restore(np.ascontiguousarray(image)), frame.pts)
-            self.done += 1
-            if self.progress:
-                self.progress(self.done, max(self.number, self.done))
-
-
-def _step(stream) -> int:
-    """From a frame to the next in the stream's units of time, where the file does not say it."""
-    return max(round(1 / (stream.average_rate * stream.time_base)), 1) if stream.average_rate else 1
-
-
-def _pictures(container) -> Any:
-    """The stream of a video's pictures, the largest; others may be covers or previews."""
-    from av.stream import Disposition
-
-    streams = container.streams.video
-    moving = [s for s in streams if not s.disposition & Disposition.attached_pic]
-    return max(moving or streams, key=lambda stream: stream.width * stream.height)
-
-
-def _count(source: Path) -> int:
-    """The number of a video's frames, counted without decoding them."""
-    with opened(source) as container:
-        return sum(packet.size > 0 for packet in container.demux(_pictures(container)))
+    return ".".join(map(str, library_versions["libavcodec"]))
 
 
 def _check(source: Path, target: Path, crf: int, overwrite: bool) -> None:
     if not source.is_file():
         raise InputError(f"{source}: there is no such video; correct the path")
-    if target.suffix.lower() not in CONTAINERS:
-        raise InputError(f"{target}: the name of a video must end in {', '.join(CONTAINERS)}")
+    if target.suffix.lower() not in WRITTEN:
+        raise InputError(f"{target}: the name of a video must end in {', '.join(WRITTEN)}")
     if target.exists() and not overwrite:
         raise InputError(f"{target}: exists already; give another name or remove it")
     if not target.parent.is_dir():

@@ -1,0 +1,97 @@
+"""Frames to RGB and back, in the colour space, depth and resolution of colours of a video."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...errors import InputError
+
+# Numbers of ITU-T H.273, of which swscale takes those of the matrices.
+BT709, BT601 = 1, 6
+MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}  # and swscale's number
+UNSAID = (0, 2, 3)  # the matrix of RGB, and none
+HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics
+LIMITED, FULL = 1, 2  # range
+
+
+class Colours(NamedTuple):
+    """How a video says colours: matrix, range, transfer characteristics, primaries."""
+
+    matrix: int
+    range: int
+    transfer: int
+    primaries: int
+
+    @classmethod
+    def of(cls, stream: Any) -> "Colours":
+        """A stream's; where it does not say its matrix, the one that players take for its size.
+
+        Raises: InputError: it has more brightness, or another matrix, than can be restored.
+        """
+        said, name = stream.codec_context, stream.container.name.removeprefix("file:")
+        if said.color_trc in HDR:
+            raise InputError(
+                f"{name}: high dynamic range ({HDR[said.color_trc]}) is not restored; convert the"
+                " video to BT.709 first"
+            )
+        if said.colorspace not in MATRICES and said.colorspace not in UNSAID:
+            raise InputError(
+                f"{name}: colours of matrix {said.colorspace} (ITU-T H.273) are not restored;"
+                " convert the video to BT.709 first"
+            )
+        usual = BT709 if said.height >= 720 else BT601
+        matrix = said.colorspace if said.colorspace in MATRICES else usual
+        full = said.color_range == FULL or (said.pix_fmt or "").startswith("yuvj")
+        return cls(matrix, FULL if full else LIMITED, said.color_trc, said.color_primaries)
+
+    def to_rgb(self, frame: Any, *, deep: bool, alpha: bool) -> np.ndarray:
+        """A decoded frame as (h, w, 3 or 4) uint8, or uint16 if it is deep."""
+        return frame.to_ndarray(
+            format=_rgb(deep, alpha),
+            src_colorspace=MATRICES[self.matrix],
+            src_color_range=self.range,
+            dst_color_range=FULL,
+            interpolation="BICUBIC",
+        )
+
+    def from_rgb(self, image: np.ndarray, pixels: str) -> Any:
+        """(h, w, 3 or 4) uint8 or uint16 as a frame of a pixel format."""
+        from av import VideoFrame
+
+        frame = VideoFrame.from_ndarray(image, _rgb(image.dtype == np.uint16, image.shape[2] == 4))
+        return frame.reformat(
+            format=pixels,
+            dst_colorspace=MATRICES[self.matrix],
+            src_color_range=FULL,
+            dst_color_range=self.range,
+            interpolation="BICUBIC",
+        )
+
+
+def depth(pixels: Any) -> int:
+    """The bits of a sample of a pixel format."""
+    return max(component.bits for component in pixels.components)
+
+
+def has_alpha(pixels: Any) -> bool:
+    """Whether a pixel format has alpha; a palette may."""
+    return pixels.has_palette or any(component.is_alpha for component in pixels.components)
+
+
+def transparent(frame: Any) -> bool:
+    """Whether a frame of such a format is not wholly opaque."""
+    alpha = frame.to_ndarray(format="rgba64le")[..., 3]
+    return bool(alpha.min() < 0xFF00)
+
+
+def subsampled(pixels: Any) -> tuple[bool, bool]:
+    """Whether the colours of a pixel format have half the resolution or less, down and across."""
+    if pixels.is_rgb or pixels.is_bayer or pixels.has_palette:
+        return False, False
+    if len(pixels.components) < 3:  # grey has none at all
+        return True, True
+    return pixels.chroma_height(64) < 64, pixels.chroma_width(64) < 64
+
+
+def _rgb(deep: bool, alpha: bool) -> str:
+    return ("rgba64le" if alpha else "rgb48le") if deep else ("rgba" if alpha else "rgb24")

@@ -1,0 +1,91 @@
+"""The files of videos: which are read and which are written, and how one is opened."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ...errors import InputError
+
+WRITTEN = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}  # FFmpeg's names
+SUFFIXES = frozenset(  # that are taken for a video's where the content says nothing
+    (*WRITTEN, ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m2t", ".m2ts")
+    + (".m2v", ".mpe", ".mpeg", ".mpg", ".mpv", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".qt")
+    + (".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv", ".y4m")
+)
+# What FFmpeg opens too: pictures, text that is drawn, and lists of other files.
+OTHERS = frozenset(
+    ("adf", "apng", "bin", "fits", "gif", "ico", "idf", "image2", "jpegxl_anim", "mjpeg", "tty")
+    + ("webp", "xbin", "concat", "dash", "hls", "imf")
+)
+PICTURE_BRANDS = ("avi", "hei", "hev", "mi", "ms")  # of HEIF and AVIF begin so
+
+
+@contextmanager
+def opened(source: Path, **options: str) -> Iterator[Any]:
+    """A video's container.
+
+    Args:
+        source: its file.
+        options: of FFmpeg's demuxer.
+    Raises: InputError: it is no video, is damaged where it is read, or PyAV is missing.
+    """
+    try:
+        import av
+        from av.error import FFmpegError
+    except ImportError as error:
+        raise InputError(
+            f"{source}: videos need PyAV ({error}); pip install 'vmambair-arch[video]'"
+        ) from error
+    options["protocol_whitelist"] = "file"  # nothing that the file names is fetched
+    try:
+        with av.open(
+            f"file:{source}",  # a colon in a name is no protocol
+            container_options=options,
+            metadata_errors="surrogateescape",
+        ) as container:
+            yield container
+    except FFmpegError as error:
+        raise InputError(
+            f"{source}: is no whole video ({error.strerror}); copy or download it again, or repair"
+            " it"
+        ) from error
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file is a video: by its content, and by its name where that cannot be read."""
+    named = path.suffix.lower() in SUFFIXES
+    if not path.is_file():
+        return named
+    try:
+        with opened(path) as container:
+            if container.format.name in OTHERS or container.format.name.endswith("_pipe"):
+                return False
+            brand = container.metadata.get("major_brand", "")
+            return named or (bool(moving(container)) and not brand.startswith(PICTURE_BRANDS))
+    except InputError:
+        return named
+
+
+def moving(container: Any) -> list[Any]:
+    """The streams of moving pictures, without covers and previews."""
+    from av.stream import Disposition
+
+    still = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+    return [
+        stream
+        for stream in container.streams.video
+        if stream.codec_context and not stream.disposition & still
+    ]
+
+
+def main_stream(container: Any) -> Any:
+    """The stream that is restored, the largest.
+
+    Raises: InputError: there are no moving pictures.
+    """
+    streams = moving(container)
+    if not streams:
+        name = container.name.removeprefix("file:")
+        raise InputError(f"{name}: holds no moving pictures, only sound or a cover; leave it out")
+    return max(streams, key=lambda stream: stream.width * stream.height)

@@ -1,0 +1,205 @@
+"""A restored video put together: its frames, and what is copied of the source."""
+
+import heapq
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from ...errors import InputError
+from .colours import has_alpha
+from .containers import WRITTEN, main_stream, opened
+from .encoding import Codec, add_stream, described, duration, packets
+from .survey import Survey
+
+# Of the encoder and the file that the source was, not of what it shows.
+OUTDATED = ("alpha_mode", "bps", "compatible_brands", "duration", "encoder", "major_brand")
+OUTDATED += ("minor_version", "number_of_bytes", "number_of_frames", "rotate", "vendor_id")
+OUTDATED += ("_statistics", "software")
+# Apple's tags, beside those that all players know, need this of FFmpeg's muxer.
+MUXER_OPTIONS = {"mov": {"movflags": "use_metadata_tags"}}
+
+
+class Copied(NamedTuple):
+    """What of a source is copied: streams, and pictures and files that Matroska attaches."""
+
+    streams: list[Any]
+    attached: list[Any]
+
+
+def check(source: Any, target: Path) -> Copied:
+    """Find what a target can hold of a source.
+
+    Raises: InputError: it cannot hold the sound.
+    """
+    suffix, streams, attached = target.suffix.lower(), [], []
+    for stream in source.streams:
+        if is_cover(stream) and suffix in (".mp4", ".m4v"):
+            streams.append(stream)
+        elif suffix == ".mkv" and (is_cover(stream) or stream.type == "attachment"):
+            attached.append(stream)
+        elif stream.type in ("audio", "subtitle") and _fits(stream, target):
+            streams.append(stream)
+        elif stream.type == "audio" and stream.codec_context:
+            raise _no_place(stream, target)
+    return Copied(streams, attached)
+
+
+def suffix_for(source: Path) -> str:
+    """The ending of a result's name: the source's own, or of what can hold its sound and alpha."""
+    if source.suffix.lower() in WRITTEN:
+        return source.suffix
+    try:
+        with opened(source) as container:
+            stream = main_stream(container)
+            alpha = stream.metadata.get("alpha_mode") == "1" or has_alpha(stream.format)
+            endings = (".mov", ".mkv") if alpha else (".mp4", ".mkv")
+            sound = [track for track in container.streams.audio if track.codec_context]
+            fitting = (end for end in endings if all(_fits(track, Path(end)) for track in sound))
+            return next(fitting, endings[0])
+    except InputError:  # which is told when it is restored
+        return ".mp4"
+
+
+def is_cover(stream: Any) -> bool:
+    """Whether a stream is a picture that goes with the file."""
+    from av.stream import Disposition
+
+    return stream.type == "video" and bool(stream.disposition & Disposition.attached_pic)
+
+
+def join(
+    parts: Sequence[Path],
+    source: Any,
+    file: IO[bytes],
+    target: Path,
+    *,
+    video: Survey,
+    codec: Codec,
+) -> None:
+    """Put encoded parts together with what is copied of the source, none of it encoded anew.
+
+    Args:
+        parts: files that ``encode`` wrote, in order.
+        source: the container that the frames came from.
+        file: to write to.
+        target: its name, for the kind of container and for messages.
+        video: what the source holds.
+        codec: of the parts.
+    Raises: InputError: the parts come from another encoder.
+    """
+    import av
+
+    kind, copied = WRITTEN[target.suffix.lower()], check(source, target)
+    with av.open(
+        *(file, "w", kind, dict(MUXER_OPTIONS.get(kind, {}))), metadata_errors="surrogateescape"
+    ) as output:
+        output.metadata.update(kept_tags(source.metadata, kind))
+        height, width, header = described(parts[0])
+        stream = add_stream(output, video, codec, height, width)
+        _describe(stream, main_stream(source), kind)
+        places = {each.index: _add(output, each, kind) for each in copied.streams}
+        _attach(output, source, copied.attached)
+        output.set_chapters(source.chapters())
+        output.start_encoding()
+        if (stream.codec_context.extradata or b"") != header:
+            raise InputError(
+                f"{parts[0].parent}: parts of another version of FFmpeg; remove the folder"
+            )
+        others = source.demux(copied.streams) if copied.streams else ()
+        streams = [_frames(parts, stream, video), _copies(others, places)]
+        for _, packet, to in heapq.merge(*streams, key=lambda item: item[0]):
+            packet.stream = to
+            output.mux(packet)
+
+
+def kept_tags(tags: dict[str, str], kind: str) -> dict[str, str]:
+    """Tags as they are written, without those that the new file makes untrue."""
+    kept = {}
+    for name, value in tags.items():
+        small = name.lower()
+        if small.startswith(OUTDATED) or (small == "handler_name" and kind == "matroska"):
+            continue
+        kept["title" if small == "name" else small] = value
+    return kept
+
+
+def _no_place(stream: Any, target: Path) -> InputError:
+    others = [suffix for suffix in WRITTEN if _fits(stream, Path(suffix))]
+    source = Path(stream.container.name).name.removeprefix("file:")
+    advice = f"convert the sound first (ffmpeg -i {source} -c:v copy -c:a flac sound.mkv)"
+    if others:
+        advice = f"give a name that ends in {' or '.join(others)}"
+    return InputError(
+        f"{target}: {target.suffix} cannot hold {stream.codec_context.name}, the video's sound;"
+        f" {advice}"
+    )
+
+
+def _fits(stream: Any, target: Path) -> bool:
+    """Whether a kind of container can hold a stream."""
+    import av
+    from av.error import FFmpegError
+
+    kind = WRITTEN[target.suffix.lower() or target.name]
+    try:
+        with av.open(io.BytesIO(), "w", format=kind) as output:
+            video = output.add_stream("libx264", 25)
+            video.width, video.height, video.pix_fmt = 16, 16, "yuv420p"
+            output.add_stream_from_template(stream)
+            output.start_encoding()
+    except (FFmpegError, ValueError):
+        return False
+    return True
+
+
+def _add(output: Any, stream: Any, kind: str) -> Any:
+    copy = output.add_stream_from_template(stream)
+    _describe(copy, stream, kind)
+    return copy
+
+
+def _describe(stream: Any, like: Any, kind: str) -> None:
+    """Give a stream the language, title and flags of another."""
+    stream.metadata.update(kept_tags(like.metadata, kind))
+    stream.disposition = like.disposition
+
+
+def _attach(output: Any, source: Any, streams: Sequence[Any]) -> None:
+    """Attach covers and files, such as fonts, as Matroska does."""
+    for stream in streams:
+        if stream.type == "attachment":
+            name, mime, data = stream.name or "file", stream.mimetype, stream.data
+        else:
+            suffix = "png" if stream.codec_context.name == "png" else "jpeg"
+            name, mime = f"cover.{suffix.replace('e', '')}", f"image/{suffix}"
+            with opened(Path(source.name.removeprefix("file:"))) as container:
+                data = bytes(next(container.demux(container.streams[stream.index])))
+        output.add_attachment(name, mime or "application/octet-stream", data)
+
+
+def _frames(
+    parts: Sequence[Path], stream: Any, video: Survey
+) -> Iterator[tuple[Fraction, Any, Any]]:
+    """The packets of the parts, each with the time of its frame."""
+    every = (packet for part in parts for packet in packets(part))
+    for number, packet in enumerate(every):
+        packet.time_base = video.base
+        packet.pts = packet.dts = video.times[number]  # no frame refers to a later one
+        packet.duration = duration(video, number)
+        yield packet.dts * video.base, packet, stream
+
+
+def _copies(given: Iterable[Any], places: dict[int, Any]) -> Iterator[tuple[Fraction, Any, Any]]:
+    """Packets of the source with their times and the streams that they go to."""
+    ends: dict[int, int] = {}
+    for packet in given:
+        if packet.size:  # the last of a stream are empty
+            index = packet.stream.index
+            if packet.dts is None:
+                packet.dts = ends.get(index, 0) if packet.pts is None else packet.pts
+            if packet.pts is None:
+                packet.pts = packet.dts
+            ends[index] = packet.dts + (packet.duration or 0)
+            yield packet.dts * packet.time_base, packet, places[index]

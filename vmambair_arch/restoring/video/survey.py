@@ -1,0 +1,192 @@
+"""What a video holds, found by decoding all of it before any of it is restored."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...errors import InputError
+from .colours import HDR, Colours, depth, has_alpha, subsampled, transparent
+from .containers import main_stream, opened
+from .frames import FLAGGED, PARITY, Frames, upright
+from .wholeness import missing
+
+EVEN = ("matroska", "mov")  # containers of which each packet holds a frame
+UNEVEN = ("mpeg4", "vp8")  # but for some of these codecs
+
+
+class Survey(NamedTuple):
+    """What a video holds.
+
+    Args:
+        colours: how it says them.
+        times: of its frames, in units of ``base`` seconds, rising.
+        base: see there.
+        shown: how long the last frame is, in the same units.
+        rate: frames a second; the mean if they vary.
+        steady: whether they do not vary.
+        size: height and width of the frames, upright.
+        aspect: width of a pixel to its height, upright.
+        halved: whether the colours have half the resolution, down and across, upright.
+        bits: of a sample.
+        alpha: whether a pixel is not opaque.
+        fields: how it is deinterlaced; see ``Frames``.
+        notes: on what it lacks.
+    """
+
+    colours: Colours
+    times: list[int]
+    base: Fraction
+    shown: int
+    rate: Fraction
+    steady: bool
+    size: tuple[int, int]
+    aspect: Fraction
+    halved: tuple[bool, bool]
+    bits: int
+    alpha: bool
+    fields: str | None
+    notes: tuple[str, ...]
+
+
+def survey(source: Path, *, deinterlace: bool, salvage: bool) -> Survey:
+    """Look through a video.
+
+    Args:
+        source: its file.
+        deinterlace: whether it may be interlaced: then each field becomes a frame.
+        salvage: whether it may lack parts.
+    Raises: InputError: it is no video, or none that is restored, with what to do.
+    """
+    lacks = missing(source)
+    if lacks and not salvage:
+        raise InputError(
+            f"{source}: is not whole ({lacks}); copy or download it again, or take what is there"
+            " with --salvage"
+        )
+    found, order = _look(source, FLAGGED if deinterlace else None, deinterlace, salvage)
+    if order and not deinterlace:
+        raise _interlaced(source)
+    if order:  # what its frames do not say
+        found, _ = _look(source, PARITY[order], deinterlace, salvage)
+    return found._replace(notes=(lacks, *found.notes) if lacks else found.notes)
+
+
+def _look(source: Path, fields: str | None, deinterlace: bool, salvage: bool) -> tuple[Survey, int]:
+    """What a video holds, and the order of its fields if only the file tells that it has any."""
+    with opened(source) as container:
+        stream = main_stream(container)
+        Colours.of(stream)
+        frames = Frames(container, stream, fields=fields, salvage=salvage)
+        times: list[int] = []
+        alpha, first, size = False, None, (0, 0)
+        frame: Any = None
+        for frame in frames:
+            if frames.interlaced and not deinterlace:
+                raise _interlaced(source)
+            now = _checked(source, frame, len(times) + 1, size)
+            first, size = first or frame.format, now
+            alpha = alpha or (has_alpha(frame.format) and transparent(frame))
+            times.append(frame.pts)
+        if frame is None or first is None:
+            raise InputError(f"{source}: there is no frame in it that can be decoded; leave it out")
+        order = getattr(stream.codec_context, "field_order", 0)
+        unsaid = 0 if frames.interlaced or order not in PARITY else order
+        notes = _lost(frames, source)
+        if fields == FLAGGED and not frames.interlaced:
+            notes = (*notes, "it is not interlaced")
+        times = _rising(times)
+        base, turned = frame.time_base, _turned(frame)
+        doubled = fields is not None and (frames.interlaced > 0 or fields != FLAGGED)
+        rate, steady = _rate(times, base, stream, 2 if doubled else 1)
+        aspect, halved = stream.sample_aspect_ratio or Fraction(1), subsampled(first)
+        shown = int(frame.duration or 0) or max(round(1 / (rate * base)), 1)
+        result = Survey(
+            *(Colours.of(stream), times, base, shown, rate, steady, size),
+            aspect=1 / aspect if turned else aspect,
+            halved=(halved[1], halved[0]) if turned else halved,
+            bits=depth(first),
+            alpha=alpha,
+            fields=fields,
+            notes=notes,
+        )
+        return result, unsaid
+
+
+def _checked(source: Path, frame: Any, number: int, size: tuple[int, int]) -> tuple[int, int]:
+    """The size of a frame, which is that of the others, and of a kind that is restored."""
+    if frame.color_trc in HDR or "DOVI_METADATA" in _side_data(frame):
+        raise InputError(
+            f"{source}: high dynamic range ({HDR.get(frame.color_trc, 'Dolby Vision')}) is not"
+            " restored; convert the video to BT.709 first"
+        )
+    try:
+        now = upright(frame, np.empty((frame.height, frame.width, 0))).shape[:2]
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
+    if size not in ((0, 0), now):
+        (h, w), (height, width) = size, now
+        raise InputError(
+            f"{source}: from frame {number} on it is {width} x {height} instead of {w} x {h}"
+            f" pixels; give it one size first (ffmpeg -i {source.name} -vf scale={w}:{h} one.mkv)"
+        )
+    return now
+
+
+def _side_data(frame: Any) -> set[str]:
+    return {data.type.name for data in frame.side_data}
+
+
+def _turned(frame: Any) -> bool:
+    """Whether height and width change places."""
+    return upright(frame, np.empty((1, 2, 0))).shape[0] == 2
+
+
+def _lost(frames: Frames, source: Path) -> tuple[str, ...]:
+    """Say what was not decoded of what is there."""
+    if not frames.decoded:  # it has no times
+        return ()
+    notes = [f"{frames.damaged} of its frames are damaged"] if frames.damaged else []
+    lost = set(frames.sent) - set(frames.decoded)
+    begin = sum(time < frames.decoded[0] for time in lost)
+    if begin:
+        notes.append(f"the {begin} frames before its first key frame cannot be decoded")
+    kind, codec = frames.container.format.name, frames.stream.codec_context.name
+    if len(lost) > begin and kind.startswith(EVEN) and codec not in UNEVEN:
+        sentence = f"{len(lost) - begin} of its {len(frames.sent)} frames cannot be decoded"
+        if not frames.salvage:
+            raise InputError(
+                f"{source}: {sentence}; copy or download it again, or take the others with"
+                " --salvage"
+            )
+        notes.append(sentence)
+    return tuple(notes)
+
+
+def _rising(times: list[int]) -> list[int]:
+    """The times of frames that come in order: some files only say when each is decoded."""
+    times = sorted(times)
+    for number in range(1, len(times)):
+        times[number] = max(times[number], times[number - 1] + 1)
+    return times
+
+
+def _rate(times: list[int], base: Fraction, stream: Any, fields: int) -> tuple[Fraction, bool]:
+    """Frames a second, and whether all are shown for as long."""
+    rates = [rate * fields for rate in (stream.average_rate, stream.guessed_rate) if rate]
+    for rate in rates:
+        step = 1 / (rate * base)
+        if all(abs(time - times[0] - n * step) <= 1 for n, time in enumerate(times)):
+            return (rate if 1 <= rate <= 1000 or len(times) > 1 else Fraction(25)), True
+    if len(times) == 1:
+        return Fraction(25), True
+    mean = (len(times) - 1) / ((times[-1] - times[0]) * base)
+    return mean.limit_denominator(1001), False
+
+
+def _interlaced(source: Path) -> InputError:
+    return InputError(
+        f"{source}: is interlaced: each frame holds two moments; --deinterlace makes a frame of"
+        " each, twice as many"
+    )
