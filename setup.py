@@ -58,6 +58,7 @@ setup(
         "opencv-python-headless>=4.12; python_version >= '3.13'",
     ],
     extras_require={
+        "docs": ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.29"],
         "iqa": ["pyiqa"],  # heavy, and not for commercial use
         **EXTRAS,
         "test": [
