@@ -1,10 +1,10 @@
 # Two commands do everything: make demo, make test. Each sets .venv up when it is missing or stale.
-# make test-long runs what takes many minutes.
+# make test-long runs what takes many minutes; make docs makes a site in build/docs.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-long bench
+.PHONY: demo test test-long bench docs
 demo: .venv/installed
 	$(BIN)/basicsr train -opt options/demo_vmambair_x4.yml
 
@@ -19,6 +19,11 @@ test-long: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/vmambair bench
+
+docs: .venv/installed
+	$(BIN)/pip install --quiet --no-build-isolation --editable '.[docs]'
+	$(BIN)/python docs/figures/network.py
+	$(BIN)/mkdocs build --strict
 
 # BasicSR's build imports torch: with --no-build-isolation it finds this one and downloads no second.
 # From Python 3.13 on that build fails, and vmambair install-basicsr mends it.

@@ -20,6 +20,7 @@ EXTRAS = {  # for the tests as well
         "onnx>=1.19",  # CVE-2024-5187, CVE-2025-51480: files written outside a folder
         *("onnxscript>=0.5", "onnxruntime>=1.20", "scikit-image"),
     ],
+    "heif": ["pillow-heif"],  # HEIC, as phones write it; its wheels hold libheif, under the LGPL
     "spandrel": ["spandrel>=0.4"],
     "video": ["av>=16"],  # its wheels hold an FFmpeg with x264, which is under the GPL
 }
@@ -58,6 +59,7 @@ setup(
         "opencv-python-headless>=4.12; python_version >= '3.13'",
     ],
     extras_require={
+        "docs": ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.29"],
         "iqa": ["pyiqa"],  # heavy, and not for commercial use
         **EXTRAS,
         "test": [

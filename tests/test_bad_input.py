@@ -123,7 +123,7 @@ def test_a_file_that_is_no_image(refused, experiment, own_pairs):
     for side in ("gt", "lq"):
         (own_pairs / side / "Thumbs.db").write_text("not a picture")
     message = refused("train", "-opt", experiment(), "--force_yml", *folders(own_pairs))
-    assert "Thumbs.db: not an image that can be read" in message
+    assert "Thumbs.db: is text, no picture" in message
 
 
 def test_fewer_images_than_a_batch(refused, experiment):

@@ -24,12 +24,12 @@ files         | system
 weights       | errors
 networks      | errors ops
 presets       | networks
-data          | errors BasicSR
 reporting     | errors files viewing
 checkpoints   | errors files system networks
 exporting     | errors ops networks
 spandrel      | errors inference networks checkpoints
 restoring     | errors files inference system weights networks checkpoints
+data          | errors restoring BasicSR
 models        | errors files inference system networks checkpoints BasicSR
 degrading     | errors data models BasicSR
 app           | errors system viewing weights restoring

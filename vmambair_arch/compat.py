@@ -48,6 +48,7 @@ def apply() -> None:
     train.load_resume_state = load_resume_state
     sort_folders()
     read_whole_lmdb_keys()
+    read_pictures_right()
     # There, an image that a metric refuses (NIQE: a small one) ends the training.
     sr_model.calculate_metric = importlib.import_module(".models.metrics", __package__).measure
 
@@ -135,6 +136,19 @@ def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
     for remark in filter(None, (without_lock, *remarks)):
         logging.getLogger("basicsr").warning(remark)
     return state
+
+
+def read_pictures_right() -> None:
+    """utils/img_util.py imfrombytes takes what OpenCV makes of a file for the picture.
+
+    OpenCV scrambles TIFFs with a plane for each colour, does not open others, and makes grey of
+    what is missing; see ``data.reading.training_pixels``.
+    """
+    imfrombytes = importlib.import_module(".data.reading", __package__).imfrombytes
+    data: Any = importlib.import_module("basicsr.data")
+    for module in vars(data).values():
+        if isinstance(module, ModuleType) and hasattr(module, "imfrombytes"):
+            module.imfrombytes = imfrombytes  # pyright: ignore[reportAttributeAccessIssue] found
 
 
 def sort_folders() -> None:

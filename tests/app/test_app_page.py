@@ -10,6 +10,7 @@ from skimage import data
 from support import picture_files as files
 from support.app_servers import running
 from vmambair_arch.app.jobs import Job
+from vmambair_arch.restoring.files import writing
 
 ASTRONAUT = files.encoded(data.astronaut()[40:72, 190:238].copy(), "PNG")  # 48 x 32 pixels
 BRING = """([how, name, content]) => {
@@ -101,6 +102,14 @@ def test_what_cannot_be_restored_is_said_and_the_next_picture_is_done(page):
     assert page.locator("#pictures li").count() == 2
     page.get_by_role("button", name="Remove notes.txt").click()
     assert page.locator("#pictures li").count() == 1
+
+
+def test_what_a_result_has_lost_is_said_at_its_line(page, monkeypatch):
+    sentence = "its colour profile cannot be kept"
+    monkeypatch.setattr(writing, "lost", lambda *_: (sentence,))
+    bring(page, "image.png", ASTRONAUT)
+    page.get_by_role("slider").wait_for()
+    page.locator("#pictures li").get_by_text(sentence).wait_for()
 
 
 def test_what_runs_is_cancelled_and_what_waits_goes_on(page, halfway):

@@ -191,9 +191,14 @@ def test_workers_that_fork_may_be_the_first_to_need_it(new_machine):
         torch.testing.assert_close(item, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_tritons_interpreter_is_not_tested():
+def test_auto_neither_tests_nor_takes_tritons_interpreter(backend, monkeypatch, caplog):
     module = dispatch.load("planar", "triton")
     assert self_test.failure("planar", "triton", module, CPU, torch.float32, True) is None
+    monkeypatch.setattr(module, "unavailable", lambda x: None)  # as where TRITON_INTERPRET is set
+    backend.y = WRONG["wrong"][0]
+    with caplog.at_level(logging.WARNING, "vmambair_arch"):
+        names = dispatch.fastest("planar", planar.BACKENDS, torch.ones(1), gradients=True)
+    assert names == "reference" and len(caplog.records) == 1
 
 
 # Stamps.

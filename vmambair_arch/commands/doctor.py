@@ -82,7 +82,7 @@ def _operation(operation: str, device: str, tell: Callable[[str], None]) -> bool
     tell(f"{operation}_scan on {device}:")
     failed = found = False
     for name in names:
-        if reason := dispatch.load(operation, name).unavailable(x):
+        if reason := dispatch.not_for_auto(operation, name, x):
             tell(f"  {name}: not here: {reason}")
         elif found:
             tell(f"  {name}: can run")

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from basicsr.data.transforms import augment, mod_crop, paired_random_crop
 from basicsr.utils import img2tensor
@@ -12,6 +11,7 @@ from torch.utils.data import Dataset
 
 from ..errors import InputError
 from .images import image_files, shrink
+from .reading import training_pixels
 
 
 class BicubicImageDataset(Dataset):
@@ -51,8 +51,9 @@ class BicubicImageDataset(Dataset):
 
 def _pair(path: Path, scale: int) -> tuple[np.ndarray, np.ndarray]:
     """Ground truth and its reduction, BGR in [0, 1], (h, w, 3) float32."""
-    gt = cv2.imread(str(path))
-    if gt is None:
-        raise InputError(f"{path}: not an image that can be read; remove it or correct its name")
-    gt = mod_crop(gt, scale)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}; correct its name") from error
+    gt = mod_crop(training_pixels(content, str(path)), scale)
     return gt.astype(np.float32) / 255, shrink(gt, scale).astype(np.float32) / 255

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
-
 from ..errors import InputError, shortened
+from ..restoring.files import reading as pictures
 from . import image_lmdb
 from .images import image_files, resolve
 
@@ -151,7 +150,7 @@ def _sizes(section: str, entry: Entry, opt: dict[str, Any], border: int) -> Iter
     """What is wrong with the sizes of an entry's images."""
     sides = [path for path in (entry.lq, entry.gt) if path is not None]
     try:
-        sizes = entry.sizes or [_size(path) for path in sides]
+        sizes = entry.sizes or [pictures.measured(path) for path in sides]
     except InputError as error:
         yield Problem("unreadable", f"{section}: {error}")
         return
@@ -288,11 +287,3 @@ def _listed(meta_info_file: str, root: Path) -> list[str]:
             )
         names += [name] if line.strip() else []
     return names
-
-
-def _size(path: Path) -> Size:
-    try:
-        with Image.open(path) as image:
-            return image.height, image.width
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: not an image that can be read ({error}); remove it") from error

@@ -1,13 +1,19 @@
 """Images of a data set as arrays, from BasicSR's storage backends."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+import basicsr.utils.img_util
 import cv2
 import numpy as np
 from basicsr.utils import FileClient
 
 from ..errors import InputError
+from ..restoring.files import reading as pictures
+from ..restoring.files.picture import upright
+
+BY_OPENCV = ("JPEG", "PNG", "WEBP", "BMP")
 
 
 class ImageReader:
@@ -35,14 +41,60 @@ class ImageReader:
         try:
             content = self.client.get(path, client_key)
         except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}; remove it") from error
+            raise InputError(f"{path}: cannot be read: {error.strerror}; correct it") from error
         return decode(content or b"", path)
 
 
 def decode(content: bytes, path: str) -> np.ndarray:
     """BGR in [0, 1], (h, w, 3) float32, of a file's content. Raises InputError: not an image."""
-    buffer = np.frombuffer(content, np.uint8)
-    image = cv2.imdecode(buffer, cv2.IMREAD_COLOR) if len(buffer) else None
-    if image is None:
-        raise InputError(f"{path}: not an image that can be read; remove it")
-    return image.astype(np.float32) / 255
+    return training_pixels(content, path).astype(np.float32) / 255
+
+
+def training_pixels(content: bytes, where: str) -> np.ndarray:
+    """BGR, (h, w, 3) uint8, as BasicSR reads it, where it reads it right.
+
+    Files of the kinds that OpenCV reads right are decoded by it; others by the reader of
+    ``vmambair restore``: TIFFs, of which it scrambles some, and what it does not know. Both are
+    turned as that reader turns them. As in BasicSR, of 16 bits the upper 8 are taken, and no alpha.
+
+    Args:
+        content: the bytes of a file.
+        where: the file, for messages.
+    Raises: InputError: not an image, or a damaged one.
+    """
+    stored, orientation = pictures.header(content, where)
+    if stored.form in BY_OPENCV and not stored.is_cut:
+        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+        if image is None:
+            raise InputError(f"{where}: damaged; copy or download it again")
+        return np.ascontiguousarray(upright(image, orientation))
+    image = opencv_pixels(content, where)
+    image = (image >> 8).astype(np.uint8) if image.dtype == np.uint16 else image
+    return image[..., :3] if image.ndim == 3 else image[..., None].repeat(3, axis=2)
+
+
+def opencv_pixels(content: bytes, where: str) -> np.ndarray:
+    """Grey, BGR or BGRA, (h, w) or (h, w, c) of uint8 or uint16, with all that the file has.
+
+    Args:
+        content: the bytes of a file.
+        where: the file, for messages.
+    Raises: InputError: not an image, or a damaged one.
+    """
+    pixels = pictures.read(content, where, max_megapixels=math.inf).pixels
+    if pixels.ndim == 2:
+        return pixels
+    order = {1: [0], 2: [0, 0, 0, 1], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[pixels.shape[2]]
+    return np.ascontiguousarray(pixels[..., order])
+
+
+def imfrombytes(content: bytes, flag: str = "color", float32: bool = False) -> np.ndarray:
+    """BasicSR's function of this name, with the reader above for colours.
+
+    Raises: InputError: not an image, or a damaged one.
+    """
+    if flag != "color":
+        return np.asarray(basicsr.utils.img_util.imfrombytes(content, flag, float32))
+    image = training_pixels(content or b"", "the image")
+    return image.astype(np.float32) / 255 if float32 else image

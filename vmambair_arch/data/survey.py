@@ -1,7 +1,7 @@
 """Every image of a data set decoded: does it read, what is lost, which picture is it."""
 
 import hashlib
-import io
+import math
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
+from ..errors import InputError
+from ..restoring.files import reading as pictures
 from . import image_lmdb
 from .entries import Entry
 from .likeness import Sight, see
 
 SAMPLE = 64  # images of a data set that are enough for --fast
 THREADS = 4
-LOSSY = {"RGBA": "alpha", "LA": "alpha", "PA": "alpha", "I;16": "16 bits", "I": "16 bits"}
-ERRORS = (OSError, ValueError, Image.DecompressionBombError, SyntaxError)
 
 
 @dataclass(frozen=True)
@@ -69,16 +68,19 @@ def look(
 
 def _look(reader: "_Reader", path: Path, sight: bool) -> Look:
     try:
-        with Image.open(io.BytesIO(reader.read(path))) as image:
-            image.load()
-            lost = LOSSY.get(image.mode)
-            pixels = np.asarray(image if image.mode.startswith("I") else image.convert("RGB"))
-    except UnidentifiedImageError:  # which names an object of ours
-        return Look(path, problem="not an image that can be read")
-    except ERRORS as error:
-        return Look(path, problem=" ".join(str(error).split()) or type(error).__name__)
+        content = reader.read(path)
+        picture = pictures.read(content, str(path), max_megapixels=math.inf)
+    except (InputError, OSError) as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        return Look(path, problem=said.removeprefix(f"{path}: "))
+    deep = picture.pixels.dtype == np.uint16
+    lost = "alpha" if picture.has_alpha else "16 bits" if deep else None
+    pixels = np.atleast_3d(picture.pixels)
+    pixels = pixels[..., : pixels.shape[2] - picture.has_alpha]
+    pixels = np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
     digest = hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16)
-    return Look(path, None, lost, digest.digest(), see(pixels) if sight else None)
+    seen = (pixels >> 8).astype(np.uint8) if deep else pixels
+    return Look(path, None, lost, digest.digest(), see(seen) if sight else None)
 
 
 class _Reader:

@@ -60,13 +60,21 @@ def fastest(operation: str, backends: tuple[str, ...], x: Tensor, *, gradients: 
     """
     reasons = {}
     for name in backends:
-        reasons[name] = unusable(operation, name, x, gradients=gradients)
+        reasons[name] = not_for_auto(operation, name, x)
         if reasons[name] is None:
-            _announce(operation, name, x.device.type, str(reasons))
-            return name
-        if load(operation, name).unavailable(x) is None:
+            reasons[name] = unusable(operation, name, x, gradients=gradients)
+            if reasons[name] is None:
+                _announce(operation, name, x.device.type, str(reasons))
+                return name
             _warn(operation, name, x.device.type, reasons[name])
     raise RuntimeError(f"no backend of {operation}_scan can run on {x.device}: {reasons}")
+
+
+def not_for_auto(operation: str, name: str, x: Tensor) -> str | None:
+    """Why ``auto`` does not even test a backend on tensors like x, or None."""
+    if reason := load(operation, name).unavailable(x):
+        return reason
+    return "its interpreter is for tests" if name == "triton" and x.device.type == "cpu" else None
 
 
 def unusable(operation: str, name: str, x: Tensor, *, gradients: bool) -> str | None:

@@ -46,8 +46,9 @@ class Entry {
     this.list = list;
     this.thumbnail = make("span", { class: "thumbnail" });
     this.words = make("span", { class: "state" });
+    this.lost = make("span", { class: "lost" });
     const name = make("span", { class: "name", title: picture.name }, picture.name);
-    this.select = make("button", { class: "select", type: "button" }, this.thumbnail, name, this.words);
+    this.select = make("button", { class: "select", type: "button" }, this.thumbnail, name, this.words, this.lost);
     this.select.addEventListener("click", () => list.choose(this.picture.key));
     this.end = make("button", { class: "end", type: "button" }, "×");
     this.end.addEventListener("click", () => this.endIt());
@@ -61,6 +62,7 @@ class Entry {
     this.element.className = `picture is-${picture.state}`;
     this.select.setAttribute("aria-current", chosen);
     words.put(this.words, words.state(picture, this.list.pictures.before(picture)));
+    words.put(this.lost, (picture.warnings ?? []).join("; "));
     const label = `${over ? "Remove" : "Cancel"} ${picture.name}`;
     this.end.setAttribute("aria-label", label);
     this.end.title = over ? "Remove" : "Cancel";

@@ -46,6 +46,7 @@ export class Stage {
     if (picture.before) facts.push(words.size(picture.before));
     if (picture.after) facts[0] += ` to ${words.size(picture.after)} pixels`;
     if (picture.state === "done") facts.push(words.seconds(picture.seconds));
+    facts.push(...(picture.warnings ?? []));
     if (picture.network !== undefined) facts.push(this.networks[picture.network].label);
     if (picture.shown && picture.shown[0] < picture.after[0]) {
       facts.push(`shown at ${words.percent(picture.shown[0] / picture.after[0])} of its size`);

@@ -67,8 +67,8 @@ def _told(report: "Report", output: Path) -> int:
         terminal.warn(sentence)
     if report.failures:
         terminal.warn(
-            f"{len(report.failures)} images could not be used; repair or remove them and run the"
-            " same command again, which completes the folder"
+            f"{len(report.failures)} images could not be used; repair or leave them out and run"
+            " the same command again, which completes the folder"
         )
         return 1
     terminal.say(f"# {output}: {report.images} images")

@@ -26,11 +26,12 @@ def find(source: Path, lq: Path | None, scale: int) -> dict[str, Source]:
         partner = partners.pop(stem, None) or partners.pop(stem + behind, None)
         if partner is None:
             raise InputError(
-                f"{path}: has no partner {stem} or {stem + behind} in {lq}; add it or remove {path}"
+                f"{path}: has no partner {stem} or {stem + behind} in {lq}; add it or move"
+                f" {path} elsewhere"
             )
         sources[path.name] = Source(path, partner)
     for path in partners.values():
-        raise InputError(f"{path}: has no partner in {source}; remove it or add that")
+        raise InputError(f"{path}: has no partner in {source}; add that or move it elsewhere")
     return sources
 
 

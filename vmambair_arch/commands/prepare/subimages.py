@@ -12,7 +12,8 @@ from numpy import ndarray
 
 from ...data.image_lmdb import PNG, PNG_LEVEL, Image
 from ...data.images import shrink
-from ...errors import InputError, shortened
+from ...data.reading import opencv_pixels
+from ...errors import InputError
 
 
 @dataclass(frozen=True)
@@ -102,22 +103,11 @@ def read(path: Path) -> ndarray:
     Raises: UnusableImageError: no image, unreadable, or with pixels of another type.
     """
     try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
-        # OpenCV turns a photograph by its EXIF unless it is asked for alpha, which no JPEG has.
-        jpeg = path.suffix.lower() in (".jpg", ".jpeg")
-        flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH if jpeg else cv2.IMREAD_UNCHANGED
-        image = cv2.imdecode(data, flags)
-    except (OSError, cv2.error) as error:
-        raise UnusableImageError(
-            f"{path}: cannot be read ({shortened(error)}); repair or remove it"
-        ) from error
-    if image is None:
-        raise UnusableImageError(f"{path}: not an image that can be read; repair or remove it")
-    if image.dtype not in (np.uint8, np.uint16):
-        raise UnusableImageError(
-            f"{path}: its pixels are {image.dtype}; convert it to 8 or 16 bits"
-        )
-    return image
+        return opencv_pixels(path.read_bytes(), str(path))
+    except OSError as error:
+        raise UnusableImageError(f"{path}: cannot be read ({error.strerror}); repair it") from error
+    except InputError as error:
+        raise UnusableImageError(str(error)) from error
 
 
 def offsets(length: int, recipe: Recipe) -> list[int]:
@@ -137,7 +127,7 @@ def _check_size(path: Path, gt: ndarray, recipe: Recipe) -> None:
     if min(gt.shape[:2]) < least:
         raise UnusableImageError(
             f"{path}: {gt.shape[0]} x {gt.shape[1]} pixels, and {least} are the least for a side;"
-            " remove it" + (" or take smaller sub-images" if recipe.size else "")
+            " leave it out" + (" or take smaller sub-images" if recipe.size else "")
         )
 
 

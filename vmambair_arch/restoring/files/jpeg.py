@@ -75,6 +75,7 @@ def opened(content: bytes) -> Stored:
         memory=4 * max(components, 3) + (6 if marker in PROGRESSIVE else 0),
         form="JPEG",
         lossless=False,
+        is_cut=not parts.ended,
     )
     _read(stored, parts)
     return stored

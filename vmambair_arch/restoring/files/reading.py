@@ -121,13 +121,22 @@ def measured(path: str | os.PathLike) -> tuple[int, int]:
 
 def measured_content(content: bytes | mmap.mmap, where: str) -> tuple[int, int]:
     """The same of a file's bytes."""
+    stored, orientation = header(content, where)
+    if orientation > 4:
+        return stored.width, stored.height
+    return stored.height, stored.width
+
+
+def header(content: bytes | mmap.mmap, where: str) -> tuple[Stored, int]:
+    """What a file says besides its pixels, and how these are to be turned, 1 to 8.
+
+    Raises: InputError: it is damaged, or not a picture that can be read.
+    """
     try:
         stored = _opened(content)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
-    if _orientation(stored) > 4:
-        return stored.width, stored.height
-    return stored.height, stored.width
+    return stored, _orientation(stored)
 
 
 def check_size(height: int, width: int, max_megapixels: float) -> None:

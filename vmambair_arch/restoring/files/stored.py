@@ -24,6 +24,7 @@ class Stored:
         carried: chunks of a PNG that are carried as they are.
         dpi: pixels an inch, across and down, as they are stored.
         lossless: whether the file lost nothing.
+        is_cut: whether its end marker is missing.
         warnings: what is lost, in sentences.
     """
 
@@ -40,4 +41,5 @@ class Stored:
     carried: Chunks = ()
     dpi: tuple[float, float] | None = None
     lossless: bool = True
+    is_cut: bool = False
     warnings: list[str] = dataclasses.field(default_factory=list)

@@ -1,0 +1,297 @@
+"""Metadata are carried as bytes; what sizes, turns and parts changed is put right or said."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image, IptcImagePlugin
+
+from support import picture_files as files
+from vmambair_arch.restoring.files import ifd, reading, writing
+from vmambair_arch.restoring.files.picture import Picture
+
+KEPT_IN = ["JPEG", "PNG", "WEBP", "TIFF"]
+SHORT, LONG, RATIONAL, UNDEFINED, SRATIONAL = 3, 4, 5, 7, 10
+
+
+def read(content: bytes) -> Picture:
+    return reading.read(content, "here", max_megapixels=1)
+
+
+def written(picture: Picture, form: str) -> bytes:
+    file = io.BytesIO()
+    writing.encode(picture, file, form)
+    return file.getvalue()
+
+
+def enlarged(picture: Picture, factor: int = 2) -> Picture:
+    return picture.replaced(picture.pixels.repeat(factor, 0).repeat(factor, 1))
+
+
+def entry(kind: int, data: bytes) -> ifd.Entry:
+    return ifd.Entry(kind, len(data) // ifd.SIZES[kind], data)
+
+
+def exif_data(order: str) -> bytes:
+    """What cameras and programs write, with texts in UTF-8 and values of every kind."""
+    number = ("<" if order == "<" else ">") + "i"
+    inner = {
+        36864: entry(UNDEFINED, b"0231"),
+        37121: entry(UNDEFINED, b"\1\2\3\0"),
+        37380: entry(SRATIONAL, struct.pack(number, -1) + struct.pack(number, 3)),
+        37500: entry(UNDEFINED, b"MakerNote\0\xff" * 5),
+        37510: entry(UNDEFINED, b"UNICODE\0" + "Zoë".encode("utf-16-le")),
+        40962: entry(SHORT, struct.pack(order + "H", 33)),
+        40963: entry(SHORT, struct.pack(order + "H", 20)),
+        41486: entry(RATIONAL, struct.pack(order + "2I", 5000, 3)),
+        41492: entry(SHORT, struct.pack(order + "2H", 16, 10)),
+    }
+    tree = {
+        271: entry(2, "Größe, 写真".encode() + b"\0"),
+        33432: entry(2, "© 2024 José".encode() + b"\0"),
+        40093: entry(1, "Zoë".encode("utf-16-le")),
+        34665: inner,
+        34853: {1: entry(2, b"N\0"), 2: entry(RATIONAL, struct.pack(order + "6I", *[7, 1] * 3))},
+    }
+    how = ifd.Layout(order)
+    return how.header + ifd.packed(tree, how, len(how.header))
+
+
+def values(data: bytes) -> dict[int, tuple[int, bytes]]:
+    """Kinds and bytes of all entries, by tag."""
+    how, start = ifd.layout(data)
+    first = ifd.directory(data, start, how).entries
+    found = dict(first)
+    for tag in (34665, 34853):
+        (place,) = first[tag].numbers(how.order)
+        found |= ifd.directory(data, int(place), how).entries
+    return {tag: (each.kind, each.data) for tag, each in found.items() if tag not in (34665, 34853)}
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("source", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("target", KEPT_IN)
+def test_exif_keeps_its_bytes_and_tells_the_new_size(source, target, order):
+    data = exif_data(order)
+    content = files.encoded(files.noise("RGB"), source, exif=b"Exif\0\0" + data)
+    picture = enlarged(read(content), 3)
+    before, after = values(data), values(read(written(picture, target)).exif)
+    numbers = {40962: 99, 40963: 60}
+    for tag, (kind, value) in before.items():
+        if tag in numbers:
+            value = struct.pack(order + "H", numbers[tag])
+        if tag == 41486:
+            value = struct.pack(order + "2I", 15000, 3)
+        if tag == 41492:
+            value = struct.pack(order + "2H", 48, 30)
+        assert after[tag] == (kind, value), tag
+    if source == target and source != "TIFF":  # maker notes refer to places in the data
+        assert len(picture.exif) == len(data)
+    assert not picture.warnings
+
+
+def test_a_size_that_is_too_large_for_its_kind_gets_a_larger_one():
+    content = files.encoded(files.noise("RGB"), "PNG", exif=exif_data("<"))
+    picture = read(content)
+    large = picture.replaced(np.broadcast_to(np.uint8(0), (10, 70_000, 3)))
+    assert values(large.exif)[40962] == (LONG, struct.pack("<I", 70_000))
+
+
+def with_thumbnail() -> bytes:
+    """EXIF data with a thumbnail, and the orientation 6."""
+    thumbnail = files.encoded(np.full((12, 16, 3), 200, np.uint8), "JPEG")
+    how = ifd.Layout("<")
+    second = {513: entry(LONG, bytes(4)), 514: entry(LONG, struct.pack("<I", len(thumbnail)))}
+    first = {274: entry(SHORT, struct.pack("<H", 6))}
+    start = len(how.header) + len(ifd.packed(first, how, 8))
+    head = how.header + ifd.packed(first, how, 8, start)
+    end = start + len(ifd.packed(second, how, start))
+    second[513] = entry(LONG, struct.pack("<I", end))
+    return head + ifd.packed(second, how, start) + thumbnail.ljust(4000, b"\0")
+
+
+def directories(data: bytes) -> list[ifd.Directory]:
+    how, start = ifd.layout(data)
+    return ifd.chain(data, start, how, most=9)
+
+
+def test_a_thumbnail_becomes_one_of_the_picture():
+    data = with_thumbnail().replace(
+        struct.pack("<I", len(files.encoded(np.full((12, 16, 3), 200, np.uint8), "JPEG"))),
+        struct.pack("<I", 4000),
+    )
+    pixels = np.zeros((40, 60, 3), np.uint8)
+    picture = read(files.encoded(pixels, "PNG", exif=data))
+    assert picture.pixels.shape == (60, 40, 3) and not picture.warnings
+    first, second = directories(picture.exif)
+    assert first.entries[274].data == struct.pack("<H", 1)
+    start, length = (struct.unpack("<I", second.entries[tag].data)[0] for tag in (513, 514))
+    stored = picture.exif[start : start + length]
+    small = np.asarray(Image.open(io.BytesIO(stored)))
+    assert small.shape == (60, 40, 3) and small.max() < 20
+
+
+def test_a_thumbnail_without_room_is_dropped_and_said():
+    picture = read(files.encoded(files.noise("RGB"), "PNG", exif=with_thumbnail()[:-3900]))
+    assert "its thumbnail is dropped" in picture.warnings
+    assert len(directories(picture.exif)) == 1
+
+
+GEO_KEYS = (1, 1, 0, 1, 1025, 0, 1)
+
+
+def geotiff(raster_type: int, orientation: int = 1, **matrix: bool) -> bytes:
+    place = [
+        (33550, "d", 3, (10.0, 20.0, 0.0), True),
+        (33922, "d", 6, (2, 3, 0, 500, 900, 0), True),
+    ]
+    if matrix:
+        numbers = (10.0, 1.0, 0, 500, 2.0, -20.0, 0, 900, *[0.0] * 7, 1.0)
+        place = [(34264, "d", 16, numbers, True)]
+    keys = (34735, "H", 8, (*GEO_KEYS, raster_type), True)
+    turn = [(274, "H", 1, orientation, True)] if orientation > 1 else []
+    return files.tiff(files.noise("RGB"), extratags=[*place, keys, *turn])
+
+
+@pytest.mark.parametrize("raster_type", [1, 2])
+@pytest.mark.parametrize("matrix", [{}, {"matrix": True}])
+def test_pixels_of_a_map_keep_their_places(raster_type, matrix):
+    """A pixel's centre has the coordinates that it had; by GeoTIFF's formulas."""
+    content = geotiff(raster_type, **matrix)
+    again = written(enlarged(read(content)), "TIFF")
+    half = 0.5 if raster_type == 1 else 0.0  # where a pixel's centre lies in its coordinates
+    for x, y in ((0.0, 0.0), (32.0, 19.0)):  # the same place, counted in pixels' corners
+        assert where(again, 2 * x - 0.5 + half, 2 * y - 0.5 + half) == pytest.approx(
+            where(content, x - 0.5 + half, y - 0.5 + half)
+        )
+
+
+def where(content: bytes, i: float, j: float) -> tuple[float, float]:
+    with tifffile.TiffFile(io.BytesIO(content)) as file:
+        tags = {tag.code: tag.value for tag in file.pages[0].tags}
+    if 34264 in tags:
+        m = tags[34264]
+        return m[0] * i + m[1] * j + m[3], m[4] * i + m[5] * j + m[7]
+    scale, tie = tags[33550], tags[33922]
+    return tie[3] + (i - tie[0]) * scale[0], tie[4] - (j - tie[1]) * scale[1]
+
+
+def test_the_place_of_a_turned_map_is_dropped_and_said():
+    picture = read(geotiff(1, orientation=6))
+    assert any("GeoTIFF" in warning for warning in picture.warnings)
+    with tifffile.TiffFile(io.BytesIO(written(picture, "TIFF"))) as file:
+        assert not {33550, 33922, 34735} & {tag.code for tag in file.pages[0].tags}
+
+
+def iptc_block() -> bytes:
+    caption = "Grüße".encode()
+    data = b"\x1c\2\x78" + struct.pack(">H", len(caption)) + caption
+    block = b"8BIM" + struct.pack(">HHI", 0x0404, 0, len(data)) + data + bytes(len(data) % 2)
+    thumbnail = b"8BIM" + struct.pack(">HHI", 0x040C, 0, 4) + b"\1\2\3\4"
+    return block + thumbnail
+
+
+@pytest.mark.parametrize("source", ["JPEG", "TIFF"])
+@pytest.mark.parametrize("target", ["JPEG", "TIFF", "PNG"])
+def test_iptc_data_are_kept(source, target):
+    block = iptc_block()
+    if source == "JPEG":
+        segment = b"Photoshop 3.0\0" + block
+        content = files.encoded(files.noise("RGB"), "JPEG")
+        segment = b"\xff\xed" + struct.pack(">H", len(segment) + 2) + segment
+        content = content[:2] + segment + content[2:]
+    else:
+        content = files.tiff(files.noise("RGB"), extratags=[(34377, 7, len(block), block, True)])
+    again = written(enlarged(read(content)), target)
+    assert "Grüße".encode() in (read(again).iptc or b"")
+    if target != "PNG":
+        image = Image.open(io.BytesIO(again))
+        assert IptcImagePlugin.getiptcinfo(image)[2, 120] == "Grüße".encode()
+
+
+def test_what_a_format_cannot_hold_is_said():
+    picture = Picture(files.noise("RGB"), iptc=iptc_block(), carried=((b"tEXt", b"Title\0One"),))
+    assert writing.lost(picture, "PNG") == []
+    assert writing.lost(picture, "WEBP") == [
+        *("its IPTC data are dropped", "its texts (Title) are dropped")
+    ]
+
+
+def gain_map(packet: str) -> bytes:
+    first, second = (files.encoded(files.noise("RGB"), "JPEG") for _ in range(2))
+    data = b"http://ns.adobe.com/xap/1.0/\0" + packet.encode()
+    return first[:2] + b"\xff\xe1" + struct.pack(">H", len(data) + 2) + data + first[2:] + second
+
+
+@pytest.mark.parametrize(
+    ("announced", "said"),
+    [
+        ("xmlns:hdrgm='http://ns.adobe.com/hdr-gain-map/1.0/' hdrgm:Version='1.0'", "gain map"),
+        ("xmlns:H='http://ns.apple.com/HDRGainMap/1.0/' H:HDRGainMapVersion='65536'", "gain map"),
+        (
+            "xmlns:GCamera='http://ns.google.com/photos/1.0/camera/' GCamera:MotionPhoto='1'",
+            "motion photo",
+        ),
+    ],
+)
+def test_what_lies_behind_a_photograph_is_dropped_with_what_announces_it(announced, said):
+    packet = f"<x:xmpmeta><rdf:Description {announced} dc:title='kept'/></x:xmpmeta>"
+    picture = read(gain_map(packet))
+    assert any(said in warning for warning in picture.warnings)
+    name = announced.split(" ")[1].split("=")[0].encode()
+    assert b"dc:title='kept'" in picture.packet and name not in picture.packet
+
+
+def test_parts_that_elements_announce_are_dropped_whole():
+    space = "xmlns:Container='http://ns.google.com/photos/1.0/container/'"
+    inside = "<Container:Directory><rdf:Seq><rdf:li/></rdf:Seq></Container:Directory>"
+    packet = f"<x:xmpmeta {space}><a>1</a>{inside}<b>2</b></x:xmpmeta>"
+    assert (
+        read(gain_map(packet)).packet == f"<x:xmpmeta {space}><a>1</a><b>2</b></x:xmpmeta>".encode()
+    )
+
+
+def test_a_panorama_tells_its_new_size():
+    packet = b'<x:xmpmeta GPano:FullPanoWidthPixels="66" GPano:CroppedAreaTopPixels="5"/>'
+    picture = enlarged(read(files.encoded(files.noise("RGB"), "JPEG", xmp=packet)))
+    assert b'FullPanoWidthPixels="132"' in picture.packet
+    assert b'CroppedAreaTopPixels="10"' in picture.packet
+
+
+def test_a_profile_that_is_damaged_or_incomplete_is_said():
+    broken = files.png(files.noise("L"), (b"iCCP", b"name\0\0" + b"no zlib"))
+    assert read(broken).warnings == ("its colour profile is damaged and dropped",)
+    content = files.encoded(files.noise("RGB"), "JPEG", icc_profile=bytes(100_000))
+    assert len(read(content).icc) == 100_000
+    at = content.index(b"ICC_PROFILE\0\2\2")
+    half = content[: at - 4] + content[at + int.from_bytes(content[at - 2 : at], "big") - 2 :]
+    assert read(half).icc is None
+    assert read(half).warnings == ("its colour profile is dropped: 1 of its 2 parts are there",)
+
+
+def test_a_comment_of_a_jpeg_is_kept():
+    content = files.encoded(files.noise("RGB"), "JPEG", comment=b"taken at noon")
+    for form in ("JPEG", "PNG"):
+        again = read(written(read(content), form))
+        assert again.carried == ((b"tEXt", b"Comment\0taken at noon"),)
+
+
+@pytest.mark.parametrize("form", ["AVIF", "HEIF"])
+def test_photographs_of_phones_are_read_and_become_png(form):
+    pixels = np.full((20, 34, 3), (200, 100, 50), np.uint8)
+    tags = Image.Exif()
+    tags[271], tags[274] = "Maker", 6
+    if form == "HEIF":
+        pillow_heif = pytest.importorskip("pillow_heif")
+        file = io.BytesIO()
+        made = pillow_heif.from_pillow(Image.fromarray(pixels))
+        made.save(file, exif=tags.tobytes(), quality=95)
+        picture = read(file.getvalue())
+    else:
+        picture = read(files.encoded(pixels, form, exif=tags, quality=95))
+    assert picture.form == "PNG" and picture.pixels.shape == (34, 20, 3)
+    assert np.abs(picture.pixels.astype(int) - pixels[0, 0]).max() < 12
+    again = read(written(picture, "PNG"))
+    assert again.pixels.shape == (34, 20, 3) and b"Maker" in again.exif

@@ -1,0 +1,172 @@
+"""Every reader against a second library: kinds, depths, layouts and orientations."""
+
+import io
+import itertools
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image, ImageOps
+
+from support import picture_files as files
+from vmambair_arch.errors import InputError
+from vmambair_arch.restoring.files import reading
+
+KINDS = ["L", "LA", "RGB", "RGBA"]
+DEPTHS = [np.uint8, np.uint16]
+
+
+def read(content: bytes) -> np.ndarray:
+    return reading.read(content, "here", max_megapixels=1).pixels
+
+
+def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """By PIL, channel by channel."""
+    images = [
+        Image.fromarray(np.ascontiguousarray(c)) for c in np.moveaxis(np.atleast_3d(pixels), 2, 0)
+    ]
+    for image in images:
+        image.getexif()[274] = orientation
+    seen = np.stack([np.asarray(ImageOps.exif_transpose(image)) for image in images], 2)
+    return seen.reshape(*seen.shape[:2], *pixels.shape[2:])
+
+
+TIFF_LAYOUTS = list(
+    itertools.product(
+        ["contig", "separate"],
+        [(None, None), ("zlib", None), ("zlib", 2)],
+        [None, (16, 16)],
+        "<>",
+        [False, True],
+    )
+)
+
+
+@pytest.mark.parametrize("dtype", DEPTHS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_tiffs_of_every_layout_are_read_as_they_were_written(kind, dtype):
+    """tifffile wrote the values that are expected."""
+    expected, number = files.noise(kind, dtype), 0
+    for planar, (compression, predictor), tile, order, big in TIFF_LAYOUTS:
+        if kind == "L" and planar == "separate":
+            continue
+        stored = np.moveaxis(expected, 2, 0) if planar == "separate" else expected
+        options = {"compression": compression, "predictor": predictor, "tile": tile}
+        if kind != "L":
+            options["planarconfig"] = planar
+        orientation = number % 8 + 1
+        number += 1
+        content = files.tiff(
+            np.ascontiguousarray(stored),
+            photometric="rgb" if kind.startswith("RGB") else "minisblack",
+            extrasamples=["unassalpha"] if kind.endswith("A") else None,
+            extratags=[(274, "H", 1, orientation, True)],
+            **options,
+            byteorder=order,
+            bigtiff=big,
+        )
+        seen = read(content)
+        assert seen.dtype == dtype
+        assert np.array_equal(seen, turned(expected, orientation)), options
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits"])
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "YCbCr", "I;16"])
+def test_tiffs_of_libtiff_are_read_as_pil_reads_them_or_refused(mode, compression):
+    pixels = Image.fromarray(files.noise("RGBA"))
+    image = Image.fromarray(files.noise("L", np.uint16)) if mode == "I;16" else pixels.convert(mode)
+    file = io.BytesIO()
+    try:
+        image.save(file, "TIFF", compression=compression)
+    except (OSError, ValueError):
+        pytest.skip("is not written so")
+    stored = Image.open(io.BytesIO(file.getvalue()))
+    expected = np.asarray(
+        stored.convert({"1": "L", "P": "RGB", "YCbCr": "RGB"}.get(mode, stored.mode))
+    )
+    try:
+        seen = read(file.getvalue())
+    except InputError as error:
+        assert "imagecodecs" in str(error)
+    else:
+        assert np.array_equal(seen, expected)
+
+
+def test_deep_tiffs_in_lzw_are_read_as_they_are_or_refused():
+    """OpenCV writes LZW; what it reads wrong is never taken from it."""
+    for kind in ("L", "RGB", "RGBA"):
+        pixels = files.noise(kind, np.uint16)
+        order = {"L": ..., "RGB": [2, 1, 0], "RGBA": [2, 1, 0, 3]}[kind]
+        stored = pixels if kind == "L" else pixels[..., order]
+        content = cv2.imencode(".tif", stored, [cv2.IMWRITE_TIFF_COMPRESSION, 5])[1].tobytes()
+        assert tifffile.TiffFile(io.BytesIO(content)).pages[0].compression == 5
+        assert np.array_equal(read(content), pixels)
+
+
+def packed(samples: np.ndarray, bits: int) -> bytes:
+    """Rows of a PNG, unfiltered, of samples (h, w) of few bits."""
+    h, w = samples.shape
+    padded = np.pad(samples, ((0, 0), (0, -w % (8 // bits)))).astype(np.uint8)
+    each = np.unpackbits(padded[..., None], axis=2)[..., 8 - bits :]
+    rows = np.packbits(each.reshape(h, -1), axis=1)
+    return np.pad(rows, ((0, 0), (1, 0))).tobytes()
+
+
+def png_of(samples: np.ndarray, bits: int, kind: int, *extra: tuple[bytes, bytes]) -> bytes:
+    header = struct.pack(">2I5B", samples.shape[1], samples.shape[0], bits, kind, 0, 0, 0)
+    data = (b"IDAT", zlib.compress(packed(samples, bits)))
+    chunks = [(b"IHDR", header), *extra, data, (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(files.chunk(*each) for each in chunks)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_shades_and_keys_of_few_bits_are_exact(bits):
+    """By arithmetic: a shade is scaled to 8 bits, and a key compared before that."""
+    most = 2**bits - 1
+    samples = np.random.default_rng(0).integers(0, most + 1, (7, 13))
+    shades = (samples * (255 // most)).astype(np.uint8)
+    assert np.array_equal(read(png_of(samples, bits, 0)), shades)
+    key = int(samples[0, 0])
+    for value in (key, key + 2**bits):  # of which the lower bits count
+        seen = read(png_of(samples, bits, 0, (b"tRNS", struct.pack(">H", value))))
+        assert np.array_equal(seen[..., 0], shades)
+        assert np.array_equal(seen[..., 1] == 0, samples == key)
+    colours = np.random.default_rng(1).integers(0, 256, (most + 1, 3), np.uint8)
+    alpha = np.arange(most + 1).astype(np.uint8)
+    chunks = [(b"PLTE", colours.tobytes()), (b"tRNS", alpha.tobytes())]
+    seen = read(png_of(samples, bits, 3, *chunks))
+    assert np.array_equal(seen[..., :3], colours[samples])
+    assert np.array_equal(seen[..., 3], alpha[samples])
+
+
+@pytest.mark.parametrize("dtype", DEPTHS)
+def test_a_key_of_colours_is_exact(dtype):
+    pixels = files.noise("RGB", dtype)
+    pixels[3, 4:9] = pixels[0, 0]
+    key = struct.pack(">3H", *pixels[0, 0].tolist())
+    seen = read(files.png(pixels, (b"tRNS", key)))
+    assert np.array_equal(seen[..., :3], pixels)
+    assert np.array_equal(seen[..., 3] == 0, (pixels == pixels[0, 0]).all(2))
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "BMP"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+def test_files_of_8_bits_are_read_as_opencv_reads_them(form, mode):
+    """All but the alpha, which PIL tells."""
+    image = Image.fromarray(files.noise("RGBA")).convert(mode)
+    file = io.BytesIO()
+    try:
+        image.save(file, form, **({"lossless": True, "exact": True} if form == "WEBP" else {}))
+    except OSError:
+        pytest.skip("is not written so")
+    content = file.getvalue()
+    seen = np.atleast_3d(read(content))
+    colours = seen[..., : seen.shape[2] - (seen.shape[2] in (2, 4))]
+    expected = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    assert np.array_equal(np.broadcast_to(colours, expected.shape), expected)
+    if seen.shape[2] in (2, 4):
+        stored = Image.open(io.BytesIO(content)).convert("RGBA")
+        assert np.array_equal(seen[..., -1], np.asarray(stored)[..., 3])

@@ -1,0 +1,85 @@
+"""README and docs: commands parse, Python compiles, links lead somewhere."""
+
+import ast
+import re
+import shlex
+import textwrap
+from pathlib import Path
+
+import pytest
+import yaml
+
+from vmambair_arch import cli
+from vmambair_arch.commands.train import arguments as train
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "experiments/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMMANDS = ("vmambair", "basicsr")
+
+
+def blocks(path: Path) -> list[str]:
+    """The indented blocks of a page, without their indentation."""
+    found = re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", path.read_text(), re.M)
+    return [textwrap.dedent(block).strip("\n") for block in found]
+
+
+def lines(path: Path) -> list[str]:
+    """The lines of a page's commands, those that go on behind a backslash joined."""
+    joined = "\n".join(blocks(path)).replace("\\\n", " ")
+    return [line for line in joined.splitlines() if line.split(" ")[0] in COMMANDS]
+
+
+def is_python(block: str) -> bool:
+    return bool(re.match(r"(from|import) \w+", block))
+
+
+def parse(words: list[str]) -> None:
+    """Raise SystemExit if a command does not take these arguments."""
+    parser = cli.Parser(words[0])
+    commands = parser.add_subparsers(required=True)
+    for command in cli.COMMANDS if words[0] == "vmambair" else [train]:
+        command.add(commands)
+    parser.parse_args(words[1:])
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_command_is_one_that_parses(path):
+    for line in lines(path):
+        try:
+            parse(shlex.split(line, comments=True))
+        except SystemExit as stopped:
+            assert not stopped.code, line  # 0: an option that prints and ends
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_block_of_python_compiles_and_imports_what_is_there(path):
+    for block in filter(is_python, blocks(path)):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("vmambair_arch"):
+                module = __import__(node.module, fromlist=["*"])
+                assert all(hasattr(module, alias.name) for alias in node.names)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_no_command_has_lost_its_line(path):
+    text = re.sub(r"(?:^ {4}.*\n)+", "", path.read_text(), flags=re.M)
+    text = re.sub(r"`[^`]*`", "", text)
+    assert not re.findall(r"^(?:pip install|basicsr \w+ -opt|vmambair \w+ \S+\.\w+).*", text, re.M)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_link_within_the_project_leads_to_a_file(path):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text()):
+        assert "://" in target or (path.parent / target).exists(), target
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
+def test_every_page_of_the_docs_is_in_the_navigation():
+    nav = yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]
+    listed = [
+        e for entry in nav for e in ([entry] if isinstance(entry, str) else sum(entry.values(), []))
+    ]
+    assert sorted(listed) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))
