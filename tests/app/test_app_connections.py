@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
-from pathlib import Path
 import errno
 import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
