@@ -76,7 +76,7 @@ def test_micro_batches_equal_the_large_batch(model, compared):
     large, micro = compared(model)
     assert large["files"].keys() == micro["files"].keys()
     for name, content in large["files"].items():  # spectral norms among them
-        for key in content.keys() - {"about"}:
+        for key in content.keys() - {"about", "config"}:
             assert_close(content[key], micro["files"][name][key])
     for one, other in zip(large["log"], micro["log"], strict=True):
         assert one == pytest.approx(other, abs=TOLERANCE)

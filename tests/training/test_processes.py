@@ -116,7 +116,9 @@ def networks(name: str, iteration: int = 10) -> dict:
     found = {}
     for path in Path(f"experiments/{name}/models").glob(f"net_*_{iteration}.pth"):
         content = load_tensors(path)
-        found |= {f"{path.name}/{key}": content[key] for key in content.keys() - {"about"}}
+        found |= {
+            f"{path.name}/{key}": content[key] for key in content.keys() - {"about", "config"}
+        }
     assert found
     return found
 
