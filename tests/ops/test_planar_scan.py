@@ -260,9 +260,9 @@ def test_inputs_are_left_as_they_were(scan):
 def test_the_registration_keeps_its_contract(backend):
     tensors = [tensor.requires_grad_() for tensor in planar_inputs(SMALL).values()]
     forward = torch.ops.vmambair.planar_scan.default
-    torch.library.opcheck(forward, (*tensors, True, backend))
-    torch.library.opcheck(forward, (*tensors, False, backend))
     leaves = [tensor.detach() for tensor in tensors]
+    torch.library.opcheck(forward, (*tensors, True, backend))
+    torch.library.opcheck(forward, (*leaves, False, backend))
     y, states = forward(*leaves, True, backend)
     backward = torch.ops.vmambair.planar_scan_backward.default
     torch.library.opcheck(backward, (torch.ones_like(y), *leaves, states, backend))

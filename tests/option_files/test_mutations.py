@@ -217,7 +217,11 @@ def run(count: int, built: int, seed: int, pairs: Path) -> Counter:
 
 
 SMALL = {"dim": 8, "d_state": 2, "channel_scan_width": 4}  # of VmambaIR
-SHALLOW = {"num_blocks": 1, "num_refinement_blocks": 1, "num_block": 1, "depths": 1}
+PATCH = 8  # pixels a side of a low-quality patch; windows are not larger
+SHALLOW = {
+    **{"num_blocks": 1, "num_refinement_blocks": 1, "num_block": 1, "depths": 1},
+    "window_size": PATCH,
+}
 LIMITS = {"batch_size_per_gpu": 2, "num_worker_per_gpu": 0, "dataset_enlarge_ratio": 10}
 
 
@@ -251,7 +255,7 @@ def small(text: str, trains: bool, pairs: Path) -> dict[str, Any]:
     for data_set in opt["datasets"].values():
         shrink(data_set, LIMITS)
         if data_set.get("gt_size"):
-            data_set["gt_size"] = 8 * opt["scale"]
+            data_set["gt_size"] = PATCH * opt["scale"]
         data_set.update(dataroot_gt=str(pairs / "gt"), filename_tmpl="{}", meta_info_file=None)
         data_set.pop("images", None)
         if "dataroot_lq" in data_set:
