@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 from ..errors import InputError
+from ..system import terminal
 
 RELEASE = "basicsr==1.4.2"
 # exec no longer writes into locals() since Python 3.13 (PEP 667).
@@ -41,18 +42,18 @@ def add(commands) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     if importlib.util.find_spec("basicsr"):
-        print("BasicSR is installed already")
+        terminal.say("BasicSR is installed already")
         return
     if not importlib.util.find_spec("pip"):
         raise InputError("pip is not in this environment; run: python -m ensurepip")
     with tempfile.TemporaryDirectory(prefix="vmambair-basicsr-") as folder:
         source = fetch(Path(folder))
         mend(source)
-        print(f"installs {RELEASE}", flush=True)
+        terminal.say(f"installs {RELEASE}")
         done = _pip("install", str(source))
         if done.returncode:
             raise InputError(f"{RELEASE} cannot be installed; pip says:", *_last(done))
-    print("BasicSR is installed")
+    terminal.say("BasicSR is installed")
 
 
 def fetch(folder: Path) -> Path:

@@ -2,16 +2,17 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import basicsr.utils.img_util
 import cv2
 import numpy as np
-from basicsr.utils import FileClient
 
 from ..errors import InputError
 from ..restoring.files import reading as pictures
 from ..restoring.files.picture import upright
+
+if TYPE_CHECKING:
+    from basicsr.utils import FileClient
 
 BY_OPENCV = ("JPEG", "PNG", "WEBP", "BMP")
 
@@ -36,6 +37,8 @@ class ImageReader:
         Raises: InputError: there is no such image or it cannot be decoded.
         """
         if self.client is None:
+            from basicsr.utils import FileClient  # vmambair prepare works without BasicSR
+
             options = dict(self.io_backend)
             self.client = FileClient(options.pop("type"), **options)
         try:
@@ -95,6 +98,8 @@ def imfrombytes(content: bytes, flag: str = "color", float32: bool = False) -> n
     Raises: InputError: not an image, or a damaged one.
     """
     if flag != "color":
+        import basicsr.utils.img_util
+
         return np.asarray(basicsr.utils.img_util.imfrombytes(content, flag, float32))
     image = training_pixels(content or b"", "the image")
     return image.astype(np.float32) / 255 if float32 else image
