@@ -67,7 +67,8 @@ class Backend:
 
 
 @pytest.fixture
-def backend(new_machine, monkeypatch):
+def backend(new_machine, monkeypatch, caplog):
+    caplog.set_level(logging.WARNING, "vmambair_arch")
     stand_in = Backend()
     for function in ("forward", "backward"):
         monkeypatch.setattr(numba_planar, function, getattr(stand_in, function))

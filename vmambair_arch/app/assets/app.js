@@ -39,7 +39,8 @@ function say(picture) {
   said.set(picture.key, picture.state);
   if (before === undefined || before === picture.state || !isOver(picture)) return;
   const failure = picture.failure || `${picture.name}: ${words.state(picture)}`;
-  find("status").textContent = picture.state === "done" ? `${picture.name}: restored` : failure;
+  const success = [`${picture.name}: restored`, ...picture.warnings].join("; ");
+  find("status").textContent = picture.state === "done" ? success : failure;
 }
 
 function offer({ networks, formats }) {

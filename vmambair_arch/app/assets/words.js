@@ -26,7 +26,7 @@ export function state(picture, before) {
       if (picture.seconds === null) return "Preparing";
       return picture.share < 1 ? `Restoring, ${percent(picture.share)}` : "Writing";
     case "done":
-      return [`${size(picture.after)}, ${seconds(picture.seconds)}`, ...picture.warnings].join("; ");
+      return `${size(picture.after)}, ${seconds(picture.seconds)}`;
     case "cancelled":
       return "Cancelled";
     default:

@@ -156,7 +156,8 @@ def _start(loader: DataLoader, opt: dict[str, Any]) -> Any:
     cuda = opt["datasets"]["train"].get("prefetch_mode") == "cuda"
     iterator = CUDAPrefetcher(loader, opt) if cuda else iter(loader)
     if here:
-        signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
+        of_torch = getattr(handler, "__module__", None) == "torch.utils.data._utils.signal_handling"
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL if of_torch else handler or signal.SIG_DFL)
     return iterator
 
 
