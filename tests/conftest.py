@@ -80,16 +80,16 @@ def empty_folder(tmp_path, monkeypatch):
 @pytest.fixture
 def after(monkeypatch):
     """Do something in the process of a training when an iteration has ended."""
-    from vmambair_arch.training.progress import Progress
+    from vmambair_arch.training.progress import TrainingProgress
 
-    todo, done = {}, Progress.done
+    todo, done = {}, TrainingProgress.done
 
     def do_too(self, model, epoch, iteration):
         done(self, model, epoch, iteration)
         if iteration in todo:
             todo[iteration]()
 
-    monkeypatch.setattr(Progress, "done", do_too)
+    monkeypatch.setattr(TrainingProgress, "done", do_too)
     return todo.__setitem__
 
 

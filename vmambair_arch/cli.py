@@ -49,7 +49,7 @@ def vmambair(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
-    """Run the command that was given. What can be expected to fail is a sentence a line and a code.
+    """Run a command. Expected failures are printed one per line and set the exit code.
 
     Codes: 2 the input cannot be used; 1 training cannot go on (an unexpected error, with its
     traceback, has 1 too); 130 and 143 stopped by SIGINT or SIGTERM, with a state written.

@@ -170,7 +170,7 @@ def read_whole_lmdb_keys() -> None:
     key and dies of SIGBUS in a truncated file.
     """
     client: Any = importlib.import_module("basicsr.utils.file_client")
-    client.FileClient._backends["lmdb"] = image_lmdb.Backend
+    client.FileClient._backends["lmdb"] = image_lmdb.LmdbBackend
     data: Any = importlib.import_module("basicsr.data")
     for name in ("data_util", "paired_image_dataset", "realesrgan_paired_dataset"):
         getattr(data, name).paired_paths_from_lmdb = image_lmdb.paired_paths

@@ -40,7 +40,7 @@ def _mirrored(size: int, extra: int, device: torch.device) -> Tensor:
 
 
 def ensemble(restore: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """The mean of what comes of the eight flips and rotations of (b, c, h, w), turned back."""
+    """The mean over the eight flips and rotations of (b, c, h, w), turned back."""
     total = None
     for flip in (False, True):
         for turns in range(4):

@@ -186,9 +186,9 @@ def test_this_machine_is_reached_by_all_its_names_and_through_a_tunnel(server, h
 
 
 def test_a_server_that_is_open_to_others_takes_addresses_but_not_the_names_of_others():
-    from vmambair_arch.app.same_origin import Guard
+    from vmambair_arch.app.same_origin import SameOrigin
 
-    guard = Guard(lambda *_: None, host="0.0.0.0")
+    guard = SameOrigin(lambda *_: None, host="0.0.0.0")
     assert all(map(guard._is_ours, ("192.168.0.7:7860", "localhost", "[fe80::1]")))
     assert not any(map(guard._is_ours, ("evil.example", "")))
 

@@ -205,8 +205,8 @@ def test_a_network_of_the_cache_that_is_damaged_is_a_sentence(tmp_path, monkeypa
         (["-m", "missing.pth"], "missing.pth"),
         (["--device", "nonsense"], "device nonsense cannot be used"),
         (["--tile", "3"], "tile is 3"),
-        (["--threads", "0"], "--threads is 0: needed is 1 or more"),
-        (["--port", "65536"], "--port is 65536: needed is 0 to 65535"),
+        (["--threads", "0"], "--threads is 0; it must be 1 or more"),
+        (["--port", "65536"], "--port is 65536; it must be 0 to 65535"),
         (["--host", "no.such.host.invalid"], "host is no.such.host.invalid"),
     ],
 )

@@ -222,11 +222,11 @@ def test_memory_that_the_process_keeps_counts_again_for_the_next_call():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--sizes", "0"], "size 0: needed is a positive multiple of 8"),
-        (["--sizes", "-64"], "size -64: needed is a positive multiple of 8"),
-        (["--sizes", "64", "100"], "size 100: needed is a positive multiple of 8"),
+        (["--sizes", "0"], "size is 0; it must be a positive multiple of 8"),
+        (["--sizes", "-64"], "size is -64; it must be a positive multiple of 8"),
+        (["--sizes", "64", "100"], "size is 100; it must be a positive multiple of 8"),
         (["--device", "tpu"], "device 'tpu': choose cpu or cuda"),
-        (["--minutes", "0"], "minutes 0: needed is a number above 0"),
+        (["--minutes", "0"], "minutes is 0; it must be a number above 0"),
         (["--only", "ResNet"], "nothing to measure is called 'ResNet': choose of planar_scan,"),
         (["-o", "file/folder"], "file/folder: cannot be written: Not a directory; choose another"),
     ],

@@ -253,9 +253,9 @@ def sentences(capsys) -> list[str]:
         ([], "nothing to compare: give folders of results, --model or --bicubic"),
         (["sharp", "--bicubic"], "--model and --bicubic need low-quality images: give their"),
         (["sharp", "--lq", "lq"], "--lq is for --model and --bicubic: give one of them, or leave"),
-        (["sharp", "--scale", "0"], "--scale is 0: needed is 1 or more"),
-        (["sharp", "--images", "0"], "--images is 0: needed is 1 or more"),
-        (["sharp", "--crop-border", "-1"], "--crop-border is -1: needed is 0 or more"),
+        (["sharp", "--scale", "0"], "--scale is 0; it must be 1 or more"),
+        (["sharp", "--images", "0"], "--images is 0; it must be 1 or more"),
+        (["sharp", "--crop-border", "-1"], "--crop-border is -1; it must be 0 or more"),
         (["missing"], "missing: there is no such folder (in "),
         (
             ["parent"],

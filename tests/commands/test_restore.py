@@ -20,7 +20,7 @@ from torch import nn
 from support import picture_files as files
 from vmambair_arch import Restorer, VmambaIR, cli, load_network, restore, save_network, weights
 from vmambair_arch.commands.restore import batch_restore, plan
-from vmambair_arch.commands.restore.progress import Progress
+from vmambair_arch.commands.restore.progress import RestoreProgress
 from vmambair_arch.errors import InputError
 from vmambair_arch.restoring import resizing
 from vmambair_arch.restoring.chain import Chain
@@ -483,7 +483,7 @@ def test_the_time_that_is_left_does_not_count_pictures_that_failed(folder, capsy
     for name in ("a.png", "b.png", "c.png"):
         picture(name)
     jobs = plan.plan(["a.png", "b.png", "c.png"], "out")
-    told = Progress(jobs)
+    told = RestoreProgress(jobs)
     told.tell(batch_restore.Done(jobs[0], failure="damaged"))
     told.advance(jobs[1], 1.0)
     told.tell(batch_restore.Done(jobs[1], (20, 33), (20, 33), 0.1))
@@ -553,8 +553,8 @@ def test_progress_can_end_the_work():
 
 def test_the_bar_counts_pictures_whose_size_is_told_once_they_are_read(folder, capsys):
     picture("a.png")
-    stream, known = plan.Job(None, Path("x.png"), None), plan.plan(["a.png"], "out")[0]
-    told = Progress([stream, known])
+    stream, known = plan.RestoreJob(None, Path("x.png"), None), plan.plan(["a.png"], "out")[0]
+    told = RestoreProgress([stream, known])
     assert told.bar.total == pytest.approx(20 * 33 / 1e6)
     told.begin(stream, 2.0)
     assert told.bar.total == pytest.approx(2 + 20 * 33 / 1e6)
@@ -654,4 +654,4 @@ def test_strength_goes_from_the_plain_enlargement_to_the_network(scale):
 def test_a_strength_beyond_0_and_1_is_refused(folder, capsys):
     picture("a.png")
     assert run("a.png", "-o", "out.png", "--strength", "1.5") == 2
-    assert "strength is 1.5: needed is a number from 0 to 1" in capsys.readouterr().err
+    assert "strength is 1.5; it must be a number from 0 to 1" in capsys.readouterr().err

@@ -34,7 +34,7 @@ def test_a_root_that_is_a_file(data_set):
 
 @pytest.mark.parametrize("name", ["gt.lmdb", "renamed"])
 def test_an_lmdb_read_as_a_folder(name, data_set):
-    images = [image_lmdb.Image(f"{number}.png", 64, 72, 3) for number in range(6)]
+    images = [image_lmdb.LmdbImage(f"{number}.png", 64, 72, 3) for number in range(6)]
     image_lmdb.write(Path("gt.lmdb"), Path("gt"), images)
     Path("gt.lmdb").rename(name)
     assert sentences(data_set, dataroot_gt=name) == [
@@ -94,7 +94,7 @@ def test_what_a_data_set_cannot_read_itself_ends_in_a_sentence(experiment, monke
 
 
 def test_the_name_of_an_lmdb_may_end_in_a_slash(data_set, experiment):
-    images = [image_lmdb.Image(f"{number}.png", 64, 72, 3) for number in range(6)]
+    images = [image_lmdb.LmdbImage(f"{number}.png", 64, 72, 3) for number in range(6)]
     image_lmdb.write(Path("gt.lmdb"), Path("gt"), images)
     small = [image.reduced(4) for image in images]
     image_lmdb.write(Path("lq.lmdb"), Path("lq"), small)

@@ -14,7 +14,7 @@ from basicsr.utils.lmdb_util import make_lmdb_from_imgs
 from support.experiments import load_tensors
 from vmambair_arch import cli
 from vmambair_arch.data import image_lmdb
-from vmambair_arch.data.image_lmdb import Image
+from vmambair_arch.data.image_lmdb import LmdbImage
 from vmambair_arch.errors import InputError
 
 # As folders are sorted with suffixes, a-b.png comes before a.png; and BasicSR cuts at the dots.
@@ -31,7 +31,7 @@ def folders(pairs, tmp_path) -> Path:
             path = Path(
                 shutil.copy(pairs / side / f"{number}.png", tmp_path / "data" / side / name)
             )
-            images.append(Image(name, *cv2.imread(str(path)).shape))
+            images.append(LmdbImage(name, *cv2.imread(str(path)).shape))
         root = tmp_path / "data"
         image_lmdb.write(root / f"{side}.lmdb", root / side, images)
     return tmp_path / "data"

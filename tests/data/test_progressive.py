@@ -183,10 +183,13 @@ def test_stages_that_do_not_add_up_stop_a_training_before_it_writes(experiment, 
 
 BAD = [
     ({"iters": [3, 2]}, "of unequal length: gt_sizes 3, mini_batch_sizes 3, iters 2; give each"),
-    ({"iters": None}, "iters is None: needed is a list"),
-    ({"mini_batch_sizes": [4, 2, 0]}, "mini_batch_sizes is [4, 2, 0]: needed is a list, a whole"),
-    ({"gt_sizes": [16, 24, 30]}, "gt_sizes has 30: needed are multiples of the scale 4"),
-    ({"gt_size": 24}, "gt_sizes has 32: needed are multiples of the scale 4, at most gt_size 24"),
+    ({"iters": None}, "iters is None; it must be a list"),
+    ({"mini_batch_sizes": [4, 2, 0]}, "mini_batch_sizes is [4, 2, 0]; it must be a list, a whole"),
+    ({"gt_sizes": [16, 24, 30]}, "gt_sizes has 30; each must be a multiple of the scale 4"),
+    (
+        {"gt_size": 24},
+        "gt_sizes has 32; each must be a multiple of the scale 4, at most gt_size 24",
+    ),
 ]
 
 

@@ -183,21 +183,21 @@ def test_the_queue_is_reduced_to_a_multiple_of_the_batch(queue, batch, gpus, siz
 
 BAD = [
     ({"resize_prob2": None}, 400, "resize_prob2 is missing"),
-    ({"jpeg_range": [0, 95]}, 400, "jpeg_range is [0, 95]: needed is a range [low, high] above 0"),
-    ({"gaussian_noise_prob": 1.5}, 400, "gaussian_noise_prob is 1.5: needed is a probability"),
-    ({"resize_range": [1.2, 1.5]}, 400, "resize_range is [1.2, 1.5]: needed is a range"),
+    ({"jpeg_range": [0, 95]}, 400, "jpeg_range is [0, 95]; it must be a range [low, high] above 0"),
+    ({"gaussian_noise_prob": 1.5}, 400, "gaussian_noise_prob is 1.5; it must be a probability"),
+    ({"resize_range": [1.2, 1.5]}, 400, "resize_range is [1.2, 1.5]; it must be a range"),
     (
         {"gt_size": 404},
         400,
-        "gt_size is 404: needed is a multiple of the scale 4, at",
+        "gt_size is 404; it must be a multiple of the scale 4, at",
     ),
-    ({"queue_size": 0}, 400, "queue_size is 0: needed is a number of pairs from 1 up"),
+    ({"queue_size": 0}, 400, "queue_size is 0; it must be a number of pairs >= 1"),
     (
         {"scale": 3, "gt_size": 96},
         400,
         "crop_pad_size is 400, not a multiple of the scale 3",
     ),
-    ({"scale": None}, 400, "scale is None: needed is a whole number from 1 up"),
+    ({"scale": None}, 400, "scale is None; it must be a whole number >= 1"),
     ({"gt_size": 64}, 72, "crop_pad_size is 72: these degradations need 74 pixels"),
 ]
 
@@ -215,8 +215,8 @@ BAD_DATA = [
     ({"sinc_prob2": None}, "sinc_prob2 is missing"),
     ({"kernel_prob": [1.0]}, "kernel_list has 6 kinds and kernel_prob 1 weights"),
     ({"kernel_list": ["isotropic"] * 6}, "kernel_list has 'isotropic': choose from iso, aniso"),
-    ({"blur_kernel_size": 20}, "blur_kernel_size is 20: needed is an odd number from 7 up"),
-    ({"final_sinc_prob": 2}, "final_sinc_prob is 2: needed is a probability"),
+    ({"blur_kernel_size": 20}, "blur_kernel_size is 20; it must be an odd number >= 7"),
+    ({"final_sinc_prob": 2}, "final_sinc_prob is 2; it must be a probability"),
     ({"meta_info": "no.txt"}, "meta_info: there is no file no.txt"),
 ]
 

@@ -22,7 +22,7 @@ from support.scans import (
 from vmambair_arch import Restormer, cli, ops, presets, save_network
 from vmambair_arch.commands.export import arguments as command, verified_export as export
 from vmambair_arch.exporting import plain_scans
-from vmambair_arch.exporting.formats import FORMATS
+from vmambair_arch.exporting.formats import EXPORT_FORMATS
 from vmambair_arch.exporting.tracing import Scans, in_place
 from vmambair_arch.networks.modules import oss
 
@@ -48,7 +48,7 @@ def exported(tmp_path, network, name="network.onnx", *arguments: str):
     save_network(network, tmp_path / "network.pth")
     out = tmp_path / name
     assert cli.vmambair(["export", str(tmp_path / "network.pth"), str(out), *arguments]) == 0
-    kind = next(kind for kind in FORMATS.values() if kind.suffix == out.suffix)
+    kind = next(kind for kind in EXPORT_FORMATS.values() if kind.suffix == out.suffix)
     return kind.load(out.read_bytes())
 
 
@@ -213,7 +213,7 @@ def test_a_restormer_is_exported(tmp_path):
 
 @pytest.mark.parametrize("wrong", [1.01, float("nan")])
 def test_a_file_that_computes_something_else_is_not_kept(tmp_path, capsys, monkeypatch, wrong):
-    kind = FORMATS["torch-export"]
+    kind = EXPORT_FORMATS["torch-export"]
     load = kind.load
     monkeypatch.setattr(kind, "load", lambda content: lambda x: wrong * load(content)(x))
     save_network(restormer(), tmp_path / "network.pth")
@@ -294,7 +294,7 @@ def test_a_stopped_export_leaves_nothing(tmp_path, capsys, monkeypatch):
     def stop(content):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(FORMATS["torch-export"], "load", stop)
+    monkeypatch.setattr(EXPORT_FORMATS["torch-export"], "load", stop)
     save_network(restormer(), tmp_path / "network.pth")
     arguments = [str(tmp_path / "network.pth"), str(tmp_path / "out.pt2"), "--size", "8", "8"]
     assert cli.vmambair(["export", *arguments, "--format", "torch-export"]) == 130

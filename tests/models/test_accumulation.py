@@ -23,12 +23,12 @@ from support.trainings import (
 )
 from vmambair_arch.commands.check import preflight as check
 from vmambair_arch.data.batches.loading import set_place, steps, training_loader
-from vmambair_arch.data.batches.micro_batches import described, parts_of
+from vmambair_arch.data.batches.micro_batches import accumulation_steps, describe_batch
 from vmambair_arch.errors import InputError
 from vmambair_arch.models.build import build_model
 from vmambair_arch.option_files import options
 from vmambair_arch.training.loop import Training
-from vmambair_arch.training.progress import Progress
+from vmambair_arch.training.progress import TrainingProgress
 
 TOLERANCE = 1e-5  # absolute, of weights after some steps, and of logged numbers
 L1 = LOSS_REGISTRY.get("L1Loss")
@@ -39,13 +39,13 @@ RUN = ("datasets:train:dataset_enlarge_ratio=4", "train:total_iter=3", "train:op
 def compared(small, monkeypatch):
     """Train with a batch of 4 and with two micro-batches of 2; what each leaves and logs."""
     logs: dict[str, list] = {}
-    done = Progress.done
+    done = TrainingProgress.done
 
     def note(self, model, epoch, iteration):
         logs.setdefault(self.opt["name"], []).append(model.get_current_log())
         done(self, model, epoch, iteration)
 
-    monkeypatch.setattr(Progress, "done", note)
+    monkeypatch.setattr(TrainingProgress, "done", note)
 
     def run(model: str) -> list[dict]:
         """With SGD: others divide by the gradients' sizes, and so enlarge what float32 rounds."""
@@ -254,25 +254,29 @@ def test_each_stage_of_progressive_patches_takes_as_many_micro_batches(pairs, ex
     for step in steps(loader, opt):
         training._step(step)
     assert (training.iteration, training.seen) == (2, 6)
-    assert "2 images x 2 micro-batches), as often in later stages" in described(opt)
+    assert "2 images x 2 micro-batches), as often in later stages" in describe_batch(opt)
 
 
 def test_the_number_of_micro_batches_follows_from_batch_and_processes(small):
     opt = options.read(small("train:total_batch_size=24"), is_train=True)
-    assert [parts_of({**opt, "dist": True, "world_size": n}) for n in (1, 2, 4)] == [12, 6, 3]
-    assert parts_of({**opt, "num_gpu": 2}) == 6
-    assert described({**opt, "dist": True, "world_size": 4}).endswith(
+    assert [accumulation_steps({**opt, "dist": True, "world_size": n}) for n in (1, 2, 4)] == [
+        12,
+        6,
+        3,
+    ]
+    assert accumulation_steps({**opt, "num_gpu": 2}) == 6
+    assert describe_batch({**opt, "dist": True, "world_size": 4}).endswith(
         "24 (2 images x 3 micro-batches x 4 processes)"
     )
     with pytest.raises(InputError, match="is 24, not a multiple of 10: 2 images x 5 processes"):
-        parts_of({**opt, "dist": True, "world_size": 5})
+        accumulation_steps({**opt, "dist": True, "world_size": 5})
 
 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
         (["train:total_batch_size=3"], "total_batch_size: is 3, not a multiple of the 2 images"),
-        (["train:total_batch_size=0"], "total_batch_size: is 0: needed is at least 1"),
+        (["train:total_batch_size=0"], "total_batch_size: is 0; it must be at least 1"),
         (
             ["train:total_batch_size=4", "train:pixel_opt={type: L1Loss, reduction: sum}"],
             "reduction: is sum, and total_batch_size takes the mean",

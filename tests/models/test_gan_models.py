@@ -177,7 +177,10 @@ BAD = [
     ({"train": {**TRAIN, "gan_opt": None}}, "train.gan_opt: is null"),
     ({"train": {**TRAIN, "optim_d": None}}, "train.optim_d: is null"),
     ({"train": {**TRAIN, "ldl_opt": {"type": "L1Loss"}, "ema_decay": 0}}, "needs train.ema_decay"),
-    ({"gt_size": 68}, "gt_size: is 68: needed is a multiple of the scale 4, at most crop_pad_size"),
+    (
+        {"gt_size": 68},
+        "gt_size: is 68; it must be a multiple of the scale 4, at most crop_pad_size",
+    ),
     ({"resize_prob2": None}, "resize_prob2: is missing"),
 ]
 

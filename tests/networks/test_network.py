@@ -111,7 +111,7 @@ def test_a_size_that_is_no_multiple_is_named(h, w):
 
 @pytest.mark.parametrize("shape", [(3, 8, 8), (1, 1, 8, 8)])
 def test_an_input_of_other_channels_is_named(shape):
-    with pytest.raises(ValueError, match=r"input has shape .*: needed is \(b, 3, h, w\)"):
+    with pytest.raises(ValueError, match=r"input has shape .*; it must be \(b, 3, h, w\)"):
         VmambaIR(**TINY)(torch.zeros(shape))
 
 
@@ -259,10 +259,10 @@ def maps(output) -> list[torch.Tensor]:
         ({"num_blocks": [1, 1, 1]}, r"num_blocks is \[1, 1, 1\] .* four numbers of blocks"),
         ({"num_blocks": [1, 1, 1, -1]}, "four numbers of blocks"),
         ({"num_refinement_blocks": 1.5}, "num_refinement_blocks 1.5"),
-        ({"dim": 7}, "dim is 7: needed is an even number"),
-        ({"dim": 0}, "dim is 0: needed is a whole number from 1 up"),
-        ({"in_channels": "3"}, "in_channels is '3': needed is a whole number"),
-        ({"d_state": 0}, "d_state is 0: needed is a whole number"),
+        ({"dim": 7}, "dim is 7; it must be an even number"),
+        ({"dim": 0}, "dim is 0; it must be a whole number >= 1"),
+        ({"in_channels": "3"}, "in_channels is '3'; it must be a whole number"),
+        ({"d_state": 0}, "d_state is 0; it must be a whole number"),
         ({"channel_scan_width": -1}, "channel_scan_width is -1: 0 or more"),
         ({"channel_merge": "concat"}, "channel_merge is 'concat': choose one of"),
         ({"gate": "relu"}, "gate is 'relu': choose one of silu, gelu"),

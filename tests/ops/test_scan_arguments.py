@@ -50,19 +50,19 @@ def test_a_backend_that_does_not_exist():
 
 
 BAD_SELECTIVE = {
-    "u of two axes": ({"u": torch.ones(6, 5)}, r"u has shape \(6, 5\): needed is \(b, d, length"),
+    "u of two axes": ({"u": torch.ones(6, 5)}, r"u has shape \(6, 5\); it must be \(b, d, length"),
     "an empty sequence": ({"u": torch.ones(2, 6, 0)}, r"u has shape \(2, 6, 0\).*none of them 0"),
     "an empty batch": ({"u": torch.ones(0, 6, 5)}, r"u has shape \(0, 6, 5\)"),
     "a short delta": (
         {"delta": torch.ones(2, 6, 4)},
-        r"delta has shape \(2, 6, 4\): needed is \(2, 6, 5\)",
+        r"delta has shape \(2, 6, 4\); it must be \(2, 6, 5\)",
     ),
-    "A of one axis": ({"A": torch.ones(6)}, r"A has shape \(6,\): needed is \(d, n\) with d = 6"),
+    "A of one axis": ({"A": torch.ones(6)}, r"A has shape \(6,\); it must be \(d, n\) with d = 6"),
     "A without states": ({"A": torch.ones(6, 0)}, r"A has shape \(6, 0\)"),
-    "A of other channels": ({"A": torch.ones(5, 4)}, r"A has shape \(5, 4\): needed is \(6, 4\)"),
+    "A of other channels": ({"A": torch.ones(5, 4)}, r"A has shape \(5, 4\); it must be \(6, 4\)"),
     "B of other states": (
         {"B": torch.ones(2, 3, 5)},
-        r"B has shape \(2, 3, 5\): needed is \(b, n, length\) = \(2, 4, 5\)",
+        r"B has shape \(2, 3, 5\); it must be \(b, n, length\) = \(2, 4, 5\)",
     ),
     "C of one axis": ({"C": torch.ones(5)}, r"C has shape \(5,\).* or \(d, n\) = \(6, 4\)"),
     "groups that do not divide d": (
@@ -70,47 +70,47 @@ BAD_SELECTIVE = {
         "u has 6 channels, not a multiple of the 4 groups of C",
     ),
     "no groups": ({"B": torch.ones(2, 0, 4, 5)}, "multiple of the 0 groups of B"),
-    "D of other channels": ({"D": torch.ones(1)}, r"D has shape \(1,\): needed is \(6,\)"),
+    "D of other channels": ({"D": torch.ones(1)}, r"D has shape \(1,\); it must be \(6,\)"),
     "z of another length": ({"z": torch.ones(2, 6, 1)}, r"z has shape \(2, 6, 1\)"),
     "delta_bias by image": ({"delta_bias": torch.ones(2, 6)}, r"delta_bias has shape \(2, 6\)"),
     "integers": (
         {"u": torch.ones(2, 6, 5, dtype=torch.long)},
-        "u is torch.int64: needed is one of float32, float64, bfloat16, float16",
+        "u is torch.int64; it must be one of float32, float64, bfloat16, float16",
     ),
     "complex decay": ({"A": torch.ones(6, 4, dtype=torch.cfloat)}, "A is torch.complex64"),
     "two devices": ({"D": torch.ones(6, device="meta")}, "D is on meta but u on cpu"),
 }
 
 BAD_PLANAR = {
-    "x of three axes": ({"x": torch.ones(3, 4, 6)}, r"x has shape \(3, 4, 6\): needed is \(b, h"),
+    "x of three axes": ({"x": torch.ones(3, 4, 6)}, r"x has shape \(3, 4, 6\); it must be \(b, h"),
     "no rows": ({"x": torch.ones(2, 0, 4, 6)}, r"x has shape \(2, 0, 4, 6\).*none of them 0"),
     "channels first": (
         {"x": torch.ones(2, 6, 3, 4)},
-        r"delta_weight has shape \(4, 6, 2\): needed is \(4, 4, 2\)",
+        r"delta_weight has shape \(4, 6, 2\); it must be \(4, 4, 2\)",
     ),
     "a projection of three directions": (
         {"projection": torch.ones(2, 3, 4, 3, 10)},
-        r"projection has shape \(2, 3, 4, 3, 10\): needed is \(2, 3, 4, 4, 10\)",
+        r"projection has shape \(2, 3, 4, 3, 10\); it must be \(2, 3, 4, 4, 10\)",
     ),
     "a projection without C": (
         {"projection": torch.ones(2, 3, 4, 4, 6)},
-        r"projection has shape .*: needed is \(2, 3, 4, 4, 10\)",
+        r"projection has shape .*; it must be \(2, 3, 4, 4, 10\)",
     ),
     "delta_weight of two axes": (
         {"delta_weight": torch.ones(6, 2)},
-        r"delta_weight has shape \(6, 2\): needed is \(4, d, r\)",
+        r"delta_weight has shape \(6, 2\); it must be \(4, d, r\)",
     ),
     "no step": ({"delta_weight": torch.ones(4, 6, 0)}, r"delta_weight has shape \(4, 6, 0\)"),
     "delta_bias of two directions": (
         {"delta_bias": torch.ones(2, 6)},
-        r"delta_bias has shape \(2, 6\): needed is \(4, 6\)",
+        r"delta_bias has shape \(2, 6\); it must be \(4, 6\)",
     ),
-    "flat A": ({"A": torch.ones(24, 4)}, r"A has shape \(24, 4\): needed is \(4, d, n\)"),
-    "A of five channels": ({"A": torch.ones(4, 5, 4)}, r"A has shape .*needed is \(4, 6, 4\)"),
-    "flat D": ({"D": torch.ones(24)}, r"D has shape \(24,\): needed is \(4, 6\)"),
+    "flat A": ({"A": torch.ones(24, 4)}, r"A has shape \(24, 4\); it must be \(4, d, n\)"),
+    "A of five channels": ({"A": torch.ones(4, 5, 4)}, r"A has shape .*it must be \(4, 6, 4\)"),
+    "flat D": ({"D": torch.ones(24)}, r"D has shape \(24,\); it must be \(4, 6\)"),
     "integers": (
         {"x": torch.ones(2, 3, 4, 6, dtype=torch.uint8)},
-        "x is torch.uint8: needed is one of float32, float64, bfloat16, float16",
+        "x is torch.uint8; it must be one of float32, float64, bfloat16, float16",
     ),
     "two devices": ({"A": torch.ones(4, 6, 4, device="meta")}, "A is on meta but x on cpu"),
 }

@@ -166,7 +166,7 @@ def test_a_key_of_other_models_is_said_to_be_theirs():
 THEIRS = [
     ("datasets.train.task", "classical_sr", "without it the pairs are super-resolved"),
     ("datasets.train.noise", 25, "GaussianNoiseDataset has sigma_range"),
-    ("datasets.train.dataroot_gt", ["a", "b"], "needed is one folder; links to the files of all"),
+    ("datasets.train.dataroot_gt", ["a", "b"], "it must be one folder; links to the files of all"),
 ]
 
 

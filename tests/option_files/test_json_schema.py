@@ -31,4 +31,4 @@ def test_shipped_files_name_the_json_schema_and_follow_it(path):
 def test_shipped_files_are_clean(path):
     file = yaml_lines.load(path)
     found = check.check(file, is_train=not path.stem.startswith("test"))
-    assert found == check.Report()
+    assert found == check.OptionReport()

@@ -23,11 +23,11 @@ WRONG = [
     ("train.ema_deacy", 0.9, "train.ema_deacy: there is no such option; did you mean 'ema_decay'?"),
     ("total_iter", 4, "total_iter: there is no such option; its place is in train"),
     ("train.total_iter", ..., "train.total_iter: is missing"),
-    ("train.total_iter", "4", "train.total_iter: is '4': needed is a whole number"),
-    ("train.total_iter", 4.5, "train.total_iter: is 4.5: needed is a whole number"),
-    ("train.total_iter", True, "train.total_iter: is true: needed is a whole number"),
-    ("train.ema_decay", 1.5, "train.ema_decay: is 1.5: needed is less than 1"),
-    ("train.optim_g", None, "train.optim_g: is null: needed is a mapping"),
+    ("train.total_iter", "4", "train.total_iter: is '4'; it must be a whole number"),
+    ("train.total_iter", 4.5, "train.total_iter: is 4.5; it must be a whole number"),
+    ("train.total_iter", True, "train.total_iter: is true; it must be a whole number"),
+    ("train.ema_decay", 1.5, "train.ema_decay: is 1.5; it must be less than 1"),
+    ("train.optim_g", None, "train.optim_g: is null; it must be a mapping"),
     ("train.optim_g.type", "Adamm", "'Adamm' is no optimizer of torch; did you mean 'Adam'?"),
     ("train.optim_g.lr", ..., "train.optim_g.lr: is missing"),
     ("train.optim_g.betas", [0.9], "train.optim_g.betas: is [0.9]: an item is missing"),
@@ -44,7 +44,7 @@ WRONG = [
     (
         "train.pixel_opt.loss_weight",
         -1.0,
-        "train.pixel_opt.loss_weight: is -1.0: needed is at least",
+        "train.pixel_opt.loss_weight: is -1.0; it must be at least",
     ),
     ("train.pixel_opt", ..., "train.pixel_opt: is missing, and perceptual_opt too"),
     ("train.mixing_augs", {"mixup": True}, "train.mixing_augs.mixup: true mixes no images here"),
@@ -55,7 +55,7 @@ WRONG = [
     ),
     ("val.metrics.psnr.crop_border", ..., "val.metrics.psnr.crop_border: is missing"),
     ("val.metrics.psnr.type", "psnr", "'psnr' is not registered"),
-    ("val.val_freq", 0, "val.val_freq: is 0: needed is at least 1"),
+    ("val.val_freq", 0, "val.val_freq: is 0; it must be at least 1"),
     (
         "logger.print_frq",
         1,
@@ -63,20 +63,20 @@ WRONG = [
     ),
     ("path.pretrain_network_g", "~nobody-here/x.pth", "begins with a user that this machine"),
     ("path.pretrain_network_g", "~", "'~' stands for nothing: write ~ without quotes"),
-    ("path.resume_state", "", "path.resume_state: is empty: needed is text"),
+    ("path.resume_state", "", "path.resume_state: is empty; it must be text"),
     ("name", "runs/x4", "name: 'runs/x4' names a folder of its own"),
-    ("name", 1, "name: is 1: needed is text; put it in quotes"),
-    ("name", "", "name: is empty: needed is text"),
-    ("name", "x" * 300, "name: has 300 characters: needed are at most 120"),
+    ("name", 1, "name: is 1; it must be text; put it in quotes"),
+    ("name", "", "name: is empty; it must be text"),
+    ("name", "x" * 300, "name: has 300 characters; it may have 120 at most"),
     ("name", "x4 ", "name: 'x4 ' begins or ends with a space"),
     ("datasets.train.dataroot_gt", "C:\new", "in double quotes \\ begins a character: write /"),
-    ("datasets.train.dataroot_gt", ["a"], "is ['a']: needed is one folder"),
-    ("datasets.train.dataroot_gt", None, "datasets.train.dataroot_gt: is null: needed is text"),
+    ("datasets.train.dataroot_gt", ["a"], "is ['a']; it must be one folder"),
+    ("datasets.train.dataroot_gt", None, "datasets.train.dataroot_gt: is null; it must be text"),
     ("scale", ..., "datasets.train: needs the scale"),
-    ("scale", 0, "scale: is 0: needed is at least 1"),
+    ("scale", 0, "scale: is 0; it must be at least 1"),
     ("scale", 2, "network_g.scale: VmambaIR makes 3 x 64 x 64 out of 3 x 16 x 16"),
     ("network_g.scale", 2, "network_g.scale: VmambaIR makes 3 x 16 x 16 out of 3 x 8 x 8"),
-    ("network_g.dim", "8", "network_g.dim: is '8': needed is a whole number"),
+    ("network_g.dim", "8", "network_g.dim: is '8'; it must be a whole number"),
     ("network_g.num_blocks", [1, 1, 1], "network_g.num_blocks: VmambaIR cannot be built"),
     ("network_g.num_blocks", [1, 1, 1, 10**9], "more than 1000 blocks"),
     ("network_g.d_state", 10**12, "network_g: VmambaIR cannot be built: it has more than"),
@@ -89,7 +89,7 @@ WRONG = [
         "datasets.train.gt_size: is 33, which is no multiple of scale 4",
     ),
     ("datasets.train.use_hflip", ..., "datasets.train.use_hflip: is missing"),
-    ("datasets.train.use_hflip", 1, "datasets.train.use_hflip: is 1: needed is true or false"),
+    ("datasets.train.use_hflip", 1, "datasets.train.use_hflip: is 1; it must be true or false"),
     ("datasets.train.dataroot_hq", "x", "there is no such option; did you mean 'dataroot_lq'?"),
     ("datasets.train.filename_tmpl", "x4", "datasets.train.filename_tmpl: 'x4' has no {}"),
     ("datasets.train.io_backend.type", "hdf5", "is 'hdf5', and not 'disk', 'lmdb' or 'memcached'"),
@@ -184,7 +184,7 @@ def test_progressive_patches_fit_the_training():
     said = [finding.sentence for finding in findings(file)]
     assert any("of unequal length: gt_sizes 2, mini_batch_sizes 1, iters 2" in s for s in said)
     assert any(
-        "has 130: needed are multiples of the scale 4, at most gt_size 128" in s for s in said
+        "has 130; each must be a multiple of the scale 4, at most gt_size 128" in s for s in said
     )
     assert any("add up to 11, and train.total_iter is 10" in s for s in said)
 

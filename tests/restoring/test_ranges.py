@@ -23,8 +23,8 @@ def restorer() -> Restorer:
         (0, 255, "divide by their range"),
         (0, 65535, "divide by their range"),
         (-2.1, 2.6, "divide by their range"),
-        (0, np.nan, "needed are finite floats"),
-        (-np.inf, 1, "needed are finite floats"),
+        (0, np.nan, "they must be finite floats"),
+        (-np.inf, 1, "they must be finite floats"),
     ],
 )
 @pytest.mark.parametrize("kind", [np.float32, np.float64])

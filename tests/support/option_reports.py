@@ -7,7 +7,7 @@ import yaml
 from vmambair_arch.option_files import check, yaml_lines
 
 
-def report(opt: dict, *, is_train: bool = True) -> check.Report:
+def report(opt: dict, *, is_train: bool = True) -> check.OptionReport:
     file = yaml_lines.parse(yaml.safe_dump(opt, sort_keys=False), "f.yml")
     return check.check(file, is_train=is_train)
 

@@ -25,7 +25,7 @@ from vmambair_arch import cli
 # isort: split
 import vmambair_arch.training.pipeline  # noqa: F401  # BasicSR imports only after the plugin
 from vmambair_arch.option_files import dry_run_findings
-from vmambair_arch.training.progress import Progress
+from vmambair_arch.training.progress import TrainingProgress
 
 LONGEST = 300  # seconds, then a process that hangs is ended
 NAMES = {
@@ -63,14 +63,14 @@ def run(name: str, arguments: list, signals: list = (), launcher: str = "pytorch
 
 def send_itself(signals: dict[int, int]) -> None:
     """Let this process send itself signals after iterations of its training."""
-    done = Progress.done
+    done = TrainingProgress.done
 
     def done_and_sent(self, model, epoch, iteration):
         done(self, model, epoch, iteration)
         if iteration in signals:
             os.kill(os.getpid(), signals[iteration])
 
-    Progress.done = done_and_sent
+    TrainingProgress.done = done_and_sent
 
 
 if __name__ == "__main__":

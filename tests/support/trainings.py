@@ -13,7 +13,7 @@ import torch
 from support.experiments import load_tensors, tiny_network
 from support.host_networks import HOST_NETWORKS, IN_OUT, host_options
 from vmambair_arch import cli
-from vmambair_arch.training.progress import Progress
+from vmambair_arch.training.progress import TrainingProgress
 
 FIRST_VERSION = Path(__file__).parent / "data/first_version"  # written by the code of 0.1.0's start
 ROOT = Path("experiments/tiny")  # where the fixture ``small`` trains
@@ -57,7 +57,7 @@ def resumes(path: str, *arguments: str) -> bool:
 @contextlib.contextmanager
 def terminated_after(iteration: int) -> Iterator[None]:
     """While it lasts, a training gets SIGTERM once it has done an iteration."""
-    done = Progress.done
+    done = TrainingProgress.done
 
     def stop(self, model, epoch, reached):
         done(self, model, epoch, reached)
@@ -65,7 +65,7 @@ def terminated_after(iteration: int) -> Iterator[None]:
             os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Progress, "done", stop)
+        patch.setattr(TrainingProgress, "done", stop)
         yield
 
 

@@ -98,8 +98,9 @@ def test_a_second_sigint_stops_at_once(small):
     code = (
         "import os, signal, vmambair_arch.plugin\n"
         "from vmambair_arch import cli\n"
-        "from vmambair_arch.training.progress import Progress\n"
-        "Progress.done = lambda *_: [os.kill(os.getpid(), signal.SIGINT) for _ in range(2)]\n"
+        "from vmambair_arch.training import progress\n"
+        "progress.TrainingProgress.done = lambda *_: (\n"
+        " [os.kill(os.getpid(), signal.SIGINT) for _ in range(2)])\n"
         f"cli.basicsr(['train', '-opt', {small()!r}])\n"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True)
@@ -193,7 +194,7 @@ def test_an_exception_amid_a_step_leaves_no_state(small, monkeypatch):
     with pytest.raises(RuntimeError, match="out of memory"):
         train(small(model="SRGANModel"))
     assert saved() == set()
-    assert "No state is written: iteration 1 failed amid a step" in log()
+    assert "No state is written: iteration 1 failed during a step" in log()
 
 
 # steps that are not finite

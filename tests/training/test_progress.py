@@ -4,14 +4,14 @@ from unittest.mock import Mock
 
 import pytest
 
-from vmambair_arch.training.progress import Progress
+from vmambair_arch.training.progress import TrainingProgress
 
 
 @pytest.mark.parametrize("iteration", [2, 3])
 def test_the_time_that_is_left_is_none_at_the_end_and_never_negative(iteration):
     logger = {"print_freq": 1, "use_tb_logger": False}
     opt = {"name": "tiny", "rank": 0, "train": {"total_iter": 3}, "logger": logger}
-    with Progress(opt, 0, None) as progress:
+    with TrainingProgress(opt, 0, None) as progress:
         progress.message.logger = Mock()
         rates = {"epoch": 0, "iter": iteration, "lrs": [1e-4], "time": 9.0, "data_time": 0.0}
         progress.message.start_time -= 100 * iteration

@@ -19,7 +19,7 @@ from support.experiments import load_tensors, tiny_network
 from support.trainings import FIRST_VERSION, GAN, MODELS, assert_same, train
 from vmambair_arch.data.batches.sampling import PlacedSampler
 from vmambair_arch.models.files import Saving
-from vmambair_arch.training.progress import Progress
+from vmambair_arch.training.progress import TrainingProgress
 
 TOTAL = 6  # iterations; an epoch has three
 SCHEDULE = {"type": "CosineAnnealingRestartLR", "periods": [3, 3], "restart_weights": [1, 0.5]}
@@ -28,7 +28,7 @@ SCHEDULE = {"type": "CosineAnnealingRestartLR", "periods": [3, 3], "restart_weig
 @pytest.fixture
 def stop(monkeypatch):
     """Send this process a signal after an iteration, as a scheduler or a user would."""
-    done = Progress.done
+    done = TrainingProgress.done
 
     def at(iteration: int | None, number: int = signal.SIGTERM) -> None:
         def done_then_stop(self, model, epoch, now):
@@ -36,7 +36,7 @@ def stop(monkeypatch):
             if now == iteration:
                 os.kill(os.getpid(), number)
 
-        monkeypatch.setattr(Progress, "done", done_then_stop)
+        monkeypatch.setattr(TrainingProgress, "done", done_then_stop)
 
     return at
 

@@ -15,7 +15,7 @@ from support.host_networks import host_options
 from vmambair_arch import cli
 from vmambair_arch.models import schedules
 from vmambair_arch.training import pictures
-from vmambair_arch.training.progress import Progress
+from vmambair_arch.training.progress import TrainingProgress
 
 TINY = tiny_network(dim=2, d_state=1, num_blocks=[1, 0, 0, 0])
 
@@ -37,13 +37,13 @@ def run(experiment):
 
 def learning_rates(run, monkeypatch, **changes) -> list[float]:
     """The learning rate of each iteration."""
-    rates, done = [], Progress.done
+    rates, done = [], TrainingProgress.done
 
     def note(self, model, epoch, iteration):
         rates.append(model.get_current_learning_rate()[0])
         done(self, model, epoch, iteration)
 
-    monkeypatch.setattr(Progress, "done", note)
+    monkeypatch.setattr(TrainingProgress, "done", note)
     assert run(**changes) == 0
     return rates
 
@@ -75,7 +75,7 @@ def test_training_with_an_optimizer_that_basicsr_does_not_know(run):
             {"type": "Adam", "lr": 1, "momentum": 1},
             "train.optim_g.momentum: Adam has no such option",
         ),
-        ({"type": "Adam", "lr": -1}, "train.optim_g.lr: is -1: needed is at least 0"),
+        ({"type": "Adam", "lr": -1}, "train.optim_g.lr: is -1; it must be at least 0"),
         ({"type": "Adam"}, "train.optim_g.lr: is missing"),
     ],
 )

@@ -14,7 +14,7 @@ INPUT, PREVIEW, BEFORE, AFTER, RESULT = "input", "preview", "before", "after", "
 
 
 class CancelledError(Exception):
-    """Raised amid a picture that nobody waits for any more."""
+    """Raised when a job is cancelled while it runs."""
 
 
 @dataclasses.dataclass
@@ -76,7 +76,7 @@ class Job:
             raise CancelledError
         self.share = share
 
-    def told(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """What the page is told, for JSON."""
         seconds = self.seconds
         if self.state == "running" and self.started is not None:
@@ -95,6 +95,6 @@ class Job:
         return sum(file.stat().st_size for file in self.folder.glob("*"))
 
     def drop_files(self) -> None:
-        """Remove its files; it stays, to be told of."""
+        """Remove its files; its record is kept."""
         self.files = frozenset()
         shutil.rmtree(self.folder, ignore_errors=True)  # which may be gone already

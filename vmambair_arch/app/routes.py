@@ -17,7 +17,7 @@ from .connections import TooSlowError, paced
 from .jobs import Job
 from .networks import Networks
 from .queue import Queue
-from .same_origin import Guard
+from .same_origin import SameOrigin
 from .uploads import Uploads
 
 TYPES = {
@@ -45,7 +45,7 @@ class Routes:
         self.assets = read_assets()
 
     def app(self, *, host: str, token: str | None) -> Starlette:
-        """The application, for a server that listens on ``host``; see ``Guard`` and ``Access``."""
+        """The application of a server on ``host``; see ``SameOrigin`` and ``Access``."""
         routes = [
             Route("/", self.page),
             Route("/assets/{name}", self.asset),
@@ -56,7 +56,7 @@ class Routes:
             Route("/jobs/{id}", self.remove, methods=["DELETE"]),
             Route("/jobs/{id}/{file}", self.file),
         ]
-        guards = [Middleware(Guard, host=host), Middleware(Access, token=token)]
+        guards = [Middleware(SameOrigin, host=host), Middleware(Access, token=token)]
         return Starlette(routes=routes, middleware=guards)
 
     async def page(self, request: Request) -> Response:
@@ -79,7 +79,7 @@ class Routes:
 
     async def jobs(self, request: Request) -> Response:
         """All jobs, the oldest first."""
-        return JSONResponse([job.told() for job in self.queue.jobs()])
+        return JSONResponse([job.as_json() for job in self.queue.jobs()])
 
     async def add(self, request: Request) -> Response:
         """Take a picture, which is the body."""
@@ -99,7 +99,7 @@ class Routes:
         except ClientDisconnect:  # nobody is there to be told
             return Response(status_code=400)
         self.queue.add(job)
-        return JSONResponse(job.told(), 201)
+        return JSONResponse(job.as_json(), 201)
 
     async def cancel(self, request: Request) -> Response:
         """End a job."""

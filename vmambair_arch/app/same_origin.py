@@ -1,4 +1,4 @@
-"""Guard: lets only the page itself talk to the server, and only the server to the page."""
+"""SameOrigin: lets only the page itself talk to the server, and only the server to the page."""
 
 import ipaddress
 import re
@@ -32,7 +32,7 @@ HEADERS = {
 }
 
 
-class Guard:
+class SameOrigin:
     """Refuses what comes from other pages, and adds headers that keep ours to itself.
 
     A page of another site could reach this server through a name that it lets point here (DNS

@@ -31,13 +31,13 @@ def share(
 ) -> Iterator[tuple[Item, Result]]:
     """Yield each item with what ``work`` returns for it, in the order in which they get done.
 
-    When the iteration ends early, by Ctrl-C or an error, items begun are finished and no other is.
+    If it ends early, by Ctrl-C or an error, items in progress finish and no new ones start.
 
     Args:
         work: a function of one item, with one thread to itself; it and the items can be pickled.
         items: what to work on.
         processes: how many at once; None is one for each CPU.
-        description: stands before the progress bar, which only a terminal shows.
+        description: shown before the progress bar, which only a terminal shows.
     Raises: what ``work`` raises; InputError: a process was killed.
     """
     processes = min(processes or os.cpu_count() or 1, len(items))

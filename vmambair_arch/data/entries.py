@@ -246,7 +246,9 @@ def _lmdb_entries(section: str, opt: dict[str, Any]) -> list[Entry | Problem]:
 
 
 def _lmdb_pairs(
-    section: str, roots: Mapping[str, Path], listed: Mapping[str, Mapping[str, image_lmdb.Image]]
+    section: str,
+    roots: Mapping[str, Path],
+    listed: Mapping[str, Mapping[str, image_lmdb.LmdbImage]],
 ) -> list[Entry | Problem]:
     lq, gt = listed["dataroot_lq"], listed["dataroot_gt"]
     lq_root, gt_root = roots["dataroot_lq"], roots["dataroot_gt"]
@@ -264,7 +266,7 @@ def _lmdb_pairs(
     ]
 
 
-def _size_of(image: image_lmdb.Image) -> Size:
+def _size_of(image: image_lmdb.LmdbImage) -> Size:
     return image.height, image.width
 
 

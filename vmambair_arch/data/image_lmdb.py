@@ -28,7 +28,7 @@ COMMIT_EVERY = 1000  # images; a transaction keeps its pages in memory
 REMEDY = "make the LMDB again from its images (vmambair prepare --lmdb)"
 
 
-class Image(NamedTuple):
+class LmdbImage(NamedTuple):
     """A line of meta_info.txt: an image file's name and size in pixels."""
 
     name: str
@@ -41,7 +41,7 @@ class Image(NamedTuple):
         """The name without its suffix; dots inside it stay."""
         return os.path.splitext(self.name)[0]
 
-    def reduced(self, scale: int) -> "Image":
+    def reduced(self, scale: int) -> "LmdbImage":
         """The image of that name which is ``scale`` times smaller."""
         return self._replace(height=self.height // scale, width=self.width // scale)
 
@@ -50,7 +50,7 @@ class Image(NamedTuple):
         return f"{self.name} ({self.height},{self.width},{self.channels})"
 
 
-def write(root: Path, folder: Path, images: Sequence[Image]) -> None:
+def write(root: Path, folder: Path, images: Sequence[LmdbImage]) -> None:
     """Put the files of a folder into an LMDB, byte for byte.
 
     It is made under another name and renamed when it is complete, so there is a whole one or none.
@@ -83,7 +83,7 @@ def write(root: Path, folder: Path, images: Sequence[Image]) -> None:
     part.rename(root)
 
 
-def read_meta(root: str | os.PathLike) -> list[Image]:
+def read_meta(root: str | os.PathLike) -> list[LmdbImage]:
     """The images that an LMDB's meta_info.txt lists, sorted by key.
 
     Raises: InputError: not an LMDB of BasicSR; a line of another form; a key twice; none at all.
@@ -93,7 +93,7 @@ def read_meta(root: str | os.PathLike) -> list[Image]:
         raise InputError(
             f"{root}: not an LMDB of BasicSR: a folder NAME.lmdb with meta_info.txt; {REMEDY}"
         )
-    images: dict[str, Image] = {}
+    images: dict[str, LmdbImage] = {}
     text = meta.read_text(encoding="utf-8", errors="backslashreplace")  # then of another form
     for number, line in enumerate(text.splitlines(), 1):
         match = META_LINE.fullmatch(line.strip())
@@ -102,7 +102,7 @@ def read_meta(root: str | os.PathLike) -> list[Image]:
                 f"{meta}:{number}: {shortened(repr(line))} is not of the form"
                 f" `name.png (height,width,3) 1`; {REMEDY}"
             )
-        image = Image(match[1], *(int(size) for size in match.groups()[1:]))
+        image = LmdbImage(match[1], *(int(size) for size in match.groups()[1:]))
         key = image.key
         if key in images:
             told = shortened(repr(key))
@@ -113,7 +113,7 @@ def read_meta(root: str | os.PathLike) -> list[Image]:
     return [images[key] for key in sorted(images)]
 
 
-def check(root: str | os.PathLike) -> list[Image]:
+def check(root: str | os.PathLike) -> list[LmdbImage]:
     """Check that an LMDB is complete and that each of its entries begins as an image.
 
     Reads a page or two of each entry, not the entries: damage inside one is found when it is read.
@@ -155,8 +155,8 @@ def paired_paths(folders: Sequence[str], keys: Sequence[str]) -> list[dict[str, 
     ]
 
 
-class Backend:
-    """What BasicSR's FileClient reads an LMDB through: its LmdbBackend, with errors that tell.
+class LmdbBackend:
+    """What BasicSR's FileClient reads an LMDB through: its LmdbBackend, with clear errors.
 
     Args:
         db_paths: an LMDB, or several.

@@ -51,7 +51,7 @@ def faults(opt: Mapping[str, Any], total_iter: int | None = None) -> Iterator[tu
     for name in LISTS:
         values = opt.get(name)
         if not isinstance(values, list) or not all(isinstance(v, int) and v > 0 for v in values):
-            yield name, f"is {values}: needed is a list, a whole number for each stage"
+            yield name, f"is {values}; it must be a list, a whole number for each stage"
             return
     counts = {name: len(opt[name]) for name in LISTS}
     if len(set(counts.values())) > 1:
@@ -60,8 +60,8 @@ def faults(opt: Mapping[str, Any], total_iter: int | None = None) -> Iterator[tu
     largest, scale = opt.get("gt_size") or max(opt["gt_sizes"]), opt.get("scale") or 1
     for size in opt["gt_sizes"]:
         if size > largest or size % scale:
-            needed = f"multiples of the scale {scale}, at most gt_size {largest}"
-            yield "gt_sizes", f"has {size}: needed are {needed}"
+            needed = f"a multiple of the scale {scale}, at most gt_size {largest}"
+            yield "gt_sizes", f"has {size}; each must be {needed}"
     total = sum(opt["iters"])
     if total_iter not in (None, total):
         yield "iters", f"add up to {total}, and train.total_iter is {total_iter}; make them equal"

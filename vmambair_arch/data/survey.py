@@ -87,7 +87,7 @@ class _Reader:
     """Bytes of files and of LMDBs, each of which is opened once."""
 
     def __init__(self) -> None:
-        self.lmdbs: dict[Path, image_lmdb.Backend] = {}
+        self.lmdbs: dict[Path, image_lmdb.LmdbBackend] = {}
         self.lock = threading.Lock()
 
     def read(self, path: Path) -> bytes:
@@ -95,5 +95,5 @@ class _Reader:
             return path.read_bytes()
         with self.lock:
             if path.parent not in self.lmdbs:
-                self.lmdbs[path.parent] = image_lmdb.Backend(str(path.parent))
+                self.lmdbs[path.parent] = image_lmdb.LmdbBackend(str(path.parent))
         return self.lmdbs[path.parent].get(path, "default")

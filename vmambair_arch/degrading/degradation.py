@@ -77,7 +77,7 @@ def read_scale(opt: Mapping[str, Any]) -> int:
     """The scale of an option file. Raises InputError: it is missing or no whole number."""
     scale = opt.get("scale")
     if not isinstance(scale, int) or scale < 1:
-        raise InputError(f"scale is {scale}: needed is a whole number from 1 up")
+        raise InputError(f"scale is {scale}; it must be a whole number >= 1")
     return scale
 
 
@@ -213,9 +213,9 @@ def _check(name: str, value: Any) -> None:
         needed = "a range [low, high] above 0, up to 100"
     else:
         good = _numbers(value, 2) and 0 <= value[0] <= value[1]
-        needed = "a range [low, high] from 0 up"
+        needed = "a range [low, high] >= 0"
     if not good:
-        raise InputError(f"{name} is {value}: needed is {needed}; correct it")
+        raise InputError(f"{name} is {value}; it must be {needed}; correct it")
 
 
 def _numbers(value: Any, count: int) -> bool:

@@ -58,7 +58,7 @@ class BlurKernels:
         size = opt.get(f"blur_kernel_size{suffix}", 21)
         if not isinstance(size, int) or size < SMALLEST or size % 2 == 0:
             raise InputError(
-                f"blur_kernel_size{suffix} is {size}: needed is an odd number from {SMALLEST} up"
+                f"blur_kernel_size{suffix} is {size}; it must be an odd number >= {SMALLEST}"
             )
         values = {key: opt[key + suffix] for key in keys}
         _check(values, suffix)
@@ -162,12 +162,12 @@ def _check(values: Mapping[str, Any], suffix: str) -> None:
     for key in ("blur_sigma", "betag_range", "betap_range"):
         bounds = values[key]
         if len(bounds) != 2 or not 0 < bounds[0] <= bounds[1]:
-            raise InputError(f"{key}{suffix} is {bounds}: needed is a range [low, high] above 0")
+            raise InputError(f"{key}{suffix} is {bounds}; it must be a range [low, high] above 0")
 
 
 def _probability(opt: Mapping[str, Any], name: str) -> float:
     """An option that is a probability. Raises InputError: it is missing or is none."""
     value = opt.get(name)
     if not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise InputError(f"{name} is {value}: needed is a probability, 0 to 1")
+        raise InputError(f"{name} is {value}; it must be a probability, 0 to 1")
     return value

@@ -128,7 +128,7 @@ def check_degradation_options(opt: Mapping[str, Any]) -> None:
         )
     if not isinstance(gt_size, int) or not 0 < gt_size <= crop or gt_size % scale:
         raise InputError(
-            f"gt_size is {gt_size}: needed is a multiple of the scale {scale}, at most"
+            f"gt_size is {gt_size}; it must be a multiple of the scale {scale}, at most"
             f" crop_pad_size {crop} of datasets.train"
         )
     if crop % scale:

@@ -15,14 +15,14 @@ from ..errors import InputError
 def pool_size(opt: Mapping[str, Any]) -> int:
     """queue_size (180) of an option file, reduced to a multiple of the batch of a process.
 
-    Raises: InputError: queue_size or the batch is not a whole number from 1 up.
+    Raises: InputError: queue_size or the batch is not a whole number >= 1.
     """
     wanted = opt.get("queue_size", 180)
     if not isinstance(wanted, int) or wanted < 1:
-        raise InputError(f"queue_size is {wanted}: needed is a number of pairs from 1 up")
+        raise InputError(f"queue_size is {wanted}; it must be a number of pairs >= 1")
     batch = (opt["datasets"].get("train") or {}).get("batch_size_per_gpu")
     if not isinstance(batch, int) or batch < 1:
-        raise InputError(f"datasets.train.batch_size_per_gpu is {batch}: needed is a number from 1")
+        raise InputError(f"datasets.train.batch_size_per_gpu is {batch}; it must be a number >= 1")
     if not opt["dist"]:
         batch *= max(opt["num_gpu"], 1)  # one process feeds all its GPUs
     return max(wanted - wanted % batch, batch)

@@ -20,7 +20,7 @@ Run = Callable[[Tensor], Tensor]
 COLOURS = {1: "grey", 3: "RGB"}  # of a network with so many channels
 
 
-class Format(ABC):
+class ExportFormat(ABC):
     """A kind of file: its suffix, what writes it and what runs it."""
 
     name: str  # for a report, as that of the program that runs it
@@ -39,7 +39,7 @@ class Format(ABC):
         """A function that runs a file on a (1, in, h, w) float32 image on the CPU."""
 
 
-class Onnx(Format):
+class Onnx(ExportFormat):
     """ONNX, of standard operators only; needs the extra ``export``."""
 
     name, runner, suffix = "ONNX", "onnxruntime", ".onnx"
@@ -67,7 +67,7 @@ class Onnx(Format):
         return lambda x: torch.from_numpy(np.asarray(session.run(None, {"image": x.numpy()})[0]))
 
 
-class TorchExport(Format):
+class TorchExport(ExportFormat):
     """torch.export's format, of torch's own operators: it loads where there is only torch."""
 
     name, runner, suffix = "torch.export's format", "torch.export", ".pt2"
@@ -87,7 +87,7 @@ class TorchExport(Format):
         return torch.export.load(io.BytesIO(content)).module()
 
 
-FORMATS: dict[str, Format] = {"onnx": Onnx(), "torch-export": TorchExport()}
+EXPORT_FORMATS: dict[str, ExportFormat] = {"onnx": Onnx(), "torch-export": TorchExport()}
 
 
 def describe(network: UNet, size: tuple[int, int] | None) -> dict[str, str]:

@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 
 class SharedNetworks(BaseModel):
-    """Stands between BaseModel and the models made from it, whose own overrides come first."""
+    """A mixin placed after the model class, in BaseModel's place: the model's overrides win."""
 
     def model_to_device(self, net: nn.Module) -> nn.Module:
         """Move a network to the device; its gradients are averaged over the processes.

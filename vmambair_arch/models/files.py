@@ -17,7 +17,7 @@ from ..files import write_whole
 
 
 class Saving(BaseModel):
-    """Stands between BaseModel and the models made from it, whose own overrides come first.
+    """A mixin placed after the model class, in BaseModel's place: the model's overrides win.
 
     Attributes:
         about: options and versions, plain; goes into each file.

@@ -108,7 +108,7 @@ def _niqe(data: Mapping[str, np.ndarray], opt: Mapping[str, Any]) -> float:
     """BasicSR's NIQE, which dies of images that hold too little."""
     h, w = (size - 2 * opt["crop_border"] for size in data["img"].shape[:2])
     if (h // NIQE_BLOCK) * (w // NIQE_BLOCK) < 2:
-        raise UnavailableError(f"needed are two blocks of {NIQE_BLOCK} x {NIQE_BLOCK} pixels")
+        raise UnavailableError(f"NIQE needs two blocks of {NIQE_BLOCK} x {NIQE_BLOCK} pixels")
     try:
         return calculate_metric(data, opt)
     except np.linalg.LinAlgError as error:

@@ -8,7 +8,7 @@ from . import schedules
 
 
 class Optimizing(BaseModel):
-    """Stands between BaseModel and the models made from it, whose own overrides come first."""
+    """A mixin placed after the model class, in BaseModel's place: the model's overrides win."""
 
     def get_optimizer(self, optim_type: str, params: Any, lr: float, **kwargs: Any) -> Any:
         """Any of torch's optimizers; BasicSR's release knows Adam alone."""

@@ -61,7 +61,7 @@ class Restormer(UNet):
             "dual_pixel": dual_pixel,
         }
         if len(heads) != 4:
-            raise ValueError(f"heads is {list(heads)}: needed are four numbers of heads")
+            raise ValueError(f"heads is {list(heads)}; it must be four numbers of heads")
 
         def block(channels: int, level: int) -> RestormerBlock:
             return RestormerBlock(

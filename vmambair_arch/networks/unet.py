@@ -104,7 +104,7 @@ class UNet(nn.Module):
     def _check_input(self, x: Tensor) -> None:
         channels = self.config["in_channels"]
         if x.dim() != 4 or x.shape[1] != channels:
-            raise InputError(f"input has shape {tuple(x.shape)}: needed is (b, {channels}, h, w)")
+            raise InputError(f"input has shape {tuple(x.shape)}; it must be (b, {channels}, h, w)")
         h, w = x.shape[2:]
         if h % self.multiple or w % self.multiple or h == 0 or w == 0:
             raise InputError(
@@ -224,16 +224,16 @@ def _check(config: dict[str, Any]) -> None:
     if len(depths) != 5 or not all(isinstance(depth, int) and depth >= 0 for depth in depths):
         raise ValueError(
             f"num_blocks is {config['num_blocks']} and num_refinement_blocks {depths[-1]}:"
-            " needed are four numbers of blocks, and one"
+            " they must be four numbers of blocks, and one"
         )
     for name in ("in_channels", "out_channels", "dim"):
         if not isinstance(config[name], int) or config[name] < 1:
-            raise ValueError(f"{name} is {config[name]!r}: needed is a whole number from 1 up")
+            raise ValueError(f"{name} is {config[name]!r}; it must be a whole number >= 1")
     factor = config["ffn_expansion_factor"]
     if not isinstance(factor, (int, float)) or not 0 < factor < math.inf:
-        raise ValueError(f"ffn_expansion_factor is {factor!r}: needed is a number above 0")
+        raise ValueError(f"ffn_expansion_factor is {factor!r}; it must be a number above 0")
     if config["dim"] % 2:
-        raise ValueError(f"dim is {config['dim']}: needed is an even number, to be halved")
+        raise ValueError(f"dim is {config['dim']}; it must be an even number, to be halved")
     if config["dual_pixel"] and config.get("scale", 1) != 1:
         raise ValueError(f"dual_pixel needs scale 1, and scale is {config['scale']}")
     keeps_channels = config["in_channels"] == config["out_channels"]

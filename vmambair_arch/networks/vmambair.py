@@ -83,7 +83,7 @@ class VmambaIR(UNet):
         if scale not in SCALES:
             raise ValueError(f"scale is {scale!r}: choose one of {SCALES}")
         if not isinstance(d_state, int) or d_state < 1:
-            raise ValueError(f"d_state is {d_state!r}: needed is a whole number from 1 up")
+            raise ValueError(f"d_state is {d_state!r}; it must be a whole number >= 1")
         if channel_scan_width < 0:
             raise ValueError(f"channel_scan_width is {channel_scan_width}: 0 or more")
 

@@ -12,7 +12,7 @@ def check_floating(tensors: dict[str, Tensor]) -> None:
     for name, tensor in tensors.items():
         if tensor.dtype not in FLOATING:
             names = ", ".join(str(dtype).removeprefix("torch.") for dtype in FLOATING)
-            raise ValueError(f"{name} is {tensor.dtype}: needed is one of {names}")
+            raise ValueError(f"{name} is {tensor.dtype}; it must be one of {names}")
         if tensor.device != reference.device:
             raise ValueError(f"{name} is on {tensor.device} but {first} on {reference.device}")
 
@@ -20,7 +20,7 @@ def check_floating(tensors: dict[str, Tensor]) -> None:
 def check_shape(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
     """Raise ValueError unless the tensor has exactly this shape."""
     if tuple(tensor.shape) != shape:
-        raise ValueError(f"{name} has shape {tuple(tensor.shape)}: needed is {shape}")
+        raise ValueError(f"{name} has shape {tuple(tensor.shape)}; it must be {shape}")
 
 
 def state_dtype(x: Tensor) -> torch.dtype:

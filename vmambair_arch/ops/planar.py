@@ -65,13 +65,15 @@ def _check(x, projection, delta_weight, delta_bias, A, D) -> None:
         }
     )
     if x.dim() != 4 or x.numel() == 0:
-        raise ValueError(f"x has shape {tuple(x.shape)}: needed is (b, h, w, d), none of them 0")
+        raise ValueError(f"x has shape {tuple(x.shape)}; it must be (b, h, w, d), none of them 0")
     b, h, w, d = x.shape
     k = DIRECTIONS
     if delta_weight.dim() != 3 or delta_weight.shape[2] == 0:
-        raise ValueError(f"delta_weight has shape {tuple(delta_weight.shape)}: needed is (4, d, r)")
+        raise ValueError(
+            f"delta_weight has shape {tuple(delta_weight.shape)}; it must be (4, d, r)"
+        )
     if A.dim() != 3 or A.shape[2] == 0:
-        raise ValueError(f"A has shape {tuple(A.shape)}: needed is (4, d, n)")
+        raise ValueError(f"A has shape {tuple(A.shape)}; it must be (4, d, n)")
     r, n = delta_weight.shape[2], A.shape[2]
     check_shape("delta_weight", delta_weight, (k, d, r))
     check_shape("delta_bias", delta_bias, (k, d))

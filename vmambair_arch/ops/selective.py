@@ -82,10 +82,10 @@ def _check(u, delta, A, B, C, D, z, delta_bias) -> None:
     given |= {name: tensor for name, tensor in optional.items() if tensor is not None}
     check_floating(given)
     if u.dim() != 3 or u.numel() == 0:
-        raise ValueError(f"u has shape {tuple(u.shape)}: needed is (b, d, length), none of them 0")
+        raise ValueError(f"u has shape {tuple(u.shape)}; it must be (b, d, length), none of them 0")
     b, d, length = u.shape
     if A.dim() != 2 or A.shape[1] == 0:
-        raise ValueError(f"A has shape {tuple(A.shape)}: needed is (d, n) with d = {d}")
+        raise ValueError(f"A has shape {tuple(A.shape)}; it must be (d, n) with d = {d}")
     shapes = {"delta": (b, d, length), "A": (d, A.shape[1]), "z": (b, d, length)}
     shapes |= {"D": (d,), "delta_bias": (d,)}
     for name in shapes.keys() & given.keys():
@@ -99,7 +99,7 @@ def _check_per_step(name: str, B: Tensor, b: int, d: int, n: int, length: int) -
     shapes = {2: (d, n), 3: (b, n, length), 4: (b, groups, n, length)}
     if tuple(B.shape) != shapes.get(B.dim()):
         raise ValueError(
-            f"{name} has shape {tuple(B.shape)}: needed is (b, n, length) = {shapes[3]},"
+            f"{name} has shape {tuple(B.shape)}; it must be (b, n, length) = {shapes[3]},"
             f" (b, groups, n, length) or (d, n) = {shapes[2]}"
         )
     if groups == 0 or d % groups:

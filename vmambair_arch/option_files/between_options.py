@@ -70,7 +70,9 @@ def _phases(file: Checked) -> Iterator[Finding]:
         if phase_of(section) not in allowed:
             hint = nearest(phase_of(section), PHASES)
             needed = ", ".join(f"{phase} or {phase}_NAME" for phase in allowed)
-            yield Finding(("datasets", section), f"is no data set's name{hint}: needed is {needed}")
+            yield Finding(
+                ("datasets", section), f"is no data set's name{hint}; it must be {needed}"
+            )
     training = file.phases("train")
     if file.is_train and not training:
         yield Finding(("datasets", "train"), "is missing; add it")

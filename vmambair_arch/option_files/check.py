@@ -17,13 +17,13 @@ from .schemas.families import Family, family, known, readers, registered
 from .schemas.fields import names
 from .yaml_lines import Keys, OptionFile, shown
 
-PLACES = {  # where a key belongs that went astray
+PLACES = {  # where a misplaced key belongs
     name: (place, f"; its place is in {place}")
     for place, section in {
         "the top level": sections.General,
         "path": sections.Paths,
         "logger": sections.Logger,
-        "val": sections.Validation,
+        "val": sections.ValidationSection,
         "train": sections.TrainGAN,
         "datasets.train": DataSet,
     }.items()
@@ -39,7 +39,7 @@ TASKS = {  # of MambaIR's, MaIR's and DAT's data sets, which have BasicSR's name
 
 
 @dataclass
-class Report:
+class OptionReport:
     """What is wrong with an option file, and what was not looked at; a sentence each."""
 
     problems: list[str] = field(default_factory=list)
@@ -47,7 +47,7 @@ class Report:
     unchecked: list[str] = field(default_factory=list)
 
 
-def check(file: OptionFile, *, is_train: bool) -> Report:
+def check(file: OptionFile, *, is_train: bool) -> OptionReport:
     """Check keys, types, values and how they fit together.
 
     Whole numbers that were written as floats, such as 4e5, become integers in ``file.options``.
@@ -66,14 +66,14 @@ class _Check:
         self.unchecked: list[str] = []
         self.family: Family | None = Family()
 
-    def run(self) -> Report:
+    def run(self) -> OptionReport:
         self._model()
         self._data_sets()
         for key in [key for key in self.options if key.startswith("network_")]:
             self._typed((key,), registry.ARCH_REGISTRY)
         self._section(sections.Paths, ("path",), theirs=self.family is None)
         self._section(sections.Logger, ("logger",))
-        self._section(sections.Validation, ("val",), theirs=self.family is None)
+        self._section(sections.ValidationSection, ("val",), theirs=self.family is None)
         for name, _ in self._mappings("val", "metrics"):
             function = self._typed(("val", "metrics", name), registry.METRIC_REGISTRY, "better")
             if function is not None:
@@ -91,8 +91,8 @@ class _Check:
     def _wrong(self) -> bool:
         return not all(finding.warning for finding in self.found.values())
 
-    def _report(self) -> Report:
-        report = Report(unchecked=self.unchecked)
+    def _report(self) -> OptionReport:
+        report = OptionReport(unchecked=self.unchecked)
         for finding in self.found.values():
             sentence = f"{self.file.where(finding.keys)}: {finding.sentence}"
             (report.warnings if finding.warning else report.problems).append(sentence)

@@ -59,7 +59,7 @@ def _networks(file: Checked) -> Iterator[Finding]:
 
 def _shapes(file: Checked) -> tuple[str, tuple[int, ...], tuple[int, ...], str]:
     """The data set that the network meets first, in training if it trains; shapes (1, c, h, w) of
-    its lq and gt, and whence they are.
+    its lq and gt, and where they come from.
     """
     options = file.options
     scale = options.get("scale") or 1
@@ -104,7 +104,7 @@ def _perceptual(keys: Keys, options: dict[str, Any]) -> Iterator[Finding]:
         if layer not in layers and not layer.startswith("bn"):
             yield Finding((*keys, "layer_weights", layer), f"is no layer{nearest(layer, layers)}")
         elif type(weight) not in (int, float) or weight < 0:
-            yield Finding((*keys, "layer_weights", layer), "is no weight: give a number from 0 up")
+            yield Finding((*keys, "layer_weights", layer), "is no weight: give a number >= 0")
     if options.get("criterion", "l1") not in ("l1", "l2", "fro"):
         yield Finding((*keys, "criterion"), "is none of l1, l2, fro")
 

@@ -29,7 +29,7 @@ MOST_REAL = 3 * 10**8  # parameters for which a trial uses memory
 MOST_LAYERS = 20_000
 MOST_BLOCKS = 1000
 TOO_LARGE = "it has more than"
-# Numbers of blocks that are alike, of which a trial needs one, and least of them elsewhere.
+# Options that count identical blocks: a dry run builds one, and this many at later levels.
 DEPTHS = {"num_blocks": 0, "num_refinement_blocks": 0, "num_block": 1, "depths": 1}
 
 Shape = tuple[int, ...]

@@ -43,7 +43,7 @@ def _check(content: Any, path: Path) -> None:
     """Raise InputError for JSON that is no report, or one of a later version."""
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(
-            f"{path}: JSON of something else; needed is the report.json of vmambair compare, the"
+            f"{path}: not a report: give the report.json of vmambair compare, the"
             " bench.json of vmambair bench or a training's metrics.jsonl"
         )
     version = content.get("version")

@@ -72,7 +72,7 @@ class Restorer:
     ):
         for name, value in (("outscale", outscale), ("memory", memory)):
             if value is not None and not 0 < value < math.inf:
-                raise InputError(f"{name} is {value}: needed is a number above 0")
+                raise InputError(f"{name} is {value}; it must be a number above 0")
         self.strength = check_strength(strength)
         if pool not in ("tile", "global"):
             raise InputError(f"pool is {pool!r}: choose tile or global")
@@ -134,7 +134,7 @@ class Restorer:
         """
         if x.dim() != 4 or not x.is_floating_point() or x.numel() == 0:
             raise InputError(
-                f"x is {x.dtype} of shape {tuple(x.shape)}: needed are floats in [0, 1] of shape"
+                f"x is {x.dtype} of shape {tuple(x.shape)}; it must be floats in [0, 1] of shape"
                 " (b, c, h, w)"
             )
         _check_range(x.min().item(), x.max().item(), "x")
@@ -246,7 +246,7 @@ def _in_float32(network: nn.Module) -> nn.Module:
 def check_strength(strength: float) -> float:
     """The strength of a blend. Raises InputError: it is not in [0, 1]."""
     if not 0 <= strength <= 1:
-        raise InputError(f"strength is {strength}: needed is a number from 0 to 1")
+        raise InputError(f"strength is {strength}; it must be a number from 0 to 1")
     return strength
 
 
@@ -272,7 +272,7 @@ def _check(image: np.ndarray) -> None:
     """Raise InputError for what is not a picture."""
     if not isinstance(image, np.ndarray):
         raise InputError(
-            f"the picture is a {type(image).__name__}: needed is a PIL image (open a file with"
+            f"the picture is a {type(image).__name__}; it must be a PIL image (open a file with"
             " PIL.Image.open) or a NumPy array; restore_tensor takes tensors"
         )
     kind = image.dtype.newbyteorder("=")
@@ -280,8 +280,8 @@ def _check(image: np.ndarray) -> None:
     shaped = image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 2, 3, 4))
     if not known or not shaped or image.size == 0:
         raise InputError(
-            f"the picture is {image.dtype} of shape {image.shape}: needed is (h, w) or (h, w, c) of"
-            " uint8, uint16 or floats in [0, 1], c 1 to 4"
+            f"the picture is {image.dtype} of shape {image.shape}; it must be (h, w) or (h, w, c)"
+            " of uint8, uint16 or floats in [0, 1], c 1 to 4"
         )
     if np.issubdtype(image.dtype, np.floating):
         _check_range(float(image.min()), float(image.max()), "the picture")
@@ -295,6 +295,6 @@ def _check_range(least: float, most: float, what: str) -> None:
     if -1.5 < least < 0 and most <= 1.5:
         advice = "if they are of [-1, 1], give (x + 1) / 2"
     raise InputError(
-        f"{what} has values from {least:g} to {most:g}: needed are finite floats in [0, 1];"
+        f"{what} has values from {least:g} to {most:g}; they must be finite floats in [0, 1];"
         f" {advice}, or give uint8 or uint16"
     )

@@ -1,4 +1,4 @@
-"""Freed memory stays with the process: pages that go back to the system come back to be cleared."""
+"""Freed memory stays with the process: pages returned to the system must be zeroed again."""
 
 import ctypes
 import sys

@@ -1,4 +1,4 @@
-"""Events: TensorBoard's writer, but one that a full disk does not turn into the end of training."""
+"""Events: TensorBoard's writer, but one that survives a full disk."""
 
 import logging
 from collections.abc import Callable

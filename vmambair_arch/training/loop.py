@@ -13,7 +13,7 @@ from ..errors import StoppedError, TrainingError
 from ..system import processes
 from . import resuming
 from .interruption import Interruption
-from .progress import Progress
+from .progress import TrainingProgress
 from .saves import Place, Saves
 from .validation import Validation
 
@@ -82,12 +82,12 @@ class Training:
         if takes and "model" in mine and len(saved) == world_size:
             self.model.load_training_extra_state(mine["model"])
 
-    def run(self, progress: Progress) -> None:
+    def run(self, progress: TrainingProgress) -> None:
         """Train to total_iter, validating and saving on the way, and save the latest networks.
 
         Raises:
             StoppedError: a signal came; TrainingError: training cannot go on. A state is written
-            before, as for any other exception, unless it came amid a step or nothing is finite.
+            before, as for any other exception, unless it came during a step or nothing is finite.
         """
         with self.interruption:
             try:
@@ -101,7 +101,7 @@ class Training:
                     self.interruption.check()
                 raise
 
-    def _iterate(self, progress: Progress) -> None:
+    def _iterate(self, progress: TrainingProgress) -> None:
         while self.iteration < self.total:
             set_place(self.loader, epoch=self.epoch, seen=self.seen, iteration=self.iteration)
             progress.waiting()
@@ -185,8 +185,8 @@ class Training:
             return
         if self._before and self.model.unsettled:
             self._log.error(
-                f"No state is written: iteration {self.iteration + 1} failed amid a step; the last"
-                f" good checkpoint is {self.saves.last_good()}"
+                f"No state is written: iteration {self.iteration + 1} failed during a step; the"
+                f" last good checkpoint is {self.saves.last_good()}"
             )
             return
         if self._before:

@@ -33,7 +33,7 @@ from ..system.processes import gather, together
 from . import resuming, validation
 from .events import open_events
 from .loop import Training
-from .progress import Progress
+from .progress import TrainingProgress
 from .records import Records
 from .validation import Validation
 
@@ -95,7 +95,7 @@ def _train(opt: dict[str, Any], remarks: list[str]) -> None:
     log = _start_log(opt, "train", [*remarks, *on_states])
     for level, difference in differing:
         log.log(level, difference)
-    log.info(micro_batches.described(opt))
+    log.info(micro_batches.describe_batch(opt))
     model = build_model(opt)
     start = state["iter"] if state else 0
     events = open_events(opt, start)
@@ -106,7 +106,7 @@ def _train(opt: dict[str, Any], remarks: list[str]) -> None:
     if state:
         training.resume(state)
         log.info(f"Resuming from epoch {training.epoch}, iteration {training.iteration}.")
-    with Progress(opt, start, events) as progress:
+    with TrainingProgress(opt, start, events) as progress:
         training.run(progress)
     validation.before_after(opt, model, val_loaders)
 

@@ -1,4 +1,4 @@
-"""Progress: what a run tells of itself: log lines with an ETA, a bar on a terminal, TensorBoard."""
+"""What a run reports of itself: log lines with an ETA, a bar on a terminal, TensorBoard."""
 
 import contextlib
 import logging
@@ -11,7 +11,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 
-class Progress(contextlib.ExitStack):
+class TrainingProgress(contextlib.ExitStack):
     """Tells of each iteration. As a context it shows a bar if standard error is a terminal.
 
     Args:

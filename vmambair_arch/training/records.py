@@ -26,7 +26,7 @@ class Records:
         self.lines: list[dict[str, Any]] = []
         if self.path.is_file() and until is not None:
             written = self.path.read_text().splitlines()
-            # The first version's appending could be killed amid a line.
+            # The first version's appending could be killed in the middle of a line.
             lines = [json.loads(line) for line in written if line.endswith("}")]
             self.lines = [line for line in lines if line["iter"] <= until]
             if len(self.lines) < len(lines):

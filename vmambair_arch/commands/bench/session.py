@@ -125,9 +125,9 @@ def _check(
 ) -> None:
     for size in sizes:
         if size <= 0 or size % 8:
-            raise InputError(f"size {size}: needed is a positive multiple of 8")
+            raise InputError(f"size is {size}; it must be a positive multiple of 8")
     if minutes <= 0:
-        raise InputError(f"minutes {minutes:g}: needed is a number above 0")
+        raise InputError(f"minutes is {minutes:g}; it must be a number above 0")
     if device not in ("cpu", "cuda"):
         raise InputError(f"device {device!r}: choose cpu or cuda")
     if device == "cuda" and not torch.cuda.is_available():

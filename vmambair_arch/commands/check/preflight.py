@@ -18,7 +18,7 @@ from basicsr.utils import get_root_logger, set_random_seed
 
 from ...data import survey
 from ...data.batches.loading import training_loader, validation_loader
-from ...data.batches.micro_batches import described, parts_of
+from ...data.batches.micro_batches import accumulation_steps, describe_batch
 from ...data.entries import Entry, Problem, entries, problems
 from ...errors import InputError
 from ...option_files import against_disk
@@ -102,7 +102,7 @@ def _listed(found: list[Problem]) -> list[str]:
 def _too_few(place: str, opt: dict[str, Any], data_set: dict[str, Any], images: int) -> list[str]:
     if data_set["phase"] != "train":
         return []
-    batch = data_set.get("batch_size_per_gpu", 1) * max(opt["num_gpu"], 1) * parts_of(opt)
+    batch = data_set.get("batch_size_per_gpu", 1) * max(opt["num_gpu"], 1) * accumulation_steps(opt)
     enlarged = images * data_set.get("dataset_enlarge_ratio", 1)
     if not images or enlarged >= batch:
         return []
@@ -125,7 +125,7 @@ def _costs(opt: dict[str, Any]) -> Iterator[str]:
         raise InputError(f"{opt['opt_file']}: {what} fails: {one_line(error)}") from error
     shape = tuple(model.lq.shape)
     if opt["is_train"]:
-        yield described(opt)
+        yield describe_batch(opt)
     yield f"network_g: {opt['network_g']['type']}, {cost.parameters(model.net_g):,} parameters"
     forward = cost.forward(opt["network_g"], shape)
     if forward is not None:
@@ -173,7 +173,7 @@ def _steps(model: Any, batch: dict[str, Any], opt: dict[str, Any]) -> float:
         iteration = len(seconds) + 1
         if opt["is_train"]:
             model.update_learning_rate(iteration, opt["train"].get("warmup_iter", -1))
-            model.train_on([batch] * parts_of(opt), iteration)
+            model.train_on([batch] * accumulation_steps(opt), iteration)
         else:
             model.feed_data(batch)
             model.test()

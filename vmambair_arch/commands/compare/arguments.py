@@ -77,7 +77,7 @@ def _compare(arguments: argparse.Namespace) -> None:
     from .planning import plan
 
     if arguments.images is not None and arguments.images < 1:
-        raise InputError(f"--images is {arguments.images}: needed is 1 or more")
+        raise InputError(f"--images is {arguments.images}; it must be 1 or more")
     comparison.check_output(arguments.output, overwrite=arguments.overwrite)
     planned = plan(
         arguments.gt,

@@ -62,7 +62,7 @@ def survey(
         if min(sizes[name]) - 2 * border < least:
             problems["border"].append(
                 f"{path}: {_pixels(sizes[name])}, of which a border of {border} leaves too little"
-                f" to measure, needed are {least} x {least}; give a smaller --crop-border"
+                f" to measure ({least} x {least} at least); give a smaller --crop-border"
             )
     if problems:
         raise InputError(*(line for lines in problems.values() for line in _few(lines)))

@@ -61,7 +61,7 @@ def plan(
         metrics, border, rgb: as ``Measures`` takes them; without a border it is a scale above 1.
         title: of the data set; without it the name of gt, or of the folder around it if that says
             no more than what it holds (Set5/GTmod12).
-    Raises: InputError: whatever stands against it, each in a line.
+    Raises: InputError: every problem found, one per line.
     """
     _check(results, models=models, bicubic=bicubic, lq=lq, scale=scale, border=border)
     truths = matching.truths(gt)
@@ -100,8 +100,8 @@ def _check(
     if lq and not (models or bicubic):
         problems.append("--lq is for --model and --bicubic: give one of them, or leave it out")
     if scale is not None and scale < 1:
-        problems.append(f"--scale is {scale}: needed is 1 or more")
+        problems.append(f"--scale is {scale}; it must be 1 or more")
     if border is not None and border < 0:
-        problems.append(f"--crop-border is {border}: needed is 0 or more")
+        problems.append(f"--crop-border is {border}; it must be 0 or more")
     if problems:
         raise InputError(*problems)

@@ -1,1 +1,1 @@
-"""vmambair degrade: what a training with degradations is fed."""
+"""vmambair degrade: a preview of the degradations that training applies."""

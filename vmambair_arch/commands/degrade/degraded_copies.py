@@ -1,4 +1,4 @@
-"""Degraded copies of images, to look at what a training with degradations is fed."""
+"""Degraded copies of images: a preview of the degradations that training applies."""
 
 import hashlib
 import json
@@ -39,12 +39,12 @@ def run(source: Path, out: Path, opt: Mapping[str, Any], *, seed: int) -> Iterat
         out: the folder to write to, made if it is missing.
         opt: the options of a training with DegradationModel or DegradationGANModel, or with a data
             set that degrades clean images.
-        seed: of the random numbers, from 0 up; the global generators are left as they were.
+        seed: of the random numbers, >= 0; the global generators are left as they were.
     Yields: for each image "", or a sentence on why it could not be degraded; the others are.
     Raises: InputError: no images; an option that makes no sense; a file that would be overwritten.
     """
     if seed < 0:
-        raise InputError(f"the seed is {seed}: needed is a whole number from 0 up")
+        raise InputError(f"the seed is {seed}; it must be a whole number >= 0")
     copies = _copies(source, out)
     train = opt["datasets"].get("train") or {}
     kind: Any = DATASET_REGISTRY.get(train["type"]) if train else None

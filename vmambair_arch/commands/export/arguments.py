@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...system import terminal
 
-PATIENCE = 3.0  # seconds after which is said what takes so long
+PATIENCE = 3.0  # seconds before a slow step is announced
 
 
 def add(commands) -> None:
@@ -38,7 +38,7 @@ def _run(arguments: argparse.Namespace) -> int:
     size = tuple(arguments.size) if arguments.size else None
     try:
         comparisons = verified_export.run(
-            arguments.input, arguments.output, format=arguments.format, size=size, doing=_told
+            arguments.input, arguments.output, format=arguments.format, size=size, doing=_announced
         )
     except KeyboardInterrupt:
         terminal.warn(f"stopped; {arguments.output} is not written")
@@ -48,7 +48,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
+def _announced(what: str) -> Iterator[None]:
     """Say on stderr what is being done, if it takes more than a moment."""
     line = {"file": sys.stderr, "flush": True}
     timer = threading.Timer(PATIENCE, print, [f"vmambair: {what}"], line)

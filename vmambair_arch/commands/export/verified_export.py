@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ... import checkpoints
 from ...errors import InputError
-from ...exporting.formats import FORMATS, Run, check_installed, describe
+from ...exporting.formats import EXPORT_FORMATS, Run, check_installed, describe
 from ...exporting.tracing import check_size, trace
 from ...files import write_whole
 from ...networks.unet import UNet
@@ -52,7 +52,7 @@ def run(
         is not of multiples of 8, a package is missing, or the outputs differ; then no file is
         written.
     """
-    kind = FORMATS[format]
+    kind = EXPORT_FORMATS[format]
     _check_out(out, format)
     check_installed(*kind.needs, PHOTOGRAPHS)
     network = checkpoints.load_network(model)
@@ -79,7 +79,7 @@ def report(out: Path, format: str, comparisons: list[Comparison]) -> Iterator[st
     """What the comparisons say: how far the file is from the network, and what it takes."""
     worst = max(comparison.error for comparison in comparisons)
     yield f"{out}: relative L2 difference from the network at most {worst:.1e}"
-    runner = FORMATS[format].runner
+    runner = EXPORT_FORMATS[format].runner
     for (h, w), _, theirs, ours in comparisons[1::2]:  # the second of each size, which is warm
         yield f"{h} x {w} pixels: {theirs:.2f} s in {runner}, {ours:.2f} s here"
 
@@ -109,7 +109,7 @@ def photograph(channels: int, size: tuple[int, int]) -> Tensor:
 
 
 def _check_out(out: Path, format: str) -> None:
-    for name, kind in FORMATS.items():
+    for name, kind in EXPORT_FORMATS.items():
         if name == format and out.suffix != kind.suffix:
             raise InputError(
                 f"{out}: the name of a file of format {name} must end in {kind.suffix}"

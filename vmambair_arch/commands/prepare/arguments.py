@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...system import terminal
 
 if TYPE_CHECKING:
-    from .folders import Report
+    from .folders import PrepareReport
 
 
 def add(commands) -> None:
@@ -56,12 +56,12 @@ def _run(arguments: argparse.Namespace) -> int:
             processes=arguments.processes,
         )
     except KeyboardInterrupt:
-        terminal.warn("stopped; the same command goes on from here")
+        terminal.warn("stopped; rerun the same command to continue")
         return 130
-    return _told(report, arguments.output)
+    return _print(report, arguments.output)
 
 
-def _told(report: "Report", output: Path) -> int:
+def _print(report: "PrepareReport", output: Path) -> int:
     """Print what was made and what could not be; returns the exit code."""
     for sentence in [*report.failures, *report.remarks]:
         terminal.warn(sentence)

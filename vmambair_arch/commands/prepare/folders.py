@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from ...data import image_lmdb
-from ...data.image_lmdb import Image
+from ...data.image_lmdb import LmdbImage
 from ...errors import InputError
 from ...files import remove_leftovers, write_whole
 from .. import file_workers
@@ -25,7 +25,7 @@ LARGEST_CROP = 256  # gt_size of the published training, where the images allow 
 
 
 @dataclass(frozen=True)
-class Report:
+class PrepareReport:
     """What a run has to tell.
 
     Args:
@@ -52,7 +52,7 @@ def run(
     threshold: int = 0,
     lmdb: bool = False,
     processes: int | None = None,
-) -> Report:
+) -> PrepareReport:
     """Make OUT/gt, OUT/lq_x4 ..., OUT/meta_info.txt and, if asked, OUT/gt.lmdb, OUT/lq_x4.lmdb ...
 
     Where an input cannot be used the others are made. Meta information and LMDBs, which stand for
@@ -86,7 +86,7 @@ def run(
         images = [image for made in record.done.values() for image in made.images]
         images.sort(key=lambda image: image.key)
         if failures:
-            return Report(len(images), failures, [], [])
+            return PrepareReport(len(images), failures, [], [])
         lines = "".join(f"{image.line()}\n" for image in images)
         write_whole(out / "meta_info.txt", lambda file: file.write(lines.encode()))
         for folder, scale in _folders(recipe).items() if lmdb else ():
@@ -98,7 +98,7 @@ def run(
             f"{error.filename or out}: cannot be written ({error.strerror}); free space or mend"
             " what is wrong, and run the same command to go on"
         ) from error
-    return Report(
+    return PrepareReport(
         len(images), [], _remarks(source, record.done), _sections(out, recipe, images, lmdb)
     )
 
@@ -180,7 +180,7 @@ def _remarks(source: Path, done: dict[str, Made]) -> list[str]:
     return remarks
 
 
-def _sections(out: Path, recipe: Recipe, images: Sequence[Image], lmdb: bool) -> list[str]:
+def _sections(out: Path, recipe: Recipe, images: Sequence[LmdbImage], lmdb: bool) -> list[str]:
     """datasets.train for each scale, as YAML to paste into an option file."""
     ending = ".lmdb" if lmdb else ""
     gt = {

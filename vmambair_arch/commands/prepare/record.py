@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...data.image_lmdb import Image
+from ...data.image_lmdb import LmdbImage
 from ...errors import InputError
 from ...files import write_whole
 from .subimages import Made, Source
@@ -53,7 +53,7 @@ class Record:
         self.failed.add(name)
         self._append({"unusable": name})
 
-    def forget_unless(self, is_there: Callable[[Image], bool]) -> None:
+    def forget_unless(self, is_there: Callable[[LmdbImage], bool]) -> None:
         """Take as not done what has lost a file since."""
         self.done = {n: made for n, made in self.done.items() if all(map(is_there, made.images))}
 
@@ -67,7 +67,7 @@ class Record:
                 if "unusable" in line:
                     self.failed.add(line["unusable"])
                 else:
-                    images = tuple(Image(*image) for image in line["images"])
+                    images = tuple(LmdbImage(*image) for image in line["images"])
                     self.done[line["done"]] = Made(images, tuple(line["extras"]))
             self.failed -= self.done.keys()
             self._compare(head["settings"], head["inputs"])

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy import ndarray
 
-from ...data.image_lmdb import PNG, PNG_LEVEL, Image
+from ...data.image_lmdb import PNG, PNG_LEVEL, LmdbImage
 from ...data.images import shrink
 from ...data.reading import opencv_pixels
 from ...errors import InputError
@@ -50,7 +50,7 @@ class Made:
         extras: what the source has and BasicSR drops when it reads: "16 bits", "alpha".
     """
 
-    images: tuple[Image, ...]
+    images: tuple[LmdbImage, ...]
     extras: tuple[str, ...]
 
 
@@ -87,7 +87,7 @@ def make(source: Source, recipe: Recipe, out: Path) -> Made:
             window = pixels[top // scale : bottom // scale, left // scale : right // scale]
             data = file.read_bytes() if file and window.shape == pixels.shape else b""
             _write(out / folder / name, data if data.startswith(PNG) else _encode(window))
-        images.append(Image(name, bottom - top, right - left, (*gt.shape, 1)[2]))
+        images.append(LmdbImage(name, bottom - top, right - left, (*gt.shape, 1)[2]))
     deep = ("16 bits",) if gt.dtype == np.uint16 else ()
     return Made(tuple(images), deep + (("alpha",) if gt.shape[2:] == (4,) else ()))
 

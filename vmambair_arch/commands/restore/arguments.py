@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ...restoring import Restorer
     from ...restoring.chain import Chain
-    from .plan import Job
+    from .plan import RestoreJob
 
 # What changes the frames of a video.
 COMPUTING = (
@@ -121,7 +121,7 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         return _restore(arguments)
     except (KeyboardInterrupt, StoppedError) as error:
-        terminal.warn("stopped; the same with --skip-existing goes on from here")
+        terminal.warn("stopped; rerun with --skip-existing to continue")
         return error.exit_code if isinstance(error, StoppedError) else 128 + signal.SIGINT
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -167,12 +167,12 @@ def _restore(arguments: argparse.Namespace) -> int:
 
 
 def _restore_pictures(
-    arguments: argparse.Namespace, jobs: "Sequence[Job]", restorer: "Restorer | Chain"
+    arguments: argparse.Namespace, jobs: "Sequence[RestoreJob]", restorer: "Restorer | Chain"
 ) -> int:
     from .batch_restore import restore
-    from .progress import Progress
+    from .progress import RestoreProgress
 
-    progress = Progress(jobs)
+    progress = RestoreProgress(jobs)
     try:
         restore(
             jobs,
@@ -216,4 +216,4 @@ def check(arguments: argparse.Namespace, **bounds: tuple[int, int | None]) -> No
         if not value >= least or (most and value > most):  # NaN is no number to compare
             needed = f"{least} to {most}" if most else f"{least} or more"
             option = name.replace("_", "-")
-            raise InputError(f"--{option} is {value}: needed is {needed}")
+            raise InputError(f"--{option} is {value}; it must be {needed}")

@@ -15,7 +15,7 @@ from ...restoring import Restorer, failures
 from ...restoring.chain import Chain
 from ...restoring.files import reading, writing
 from ...restoring.files.picture import Picture
-from .plan import STREAM, Job
+from .plan import STREAM, RestoreJob
 
 
 class Done(NamedTuple):
@@ -30,7 +30,7 @@ class Done(NamedTuple):
         warnings: what is lost of what its file held besides the pixels, in sentences.
     """
 
-    job: Job
+    job: RestoreJob
     before: tuple[int, int] = (0, 0)
     after: tuple[int, int] = (0, 0)
     seconds: float = 0.0
@@ -39,14 +39,14 @@ class Done(NamedTuple):
 
 
 def restore(
-    jobs: Sequence[Job],
+    jobs: Sequence[RestoreJob],
     restorer: Restorer | Chain,
     *,
     ahead: int,
     quality: int,
     max_megapixels: float,
-    begin: Callable[[Job, float], None],
-    progress: Callable[[Job, float], None],
+    begin: Callable[[RestoreJob, float], None],
+    progress: Callable[[RestoreJob, float], None],
     tell: Callable[[Done], None],
 ) -> None:
     """Restore pictures one after the other, each into a file that is whole or not there.
@@ -84,10 +84,13 @@ def restore(
 
 
 def _ahead(
-    executor: Executor, call: Callable[[Job], Picture], jobs: Sequence[Job], number: int
-) -> Iterator[tuple[Job, Future[Picture]]]:
+    executor: Executor,
+    call: Callable[[RestoreJob], Picture],
+    jobs: Sequence[RestoreJob],
+    number: int,
+) -> Iterator[tuple[RestoreJob, Future[Picture]]]:
     """Each job and the call for it, which is made while ``number`` jobs before it are used."""
-    coming: deque[tuple[Job, Future[Picture]]] = deque()
+    coming: deque[tuple[RestoreJob, Future[Picture]]] = deque()
     for job in jobs:
         coming.append((job, executor.submit(call, job)))
         if len(coming) > number:
@@ -96,14 +99,17 @@ def _ahead(
         yield coming.popleft()
 
 
-def _read(job: Job, *, max_megapixels: float) -> Picture:
+def _read(job: RestoreJob, *, max_megapixels: float) -> Picture:
     """Raises InputError: there is no picture that can be restored."""
     content = reading.file_content(job.source, max_megapixels=max_megapixels)
     return reading.read(content, str(job.source or STREAM), max_megapixels=max_megapixels)
 
 
 def _restore(
-    job: Job, picture: Picture, restorer: Restorer | Chain, progress: Callable[[Job, float], None]
+    job: RestoreJob,
+    picture: Picture,
+    restorer: Restorer | Chain,
+    progress: Callable[[RestoreJob, float], None],
 ) -> tuple[Done, Picture]:
     """Restore a picture, after it is clear that the result can be written."""
     form = job.form or picture.form

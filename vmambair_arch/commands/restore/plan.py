@@ -14,7 +14,7 @@ from .left_out import is_of_files
 STREAM = "-"  # standard input or output
 
 
-class Job(NamedTuple):
+class RestoreJob(NamedTuple):
     """A picture to restore.
 
     Args:
@@ -36,7 +36,7 @@ def plan(
     form: str | None = None,
     overwrite: bool = False,
     skip_existing: bool = False,
-) -> list[Job]:
+) -> list[RestoreJob]:
     """Find the pictures and name the files that they become.
 
     Args:
@@ -55,7 +55,7 @@ def plan(
     else:
         found = [pair for given in inputs for pair in _sources(given, Path(output))]
         jobs = [
-            Job(source, Path(output) / _renamed(place, suffix, form), form or _form(place))
+            RestoreJob(source, Path(output) / _renamed(place, suffix, form), form or _form(place))
             for source, place in found
         ]
     _check_names(jobs)
@@ -81,7 +81,7 @@ def left_out(inputs: Sequence[str], output: str) -> list[Path]:
     ]
 
 
-def check_folders(jobs: Sequence[Job]) -> None:
+def check_folders(jobs: Sequence[RestoreJob]) -> None:
     """Raise InputError for a folder that pictures cannot be written to."""
     for folder in {job.target.parent for job in jobs if job.target}:
         existing = next(path for path in (folder, *folder.resolve().parents) if path.exists())
@@ -122,7 +122,7 @@ def names_a_file(output: str, written: Collection[str]) -> bool:
     return suffix in written
 
 
-def _single(given: str, output: str, form: str | None) -> Job:
+def _single(given: str, output: str, form: str | None) -> RestoreJob:
     """The only picture, which becomes a file that is named."""
     source = None if given == STREAM else Path(given)
     target = None if output == STREAM else Path(output)
@@ -130,7 +130,7 @@ def _single(given: str, output: str, form: str | None) -> Job:
         raise InputError(f"{output}: is one file for the pictures of {source}; give a folder")
     if source and not source.is_file():
         raise _missing(given)
-    return Job(source, target, form or (_form(target) if target else None))
+    return RestoreJob(source, target, form or (_form(target) if target else None))
 
 
 def _sources(given: str, output: Path) -> Iterator[tuple[Path, Path]]:
@@ -196,7 +196,7 @@ def _form(path: Path) -> str | None:
     return BY_SUFFIX.get(path.suffix.lower())
 
 
-def _check_names(jobs: Sequence[Job]) -> None:
+def _check_names(jobs: Sequence[RestoreJob]) -> None:
     """Raise InputError if two pictures would become one file."""
     sources: dict[Path, Path | None] = {}
     for job in jobs:
@@ -210,7 +210,7 @@ def _check_names(jobs: Sequence[Job]) -> None:
         sources[target] = job.source
 
 
-def _paths(job: Job) -> list[Path]:
+def _paths(job: RestoreJob) -> list[Path]:
     return [path.resolve() for path in (job.source, job.target) if path]
 
 

@@ -11,12 +11,12 @@ from tqdm import tqdm
 from ...restoring.files import reading
 from ...system import terminal
 from .batch_restore import Done
-from .plan import STREAM, Job
+from .plan import STREAM, RestoreJob
 
 BAR = "{percentage:3.0f}%|{bar}| {n:.2f} of {total:.2f} megapixels, {remaining} left"
 
 
-class Progress:
+class RestoreProgress:
     """Tells how far the pictures are, what they take, and when all will be done.
 
     Lines go to standard output, or to standard error if a picture goes to the former; the bar
@@ -26,7 +26,7 @@ class Progress:
         jobs: all of them; their sizes are read from the files' headers.
     """
 
-    def __init__(self, jobs: Sequence[Job]):
+    def __init__(self, jobs: Sequence[RestoreJob]):
         self.lines = sys.stderr if any(job.target is None for job in jobs) else sys.stdout
         self.number = len(jobs)
         self.megapixels = {job.source: _megapixels(job.source) for job in jobs}
@@ -40,14 +40,14 @@ class Progress:
         how = {"bar_format": BAR, "smoothing": 0, "miniters": 0}
         self.bar = tqdm(total=total, **how, leave=False, disable=None)
 
-    def begin(self, job: Job, megapixels: float) -> None:
-        """A picture was read, whose file's header may not have told its size."""
+    def begin(self, job: RestoreJob, megapixels: float) -> None:
+        """A picture was read; its header may not have given the size."""
         self.megapixels[job.source] = megapixels
         if job.source in self.waiting:
             self.waiting[job.source] = megapixels
         self.bar.total = sum(self.megapixels.values())
 
-    def advance(self, job: Job, share: float) -> None:
+    def advance(self, job: RestoreJob, share: float) -> None:
         """So much of a picture is done: the bar is drawn anew, ten times a second at most."""
         done = self.passed + share * self.waiting.get(job.source, 0)
         self.bar.update(done - self.bar.n)
@@ -86,7 +86,7 @@ class Progress:
         terminal.say(line, file=self.lines)
         return 1 if self.failures else 0
 
-    def _pass(self, job: Job) -> None:
+    def _pass(self, job: RestoreJob) -> None:
         """A picture needs no more time; once, also if it was restored and could not be written."""
         self.passed += self.waiting.pop(job.source, 0)
 

@@ -18,7 +18,7 @@ from ...system import terminal
 from .plan import names_a_file
 
 
-class Video(NamedTuple):
+class VideoJob(NamedTuple):
     """A video to restore, and the file that it becomes."""
 
     source: Path
@@ -41,7 +41,7 @@ def plan(
     suffix: str = "",
     overwrite: bool = False,
     skip_existing: bool = False,
-) -> list[Video]:
+) -> list[VideoJob]:
     """Name the files that videos become.
 
     Args:
@@ -56,7 +56,7 @@ def plan(
     to_file = names_a_file(output, films.WRITTEN) if inputs else False
     if to_file and not alone:
         raise InputError(f"{output}: is one file for several inputs; give a folder")
-    videos: dict[Path, Video] = {}
+    videos: dict[Path, VideoJob] = {}
     for given in inputs:
         source = Path(given)
         if not source.is_file():
@@ -69,7 +69,7 @@ def plan(
         if target in videos:
             raise InputError(f"{videos[target].source} and {source} would both become {target}")
         if not target.exists() or overwrite:
-            videos[target] = Video(source, target)
+            videos[target] = VideoJob(source, target)
         elif not skip_existing:
             raise InputError(
                 f"{target} exists already; give another output, --skip-existing or --overwrite"
@@ -78,7 +78,7 @@ def plan(
 
 
 def restore(
-    videos: Sequence[Video],
+    videos: Sequence[VideoJob],
     restorer: Restorer | Chain,
     *,
     made_with: str,
@@ -131,7 +131,7 @@ def restore(
     return 1 if failures else 0
 
 
-def _line(video: Video, result: Result, seconds: float) -> str:
+def _line(video: VideoJob, result: Result, seconds: float) -> str:
     """What became of a video, and what not."""
     line = f"{video.target}: {result.frames} frames restored in {seconds:.1f} s"
     if result.lacking:

@@ -45,7 +45,7 @@ def _test(arguments: argparse.Namespace) -> int:
 
 def _launch(command: str, arguments: argparse.Namespace, *, max_restarts: int = 0) -> int:
     if arguments.nproc < 1 or arguments.launcher != "none":
-        raise InputError("--nproc needs a number of processes from 1 up, and no --launcher")
+        raise InputError("--nproc needs a number of processes >= 1, and no --launcher")
     from . import launch  # torchrun is slow to import
 
     flags = [f"--{flag}" for flag in ("auto_resume", "debug") if getattr(arguments, flag)]

@@ -14,13 +14,13 @@ from torch.utils.data import BatchSampler, DataLoader
 
 from ...errors import InputError, TrainingError
 from ..progressive import ProgressiveBatchSampler, read_stages
-from .micro_batches import MicroBatches, is_progressive, parts_of
+from .micro_batches import MicroBatches, accumulation_steps, is_progressive
 from .sampling import PlacedSampler
 from .training_set import TrainingSet, collate
 
 
 def training_loader(opt: dict[str, Any]) -> DataLoader:
-    """Micro-batches of datasets.train, as BasicSR makes them but for the trouble they can be in.
+    """Micro-batches of datasets.train, as BasicSR's, without its known failures.
 
     ``prefetch_mode: cpu`` is left to the workers, which always load ahead: BasicSR's thread hangs
     when loading fails, and shares its random numbers with the training.
@@ -45,7 +45,7 @@ def training_loader(opt: dict[str, Any]) -> DataLoader:
         world_size=opt["world_size"],
     )
     copies = 1 if opt["dist"] else max(opt["num_gpu"], 1)
-    parts = parts_of(opt)
+    parts = accumulation_steps(opt)
     workers = section["num_worker_per_gpu"] * copies
     loader = DataLoader(
         data_set,
@@ -148,7 +148,7 @@ def _batches(loader: DataLoader, opt: dict[str, Any]) -> Iterator[dict[str, Any]
 def _start(loader: DataLoader, opt: dict[str, Any]) -> Any:
     """Start the workers of an epoch.
 
-    torch makes SIGCHLD raise a worker's death wherever training is, amid a step too. Without its
+    torch makes SIGCHLD raise a worker's death wherever training is, during a step too. Without its
     handler the death is raised where a batch is waited for, within five seconds.
     """
     here = os.name == "posix" and threading.current_thread() is threading.main_thread()

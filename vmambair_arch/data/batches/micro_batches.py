@@ -38,7 +38,7 @@ class MicroBatches(Sampler[list[Any]]):
         return len(self.batches) * self.parts
 
 
-def parts_of(opt: Mapping[str, Any]) -> int:
+def accumulation_steps(opt: Mapping[str, Any]) -> int:
     """How many micro-batches a process takes for a step: total_batch_size over all batches.
 
     Args:
@@ -59,13 +59,13 @@ def parts_of(opt: Mapping[str, Any]) -> int:
     return total // at_once
 
 
-def described(opt: Mapping[str, Any]) -> str:
-    """How many images a step takes, and whence: a line for the log."""
+def describe_batch(opt: Mapping[str, Any]) -> str:
+    """How many images a step takes, and where they come from: a line for the log."""
     batch, processes, copies = _sizes(opt)
-    parts = parts_of(opt)
+    parts = accumulation_steps(opt)
     factors = {"micro-batches": parts, "processes": processes, "GPUs": copies}
-    told = [f"{batch} images", *(f"{n} {what}" for what, n in factors.items() if n > 1)]
-    product = f" ({' x '.join(told)})" if len(told) > 1 else ""
+    counted = [f"{batch} images", *(f"{n} {what}" for what, n in factors.items() if n > 1)]
+    product = f" ({' x '.join(counted)})" if len(counted) > 1 else ""
     later = ", as often in later stages" if is_progressive(_section(opt)) else ""
     return f"Batch of a step: {batch * parts * processes * copies}{product}{later}"
 

@@ -1,4 +1,4 @@
-"""TrainingSet: any data set, made reproducible by place and sound against unusable images."""
+"""TrainingSet: any data set, made reproducible by position and robust to unreadable images."""
 
 from typing import Any
 

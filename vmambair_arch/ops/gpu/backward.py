@@ -22,7 +22,7 @@ LN2 = tl.constexpr(0.6931471805599453)
 @triton.jit(do_not_specialize=SIZES)
 def end_carries(
     dy, step, C, weight, bias, A, ends,
-    ways, chunks, blocks, length, height, width, d, n, r,
+    sequences_per_image, chunks, blocks, length, height, width, d, n, r,
     CHUNK: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_R: tl.constexpr,
     PLANAR: tl.constexpr, SOFTPLUS: tl.constexpr,
 ):  # fmt: skip
@@ -31,13 +31,13 @@ def end_carries(
     channels = block * BLOCK_D + tl.arange(0, BLOCK_D)
     states, ranks = tl.arange(0, BLOCK_N), tl.arange(0, BLOCK_R)
     d_mask, n_mask = channels < d, states < n
-    at, step_at, B_at, C_at, u_pitch, pitch, step_mask = layout(
+    u_at, step_at, B_at, C_at, u_pitch, pitch, step_mask = layout(
         sequence, channels, states, ranks, length, d, n, r, PLANAR
     )
     weight, bias, rate = parameters(
-        weight, bias, A, sequence % ways, channels, states, ranks, d, n, r, PLANAR
+        weight, bias, A, sequence % sequences_per_image, channels, states, ranks, d, n, r, PLANAR
     )
-    dy, step, C = dy + at, step + step_at, C + C_at
+    dy, step, C = dy + u_at, step + step_at, C + C_at
 
     c = tl.zeros((BLOCK_N, BLOCK_D), tl.float32)
     end = tl.minimum((chunk + 1) * CHUNK, length)
@@ -48,8 +48,8 @@ def end_carries(
         C_t = tl.load(C + pixel * pitch, mask=n_mask, other=0.0).to(tl.float32)
         g = C_t[:, None] * dy_t[None, :] + c
         c = tl.exp2(delta[None, :] * rate) * g
-    at = ((sequence * chunks + chunk) * n + states[:, None]) * d + channels[None, :]
-    tl.store(ends + at, c, mask=n_mask[:, None] & d_mask[None, :])
+    ends += ((sequence * chunks + chunk) * n + states[:, None]) * d + channels[None, :]
+    tl.store(ends, c, mask=n_mask[:, None] & d_mask[None, :])
 
 
 @triton.jit
@@ -76,7 +76,8 @@ def retrace(c, h_before, delta, z, rate, u, dy, B, C, SOFTPLUS: tl.constexpr):
 def gradients(
     dy, u, step, B, C, weight, bias, A, D, starts, carries, workspace, total,
     du, dstep, partial, dparameters,
-    piece, first, apart, ways, chunks, blocks, length, height, width, d, n, r,
+    piece, first, sequence_stride, sequences_per_image, chunks, blocks,
+    length, height, width, d, n, r,
     CHUNK: tl.constexpr, SUB: tl.constexpr,
     BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_R: tl.constexpr,
     PLANAR: tl.constexpr, SOFTPLUS: tl.constexpr, ADD: tl.constexpr,
@@ -89,22 +90,23 @@ def gradients(
     partial: (programs / blocks, CHUNK, blocks, r + 2n) gradients of step (planar), B and C.
     dparameters: (sequences, chunks, r + 2, d) gradients of weight, bias and D from this chunk.
     """
-    sequence, chunk, block = locate(first, apart, piece, chunks, blocks)
+    sequence, chunk, block = locate(first, sequence_stride, piece, chunks, blocks)
     channels = block * BLOCK_D + tl.arange(0, BLOCK_D)
     states, ranks = tl.arange(0, BLOCK_N), tl.arange(0, BLOCK_R)
     d_mask, n_mask = channels < d, states < n
-    at, step_at, B_at, C_at, u_pitch, pitch, step_mask = layout(
+    u_at, step_at, B_at, C_at, u_pitch, pitch, step_mask = layout(
         sequence, channels, states, ranks, length, d, n, r, PLANAR
     )
     weight, bias, rate = parameters(
-        weight, bias, A, sequence % ways, channels, states, ranks, d, n, r, PLANAR
+        weight, bias, A, sequence % sequences_per_image, channels, states, ranks, d, n, r, PLANAR
     )
-    D = tl.load(D + sequence % ways * d + channels, mask=d_mask, other=0.0).to(tl.float32)
+    D += sequence % sequences_per_image * d + channels
+    D = tl.load(D, mask=d_mask, other=0.0).to(tl.float32)
     dy, u, du, total, step, B, C = (
-        dy + at, u + at, du + at, total + at, step + step_at, B + B_at, C + C_at,
+        dy + u_at, u + u_at, du + u_at, total + u_at, step + step_at, B + B_at, C + C_at,
     )  # fmt: skip
     if not PLANAR:
-        dstep += at
+        dstep += u_at
 
     TILE: tl.constexpr = BLOCK_N * BLOCK_D
     workspace += tl.program_id(0).to(tl.int64) * ((CHUNK // SUB + SUB) * TILE)
@@ -113,8 +115,8 @@ def gradients(
     partial += block * (r + 2 * n)
     begin, end = chunk * CHUNK, tl.minimum((chunk + 1) * CHUNK, length)
     state_mask = n_mask[:, None] & d_mask[None, :]
-    at = ((sequence * chunks + chunk) * n + states[:, None]) * d + channels[None, :]
-    h = tl.load(starts + at, mask=state_mask, other=0.0)
+    state_at = ((sequence * chunks + chunk) * n + states[:, None]) * d + channels[None, :]
+    h = tl.load(starts + state_at, mask=state_mask, other=0.0)
     subs = (end - begin + SUB - 1) // SUB
     tl.store(workspace, h)
     for s in range(1, subs):
@@ -126,7 +128,7 @@ def gradients(
         tl.store(workspace + s * TILE, h)
     tl.debug_barrier()  # what a thread stored to the workspace another may load
 
-    c = tl.load(carries + at, mask=state_mask, other=0.0)
+    c = tl.load(carries + state_at, mask=state_mask, other=0.0)
     dA = tl.zeros((BLOCK_N, BLOCK_D), tl.float32)
     dweight = tl.zeros((BLOCK_R, BLOCK_D), tl.float32)
     dbias = tl.zeros((BLOCK_D,), tl.float32)
@@ -174,7 +176,7 @@ def gradients(
             tl.store(row + r + n + states, dC_t, mask=n_mask)
         tl.debug_barrier()
 
-    tl.store(starts + at, dA, mask=state_mask)
+    tl.store(starts + state_at, dA, mask=state_mask)
     row = dparameters + (sequence * chunks + chunk) * (r + 2) * d + channels
     tl.store(row + r * d, dbias, mask=d_mask)
     tl.store(row + (r + 1) * d, dD, mask=d_mask)
@@ -186,7 +188,7 @@ def gradients(
 @triton.jit(do_not_specialize=[*SIZES, "piece"])
 def add_blocks(
     partial, dB, dC,
-    piece, first, apart, chunks, blocks, length, height, width, n, r,
+    piece, first, sequence_stride, chunks, blocks, length, height, width, n, r,
     CHUNK: tl.constexpr, SUB: tl.constexpr, BLOCK: tl.constexpr, PLANAR: tl.constexpr,
 ):  # fmt: skip
     """Add up the blocks of partial, SUB steps a program, and write them at their pixels.
@@ -194,7 +196,7 @@ def add_blocks(
     They are the gradients of B and C; of the projection, in the place of dB, if PLANAR.
     """
     pieces = CHUNK // SUB
-    sequence, chunk, part = locate(first, apart, piece, chunks, pieces)
+    sequence, chunk, part = locate(first, sequence_stride, piece, chunks, pieces)
     count = r + 2 * n
     numbers = tl.arange(0, BLOCK)
     steps = part * SUB + tl.arange(0, SUB)
@@ -207,10 +209,10 @@ def add_blocks(
         total += tl.load(partial + block * count, mask=mask, other=0.0)
     pixel = pixel_at(t, sequence, height, width, PLANAR)[:, None]
     if PLANAR:
-        at = ((sequence // 4 * length + pixel) * 4 + sequence % 4) * count + numbers[None, :]
-        tl.store(dB + at, total.to(dB.dtype.element_ty), mask=mask)
+        dB_at = ((sequence // 4 * length + pixel) * 4 + sequence % 4) * count + numbers[None, :]
+        tl.store(dB + dB_at, total.to(dB.dtype.element_ty), mask=mask)
     else:
         is_C = (numbers >= n)[None, :]
-        at = (sequence * n + numbers[None, :]) * length + pixel
-        tl.store(dB + at, total.to(dB.dtype.element_ty), mask=mask & ~is_C)
-        tl.store(dC + at - n * length, total.to(dC.dtype.element_ty), mask=mask & is_C)
+        dB_at = (sequence * n + numbers[None, :]) * length + pixel
+        tl.store(dB + dB_at, total.to(dB.dtype.element_ty), mask=mask & ~is_C)
+        tl.store(dC + dB_at - n * length, total.to(dC.dtype.element_ty), mask=mask & is_C)

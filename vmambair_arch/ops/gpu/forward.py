@@ -14,14 +14,17 @@ import triton.language as tl
 from .tiles import LOG2E, advance, layout, locate, parameters, pixel_at
 
 # Sizes for which no kernel of its own is worth compiling: they enter no address as a factor.
-SIZES = ("first", "apart", "ways", "chunks", "blocks", "length", "height", "width")
+SIZES = (
+    *("first", "sequence_stride", "sequences_per_image", "chunks", "blocks"),
+    *("length", "height", "width"),
+)
 ROWS = tl.constexpr(8)  # chunks that start_states reads at once
 
 
 @triton.jit(do_not_specialize=SIZES)
 def end_states(
     u, step, B, weight, bias, A, ends, totals,
-    ways, chunks, blocks, length, height, width, d, n, r,
+    sequences_per_image, chunks, blocks, length, height, width, d, n, r,
     CHUNK: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_R: tl.constexpr,
     PLANAR: tl.constexpr, SOFTPLUS: tl.constexpr,
 ):  # fmt: skip
@@ -33,13 +36,13 @@ def end_states(
     channels = block * BLOCK_D + tl.arange(0, BLOCK_D)
     states, ranks = tl.arange(0, BLOCK_N), tl.arange(0, BLOCK_R)
     d_mask, n_mask = channels < d, states < n
-    at, step_at, B_at, C_at, u_pitch, pitch, step_mask = layout(
+    u_at, step_at, B_at, C_at, u_pitch, pitch, step_mask = layout(
         sequence, channels, states, ranks, length, d, n, r, PLANAR
     )
     weight, bias, rate = parameters(
-        weight, bias, A, sequence % ways, channels, states, ranks, d, n, r, PLANAR
+        weight, bias, A, sequence % sequences_per_image, channels, states, ranks, d, n, r, PLANAR
     )
-    u, step, B = u + at, step + step_at, B + B_at
+    u, step, B = u + u_at, step + step_at, B + B_at
 
     h = tl.zeros((BLOCK_N, BLOCK_D), tl.float32)
     total = tl.zeros((BLOCK_D,), tl.float32)
@@ -51,14 +54,14 @@ def end_states(
         )  # fmt: skip
         total += delta
 
-    at = ((sequence * chunks + chunk) * n + states[:, None]) * d + channels[None, :]
-    tl.store(ends + at, h, mask=n_mask[:, None] & d_mask[None, :])
+    ends += ((sequence * chunks + chunk) * n + states[:, None]) * d + channels[None, :]
+    tl.store(ends, h, mask=n_mask[:, None] & d_mask[None, :])
     tl.store(totals + (sequence * chunks + chunk) * d + channels, total, mask=d_mask)
 
 
-@triton.jit(do_not_specialize=["ways", "chunks", "lane_blocks"])
+@triton.jit(do_not_specialize=["sequences_per_image", "chunks", "lane_blocks"])
 def start_states(
-    ends, totals, A, ways, chunks, lane_blocks, d, n,
+    ends, totals, A, sequences_per_image, chunks, lane_blocks, d, n,
     LANES: tl.constexpr, REVERSE: tl.constexpr,
 ):  # fmt: skip
     """Replace the end states of all chunks by their start states, counted from the last if REVERSE.
@@ -69,7 +72,7 @@ def start_states(
     lanes = tl.program_id(0) % lane_blocks * LANES + tl.arange(0, LANES)
     lane_mask = lanes < n * d
     channel = lanes % d
-    A += sequence % ways * n * d
+    A += sequence % sequences_per_image * n * d
     rate = tl.load(A + lanes, mask=lane_mask, other=0.0).to(tl.float32) * LOG2E
     rows = tl.arange(0, ROWS)
     carry = tl.zeros((LANES,), tl.float32)
@@ -92,23 +95,25 @@ def start_states(
 @triton.jit(do_not_specialize=SIZES)
 def outputs(
     u, step, B, C, weight, bias, A, D, starts, total, y,
-    first, apart, ways, chunks, blocks, length, height, width, d, n, r,
+    first, sequence_stride, sequences_per_image, chunks, blocks,
+    length, height, width, d, n, r,
     CHUNK: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_R: tl.constexpr,
     PLANAR: tl.constexpr, SOFTPLUS: tl.constexpr, ADD: tl.constexpr,
 ):  # fmt: skip
     """Write y of some sequences, plus total if ADD. starts then holds the chunks' end states."""
-    sequence, chunk, block = locate(first, apart, 0, chunks, blocks)
+    sequence, chunk, block = locate(first, sequence_stride, 0, chunks, blocks)
     channels = block * BLOCK_D + tl.arange(0, BLOCK_D)
     states, ranks = tl.arange(0, BLOCK_N), tl.arange(0, BLOCK_R)
     d_mask, n_mask = channels < d, states < n
-    at, step_at, B_at, C_at, u_pitch, pitch, step_mask = layout(
+    u_at, step_at, B_at, C_at, u_pitch, pitch, step_mask = layout(
         sequence, channels, states, ranks, length, d, n, r, PLANAR
     )
     weight, bias, rate = parameters(
-        weight, bias, A, sequence % ways, channels, states, ranks, d, n, r, PLANAR
+        weight, bias, A, sequence % sequences_per_image, channels, states, ranks, d, n, r, PLANAR
     )
-    D = tl.load(D + sequence % ways * d + channels, mask=d_mask, other=0.0).to(tl.float32)
-    u, y, total, step, B, C = u + at, y + at, total + at, step + step_at, B + B_at, C + C_at
+    D += sequence % sequences_per_image * d + channels
+    D = tl.load(D, mask=d_mask, other=0.0).to(tl.float32)
+    u, y, total, step, B, C = u + u_at, y + u_at, total + u_at, step + step_at, B + B_at, C + C_at
 
     starts += ((sequence * chunks + chunk) * n + states[:, None]) * d + channels[None, :]
     state_mask = n_mask[:, None] & d_mask[None, :]

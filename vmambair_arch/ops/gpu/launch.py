@@ -21,18 +21,18 @@ WORKSPACE = 64 * 2**20  # bytes that the backward pass may use beside the states
 class Scan:
     """The tensors of one call, contiguous, as the kernels take them.
 
-    Each image has some ways, one sequence each: the 4 directions of a planar scan, over all its
+    Each image has k sequences: the 4 directions of a planar scan, over all its
     channels, or the groups of channels of a selective scan. d counts the channels of a sequence.
 
     Args:
         planar: which of the two.
         softplus: whether delta is the softplus of what is given.
-        u: (b, height, width, d) if planar, else (b, ways * d, width), of height 1.
+        u: (b, height, width, d) if planar, else (b, k * d, width), of height 1.
         step, B, C: if planar, the projection (b, height, width, 4, r + 2n) in all three places;
-            else delta like u, B and C (b, ways, n, width).
-        weight: (ways, r, d); r is 0 unless planar.
-        bias, D: (ways, d).
-        A: (ways, n, d), channels last as in the tiles, or loads would have to change the layout.
+            else delta like u, B and C (b, k, n, width).
+        weight: (k, r, d); r is 0 unless planar.
+        bias, D: (k, d).
+        A: (k, n, d), channels last as in the tiles, or loads would have to change the layout.
     """
 
     planar: bool
@@ -62,7 +62,7 @@ class Scan:
 
     def sizes(self) -> dict[str, Any]:
         """The sizes and blocks, by the names that the kernels over chunks give them."""
-        ways, n, d = self.A.shape
+        _, n, d = self.A.shape
         r = self.weight.shape[1]
         height, width = self.u.shape[1:3] if self.planar else (1, self.u.shape[2])
         block_d = 32 if d % 32 == 0 else 16  # 16 leaves no lane idle at 48 channels
@@ -70,7 +70,7 @@ class Scan:
         chunk = chunk_length(self.sequences // self.launches * blocks * length)
         chunk = min(chunk, max(triton.next_power_of_2(length), SUB))
         return {
-            "ways": ways,
+            "sequences_per_image": self.A.shape[0],
             "chunks": triton.cdiv(length, chunk),
             "blocks": blocks,
             "length": length,
@@ -105,10 +105,11 @@ def forward(scan: Scan, y: Tensor) -> Tensor:
     with torch.cuda.device_of(scan.u):
         states, _ = _start_states(scan, sizes)
         total = _running_sum(scan, y)
-        for k in range(scan.launches):
+        for first in range(scan.launches):
             _run(
                 outputs, programs, sizes, *scan.tensors(), scan.D, states, total,
-                y if k == scan.launches - 1 else total, first=k, apart=scan.launches, ADD=k > 0,
+                y if first == scan.launches - 1 else total,
+                first=first, sequence_stride=scan.launches, ADD=first > 0,
             )  # fmt: skip
     return states[:, -1]
 
@@ -132,24 +133,24 @@ def backward(
         parameters = states.new_empty(*totals.shape[:2], sizes["r"] + 2, sizes["d"])
         total = _running_sum(scan, du)
         workspace, partial = _workspaces(scan, sizes, pieces)
-        for k in range(scan.launches):
+        for first in range(scan.launches):
             for piece in range(0, pieces, partial.shape[0]):
-                part = {"piece": piece, "first": k, "apart": scan.launches}
+                part = {"piece": piece, "first": first, "sequence_stride": scan.launches}
                 count = min(partial.shape[0], pieces - piece)
                 _run(
                     gradients, count * sizes["blocks"], sizes,
                     dy, *scan.tensors(), scan.D, states, carries, workspace, total,
-                    du if k == scan.launches - 1 else total, dstep, partial, parameters,
-                    **part, SUB=SUB, ADD=k > 0,
+                    du if first == scan.launches - 1 else total, dstep, partial, parameters,
+                    **part, SUB=SUB, ADD=first > 0,
                 )  # fmt: skip
                 _run(
                     add_blocks, count * sizes["CHUNK"] // SUB, sizes,
                     partial, dB, dC, **part, SUB=SUB,
                     BLOCK=triton.next_power_of_2(sizes["r"] + 2 * sizes["n"]),
                 )  # fmt: skip
-    ways, r = sizes["ways"], sizes["r"]
-    dA = states.unflatten(0, (-1, ways)).sum((0, 2))
-    sums = parameters.unflatten(0, (-1, ways)).sum((0, 2))  # (ways, r + 2, d)
+    k, r = sizes["sequences_per_image"], sizes["r"]
+    dA = states.unflatten(0, (-1, k)).sum((0, 2))
+    sums = parameters.unflatten(0, (-1, k)).sum((0, 2))  # (k, r + 2, d)
     return sums[:, :r].clone(), sums[:, r].clone(), dA, sums[:, r + 1].clone()
 
 

@@ -58,7 +58,7 @@ def backward(dy, x, projection, delta_weight, delta_bias, A, D, states) -> tuple
 
 
 def _scan(x, projection, delta_weight, delta_bias, A, D):
-    """The call as the kernels take it: directions are the ways of an image."""
+    """The call as the kernels take it: directions are the sequences of an image."""
     from .launch import Scan
 
     return Scan(

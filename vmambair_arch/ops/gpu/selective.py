@@ -40,7 +40,7 @@ def backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tens
 
 
 def _scan(u, delta, A, B, C, D, delta_bias, delta_softplus):
-    """The call as the kernels take it: groups are the ways of an image."""
+    """The call as the kernels take it: groups are the sequences of an image."""
     from .launch import Scan
 
     B, C = share_groups(B, C)

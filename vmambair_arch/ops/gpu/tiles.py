@@ -1,6 +1,6 @@
 """Small Triton functions that the kernels of both scans share: addresses, delta, one step.
 
-A *sequence* is what one recurrence runs along. An image has some *ways*, one sequence each: the 4
+A *sequence* is what one recurrence runs along. An image has k sequences: the 4
 directions of planar_scan, over all channels, or the g groups of channels of selective_scan. PLANAR
 tells the layouts apart: maps (b, length, d) with a projection (b, length, 4, r + 2n), or (b, g d,
 length) with B and C (b, g, n, length).
@@ -15,14 +15,14 @@ LOG2E = tl.constexpr(1.4426950408889634)
 
 
 @triton.jit
-def locate(first, apart, piece, chunks, blocks):
+def locate(first, sequence_stride, piece, chunks, blocks):
     """The sequence, chunk and block of channels of this program.
 
     Programs count blocks of channels fastest, then chunks, from chunk ``piece`` on; the sequences
-    are first, first + apart, ...
+    are first, first + sequence_stride, ...
     """
     piece += tl.program_id(0) // blocks
-    sequence = first + (piece // chunks).to(tl.int64) * apart
+    sequence = first + (piece // chunks).to(tl.int64) * sequence_stride
     return sequence, piece % chunks, tl.program_id(0) % blocks
 
 
@@ -42,28 +42,28 @@ def layout(sequence, channels, states, ranks, length, d, n, r, PLANAR: tl.conste
     Then how far the next pixel is in maps, and in what holds B and C, and the mask of step.
     """
     if PLANAR:
-        at = sequence // 4 * length * d + channels
+        u_at = sequence // 4 * length * d + channels
         row = (sequence // 4 * length * 4 + sequence % 4) * (r + 2 * n)
         B_at = row + r + states
-        return at, row + ranks, B_at, B_at + n, d, 4 * (r + 2 * n), ranks < r
+        return u_at, row + ranks, B_at, B_at + n, d, 4 * (r + 2 * n), ranks < r
     else:
-        at = (sequence * d + channels) * length
+        u_at = (sequence * d + channels) * length
         B_at = (sequence * n + states) * length
-        return at, at, B_at, B_at, 1, 1, channels < d
+        return u_at, u_at, B_at, B_at, 1, 1, channels < d
 
 
 @triton.jit
-def parameters(weight, bias, A, way, channels, states, ranks, d, n, r, PLANAR: tl.constexpr):
-    """Read (ways, r, d), (ways, d) and (ways, n, d) at a way, in float32; A as A / log(2)."""
+def parameters(weight, bias, A, which, channels, states, ranks, d, n, r, PLANAR: tl.constexpr):
+    """Read (k, r, d), (k, d) and (k, n, d) of sequence ``which``, in float32; A as A / log(2)."""
     d_mask = channels < d
     if PLANAR:
         mask = (ranks < r)[:, None] & d_mask[None, :]
-        at = (way * r + ranks[:, None]) * d + channels[None, :]
-        weight = tl.load(weight + at, mask=mask, other=0.0).to(tl.float32)
-    bias = tl.load(bias + way * d + channels, mask=d_mask, other=0.0).to(tl.float32)
+        weight += (which * r + ranks[:, None]) * d + channels[None, :]
+        weight = tl.load(weight, mask=mask, other=0.0).to(tl.float32)
+    bias = tl.load(bias + which * d + channels, mask=d_mask, other=0.0).to(tl.float32)
     mask = (states < n)[:, None] & d_mask[None, :]
-    at = (way * n + states[:, None]) * d + channels[None, :]
-    return weight, bias, tl.load(A + at, mask=mask, other=0.0).to(tl.float32) * LOG2E
+    A += (which * n + states[:, None]) * d + channels[None, :]
+    return weight, bias, tl.load(A, mask=mask, other=0.0).to(tl.float32) * LOG2E
 
 
 @triton.jit

@@ -39,7 +39,7 @@ SHUFFLES = "is always true here: training images are shuffled"
 PROGRESSIVE = "is read by no data set of this type; patches would keep the size gt_size"
 
 
-class Backend(Section):
+class IoBackend(Section):
     """Where images are read from."""
 
     type: Literal["disk", "lmdb", "memcached"]
@@ -84,7 +84,7 @@ class DataSet(Section):
 class Images(DataSet):
     """Images that are normalised or reduced to brightness on request."""
 
-    io_backend: Backend
+    io_backend: IoBackend
     mean: Means | None = None
     std: Deviations | None = None
     color: Literal["y", "rgb"] | None = None
@@ -150,7 +150,7 @@ class SyntheticPairs(DataSet):
 
     dataroot_gt: FilePath
     images: Annotated[list[FileName], Field(min_length=1)] | None = None
-    io_backend: Backend
+    io_backend: IoBackend
     noise_seed: CountOrZero = 0
 
 
@@ -197,7 +197,7 @@ class FFHQ(DataSet):
     scaled = False
 
     dataroot_gt: FilePath
-    io_backend: Backend
+    io_backend: IoBackend
     mean: Means
     std: Deviations
 
@@ -209,7 +209,7 @@ class RealESRGAN(DataSet):
 
     dataroot_gt: FilePath
     meta_info: FilePath | None = None
-    io_backend: Backend
+    io_backend: IoBackend
     blur_kernel_size: Size
     kernel_list: Annotated[list[KERNELS], Field(min_length=1)]
     kernel_prob: Probabilities
@@ -233,16 +233,16 @@ class Degradation(RealESRGAN):
     crop_pad_size: Size = 400
 
 
-class Video(DataSet):
+class VideoDataSet(DataSet):
     """What the video data sets have in common."""
 
     dataroot_gt: FilePath
     dataroot_lq: FilePath
-    io_backend: Backend
+    io_backend: IoBackend
     num_frame: Annotated[int, Field(ge=1, le=1000), WHOLE]
 
 
-class REDS(Video):
+class REDS(VideoDataSet):
     """REDSDataset."""
 
     in_training = CROP
@@ -254,7 +254,7 @@ class REDS(Video):
     random_reverse: bool
 
 
-class REDSRecurrent(Video):
+class REDSRecurrent(VideoDataSet):
     """REDSRecurrentDataset."""
 
     in_training = CROP
@@ -267,7 +267,7 @@ class REDSRecurrent(Video):
     random_reverse: bool = False
 
 
-class Vimeo90K(Video):
+class Vimeo90K(VideoDataSet):
     """Vimeo90KDataset."""
 
     ignored = {"interval_list": "has no effect: the frames of Vimeo90K follow each other"}
@@ -285,7 +285,7 @@ class Vimeo90KRecurrent(Vimeo90K):
     flip_sequence: bool
 
 
-class VideoTest(Video):
+class VideoTest(VideoDataSet):
     """VideoTestDataset."""
 
     cache_data: bool
@@ -293,7 +293,7 @@ class VideoTest(Video):
     padding: Literal["replicate", "reflection", "reflection_circle", "circle"] = "replicate"
 
 
-class VideoTestVimeo90K(Video):
+class VideoTestVimeo90K(VideoDataSet):
     """VideoTestVimeo90KDataset."""
 
     ignored = {"padding": "has no effect: no frame is outside of a sequence of Vimeo90K"}

@@ -37,7 +37,7 @@ def document() -> Schema:
         for name, network in sorted(registry.ARCH_REGISTRY)
         if network.__module__.startswith("vmambair_arch.")
     }
-    shared: set[type[BaseModel]] = {sections.Paths, sections.Validation, sections.Logger}
+    shared: set[type[BaseModel]] = {sections.Paths, sections.ValidationSection, sections.Logger}
     models = sorted(
         {*shared, *generals, *trains, *networks.values(), *DATA_SETS.values()},
         key=lambda model: model.__name__,
@@ -57,7 +57,7 @@ def document() -> Schema:
         "network_g": network,
         "network_d": {"anyOf": [network, {"type": "null"}]},
         "path": _or_null(sections.Paths),
-        "val": _or_null(sections.Validation),
+        "val": _or_null(sections.ValidationSection),
         "logger": _or_null(sections.Logger),
     }
     return {

@@ -207,7 +207,7 @@ class TrainRecurrentGAN(TrainGAN):
     flow_lr_mul: NotNegative = 1
 
 
-class Validation(Section):
+class ValidationSection(Section):
     """When, and with which metrics."""
 
     val_freq: Count = 5000

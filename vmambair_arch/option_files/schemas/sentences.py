@@ -30,8 +30,8 @@ NEEDED = {
     "too_long": "a list of at most {max_length}",
 }
 LENGTHS = {  # pydantic calls texts and lists by one name
-    "too_short": "is empty: needed is text",
-    "too_long": "has {actual_length} characters: needed are at most {max_length}",
+    "too_short": "is empty; it must be text",
+    "too_long": "has {actual_length} characters; it may have {max_length} at most",
 }
 
 Findings = dict[Keys, str]  # by the place of a value, what is wrong with it
@@ -98,7 +98,7 @@ def _sentence(item: Any, keys: Keys, section: type[BaseModel], hints: Mapping[st
         needed = "one folder; links to the files of all may lie in it"
     elif kind == "string_type" and isinstance(given, int | float):
         needed = "text; put it in quotes"
-    return f"is {shown(given)}: needed is {needed}"
+    return f"is {shown(given)}; it must be {needed}"
 
 
 def _siblings(section: Any, keys: Keys) -> set[str]:

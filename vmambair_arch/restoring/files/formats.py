@@ -8,7 +8,7 @@ from . import bmp, heif, jpeg, png, tiff_reading, webp
 from .stored import Stored
 
 
-class Format(NamedTuple):
+class PictureFormat(NamedTuple):
     """A file format that is read and written.
 
     Args:
@@ -42,24 +42,26 @@ class ReadFormat(NamedTuple):
 
 
 FORMATS = {
-    "PNG": Format(
+    "PNG": PictureFormat(
         *((".png",), png.opened),
         *(True, True, True),
         iptc=True,
         texts=True,
     ),
-    "JPEG": Format(
+    "JPEG": PictureFormat(
         *((".jpg", ".jpeg", ".jpe", ".jfif"), jpeg.opened),
         *(False, False, True),
         side=65500,
         iptc=True,
         texts=None,
     ),
-    "WEBP": Format((".webp",), webp.opened, deep=False, alpha=True, described=True, side=16383),
-    "TIFF": Format(
+    "WEBP": PictureFormat(
+        (".webp",), webp.opened, deep=False, alpha=True, described=True, side=16383
+    ),
+    "TIFF": PictureFormat(
         (".tif", ".tiff"), tiff_reading.opened, deep=True, alpha=True, described=True, iptc=True
     ),
-    "BMP": Format(
+    "BMP": PictureFormat(
         *((".bmp", ".dib"), bmp.opened),
         *(False, True, False),
         pixels=2**32 - 2**16,

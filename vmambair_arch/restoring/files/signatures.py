@@ -87,7 +87,7 @@ def read_as(content: bytes | mmap.mmap) -> str | None:
     return next((name for name, begin in READ.items() if begin.match(head)), None)
 
 
-def told(content: bytes | mmap.mmap) -> str:
+def describe(content: bytes | mmap.mmap) -> str:
     """What a file is that is not read here, and the way on: a sentence without its subject."""
     head = bytes(content[:HEAD])
     if head.lower().startswith(b"bm"):

@@ -21,8 +21,8 @@ class Runner:
         device: of the network.
         precision: "auto" or a key of ``PRECISIONS``.
         averaged: take the mean over the eight flips and rotations.
-        stepwise: whether progress within a call can be told: the layers run when they are called,
-            neither compiled nor queued on a GPU.
+        stepwise: whether progress within a call can be reported: the layers run when they are
+            called, neither compiled nor queued on a GPU.
     Raises: InputError: no such precision.
     """
 
@@ -56,7 +56,7 @@ class Runner:
 
         Grey goes through a colour network as three equal channels, of which the mean is taken;
         the channels of a colour picture go through a grey network one by one. Progress is called
-        with the share that is done, below 1, if it can be told.
+        with the share that is done, below 1, if it is known.
         """
         x = x.to(self.device, torch.float32)
         b, c = x.shape[:2]
@@ -82,8 +82,8 @@ class Runner:
 
     def _finite(self, x: Tensor, progress: Progress | None) -> Tensor:
         """(b, in, h, w) -> (b, out, scale h, scale w), again in float32 if it was not finite."""
-        told = self.steps and progress and self.steps.told(x, progress)
-        with told or contextlib.nullcontext():
+        reporting = self.steps and progress and self.steps.reporting(x, progress)
+        with reporting or contextlib.nullcontext():
             y = self._run(x, self.dtype)
         if self.dtype != torch.float32 and not y.isfinite().all():
             y = self._run(x, torch.float32)

@@ -1,4 +1,4 @@
-"""How far a network is within one call, told by its layers as they run."""
+"""How far a network is within one call, reported by its layers as they run."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ class Steps:
     small image, and grow with the pixels.
 
     Args:
-        network: whose convolutions and linear layers are hooked while it is told.
+        network: whose convolutions and linear layers are hooked while it reports.
         run: calls the network, once or several times.
         image: a small one to count with, (1, c, h, w).
     """
@@ -37,7 +37,7 @@ class Steps:
             self.per_pixel = sum(counted) / _pixels(self.image)
 
     @contextlib.contextmanager
-    def told(self, x: Tensor, progress: Progress) -> Iterator[None]:
+    def reporting(self, x: Tensor, progress: Progress) -> Iterator[None]:
         """Within it, while ``run`` works on x, progress is called with the share that is done.
 
         Before it, ``count`` is called.

@@ -43,10 +43,10 @@ class Tiling:
         pool: GlobalPool | None,
     ):
         if overlap < 0:
-            raise InputError(f"overlap is {overlap}: needed is 0 or more")
+            raise InputError(f"overlap is {overlap}; it must be 0 or more")
         if tile is not None and tile < overlap + multiple:
             raise InputError(
-                f"tile is {tile}: needed is at least {overlap + multiple}, the overlap and"
+                f"tile is {tile}; it must be at least {overlap + multiple}, the overlap and"
                 f" {multiple}; give larger tiles or less overlap"
             )
         self.run = run

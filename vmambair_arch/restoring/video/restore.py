@@ -21,7 +21,7 @@ from .parts import Parts
 from .survey import Survey, survey
 
 Restore = Callable[[np.ndarray], np.ndarray]
-Progress = Callable[[int, int], None]
+FrameProgress = Callable[[int, int], None]
 
 
 class Result(NamedTuple):
@@ -49,7 +49,7 @@ def restore_video(
     overwrite: bool = False,
     deinterlace: bool = False,
     salvage: bool = False,
-    progress: Progress | None = None,
+    progress: FrameProgress | None = None,
 ) -> Result:
     """Restore each frame of a video; what else it holds is kept, or what is not is returned.
 
@@ -66,7 +66,7 @@ def restore_video(
             if the video has more than 8 bits.
         made_with: the model and the options that matter; parts made with others are not joined.
         crf: H.264's constant rate factor, from 0, without losses, to 51.
-        part: frames of a part: so many an interruption can lose.
+        part: frames per part; at most this many are lost by an interruption.
         overwrite: whether the target may exist; it is replaced by the whole new file.
         deinterlace: make a frame of each field of interlaced video (bwdif), which is refused else.
         salvage: restore what there is of a video that is cut off or damaged, which is refused else.
@@ -103,7 +103,7 @@ def _restore_parts(
     part: int,
     salvage: bool,
     restore: Restore,
-    progress: Progress | None,
+    progress: FrameProgress | None,
 ) -> None:
     """Restore the frames of the parts that are not there."""
     done, number = itertools.count(1), len(video.times)
@@ -168,4 +168,4 @@ def _check(source: Path, target: Path, crf: int, overwrite: bool) -> None:
     if not target.parent.is_dir():
         raise InputError(f"{target}: there is no folder {target.parent}; make it first")
     if not 0 <= crf <= 51:
-        raise InputError(f"crf is {crf}: needed is 0 to 51")
+        raise InputError(f"crf is {crf}; it must be 0 to 51")
