@@ -128,7 +128,7 @@ def test_running_statistics_move_once_in_a_step(small):
     model = built(small("train:total_batch_size=4", *RUN))
     norm = model.net_g.norm = torch.nn.BatchNorm2d(3)
     model.net_g.register_forward_pre_hook(lambda _, inputs: norm(inputs[0]))
-    model.watch()
+    model.wrap_optimizers()
     halves = [{"lq": torch.rand(2, 3, 8, 8), "gt": torch.rand(2, 3, 32, 32)} for _ in range(2)]
     model.train_on(halves, 1)
     mean = torch.cat([half["lq"] for half in halves]).mean((0, 2, 3))

@@ -276,7 +276,7 @@ def test_a_network_within_a_boundary_keeps_its_names_and_takes_nested_inputs():
     network = Fusion()
     names = list(network.state_dict())
     scaler = torch.amp.GradScaler("cpu", enabled=False)
-    Boundary("cpu", torch.bfloat16, True, scaler, False).surround(network)
+    Boundary("cpu", torch.bfloat16, True, scaler, False).wrap(network)
     images = [torch.rand(1, 3, 4, 4), torch.rand(1, 3, 4, 4)]
     made = network(images, weights={"w": torch.ones(1)})
     assert type(network).__name__ == "Fusion" and isinstance(network, Fusion)

@@ -1,4 +1,4 @@
-"""Accumulation: stands above a model and gives each optimizer's step several micro-batches."""
+"""A mixin placed before the model class: gives each step of an optimizer several micro-batches."""
 
 import contextlib
 import functools
@@ -10,6 +10,8 @@ from basicsr.models.base_model import BaseModel
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
+
+from .optimizer_step import parameters, staged
 
 
 class Accumulation(BaseModel):
@@ -28,8 +30,8 @@ class Accumulation(BaseModel):
 
     is_first = is_last = True
 
-    def watch(self) -> None:
-        """Start to put gradients aside, in a model that has been built."""
+    def wrap_optimizers(self) -> None:
+        """Give the optimizers of a model that has been built their stages; see optimizer_step."""
         self._aside: dict[nn.Parameter, Tensor] = {}
         self._logs: list[dict[str, float]] = []
         self._micro_batches = 1
@@ -37,9 +39,11 @@ class Accumulation(BaseModel):
         # What a forward pass changes beside the weights: running means, spectral norms.
         self._buffers = [buffer for network in networks for buffer in network.buffers()]
         self._before = self._copies()
-        for optimizer in self.optimizers:
-            optimizer.zero_grad = self._bringing_back(optimizer, optimizer.zero_grad)
-            optimizer.step = self._putting_aside(optimizer, optimizer.step)
+        names = {id(value): name for name, value in vars(self).items()}
+        for number, optimizer in enumerate(self.optimizers):
+            name = names.get(id(optimizer), f"optimizer_{number}")
+            clear = functools.partial(self._clear, optimizer, optimizer.zero_grad)
+            optimizer.zero_grad, optimizer.step = clear, staged(self, optimizer, name)
 
     def train_on(self, batches: Sequence[dict[str, Any]], current_iter: int) -> None:
         """Run an iteration, which is one step of each optimizer.
@@ -95,28 +99,24 @@ class Accumulation(BaseModel):
                     stack.enter_context(network.no_sync())
             yield
 
-    def _bringing_back(self, optimizer: Optimizer, zero_grad: Callable) -> Callable:
-        @functools.wraps(zero_grad)
-        def clear(*args: Any, **kwargs: Any) -> None:
-            zero_grad(*args, **kwargs)
-            self._bring_back(optimizer)
+    def add_up(self, optimizer: Optimizer) -> bool:
+        """Add what was put aside to the gradients; returns whether the optimizer is to step.
 
-        return clear
+        If so they are the mean over the micro-batches, else they are put aside.
+        """
+        self._bring_back(optimizer)
+        gradients = [(p, p.grad) for p in parameters(optimizer) if p.grad is not None]
+        if self.is_last:
+            for _, gradient in gradients if self._micro_batches > 1 else ():
+                gradient.div_(self._micro_batches)
+            return True
+        for parameter, gradient in gradients:
+            self._aside[parameter], parameter.grad = gradient, None
+        return False
 
-    def _putting_aside(self, optimizer: Optimizer, step: Callable) -> Callable:
-        @functools.wraps(step)  # with the mark that torch's schedulers leave on it
-        def step_at_last(*args: Any, **kwargs: Any) -> Any:
-            self._bring_back(optimizer)
-            gradients = [(p, p.grad) for p in parameters(optimizer) if p.grad is not None]
-            if self.is_last:
-                for _, gradient in gradients if self._micro_batches > 1 else ():
-                    gradient.div_(self._micro_batches)
-                return step(*args, **kwargs)
-            for parameter, gradient in gradients:
-                self._aside[parameter], parameter.grad = gradient, None
-            return None
-
-        return step_at_last
+    def _clear(self, optimizer: Optimizer, zero_grad: Callable, *args: Any, **kwargs: Any) -> None:
+        zero_grad(*args, **kwargs)
+        self._bring_back(optimizer)
 
     def _bring_back(self, optimizer: Optimizer) -> None:
         for parameter in parameters(optimizer):
@@ -124,11 +124,6 @@ class Accumulation(BaseModel):
             if gradient is not None:
                 present = parameter.grad
                 parameter.grad = gradient if present is None else present.add_(gradient)
-
-
-def parameters(optimizer: Optimizer) -> list[nn.Parameter]:
-    """What an optimizer steps."""
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def _mean(mean: Tensor, value: Tensor, count: int) -> Tensor:

@@ -28,7 +28,7 @@ class Boundary:
     scaler: GradScaler
     training_only: bool
 
-    def surround(self, network: nn.Module) -> None:
+    def wrap(self, network: nn.Module) -> None:
         """Put the boundary around a network, which stays the same object with the same names.
 
         It lies outside of what torch.compile compiles, and goes along with DataParallel's replicas.
@@ -40,7 +40,7 @@ class Boundary:
         about = {"__module__": kind.__module__, "__doc__": kind.__doc__, "boundary": self}
         network.__class__ = type(kind.__name__, (_Bounded, kind), about)
 
-    def enter(self, x: Tensor) -> Tensor:
+    def cast_input(self, x: Tensor) -> Tensor:
         """Let an input in."""
         if self.channels_last:
             x = _channels_last(x)
@@ -48,7 +48,7 @@ class Boundary:
             x = _times(x, self._scale(x).reciprocal())
         return x
 
-    def leave(self, y: Tensor) -> Tensor:
+    def cast_output(self, y: Tensor) -> Tensor:
         """Let an output out."""
         if y.dtype in (torch.bfloat16, torch.float16):
             y = y.float()
@@ -61,18 +61,18 @@ class Boundary:
 
 
 class _Bounded(nn.Module):
-    """A network within a boundary; stands before the network's own class."""
+    """A mixin placed before a network's class: the network within a boundary."""
 
     boundary: Boundary
 
     def __call__(self, *inputs: Any, **named: Any) -> Any:
         boundary, lower = self.boundary, self.boundary.dtype != torch.float32
-        inputs, named = _each((inputs, named), boundary.enter)
+        inputs, named = _each((inputs, named), boundary.cast_input)
         if boundary.training_only and not torch.is_grad_enabled():
             return super().__call__(*inputs, **named)
         with torch.autocast(boundary.device, boundary.dtype, enabled=lower):
             outputs = super().__call__(*inputs, **named)
-        return _each(outputs, boundary.leave)
+        return _each(outputs, boundary.cast_output)
 
 
 class _Times(torch.autograd.Function):

@@ -13,7 +13,7 @@ from basicsr.utils.registry import MODEL_REGISTRY
 from ..networks.compilation import compile_network
 from .ddp import SharedNetworks
 from .files import Saving
-from .finite import Guard
+from .finite import FiniteSteps
 from .optimizing import Optimizing
 from .shared_validation import SharedValidation
 
@@ -32,7 +32,7 @@ def build_model(opt: dict[str, Any]) -> Any:
     if opt.get("compile"):
         compile_network(model.get_bare_model(model.net_g))
     if opt["is_train"]:
-        model.watch()
+        model.wrap_optimizers()
     get_root_logger().info(f"Model [{registered.__name__}] is created.")
     return model
 
@@ -42,10 +42,10 @@ def dependable(registered: type) -> Any:
     """A registered model with our guard above it and our optimizers and files below it.
 
     The class is made of the registered one, so that it holds for BasicSR's models and those of
-    other packages as for ours: the methods of Guard and SharedValidation come before the model's,
-    those of Optimizing, Saving and SharedNetworks after, in the place of BaseModel's.
+    other packages as for ours: the methods of FiniteSteps and SharedValidation come before the
+    model's, those of Optimizing, Saving and SharedNetworks after, in the place of BaseModel's.
     """
-    above, below = (Guard, SharedValidation), (Optimizing, Saving, SharedNetworks)
+    above, below = (FiniteSteps, SharedValidation), (Optimizing, Saving, SharedNetworks)
     return type(registered.__name__, (*above, registered, *below), {})
 
 

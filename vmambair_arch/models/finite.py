@@ -1,4 +1,4 @@
-"""Guard: stands above a model and keeps steps that are not finite out of its weights."""
+"""A mixin placed before the model class: keeps steps that are not finite out of its weights."""
 
 import functools
 import math
@@ -8,17 +8,14 @@ from typing import Any
 import torch
 from basicsr.utils import get_root_logger
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
-from torch.optim import Optimizer
 
-from .accumulation import parameters
 from .loss_scale import Precision
 
 IN_A_ROW = 10  # steps that are not finite, until training ends
 RESTORMER_CLIP = 0.01  # what use_grad_clip: true means in its option files
 
 
-class Guard(Precision):
+class FiniteSteps(Precision):
     """Watches each optimizer's step; overrides come before those of the model.
 
     A step is skipped, with every later one of the iteration and the moving average, if a loss or
@@ -43,23 +40,19 @@ class Guard(Precision):
     before_feeding: Callable[[], None] = staticmethod(lambda: None)
     first_visuals: dict[str, Tensor] | None = None
 
-    def watch(self) -> None:
-        """Start to watch the losses and optimizers of a model that has been built."""
+    def wrap_optimizers(self) -> None:
+        """Start to watch the losses and the steps of a model that has been built."""
         self._losses: dict[str, list[Tensor]] = {}
         self._norms: dict[str, float] = {}
         self._is_loss_faulty = False
         train = self.opt["train"]
-        self._clip = train.get("grad_clip") or (
+        self.largest_norm = train.get("grad_clip") or (
             RESTORMER_CLIP if train.get("use_grad_clip") else math.inf
         )
-        names = {id(value): name for name, value in vars(self).items()}
-        for number, optimizer in enumerate(self.optimizers):
-            name = names.get(id(optimizer), f"optimizer_{number}")
-            optimizer.step = self._guarded(optimizer, optimizer.step, name)
         for name, value in vars(self).items():
             if name.startswith("cri") and isinstance(value, nn.Module):
                 value.register_forward_hook(functools.partial(self._note_loss, name))
-        super().watch()
+        super().wrap_optimizers()
 
     def feed_data(self, data: dict[str, Any]) -> None:
         """Take a batch or an image."""
@@ -122,27 +115,13 @@ class Guard(Precision):
             if isinstance(loss, Tensor):  # the perceptual loss has None beside it
                 self._losses.setdefault(name, []).append(loss.detach().sum())
 
-    def _guarded(self, optimizer: Optimizer, step: Callable, name: str) -> Callable:
-        """An optimizer's step that clips its gradients, and is skipped if a fault is found."""
+    def is_finite(self, name: str, norm: Tensor) -> bool:
+        """Whether the losses since the last step and this norm are finite, on all processes.
 
-        @functools.wraps(step)  # with the mark that torch's schedulers leave on it
-        def guarded(*args: Any, **kwargs: Any) -> Any:
-            norm = clip_grad_norm_(parameters(optimizer), self._clip)
-            self._norms[name.replace("optimizer", "grad_norm")] = norm.item()
-            self._find_fault(name, norm)
-            if self.fault is not None:
-                optimizer._opt_called = True  # pyright: ignore  # or torch's schedules complain
-                return None
-            self.unsettled = True
-            return step(*args, **kwargs)
-
-        return guarded
-
-    def _find_fault(self, name: str, norm: Tensor) -> None:
-        """Set ``fault`` if a loss since the last step or this norm is not finite, on any process.
-
-        The losses are asked beside the gradients, since that of L1 at a NaN is zero.
+        If not, ``fault`` says so, for all later steps of the iteration too. The losses are asked
+        beside the gradients, since that of L1 at a NaN is zero.
         """
+        self._norms[name.replace("optimizer", "grad_norm")] = norm.item()
         numbers = {f"the loss {loss}": sum(values) for loss, values in self._losses.items()}
         self._losses = {}
         numbers[f"the gradient norm of {name}"] = norm
@@ -159,6 +138,7 @@ class Guard(Precision):
         for number, value, is_faulty in zip(numbers, values, faulty, strict=True):
             if is_faulty and self.fault is None:
                 self.fault = f"{number} is {value.item()}"
+        return self.fault is None
 
 
 def _files(batches: Sequence[dict[str, Any]]) -> list[str]:

@@ -1,7 +1,7 @@
-"""Precision: stands above a model and runs its networks in float32, bfloat16 or float16."""
+"""A mixin placed before the model class: runs its networks in float32, bfloat16 or float16."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,8 +9,9 @@ from torch import nn
 from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 
-from .accumulation import Accumulation, parameters
+from .accumulation import Accumulation
 from .autocast import Boundary
+from .optimizer_step import parameters
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -44,14 +45,15 @@ class Precision(Accumulation):
         channels_last = self.opt.get("channels_last", False)
         if channels_last or dtype != torch.float32:
             device = self.device.type
-            Boundary(device, dtype, channels_last, self.scaler, self.is_train).surround(net)
+            Boundary(device, dtype, channels_last, self.scaler, self.is_train).wrap(net)
         return super().model_to_device(net)
 
-    def watch(self) -> None:
-        """Start to divide the optimizers' gradients by the scale."""
-        for optimizer in self.optimizers:
-            optimizer.step = self._unscaling(optimizer, optimizer.step)
-        super().watch()
+    def unscale(self, optimizer: Optimizer) -> None:
+        """Divide an optimizer's gradients by the scale."""
+        has_gradients = any(p.grad is not None for p in parameters(optimizer))
+        if self.scaler.is_enabled() and has_gradients:
+            self.scaler.unscale_(optimizer)
+            self._has_unscaled = True
 
     def train_on(self, batches: Sequence[dict[str, Any]], current_iter: int) -> None:
         """Run an iteration, and set the scale for the next."""
@@ -72,14 +74,3 @@ class Precision(Accumulation):
         super().resume_training(resume_state)
         if self.scaler.is_enabled() and resume_state.get("scaler"):
             self.scaler.load_state_dict(resume_state["scaler"])
-
-    def _unscaling(self, optimizer: Optimizer, step: Callable) -> Callable:
-        @functools.wraps(step)  # with the mark that torch's schedulers leave on it
-        def unscale_and_step(*args: Any, **kwargs: Any) -> Any:
-            has_gradients = any(p.grad is not None for p in parameters(optimizer))
-            if self.scaler.is_enabled() and has_gradients:
-                self.scaler.unscale_(optimizer)
-                self._has_unscaled = True
-            return step(*args, **kwargs)
-
-        return unscale_and_step
