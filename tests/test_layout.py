@@ -35,7 +35,7 @@ degrading     | errors data models BasicSR
 app           | errors system viewing weights restoring
 compat        | errors system data checkpoints models BasicSR
 plugin        | networks data models degrading compat BasicSR
-option_files  | errors data checkpoints models plugin BasicSR
+option_files  | errors data checkpoints models degrading plugin BasicSR
 training      | errors files system data reporting checkpoints models option_files BasicSR
 commands      | errors files ops system weights networks data reporting checkpoints exporting
               | restoring models degrading app compat plugin option_files training BasicSR

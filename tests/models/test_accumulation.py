@@ -275,7 +275,7 @@ def test_the_number_of_micro_batches_follows_from_batch_and_processes(small):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["train:total_batch_size=3"], "total_batch_size: is 3, not a multiple of the 2 images"),
+        (["train:total_batch_size=3"], "total_batch_size: is 3, not a multiple of 2: 2 images"),
         (["train:total_batch_size=0"], "total_batch_size: is 0; it must be at least 1"),
         (
             ["train:total_batch_size=4", "train:pixel_opt={type: L1Loss, reduction: sum}"],

@@ -95,7 +95,7 @@ WRONG = [
     ("datasets.train.io_backend.type", "hdf5", "is 'hdf5', and not 'disk', 'lmdb' or 'memcached'"),
     ("datasets.train.io_backend.type", "lmdb", "the name of an LMDB ends in .lmdb"),
     ("datasets.train.persistent_workers", True, "there are no workers"),
-    ("datasets.train.prefetch_mode", "cuda", "needs pin_memory: true"),
+    ("datasets.train.prefetch_mode", "cuda", "or cuda with pin_memory: true"),
     ("datasets.train.mean", [0.5, 0.5, 0.5], "has only one of mean and std"),
     ("datasets.train.color", "y", "network_g"),
     ("datasets.trian", {"type": "PairedImageDataset"}, "datasets.trian"),

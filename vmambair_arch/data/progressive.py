@@ -55,8 +55,8 @@ def faults(opt: Mapping[str, Any], total_iter: int | None = None) -> Iterator[tu
             return
     counts = {name: len(opt[name]) for name in LISTS}
     if len(set(counts.values())) > 1:
-        told = ", ".join(f"{name} {count}" for name, count in counts.items())
-        yield "gt_sizes", f"and its companions are of unequal length: {told}; give each stage one"
+        stages = ", ".join(f"{name} {count}" for name, count in counts.items())
+        yield "gt_sizes", f"and its companions are of unequal length: {stages}; give each stage one"
     largest, scale = opt.get("gt_size") or max(opt["gt_sizes"]), opt.get("scale") or 1
     for size in opt["gt_sizes"]:
         if size > largest or size % scale:

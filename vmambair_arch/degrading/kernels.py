@@ -4,7 +4,7 @@ Random numbers come from the global generators (random, numpy) in BasicSR's orde
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -148,17 +148,26 @@ def _beta(bounds: tuple[float, float]) -> float:
     return np.random.uniform(1, bounds[1])
 
 
+def faults(opt: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What does not fit between the options of a data set's kernels."""
+    for suffix in ("", "2"):
+        kinds, weights = opt.get(f"kernel_list{suffix}"), opt.get(f"kernel_prob{suffix}")
+        if kinds and weights and len(kinds) != len(weights):
+            yield (
+                f"kernel_prob{suffix}",
+                f"has {len(weights)} weights for {len(kinds)} kinds in kernel_list{suffix}; give"
+                " each kind a weight",
+            )
+
+
 def _check(values: Mapping[str, Any], suffix: str) -> None:
     """Raise InputError for lists that do not fit, unknown kinds, or an empty range."""
     kinds, weights = values["kernel_list"], values["kernel_prob"]
     for kind in kinds:
         if kind not in KINDS:
             raise InputError(f"kernel_list{suffix} has {kind!r}: choose from {', '.join(KINDS)}")
-    if len(kinds) != len(weights):
-        raise InputError(
-            f"kernel_list{suffix} has {len(kinds)} kinds and kernel_prob{suffix} {len(weights)}"
-            " weights: give each kind a weight"
-        )
+    for name, sentence in faults({f"kernel_list{suffix}": kinds, f"kernel_prob{suffix}": weights}):
+        raise InputError(f"{name} {sentence}")
     for key in ("blur_sigma", "betag_range", "betap_range"):
         bounds = values[key]
         if len(bounds) != 2 or not 0 < bounds[0] <= bounds[1]:

@@ -3,13 +3,20 @@
 One batch shares its resize factors and the order of its degradations; the pool undoes that.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..errors import InputError
+
+
+def faults(opt: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Why BasicSR's pool cannot take whole batches; ours takes as much of it as they fill."""
+    batch = (opt["datasets"].get("train") or {}).get("batch_size_per_gpu")
+    if batch and opt.get("queue_size", 180) % batch:
+        yield "queue_size", f"is no multiple of batch_size_per_gpu {batch}; make it one"
 
 
 def pool_size(opt: Mapping[str, Any]) -> int:

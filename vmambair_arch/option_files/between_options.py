@@ -1,6 +1,7 @@
 """What must hold between the options of a file, each of which is right by itself."""
 
 import inspect
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import torch
 
 from ..data import progressive
+from ..data.batches import loading
+from ..degrading import kernels, pair_pool
 from ..errors import nearest
 from .schemas.data_sets import DataSet, RealESRGAN
 from .schemas.families import known
@@ -102,11 +105,6 @@ def _data_set(file: Checked, section: str, schema: type[DataSet]) -> Iterator[tu
     size = opt.get("gt_size")
     if training and size and scale and size % scale:
         yield ("gt_size",), f"is {size}, which is no multiple of scale {scale}; make it one"
-    workers = opt.get("num_worker_per_gpu", 0) if training else 0
-    if opt.get("persistent_workers") and not workers:
-        yield ("persistent_workers",), "is true, and there are no workers; set it to false"
-    if opt.get("prefetch_mode") == "cuda" and not opt.get("pin_memory"):
-        yield ("prefetch_mode",), "is 'cuda', which needs pin_memory: true; add it"
     if (opt.get("mean") is None) != (opt.get("std") is None):
         yield (), "has only one of mean and std; give both or none"
     channels = channels_of(opt)
@@ -117,17 +115,14 @@ def _data_set(file: Checked, section: str, schema: type[DataSet]) -> Iterator[tu
         for name, root in opt.items():
             if name.startswith("dataroot") and root and not root.rstrip("/").endswith(".lmdb"):
                 yield (name,), f"is {root!r}: the name of an LMDB ends in .lmdb"
-    for suffix in ("", "2"):
-        kernels, chances = opt.get(f"kernel_list{suffix}"), opt.get(f"kernel_prob{suffix}")
-        if kernels and chances and len(kernels) != len(chances):
-            yield (
-                (f"kernel_prob{suffix}",),
-                f"has {len(chances)} numbers for {len(kernels)} kernels",
-            )
+    # A validation has no workers, so that persistent ones are wrong there too.
+    rules = [loading.faults(opt if training else {**opt, "num_worker_per_gpu": 0})]
+    rules.append(kernels.faults(opt))
     if training and opt.get("gt_sizes"):
         total = (file.options.get("train") or {}).get("total_iter")
-        for name, sentence in progressive.faults({**opt, "scale": scale}, total):
-            yield (name,), sentence
+        rules.append(progressive.faults({**opt, "scale": scale}, total))
+    for name, sentence in itertools.chain(*rules):
+        yield (name,), sentence
 
 
 def channels_of(data_set: dict[str, Any]) -> int:
@@ -182,13 +177,12 @@ def _model(file: Checked) -> Iterator[Finding]:
 def _degradation(file: Checked, *, is_host: bool) -> Iterator[Finding]:
     """What models that degrade need: their options and ground truth alone, or pairs."""
     options = file.options
-    batch = (options["datasets"].get("train") or {}).get("batch_size_per_gpu")
     degrades = options.get("high_order_degradation", True)
     for name in HIGH_ORDER if degrades else ():
         if options.get(name) is None:
             yield Finding((name,), "is missing; add it, or high_order_degradation: false for pairs")
-    if degrades and is_host and batch and options.get("queue_size", 180) % batch:
-        yield Finding(("queue_size",), f"is no multiple of batch_size_per_gpu {batch}; make it one")
+    for name, sentence in pair_pool.faults(options) if degrades and is_host else ():
+        yield Finding((name,), sentence)
     if degrades and "RealESRNetModel" in file.bases and "gt_usm" not in options:
         yield Finding(("gt_usm",), "is missing; add it")
     for section in file.phases("train"):

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from ..data.batches.micro_batches import base_batch
+from ..data.batches import micro_batches
 from .between_options import Checked, Finding
 
 
@@ -31,13 +31,9 @@ def _total_batch(file: Checked, train: dict[str, Any]) -> Iterator[Finding]:
     total, sections = train.get("total_batch_size"), file.phases("train")
     if not total or not sections:
         return
-    batch = base_batch(file.options["datasets"][sections[0]])
-    if total % batch:
-        yield Finding(
-            ("train", "total_batch_size"),
-            f"is {total}, not a multiple of the {batch} images that a GPU takes at once; make it"
-            " one, or change batch_size_per_gpu",
-        )
+    batch = micro_batches.base_batch(file.options["datasets"][sections[0]])
+    for sentence in micro_batches.faults(total, batch):
+        yield Finding(("train", "total_batch_size"), sentence)
     for name, loss in train.items():
         if name.endswith("_opt") and loss and loss.get("reduction") == "sum" and total > batch:
             yield Finding(

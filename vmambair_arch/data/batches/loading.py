@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -17,6 +17,15 @@ from ..progressive import ProgressiveBatchSampler, read_stages
 from .micro_batches import MicroBatches, accumulation_steps, is_progressive
 from .sampling import PlacedSampler
 from .training_set import TrainingSet, collate
+
+
+def faults(section: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What does not fit between a training set's options of loading."""
+    if section.get("persistent_workers") and not section.get("num_worker_per_gpu"):
+        yield "persistent_workers", "is true, and there are no workers; set it to false"
+    mode = section.get("prefetch_mode") or "cpu"
+    if mode != "cpu" and not (mode == "cuda" and section.get("pin_memory")):
+        yield "prefetch_mode", f"is {mode!r}: choose cpu, or cuda with pin_memory: true"
 
 
 def training_loader(opt: dict[str, Any]) -> DataLoader:
@@ -34,9 +43,8 @@ def training_loader(opt: dict[str, Any]) -> DataLoader:
     section = next((s for s in opt["datasets"].values() if s["phase"] == "train"), None)
     if section is None:
         raise InputError(f"{file}: datasets.train is missing; add it")
-    mode = section.get("prefetch_mode") or "cpu"
-    if mode != "cpu" and not (mode == "cuda" and section.get("pin_memory")):
-        raise InputError(f"prefetch_mode {mode}: choose cpu, or cuda with pin_memory: true")
+    for name, sentence in faults(section):
+        raise InputError(f"{name} {sentence}")
     data_set = TrainingSet(_data_set(opt, section), seed=opt["manual_seed"])
     sampler = PlacedSampler(
         len(data_set),

@@ -49,14 +49,21 @@ def accumulation_steps(opt: Mapping[str, Any]) -> int:
     batch, processes, copies = _sizes(opt)
     if total is None:
         return 1
+    for sentence in faults(total, batch, processes, copies):
+        raise InputError(f"{opt['opt_file']}: train.total_batch_size {sentence}")
+    return total // (batch * processes * copies)
+
+
+def faults(total: int, batch: int, processes: int = 1, copies: int = 1) -> Iterator[str]:
+    """Why a total_batch_size cannot be made of what processes with so many GPUs take at once."""
     at_once = batch * processes * copies
     if total % at_once:
         taken = f"{batch} images" + (f" on {copies} GPUs" if copies > 1 else "")
-        raise InputError(
-            f"{opt['opt_file']}: train.total_batch_size is {total}, not a multiple of {at_once}:"
-            f" {taken} x {processes} processes; make it one, or change batch_size_per_gpu"
+        taken += f" x {processes} processes" if processes > 1 else " that a GPU takes at once"
+        yield (
+            f"is {total}, not a multiple of {at_once}: {taken}; make it one, or change"
+            " batch_size_per_gpu"
         )
-    return total // at_once
 
 
 def describe_batch(opt: Mapping[str, Any]) -> str:
