@@ -8,12 +8,30 @@ import yaml
 
 from support import OPTIONS
 from vmambair_arch.option_files import check, yaml_lines
-from vmambair_arch.option_files.schemas import generate
+from vmambair_arch.option_files.schemas import (
+    data_sets,
+    descriptions,
+    fields,
+    generate,
+    sections,
+)
 
 
 def test_the_json_schema_is_current():
     # python -m vmambair_arch.option_files.schemas.generate writes it.
     assert generate.PATH.read_text() == generate.text()
+
+
+def test_the_page_of_options_is_current():
+    # The same command writes it.
+    assert generate.DOCS.read_text() == generate.page()
+
+
+def test_every_key_of_a_section_has_a_meaning():
+    models = [sections.DegradedGAN, sections.Paths, sections.Logger, sections.ValidationSection]
+    models += [sections.TrainGAN, sections.TrainEDVR, sections.TrainRecurrentGAN]
+    keys = set().union(*map(fields.names, [*models, *data_sets.DATA_SETS.values()]))
+    assert [key for key in sorted(keys) if not descriptions.describe(key)] == []
 
 
 @pytest.mark.parametrize("path", sorted(OPTIONS.glob("*.yml")), ids=lambda path: path.stem)

@@ -2,8 +2,9 @@
 
     python -m vmambair_arch.option_files.schemas.generate
 
-writes it anew. It holds what does not depend on the release of BasicSR: the sections, the data
-sets and our own networks; what BasicSR registers is checked when an option file is read.
+writes it anew, and docs/options.md where there are docs. It holds what does not depend on the
+release of BasicSR: the sections, the data sets and our own networks; what BasicSR registers is
+checked when an option file is read.
 """
 
 import json
@@ -15,11 +16,29 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from . import sections, signatures
-from .data_sets import DATA_SETS
+from .data_sets import DATA_SETS, DataSet
+from .descriptions import describe
 from .families import family
 from .fields import names
 
 PATH = Path(__file__).with_name("options.json")
+DOCS = Path(__file__).parents[3] / "docs" / "options.md"
+PAGE = """
+# Options of a training and a test
+
+Every key that an option file may have, beside those of its [networks](network-options.md), losses,
+metrics, optimizers and schedulers, which take what their constructors take. `vmambair check FILE`
+reads a file as a training does, and says what is wrong with it, where, and what to write instead.
+This page is made from the checks themselves.
+"""
+WORDS = {
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "`true` or `false`",
+    "string": "text",
+    "object": "section",
+}
+BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 Schema = dict[str, Any]
 
 
@@ -47,7 +66,7 @@ def document() -> Schema:
     )
     network = _by_type(networks)
     widest = max(generals, key=lambda general: len(names(general)))
-    properties = dict(_untitled(definitions["$defs"][widest.__name__])["properties"])
+    properties = dict(_described(definitions["$defs"][widest.__name__])["properties"])
     properties |= {
         "datasets": {
             "type": "object",
@@ -72,14 +91,15 @@ def document() -> Schema:
             _when("model_type", name, {"properties": {"train": _or_null(found.train)}})
             for name, found in known.items()
         ],
-        "definitions": {name: _untitled(model) for name, model in definitions["$defs"].items()},
+        "definitions": {name: _described(model) for name, model in definitions["$defs"].items()},
     }
 
 
-def _untitled(model: Schema) -> Schema:
-    """Without the titles that repeat the names of keys."""
+def _described(model: Schema) -> Schema:
+    """With what each key means, in place of titles that repeat the keys."""
     properties = {
         name: {key: value for key, value in schema.items() if key != "title"}
+        | ({"description": text} if (text := describe(name)) else {})
         for name, schema in model.get("properties", {}).items()
     }
     return model | {"properties": properties}
@@ -108,5 +128,55 @@ def text() -> str:
     return json.dumps(document(), indent=1) + "\n"
 
 
+def page() -> str:
+    """docs/options.md: a table of its keys for each section, in the order of an option file."""
+    tables: dict[str, type[BaseModel]] = {
+        "The top level": sections.General,
+        "The top level of models that degrade": sections.DegradedGAN,
+        "path": sections.Paths,
+        "train": sections.TrainGAN,
+        "val": sections.ValidationSection,
+        "logger": sections.Logger,
+        "Every data set": DataSet,
+        **DATA_SETS,
+    }
+    lines = [PAGE.strip()]
+    for title, model in tables.items():
+        base = DataSet if title in DATA_SETS else sections.General
+        above = names(base) if model not in (DataSet, sections.General) else set()
+        schema = _described(model.model_json_schema())
+        lines += ["", f"## {title}", "", "| key | value | default | meaning |", "| - " * 4 + "|"]
+        for name, about in schema["properties"].items():
+            if name not in above or name in model.__annotations__:
+                default = "" if about.get("default") is None else f"`{_yaml(about['default'])}`"
+                default = "*required*" if name in schema.get("required", ()) else default
+                cells = (f"`{name}`", _values(about), default, about.get("description", ""))
+                lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _values(about: Schema) -> str:
+    """What a key takes, in words."""
+    kinds = [kind for kind in about.get("anyOf", [about]) if kind.get("type") != "null"]
+    return " or ".join(filter(None, map(_value, kinds)))
+
+
+def _value(kind: Schema) -> str:
+    choices = kind.get("enum", [kind["const"]] if "const" in kind else [])
+    if choices:
+        return ", ".join(f"`{_yaml(choice)}`" for choice in choices if choice is not None)
+    if kind.get("type") == "array":
+        return f"list of: {_values(kind.get('items', {}))}".removesuffix(" of: ")
+    word = WORDS.get(kind.get("type", "object" if "$ref" in kind else ""), "")
+    bounds = [f"{sign} {kind[b]:g}" for b, sign in BOUNDS.items() if abs(kind.get(b, 1e9)) < 1e9]
+    return ", ".join([word, *bounds])
+
+
+def _yaml(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 if __name__ == "__main__":
     PATH.write_text(text())
+    if DOCS.parent.is_dir():
+        DOCS.write_text(page())
