@@ -61,13 +61,11 @@ def test_the_scans_are_right_there_at_every_shape_and_in_every_dtype(processor, 
     run_tests(tmp_path, processor, "-k", f"{MANY} or exponentials", *files)
 
 
-def test_no_kernel_needs_an_instruction_of_x86(tmp_path):
+@pytest.mark.parametrize("operation", ["selective", pytest.param("planar", marks=pytest.mark.long)])
+def test_no_kernel_needs_an_instruction_of_x86(operation, tmp_path):
     """What LLVM has of the kernels becomes machine code for AArch64."""
-    told = run(tmp_path, "-m", "support.aarch64_kernels", NUMBA_CPU_NAME="generic", NUMBA_OPT="0")
+    script = ("-m", "support.aarch64_kernels", operation)
+    told = run(tmp_path, *script, NUMBA_CPU_NAME="generic", NUMBA_OPT="0")
     kernels = dict(line.split() for line in told.splitlines())
-    assert set(kernels) == {
-        f"{operation}.{kernel}"
-        for operation in ("planar", "selective")
-        for kernel in ("_forward", "_backward")
-    }
+    assert set(kernels) == {"_forward", "_backward"}
     assert all(int(size) > 1000 for size in kernels.values())

@@ -1,9 +1,12 @@
-"""Compile the CPU kernels as for a processor of no kind, and what LLVM made of them for AArch64.
+"""Compile a scan's kernels as for a processor of no kind, and what LLVM has of them for AArch64.
+
+    python -m support.aarch64_kernels OPERATION
 
 Prints a line a kernel: its name, and the bytes of its machine code. Run by test_processors.py.
 """
 
 import re
+import sys
 
 import llvmlite.binding as llvm
 import torch
@@ -27,9 +30,10 @@ if __name__ == "__main__":
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
     assert "avx512" not in str(jit.target())
-    for operation, module in {"planar": planar, "selective": selective}.items():
-        self_test.errors(operation, module, torch.device("cpu"), torch.float32, True)
-        for kernel in (module._forward, module._backward):
-            (ir,) = kernel.inspect_llvm().values()
-            assert "llvm.x86." not in ir, re.findall(r"llvm\.x86\.[\w.]+", ir)
-            print(f"{operation}.{kernel.__name__} {len(for_aarch64(ir))}")
+    (operation,) = sys.argv[1:]
+    module = {"planar": planar, "selective": selective}[operation]
+    self_test.errors(operation, module, torch.device("cpu"), torch.float32, True)
+    for kernel in (module._forward, module._backward):
+        (ir,) = kernel.inspect_llvm().values()
+        assert "llvm.x86." not in ir, re.findall(r"llvm\.x86\.[\w.]+", ir)
+        print(kernel.__name__, len(for_aarch64(ir)))
