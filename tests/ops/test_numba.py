@@ -47,8 +47,8 @@ def test_a_cache_folder_that_cannot_be_made_is_no_error(tmp_path):
     (tmp_path / "file").touch()
     module = tmp_path / "kernel.py"
     module.write_text(
-        "from vmambair_arch.ops.cpu.jit import jit\n"
-        "@jit\ndef add_one(x):\n    return x + 1\n"
+        "from vmambair_arch.ops.cpu.jit import kernel\n"
+        "@kernel\ndef add_one(x):\n    return x + 1\n"
         "print(add_one(1))\n"
     )
     done = subprocess.run(
@@ -66,12 +66,12 @@ def test_a_cache_that_cannot_be_written_is_no_error(monkeypatch, caplog):
 
     monkeypatch.setattr(FunctionCache, "save_overload", full)
     caplog.set_level(logging.INFO, "vmambair_arch")
-    assert jit.jit(lambda x: x + 2)(1) == 3
+    assert jit.kernel(lambda x: x + 2)(1) == 3
     assert "No space left on device" in caplog.text
 
 
 def test_a_change_in_any_file_of_the_kernels_makes_the_cache_stale(monkeypatch):
-    cache = planar_numba._scan._cache
+    cache = planar_numba._forward._cache
     target = planar_numba._scan.targetdescr.target_context.codegen()
     key = cache._index_key((), target)
     monkeypatch.setattr(jit, "_sources", lambda: "other")
