@@ -64,9 +64,9 @@ def restormer():
     return Restormer(dim=8, **depths, heads=(2, 2, 2, 2)).eval()
 
 
-@pytest.fixture(scope="module", params=presets.PRESETS)
+@pytest.fixture(scope="module", params=["sisr_x4", "derain_w2"])  # the others when long
 def preset(request, tmp_path_factory):
-    """A network of each preset's kind, its ONNX file for any size, and what runs that."""
+    """Networks of two presets' kinds, their ONNX files for any size, and what runs those."""
     folder = tmp_path_factory.mktemp(request.param)
     network = small(request.param)
     return network, folder / "network.onnx", exported(folder, network)

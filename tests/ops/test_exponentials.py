@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 
 from vmambair_arch.ops.cpu.exponentials import exp2, softplus
-from vmambair_arch.ops.cpu.jit import jit
+from vmambair_arch.ops.cpu.jit import kernel
 from vmambair_arch.ops.cpu.lanes import load, store, width
 
 RELATIVE = {np.float32: 4e-7, np.float64: 5e-16}  # of results that are normal numbers
 
 
-@jit
+@kernel
 def run_exp2(y, x):
     for i in range(0, len(x), width(x)):
         store(y, i, exp2(load(x, i)))
 
 
-@jit
+@kernel
 def run_softplus(y, x):
     for i in range(0, len(x), width(x)):
         store(y, i, softplus(load(x, i)))

@@ -11,6 +11,7 @@ import torch
 from numba.core.caching import FunctionCache
 from torch.utils.data import DataLoader, Dataset
 
+from support.patience import PATIENCE
 from support.scans import assert_close, differentiate, double, selective_inputs
 from vmambair_arch.ops import planar_scan, selective_scan
 from vmambair_arch.ops.cpu import jit, planar as planar_numba, selective as selective_numba, threads
@@ -46,8 +47,8 @@ def test_a_cache_folder_that_cannot_be_made_is_no_error(tmp_path):
     (tmp_path / "file").touch()
     module = tmp_path / "kernel.py"
     module.write_text(
-        "from vmambair_arch.ops.cpu.jit import jit\n"
-        "@jit\ndef add_one(x):\n    return x + 1\n"
+        "from vmambair_arch.ops.cpu.jit import kernel\n"
+        "@kernel\ndef add_one(x):\n    return x + 1\n"
         "print(add_one(1))\n"
     )
     done = subprocess.run(
@@ -65,12 +66,12 @@ def test_a_cache_that_cannot_be_written_is_no_error(monkeypatch, caplog):
 
     monkeypatch.setattr(FunctionCache, "save_overload", full)
     caplog.set_level(logging.INFO, "vmambair_arch")
-    assert jit.jit(lambda x: x + 2)(1) == 3
+    assert jit.kernel(lambda x: x + 2)(1) == 3
     assert "No space left on device" in caplog.text
 
 
 def test_a_change_in_any_file_of_the_kernels_makes_the_cache_stale(monkeypatch):
-    cache = planar_numba._scan._cache
+    cache = planar_numba._forward._cache
     target = planar_numba._scan.targetdescr.target_context.codegen()
     key = cache._index_key((), target)
     monkeypatch.setattr(jit, "_sources", lambda: "other")
@@ -93,7 +94,7 @@ def test_python_threads_may_scan_at_once(two_threads):
     for thread in running:
         thread.start()
     for thread in running:
-        thread.join(60)
+        thread.join(PATIENCE)
     assert len(results) == 4
     assert all(torch.equal(result, y) for result in results)
 
@@ -126,7 +127,7 @@ class Scans(Dataset):
 def test_workers_that_fork_may_scan(two_threads):
     y = planar_scan(*inputs(), backend="numba")
     loader = DataLoader(
-        Scans(), batch_size=None, num_workers=1, multiprocessing_context="fork", timeout=60
+        Scans(), batch_size=None, num_workers=1, multiprocessing_context="fork", timeout=PATIENCE
     )
     assert all(torch.equal(item, y) for item in loader)
 

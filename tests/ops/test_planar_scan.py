@@ -22,7 +22,8 @@ from support.scans import (
 from vmambair_arch import planar_scan, selective_scan
 from vmambair_arch.ops import planar
 
-SMALL = (2, 3, 4, 6, 4, 2)
+SMALL = (2, 2, 2, 6, 4, 2)
+LARGER = (2, 3, 4, 6, 4, 2)  # enough numbers to tell roundings from errors
 PLACES = [pytest.param(pair, id="-".join(pair)) for pair in product(planar.BACKENDS, DEVICES)]
 
 
@@ -149,12 +150,12 @@ def test_values_and_gradients_in_every_dtype(scan, dtype):
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 def test_parameters_in_half_precision_too(scan, dtype):
-    assert_agrees(scan, {name: t.to(dtype) for name, t in planar_inputs(SMALL).items()})
+    assert_agrees(scan, {name: t.to(dtype) for name, t in planar_inputs(LARGER).items()})
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_decays_of_every_size_down_to_nothing(scan, dtype):
-    inputs = planar_inputs((1, 3, 4, 20, 16, 2), dtype)
+    inputs = planar_inputs((1, 2, 2, 20, 16, 2), dtype)
     inputs["A"] *= torch.logspace(-3, 3, 16)
     inputs["delta_bias"] += 4
     assert_agrees(scan, inputs)
@@ -169,7 +170,7 @@ def test_each_direction_by_itself(scan, k):
 
 
 def test_images_of_a_batch_do_not_meet(scan):
-    inputs = planar_inputs((3, 4, 3, 17, 16, 2))
+    inputs = planar_inputs((3, 2, 2, 17, 16, 2))
     y = scan(**inputs)
     for image in range(3):
         alone = {name: inputs[name][image : image + 1] for name in ("x", "projection")}
@@ -237,7 +238,7 @@ def test_any_memory_layout(scan):
 
 
 def test_the_number_of_threads_changes_no_bit(scan):
-    inputs = planar_inputs((2, 2, 3, 40, 16, 3))
+    inputs = planar_inputs((2, 1, 2, 34, 16, 3))
     results = []
     for number in (1, 3):
         with threads(number):

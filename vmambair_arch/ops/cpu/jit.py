@@ -13,6 +13,7 @@ from numba.core.caching import FunctionCache
 from numba.core.registry import cpu_target
 
 logger = logging.getLogger("vmambair_arch")
+njit: Any = numba.njit  # its type stubs leave options out
 intrinsic: Any = numba.extending.intrinsic  # whose results take one argument less than they name
 
 
@@ -50,11 +51,17 @@ def _sources() -> str:
 
 
 def jit(function: Callable) -> Callable:
-    """Compile a function that runs without the GIL.
+    """Compile a function that only other compiled functions call.
 
-    No fast-math flags: lanes say themselves which operations may fuse. Division by zero is inf.
+    Without the wrappers by which Python and C would call it, it compiles in less time. No fast-math
+    flags: lanes say themselves which operations may fuse. Division by zero is inf.
     """
-    dispatcher: Any = numba.njit(nogil=True, error_model="numpy")(function)
+    return njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+
+
+def kernel(function: Callable) -> Callable:
+    """Compile a function that Python calls; it runs without the GIL, and is kept on the disk."""
+    dispatcher = njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
     try:
         dispatcher._cache = KernelCache(function)
     except RuntimeError as error:  # no folder for a cache

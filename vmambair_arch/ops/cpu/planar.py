@@ -17,7 +17,7 @@ from torch import Tensor
 from ..checks import state_dtype
 from .arrays import arrays_of
 from .exponentials import LOG2_E, exp2
-from .jit import jit
+from .jit import jit, kernel
 from .lane_sums import sum_rows
 from .lanes import (
     BYTES,
@@ -122,7 +122,7 @@ def _blocks(x: np.ndarray) -> int:
     return -(-x.shape[-1] * x.itemsize // BYTES)
 
 
-@jit
+@kernel
 def _forward(first, last, x, projection, parameters, y, states, segment):
     blocks = -(-x.shape[3] // width(x))
     cell = first
@@ -191,7 +191,7 @@ def _scan_segment(maps, coefficients, h_t, pixels, B, k, c, first_block):
             store(tile_y, t * W, zeros(y))
 
 
-@jit
+@kernel
 def _backward(first, last, turn, dy, maps, parameters, states, segment, dmaps, dparameters):
     x, projection = maps
     dx, dprojection = dmaps

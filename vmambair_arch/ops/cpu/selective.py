@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .arrays import arrays_of
 from .exponentials import LOG2_E, exp2, softplus
-from .jit import jit
+from .jit import jit, kernel
 from .lanes import columns, load, put, put_columns, spread, store, take, width, zeros
 from .recurrence import GROUP, advance, kept_of, record, retrace, scratch_of, skip
 from .threads import run
@@ -57,7 +57,7 @@ def backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tens
     )
 
 
-@jit
+@kernel
 def _forward(first, last, groups, inputs, delta_softplus, y, last_state):
     u, delta, A, B, C, D, delta_bias = inputs
     size = u.shape[1] // groups
@@ -92,7 +92,7 @@ def _scan(inputs, delta_softplus, y, last_state, c, m):
     put_columns(last_state, c, m, h)
 
 
-@jit
+@kernel
 def _backward(first, last, groups, together, dy, inputs, delta_softplus, gradients):
     u, delta, A, B, C, D, delta_bias = inputs
     du, ddelta, dA, dB, dC, dD, dbias = gradients
