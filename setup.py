@@ -1,13 +1,32 @@
 """Package metadata; tool settings are in pyproject.toml."""
 
 import itertools
+import os
 import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-VERSION = re.search(r'__version__ = "(.+)"', (HERE / "vmambair_arch/__init__.py").read_text())[1]
+VERSION = re.search(
+    r'__version__ = "(.+)"', (HERE / "vmambair_arch/__init__.py").read_text("utf-8")
+)[1]
+# Where this is built for a release: the repository's address, which a clone does not know.
+if "GITHUB_REPOSITORY" in os.environ:
+    ADDRESS = "{GITHUB_SERVER_URL}/{GITHUB_REPOSITORY}".format_map(os.environ)
+else:
+    ADDRESS = None
+
+
+def description() -> str:
+    """README, its pictures and links absolute, as a package's page needs them."""
+    text = (HERE / "README.md").read_text("utf-8")
+    if ADDRESS is None:
+        return text
+    text = re.sub(r"(!\[[^]]*\]\()(?!\w+:)", rf"\1{ADDRESS}/raw/v{VERSION}/", text)
+    return re.sub(r"((?<!!)\[[^]]*\]\()(?!\w+:|#)", rf"\1{ADDRESS}/blob/v{VERSION}/", text)
+
+
 # Versions with a published hole in what is used here are below the floors; advisories beside them.
 EXTRAS = {  # for the tests as well
     "app": [
@@ -29,11 +48,40 @@ setup(
     name="vmambair-arch",
     version=VERSION,
     description="VmambaIR, a visual state-space network for image restoration, for BasicSR",
-    long_description=(HERE / "README.md").read_text(),
+    long_description=description(),
     long_description_content_type="text/markdown",
+    author="The contributors of VmambaIR for BasicSR",
     license="Apache-2.0",
+    license_files=["LICENSE"],
+    keywords=[
+        "image restoration",
+        "super-resolution",
+        "denoising",
+        "deraining",
+        "Mamba",
+        "BasicSR",
+    ],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Science/Research",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 15)),
+        "Topic :: Scientific/Engineering :: Image Processing",
+    ],
+    url=ADDRESS,
+    project_urls={
+        "Paper": "https://arxiv.org/abs/2403.11423",
+        **({"Changes": f"{ADDRESS}/blob/main/CHANGELOG.md"} if ADDRESS else {}),
+        **({"Issues": f"{ADDRESS}/issues"} if ADDRESS else {}),
+    },
     python_requires=">=3.10",
-    packages=find_packages(include=["vmambair_arch", "vmambair_arch.*"]),
+    # The option files, which a clone has beside the package.
+    package_dir={"vmambair_arch.recipes": "options"},
+    packages=[
+        *find_packages(include=["vmambair_arch", "vmambair_arch.*"]),
+        "vmambair_arch.recipes",
+    ],
     install_requires=[
         # CVE-2025-32434: weights_only ran code; CVE-2026-24747: it broke memory.
         "torch>=2.10",
@@ -71,6 +119,7 @@ setup(
     package_data={
         "vmambair_arch.app": ["assets/*"],
         "vmambair_arch.option_files.schemas": ["options.json"],
+        "vmambair_arch.recipes": ["*.yml"],
         "vmambair_arch.reporting.page": ["assets/*"],
         "vmambair_arch.viewing": ["assets/*"],
         "vmambair_arch.weights": ["*.safetensors"],

@@ -30,7 +30,7 @@ checkpoints   | errors files system networks
 exporting     | errors ops networks
 spandrel      | errors inference networks checkpoints
 restoring     | errors files inference system weights networks checkpoints
-data          | errors restoring BasicSR
+data          | errors system restoring BasicSR
 models        | errors files inference system networks checkpoints BasicSR
 degrading     | errors data models BasicSR
 app           | errors system viewing weights restoring

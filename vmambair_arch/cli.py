@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from .commands import app, convert, doctor, install_basicsr, plot
+from .commands import app, convert, doctor, install_basicsr, options, plot
 from .commands.bench import arguments as bench
 from .commands.check import arguments as check
 from .commands.compare import arguments as compare
@@ -18,7 +18,7 @@ from .errors import InputError, StoppedError, TrainingError, printable
 from .system import allocator, terminal
 
 COMMANDS = (
-    *(train, check, prepare, degrade),
+    *(train, options, check, prepare, degrade),
     *(restore, app, compare, plot),
     *(convert, export, bench, doctor, install_basicsr),
 )

@@ -10,6 +10,7 @@ from PIL import Image
 
 from support import picture_files as files
 from support.app_servers import running, until
+from support.patience import PATIENCE
 from vmambair_arch import cli, save_network
 from vmambair_arch.app import copies
 from vmambair_arch.restoring.files import writing
@@ -240,7 +241,7 @@ def test_the_page_asks_nothing_of_the_network(server):
 def test_too_many_pictures_that_wait_are_refused(tmp_path, monkeypatch):
     with running(files.saved_identity(tmp_path), keep=len(PNG) + 10) as server:
         go = threading.Event()
-        monkeypatch.setattr(server.routes.queue, "work", lambda job: go.wait(60))
+        monkeypatch.setattr(server.routes.queue, "work", lambda job: go.wait(PATIENCE))
         first = server.send(PNG, "a.png")
         until(lambda: server.job(first["id"])["state"] == "running")
         assert server.send(PNG, "b.png")["state"] == "waiting"

@@ -11,6 +11,7 @@ import pytest
 
 from support import picture_files as files
 from support.app_servers import TOKEN, running
+from support.patience import PATIENCE
 from vmambair_arch import cli
 from vmambair_arch.app import serving
 
@@ -89,7 +90,7 @@ def test_the_browser_is_given_a_file_of_ours_since_commands_are_seen_by_everyone
         opened.set()
 
     async def answer(*_) -> None:
-        assert opened.wait(60)
+        assert opened.wait(PATIENCE)
 
     monkeypatch.setattr("webbrowser.open", see)
     monkeypatch.setattr(serving, "answer", answer)

@@ -13,6 +13,7 @@ import pytest
 
 from support import picture_files as files
 from support.app_servers import Server, running, until
+from support.patience import PATIENCE
 from vmambair_arch.app import connections, uploads
 from vmambair_arch.app.jobs import Job
 
@@ -30,7 +31,7 @@ def connect():
     """Connections to a server, which end with the test."""
     with contextlib.ExitStack() as stack:
         yield lambda server: stack.enter_context(
-            socket.create_connection(("127.0.0.1", server.port), timeout=60)
+            socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
         )
 
 
@@ -197,10 +198,10 @@ def test_few_descriptors_and_many_connections_print_no_traceback(tmp_path):
         server = Server.printed(process.stdout.readline())
         with contextlib.ExitStack() as stack:
             for _ in range(100):
-                stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 60))
+                stack.enter_context(socket.create_connection(("127.0.0.1", server.port), PATIENCE))
         until(lambda: answers(server))
         process.terminate()
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert errors.count("\n") <= 1 and "Traceback" not in errors

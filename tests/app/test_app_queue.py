@@ -16,6 +16,7 @@ import vmambair_arch.app
 from support import picture_files as files
 from support.app_servers import Server, running, until
 from support.networks import TINY
+from support.patience import PATIENCE
 from vmambair_arch import Restorer, VmambaIR, cli, save_network
 from vmambair_arch.app import networks, queue, serving
 from vmambair_arch.app.jobs import CancelledError, Job
@@ -269,7 +270,7 @@ def test_a_signal_ends_it_amid_a_picture_and_nothing_is_left(tmp_path, number):
         coming.sendall(server.head(1000) + b"x")
         until(lambda: len(list((tmp_path / "temporary").glob("*/*/input"))) == 3)
         process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert process.returncode == 128 + number and errors == ""

@@ -19,6 +19,7 @@ from basicsr.utils.matlab_functions import imresize
 from PIL import Image
 from skimage import data
 
+from support.patience import PATIENCE
 from vmambair_arch import cli
 from vmambair_arch.commands.prepare.record import FILE
 from vmambair_arch.commands.prepare.subimages import Recipe, offsets, read
@@ -210,6 +211,14 @@ def whole(tmp_path_factory) -> Path:
     return root
 
 
+def runs(pid: str) -> bool:
+    """Whether a process is there, and not only its exit code, which nobody has asked for."""
+    try:
+        return Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def stop(out: str, number: int) -> int | None:
     """Run prepare in a process group of its own, signal it when some are done; its exit code."""
 
@@ -230,8 +239,8 @@ def stop(out: str, number: int) -> int | None:
     else:
         os.killpg(process.pid, number)  # as a terminal does
     process.join()
-    deadline = time.monotonic() + 20
-    while any(Path("/proc", pid).exists() for pid in workers):
+    deadline = time.monotonic() + PATIENCE
+    while any(map(runs, workers)):
         assert time.monotonic() < deadline, "a worker outlives the command"
         time.sleep(0.01)
     return process.exitcode

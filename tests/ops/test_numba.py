@@ -11,6 +11,7 @@ import torch
 from numba.core.caching import FunctionCache
 from torch.utils.data import DataLoader, Dataset
 
+from support.patience import PATIENCE
 from support.scans import assert_close, differentiate, double, selective_inputs
 from vmambair_arch.ops import planar_scan, selective_scan
 from vmambair_arch.ops.cpu import jit, planar as planar_numba, selective as selective_numba, threads
@@ -93,7 +94,7 @@ def test_python_threads_may_scan_at_once(two_threads):
     for thread in running:
         thread.start()
     for thread in running:
-        thread.join(60)
+        thread.join(PATIENCE)
     assert len(results) == 4
     assert all(torch.equal(result, y) for result in results)
 
@@ -126,7 +127,7 @@ class Scans(Dataset):
 def test_workers_that_fork_may_scan(two_threads):
     y = planar_scan(*inputs(), backend="numba")
     loader = DataLoader(
-        Scans(), batch_size=None, num_workers=1, multiprocessing_context="fork", timeout=60
+        Scans(), batch_size=None, num_workers=1, multiprocessing_context="fork", timeout=PATIENCE
     )
     assert all(torch.equal(item, y) for item in loader)
 

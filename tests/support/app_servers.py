@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from support.patience import PATIENCE
 from vmambair_arch.app import serving
 from vmambair_arch.app.networks import Networks
 from vmambair_arch.restoring import Restorer
@@ -34,7 +35,7 @@ class Server:
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str):
         """(status, content, headers); Origin and Cookie are the page's unless they are given."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         page = {"Origin": self.origin, "Cookie": f"vmambair-{self.port}={self.token}"}
         sent = {**page, **{n.replace("_", "-"): v for n, v in headers.items()}}
         connection.request(method, path, body, {n: v for n, v in sent.items() if v})
@@ -78,7 +79,7 @@ class Server:
 OVER = ("done", "failed", "cancelled")
 
 
-def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
+def until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
     """What a condition gives, once it is true."""
     end = time.monotonic() + seconds
     while not (value := condition()):

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-PATIENCE = 300_000  # milliseconds, for a machine with much else to do
+from support.patience import PATIENCE
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -25,7 +26,7 @@ PHONE = {
 
 def until(page, condition: str) -> None:
     """Wait for an expression to be true; playwright's own waits are stopped by a page's policy."""
-    end = time.monotonic() + PATIENCE / 1000
+    end = time.monotonic() + PATIENCE
     while not page.evaluate(condition):
         assert time.monotonic() < end, f"this did not come true: {condition}"
         page.wait_for_timeout(20)
@@ -68,7 +69,7 @@ def open_page(browser) -> Callable:
             color_scheme="dark" if dark else "light",
             reduced_motion="reduce",
         )
-        context.set_default_timeout(PATIENCE)
+        context.set_default_timeout(PATIENCE * 1000)  # milliseconds
         contexts.append(context)
         page = context.new_page()
         page.on("request", check)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from support.patience import PATIENCE
 from support.processes import ENVIRONMENT, train, write
 from vmambair_arch import cli
 
-PATIENCE = 300  # seconds, on a machine with much else to do
 ENDLESS = ("train:total_iter=1000000", "val:val_freq=1000000", "logger:save_keep_last=2")
 VMAMBAIR = [sys.executable, "-m", "vmambair_arch"]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -82,9 +82,7 @@ def test_torchrun_restarts_from_the_last_state_and_ends_all_when_a_rank_is_kille
     kill_one(launcher)
     wait_for(lambda: "Resuming" in Path("out.txt").read_text(), launcher)
     os.kill(max(ranks(launcher)), signal.SIGKILL)
-    killed = time.monotonic()
     assert launcher.wait(PATIENCE) == 1
-    assert time.monotonic() - killed < 60
     assert ranks(launcher) == []
 
 
