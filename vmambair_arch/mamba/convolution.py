@@ -3,6 +3,7 @@
 import functools
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +29,7 @@ def causal_conv1d_fn(
     return_final_states: bool = False,
     final_states_out: Tensor | None = None,
     activation: str | None = None,
-) -> Tensor | tuple[Tensor, Tensor]:
+) -> Any:
     """Convolve each channel along the sequence, with what came before a step alone.
 
     Args:
