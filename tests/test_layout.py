@@ -18,6 +18,7 @@ LAYERS = """
 errors        |
 inference     |
 ops           |
+mamba         | errors ops
 viewing       |
 system        | errors
 files         | system
@@ -34,7 +35,7 @@ models        | errors files inference system networks checkpoints BasicSR
 degrading     | errors data models BasicSR
 app           | errors system viewing weights restoring
 compat        | errors system data checkpoints models BasicSR
-plugin        | networks data models degrading compat BasicSR
+plugin        | mamba networks data models degrading compat BasicSR
 option_files  | errors data checkpoints models degrading plugin BasicSR
 training      | errors files system data reporting checkpoints models option_files BasicSR
 commands      | errors files ops system weights networks data reporting checkpoints exporting

@@ -17,6 +17,7 @@ DESCRIPTIONS = {
     "precision": "of the networks' layers in training; losses and weights stay float32",
     "channels_last": "keep the channels of a pixel together in memory",
     "recipe": "another option file; the log says how this one differs from it",
+    "plugins": "Python files that register networks, losses, data sets and the like",
     "datasets": "the sections train, val or val_NAME, and test or test_NAME",
     "network_g": "the network that restores; type, and what its constructor takes",
     "network_d": "the discriminator of an adversarial training",
