@@ -174,6 +174,8 @@ def _read(stored: Stored, content: bytes, page: Page) -> None:
     tree = exif.nested(content, page.how, page.directory)
     tree = {tag: entry for tag, entry in tree.items() if tag not in left_out}
     stored.exif = exif.from_tree(tree, page.how.order) if tree else None
+    if stored.exif and exif.has_maker_notes(stored.exif):
+        stored.warnings.append(exif.MOVED)
     stored.dpi = exif.resolution_of(page.directory, page.how.order)
 
 
