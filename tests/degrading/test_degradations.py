@@ -213,7 +213,7 @@ def test_options_that_make_no_sense_are_named(model_options, change, crop, messa
 
 BAD_DATA = [
     ({"sinc_prob2": None}, "sinc_prob2 is missing"),
-    ({"kernel_prob": [1.0]}, "kernel_list has 6 kinds and kernel_prob 1 weights"),
+    ({"kernel_prob": [1.0]}, "kernel_prob has 1 weights for 6 kinds in kernel_list"),
     ({"kernel_list": ["isotropic"] * 6}, "kernel_list has 'isotropic': choose from iso, aniso"),
     ({"blur_kernel_size": 20}, "blur_kernel_size is 20; it must be an odd number >= 7"),
     ({"final_sinc_prob": 2}, "final_sinc_prob is 2; it must be a probability"),
