@@ -18,6 +18,7 @@ LAYERS = """
 errors        |
 inference     |
 ops           |
+mamba         | errors ops
 viewing       |
 system        | errors
 files         | system
@@ -29,12 +30,12 @@ checkpoints   | errors files system networks
 exporting     | errors ops networks
 spandrel      | errors inference networks checkpoints
 restoring     | errors files inference system weights networks checkpoints
-data          | errors restoring BasicSR
+data          | errors system restoring BasicSR
 models        | errors files inference system networks checkpoints BasicSR
 degrading     | errors data models BasicSR
 app           | errors system viewing weights restoring
 compat        | errors system data checkpoints models BasicSR
-plugin        | networks data models degrading compat BasicSR
+plugin        | mamba networks data models degrading compat BasicSR
 option_files  | errors data checkpoints models plugin BasicSR
 training      | errors files system data reporting checkpoints models option_files BasicSR
 commands      | errors files ops system weights networks data reporting checkpoints exporting

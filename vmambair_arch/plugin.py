@@ -14,6 +14,7 @@ from .data.progressive import ProgressiveImageDataset  # noqa: E402
 from .degrading.dataset import DegradationDataset  # noqa: E402
 from .degrading.model import DegradationGANModel, DegradationModel  # noqa: E402
 from .degrading.rain_dataset import RainDataset  # noqa: E402
+from .mamba import stand_in  # noqa: E402
 from .models.gan_model import VmambaIRGANModel  # noqa: E402
 from .models.iqa import calculate_iqa  # noqa: E402
 from .models.losses import VGGPerceptualLoss  # noqa: E402
@@ -21,6 +22,8 @@ from .models.vmambair_model import VmambaIRModel  # noqa: E402
 from .networks import released  # noqa: E402
 from .networks.modules import EFFN, OSSBlock, OSSModule  # noqa: E402
 from .networks.vmambair import VmambaIR  # noqa: E402
+
+stand_in.install()  # for networks of others
 
 REGISTERED = [
     (registry.ARCH_REGISTRY, VmambaIR),

@@ -24,6 +24,7 @@ from vmambair_arch import Restorer, VmambaIR, cli, load_network, restore, save_n
 from vmambair_arch.commands.restore import batch_restore, plan
 from vmambair_arch.commands.restore.progress import Progress
 from vmambair_arch.errors import InputError
+from vmambair_arch.networks.presets import PRESETS
 from vmambair_arch.restoring import resizing
 from vmambair_arch.restoring.chain import Chain
 from vmambair_arch.restoring.files import writing
@@ -265,6 +266,8 @@ def test_resizing_by_strips_is_resizing(kind, size, monkeypatch):
         (["a.png", "-o", "out", "--device", "abacus"], "device abacus cannot be used"),
         (["a.png", "-o", "out", "--quality", "0"], "--quality is 0"),
         (["a.png", "-o", "out", "--jobs", "0"], "--jobs is 0"),
+        (["a.png", "-o", "out", "--max-megapixels", "nan"], "--max-megapixels is nan"),
+        (["a.png", "-o", "out", "--max-megapixels", "-1"], "--max-megapixels is -1"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(folder, arguments, sentence, capsys):
@@ -380,6 +383,10 @@ def test_a_bundled_network_is_small_float16_and_has_a_purpose(file):
 
 def test_every_purpose_has_its_network():
     assert sorted(weights.PURPOSES) == [path.stem for path in WEIGHTS]
+
+
+def test_no_bundled_network_hides_the_weights_of_a_preset():
+    assert not weights.PURPOSES.keys() & PRESETS.keys()
 
 
 def test_models_lists_the_bundled_networks_with_what_each_is_for(capsys):

@@ -285,7 +285,8 @@ def degrade(model_options, tmp_path, monkeypatch, capsys):
 
 def test_degrade_writes_a_copy_and_a_line_for_each_image(degrade, photographs):
     state = random.getstate(), torch.get_rng_state()
-    assert degrade(photographs, "out") == (0, "")
+    left_out = "vmambair: left out of the folders: 1 .txt\n"
+    assert degrade(photographs, "out") == (0, left_out)
     assert random.getstate() == state[0]
     assert torch.equal(torch.get_rng_state(), state[1])
     lines = [json.loads(line) for line in Path("out/degradations.jsonl").read_text().splitlines()]
@@ -318,6 +319,17 @@ def test_degrade_reports_bad_images_and_does_the_others(degrade, photographs):
     assert "broken.png: is text, no picture" in messages
     assert "small.png: 40 x 200 pixels are too few: these degradations need 74 a side" in messages
     assert sorted(path.name for path in Path("out").iterdir()) == ["degradations.jsonl", "good.png"]
+
+
+@pytest.mark.parametrize(("name", "code"), [("b.heic", 1), ("b.GIF", 1), ("notes.txt", 0)])
+def test_degrade_counts_what_it_leaves_out(degrade, photographs, name, code):
+    Path("in").mkdir()
+    Path("in", name).touch()
+    Path("in/.hidden.gif").touch()
+    Path("in/good.png").write_bytes((photographs / "3.png").read_bytes())
+    ended, messages = degrade("in", "out")
+    assert ended == code and f"left out of the folders: 1 {Path(name).suffix.lower()}" in messages
+    assert ("convert pictures to PNG" in messages) == bool(code)
 
 
 def test_degrade_never_writes_over_anything(degrade, photographs):

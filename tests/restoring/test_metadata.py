@@ -70,6 +70,21 @@ def values(data: bytes) -> dict[int, tuple[int, bytes]]:
     return {tag: (each.kind, each.data) for tag, each in found.items() if tag not in (34665, 34853)}
 
 
+@pytest.mark.parametrize("order", "<>")
+def test_maker_notes_that_move_are_kept_and_said(order):
+    """Their bytes may tell places in the file, which only their maker knows to change."""
+    data = exif_data(order)
+    picture = Picture(files.noise("RGB"), exif=data)
+    for form in ("JPEG", "PNG", "WEBP"):
+        assert writing.lost(picture, form) == [] and data in written(picture, form)
+    (told,) = writing.lost(picture, "TIFF")
+    assert "maker notes" in told
+    content = written(picture, "TIFF")
+    assert b"MakerNote\0\xff" * 5 in content
+    assert told in read(content).warnings and writing.lost(read(content), "TIFF") == []
+    assert "maker notes" not in str(read(files.tiff(files.noise("RGB"))).warnings)
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("source", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("target", KEPT_IN)

@@ -95,6 +95,50 @@ def test_tiffs_of_libtiff_are_read_as_pil_reads_them_or_refused(mode, compressio
         assert np.array_equal(seen, expected)
 
 
+def by_hand(
+    pixels: np.ndarray, bits: list[int], length: int, fill: int = 1, planes: int = 1
+) -> bytes:
+    """A TIFF of one strip behind its directory, whose numbers may be odd."""
+    h, w = pixels.shape[:2]
+    numbers = {256: [w], 257: [h], 258: bits, 259: [1], 262: [pixels.ndim - 1], 266: [fill]}
+    numbers |= {273: [0], 277: [pixels.reshape(h, w, -1).shape[2]], 278: [h], 279: [length]}
+    numbers |= {32997: [planes]}
+    long = (273, 279)
+    behind = 8 + 2 + 12 * len(numbers) + 4
+    start = behind + 2 * len(bits)
+    numbers[273] = [start]
+    entries = b""
+    for tag, values in numbers.items():
+        data = struct.pack(f"<{len(values)}{'I' if tag in long else 'H'}", *values)
+        value = struct.pack("<I", behind) if len(data) > 4 else data.ljust(4, b"\0")
+        entries += struct.pack("<HHI", tag, 4 if tag in long else 3, len(values)) + value
+    head = b"II*\0\x08\0\0\0" + struct.pack("<H", len(numbers)) + entries + bytes(4)
+    return head + struct.pack(f"<{len(bits)}H", *bits) + pixels.tobytes()
+
+
+def test_tiffs_with_odd_numbers_are_read_where_all_pixels_are_there():
+    """A count of bits too many, a strip longer than the file, and bits in reverse."""
+    pixels = files.noise("RGB")
+    assert np.array_equal(read(by_hand(pixels, [8, 8, 8, 1], pixels.nbytes)), pixels)
+    longer = by_hand(pixels, [8, 8, 8], 35_711_440)
+    assert np.array_equal(read(longer), pixels)
+    with pytest.raises(InputError, match="its end is missing"):
+        read(longer[:-9])
+    for kind, dtype in (("L", np.uint8), ("L", np.uint16), ("RGB", np.uint16)):
+        pixels = files.noise(kind, dtype)
+        bits = np.unpackbits(np.frombuffer(pixels.tobytes(), np.uint8), bitorder="little")
+        stored = np.packbits(bits).view(dtype).reshape(pixels.shape)
+        depths = [8 * pixels.itemsize] * (3 if kind == "RGB" else 1)
+        assert np.array_equal(read(by_hand(stored, depths, pixels.nbytes, 2)), pixels)
+
+
+def test_a_volume_is_not_taken_for_its_first_plane():
+    volume = np.concatenate([files.noise("L")] * 3)
+    content = by_hand(volume, [8], volume.nbytes, planes=3)
+    with pytest.raises(InputError, match="3 planes of a volume"):
+        read(content)
+
+
 def test_deep_tiffs_in_lzw_are_read_as_they_are_or_refused():
     """OpenCV writes LZW; what it reads wrong is never taken from it."""
     for kind in ("L", "RGB", "RGBA"):

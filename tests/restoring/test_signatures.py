@@ -75,6 +75,12 @@ OTHERS = {
     "unknown": (b"\x07\xf3\x99\x01" + bytes(50), "no picture", "save it as PNG"),
     "dds": (b"DDS " + bytes(124), "DDS", "PNG"),
     "ico": (files.encoded(files.noise("RGB", height=32, width=32), "ICO"), "icon", "PNG"),
+    "avis": (b"\0\0\0\x18ftypavis\0\0\0\0avis", "animation", "ffmpeg"),
+    "hdf5": (b"\x89HDF\r\n\x1a\n", "HDF5", "PNG"),
+    "fits": (b"SIMPLE  =                    T", "FITS", "PNG"),
+    "eps": (b"\xc5\xd0\xd3\xc6\x20\0\0\0", "document", "Ghostscript"),
+    "xpm": (b"/* XPM */\nstatic char", "X11", "PNG"),
+    "xbm": (b"#define hopper_width 20", "X11", "PNG"),
     "ppm": (files.encoded(files.noise("RGB"), "PPM"), "Netpbm", "PNG"),
 }
 
@@ -106,7 +112,10 @@ def test_a_limit_of_a_library_is_called_a_limit():
     at = deep.index(b"\xff\xc0")
     deep[at + 4] = 12
     lossless = bytes(deep[:at]) + b"\xff\xc3" + bytes(deep[at + 2 :])
-    for content, what in ((bytes(deep), "12 bits"), (lossless, "lossless")):
+    masks = bytearray(files.bmp(files.noise("RGBA")))
+    masks[54:66] = struct.pack("<3I", 0xFF000000, 0xFF0, 0xFF0000)
+    kinds = ((bytes(deep), "12 bits"), (lossless, "lossless"), (bytes(masks), "bitfields"))
+    for content, what in kinds:
         with pytest.raises(InputError, match="not read") as error:
             reading.read(content, "a", max_megapixels=1)
         assert what in str(error.value) and "damaged" not in str(error.value)

@@ -50,6 +50,8 @@ def write_video(
         video.codec_context.colorspace = matrix
         video.codec_context.color_range = 1
         audio = [output.add_stream(sound, 16000) for _ in range(tracks)] if sound else []
+        for track in audio:
+            track.bit_rate = 32000
         if small is not None:
             small.height, small.width, small.pix_fmt = 16, 16, "yuv420p"
             frame = av.VideoFrame.from_ndarray(pictures(0, 16, 16), format="rgb24")
@@ -259,6 +261,14 @@ def test_sound_that_a_container_cannot_hold_is_said_before_a_frame_is_restored(t
     assert not calls and [path.name for path in tmp_path.iterdir()] == ["in.mkv"]
     restore_video(source, tmp_path / "out.mkv", same, made_with="same")
     assert sound(tmp_path / "out.mkv") == sound(source)
+
+
+@pytest.mark.parametrize("codec", ["wmav1", "wmav2"])
+def test_sound_that_no_container_can_hold_is_refused_with_how_to_convert_it(tmp_path, codec):
+    source = write_video(tmp_path / "in.wmv", sound=codec)
+    with pytest.raises(InputError, match=f"cannot hold {codec}.*convert the sound first"):
+        restore_video(source, tmp_path / "out.mkv", same, made_with="same")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.wmv"]
 
 
 @pytest.mark.parametrize("cut", [0.0, 0.5, 0.95])

@@ -30,6 +30,8 @@ def by_tifffile(content: bytes) -> np.ndarray:
         pixels = page.asarray()
         if page.photometric not in (0, 1, 2) or pixels.dtype not in (np.uint8, np.uint16):
             raise ValueError("of a kind that PIL shows")
+        if tifffile.EXTRASAMPLE.ASSOCALPHA in page.extrasamples:
+            raise ValueError("premultiplied, which PIL undoes")
         pixels = (
             np.moveaxis(pixels, 0, 2) if page.planarconfig == 2 and pixels.ndim == 3 else pixels
         )
@@ -47,7 +49,8 @@ def by_pil(content: bytes) -> np.ndarray:
         ):
             raise ValueError("of 16 bits, which PIL makes 8")
         image.load()
-        seen = ImageOps.exif_transpose(image)
+        is_upright = image.format == "AVIF" and "exif" not in image.info  # whatever its XMP says
+        seen = image if is_upright else ImageOps.exif_transpose(image)
         if seen.mode.startswith("I;16"):
             return np.asarray(seen, np.uint16)
         if seen.mode in ("CMYK", "LAB", "F", "I", "HSV"):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .. import checkpoints
 from ..errors import InputError
+from ..restoring import models
 from ..system import terminal
 
 
@@ -12,7 +13,9 @@ def add(commands) -> None:
     """Add the command to those of a parser."""
     description = "convert a checkpoint: a released one to ours, ours to the released layout"
     command = commands.add_parser("convert", help=description, description=description)
-    command.add_argument("input", metavar="IN", type=Path, help=".pth or .safetensors")
+    command.add_argument(
+        "input", metavar="IN", type=Path, help=".pth, .safetensors or a network's name"
+    )
     command.add_argument("output", metavar="OUT", type=Path, help=".pth or .safetensors")
     command.set_defaults(run=_run)
 
@@ -20,8 +23,9 @@ def add(commands) -> None:
 def _run(arguments: argparse.Namespace) -> None:
     if arguments.output.exists():
         raise InputError(f"{arguments.output}: exists already; give another name or remove it")
-    state = checkpoints.unwrap(checkpoints.read_file(arguments.input), str(arguments.input))
-    network = checkpoints.load_network(arguments.input)
+    with models.file(arguments.input) as path:
+        state = checkpoints.unwrap(checkpoints.read_file(path), str(arguments.input))
+        network = checkpoints.load_network(path)
     if "shallow.weight" in state:
         checkpoints.write_file(arguments.output, checkpoints.to_released(network))
         layout = "the released layout"

@@ -1,9 +1,16 @@
 """What the installed packages add to BasicSR, imported before BasicSR is."""
 
+import argparse
 import importlib
 from importlib.metadata import entry_points
 
 from ..errors import InputError, shortened
+
+
+def add_argument(command: argparse.ArgumentParser) -> None:
+    """Add --plugin to the arguments of a command that reads an option file."""
+    text = "a file of Python that registers networks, losses or data sets, run first"
+    command.add_argument("--plugin", action="append", default=[], metavar="FILE.py", help=text)
 
 
 def load() -> None:

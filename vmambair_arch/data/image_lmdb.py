@@ -8,21 +8,18 @@ import itertools
 import os
 import re
 import shutil
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
-import cv2
 import lmdb
-import numpy as np
 from tqdm import tqdm
 
 from ..errors import InputError, shortened
+from ..restoring.files import png_chunks, signatures
 
 META_LINE = re.compile(r"(.+) \((\d+),(\d+),(\d+)\)(?: \d+)?")
-PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 PNG_LEVEL = 3  # zlib's, as BasicSR's extract_subimages; recorded in the third column
 COMMIT_EVERY = 1000  # images; a transaction keeps its pages in memory
 REMEDY = "make the LMDB again from its images (vmambair prepare --lmdb)"
@@ -124,7 +121,8 @@ def check(root: str | os.PathLike) -> list[Image]:
     images = read_meta(root)
     with _environment(root).begin(buffers=True) as transaction:
         for image in images:
-            if not _begins_as_image(_value(transaction, root, image.key, image.name)):
+            value = _value(transaction, root, image.key, image.name)
+            if signatures.read_as(value) is None:
                 raise InputError(f"{root}: {image.name} holds no image; {REMEDY}")
     return images
 
@@ -191,7 +189,7 @@ class Backend:
         key = name if name == str(filepath) else os.path.splitext(name)[0]
         with environment.begin() as transaction:
             value = _value(transaction, root, key, name)
-        if value.startswith(PNG) and not _is_whole_png(value):
+        if value.startswith(png_chunks.SIGNATURE) and not _is_whole_png(value):
             raise InputError(f"{root}: the bytes of {name} are damaged; {REMEDY}")
         return value
 
@@ -244,24 +242,11 @@ def _value(transaction: lmdb.Transaction, root: str | os.PathLike, key: str, nam
     return value
 
 
-def _begins_as_image(value: memoryview) -> bool:
-    if bytes(value[: len(PNG)]) == PNG or bytes(value[: len(JPEG)]) == JPEG:
-        return True
-    return len(value) > 0 and cv2.imdecode(np.frombuffer(value, np.uint8), 1) is not None
-
-
 def _is_whole_png(value: bytes) -> bool:
     """Whether the checksums of a PNG's chunks are right, up to its last."""
-    return any(kind == b"IEND" for kind in _chunks(memoryview(value)))
-
-
-def _chunks(value: memoryview) -> Iterator[bytes]:
-    """The kind of each chunk of a PNG, as far as the checksums are right."""
-    position = len(PNG)
-    while position + 12 <= len(value):
-        data_end = position + 8 + int.from_bytes(value[position : position + 4], "big")
-        checksum = int.from_bytes(value[data_end : data_end + 4], "big")
-        if zlib.crc32(value[position + 4 : data_end]) != checksum:
-            return
-        yield bytes(value[position + 4 : position + 8])
-        position = data_end + 4
+    kind = None
+    for chunk in png_chunks.chunks(value):
+        if not chunk.is_whole:
+            return False
+        kind = chunk.kind
+    return kind == b"IEND"

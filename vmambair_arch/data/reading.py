@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import InputError
 from ..restoring.files import reading as pictures
 from ..restoring.files.picture import upright
+from ..system.foreign_lines import silenced
 
 if TYPE_CHECKING:
     from basicsr.utils import FileClient
@@ -68,7 +69,8 @@ def training_pixels(content: bytes, where: str) -> np.ndarray:
     stored, orientation = pictures.header(content, where)
     if stored.form in BY_OPENCV and not stored.is_cut:
         flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+        with silenced():
+            image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
         if image is None:
             raise InputError(f"{where}: damaged; copy or download it again")
         return np.ascontiguousarray(upright(image, orientation))
@@ -100,6 +102,7 @@ def imfrombytes(content: bytes, flag: str = "color", float32: bool = False) -> n
     if flag != "color":
         import basicsr.utils.img_util
 
-        return np.asarray(basicsr.utils.img_util.imfrombytes(content, flag, float32))
+        with silenced():
+            return np.asarray(basicsr.utils.img_util.imfrombytes(content, flag, float32))
     image = training_pixels(content or b"", "the image")
     return image.astype(np.float32) / 255 if float32 else image

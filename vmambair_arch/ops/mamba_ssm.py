@@ -4,13 +4,19 @@ The choice comes to it after Triton: its backward pass adds with atomics, so tha
 not give equal bits.
 """
 
+import contextvars
 import functools
 import importlib
+from types import ModuleType
 
 import torch
 from torch import Tensor
 
 from .groups import share_groups, sum_groups
+
+INTERFACE = "mamba_ssm.ops.selective_scan_interface"
+STANDS_IN = "__stands_in__"  # an attribute of the modules that ``vmambair_arch.mamba`` makes
+_real = contextvars.ContextVar("_real", default=False)
 
 
 def unavailable(x: Tensor) -> str | None:
@@ -41,7 +47,7 @@ def backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tens
 
 def _run(tensors, delta_softplus: bool) -> tuple[Tensor, Tensor]:
     *maps, D, delta_bias = tensors
-    scan = importlib.import_module("mamba_ssm.ops.selective_scan_interface").selective_scan_fn
+    scan = importlib.import_module(INTERFACE).selective_scan_fn
     return scan(*maps, D, None, delta_bias, delta_softplus, True)
 
 
@@ -55,10 +61,27 @@ def _alike(u, delta, A, B, C, D, delta_bias) -> list[Tensor]:
     return [u, delta, A, B, C, D, delta_bias]
 
 
+def real_is_asked_for() -> bool:
+    """Whether what is imported now has to be the package itself, and nothing in its place."""
+    return _real.get()
+
+
+def import_real(name: str) -> ModuleType:
+    """Import a module as installed. Raises: ModuleNotFoundError: ours has taken its place."""
+    token = _real.set(True)
+    try:
+        module = importlib.import_module(name)
+    finally:
+        _real.reset(token)
+    if getattr(module, STANDS_IN, False):
+        raise ModuleNotFoundError(f"ours stands in for {name}")
+    return module
+
+
 @functools.cache
 def _missing() -> str | None:
     try:
-        importlib.import_module("mamba_ssm.ops.selective_scan_interface")
+        import_real(INTERFACE)
     except ModuleNotFoundError as error:
         return f"not installed: {error}"
     except ImportError as error:

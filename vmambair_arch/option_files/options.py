@@ -41,6 +41,7 @@ def read(
     overrides: Iterable[str] = (),
     debug: bool = False,
     auto_resume: bool = False,
+    plugins: Iterable[str] = (),
 ) -> Options:
     """Read an option file into the dictionary that BasicSR's builders take.
 
@@ -50,6 +51,7 @@ def read(
         overrides: ``a:b:c=VALUE`` each, VALUE in YAML, as --force_yml.
         debug: name it debug_NAME and validate, print and save often.
         auto_resume: resume from the newest state of the experiment, if there is one.
+        plugins: files of Python to run first, beside those that the file names.
     Returns: the options, with rank 0 of 1; results below the working directory unless
         path.experiments_root or path.results_root say otherwise.
     Raises: InputError: no such file, broken YAML, keys or values that cannot be meant, an override
@@ -57,8 +59,9 @@ def read(
     """
     file = yaml_lines.load(path, overrides)
     from .. import plugin  # BasicSR imports only after compat  # noqa: F401
-    from . import check
+    from . import check, plugin_files
 
+    plugin_files.load(file, plugins)
     report = check.check(file, is_train=is_train)
     if report.problems:
         raise InputError(*report.problems)

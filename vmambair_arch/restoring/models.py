@@ -1,6 +1,7 @@
 """Which file a model is: one that is named, a bundled one, or a preset's in the cache folder."""
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -23,11 +24,19 @@ def load(model: str | os.PathLike | None, device: torch.device) -> nn.Module:
         device: where it goes.
     Raises: InputError: there is no such file, or it is no checkpoint of ours; names what to do.
     """
+    with file(model) as path:
+        return load_network(path, device=device)
+
+
+def file(model: str | os.PathLike | None) -> AbstractContextManager[Path]:
+    """The file of a model as ``load`` takes it, which is there while the context lasts.
+
+    Raises: InputError: neither a file nor a name; says which names there are.
+    """
     name = weights.DEFAULT if model is None else os.fspath(model)
     if name in weights.PURPOSES and not Path(name).exists():
-        with weights.file(name) as path:
-            return load_network(path, device=device)
-    return load_network(_file(Path(name)), device=device)
+        return weights.file(name)
+    return nullcontext(_file(Path(name)))
 
 
 def cache_folder() -> Path:

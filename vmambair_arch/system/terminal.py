@@ -7,6 +7,7 @@ import sys
 from typing import TextIO
 
 from ..errors import printable
+from . import foreign_lines
 
 
 def ready() -> None:
@@ -24,6 +25,7 @@ def ready() -> None:
         if getattr(sys, name) is None:
             mode = "w" if number else "r"
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+    foreign_lines.apart()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

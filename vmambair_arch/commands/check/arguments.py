@@ -15,6 +15,7 @@ def add(commands) -> None:
     command.add_argument("-opt", required=True, metavar="FILE", help="the option file (YAML)")
     command.add_argument("--fast", action="store_true", help="decode a sample of the images")
     command.add_argument("--force_yml", nargs="+", default=[], metavar="A:B=VALUE")
+    plugins.add_argument(command)
     command.set_defaults(run=_run)
 
 
@@ -24,6 +25,11 @@ def _run(arguments: argparse.Namespace) -> None:
 
     sections = yaml_lines.load(arguments.opt, arguments.force_yml).options.get("datasets")
     is_train = isinstance(sections, dict) and any(s.startswith("train") for s in sections)
-    opt = options.read(arguments.opt, is_train=is_train, overrides=arguments.force_yml)
+    opt = options.read(
+        arguments.opt,
+        is_train=is_train,
+        overrides=arguments.force_yml,
+        plugins=arguments.plugin,
+    )
     for line in chain(opt.notes, preflight.run(opt, fast=arguments.fast)):
         terminal.say(line)

@@ -6,6 +6,7 @@ from pathlib import Path
 from ...option_files import options
 from ...system import terminal
 from .. import plugins
+from ..restore.left_out import is_seen, summary
 
 
 def add(commands) -> None:
@@ -33,4 +34,6 @@ def _run(arguments: argparse.Namespace) -> int:
     if done:
         what = f"{done} degraded images, and what was drawn in {degraded_copies.RECORD}"
         terminal.say(f"{arguments.output}: {what}")
-    return 1 if failures else 0
+    if others := degraded_copies.left_out(arguments.input):
+        terminal.warn(summary(others, "convert pictures to PNG"))
+    return 1 if failures or any(is_seen(path.suffix.lower()) for path in others) else 0

@@ -132,6 +132,14 @@ def _numbers(drawn: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+def left_out(source: Path) -> list[Path]:
+    """The files of a folder that are not degraded, without those that are hidden."""
+    if not source.is_dir():
+        return []
+    files = (path for path in source.iterdir() if path.is_file() and path.name[0] != ".")
+    return sorted(path for path in files if path.suffix.lower() not in SUFFIXES)
+
+
 def _copies(source: Path, out: Path) -> dict[Path, Path]:
     """Each image and the path of its copy. Raises InputError: none, or a copy's path is taken."""
     if source.is_dir():

@@ -21,7 +21,9 @@ def add(commands) -> None:
         description=f"{description}. The file is run on random numbers and on a photograph, and"
         " kept if its output is the network's.",
     )
-    command.add_argument("input", metavar="MODEL", type=Path, help=".pth or .safetensors")
+    command.add_argument(
+        "input", metavar="MODEL", type=Path, help=".pth, .safetensors or a network's name"
+    )
     command.add_argument("output", metavar="OUT", type=Path, help=".onnx or .pt2")
     command.add_argument("--format", choices=["onnx", "torch-export"], default="onnx")
     sizes = command.add_mutually_exclusive_group()

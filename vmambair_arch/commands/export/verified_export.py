@@ -16,6 +16,7 @@ from ...exporting.formats import FORMATS, Run, check_installed, describe
 from ...exporting.tracing import check_size, trace
 from ...files import write_whole
 from ...networks.unet import UNet
+from ...restoring import models
 
 SIZES = ((8, 16), (64, 64), (40, 72))  # on which a file for any size is compared
 ERROR = 1e-4  # the largest relative L2 difference
@@ -42,7 +43,7 @@ def run(
     """Write a network as a file that other programs run, if it computes what the network does.
 
     Args:
-        model: a checkpoint, ours or a released one.
+        model: a checkpoint, ours or a released one, or a name that ``restore`` takes.
         out: the file to write, ending as the format's files do.
         format: "onnx" or "torch-export".
         size: height and width of the only image that the file takes; None for any multiples of 8.
@@ -55,7 +56,8 @@ def run(
     kind = FORMATS[format]
     _check_out(out, format)
     check_installed(*kind.needs, PHOTOGRAPHS)
-    network = checkpoints.load_network(model)
+    with models.file(model) as path:
+        network = checkpoints.load_network(path)
     if size is not None:
         check_size(size, network.multiple)
     with doing("tracing the network"):

@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 from numpy import ndarray
 
-from ...data.image_lmdb import PNG, PNG_LEVEL, Image
+from ...data.image_lmdb import PNG_LEVEL, Image
 from ...data.images import shrink
 from ...data.reading import opencv_pixels
 from ...errors import InputError
+from ...restoring.files.png_chunks import SIGNATURE
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def make(source: Source, recipe: Recipe, out: Path) -> Made:
         for folder, scale, pixels, file in pictures:
             window = pixels[top // scale : bottom // scale, left // scale : right // scale]
             data = file.read_bytes() if file and window.shape == pixels.shape else b""
-            _write(out / folder / name, data if data.startswith(PNG) else _encode(window))
+            _write(out / folder / name, data if data.startswith(SIGNATURE) else _encode(window))
         images.append(Image(name, bottom - top, right - left, (*gt.shape, 1)[2]))
     deep = ("16 bits",) if gt.dtype == np.uint16 else ()
     return Made(tuple(images), deep + (("alpha",) if gt.shape[2:] == (4,) else ()))

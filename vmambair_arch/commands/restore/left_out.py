@@ -16,6 +16,7 @@ FILMS = (".mkv", ".webm", ".avi", ".m4v", ".mts", ".m2ts", ".ts", ".flv", ".wmv"
 OTHERS = (".7z", ".rar", ".npy", ".npz", ".pth", ".safetensors", ".onnx", ".yml", ".yaml", ".log")
 
 MOST = 8  # kinds that are named
+ADVICE = "give videos by their names, and convert other pictures to PNG"
 _types = mimetypes.MimeTypes()  # Python's own table: the same on every system
 
 
@@ -34,12 +35,11 @@ def is_seen(suffix: str) -> bool:
     )
 
 
-def summary(files: Sequence[Path]) -> str:
-    """How many files there are of each kind, the most first, and what to do with them."""
+def summary(files: Sequence[Path], advice: str = ADVICE) -> str:
+    """How many files there are of each kind, the most first, and what to do with pictures."""
     kinds = Counter(file.suffix.lower() or "without a suffix" for file in files).most_common()
     counted = [f"{number} {kind}" for kind, number in kinds[:MOST]]
     if rest := sum(number for _, number in kinds[MOST:]):
         counted.append(f"{rest} others")
-    advice = "; give videos by their names, and convert other pictures to PNG"
     seen = any(is_seen(kind) for kind, _ in kinds)
-    return f"left out of the folders: {', '.join(counted)}{advice if seen else ''}"
+    return f"left out of the folders: {', '.join(counted)}{f'; {advice}' if seen else ''}"

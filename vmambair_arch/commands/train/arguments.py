@@ -25,6 +25,7 @@ def add(commands) -> None:
         add("--auto_resume", action="store_true", help="from the newest state")
         add("--debug", action="store_true", help="validate, print and save often")
         add("--force_yml", nargs="+", default=[], metavar="A:B=VALUE", help="override options")
+        plugins.add_argument(command)
         if name == "train":
             restarts = "of --nproc, after a process of it failed (default: 0)"
             add("--max-restarts", type=int, default=0, metavar="N", help=restarts)
@@ -49,6 +50,7 @@ def _launch(command: str, arguments: argparse.Namespace, *, max_restarts: int = 
     from . import launch  # torchrun is slow to import
 
     flags = [f"--{flag}" for flag in ("auto_resume", "debug") if getattr(arguments, flag)]
+    flags += [part for file in arguments.plugin for part in ("--plugin", file)]
     forced = ["--force_yml", *arguments.force_yml] if arguments.force_yml else []
     return launch.run(
         [command, "-opt", arguments.opt, *flags, *forced],
@@ -69,6 +71,7 @@ def _pipeline(arguments: argparse.Namespace, *, is_train: bool) -> int:
         overrides=arguments.force_yml,
         debug=arguments.debug,
         auto_resume=arguments.auto_resume or processes.restarts() > 0,
+        plugins=arguments.plugin,
     )
     with joining.joined(arguments.launcher, read) as opt:
         (pipeline.train if is_train else pipeline.test)(opt)

@@ -59,6 +59,7 @@ class General(Section):
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     channels_last: bool = False
     recipe: FilePath | None = None
+    plugins: list[Text] | None = None  # files of Python that register networks and the like
     datasets: Annotated[dict[FileName, Free], Field(min_length=1)]
     network_g: Free
     network_d: Free | None = None

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -11,8 +12,10 @@ import numpy as np
 from PIL import Image
 
 from ...errors import InputError
+from ...system.foreign_lines import silenced
 from .picture import to_array
 
+LIMIT = re.compile(r"unsupported|not (?:yet )?(?:supported|implemented)", re.IGNORECASE)
 _pil = threading.RLock()  # PIL's limit and Python's filter of warnings are of the whole process
 
 
@@ -29,6 +32,10 @@ def boundary(form: str | None) -> Iterator[None]:
         raise
     except Exception as error:  # some forty kinds were seen on damaged files
         said = " ".join(str(error).split())[:200] or type(error).__name__
+        if LIMIT.search(said):
+            raise InputError(
+                f"is a {form} of a kind that is not read ({said}); save it as PNG"
+            ) from error
         raise InputError(
             f"damaged or not readable as {form} ({said}); copy or download it again"
         ) from error
@@ -65,19 +72,17 @@ def loaded(image: Image.Image) -> np.ndarray:
 
 def by_pil(content: bytes, form: str) -> np.ndarray:
     """The same by PIL's reader of one format."""
-    with unlimited() if form == "TIFF" else contextlib.nullcontext():  # its tiles have limits too
+    if form != "TIFF":
+        return loaded(pil_image(content, form))
+    with unlimited(), silenced():  # its tiles have limits too, and libtiff writes what is wrong
         return loaded(pil_image(content, form))
 
 
 def by_opencv(content: bytes) -> np.ndarray:
     """(h, w) or (h, w, c) of uint16 by OpenCV: grey, RGB or RGBA, not turned."""
-    before = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+    flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+    with silenced():
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-    finally:
-        cv2.utils.logging.setLogLevel(before)
     if pixels is None or pixels.dtype != np.uint16:
         raise ValueError("OpenCV does not read it")
     return pixels if pixels.ndim == 2 else pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]

@@ -24,6 +24,8 @@ X_DPI, Y_DPI, UNIT = 282, 283, 296
 INCHES = {2: 1.0, 3: 1 / 2.54}  # UNIT in inches; 3 is the centimetre
 COMPRESSION, THUMBNAIL, THUMBNAIL_BYTES, JPEG = 259, 513, 514, 6
 PREFIX = b"Exif\0\0"  # of EXIF data in some files
+MAKER_NOTE = 37500
+MOVED = "its maker notes (EXIF) are kept, but what they tell of places in its file is wrong now"
 
 
 class Change(NamedTuple):
@@ -69,6 +71,12 @@ def resolution_of(place: Directory, order: str) -> tuple[float, float] | None:
         return None
     values = [_ratio(entry.numbers(order)) / inches for entry in (across, down)]
     return (values[0], values[1]) if min(values) > 0 else None
+
+
+def has_maker_notes(data: bytes) -> bool:
+    """Whether there are notes in a maker's own form, which may tell places in the file."""
+    inside = tree_of(data).get(EXIF)
+    return isinstance(inside, dict) and MAKER_NOTE in inside
 
 
 def repaired(data: bytes) -> tuple[bytes | None, list[str]]:

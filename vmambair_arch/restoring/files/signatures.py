@@ -40,7 +40,7 @@ OTHERS = {
     rb"8BPS": f"is a Photoshop document{LAYERS}",
     rb"gimp xcf": f"is a GIMP document{LAYERS}",
     rb"PK\x03\x04.{26}mimetype(?:application/x-krita|image/openraster)": f"is a document{LAYERS}",
-    rb"%PDF|%!PS": PAGES,
+    rb"%PDF|%!PS|\xc5\xd0\xd3\xc6": PAGES,
     rb"(?=\s*<)(?=.*<(?:html|head|body|!doctype html))": "is a web page, as it comes instead of a"
     " file when a download fails or wants a login; download the file again",
     rb"(?=\s*<)(?=.*<svg)": DRAWING,
@@ -49,6 +49,8 @@ OTHERS = {
     rb"P[Ff]\n": f"is a PFM picture: it {LIGHT}",
     rb"P[1-7]\s": "is a Netpbm picture, which is not read; convert it to PNG (pnmtopng)",
     rb"....ftyp(?:crx )": RAW,
+    rb"....ftyp(?:avis)": "is an animation (AVIF); make PNG files of its pictures, or a video of it"
+    " (ffmpeg)",
     rb"FUJIFILMCCD-RAW|II(?:RO|RS|U\0)|MMOR|FOVb|\0MRM|II\x1a\0\0\0HEAPCCDR": RAW,
     rb"....(?:ftyp|moov|mdat|wide|free)": VIDEO,
     rb"\x1a\x45\xdf\xa3|RIFF....AVI |FLV\x01|\x30\x26\xb2\x75|\0\0\x01\xba|OggS": VIDEO,
@@ -57,14 +59,17 @@ OTHERS = {
     rb"PK\x03\x04.{26}[^/]{1,80}/(?:data\.pkl|version|byteorder|\.format)": WEIGHTS,
     rb"\x80[\x02-\x05].{0,40}(?:ctorch|collections|}q)": WEIGHTS,
     rb".{4}\0{4}\{\s*\"": WEIGHTS,
-    rb"GGUF|\x89HDF": WEIGHTS.replace("the weights of a network", "arrays or weights"),
+    rb"GGUF": WEIGHTS,
+    rb"\x89HDF": "is an HDF5 file, which holds arrays or weights; save a picture in it as PNG",
     rb".{16}\xde\xc0\xef\xbe": "is an LMDB, a data base; it is read by its folder NAME.lmdb, with"
     " type: lmdb in an option file",
     rb"\x93NUMPY": "is a NumPy array; save it as PNG (8 or 16 bits)",
     rb"PK\x03\x04|PK\x05\x06|Rar!|7z\xbc\xaf|\x1f\x8b|\xfd7zXZ|BZh|\x28\xb5\x2f\xfd": PACKED,
     rb".{257}ustar": PACKED,
     rb".{128}DICM": "is a DICOM picture; convert it to PNG or TIFF of 16 bits (dcmj2pnm)",
-    rb"SIMPLE  =": f"is a FITS picture: it {LIGHT}",
+    rb"SIMPLE  =": "is a FITS picture, which is not read; map its tones and save it as PNG or TIFF",
+    rb"/\* XPM \*/|#define \w+_width": "is an X11 picture, which is not read; convert it to PNG"
+    " (ImageMagick)",
     rb"DDS ": "is a DirectDraw surface (DDS); convert it to PNG (ImageMagick)",
     rb"qoif": "is a QOI picture, which is not read; convert it to PNG (ImageMagick)",
     rb"\0\0[\x01\x02]\0[^\0]": "is an icon of Windows; save its picture as PNG",
@@ -73,7 +78,8 @@ OTHERS = {
     rb"BPG\xfb|FLIF": "is a picture of a kind that is not read; convert it to PNG",
     rb"ID3|\xff\xfb|fLaC|RIFF....WAVE": "is sound, no picture",
     rb"\0\x05\x16\x07": "is what macOS keeps beside a file of the same name without ._, no picture",
-    rb"\xd0\xcf\x11\xe0": "is a file of Windows or Office (such as Thumbs.db), no picture",
+    rb"\xd0\xcf\x11\xe0": "is a file of Windows or Office (such as Thumbs.db), no picture that is"
+    " known here",
     rb"\x7fELF|MZ": "is a program, no picture",
     rb"[\t\n\r -~\x80-\xff]{2,}$": "is text, no picture",
 }

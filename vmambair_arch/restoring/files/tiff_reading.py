@@ -27,7 +27,7 @@ OTHERS |= {32845: "LogLuv"}
 KINDS = {2: "signed whole numbers", 3: "floating-point numbers", 5: "complex numbers"}
 JPEGS = (6, 7)  # COMPRESSION, for PIL
 LZW, LEFT_TO_RIGHT, PLANES = 5, 1, 2
-TILES, TILE_SIZES = 324, 325
+TILES, TILE_SIZES, DEPTH = 324, 325, 32997
 
 
 class Page(NamedTuple):
@@ -113,7 +113,7 @@ def _depth(page: Page) -> int:
     """The bits of a sample, 8 (or fewer) or 16. Raises InputError: it is of another kind."""
     photometric = page.one(tiff.PHOTOMETRIC, GREY)
     samples = page.one(tiff.SAMPLES, 1)
-    bits = {*page.all(tiff.BITS)} or {1}
+    bits = {*page.all(tiff.BITS)[:samples]} or {1}
     if photometric not in COLOURS:
         name = OTHERS.get(photometric, f"of a kind ({photometric})")
         what = f"is {name}" if name[0].isupper() else f"is {name} that is"
@@ -122,6 +122,10 @@ def _depth(page: Page) -> int:
         raise InputError(
             f"holds {KINDS.get(kind, 'numbers of an unknown kind')} ({max(bits)} bits), which are"
             " not restored; scale it to whole numbers of 8 or 16 bits"
+        )
+    if page.one(DEPTH, 1) > 1:
+        raise InputError(
+            f"holds {page.one(DEPTH, 1)} planes of a volume; split it into files of one"
         )
     further = samples - COLOURS[photometric]
     if further > 1:
@@ -138,11 +142,15 @@ def _depth(page: Page) -> int:
 def _check_strips(content: bytes, page: Page) -> None:
     """Raise InputError if strips or tiles lie behind the file's end, or are absurdly many."""
     rows = page.one(tiff.HEIGHT, 0) * max(page.one(tiff.SAMPLES, 1), 1)
+    most = len(content)
+    if page.one(tiff.COMPRESSION, 1) == 1:  # the pixels take no more, whatever is told
+        most = rows * page.one(tiff.WIDTH, 0) * max([*page.all(tiff.BITS), 8]) // 8
     for begins, lengths in ((tiff.STRIPS, tiff.STRIP_SIZES), (TILES, TILE_SIZES)):
         starts, sizes = page.all(begins), page.all(lengths)
         if begins == tiff.STRIPS and len(starts) > rows:
             raise InputError("damaged (it has more strips than rows); copy it again")
-        if any(start + size > len(content) for start, size in zip(starts, sizes, strict=False)):
+        ends = (start + min(size, most) for start, size in zip(starts, sizes, strict=False))
+        if any(end > len(content) for end in ends):
             raise InputError("damaged (its end is missing); copy or download it again")
 
 
@@ -166,6 +174,8 @@ def _read(stored: Stored, content: bytes, page: Page) -> None:
     tree = exif.nested(content, page.how, page.directory)
     tree = {tag: entry for tag, entry in tree.items() if tag not in left_out}
     stored.exif = exif.from_tree(tree, page.how.order) if tree else None
+    if stored.exif and exif.has_maker_notes(stored.exif):
+        stored.warnings.append(exif.MOVED)
     stored.dpi = exif.resolution_of(page.directory, page.how.order)
 
 
@@ -174,7 +184,8 @@ def _decode(content: bytes, page: Page, depth: int) -> np.ndarray:
     packing, fill = page.one(tiff.COMPRESSION, 1), page.one(266, LEFT_TO_RIGHT)
     photometric, samples = page.one(tiff.PHOTOMETRIC, GREY), page.one(tiff.SAMPLES, 1)
     planes = samples > 1 and page.one(284, 1) == PLANES
-    plain = photometric in (WHITE_IS_ZERO, GREY, RGB) and depth in (8, 16) and fill == LEFT_TO_RIGHT
+    plain = photometric in (WHITE_IS_ZERO, GREY, RGB) and depth in (8, 16)
+    plain = plain and (fill == LEFT_TO_RIGHT or packing == 1)
     premultiplied = tiff.PREMULTIPLIED in page.all(tiff.EXTRA_SAMPLES)
     alone = _alone(content, page)
     known = packing in tifffile.TIFF.DECOMPRESSORS and packing not in JPEGS
@@ -188,6 +199,8 @@ def _decode(content: bytes, page: Page, depth: int) -> np.ndarray:
             if samples == 1
             else pixels
         )
+    if depth == 16 and fill != LEFT_TO_RIGHT:
+        raise InputError("has 16 bits in reverse (FillOrder 2), compressed; save it again as TIFF")
     if depth == 16 and (planes or samples == 2 or packing != LZW):
         raise InputError(
             f"has 16 bits{' in planes' if planes else ''} and a compression (number {packing}) that"

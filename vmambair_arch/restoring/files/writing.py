@@ -7,7 +7,7 @@ from typing import IO, Any
 
 from ...errors import InputError
 from ...files import write_whole
-from . import bmp, png, png_chunks, tiff
+from . import bmp, exif, png, png_chunks, tiff
 from .formats import FORMATS
 from .picture import Picture, to_image
 
@@ -53,10 +53,12 @@ def check(picture: Picture, form: str, *, enlarged: float = 1) -> None:
 
 
 def lost(picture: Picture, form: str) -> list[str]:
-    """What a format cannot hold of a picture and drops, in sentences that begin with "its"."""
+    """What a format cannot hold of a picture, in sentences that begin with "its"."""
     holds = FORMATS[form]
     texts = {_name(kind, data) for kind, data in picture.carried if _is_lost(kind, data, form)}
+    moved = form == "TIFF" and picture.exif and exif.has_maker_notes(picture.exif)
     return [
+        *([exif.MOVED] if moved and exif.MOVED not in picture.warnings else []),
         *(["its IPTC data are dropped"] if picture.iptc and not holds.iptc else []),
         *([f"its texts ({', '.join(sorted(texts))}) are dropped"] if texts else []),
     ]

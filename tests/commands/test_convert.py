@@ -1,0 +1,31 @@
+"""vmambair convert and export take the names that restore takes."""
+
+import pytest
+
+from vmambair_arch import VmambaIR, cli, load_network, save_network, weights
+
+TINY = {"dim": 4, "num_blocks": (0, 0, 0, 1), "num_refinement_blocks": 0, "d_state": 1}
+
+
+def test_a_network_of_the_cache_folder_is_converted_by_its_name(
+    empty_folder, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "vmambair").mkdir()
+    network = VmambaIR(**TINY, scale=4, gate="gelu")
+    save_network(network, tmp_path / "vmambair/sisr_x4.pth")
+    assert cli.vmambair(["convert", "sisr_x4", "released.pth"]) == 0
+    assert cli.vmambair(["convert", "released.pth", "ours.pth"]) == 0
+    assert load_network("ours.pth").config == network.config
+
+
+def test_a_bundled_network_is_exported_by_its_name(empty_folder, capsys):
+    command = ["export", weights.DEFAULT, "out.onnx", "--size", "20", "16"]
+    assert cli.vmambair(command) == 2  # which is seen once the network is read
+    assert "multiples of 8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["convert", "export"])
+def test_a_name_that_is_none_is_told_the_names_there_are(command, empty_folder, capsys):
+    assert cli.vmambair([command, "tiny_x5", "out.onnx"]) == 2
+    assert f"nor a bundled network ({weights.DEFAULT}" in capsys.readouterr().err

@@ -1,0 +1,92 @@
+"""Python files that register networks, losses or data sets, loaded as they lie in a repository."""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from ..errors import InputError, shortened
+from .yaml_lines import OptionFile
+
+
+def load(file: OptionFile, given: Iterable[str] = ()) -> None:
+    """Run the files that are given, and those that an option file names under ``plugins``.
+
+    A path is below the working directory or below the option file's folder. A file runs once in a
+    process.
+
+    Raises: InputError: there is no such file, or it cannot be run; says why.
+    """
+    named = file.options.get("plugins")
+    named = [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
+    for number, name in enumerate([*given, *named]):
+        path = _found(name, Path(file.name).parent)
+        if path is None:
+            key = number - len([*given])
+            place = "--plugin" if key < 0 else file.where(("plugins", key))
+            raise InputError(f"{place}: there is no file {name}")
+        _register_networks(_run(path), file.options)
+
+
+def _found(name: str, beside: Path) -> Path | None:
+    paths = (Path(name).expanduser(), beside / name)
+    return next((path.resolve() for path in paths if path.is_file()), None)
+
+
+def _run(path: Path) -> Any:
+    """Import a file as a module of its own; what lies beside it can be imported too."""
+    for module in [*sys.modules.values()]:
+        if getattr(module, "__file__", None) == str(path):
+            return module
+    _join_packages(path)
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
+    name = f"plugin_{path.stem}"
+    spec: Any = importlib.util.spec_from_file_location(name, path)
+    if spec is None:
+        raise InputError(f"{path}: is no file of Python; give one whose name ends with .py")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever a foreign file raises
+        del sys.modules[name]
+        if isinstance(error, ModuleNotFoundError):
+            raise InputError(
+                f"plugin {path}: it imports {error.name}, which is not installed here"
+            ) from error
+        said = f"{type(error).__name__}: {shortened(error)}"
+        raise InputError(f"plugin {path}: it cannot be run: {said}") from error
+    return module
+
+
+def _join_packages(path: Path) -> None:
+    """Let a repository's copy of BasicSR give what the installed one lacks.
+
+    Of a file .../basicsr/archs/x_arch.py the others in that folder become modules of basicsr.archs.
+    """
+    top = next((folder for folder in path.parents if folder.name == "basicsr"), None)
+    if top is None:
+        return
+    parts = path.parent.relative_to(top).parts
+    for depth in range(1, len(parts) + 1):
+        try:
+            package = importlib.import_module(".".join(["basicsr", *parts[:depth]]))
+        except ModuleNotFoundError:
+            return
+        folder = str(top.joinpath(*parts[:depth]))
+        if folder not in package.__path__:
+            package.__path__.append(folder)
+
+
+def _register_networks(module: Any, opt: dict[str, Any]) -> None:
+    """Register the networks that an option file names and their file does not register."""
+    names: Any = importlib.import_module("basicsr.utils.registry").ARCH_REGISTRY
+    sections = [opt[key] for key in opt if key.startswith("network_")]
+    for name in [section.get("type") for section in sections if isinstance(section, dict)]:
+        network = getattr(module, name, None) if isinstance(name, str) else None
+        if isinstance(network, type) and issubclass(network, nn.Module) and name not in names:
+            names.register(network)
