@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from support.trainings import train
 from vmambair_arch.data import image_lmdb
@@ -30,6 +31,24 @@ def test_a_root_that_is_a_file(data_set):
     assert sentences(data_set, dataroot_gt="gt/0.png") == [
         "val.dataroot_gt: gt/0.png is a file; give the folder that the images lie in"
     ]
+
+
+@pytest.mark.parametrize(
+    ("form", "options"), [("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {}), ("JPEG", {})]
+)
+def test_sizes_of_pairs_are_those_of_what_is_seen(form, options, tmp_path):
+    """Whatever turns the ground truth turns its size; by which training reads it too."""
+    turned, kind = Image.Exif(), form.lower()
+    turned[274] = 8
+    for folder, size in (("gt", (32, 48)), ("seen", (12, 8)), ("stored", (8, 12))):
+        Path(tmp_path, folder).mkdir()
+        exif = {"exif": turned} if folder == "gt" else {}
+        Image.new("RGB", size).save(tmp_path / folder / f"0.{kind}", form, **exif, **options)
+    opt = {"type": "PairedImageDataset", "io_backend": {"type": "disk"}, "phase": "train"}
+    opt |= {"dataroot_gt": str(tmp_path / "gt"), "scale": 4}
+    assert sentences(opt, dataroot_lq=str(tmp_path / "seen")) == []
+    (sentence,) = sentences(opt, dataroot_lq=str(tmp_path / "stored"))
+    assert "lq is 12 x 8 and gt 32 x 48 pixels, which is not 4 times it" in sentence
 
 
 @pytest.mark.parametrize("name", ["gt.lmdb", "renamed"])

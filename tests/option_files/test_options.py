@@ -63,7 +63,7 @@ WRONG = [
     ),
     ("path.pretrain_network_g", "~nobody-here/x.pth", "begins with a user that this machine"),
     ("path.pretrain_network_g", "~", "'~' stands for nothing: write ~ without quotes"),
-    ("path.resume_state", "", "path.resume_state: is empty: needed is text"),
+    ("path.resume_state", "", "path.resume_state: '' stands for nothing: write ~"),
     ("name", "runs/x4", "name: 'runs/x4' names a folder of its own"),
     ("name", 1, "name: is 1: needed is text; put it in quotes"),
     ("name", "", "name: is empty: needed is text"),

@@ -112,7 +112,8 @@ def resolve_root(key: str, root: str, kind: str) -> None:
         return
     path = Path(root)
     if not path.exists():
-        raise InputError(f"{key}: there is no folder {root} (in {Path.cwd()}); correct the path")
+        shown = root if root == root.strip() else repr(root)  # spaces at its ends are seen
+        raise InputError(f"{key}: there is no folder {shown} (in {Path.cwd()}); correct the path")
     if not path.is_dir():
         raise InputError(f"{key}: {root} is a file; give the folder that the images lie in")
     if kind == "disk" and (path / "data.mdb").is_file():

@@ -36,9 +36,13 @@ def _printable(text: str) -> str:
     return text
 
 
-def _path(text: str) -> str:
-    if text in NOTHING:
+def _something(value: Any) -> Any:
+    if isinstance(value, str) and value in NOTHING:
         raise ValueError("stands for nothing: write ~ without quotes, or leave the key out")
+    return value
+
+
+def _path(text: str) -> str:
     if any(len(part.encode()) > 255 for part in text.split("/")):
         raise ValueError("has a part of more than 255 bytes, which no file system takes")
     try:
@@ -96,6 +100,7 @@ def only(value: Any, why: str) -> AfterValidator:
 
 
 WHOLE = BeforeValidator(_whole)  # after the bounds, so that the JSON schema shows them
+PATH, SOMETHING = AfterValidator(_path), BeforeValidator(_something)
 TWO, RISING = Field(min_length=2, max_length=2), AfterValidator(_rising)  # of a range
 Count = Annotated[int, Field(ge=1, le=10**9), WHOLE]
 CountOrZero = Annotated[int, Field(ge=0, le=10**9), WHOLE]
@@ -116,8 +121,8 @@ Shares = Annotated[list[Probability], TWO, RISING]
 Probabilities = Annotated[list[NotNegative], Field(min_length=1), AfterValidator(_probable)]
 Text = Annotated[str, Field(max_length=1000), AfterValidator(_printable)]
 FileName = Annotated[Text, Field(min_length=1, max_length=120), AfterValidator(_file_name)]
-FilePath = Annotated[Text, Field(min_length=1), AfterValidator(_path)]
-Template = Annotated[Text, Field(max_length=120), AfterValidator(_template), AfterValidator(_path)]
+FilePath = Annotated[Text, Field(min_length=1), PATH, SOMETHING]
+Template = Annotated[Text, Field(max_length=120), AfterValidator(_template), PATH, SOMETHING]
 Means = Annotated[list[Number], Field(min_length=1, max_length=3)]
 Deviations = Annotated[list[Positive], Field(min_length=1, max_length=3)]
 Gpus = Annotated[Any, AfterValidator(_gpus)]

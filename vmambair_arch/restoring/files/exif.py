@@ -1,7 +1,6 @@
 """EXIF data carried as bytes: what they say of the pixels is put right in place, all else stays."""
 
 import io
-import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,12 +8,12 @@ import numpy as np
 from PIL import Image
 
 from . import geography, ifd
+from .exif_editor import EXIF, GPS, INTEROPERABILITY, Editor
 from .ifd import Directory, Entry
 
 Tree = dict[int, "Entry | Tree"]
 
 ORIENTATION = 274  # how the stored pixels are to be turned
-EXIF, GPS, INTEROPERABILITY = 34665, 34853, 40965  # directories, the last one inside the first
 SIZES = {257: 0, 256: 1}  # tags that tell the height (0) and width (1), in the first directory
 EXIF_SIZES = {40963: 0, 40962: 1}
 RELATED_SIZES = {4098: 0, 4097: 1}  # in that on interoperability
@@ -84,7 +83,7 @@ def repaired(data: bytes) -> tuple[bytes | None, list[str]]:
     data = bytes(data).removeprefix(PREFIX)
     if not ifd.layout(data):
         return None, ["its EXIF data are damaged and dropped"]
-    editor = _Editor(data)
+    editor = Editor(data)
     if all(each.whole for each in editor.directories()):
         return data, []
     tree = tree_of(data)
@@ -100,7 +99,7 @@ def described(data: bytes, change: Change, pixels: np.ndarray) -> tuple[bytes, l
         change: what became of the pixels.
         pixels: the picture, of which a thumbnail is made if there was one.
     """
-    editor, lost = _Editor(data), []
+    editor, lost = Editor(data), []
     if ORIENTATION in editor.first.entries:
         editor.put(editor.first, ORIENTATION, [1])
     for place, tags in (
@@ -150,84 +149,13 @@ def from_tree(tree: Tree, order: str) -> bytes:
     return how.header + ifd.packed(tree, how, len(how.header))
 
 
-class _Editor:
-    """EXIF data, of which single values are changed where they stand."""
-
-    def __init__(self, data: bytes):
-        found = ifd.layout(data)
-        assert found
-        self.data = bytearray(data)
-        self.how, start = found
-        self.first = ifd.directory(data, start, self.how)
-        self.exif = self._nested(data, self.first, EXIF)
-        self.gps = self._nested(data, self.first, GPS)
-        self.interoperability = self._nested(data, self.exif, INTEROPERABILITY)
-
-    def directories(self) -> list[Directory]:
-        """Those that are there, or should be."""
-        below = ((self.first, EXIF, self.exif), (self.first, GPS, self.gps))
-        below = (*below, (self.exif, INTEROPERABILITY, self.interoperability))
-        return [self.first, *(nested for outer, tag, nested in below if tag in outer.entries)]
-
-    def numbers(self, place: Directory, tag: int) -> tuple[float, ...]:
-        """A tag's numbers; none if there is none."""
-        entry = place.entries.get(tag)
-        return entry.numbers(self.how.order) if entry else ()
-
-    def put(self, place: Directory, tag: int, values: Sequence[float]) -> None:
-        """Change as many numbers as there are; small ones get more bytes if they need them."""
-        entry = place.entries[tag]
-        letter = ifd.LETTERS.get(entry.kind, "")
-        try:
-            data = struct.pack(f"{self.how.order}{len(values)}{letter}", *values)
-        except struct.error:
-            data = b""
-        if len(data) == len(entry.data):
-            self.data[place.places[tag] : place.places[tag] + len(data)] = data
-        elif len(values) == 1 and 0 <= values[0] < 2**32:  # a SHORT that a larger number replaces
-            at, value = place.spots[tag], struct.pack(self.how.order + "I", int(values[0]))
-            self.data[at + 2 : at + 4] = struct.pack(self.how.order + "H", ifd.LONG)
-            self.data[at + 4 : at + 8] = struct.pack(self.how.order + "I", 1)
-            self.data[at + 8 : at + 12] = value
-        else:
-            self.drop(place, [tag])
-
-    def drop(self, place: Directory, tags: Sequence[int]) -> None:
-        """Take entries out of a directory; those behind move up."""
-        size = self.how.entry.size
-        spots = {place.spots[tag] for tag in tags if tag in place.spots}
-        first = place.start + self.how.many.size
-        table = range(first, place.end, size)
-        kept = b"".join(bytes(self.data[at : at + size]) for at in table if at not in spots)
-        rest = kept + self.data[place.end : place.end + self.how.offset.size]
-        number = self.how.many.pack(len(kept) // size)
-        end = place.end + self.how.offset.size
-        self.data[place.start : end] = (number + rest).ljust(end - place.start, b"\0")
-        moved = [tag for tag in place.spots if place.spots[tag] not in spots]
-        for tag in tags:
-            for mapping in (place.entries, place.places, place.spots):
-                mapping.pop(tag, None)
-        order = sorted(moved, key=lambda tag: place.spots[tag])
-        for index, tag in enumerate(order):
-            at = first + index * size
-            if place.places[tag] == place.spots[tag] + size - self.how.offset.size:
-                place.places[tag] = at + size - self.how.offset.size
-            place.spots[tag] = at
-
-    def _nested(self, data: bytes, place: Directory, tag: int) -> Directory:
-        entry = place.entries.get(tag)
-        if entry is None or entry.length != 1 or not entry.numbers(self.how.order):
-            return ifd.EMPTY
-        return ifd.directory(data, int(entry.numbers(self.how.order)[0]), self.how)
-
-
 def _ratio(values: Sequence[float]) -> float:
     """A fraction's value, or a number's; 0 if it is none."""
     value = values[0] / values[1] if len(values) == 2 and values[1] else (*values, 0)[0]
     return value if np.isfinite(value) else 0
 
 
-def _scale_focal_plane(editor: _Editor, change: Change) -> None:
+def _scale_focal_plane(editor: Editor, change: Change) -> None:
     down, across = (editor.numbers(editor.exif, tag) for tag in FOCAL_PLANE)
     if change.turned:  # how is not known here; on all sensors there are, both are the same
         down, across = across, down
@@ -239,7 +167,7 @@ def _scale_focal_plane(editor: _Editor, change: Change) -> None:
             editor.put(editor.exif, tag, [round(number), round(parts)])
 
 
-def _move_subject(editor: _Editor, change: Change) -> bool:
+def _move_subject(editor: Editor, change: Change) -> bool:
     """Whether what is said of the subject's place is right afterwards."""
     kept = True
     for tag in SUBJECTS:
@@ -256,7 +184,7 @@ def _move_subject(editor: _Editor, change: Change) -> bool:
     return kept
 
 
-def _renew_thumbnail(editor: _Editor, pixels: np.ndarray) -> bool:
+def _renew_thumbnail(editor: Editor, pixels: np.ndarray) -> bool:
     """Put a thumbnail of the picture in the place of the old one; False if it is dropped."""
     if not editor.first.following:
         return True

@@ -2,8 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from .exif_editor import Editor
+
 if TYPE_CHECKING:
-    from .exif import Change, _Editor
+    from .exif import Change
 
 SCALE, TIEPOINTS, MATRIX, RATIONAL = 33550, 33922, 34264, 50844
 KEYS, DOUBLES, TEXTS = 34735, 34736, 34737
@@ -11,7 +13,7 @@ TAGS = (SCALE, TIEPOINTS, MATRIX, RATIONAL, KEYS, DOUBLES, TEXTS)
 RASTER_TYPE, IS_POINT = 1025, 2  # a key, and its value if a pixel is a point
 
 
-def move(editor: "_Editor", change: "Change") -> bool:
+def move(editor: Editor, change: "Change") -> bool:
     """Scale what the first directory says; False if it said it of pixels that were turned since.
 
     Source: OGC GeoTIFF 1.1, requirements 7.2 and 7.4 and annex B; for rational polynomials
@@ -51,7 +53,7 @@ def move(editor: "_Editor", change: "Change") -> bool:
     return True
 
 
-def _is_point(editor: "_Editor") -> bool:
+def _is_point(editor: Editor) -> bool:
     keys = editor.numbers(editor.first, KEYS)
     found = {keys[at]: keys[at + 3] for at in range(4, len(keys) - 3, 4)}
     return found.get(RASTER_TYPE) == IS_POINT

@@ -1,0 +1,80 @@
+"""Single values of EXIF data changed or dropped where they stand; all other bytes stay."""
+
+import struct
+from collections.abc import Sequence
+
+from . import ifd
+from .ifd import Directory
+
+EXIF, GPS, INTEROPERABILITY = 34665, 34853, 40965  # directories, the last one inside the first
+
+
+class Editor:
+    """EXIF data, of which single values are changed where they stand."""
+
+    def __init__(self, data: bytes):
+        found = ifd.layout(data)
+        assert found
+        self.data = bytearray(data)
+        self.how, start = found
+        self.first = ifd.directory(data, start, self.how)
+        self.exif = self._nested(data, self.first, EXIF)
+        self.gps = self._nested(data, self.first, GPS)
+        self.interoperability = self._nested(data, self.exif, INTEROPERABILITY)
+
+    def directories(self) -> list[Directory]:
+        """Those that are there, or should be."""
+        below = ((self.first, EXIF, self.exif), (self.first, GPS, self.gps))
+        below = (*below, (self.exif, INTEROPERABILITY, self.interoperability))
+        return [self.first, *(nested for outer, tag, nested in below if tag in outer.entries)]
+
+    def numbers(self, place: Directory, tag: int) -> tuple[float, ...]:
+        """A tag's numbers; none if there is none."""
+        entry = place.entries.get(tag)
+        return entry.numbers(self.how.order) if entry else ()
+
+    def put(self, place: Directory, tag: int, values: Sequence[float]) -> None:
+        """Change as many numbers as there are; small ones get more bytes if they need them."""
+        entry = place.entries[tag]
+        letter = ifd.LETTERS.get(entry.kind, "")
+        try:
+            data = struct.pack(f"{self.how.order}{len(values)}{letter}", *values)
+        except struct.error:
+            data = b""
+        if len(data) == len(entry.data):
+            self.data[place.places[tag] : place.places[tag] + len(data)] = data
+        elif len(values) == 1 and 0 <= values[0] < 2**32:  # a SHORT that a larger number replaces
+            at, value = place.spots[tag], struct.pack(self.how.order + "I", int(values[0]))
+            self.data[at + 2 : at + 4] = struct.pack(self.how.order + "H", ifd.LONG)
+            self.data[at + 4 : at + 8] = struct.pack(self.how.order + "I", 1)
+            self.data[at + 8 : at + 12] = value
+        else:
+            self.drop(place, [tag])
+
+    def drop(self, place: Directory, tags: Sequence[int]) -> None:
+        """Take entries out of a directory; those behind move up."""
+        size = self.how.entry.size
+        spots = {place.spots[tag] for tag in tags if tag in place.spots}
+        first = place.start + self.how.many.size
+        table = range(first, place.end, size)
+        kept = b"".join(bytes(self.data[at : at + size]) for at in table if at not in spots)
+        rest = kept + self.data[place.end : place.end + self.how.offset.size]
+        number = self.how.many.pack(len(kept) // size)
+        end = place.end + self.how.offset.size
+        self.data[place.start : end] = (number + rest).ljust(end - place.start, b"\0")
+        moved = [tag for tag in place.spots if place.spots[tag] not in spots]
+        for tag in tags:
+            for mapping in (place.entries, place.places, place.spots):
+                mapping.pop(tag, None)
+        order = sorted(moved, key=lambda tag: place.spots[tag])
+        for index, tag in enumerate(order):
+            at = first + index * size
+            if place.places[tag] == place.spots[tag] + size - self.how.offset.size:
+                place.places[tag] = at + size - self.how.offset.size
+            place.spots[tag] = at
+
+    def _nested(self, data: bytes, place: Directory, tag: int) -> Directory:
+        entry = place.entries.get(tag)
+        if entry is None or entry.length != 1 or not entry.numbers(self.how.order):
+            return ifd.EMPTY
+        return ifd.directory(data, int(entry.numbers(self.how.order)[0]), self.how)
