@@ -280,6 +280,17 @@ def test_long_xmp_is_read_at_once(filling):
     read(files.encoded(files.noise("RGB"), "WEBP", xmp=packet))
 
 
+def many_comments(number: int) -> bytes:
+    content = files.encoded(files.noise("L"), "JPEG")
+    return content[:2] + (b"\xff\xfe\0\3a") * number + content[2:]
+
+
+@pytest.mark.parametrize("make", [many_texts, many_comments])
+def test_many_texts_are_read_at_once(make):
+    """In minutes, if each were added to a copy of all before it."""
+    read(make(60_000))
+
+
 def test_absurd_numbers_of_parts_are_refused(monkeypatch):
     monkeypatch.setattr(png_chunks, "MOST", 50)
     assert "more than 50 chunks" in refusal(many_chunks(60))

@@ -83,6 +83,19 @@ def test_our_lines_pass_and_those_of_libraries_do_not(tmp_path, monkeypatch):
     assert path.read_bytes().splitlines() == [b"ours", b"of the system"]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_a_process_that_is_forked_meanwhile_writes_and_can_be_silenced(capfd):
+    with foreign_lines.silenced():
+        child = os.fork()
+        if child == 0:
+            os.write(foreign_lines.STDERR, b"of the child")
+            with foreign_lines.silenced():
+                os.write(foreign_lines.STDERR, b"libpng error")
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+    assert capfd.readouterr().err == "of the child"
+
+
 def test_the_descriptor_is_what_it_was_after_threads_have_been_inside():
     before = os.fstat(foreign_lines.STDERR)
     met = threading.Barrier(4)

@@ -49,6 +49,19 @@ def silenced() -> Iterator[None]:
                 os.close(_kept)
 
 
+def _in_a_fork() -> None:
+    """Undo in a forked process what other threads were in the middle of."""
+    global _lock, _inside
+    _lock = threading.Lock()
+    if _inside and _kept >= 0:
+        os.dup2(_kept, STDERR)
+    _inside = 0
+
+
+if hasattr(os, "register_at_fork"):  # where processes can be forked
+    os.register_at_fork(after_in_child=_in_a_fork)
+
+
 def _redirected() -> int:
     """Lead the descriptor to the null device; a copy of what it was, or -1: it is closed."""
     try:

@@ -119,7 +119,7 @@ def _segments(content: bytes) -> Segments:
 def _read(stored: Stored, parts: Segments) -> None:
     """What the segments say besides the pixels, and what lies behind them."""
     profile: dict[int, bytes] = {}
-    packets, behind, number = [], [], 0
+    exif, iptc, packets, behind, number = [], [], [], [], 0
     for marker, data in parts.applications:
         if marker == 0xE0 and data[:5] == b"JFIF\0" and len(data) >= 12:
             unit, across, down = struct.unpack_from(">BHH", data, 7)
@@ -128,7 +128,7 @@ def _read(stored: Stored, parts: Segments) -> None:
             elif unit not in INCHES and across != down and across and down:
                 stored.warnings.append(f"that its pixels are {down} : {across} is dropped")
         elif marker == 0xE1 and data.startswith(EXIF):
-            stored.exif = (stored.exif or b"") + data[len(EXIF) :]
+            exif.append(data[len(EXIF) :])
         elif marker == 0xE1 and data.startswith(XMP):
             packets.append(data[len(XMP) :])
         elif marker == 0xE2 and data.startswith(PROFILE) and len(data) > 14:
@@ -136,12 +136,14 @@ def _read(stored: Stored, parts: Segments) -> None:
         elif marker == 0xE2 and data.startswith((SEVERAL, GAIN_MAP)):
             behind.append(data)
         elif marker == 0xED and data.startswith(PHOTOSHOP):
-            stored.iptc = (stored.iptc or b"") + data[len(PHOTOSHOP) :]
+            iptc.append(data[len(PHOTOSHOP) :])
         elif marker == 0xEB and data[:2] == b"JP":
             stored.warnings.append("its content credentials (C2PA) are dropped")
         elif marker == COMMENT and data:
             text = b"Comment\0" + data.replace(b"\0", b"")
-            stored.carried = (*stored.carried, (b"tEXt", text))
+            stored.carried.append((b"tEXt", text))
+    stored.exif = b"".join(exif) or None
+    stored.iptc = b"".join(iptc) or None
     if profile and sorted(profile) == list(range(1, number + 1)):
         stored.icc = b"".join(profile[part] for part in sorted(profile))
     elif profile:

@@ -88,12 +88,12 @@ def _read(stored: Stored, chunk: Chunk) -> None:
                 " make a video of it (ffmpeg)"
             )
     elif kind in png_chunks.COLOURS:
-        stored.carried = (*stored.carried, (kind, data))
+        stored.carried.append((kind, data))
     elif kind not in png_chunks.UNSAID and kind != b"fdAT":
         if kind[0:1].isupper():
             raise InputError(f"needs what is not known here (its chunk {kind!r}); save it again")
         if kind[3:4].islower() and kind not in png_chunks.NAMES:  # whatever the pixels are
-            stored.carried = (*stored.carried, (kind, data))
+            stored.carried.append((kind, data))
         else:
             name = f"what only its program knows ({kind.decode('ascii', 'replace')}) is dropped"
             stored.warnings.append(png_chunks.NAMES.get(kind, name))
@@ -103,7 +103,7 @@ def _read_text(stored: Stored, kind: bytes, data: bytes) -> None:
     """A text, or what some programs write as one."""
     name = png_chunks.keyword(data)
     if name + b"\0" != XMP and not name.startswith(RAW):
-        stored.carried = (*stored.carried, (kind, data))
+        stored.carried.append((kind, data))
         return
     what = name.removeprefix(RAW).lower()
     try:

@@ -196,7 +196,7 @@ def _picture(stored: Stored, pixels: np.ndarray) -> Picture:
         exif=data,
         packet=packet,
         iptc=stored.iptc,
-        carried=stored.carried,
+        carried=tuple(stored.carried),
         dpi=(dpi[1], dpi[0]) if dpi and orientation > 4 else dpi,
         form=stored.form,
         lossless=stored.lossless,

@@ -5,8 +5,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .png_chunks import Chunks
-
 
 @dataclasses.dataclass
 class Stored:
@@ -38,7 +36,7 @@ class Stored:
     exif: bytes | None = None
     packet: bytes | None = None
     iptc: bytes | None = None
-    carried: Chunks = ()
+    carried: list[tuple[bytes, bytes]] = dataclasses.field(default_factory=list)
     dpi: tuple[float, float] | None = None
     lossless: bool = True
     is_cut: bool = False
