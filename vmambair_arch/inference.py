@@ -88,7 +88,8 @@ def blended(
 
     Args:
         restore: gives the restored tile, (b, c, scale h, scale w), of the rows and columns given.
-        rows, columns: the tiles, from ``spans``.
+        rows: the tiles along the height, from ``spans``.
+        columns: the tiles along the width, likewise.
         scale: of the network.
         overlap: the pixels of the input over which a tile fades.
     Yields: (b, c, some rows, scale w), from the top down.

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from matplotlib import rcParams
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
@@ -63,4 +64,5 @@ def draw() -> Figure:
 
 if __name__ == "__main__":
     OUTPUT.parent.mkdir(exist_ok=True)
+    rcParams["svg.hashsalt"] = OUTPUT.stem  # the same names in the file each time
     draw().savefig(OUTPUT, metadata={"Date": None})
