@@ -27,9 +27,9 @@ PAGE = """
 # Options of a training and a test
 
 Every key that an option file may have, beside those of its [networks](network-options.md), losses,
-metrics, optimizers and schedulers, which take what their constructors take. `vmambair check FILE`
-reads a file as a training does, and says what is wrong with it, where, and what to write instead.
-This page is made from the checks themselves.
+metrics, optimizers and schedulers, which take what their constructors take.
+`vmambair check -opt FILE` reads a file as a training does, and says what is wrong with it, where,
+and what to write instead. This page is made from the checks themselves.
 """
 WORDS = {
     "integer": "whole number",
