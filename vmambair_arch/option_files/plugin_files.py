@@ -22,12 +22,15 @@ def load(file: OptionFile, given: Iterable[str] = ()) -> None:
     Raises: InputError: there is no such file, or it cannot be run; says why.
     """
     named = file.options.get("plugins")
-    named = [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
-    for number, name in enumerate([*given, *named]):
+    asked = [("--plugin", name) for name in given]
+    asked += [
+        (file.where(("plugins", number)), name)
+        for number, name in enumerate(named if isinstance(named, list) else ())
+        if isinstance(name, str)
+    ]
+    for place, name in asked:
         path = _found(name, Path(file.name).parent)
         if path is None:
-            key = number - len([*given])
-            place = "--plugin" if key < 0 else file.where(("plugins", key))
             raise InputError(f"{place}: there is no file {name}")
         _register_networks(_run(path), file.options)
 
