@@ -36,6 +36,7 @@ def until(page, condition: str) -> None:
 def browser():
     """The machine's Chromium, or playwright's own."""
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    api.expect.set_options(timeout=PATIENCE * 1000)  # milliseconds
     with api.sync_playwright() as playwright:
         found = next(filter(None, map(shutil.which, NAMES)), playwright.chromium.executable_path)
         if not Path(found).exists():

@@ -36,6 +36,7 @@ function makeStage() {
     tabindex: 0,
     "aria-valuemin": 0,
     "aria-valuemax": 100,
+    hidden: "", // until it divides something
   });
   const message = make("p", { class: "viewer-message", role: "status" });
   const stage = make("div", { class: "viewer-stage", tabindex: -1 });

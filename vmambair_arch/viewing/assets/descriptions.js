@@ -24,6 +24,7 @@ function describeDivider({ slider, covered, divider, layers, state }) {
   slider.setAttribute("aria-label", `Divider between ${left} and ${right}`);
   slider.setAttribute("aria-valuenow", Math.round(100 * part));
   slider.setAttribute("aria-valuetext", `${Math.round(100 * part)}% ${left}`);
+  slider.hidden = false;
 }
 
 // A pixel's place and its values on the two sides; without one, what can be done.
