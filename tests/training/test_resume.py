@@ -265,7 +265,7 @@ def test_resuming_with_another_optimizer_is_refused(long_run, stop, capsys):
         opt["train"].pop(key, None)
     path.write_text(yaml.safe_dump(opt))
     assert train(options, "--auto_resume") == 2
-    assert "its optimizers are not those of the option file" in capsys.readouterr().err
+    assert "its optimizers or schedules are not those of the option file" in capsys.readouterr().err
 
 
 def test_the_log_of_a_resumed_run_says_where_it_goes_on(long_run, stop):
