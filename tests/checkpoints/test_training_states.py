@@ -10,7 +10,7 @@ from support.experiments import load_tensors
 from support.trainings import ROOT, log, resumes, train
 from vmambair_arch.checkpoints import state_schema, training_states
 from vmambair_arch.models import optimizer_states
-from vmambair_arch.models.schedules import OPTIMIZERS, SCHEDULES
+from vmambair_arch.models.schedules import OPTIMIZERS, build_schedule
 
 NEWEST = ROOT / "training_states/4.state"
 
@@ -156,7 +156,7 @@ def test_every_kind_of_optimizer_goes_on_with_its_own(kind):
 
 @pytest.mark.parametrize("changes", [{"milestones": None}, {"gamma": "x"}, {"gamma": -1}])
 def test_a_schedule_without_a_rate_is_refused(changes):
-    schedule = SCHEDULES["MultiStepLR"](stepped(torch.optim.Adam), [2])
+    schedule = build_schedule(stepped(torch.optim.Adam), "MultiStepLR", milestones=[2])
     optimizer_states.check_schedule(schedule)
     schedule.load_state_dict({"last_epoch": 2, "milestones": {2: 1}, **changes})
     with pytest.raises((ValueError, TypeError, LookupError, AttributeError)):

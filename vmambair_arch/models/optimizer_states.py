@@ -50,7 +50,8 @@ def _after_a_step(
     small = nn.Parameter(torch.zeros((2,) * dims))
     small.grad = torch.ones_like(small)
     options = {name: value for name, value in group.items() if name in optimizer.defaults}
-    other = type(optimizer)([{**options, "params": [small]}])
+    kind: Any = type(optimizer)
+    other = kind([{**options, "params": [small]}])
     other.step()
     return small, other.state[small]
 

@@ -133,9 +133,10 @@ def _build(opt: dict[str, Any], state: dict[str, Any] | None) -> tuple[Any, dict
     log, refused = logging.getLogger("basicsr"), None
     while True:
         model = build_model(opt)
+        if state is None:
+            return model, None
         try:
-            if state:
-                model.resume_training(resuming.adapted(opt, state))
+            model.resume_training(resuming.adapted(opt, state))
             return model, state
         except InputError as error:
             refused = refused or error
