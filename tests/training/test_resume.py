@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -226,7 +227,8 @@ def test_a_raw_or_compiled_state_dict_loads_into_a_model_of_basicsr(wrapped, lon
 
 def test_a_compiled_network_is_saved_under_its_plain_names(tmp_path):
     opt = {"num_gpu": 0, "is_train": True, "rank": 0, "path": {"models": str(tmp_path)}}
-    Saving(opt).save_network(torch.compile(torch.nn.Conv2d(1, 1, 1)), "net_g", 1)
+    compiled: Any = torch.compile(torch.nn.Conv2d(1, 1, 1))
+    Saving(opt).save_network(compiled, "net_g", 1)
     assert load_tensors(tmp_path / "net_g_1.pth")["params"].keys() == {"weight", "bias"}
 
 
