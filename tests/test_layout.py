@@ -38,7 +38,7 @@ compat        | errors system data checkpoints models BasicSR
 plugin        | mamba networks data models degrading compat BasicSR
 option_files  | errors data checkpoints models degrading plugin BasicSR
 training      | errors files system data reporting checkpoints models option_files BasicSR
-commands      | errors files ops system weights networks data reporting checkpoints exporting
+commands      | errors inference files ops system weights networks data reporting checkpoints exporting
               | restoring models degrading app compat plugin option_files training BasicSR
 cli           | errors system commands
 __main__      | cli
