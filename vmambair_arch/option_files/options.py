@@ -97,15 +97,12 @@ def where(opt: dict[str, Any], keys: Keys) -> str:
 def differences(file: OptionFile) -> Iterator[str]:
     """How a file differs from the recipe that it names: ``train.total_iter: 400 (recipe: 100000)``.
 
-    The recipe's path is below the working directory or the file's own folder.
-
     Raises: InputError: there is no such recipe, or it is broken.
     """
     name = file.options.get("recipe")
     if name is None:
         return
-    beside = Path(file.name).parent / name
-    recipe = yaml_lines.load(name if Path(name).is_file() else beside)
+    recipe = yaml_lines.load(file.find(name, file.where(("recipe",))))
     ours, theirs = flat(file.options, ()), flat(recipe.options, ())
     for keys in [*ours, *(keys for keys in theirs if keys not in ours)]:
         if keys not in (("name",), ("recipe",)) and ours.get(keys) != theirs.get(keys):

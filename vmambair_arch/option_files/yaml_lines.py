@@ -72,6 +72,17 @@ class OptionFile:
         name = f"{self.name}:1" if place is self.place else place.name
         return f"{name}: {dotted(keys)}"
 
+    def find(self, name: str, place: str) -> Path:
+        """A file that is named at a place: below the working directory, or beside this file.
+
+        Raises: InputError: there is none.
+        """
+        path = Path(name).expanduser()
+        for found in (path, Path(self.name).parent / path):
+            if found.is_file():
+                return found
+        raise InputError(f"{place}: there is no file {name}; correct its path")
+
 
 def load(path: str | Path, overrides: Iterable[str] = ()) -> OptionFile:
     """Read a YAML file and set what the overrides say, ``a:b:c=VALUE`` each, VALUE in YAML.
