@@ -35,6 +35,15 @@ def test_every_key_of_a_section_has_a_meaning():
     assert [key for key in sorted(keys) if not descriptions.describe(key)] == []
 
 
+def test_every_option_of_our_networks_has_the_meaning_that_its_docstring_says():
+    definitions = json.loads(generate.PATH.read_text())["definitions"]
+    for network in ("VmambaIR", "Restormer", "Mamber32", "OSSBlock", "OSSModule", "EFFN"):
+        options = definitions[network]["properties"]
+        assert [o for o in options if not options[o].get("description")] == []
+    assert definitions["VmambaIR"]["properties"]["scale"]["description"] == "1, 2, 3, 4 or 8"
+    assert "BiasFree" in definitions["Mamber32"]["properties"]["LayerNorm_type"]["description"]
+
+
 @functools.cache
 def validator(path):
     """A schema that is one itself, which takes long to see."""
