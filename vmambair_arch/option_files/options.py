@@ -12,8 +12,9 @@ from typing import Any
 import torch
 
 from ..errors import InputError
+from ..option_values.words import Keys, dotted, shown
 from . import yaml_lines
-from .yaml_lines import Keys, Loader, OptionFile, shown
+from .yaml_lines import Loader, OptionFile
 
 __all__ = ["Loader", "Options", "differences", "read", "where"]
 
@@ -91,7 +92,7 @@ def where(opt: dict[str, Any], keys: Keys) -> str:
     """``FILE:LINE: a.b.c`` of a key, for messages about options that were read or made by hand."""
     if isinstance(opt, Options):
         return opt.file.where(keys)
-    return f"{opt['opt_file']}: {yaml_lines.dotted(keys)}"
+    return f"{opt['opt_file']}: {dotted(keys)}"
 
 
 def differences(file: OptionFile) -> Iterator[str]:
@@ -108,7 +109,7 @@ def differences(file: OptionFile) -> Iterator[str]:
         if keys not in (("name",), ("recipe",)) and ours.get(keys) != theirs.get(keys):
             own = shown(ours[keys]) if keys in ours else "not there"
             other = shown(theirs[keys]) if keys in theirs else "not there"
-            yield f"{yaml_lines.dotted(keys)}: {own} (recipe: {other})"
+            yield f"{dotted(keys)}: {own} (recipe: {other})"
 
 
 def flat(value: Any, keys: Keys) -> dict[Keys, Any]:

@@ -15,11 +15,11 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from ...option_values.kinds import Section, names
 from . import sections, signatures
 from .data_sets import DATA_SETS, DataSet
 from .descriptions import describe
 from .families import family
-from .fields import Section, names
 
 PATH = Path(__file__).with_name("options.json")
 DOCS = Path(__file__).parents[3] / "docs" / "options.md"

@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from ...option_values.kinds import Count, CountOrZero, NotNegative
 from .families import known
-from .fields import Count, CountOrZero, NotNegative
 
 SCALARS = (int, float, str, bool, type(None))
 DOCUMENTED = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
