@@ -1,6 +1,7 @@
 """Networks of other architectures, loaded by spandrel: ESRGAN, SwinIR, SPAN and dozens more."""
 
 import importlib.util
+import inspect
 import warnings
 from collections.abc import Mapping
 from types import ModuleType
@@ -41,7 +42,7 @@ class ForeignNetwork(nn.Module):
             "out_channels": descriptor.output_channels,
         }
         # Without inference mode, whose tensors nothing that compiles or exports may touch.
-        self._call = type(descriptor).__call__.__wrapped__
+        self._call = inspect.unwrap(type(descriptor).__call__)
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, c, h, w) -> (b, c, scale h, scale w) in [0, 1], one image at a time."""
