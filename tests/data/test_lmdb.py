@@ -121,7 +121,9 @@ def test_lmdbs_that_basicsr_wrote_are_read(pairs, tmp_path):
     keys = [str(number) for number in range(6)]
     make_lmdb_from_imgs(str(pairs / "gt"), str(tmp_path / "host.lmdb"), names, keys)
     images = image_lmdb.check(tmp_path / "host.lmdb")
-    assert [image.line() for image in images] == [f"{number}.png (64,72,3)" for number in range(6)]
+    assert [image.line() for image in images.values()] == [
+        f"{number}.png (64,72,3)" for number in range(6)
+    ]
 
 
 # What is wrong with an LMDB.
