@@ -12,8 +12,9 @@ from ..data import progressive
 from ..data.batches import loading
 from ..degrading import kernels, pair_pool
 from ..errors import nearest
+from ..option_values.data_sets import DataSet
 from ..option_values.words import Keys
-from .schemas.data_sets import DataSet, RealESRGAN
+from .schemas.data_sets import RealESRGAN
 from .schemas.families import known
 from .schemas.sections import HIGH_ORDER
 

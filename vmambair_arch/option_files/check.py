@@ -10,12 +10,13 @@ from pydantic import BaseModel
 from ..errors import nearest
 from ..models.schedules import OPTIMIZERS, SCHEDULES
 from ..option_values import sentences
+from ..option_values.data_sets import DataSet
 from ..option_values.kinds import names
 from ..option_values.words import Keys, shown
 from . import between_options, between_training_options, dry_run_findings, without_effect
 from .between_options import Checked, Finding
 from .schemas import sections, signatures
-from .schemas.data_sets import DATA_SETS, DataSet
+from .schemas.data_sets import DATA_SETS
 from .schemas.families import Family, family, known, readers, registered
 from .yaml_lines import OptionFile
 

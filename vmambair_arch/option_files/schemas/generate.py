@@ -15,9 +15,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from ...option_values.data_sets import DataSet
 from ...option_values.kinds import Section, names
 from . import sections, signatures
-from .data_sets import DATA_SETS, DataSet
+from .data_sets import DATA_SETS
 from .descriptions import describe
 from .families import family
 
