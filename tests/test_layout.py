@@ -40,8 +40,8 @@ plugin        | mamba networks data models degrading compat BasicSR
 option_files  | errors option_values data checkpoints models degrading plugin BasicSR
 training      | errors option_values files system data reporting checkpoints models
               | option_files BasicSR
-commands      | errors files ops system weights networks data reporting checkpoints exporting
-              | restoring models degrading app compat plugin option_files training BasicSR
+commands      | errors inference files ops system weights networks data reporting checkpoints
+              | exporting restoring models degrading app compat plugin option_files training BasicSR
 cli           | errors system commands
 __main__      | cli
 """
