@@ -38,7 +38,7 @@ def _model(file: Checked) -> Iterator[Finding]:
             check({**file.options, "dist": False, "num_gpu": 1})  # what a run adds
         except InputError as error:
             place, _, sentence = str(error).partition(" ")
-            keys = tuple(place.split("."))
+            keys = tuple(place.rstrip(":").split("."))
             known_place = keys[0] in file.options
             yield Finding(keys, sentence) if known_place else Finding(("model_type",), str(error))
 

@@ -72,3 +72,18 @@ class Paired(Images):
     dataroot_lq: FilePath
     meta_info_file: FilePath | None = None
     filename_tmpl: Template = "{}"
+
+
+def needed_size(size: Any, scale: int, most: int | None = None, of: str = "") -> str:
+    """What the side of a crop of the ground truth must be, if it is not; else nothing.
+
+    Args:
+        size: the side, in pixels.
+        scale: of the network.
+        most: the largest side there can be, and ``of`` the option that says so.
+    """
+    whole = isinstance(size, int) and size > 0 and size % scale == 0
+    if whole and (most is None or size <= most):
+        return ""
+    limit = "" if most is None else f", at most {of} {most}"
+    return f"a multiple of the scale {scale}{limit}"
