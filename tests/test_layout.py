@@ -16,6 +16,7 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__in
 # and of BasicSR.
 LAYERS = """
 errors        |
+option_values | errors
 inference     |
 ops           |
 mamba         | errors ops
@@ -36,10 +37,11 @@ degrading     | errors data models BasicSR
 app           | errors system viewing weights restoring
 compat        | errors system data checkpoints models BasicSR
 plugin        | mamba networks data models degrading compat BasicSR
-option_files  | errors data checkpoints models degrading plugin BasicSR
-training      | errors files system data reporting checkpoints models option_files BasicSR
-commands      | errors files ops system weights networks data reporting checkpoints exporting
-              | restoring models degrading app compat plugin option_files training BasicSR
+option_files  | errors option_values data checkpoints models degrading plugin BasicSR
+training      | errors option_values files system data reporting checkpoints models
+              | option_files BasicSR
+commands      | errors inference files ops system weights networks data reporting checkpoints
+              | exporting restoring models degrading app compat plugin option_files training BasicSR
 cli           | errors system commands
 __main__      | cli
 """

@@ -31,7 +31,6 @@ REGISTERED = [
     (registry.ARCH_REGISTRY, OSSModule),
     (registry.ARCH_REGISTRY, EFFN),
     *((registry.ARCH_REGISTRY, released.network_function(name)) for name in released.NETWORKS),
-    (registry.ARCH_REGISTRY, released.restormer),
     (registry.MODEL_REGISTRY, VmambaIRModel),
     (registry.MODEL_REGISTRY, VmambaIRGANModel),
     (registry.MODEL_REGISTRY, DegradationModel),

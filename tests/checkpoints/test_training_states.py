@@ -8,7 +8,9 @@ import torch
 
 from support.experiments import load_tensors
 from support.trainings import ROOT, log, resumes, train
-from vmambair_arch.checkpoints import state_schema
+from vmambair_arch.checkpoints import state_schema, training_states
+from vmambair_arch.models import optimizer_states
+from vmambair_arch.models.schedules import OPTIMIZERS, build_schedule
 
 NEWEST = ROOT / "training_states/4.state"
 
@@ -26,6 +28,15 @@ WRONG = [
     (("optimizers", 0, "param_groups"), [], "optimizers.0.param_groups: list should have"),
     (("optimizers", 0, "param_groups", 0, "lr"), float("nan"), "optimizers.0.param_groups.0.lr"),
     (("optimizers", 0, "state"), [1], "optimizers.0.state: input should be a valid dictionary"),
+    (("optimizers",), [], "optimizers: list should have at least 1 item"),
+    (("optimizers",), {}, "optimizers: input should be a valid list"),
+    (("optimizers",), [{"state": {}}], "optimizers.0.param_groups: field required"),
+    (
+        ("optimizers", 0, "param_groups", 0, "params"),
+        ["0"],
+        "param_groups.0.params.0: input should",
+    ),
+    (("schedulers",), [], "schedulers: list should have at least 1 item"),
     (("schedulers",), [{}], "schedulers.0.last_epoch: field required"),
     (("schedulers", 0, "last_epoch"), 1.5, "schedulers.0.last_epoch: input should be a valid int"),
     (("processes",), "x", "processes: input should be a valid list"),
@@ -72,13 +83,8 @@ def test_a_wrong_value_is_named_by_its_place(keys, value, sentence, trained):
         assert sentence in str(state_schema.fault(spoil(state, keys, value)))
 
 
-@pytest.mark.parametrize(("keys", "value", "sentence"), [WRONG[0], WRONG[3], WRONG[-1]])
-def test_a_state_with_a_wrong_value_is_passed_over_with_one_warning(
-    keys, value, sentence, trained, tmp_path, monkeypatch
-):
-    shutil.copytree(trained, tmp_path / "copy")
-    monkeypatch.chdir(tmp_path / "copy")
-    torch.save(spoil(load_tensors(NEWEST), keys, value), NEWEST)
+def assert_passed_over(sentence: str) -> None:
+    """The run goes on from the state at 2, and says once why not from that at 4."""
     assert resumes("tiny.yml")
     warnings = [
         line for line in log().splitlines() if "passed over for the state before it" in line
@@ -86,6 +92,85 @@ def test_a_state_with_a_wrong_value_is_passed_over_with_one_warning(
     assert len(warnings) == 1
     assert sentence in warnings[0]
     assert "Resuming from epoch 0, iteration 2." in log()
+    assert load_tensors(NEWEST)["optimizers"][0]["state"][0]["step"] == 4
+
+
+@pytest.fixture
+def copied(trained, tmp_path, monkeypatch):
+    """A copy of the run to work in."""
+    shutil.copytree(trained, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+
+
+def test_a_state_with_a_wrong_value_is_passed_over_with_one_warning(copied):
+    torch.save(spoil(load_tensors(NEWEST), ("optimizers",), []), NEWEST)
+    assert_passed_over("optimizers: list should have at least 1 item")
+
+
+def test_a_state_that_the_model_cannot_take_is_passed_over_too(copied):
+    state = load_tensors(NEWEST)
+    torch.save({**state, "optimizers": state["optimizers"] * 2}, NEWEST)
+    assert_passed_over("Wrong lengths of optimizers")
+
+
+# Where a value of an optimizer lies, and what it becomes.
+UNFIT = [
+    (("param_groups", 0, "params"), []),
+    (("param_groups", 0, "betas"), 5),
+    (("param_groups", 0), {"lr": 1.0, "params": [0, 1]}),
+    (("state", 0), {"step": torch.tensor(1.0)}),
+    (("state", 1, "exp_avg"), torch.zeros(1)),
+    (("state", 0, "exp_avg"), torch.zeros(2)),
+    (("state", 0, "exp_avg_sq"), "x"),
+    (("state", 0, "step"), torch.zeros(3)),
+]
+
+
+def stepped(kind: type, **options) -> torch.optim.Optimizer:
+    """An optimizer after a step, of a matrix and a vector."""
+    parameters = [torch.nn.Parameter(torch.ones(shape)) for shape in ((3, 2), (2,))]
+    for parameter in parameters:
+        parameter.grad = torch.ones_like(parameter)
+    optimizer = kind(parameters, lr=0.1, **options)
+    optimizer.step()
+    return optimizer
+
+
+@pytest.mark.parametrize(("keys", "value"), UNFIT)
+def test_an_optimizer_does_not_go_on_with_what_its_kind_does_not_write(keys, value):
+    optimizer = stepped(torch.optim.Adam)
+    state = spoil(optimizer.state_dict(), keys, value)
+    with pytest.raises((ValueError, TypeError)):
+        optimizer.load_state_dict(state)
+        optimizer_states.check_optimizer(optimizer)
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_every_kind_of_optimizer_goes_on_with_its_own(kind):
+    if kind is torch.optim.Muon:
+        pytest.skip("takes matrices only")
+    optimizer = stepped(kind)
+    optimizer.load_state_dict(training_states.plain(optimizer.state_dict()))
+    optimizer_states.check_optimizer(optimizer)
+
+
+@pytest.mark.parametrize("changes", [{"milestones": None}, {"gamma": "x"}, {"gamma": -1}])
+def test_a_schedule_without_a_rate_is_refused(changes):
+    schedule = build_schedule(stepped(torch.optim.Adam), "MultiStepLR", milestones=[2])
+    optimizer_states.check_schedule(schedule)
+    schedule.load_state_dict({"last_epoch": 2, "milestones": {2: 1}, **changes})
+    with pytest.raises((ValueError, TypeError, LookupError, AttributeError)):
+        optimizer_states.check_schedule(schedule)
+
+
+def test_where_no_state_can_be_taken_the_newest_is_named(copied, capsys):
+    for path in ROOT.glob("training_states/*"):
+        state = load_tensors(path)
+        torch.save({**state, "optimizers": state["optimizers"] * 2}, path)
+    before = {path: path.read_bytes() for path in ROOT.glob("*/*.*th")}
+    assert train("tiny.yml", "--auto_resume") == 2
+    assert "4.state: its optimizers or schedules are not those" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in ROOT.glob("*/*.*th")} == before
 
 
 def test_states_of_basicsr_and_of_the_first_version_are_right():

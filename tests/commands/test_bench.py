@@ -166,7 +166,7 @@ def test_a_scan_is_measured_per_state_and_its_backward_by_its_memory(briefly, op
 
 def test_a_network_is_measured_with_parameters_and_multiply_adds(briefly, monkeypatch):
     layers = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.Conv2d(4, 3, 1))
-    monkeypatch.setitem(measure.NETWORKS, "two convs", lambda: layers)
+    monkeypatch.setitem(cases.NETWORKS, "two convs", lambda: layers)
     found = measure.measure(Case("two convs"), "cpu")
     assert found["parameters"] == 3 * 4 * 9 + 4 + 4 * 3 + 3
     assert found["multiply_adds"] == 64 * 64 * (3 * 4 * 9 + 4 * 3)

@@ -212,6 +212,26 @@ def test_a_restormer_is_exported(tmp_path):
     assert_same(exported(tmp_path, network), network, (16, 8), (24, 24))
 
 
+def test_a_network_of_spandrels_is_exported_or_it_is_said_why_not(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("spandrel")
+    from spandrel.architectures.Compact import Compact
+
+    network = Compact(num_feat=4, num_conv=1, upscale=3)
+    torch.save(network.state_dict(), tmp_path / "compact.pth")
+    arguments = ["export", str(tmp_path / "compact.pth"), str(tmp_path / "compact.onnx")]
+    assert cli.vmambair(arguments) == 0
+    session = onnxruntime.InferenceSession(arguments[2])
+    about = session.get_modelmeta().custom_metadata_map
+    assert (about["network"], about["scale"], about["multiple"]) == ("RealESRGAN Compact", "3", "1")
+
+    monkeypatch.setattr(Compact, "forward", lambda self, x: x[:, :, : int(x.sum())])
+    arguments[2] = str(tmp_path / "other.onnx")
+    assert cli.vmambair(arguments) == 2
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "RealESRGAN Compact cannot be traced for any size: " in message
+    assert message.endswith("; give --size H W, or export another")
+
+
 @pytest.mark.parametrize("wrong", [1.01, float("nan")])
 def test_a_file_that_computes_something_else_is_not_kept(tmp_path, capsys, monkeypatch, wrong):
     kind = EXPORT_FORMATS["torch-export"]

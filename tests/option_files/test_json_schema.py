@@ -12,10 +12,10 @@ from vmambair_arch.option_files import check, yaml_lines
 from vmambair_arch.option_files.schemas import (
     data_sets,
     descriptions,
-    fields,
     generate,
     sections,
 )
+from vmambair_arch.option_values import kinds
 
 
 def test_the_json_schema_is_current():
@@ -31,8 +31,17 @@ def test_the_page_of_options_is_current():
 def test_every_key_of_a_section_has_a_meaning():
     models = [sections.DegradedGAN, sections.Paths, sections.Logger, sections.ValidationSection]
     models += [sections.TrainGAN, sections.TrainEDVR, sections.TrainRecurrentGAN]
-    keys = set().union(*map(fields.names, [*models, *data_sets.DATA_SETS.values()]))
+    keys = set().union(*map(kinds.names, [*models, *data_sets.DATA_SETS.values()]))
     assert [key for key in sorted(keys) if not descriptions.describe(key)] == []
+
+
+def test_every_option_of_our_networks_has_the_meaning_that_its_docstring_says():
+    definitions = json.loads(generate.PATH.read_text())["definitions"]
+    for network in ("VmambaIR", "Restormer", "Mamber32", "OSSBlock", "OSSModule", "EFFN"):
+        options = definitions[network]["properties"]
+        assert [o for o in options if not options[o].get("description")] == []
+    assert definitions["VmambaIR"]["properties"]["scale"]["description"] == "1, 2, 3, 4 or 8"
+    assert "BiasFree" in definitions["Mamber32"]["properties"]["LayerNorm_type"]["description"]
 
 
 @functools.cache

@@ -217,7 +217,7 @@ def test_differences_from_the_recipe_are_noted(experiment, capsys):
     path = experiment("own", recipe="base.yml", network_g=tiny_network(dim=16), scale=4)
     opt = options.read(path, is_train=True)
     assert opt.notes == ["network_g.dim: 16 (recipe: 8)"]
-    with pytest.raises(InputError, match="no such option file"):
+    with pytest.raises(InputError, match="recipe: there is no file gone.yml"):
         options.read(experiment("own", recipe="gone.yml"), is_train=True)
 
 

@@ -3,7 +3,11 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+import yaml
+from PIL import Image
 
 from vmambair_arch import cli
 
@@ -76,9 +80,18 @@ def test_a_network_of_a_file_trains_whether_it_is_registered_or_not(
     assert last["iter"] == 20 and last["psnr"] > first["psnr"]
 
 
-def test_a_file_is_given_on_the_command_line_too(repository, experiment):
-    path = experiment(**SECTIONS)
-    assert cli.vmambair(["train", "-opt", path, "--plugin", str(repository())]) == 0
+def test_a_file_is_given_on_the_command_line_too_and_to_restore(repository, experiment, capsys):
+    from basicsr.utils.registry import ARCH_REGISTRY
+
+    path, plugin = experiment(**SECTIONS), str(repository())
+    assert cli.vmambair(["train", "-opt", path, "--plugin", plugin]) == 0
+    Image.fromarray(np.full((7, 9, 3), 90, np.uint8)).save("a.png")
+    restore = ["restore", "a.png", "-m", "experiments/tiny/models/net_g_latest.pth", "-o"]
+    assert cli.vmambair([*restore, "b.png"]) == 0  # the file tells its network's options
+    assert Image.open("b.png").size == (36, 28)
+    ARCH_REGISTRY._obj_map.pop("LineMamba")
+    assert cli.vmambair([*restore, "c.png"]) == 2
+    assert "its network is LineMamba, which is not registered" in capsys.readouterr().err
 
 
 def test_a_path_may_be_below_the_folder_of_the_option_file(
@@ -118,6 +131,86 @@ def test_a_file_that_is_not_there_is_named_with_its_line(experiment, capsys):
     assert "--plugin: there is no file gone.py" in capsys.readouterr().err
     assert cli.basicsr(["train", "-opt", experiment(), "--plugin", "tiny.yml"]) == 2
     assert "tiny.yml: is no file of Python" in capsys.readouterr().err
+
+
+DOUBLING = """
+import torch
+from torch import nn
+
+
+class Doubling(nn.Module):  # takes sides that are multiples of 4
+    def __init__(self, num_in_ch=3):
+        super().__init__()
+        self.conv = nn.Conv2d(num_in_ch, 4 * num_in_ch, 1)
+
+    def forward(self, x):
+        assert x.shape[2] % 4 == x.shape[3] % 4 == 0
+        return torch.pixel_shuffle(self.conv(x), 2)
+"""
+
+
+@pytest.fixture
+def doubling(tmp_path, monkeypatch):
+    """Run in a folder with doubling.py, its weights and an option file, which is returned."""
+    from basicsr.utils.registry import ARCH_REGISTRY
+
+    monkeypatch.chdir(tmp_path)
+    Path("doubling.py").write_text(DOUBLING)
+    weights = torch.eye(3).repeat_interleave(4, 0)[..., None, None]
+    torch.save({"params": {"conv.weight": weights, "conv.bias": torch.zeros(12)}}, "weights.pth")
+
+    def write(name="doubling.yml", **sections) -> str:
+        path = {"pretrain_network_g": "weights.pth", "param_key_g": "params"}
+        network = {"type": "Doubling", "num_in_ch": 3}
+        opt = {"network_g": network, "path": path, "plugins": ["doubling.py"], **sections}
+        Path(name).write_text(yaml.safe_dump(opt))
+        return name
+
+    yield write
+    ARCH_REGISTRY._obj_map.pop("Doubling", None)
+
+
+def test_an_option_file_is_a_model_for_every_command(doubling, monkeypatch):
+    model = doubling()
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
+    for folder, image in (("lq", pixels), ("gt", pixels.repeat(2, 0).repeat(2, 1))):
+        Path(folder).mkdir()
+        Image.fromarray(image).save(f"{folder}/a.png")
+    assert cli.vmambair(["restore", "lq/a.png", "-o", "b.png", "-m", model]) == 0
+    assert np.array_equal(np.asarray(Image.open("b.png")), np.asarray(Image.open("gt/a.png")))
+    compare = ["compare", "gt", "--lq", "lq", "--model", model, "--crop-border", "0", "-o", "out"]
+    assert cli.vmambair(compare) == 0
+    (row,) = json.loads(Path("out/report.json").read_text())["rows"]
+    assert (row["method"], row["psnr"]) == ("doubling", "inf")
+    export = ["export", model, "out.pt2", "--format", "torch-export", "--size", "8", "12"]
+    assert cli.vmambair(export) == 0
+
+    from vmambair_arch.commands.bench import measure
+    from vmambair_arch.commands.bench.cases import Case
+
+    monkeypatch.setattr(measure, "SECONDS", 0)
+    bare = doubling("bare.yml", plugins=[])
+    assert measure.measure(Case(bare, 6, plugins="doubling.py"), "cpu")["parameters"] == 48
+
+
+@pytest.mark.parametrize(
+    ("sections", "sentence"),
+    [
+        ({"plugins": []}, "network_g: Doubling is not registered; give the file of Python"),
+        ({"network_g": {"type": "Doubling", "dim": 3}}, "network_g: Doubling cannot be built: "),
+        ({"network_g": {}}, "network_g: network_g names no type"),
+        ({"network_g": None}, "has no section network_g"),
+        ({"path": {}}, "path.pretrain_network_g: names no weights; write the file"),
+        ({"network_g": {"type": "Doubling", "num_in_ch": 1}}, "do not fit Doubling"),
+        ({"path": {"pretrain_network_g": "gone.pth"}}, "gone.pth: there is no such checkpoint"),
+    ],
+)
+def test_an_option_file_that_gives_no_network_is_one_sentence(doubling, capsys, sections, sentence):
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save("a.png")
+    model = doubling(**sections)
+    assert cli.vmambair(["restore", "a.png", "-o", "b.png", "-m", model]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert sentence in line
 
 
 def test_a_list_of_files_is_wanted(experiment, capsys):

@@ -2,6 +2,7 @@
 
 from .files import read_file, write_file
 from .networks import (
+    load_any_network,
     load_network,
     load_weights,
     read_weights,
@@ -12,6 +13,7 @@ from .state_dicts import PREFIXES, unwrap
 
 __all__ = [
     "PREFIXES",
+    "load_any_network",
     "load_network",
     "load_weights",
     "read_file",

@@ -16,9 +16,30 @@ from ..networks.vmambair import VmambaIR
 from . import released
 from .configs import CONFIG_KEY, check_depths, infer_config, infer_network, told_config
 from .files import CONFIG, read_file, write_file
+from .foreign import load_foreign
 from .state_dicts import architecture, check_values, check_weights, some, unwrap
 
 logger = logging.getLogger("vmambair_arch")
+
+
+class OtherNetworkError(InputError):
+    """A file holds tensors by name, and none of a network of ours."""
+
+
+def load_any_network(path: Path, *, device: str | torch.device = "cpu") -> nn.Module:
+    """Load a network of ours, and any other by spandrel.
+
+    Args:
+        path: a file of tensors; a file of ours goes through ``load_network``.
+        device: where the network goes.
+    Returns: the network, in float32 and eval mode, with scale, multiple and config.
+    Raises: InputError: as ``load_network`` and ``load_foreign``.
+    """
+    content = read_file(path)
+    try:
+        return _built(content, str(path), device)
+    except OtherNetworkError:
+        return load_foreign(content, str(path)).to(device)
 
 
 def load_network(
@@ -43,13 +64,9 @@ def load_network(
         another network or values that are not finite; names the first keys that do not fit.
     """
     if isinstance(path_or_state_dict, Mapping):
-        where, content = "the state dict", path_or_state_dict
-    else:
-        where, content = str(path_or_state_dict), read_file(Path(path_or_state_dict))
-    state = _to_ours(content, where)
-    network = _empty(state, where).to_empty(device=device)
-    load_weights(network, state, where)
-    return network.eval()
+        return _built(path_or_state_dict, "the state dict", device)
+    path = Path(path_or_state_dict)
+    return _built(read_file(path), str(path_or_state_dict), device)
 
 
 def read_weights(path: Path, network: nn.Module, key: str | None) -> dict[str, Tensor]:
@@ -118,6 +135,16 @@ def to_released(network: VmambaIR | Restormer) -> dict[str, Tensor]:
     return released.to_released(state, network.scale)
 
 
+def _built(
+    content: Mapping[str, Any], where: str, device: str | torch.device
+) -> VmambaIR | Restormer:
+    """The network of ours that a file's content holds."""
+    state = _to_ours(content, where)
+    network = _empty(state, where).to_empty(device=device)
+    load_weights(network, state, where)
+    return network.eval()
+
+
 def _to_ours(
     content: Mapping[str, Any],
     where: str,
@@ -143,7 +170,7 @@ def _to_ours(
         theirs = architecture(state)
         misfit = f"{some(strange)} do not fit" if strange else "patch_embed.proj.weight is missing"
         likely = f" (it looks like {theirs})" if theirs else ""
-        raise InputError(
+        raise OtherNetworkError(
             f"{where}: not a checkpoint of {kind}{likely}: {misfit}; give one of {kind}"
         )
     check_weights(ours, where, but=CONFIG_KEY)

@@ -12,7 +12,9 @@ from ..errors import InputError, shortened
 from .signatures import ARCHITECTURES
 
 # In order of preference.
-WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model")
+WRAPPERS = (
+    *("params_ema", "params-ema", "params", "state_dict", "model_state_dict", "model", "net"),
+)
 PREFIXES = ("module.", "_orig_mod.")  # left by DataParallel and torch.compile
 TRAINING = {"iter", "optimizers", "schedulers"}  # what BasicSR's training states hold
 DEEPEST = 8  # wrappers around each other
@@ -66,8 +68,13 @@ def check_weights(state: Mapping[str, Tensor], where: str, but: str) -> None:
             f"{where}: {some(wrong)}: {next(iter(wrong.values()))} instead of floating-point"
             " numbers; give the weights as they were before they were converted"
         )
-    claimed = sum(tensor.numel() * tensor.itemsize for tensor in weights.values())
-    storages = [tensor.untyped_storage() for tensor in weights.values()]
+    check_held(weights, where)
+
+
+def check_held(state: Mapping[str, Tensor], where: str) -> None:
+    """Raise InputError if tensors claim more memory than they hold, as expanded ones do."""
+    claimed = sum(tensor.numel() * tensor.itemsize for tensor in state.values())
+    storages = [tensor.untyped_storage() for tensor in state.values()]
     held = sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
     if claimed > held:
         raise InputError(

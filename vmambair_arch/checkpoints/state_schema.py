@@ -85,8 +85,8 @@ class State(_Part):
 
     epoch: Number
     iter: Number
-    optimizers: list[Optimizer]
-    schedulers: list[Schedule]
+    optimizers: Annotated[list[Optimizer], Field(min_length=1)]
+    schedulers: Annotated[list[Schedule], Field(min_length=1)]
     version: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
     seed: Number = 0
     seen: Number = 0

@@ -1,5 +1,6 @@
 """Training states on the disk: found, judged whole or damaged, and pruned."""
 
+import math
 import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ OWN_KEYS = {  # what our states have beside them, and what its lack means
 }
 
 
-def find(opt: dict[str, Any]) -> tuple[dict[str, Any] | None, list[str]]:
+def find(opt: dict[str, Any], before: float = math.inf) -> tuple[dict[str, Any] | None, list[str]]:
     """Read the state to resume from, and point path.pretrain_network_* at its networks.
 
     With auto_resume it is the newest whole one below path.training_states, otherwise
@@ -32,12 +33,14 @@ def find(opt: dict[str, Any]) -> tuple[dict[str, Any] | None, list[str]]:
 
     Args:
         opt: the options; its ``path`` is changed.
+        before: with auto_resume, look at the states before an iteration only.
     Returns: the state, None if there is none; and remarks for the log on damaged states that were
         passed over and on what the state lacks.
     Raises: InputError: path.resume_state, or every state there is, cannot be used.
     """
     remarks = []
-    newest_first = sorted(numbered(opt), reverse=True) if opt["auto_resume"] else []
+    iterations = numbered(opt) if opt["auto_resume"] else []
+    newest_first = sorted((n for n in iterations if n < before), reverse=True)
     for iteration in newest_first:
         path = Path(opt["path"]["training_states"], f"{iteration}.state")
         try:

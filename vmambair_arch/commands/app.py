@@ -1,13 +1,13 @@
 """vmambair app: its arguments, and the server that it starts."""
 
 import argparse
-import functools
 import signal
 
 import torch
 
 from ..errors import InputError, StoppedError
 from ..system import terminal
+from . import plugins
 from .restore import arguments as restore
 
 HOST = "127.0.0.1"
@@ -28,6 +28,7 @@ def add(commands) -> None:
     model = "a checkpoint or a preset to choose on the page, beside the bundled networks and those"
     model += " in the cache folder; repeatable, the first is the default"
     add("-m", "--model", action="append", default=[], metavar="MODEL", help=model)
+    plugins.add_argument(command)
     add("--port", type=int, default=PORT, metavar="N", help=f"0: a free one (default: {PORT})")
     add("--host", default=HOST, help=f"listen to other machines too (default: {HOST})")
     add("--no-browser", action="store_true", help="open no browser")
@@ -63,12 +64,17 @@ def _serve(arguments: argparse.Namespace) -> None:
     from ..app.networks import Networks
     from ..app.same_origin import is_local
     from ..restoring import Restorer
+    from .networks import resolved
 
     restore.check(arguments, port=(0, 65535), threads=(1, None), max_megapixels=(0, None))
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     with serving.listen(arguments.host, arguments.port) as listener:  # before the network loads
-        build = functools.partial(Restorer, **restore.computing(arguments))
+
+        def build(model: str | None) -> Restorer:
+            network = model and resolved(model, arguments.plugin)
+            return Restorer(network, **restore.computing(arguments))
+
         networks = Networks(arguments.model, build)
         token = None if arguments.no_token else new_token()
         if not is_local(arguments.host):

@@ -7,8 +7,8 @@ from importlib.metadata import entry_points
 from ..errors import InputError, shortened
 
 
-def add_argument(command: argparse.ArgumentParser) -> None:
-    """Add --plugin to the arguments of a command that reads an option file."""
+def add_argument(command: argparse._ActionsContainer) -> None:
+    """Add --plugin to the arguments of a command that builds networks."""
     text = "a file of Python that registers networks, losses or data sets, run first"
     command.add_argument("--plugin", action="append", default=[], metavar="FILE.py", help=text)
 

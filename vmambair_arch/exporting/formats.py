@@ -5,14 +5,14 @@ import json
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from ..errors import InputError
-from ..networks.unet import UNet
 from . import plain_scans
 from .tracing import OURS, Scans
 
@@ -90,23 +90,24 @@ class TorchExport(ExportFormat):
 EXPORT_FORMATS: dict[str, ExportFormat] = {"onnx": Onnx(), "torch-export": TorchExport()}
 
 
-def describe(network: UNet, size: tuple[int, int] | None) -> dict[str, str]:
+def describe(network: nn.Module, size: tuple[int, int] | None) -> dict[str, str]:
     """What a program has to know to use a network, and what the network is.
 
     Args:
-        network: the network.
-        size: height and width that the file takes; None for any multiples of 8.
+        network: the network, with scale, multiple and config.
+        size: height and width that the file takes; None for any of its multiples.
     """
-    channels = network.config["in_channels"]
+    config: Any = network.config
+    channels = config["in_channels"]
     return {
-        "network": type(network).__name__,
+        "network": config.get("architecture", type(network).__name__),
         "scale": str(network.scale),
         "multiple": str(network.multiple),
         "size": " ".join(map(str, size)) if size else "any",  # height width
         "layout": "NCHW",
         "colour_order": COLOURS.get(channels, f"{channels} channels, as trained"),
         "range": "0 1",
-        "config": json.dumps(network.config),
+        "config": json.dumps(config),
     }
 
 

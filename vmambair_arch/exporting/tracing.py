@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from .. import ops
-from ..errors import InputError
+from ..errors import InputError, shortened
 from ..networks.modules import oss
 from ..networks.unet import UNet
 
@@ -27,26 +27,58 @@ class Scans(NamedTuple):
 OURS = Scans(ops.planar_scan, ops.selective_scan)
 
 
-def trace(network: UNet, size: tuple[int, int] | None, scans: Scans = OURS) -> ExportedProgram:
+def trace(network: nn.Module, size: tuple[int, int] | None, scans: Scans = OURS) -> ExportedProgram:
     """Trace a network on one image: (1, in, h, w) -> (1, out, scale h, scale w), float32.
 
     Args:
-        network: in eval mode, on the CPU.
+        network: in eval mode, on the CPU; says multiple, and config with in_channels.
         size: height and width of the only image that the graph takes; None for any that are
             multiples of 8.
         scans: what stands for the network's.
-    Raises: InputError: the size is not of multiples of 8.
+    Raises: InputError: the size is not of the network's multiples, or the network, one of another
+        package, cannot be traced.
     """
+    config: Any = network.config
+    multiple: Any = network.multiple
     if size is not None:
-        check_size(size, network.multiple)
-    image = torch.rand(1, network.config["in_channels"], *(size or EXAMPLE))
+        check_size(size, multiple)
+    image = torch.rand(1, config["in_channels"], *(size or example(network)))
+    least = round_up(smallest(network), multiple) // multiple
     of_any_size = {
-        axis: network.multiple * Dim(name, min=1, max=LARGEST // network.multiple)
+        axis: multiple * Dim(name, min=least, max=LARGEST // multiple)
         for axis, name in ((2, "rows"), (3, "columns"))
     }
     dynamic_shapes = None if size else (of_any_size,)
-    with torch.no_grad(), in_place(scans):
-        return torch.export.export(network, (image,), dynamic_shapes=dynamic_shapes, strict=False)
+    try:
+        with torch.no_grad(), in_place(scans):
+            return torch.export.export(
+                network, (image,), dynamic_shapes=dynamic_shapes, strict=False
+            )
+    except Exception as error:  # of torch.export, on what a foreign network does
+        if isinstance(network, UNet):
+            raise
+        advice = "give --size H W, or export another" if size is None else "export another"
+        raise InputError(
+            f"{config.get('architecture', type(network).__name__)} cannot be traced for"
+            f" {'any size' if size is None else 'this size'}: {shortened(error)}; {advice}"
+        ) from error
+
+
+def smallest(network: nn.Module) -> int:
+    """The least side of which a network's graph for any size is."""
+    return 1 if isinstance(network, UNet) else max(getattr(network, "smallest", 1), EXAMPLE[0])
+
+
+def example(network: nn.Module) -> tuple[int, int]:
+    """The height and width with which a graph for any size is traced."""
+    multiple: Any = network.multiple
+    h, w = (round_up(max(side, smallest(network)), multiple) for side in EXAMPLE)
+    return (h, w) if h != w else (h, w + multiple)
+
+
+def round_up(side: int, multiple: int) -> int:
+    """The next multiple that is not less than a side."""
+    return -(-side // multiple) * multiple
 
 
 @contextmanager

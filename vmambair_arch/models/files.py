@@ -8,12 +8,12 @@ from basicsr.models.base_model import BaseModel
 from basicsr.utils import get_root_logger
 from basicsr.utils.dist_util import master_only
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from .. import checkpoints
 from ..checkpoints import state_schema, training_states
-from ..errors import InputError
+from ..errors import InputError, shortened
 from ..files import write_whole
+from . import optimizer_states
 
 
 class Saving(BaseModel):
@@ -86,16 +86,19 @@ class Saving(BaseModel):
     def resume_training(self, resume_state: dict[str, Any]) -> None:
         """Take optimizers and schedulers from a state.
 
-        Raises: InputError: they are others than this model's.
+        Raises: InputError: they are others than this model's, or this model cannot go on with them.
         """
         try:
             super().resume_training(resume_state)
             for optimizer in self.optimizers:
-                _check_groups(optimizer)
+                optimizer_states.check_optimizer(optimizer)
+            for schedule in self.schedulers:
+                optimizer_states.check_schedule(schedule)
         except (AssertionError, ValueError, TypeError, LookupError, AttributeError) as error:
             raise InputError(
-                f"{self.opt['path']['resume_state']}: its optimizers are not those of the option"
-                f" file ({error}); resume with the options it was written with"
+                f"{self.opt['path']['resume_state']}: its optimizers or schedules are not those of"
+                f" the option file ({shortened(error)}); resume with the options that it was"
+                " written with"
             ) from error
         self.iteration = resume_state["iter"]
 
@@ -104,13 +107,6 @@ class Saving(BaseModel):
     ) -> None:
         """Load any file that holds tensors for a network; see ``load``."""
         load(self.get_bare_model(net), load_path, strict=strict, key=param_key)
-
-
-def _check_groups(optimizer: Optimizer) -> None:
-    """Raise ValueError unless what an optimizer has loaded holds all that its kind needs."""
-    for group in optimizer.param_groups:
-        if missing := optimizer.defaults.keys() - group.keys():
-            raise ValueError(f"{type(optimizer).__name__} needs {', '.join(sorted(missing))}")
 
 
 def load(net: nn.Module, path: str, *, strict: bool, key: str | None) -> None:

@@ -1,9 +1,9 @@
 """Restormer: the U-Net with attention between channels, VmambaIR's nearest rival."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from .modules import RestormerBlock
+from .options import remember_options
 from .unet import UNet
 
 
@@ -33,6 +33,7 @@ class Restormer(UNet):
     Source: Restormer, arXiv 2111.09881, Sections 3 and 4.
     """
 
+    @remember_options(but=("activation_checkpointing",))
     def __init__(
         self,
         *,
@@ -48,18 +49,6 @@ class Restormer(UNet):
         dual_pixel: bool = False,
         activation_checkpointing: bool = False,
     ):
-        config: dict[str, Any] = {
-            "in_channels": in_channels,
-            "out_channels": out_channels,
-            "dim": dim,
-            "num_blocks": list(num_blocks),
-            "num_refinement_blocks": num_refinement_blocks,
-            "heads": list(heads),
-            "ffn_expansion_factor": ffn_expansion_factor,
-            "norm": norm,
-            "bias": bias,
-            "dual_pixel": dual_pixel,
-        }
         if len(heads) != 4:
             raise ValueError(f"heads is {list(heads)}; it must be four numbers of heads")
 
@@ -73,5 +62,13 @@ class Restormer(UNet):
             )
 
         super().__init__(
-            config=config, block=block, activation_checkpointing=activation_checkpointing
+            block=block,
+            in_channels=in_channels,
+            out_channels=out_channels,
+            dim=dim,
+            num_blocks=num_blocks,
+            num_refinement_blocks=num_refinement_blocks,
+            bias=bias,
+            dual_pixel=dual_pixel,
+            activation_checkpointing=activation_checkpointing,
         )

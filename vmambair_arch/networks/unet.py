@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -23,13 +23,9 @@ class UNet(nn.Module):
     (``network.config``), so that a saved network can be built again without an option file.
 
     Args:
-        config: every option of the subclass, of which the U-Net reads in_channels, out_channels,
-            dim, num_blocks, num_refinement_blocks, bias, dual_pixel and, where there are such,
-            scale (else 1) and residual (else true). VmambaIR says what each means.
         block: makes a block from its number of channels and its level, 0 to 2 or 3, the latent.
-        activation_checkpointing: keep only each block's input for the backward pass and run the
-            block again there: less memory, a third more time. A choice of the run, like the
-            number of threads: ``config`` and checkpoints do not hold it.
+
+    VmambaIR says what the others mean.
     Raises: ValueError: an option of the U-Net has a value that cannot be.
     Source: Restormer, arXiv 2111.09881, Section 3 and Figure 2, on which VmambaIR builds.
     """
@@ -37,27 +33,42 @@ class UNet(nn.Module):
     multiple = 8  # three halvings
     # Options that change what the network computes but not the shape of any tensor.
     shapeless: ClassVar[tuple[str, ...]] = ()
+    config: dict[str, Any]  # the subclass's options
 
     def __init__(
         self,
         *,
-        config: dict[str, Any],
         block: Callable[[int, int], nn.Module],
+        in_channels: int,
+        out_channels: int,
+        scale: int = 1,
+        dim: int,
+        num_blocks: Sequence[int],
+        num_refinement_blocks: int,
+        bias: bool,
+        dual_pixel: bool,
+        residual: bool | None = None,
         activation_checkpointing: bool,
     ):
         super().__init__()
-        _check(config)
-        self.config = config
-        dim, bias, dual_pixel = config["dim"], config["bias"], config["dual_pixel"]
-        self.scale = config.get("scale", 1)
-        self.residual = config.get("residual", True) and not dual_pixel
+        _check_sizes(num_blocks, num_refinement_blocks, in_channels, out_channels, dim)
+        if dual_pixel and scale != 1:
+            raise ValueError(f"dual_pixel needs scale 1, and scale is {scale}")
+        self.in_channels, self.scale = in_channels, scale
+        self.residual = residual is not False and not dual_pixel
+        if self.residual and in_channels != out_channels:
+            other = "" if residual is None else " set residual: false, or"
+            raise ValueError(
+                f"the residual adds {in_channels} channels to {out_channels}:{other} make"
+                " in_channels and out_channels equal"
+            )
 
         def level(depth: int, channels: int, number: int) -> Level:
             blocks = (block(channels, number) for _ in range(depth))
             return Level(*blocks, activation_checkpointing=activation_checkpointing)
 
-        n1, n2, n3, n_latent = config["num_blocks"]
-        self.shallow = nn.Conv2d(config["in_channels"], dim, 3, padding=1, bias=bias)
+        n1, n2, n3, n_latent = num_blocks
+        self.shallow = nn.Conv2d(in_channels, dim, 3, padding=1, bias=bias)
         self.encoders = nn.ModuleList(
             [level(n1, dim, 0), level(n2, 2 * dim, 1), level(n3, 4 * dim, 2)]
         )
@@ -74,11 +85,9 @@ class UNet(nn.Module):
         self.decoders = nn.ModuleList(
             [level(n3, 4 * dim, 2), level(n2, 2 * dim, 1), level(n1, 2 * dim, 0)]
         )
-        self.refinement = level(config["num_refinement_blocks"], 2 * dim, 0)
+        self.refinement = level(num_refinement_blocks, 2 * dim, 0)
         self.dual_pixel = PointwiseConv(dim, 2 * dim, bias=bias) if dual_pixel else None
-        self.tail = Tail(
-            2 * dim, config["out_channels"], scale=self.scale, bias=bias or self.scale > 1
-        )
+        self.tail = Tail(2 * dim, out_channels, scale=scale, bias=bias or scale > 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, in, h, w) -> (b, out, scale h, scale w)"""
@@ -102,9 +111,10 @@ class UNet(nn.Module):
         return x
 
     def _check_input(self, x: Tensor) -> None:
-        channels = self.config["in_channels"]
-        if x.dim() != 4 or x.shape[1] != channels:
-            raise InputError(f"input has shape {tuple(x.shape)}; it must be (b, {channels}, h, w)")
+        if x.dim() != 4 or x.shape[1] != self.in_channels:
+            raise InputError(
+                f"input has shape {tuple(x.shape)}; it must be (b, {self.in_channels}, h, w)"
+            )
         h, w = x.shape[2:]
         if h % self.multiple or w % self.multiple or h == 0 or w == 0:
             raise InputError(
@@ -218,28 +228,16 @@ def read_config(state: Tensor) -> dict[str, Any]:
     return config
 
 
-def _check(config: dict[str, Any]) -> None:
-    """Raise ValueError for an option of the U-Net that cannot be."""
-    depths = [*config["num_blocks"], config["num_refinement_blocks"]]
+def _check_sizes(num_blocks: Sequence[int], num_refinement_blocks: int, *channels: int) -> None:
+    """Raise ValueError for numbers of blocks, or in_channels, out_channels, dim, that cannot be."""
+    depths = [*num_blocks, num_refinement_blocks]
     if len(depths) != 5 or not all(isinstance(depth, int) and depth >= 0 for depth in depths):
         raise ValueError(
-            f"num_blocks is {config['num_blocks']} and num_refinement_blocks {depths[-1]}:"
+            f"num_blocks is {list(num_blocks)} and num_refinement_blocks {num_refinement_blocks}:"
             " they must be four numbers of blocks, and one"
         )
-    for name in ("in_channels", "out_channels", "dim"):
-        if not isinstance(config[name], int) or config[name] < 1:
-            raise ValueError(f"{name} is {config[name]!r}; it must be a whole number >= 1")
-    factor = config["ffn_expansion_factor"]
-    if not isinstance(factor, (int, float)) or not 0 < factor < math.inf:
-        raise ValueError(f"ffn_expansion_factor is {factor!r}; it must be a number above 0")
-    if config["dim"] % 2:
-        raise ValueError(f"dim is {config['dim']}; it must be an even number, to be halved")
-    if config["dual_pixel"] and config.get("scale", 1) != 1:
-        raise ValueError(f"dual_pixel needs scale 1, and scale is {config['scale']}")
-    keeps_channels = config["in_channels"] == config["out_channels"]
-    if config.get("residual", True) and not config["dual_pixel"] and not keeps_channels:
-        other = " set residual: false, or" if "residual" in config else ""
-        raise ValueError(
-            f"the residual adds {config['in_channels']} channels to {config['out_channels']}:"
-            f"{other} make in_channels and out_channels equal"
-        )
+    for name, number in zip(("in_channels", "out_channels", "dim"), channels, strict=True):
+        if not isinstance(number, int) or number < 1:
+            raise ValueError(f"{name} is {number!r}; it must be a whole number >= 1")
+    if channels[-1] % 2:
+        raise ValueError(f"dim is {channels[-1]}; it must be an even number, to be halved")

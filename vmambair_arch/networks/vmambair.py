@@ -1,9 +1,9 @@
 """VmambaIR: a U-Net of Omni Selective Scan blocks for image restoration."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from .modules import OSSBlock
+from .options import remember_options
 from .unet import UNet
 
 SCALES = (1, 2, 3, 4, 8)
@@ -43,6 +43,7 @@ class VmambaIR(UNet):
 
     shapeless = ("gate", "channel_merge", "residual")
 
+    @remember_options(but=("activation_checkpointing",))
     def __init__(
         self,
         *,
@@ -63,23 +64,6 @@ class VmambaIR(UNet):
         residual: bool = True,
         activation_checkpointing: bool = False,
     ):
-        config: dict[str, Any] = {
-            "in_channels": in_channels,
-            "out_channels": out_channels,
-            "scale": scale,
-            "dim": dim,
-            "num_blocks": list(num_blocks),
-            "num_refinement_blocks": num_refinement_blocks,
-            "ffn_expansion_factor": ffn_expansion_factor,
-            "d_state": d_state,
-            "channel_scan_width": channel_scan_width,
-            "channel_merge": channel_merge,
-            "gate": gate,
-            "norm": norm,
-            "bias": bias,
-            "dual_pixel": dual_pixel,
-            "residual": residual,
-        }
         if scale not in SCALES:
             raise ValueError(f"scale is {scale!r}: choose one of {SCALES}")
         if not isinstance(d_state, int) or d_state < 1:
@@ -100,5 +84,15 @@ class VmambaIR(UNet):
             )
 
         super().__init__(
-            config=config, block=block, activation_checkpointing=activation_checkpointing
+            block=block,
+            in_channels=in_channels,
+            out_channels=out_channels,
+            scale=scale,
+            dim=dim,
+            num_blocks=num_blocks,
+            num_refinement_blocks=num_refinement_blocks,
+            bias=bias,
+            dual_pixel=dual_pixel,
+            residual=residual,
+            activation_checkpointing=activation_checkpointing,
         )

@@ -11,9 +11,9 @@ from .. import checkpoints
 from ..data.entries import check_data_set
 from ..errors import InputError, shortened
 from ..models import losses, metrics
+from ..option_values.words import Keys
 from .options import where
 from .schemas.families import registered
-from .yaml_lines import Keys
 
 
 def check(opt: dict[str, Any]) -> None:

@@ -12,10 +12,10 @@ from ..data import progressive
 from ..data.batches import loading
 from ..degrading import kernels, pair_pool
 from ..errors import nearest
+from ..option_values.words import Keys
 from .schemas.data_sets import DataSet, RealESRGAN
 from .schemas.families import known
 from .schemas.sections import HIGH_ORDER
-from .yaml_lines import Keys
 
 PHASES = ("train", "val", "test")
 

@@ -9,13 +9,15 @@ from pydantic import BaseModel
 
 from ..errors import nearest
 from ..models.schedules import OPTIMIZERS, SCHEDULES
+from ..option_values import sentences
+from ..option_values.kinds import names
+from ..option_values.words import Keys, shown
 from . import between_options, between_training_options, dry_run_findings, without_effect
 from .between_options import Checked, Finding
-from .schemas import sections, sentences, signatures
+from .schemas import sections, signatures
 from .schemas.data_sets import DATA_SETS, DataSet
 from .schemas.families import Family, family, known, readers, registered
-from .schemas.fields import names
-from .yaml_lines import Keys, OptionFile, shown
+from .yaml_lines import OptionFile
 
 PLACES = {  # where a misplaced key belongs
     name: (place, f"; its place is in {place}")

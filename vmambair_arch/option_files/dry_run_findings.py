@@ -9,10 +9,10 @@ from basicsr.utils import registry
 
 from ..errors import InputError, nearest
 from ..models.build import dependable
+from ..option_values.words import Keys
 from . import dry_runs
 from .between_options import Checked, Finding, channels_of
 from .schemas.families import known, registered
-from .yaml_lines import Keys
 
 LOSSES = ("pixel_opt", "perceptual_opt", "gan_opt")  # those that a trial knows how to apply
 TEST_SIZE = 64  # height and width of the trial's input when the file does not train

@@ -12,8 +12,9 @@ from typing import Any
 import torch
 
 from ..errors import InputError
+from ..option_values.words import Keys, dotted, shown
 from . import yaml_lines
-from .yaml_lines import Keys, Loader, OptionFile, shown
+from .yaml_lines import Loader, OptionFile
 
 __all__ = ["Loader", "Options", "differences", "read", "where"]
 
@@ -91,27 +92,24 @@ def where(opt: dict[str, Any], keys: Keys) -> str:
     """``FILE:LINE: a.b.c`` of a key, for messages about options that were read or made by hand."""
     if isinstance(opt, Options):
         return opt.file.where(keys)
-    return f"{opt['opt_file']}: {yaml_lines.dotted(keys)}"
+    return f"{opt['opt_file']}: {dotted(keys)}"
 
 
 def differences(file: OptionFile) -> Iterator[str]:
     """How a file differs from the recipe that it names: ``train.total_iter: 400 (recipe: 100000)``.
-
-    The recipe's path is below the working directory or the file's own folder.
 
     Raises: InputError: there is no such recipe, or it is broken.
     """
     name = file.options.get("recipe")
     if name is None:
         return
-    beside = Path(file.name).parent / name
-    recipe = yaml_lines.load(name if Path(name).is_file() else beside)
+    recipe = yaml_lines.load(file.find(name, file.where(("recipe",))))
     ours, theirs = flat(file.options, ()), flat(recipe.options, ())
     for keys in [*ours, *(keys for keys in theirs if keys not in ours)]:
         if keys not in (("name",), ("recipe",)) and ours.get(keys) != theirs.get(keys):
             own = shown(ours[keys]) if keys in ours else "not there"
             other = shown(theirs[keys]) if keys in theirs else "not there"
-            yield f"{yaml_lines.dotted(keys)}: {own} (recipe: {other})"
+            yield f"{dotted(keys)}: {own} (recipe: {other})"
 
 
 def flat(value: Any, keys: Keys) -> dict[Keys, Any]:

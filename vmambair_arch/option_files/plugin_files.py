@@ -29,15 +29,7 @@ def load(file: OptionFile, given: Iterable[str] = ()) -> None:
         if isinstance(name, str)
     ]
     for place, name in asked:
-        path = _found(name, Path(file.name).parent)
-        if path is None:
-            raise InputError(f"{place}: there is no file {name}")
-        _register_networks(_run(path), file.options)
-
-
-def _found(name: str, beside: Path) -> Path | None:
-    paths = (Path(name).expanduser(), beside / name)
-    return next((path.resolve() for path in paths if path.is_file()), None)
+        _register_networks(_run(file.find(name, place).resolve()), file.options)
 
 
 def _run(path: Path) -> Any:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from ..option_values.words import Keys
 from .between_options import Checked, Finding, phase_of
-from .yaml_lines import Keys
 
 TRAINING_ONLY = {  # of a data set: the values with which nothing is lost
     "batch_size_per_gpu": 1,

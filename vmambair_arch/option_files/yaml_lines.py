@@ -14,8 +14,7 @@ from typing import Any
 import yaml
 
 from ..errors import InputError, nearest, shortened
-
-Keys = tuple[str | int, ...]  # where a value stands: names of mappings, indices of lists
+from ..option_values.words import ESCAPES, Keys, dotted, shown
 
 LARGEST = 1 << 20  # characters; a long option file has ten thousand
 DEEPEST = 20  # levels of nesting; option files have five
@@ -38,7 +37,6 @@ Loader.add_implicit_resolver(
 Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("^None$"), ["N"])
 # Numbers that YAML 1.1 reads as octal or in base 60.
 OTHERWISE_IN_1_2 = re.compile(r"[-+]?0[0-7_]+|[-+]?[0-9_]+(:[0-9_.]+)+")
-ESCAPES = "in double quotes \\ begins a character: write / or \\\\, or use single quotes"
 
 
 @dataclass
@@ -72,6 +70,17 @@ class OptionFile:
         name = f"{self.name}:1" if place is self.place else place.name
         return f"{name}: {dotted(keys)}"
 
+    def find(self, name: str, place: str) -> Path:
+        """A file that is named at a place: below the working directory, or beside this file.
+
+        Raises: InputError: there is none.
+        """
+        path = Path(name).expanduser()
+        for found in (path, Path(self.name).parent / path):
+            if found.is_file():
+                return found
+        raise InputError(f"{place}: there is no file {name}; correct its path")
+
 
 def load(path: str | Path, overrides: Iterable[str] = ()) -> OptionFile:
     """Read a YAML file and set what the overrides say, ``a:b:c=VALUE`` each, VALUE in YAML.
@@ -101,21 +110,6 @@ def parse(text: str, name: str) -> OptionFile:
     if not isinstance(options, dict):
         raise InputError(f"{name}: holds no options; expected `key: value` lines")
     return OptionFile(name, options, place)
-
-
-def dotted(keys: Keys) -> str:
-    """``a.b.0``, for messages: a name with strange characters as ``'a\\nb'``."""
-    names = (str(key) for key in keys)
-    return ".".join(n if n.isprintable() and len(n) < 80 else shown(n) for n in names)
-
-
-def shown(value: Any) -> str:
-    """A value as messages show it: on one line, and cut when it is long."""
-    if isinstance(value, dict):
-        return "a mapping"
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return shortened(repr(value), 60)
 
 
 class _Reader:

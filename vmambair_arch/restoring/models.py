@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from .. import weights
-from ..checkpoints import load_network
+from ..checkpoints import load_any_network
 from ..errors import InputError, nearest
 from ..networks.presets import PRESETS
 
@@ -19,13 +19,14 @@ def load(model: str | os.PathLike | None, device: torch.device) -> nn.Module:
     """Load a network to restore with.
 
     Args:
-        model: a checkpoint, ours or a released one; the name of a bundled network, or of a preset
-            whose weights lie in the cache folder; None for the bundled network that is the default.
+        model: a checkpoint: ours, a released one or any that spandrel knows; the name of a bundled
+            network, or of a preset whose weights lie in the cache folder; None for the bundled
+            network that is the default.
         device: where it goes.
-    Raises: InputError: there is no such file, or it is no checkpoint of ours; names what to do.
+    Raises: InputError: there is no such file, or its network is not known; names what to do.
     """
     with file(model) as path:
-        return load_network(path, device=device)
+        return load_any_network(path, device=device)
 
 
 def file(model: str | os.PathLike | None) -> AbstractContextManager[Path]:

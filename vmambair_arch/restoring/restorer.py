@@ -32,9 +32,9 @@ class Restorer:
     """Restores pictures with one network, loaded once.
 
     Args:
-        model: a checkpoint (ours or a released one), the name of a bundled network or of a preset
-            whose weights lie in the cache folder, or a network, which is put on the device and in
-            eval mode; without one the bundled network that enlarges four times.
+        model: a checkpoint (ours, a released one, any that spandrel knows), the name of a bundled
+            network or of a preset with weights in the cache folder, or a network, which is put on
+            the device and in eval mode; None for the bundled network that enlarges four times.
         device: "cpu", "cuda", ...; auto is the GPU if there is one.
         precision: fp32, bf16 or fp16; auto is bf16 on GPUs that compute in it, else fp32. A tile
             with a value that is not finite is done again in fp32.
@@ -99,6 +99,7 @@ class Restorer:
             tile=tile,
             overlap=overlap,
             pool=GlobalPool(self.network) if pool == "global" else None,
+            whole=getattr(self.network, "tiling", "") == "internal",
         )
         if compile:
             compile_network(self.network)

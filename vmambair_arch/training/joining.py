@@ -15,7 +15,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from ..errors import InputError, StoppedError, TrainingError
 from ..option_files.options import Options, flat
-from ..option_files.yaml_lines import dotted, shown
+from ..option_values.words import dotted, shown
 from ..system import processes
 
 

@@ -45,8 +45,10 @@ class Training:
         self._log = logging.getLogger("basicsr")
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on from a state; from one of BasicSR's or our first version, as far as it goes."""
-        self.model.resume_training(resuming.adapted(self.opt, state))
+        """Go on from a state that the model has taken.
+
+        From one of BasicSR's, or of our first version, as far as it goes.
+        """
         self.epoch, self.iteration = state["epoch"], state["iter"]
         self.seen = state.get("seen", 0)
         self.validation_due = state.get("validation_due", False)

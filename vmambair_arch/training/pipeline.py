@@ -5,6 +5,7 @@ The loop is ours because several of BasicSR's faults sit in its loop, where no s
 
 import contextlib
 import logging
+import math
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -96,7 +97,7 @@ def _train(opt: dict[str, Any], remarks: list[str]) -> None:
     for level, difference in differing:
         log.log(level, difference)
     log.info(micro_batches.describe_batch(opt))
-    model = build_model(opt)
+    model, state = _build(opt, state)
     start = state["iter"] if state else 0
     events = open_events(opt, start)
     recorded = start - 1 if state and state.get("validation_due") else start
@@ -122,6 +123,31 @@ def _test(opt: dict[str, Any], remarks: list[str]) -> None:
     model = build_model(opt)
     records = Records(Path(opt["path"]["log"])) if opt["rank"] == 0 else None
     Validation(opt, loaders, records, None).run(model, opt["name"])
+
+
+def _build(opt: dict[str, Any], state: dict[str, Any] | None) -> tuple[Any, dict[str, Any] | None]:
+    """The model, gone on from a state; or with auto_resume from the newest one that it takes.
+
+    Raises: InputError: it takes none; says why not the newest.
+    """
+    log, refused = logging.getLogger("basicsr"), None
+    while True:
+        model = build_model(opt)
+        if state is None:
+            return model, None
+        try:
+            model.resume_training(resuming.adapted(opt, state))
+            return model, state
+        except InputError as error:
+            refused = refused or error
+            older = min(training_states.numbered(opt), default=math.inf) < state["iter"]
+            if not (opt["auto_resume"] and older):
+                raise refused from None
+            log.warning(f"{error}; passed over for the state before it")
+        with together():
+            state, remarks = training_states.find(opt, before=state["iter"])
+        for remark in remarks:
+            log.warning(remark)
 
 
 def _start(opt: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import InputError
 from ..models.build import about
 from ..option_files.options import Options, flat, where
-from ..option_files.yaml_lines import Keys, shown
+from ..option_values.words import Keys, shown
 
 LEFT_OUT = (  # at the top level: nothing that is trained depends on them, or a run sets them
     *("name", "opt_file", "recipe", "path", "val", "logger", "dist_params", "num_gpu", "compile"),

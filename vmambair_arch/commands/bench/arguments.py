@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from ...system import terminal
+from .. import plugins
 
 
 def add(commands) -> None:
@@ -18,6 +19,9 @@ def add(commands) -> None:
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     names = "e.g. planar_scan realsr_x4 RRDBNet"
     add("--only", nargs="+", default=[], metavar="NAME", help=names)
+    model = "a checkpoint as vmambair restore takes it, to measure too, or without --only alone"
+    add("-m", "--model", action="append", default=[], metavar="MODEL", help=model)
+    plugins.add_argument(command)
     add("--minutes", type=float, default=25.0, help="then start no further case")
     command.set_defaults(run=_run)
 
@@ -30,6 +34,8 @@ def _run(arguments: argparse.Namespace) -> None:
         arguments.output,
         device=arguments.device,
         only=arguments.only,
+        models=arguments.model,
+        plugins=arguments.plugin,
         minutes=arguments.minutes,
     ):
         terminal.say(line)

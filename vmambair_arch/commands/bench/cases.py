@@ -1,7 +1,8 @@
 """What is measured: the scans by backend, and whole networks, ours and those people would use."""
 
 import importlib.util
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import nn
 from ... import compat
 from ...networks import presets
 from ...ops import dispatch
+from .. import networks
 from ..doctor import OPERATIONS
 
 FORWARD, BACKWARD, BOTH = "forward", "backward", "forward+backward"
@@ -23,10 +25,12 @@ LIGHT = {"embed_dim": 60, "depths": [6] * 4, "num_heads": [6] * 4}
 class Case:
     """One thing to measure.
 
-    name: a network, or an operation and its backend as "planar_scan/numba".
+    name: a network of ``NETWORKS``, the file of one, or an operation and its backend as
+        "planar_scan/numba".
     size: height and width of the input in pixels (selective_scan: its length is size squared).
     passes: "forward", "forward+backward" (networks) or "backward" (scans).
     channels: of a scan; 0 for a network.
+    plugins: files of Python that register the network of a file, as paths of a PATH.
     """
 
     name: str
@@ -35,6 +39,7 @@ class Case:
     batch: int = 1
     threads: int = 1
     channels: int = 0
+    plugins: str = ""
 
     def __str__(self) -> str:
         channels = f", {self.channels} channels" if self.channels else ""
@@ -44,11 +49,22 @@ class Case:
             f" {self.threads} {threads}"
         )
 
+    @property
+    def is_scan(self) -> bool:
+        """Whether it is a scan, and no network."""
+        return "_scan/" in self.name and self.channels > 0
 
-def grid(sizes: list[int]) -> Iterator[Case]:
+
+def grid(
+    sizes: list[int], files: Sequence[str] = (), plugins: Sequence[str] = ()
+) -> Iterator[Case]:
     """Every case of a full run, the smaller before the larger.
 
     The reference backends, plain loops, are measured at the smallest size only.
+
+    Args:
+        sizes: heights and widths.
+        files: of further networks, and plugins that register them.
     """
     for operation, backends in OPERATIONS.items():
         for backend in backends:
@@ -59,19 +75,26 @@ def grid(sizes: list[int]) -> Iterator[Case]:
                         yield Case(name, size, passes, channels=channels)
     for size in sizes:
         for passes in (FORWARD, BOTH):
+            for name in files:
+                yield Case(name, size, passes, plugins=os.pathsep.join(plugins))
             for name in NETWORKS:
                 yield Case(name, size, passes)
 
 
 def unavailable(case: Case, device: str) -> str | None:
     """Return why a case cannot run here, or None."""
-    operation, _, backend = case.name.partition("_scan/")
-    if backend:
+    if case.is_scan:
+        operation, _, backend = case.name.partition("_scan/")
         x = torch.ones(1, device=device)
         return dispatch.unusable(operation, backend, x, gradients=True)
     if case.name in RIVALS and importlib.util.find_spec("basicsr") is None:
         return "basicsr is not installed"
     return None
+
+
+def network(name: str, plugins: Sequence[str] = ()) -> nn.Module:
+    """A network of ``NETWORKS``, or that of a file. Raises: InputError: there is none."""
+    return NETWORKS[name]() if name in NETWORKS else networks.load(name, plugins)
 
 
 def fastest(operation: str, device: str) -> str:

@@ -6,6 +6,7 @@ A process each, so that peaks of memory do not add up and every case finds the s
 """
 
 import json
+import os
 import statistics
 import sys
 import time
@@ -17,10 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from ... import inference
 from ...ops import planar_scan, selective_scan
 from ...system import memory, terminal
 from ...system.allocator import keep_freed_memory
-from .cases import BACKWARD, BOTH, NETWORKS, Case
+from . import cases
+from .cases import BACKWARD, BOTH, Case
 
 SECONDS = 1.5  # a case is repeated for about so long
 ONCE = 60.0  # seconds; a case that takes longer is run once only
@@ -43,7 +46,8 @@ def measure(case: Case, device: str) -> dict[str, Any]:
     torch.set_num_threads(case.threads)
     torch.manual_seed(0)
     result: dict[str, Any] = asdict(case)
-    network = NETWORKS[case.name]().to(device) if case.name in NETWORKS else None
+    plugins = case.plugins.split(os.pathsep) if case.plugins else ()
+    network = None if case.is_scan else cases.network(case.name, plugins).to(device)
     if network is None:
         step, inputs = _scan_step(case, WARM_UP, device)
         step()
@@ -89,15 +93,16 @@ def _run(step: Step, device: str) -> dict[str, Any]:
 
 
 def _network_step(network: nn.Module, case: Case, size: int, device: str) -> Step:
-    x = torch.rand(case.batch, 3, size, size, device=device)
+    channels = getattr(network, "config", {}).get("in_channels", 3)
+    x = torch.rand(case.batch, channels, size, size, device=device)
 
     def forward() -> None:
         with torch.no_grad():
-            network(x)
+            inference.run(network, x)
 
     def both() -> None:
         network.zero_grad()
-        network(x).sum().backward()
+        inference.run(network, x).sum().backward()
 
     return both if case.passes == BOTH else forward
 

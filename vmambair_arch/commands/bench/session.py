@@ -21,7 +21,7 @@ import torch
 
 from ...errors import InputError
 from . import report
-from .cases import BOTH, FORWARD, NAMES, Case, grid, unavailable
+from .cases import BOTH, FORWARD, NAMES, Case, grid, network, unavailable
 from .figures import evaluate, figures
 
 ROUNDS = 3  # of the cases that figures compare
@@ -81,6 +81,8 @@ def run(
     *,
     device: str,
     only: Sequence[str] = (),
+    models: Sequence[str] = (),
+    plugins: Sequence[str] = (),
     minutes: float = 25.0,
 ) -> Iterator[str]:
     """Measure, and write ``bench.json`` and ``bench.png``.
@@ -90,12 +92,18 @@ def run(
         output: the folder to write to; made if missing.
         device: "cpu" or "cuda".
         only: names, or beginnings of names, of what to measure; none means everything.
+        models: files of further networks, as ``restore`` takes them; without ``only`` these alone
+            are measured.
+        plugins: files of Python that register them.
         minutes: after which no further case is started.
     Yields: the lines of the table, as they come.
     Raises: InputError: one of these cannot be used, or matplotlib is not installed.
     """
     sizes = sorted(set(sizes))
     _check(sizes, output, device, only, minutes)
+    for model in models:
+        network(model, plugins)  # what cannot be loaded is said before anything is measured
+    only = [*only, *models]
     start = time.monotonic()
     session = Session(device, start + 60 * minutes)
     wanted = [f for f in figures(device) if all(_chosen(c, sizes, only) for c in f.cases)]
@@ -103,7 +111,8 @@ def run(
     yield report.HEADER
     for _ in range(ROUNDS):
         yield from filter(None, map(session.measure, compared))
-    rest = (case for case in grid(sizes) if case not in compared and _chosen(case, sizes, only))
+    every = (case for case in grid(sizes, models, plugins) if _chosen(case, sizes, only))
+    rest = (case for case in every if case not in compared)
     yield from filter(None, map(session.measure, rest))
     reached = [found for figure in wanted if (found := evaluate(figure, session.results))]
     yield from map(report.figure_row, reached)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ...errors import InputError
 from ...system import terminal
+from .. import plugins
 
 EPILOG = """examples:
   vmambair compare datasets/Set5/GTmod12 results/SwinIR/visualization/Set5 --scale 4
@@ -44,6 +45,7 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     model = "a checkpoint or a preset as vmambair restore takes it, or bundled; repeatable"
     add("--model", action="append", default=[], metavar="[NAME=]MODEL", help=model)
+    plugins.add_argument(group)
     add("--bicubic", action="store_true", help="bicubic interpolation, as MATLAB's")
     add("--lq", type=Path, metavar="FOLDER", help="low-quality images, for these")
     add("--device", default="auto", help="cpu, cuda, ... (default: the GPU if there is one)")
@@ -83,6 +85,7 @@ def _compare(arguments: argparse.Namespace) -> None:
         arguments.gt,
         arguments.results,
         models=arguments.model,
+        plugins=arguments.plugin,
         bicubic=arguments.bicubic,
         lq=arguments.lq,
         device=arguments.device,

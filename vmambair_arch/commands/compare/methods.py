@@ -9,8 +9,9 @@ import numpy as np
 
 from ...data.imresize import imresize
 from ...errors import InputError
-from ...restoring import Restorer
+from ...restoring import chain
 from ...restoring.files import reading
+from ..networks import resolved
 from . import matching
 
 BUNDLED = "bundled"  # the word for the network of the package
@@ -48,6 +49,8 @@ def named(given: str) -> tuple[str, str]:
     name, equals, place = given.partition("=")
     if equals and name and not Path(given).exists():
         return name, place
+    if "+" in given and not Path(given).exists():
+        return "+".join(named(step)[0] for step in given.split("+")), given
     path = Path(given).resolve()
     if path.parent.name == "visualization":
         return path.parents[1].name, given
@@ -59,6 +62,7 @@ def find(
     results: Sequence[str],
     *,
     models: Sequence[str] = (),
+    plugins: Sequence[str] = (),
     bicubic: bool = False,
     lq: Path | None = None,
     scale: int | None = None,
@@ -69,7 +73,9 @@ def find(
     Args:
         truths: the ground truth, as ``matching.truths`` gives it.
         results: folders, as PLACE or NAME=PLACE.
-        models: the same of checkpoints; ``bundled`` is the network of the package.
+        models: the same of checkpoints; ``bundled`` is the network of the package. Several joined
+            by ``+`` run one after the other.
+        plugins: files of Python that register networks.
         bicubic: whether bicubic interpolation is a method.
         lq: the folder of low-quality images for the models and for bicubic interpolation.
         scale: of bicubic interpolation; without it that of the first image.
@@ -96,7 +102,7 @@ def find(
     ]
     if problems:
         raise InputError(*problems)
-    return [*methods, *(_model(model, low, device) for model in models)], remarks
+    return [*methods, *(_model(model, low, device, plugins) for model in models)], remarks
 
 
 def _matched(
@@ -112,10 +118,12 @@ def _matched(
     return files
 
 
-def _model(given: str, low: Mapping[str, Path], device: str) -> Method:
+def _model(given: str, low: Mapping[str, Path], device: str, plugins: Sequence[str]) -> Method:
     name, place = named(given)
-    restorer = Restorer(None if place == BUNDLED else place, device=device)
-    return Method(name, place, low, restorer.scale, restorer)
+    steps = [place] if Path(place).exists() else place.split("+")
+    models = [None if step == BUNDLED else resolved(step, plugins) for step in steps]
+    restorer = chain.load(models, device=device)
+    return Method(name, place, low, int(restorer.outscale), restorer)
 
 
 def _ratio(truths: Mapping[str, Path], low: Mapping[str, Path]) -> int:

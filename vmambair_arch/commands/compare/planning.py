@@ -42,6 +42,7 @@ def plan(
     results: Sequence[str],
     *,
     models: Sequence[str] = (),
+    plugins: Sequence[str] = (),
     bicubic: bool = False,
     lq: Path | None = None,
     device: str = "auto",
@@ -56,7 +57,7 @@ def plan(
     Args:
         gt: a folder of ground truth, or one image.
         results: folders of results, as PLACE or NAME=PLACE.
-        models, bicubic, lq, device: as ``methods.find`` takes them.
+        models, plugins, bicubic, lq, device: as ``methods.find`` takes them.
         scale: of the restoration; without it that of the models.
         metrics, border, rgb: as ``Measures`` takes them; without a border it is a scale above 1.
         title: of the data set; without it the name of gt, or of the folder around it if that says
@@ -66,7 +67,14 @@ def plan(
     _check(results, models=models, bicubic=bicubic, lq=lq, scale=scale, border=border)
     truths = matching.truths(gt)
     found, remarks = methods.find(
-        truths, results, models=models, bicubic=bicubic, lq=lq, scale=scale, device=device
+        truths,
+        results,
+        models=models,
+        plugins=plugins,
+        bicubic=bicubic,
+        lq=lq,
+        scale=scale,
+        device=device,
     )
     scale = scale or max(method.scale for method in found)
     if border is None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ...system import terminal
+from .. import plugins
 
 PATIENCE = 3.0  # seconds before a slow step is announced
 
@@ -22,10 +23,11 @@ def add(commands) -> None:
         " kept if its output is the network's.",
     )
     command.add_argument(
-        "input", metavar="MODEL", type=Path, help=".pth, .safetensors or a network's name"
+        "input", metavar="MODEL", help=".pth, .safetensors, an option file or a network's name"
     )
     command.add_argument("output", metavar="OUT", type=Path, help=".onnx or .pt2")
     command.add_argument("--format", choices=["onnx", "torch-export"], default="onnx")
+    plugins.add_argument(command)
     sizes = command.add_mutually_exclusive_group()
     size = "the only height and width that the file takes, multiples of 8"
     sizes.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help=size)
@@ -40,7 +42,12 @@ def _run(arguments: argparse.Namespace) -> int:
     size = tuple(arguments.size) if arguments.size else None
     try:
         comparisons = verified_export.run(
-            arguments.input, arguments.output, format=arguments.format, size=size, doing=_announced
+            arguments.input,
+            arguments.output,
+            plugins=arguments.plugin,
+            format=arguments.format,
+            size=size,
+            doing=_announced,
         )
     except KeyboardInterrupt:
         terminal.warn(f"stopped; {arguments.output} is not written")

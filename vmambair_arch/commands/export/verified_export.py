@@ -1,24 +1,26 @@
 """A network written for other programs, once it has been seen to compute the same there."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from ... import checkpoints
 from ...errors import InputError
 from ...exporting.formats import EXPORT_FORMATS, Run, check_installed, describe
-from ...exporting.tracing import check_size, trace
+from ...exporting.tracing import check_size, round_up, smallest, trace
 from ...files import write_whole
-from ...networks.unet import UNet
-from ...restoring import models
+from .. import networks
 
-SIZES = ((8, 16), (64, 64), (40, 72))  # on which a file for any size is compared
+SIZES: tuple[tuple[int, int], ...] = (
+    (8, 16),
+    (64, 64),
+    (40, 72),
+)  # on which a file for any size is compared
 ERROR = 1e-4  # the largest relative L2 difference
 PHOTOGRAPHS = "skimage"  # the package of the photograph
 
@@ -33,9 +35,10 @@ class Comparison(NamedTuple):
 
 
 def run(
-    model: Path,
+    model: str,
     out: Path,
     *,
+    plugins: Sequence[str] = (),
     format: str = "onnx",
     size: tuple[int, int] | None = None,
     doing: Callable[[str], AbstractContextManager[None]] = nullcontext,
@@ -43,8 +46,9 @@ def run(
     """Write a network as a file that other programs run, if it computes what the network does.
 
     Args:
-        model: a checkpoint, ours or a released one, or a name that ``restore`` takes.
+        model: what ``restore`` takes.
         out: the file to write, ending as the format's files do.
+        plugins: files of Python that register networks.
         format: "onnx" or "torch-export".
         size: height and width of the only image that the file takes; None for any multiples of 8.
         doing: is called with what is done next, and entered while it is done.
@@ -56,16 +60,18 @@ def run(
     kind = EXPORT_FORMATS[format]
     _check_out(out, format)
     check_installed(*kind.needs, PHOTOGRAPHS)
-    with models.file(model) as path:
-        network = checkpoints.load_network(path)
+    network = networks.load(model, plugins)
+    multiple: Any = network.multiple
     if size is not None:
-        check_size(size, network.multiple)
+        check_size(size, multiple)
     with doing("tracing the network"):
         program = trace(network, size, kind.scans)
     with doing(f"turning it into {kind.name}"):
         content = kind.write(program, describe(network, size))
     with doing(f"running it in {kind.runner} and comparing it with the network"):
-        sizes = (size,) if size else tuple((max(h, kind.smallest), w) for h, w in SIZES)
+        least = max(kind.smallest, smallest(network))
+        tried = [[round_up(max(side, least), multiple) for side in sides] for sides in SIZES]
+        sizes = [size] if size else dict.fromkeys((h, w) for h, w in tried)
         comparisons = compare(kind.load(content), network, sizes)
     worst = max(comparisons, key=lambda comparison: comparison.error)
     if not worst.error <= ERROR:  # nor if it is not a number
@@ -86,10 +92,11 @@ def report(out: Path, format: str, comparisons: list[Comparison]) -> Iterator[st
         yield f"{h} x {w} pixels: {theirs:.2f} s in {runner}, {ours:.2f} s here"
 
 
-def compare(file: Run, network: UNet, sizes: tuple[tuple[int, int], ...]) -> list[Comparison]:
+def compare(file: Run, network: nn.Module, sizes: Iterable[tuple[int, int]]) -> list[Comparison]:
     """Run a file and a network on random numbers and on a photograph of each size."""
     comparisons = []
-    channels = network.config["in_channels"]
+    config: Any = network.config
+    channels = config["in_channels"]
     for size in sizes:
         for image in (torch.rand(1, channels, *size), photograph(channels, size)):
             theirs, seconds = _timed(file, image)

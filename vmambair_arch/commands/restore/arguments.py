@@ -12,6 +12,7 @@ from ... import weights
 from ...errors import InputError, StoppedError
 from ...files import remove_leftovers
 from ...system import terminal
+from .. import plugins
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,10 +53,11 @@ def add(commands) -> None:
     add("inputs", nargs="+", metavar="IN", help="a file, a video, a folder, a pattern, or -")
     output = "a folder to write to; for one picture also a file, or -"
     add("-o", "--output", required=True, metavar="OUT", help=output)
-    model = "a bundled network, a checkpoint, ours or a released one, or a preset; several run one"
-    model += f" after the other (default: {weights.DEFAULT})"
+    model = "a bundled network, a checkpoint of any network, an option file that names one, or a"
+    model += f" preset; several run one after the other (default: {weights.DEFAULT})"
     add("-m", "--model", action="append", default=[], metavar="MODEL", help=model)
     add("--models", action=_Models, nargs=0, help="list the bundled networks, and end")
+    plugins.add_argument(command)
     _add_files(command.add_argument_group("files"))
     computing = command.add_argument_group("computing")
     add_computing(computing)
@@ -192,10 +194,12 @@ def _restore_pictures(
 def _restorer(arguments: argparse.Namespace) -> "Restorer | Chain":
     """The network, which has run once: no picture's time has what the first call compiles."""
     from ...restoring import chain
+    from ..networks import resolved
 
     if arguments.compile:
         terminal.warn("compiling the network, which takes minutes")
-    restorer = chain.load(arguments.model, compile=arguments.compile, **computing(arguments))
+    models = [resolved(model, arguments.plugin) for model in arguments.model]
+    restorer = chain.load(models, compile=arguments.compile, **computing(arguments))
     restorer(np.zeros((8, 8), np.uint8))
     return restorer
 

@@ -1,5 +1,7 @@
 """EFFN: the Efficient Feed-Forward Network."""
 
+import math
+
 from torch import Tensor, nn
 
 from .layers import ACTIVATIONS, PaddedPointwiseConv, SplitDepthwiseConv, SplitPointwiseConv, choice
@@ -25,6 +27,13 @@ class EFFN(nn.Module):
         bias: bool = False,
     ):
         super().__init__()
+        if (
+            not isinstance(ffn_expansion_factor, int | float)
+            or not 0 < ffn_expansion_factor < math.inf
+        ):
+            raise ValueError(
+                f"ffn_expansion_factor is {ffn_expansion_factor!r}; it must be a number above 0"
+            )
         hidden = int(ffn_expansion_factor * dim)
         if hidden < 1:
             raise ValueError(

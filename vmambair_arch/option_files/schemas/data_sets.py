@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from .fields import (
+from ...option_values.kinds import (
     WHOLE,
     Angles,
     Count,

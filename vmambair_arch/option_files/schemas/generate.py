@@ -15,19 +15,21 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from ...option_values.kinds import Section, names
 from . import sections, signatures
 from .data_sets import DATA_SETS, DataSet
 from .descriptions import describe
 from .families import family
-from .fields import names
 
 PATH = Path(__file__).with_name("options.json")
 DOCS = Path(__file__).parents[3] / "docs" / "options.md"
 PAGE = """
 # Options of a training and a test
 
-Every key that an option file may have, beside those of its [networks](network-options.md), losses,
-metrics, optimizers and schedulers, which take what their constructors take.
+Every key that an option file may have, beside those of losses, metrics, optimizers, schedulers and
+BasicSR's networks, which take what their constructors take.
+The networks of VmambaIR's and Restormer's own option files (`MambaSISR6` and the like) take their
+names for them: `inp_channels`, `LayerNorm_type`, `dual_pixel_task`.
 `vmambair check -opt FILE` reads a file as a training does, and says what is wrong with it, where,
 and what to write instead. This page is made from the checks themselves.
 """
@@ -51,11 +53,7 @@ def document() -> Schema:
     known = {name.removesuffix("_basicsr"): found for name, found in families.items() if found}
     generals = {found.general for found in known.values()}
     trains = {found.train for found in known.values()}
-    networks = {
-        name: signatures.model(network)
-        for name, network in sorted(registry.ARCH_REGISTRY)
-        if network.__module__.startswith("vmambair_arch.")
-    }
+    networks = _networks()
     shared: set[type[BaseModel]] = {sections.Paths, sections.ValidationSection, sections.Logger}
     models = sorted(
         {*shared, *generals, *trains, *networks.values(), *DATA_SETS.values()},
@@ -95,11 +93,27 @@ def document() -> Schema:
     }
 
 
+def _networks() -> dict[str, type[BaseModel]]:
+    """The options of our networks, by their registered names."""
+    from ... import plugin  # noqa: F401  # BasicSR imports only after compat
+    from basicsr.utils import registry  # isort: skip
+
+    return {
+        name: signatures.model(network)
+        for name, network in sorted(registry.ARCH_REGISTRY)
+        if network.__module__.startswith("vmambair_arch.")
+    }
+
+
 def _described(model: Schema) -> Schema:
     """With what each key means, in place of titles that repeat the keys."""
     properties = {
         name: {key: value for key, value in schema.items() if key != "title"}
-        | ({"description": text} if (text := describe(name)) else {})
+        | (
+            {"description": text}
+            if "description" not in schema and (text := describe(name))
+            else {}
+        )
         for name, schema in model.get("properties", {}).items()
     }
     return model | {"properties": properties}
@@ -139,15 +153,16 @@ def page() -> str:
         "logger": sections.Logger,
         "Every data set": DataSet,
         **DATA_SETS,
+        **{f"network_g: {name}": _networks()[name] for name in ("VmambaIR", "Restormer")},
     }
     lines = [PAGE.strip()]
     for title, model in tables.items():
-        base = DataSet if title in DATA_SETS else sections.General
-        above = names(base) if model not in (DataSet, sections.General) else set()
+        bases = [base for base in (sections.General, DataSet) if base in model.__mro__[1:]]
+        above = names(bases[0]) if bases else set() if issubclass(model, Section) else {"type"}
         schema = _described(model.model_json_schema())
         lines += ["", f"## {title}", "", "| key | value | default | meaning |", "| - " * 4 + "|"]
         for name, about in schema["properties"].items():
-            if name not in above or name in model.__annotations__:
+            if name in model.__annotations__ or name not in above:
                 default = "" if about.get("default") is None else f"`{_yaml(about['default'])}`"
                 default = "*required*" if name in schema.get("required", ()) else default
                 cells = (f"`{name}`", _values(about), default, about.get("description", ""))

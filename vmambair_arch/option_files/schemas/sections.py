@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from .fields import (
+from ...option_values.kinds import (
     WHOLE,
     Count,
     CountOrZero,

@@ -1,7 +1,7 @@
 """pydantic models out of signatures: what a network, loss, metric or optimizer may be given.
 
 A parameter's type is its annotation; without one, the type that the docstring gives it, as
-``name (int): ...``; without both, the type of its default.
+``name (int): ...``; without both, the type of its default. Its meaning is what the docstring says.
 """
 
 import functools
@@ -14,11 +14,13 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from ...option_values.kinds import Count, CountOrZero, NotNegative
 from .families import known
-from .fields import Count, CountOrZero, NotNegative
 
 SCALARS = (int, float, str, bool, type(None))
 DOCUMENTED = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
+# A line of a docstring's Args, such as ``dim, width (int): channels of ...``, and what goes on.
+ARGUMENT = re.compile(r"^ +(\w+(?:, \w+)*)(?: \((\w+)[^)]*\))?: +(.*(?:\n {6,}.*)*)", re.MULTILINE)
 GIVEN = ("self", "params", "optimizer", "img", "img2")  # by the program, not by the option file
 # Names whose values have bounds that no signature shows.
 BOUNDED = {
@@ -52,7 +54,8 @@ def model(function: Callable, *also: str) -> type[BaseModel]:
             fields[name] = (_type(function, name, default), default)
     config = ConfigDict(extra=extra, strict=True, allow_inf_nan=False, protected_namespaces=())
     aliased: dict[str, Any] = {
-        f"field_{number}": (kind, Field(default, alias=name))  # any name, BaseModel's own included
+        # Any name, BaseModel's own included.
+        f"field_{number}": (kind, Field(default, alias=name, description=_meaning(function, name)))
         for number, (name, (kind, default)) in enumerate(fields.items())
     }
     return create_model(function.__name__, __config__=config, **aliased)
@@ -98,14 +101,23 @@ def _plain(annotation: Any) -> Any:
 
 
 @functools.cache
-def _docstring(function: Callable) -> dict[str, str]:
+def _docstring(function: Callable) -> dict[str, tuple[str, str]]:
+    """The type, where it is said, and the meaning of each name that a docstring explains."""
     constructor = function.__init__ if isinstance(function, type) else None
-    text = "\n".join(filter(None, (function.__doc__, getattr(constructor, "__doc__", None))))
-    return dict(re.findall(r"^\s*(\w+) \((\w+)[^)]*\):", text, re.MULTILINE))
+    found = {}
+    for text in map(inspect.getdoc, (function, constructor)):
+        for names, kind, meaning in ARGUMENT.findall(text or ""):
+            about = kind, re.sub(r"\s+", " ", meaning).removesuffix(".")
+            found |= dict.fromkeys(names.split(", "), about)
+    return found
 
 
 def _documented(function: Callable, name: str) -> Any:
-    return DOCUMENTED.get(_docstring(function).get(name, ""), Any)
+    return DOCUMENTED.get(_docstring(function).get(name, ("", ""))[0], Any)
+
+
+def _meaning(function: Callable, name: str) -> str | None:
+    return _docstring(function).get(name, ("", ""))[1] or None
 
 
 def _fits(default: Any, kind: Any) -> bool:

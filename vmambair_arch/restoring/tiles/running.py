@@ -41,7 +41,7 @@ class Runner:
             )
         self.network = network
         self.device = device
-        self.dtype = _native(device) if precision == "auto" else PRECISIONS[precision]
+        self.dtype = _native(network, device) if precision == "auto" else PRECISIONS[precision]
         self.averaged = averaged
         config = getattr(network, "config", {})
         self.in_channels: int = config.get("in_channels", 3)
@@ -100,8 +100,10 @@ class Runner:
             return run(self.network, x).float()
 
 
-def _native(device: torch.device) -> torch.dtype:
-    """bfloat16 on GPUs that compute in it, else float32."""
+def _native(network: nn.Module, device: torch.device) -> torch.dtype:
+    """bfloat16 on GPUs that compute in it, unless the network says that it cannot; else float32."""
+    if not getattr(network, "supports_bfloat16", True):
+        return torch.float32
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.bfloat16
     return torch.float32

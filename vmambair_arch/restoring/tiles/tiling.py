@@ -28,7 +28,8 @@ class Tiling:
         tile: side of the tiles in pixels of the input, or None.
         overlap: pixels of the input by which tiles overlap.
         pool: gives the channel scans of tiles the picture's means, in a second pass; or None.
-    Raises: InputError: tiles are not larger than their overlap.
+        whole: whether the network divides pictures itself, and is given whole ones only.
+    Raises: InputError: tiles are not larger than their overlap, or the network takes none.
     """
 
     def __init__(
@@ -41,7 +42,12 @@ class Tiling:
         tile: int | None,
         overlap: int,
         pool: GlobalPool | None,
+        whole: bool = False,
     ):
+        if whole and tile is not None:
+            raise InputError(
+                f"tile is {tile}, and the network divides pictures itself; leave it out"
+            )
         if overlap < 0:
             raise InputError(f"overlap is {overlap}; it must be 0 or more")
         if tile is not None and tile < overlap + multiple:
@@ -56,6 +62,7 @@ class Tiling:
         self.tile = tile
         self.overlap = overlap
         self.pool = pool
+        self.whole = whole
         self.smallest = 2 * overlap + multiple  # what memory may bring tiles down to
 
     def strips(
@@ -84,6 +91,11 @@ class Tiling:
             except (RuntimeError, MemoryError) as error:
                 if not _is_out_of_memory(error):
                     raise
+                if self.whole:
+                    raise InputError(
+                        "memory does not suffice, and the network takes whole pictures only; close"
+                        " other programs or resize the picture"
+                    ) from error
                 if max(sides) // 2 < self.smallest:
                     raise InputError(
                         f"memory does not suffice for tiles of {sides[0]} x {sides[1]} pixels;"
@@ -95,6 +107,8 @@ class Tiling:
 
     def _sides(self, h: int, w: int, channels: int, result: int) -> Sides:
         """Height and width of the tiles, at most the picture's."""
+        if self.whole:
+            return h, w
         if self.tile:
             return min(self.tile, h), min(self.tile, w)
         sides = self.sizes.choose(h, w, channels=channels, scale=self.scale, result=result)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from ..yaml_lines import ESCAPES
+from .words import ESCAPES
 
 NOTHING = ("~", "None", "none", "NONE", "null", "Null", "NULL", "nil", "")  # in quotes
 

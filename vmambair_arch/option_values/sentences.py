@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from ...errors import nearest
-from ..yaml_lines import Keys, shown
-from .fields import names
+from ..errors import nearest
+from .kinds import names
+from .words import Keys, shown
 
 NEEDED = {
     "int_type": "a whole number",

@@ -1,0 +1,114 @@
+"""Networks of other architectures, loaded by spandrel: ESRGAN, SwinIR, SPAN and dozens more."""
+
+import importlib.util
+import inspect
+import warnings
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import InputError, shortened
+from .state_dicts import architecture, check_held, check_values, some, unwrap
+
+CHANNELS = (1, 3)  # grey, or colour
+
+
+class ForeignNetwork(nn.Module):
+    """A network that spandrel has loaded, with what this package asks of a network.
+
+    Args:
+        descriptor: spandrel's, of a network from one image to another.
+    Attributes: scale; multiple and smallest, of the sides that it computes on; tiling, spandrel's
+        advice: supported, discouraged or internal; supports_bfloat16; config, what it is.
+    """
+
+    def __init__(self, descriptor: Any):
+        super().__init__()
+        self.network: nn.Module = descriptor.model
+        self.descriptor = descriptor
+        self.scale: int = descriptor.scale
+        self.multiple: int = descriptor.size_requirements.multiple_of
+        self.smallest: int = descriptor.size_requirements.minimum
+        self.tiling: str = descriptor.tiling.name.lower()
+        self.supports_bfloat16: bool = descriptor.supports_bfloat16
+        self.config: dict[str, Any] = {
+            "architecture": descriptor.architecture.name,
+            "tags": list(descriptor.tags),
+            "scale": descriptor.scale,
+            "in_channels": descriptor.input_channels,
+            "out_channels": descriptor.output_channels,
+        }
+        # Without inference mode, whose tensors nothing that compiles or exports may touch.
+        self._call = inspect.unwrap(type(descriptor).__call__)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, c, h, w) -> (b, c, scale h, scale w) in [0, 1], one image at a time."""
+        return torch.cat([self._call(self.descriptor, image) for image in x.split(1)])
+
+
+def load_foreign(content: Mapping[str, Any], where: str) -> ForeignNetwork:
+    """Build the network of a state dict that is none of ours, by spandrel.
+
+    Args:
+        content: what a file holds: tensors, bare or wrapped.
+        where: the file, for messages.
+    Raises: InputError: spandrel is not installed or does not know it; or it is none that makes a
+        whole picture of one.
+    """
+    state = unwrap(content, where)
+    spandrel = _spandrel(where, state)
+    check_held(state, where)
+    check_values(state, where)
+    try:
+        with warnings.catch_warnings():  # what torch has against code of others
+            warnings.simplefilter("ignore")
+            descriptor = spandrel.ModelLoader("cpu").load_from_state_dict(state)
+    except spandrel.UnsupportedModelError as error:
+        raise InputError(
+            f"{where}: a network that neither this package nor spandrel {spandrel.__version__}"
+            f" knows{_likely(state)}: {some(state)}; give another, or an option file that names it"
+            " (-m FILE.yml)"
+        ) from error
+    except Exception as error:  # whatever an architecture raises on a part of its tensors
+        raise InputError(
+            f"{where}: not a whole checkpoint{_likely(state)}: {shortened(error)}; give a whole one"
+        ) from error
+    _check_kind(descriptor, spandrel, where)
+    return ForeignNetwork(descriptor).float().eval()
+
+
+def _spandrel(where: str, state: Mapping[str, Tensor]) -> ModuleType:
+    """The package, and with it spandrel_extra_arches if that is there."""
+    if importlib.util.find_spec("spandrel") is None:
+        raise InputError(
+            f"{where}: not a checkpoint of VmambaIR or Restormer{_likely(state)}; for networks of"
+            " others pip install 'vmambair-arch[spandrel]'"
+        )
+    import spandrel
+
+    if importlib.util.find_spec("spandrel_extra_arches") is not None:
+        importlib.import_module("spandrel_extra_arches").install(ignore_duplicates=True)
+    return spandrel
+
+
+def _likely(state: Mapping[str, Tensor]) -> str:
+    kind = architecture(state)
+    return f" (it looks like {kind})" if kind else ""
+
+
+def _check_kind(descriptor: Any, spandrel: ModuleType, where: str) -> None:
+    """Raise InputError for a network that does not make a whole picture of a whole picture."""
+    name = descriptor.architecture.name
+    channels = descriptor.input_channels, descriptor.output_channels
+    reason = None
+    if not isinstance(descriptor, spandrel.ImageModelDescriptor):
+        reason = "fills in what a mask leaves out, and there is no mask here"
+    elif descriptor.purpose == "FaceSR":
+        reason = "takes faces that are cut out and turned upright, and no whole pictures"
+    elif channels[0] != channels[1] or channels[0] not in CHANNELS:
+        reason = f"makes {channels[1]} channels of {channels[0]}, and pictures have 1 or 3"
+    if reason:
+        raise InputError(f"{where}: {name} {reason}; give a network that restores pictures")

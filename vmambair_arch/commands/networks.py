@@ -1,0 +1,104 @@
+"""Which network a model means: a file, a name, or one that an option file or a plugin tells."""
+
+import importlib
+import importlib.util
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..checkpoints import read_file
+from ..errors import InputError
+from ..restoring import models
+
+OPTION_FILES = (".yml", ".yaml")
+
+
+def resolved(model: str, plugins: Sequence[str] = ()) -> str | nn.Module:
+    """A network that BasicSR's registry builds, or the model as it is, for ``Restorer``.
+
+    A file that was trained here tells its network's name and options; an option file tells them,
+    and its weights under path.pretrain_network_g.
+
+    Args:
+        model: what ``Restorer`` takes, or an option file.
+        plugins: files of Python that register networks.
+    Raises: InputError: an option file or a plugin cannot be used.
+    """
+    path = Path(model)
+    if path.suffix in OPTION_FILES:
+        return _of_option_file(path, plugins)
+    told = _told(path) if plugins or importlib.util.find_spec("basicsr") else None
+    if told is None and not plugins:
+        return model
+    registered = _registry()
+    if plugins:
+        _load_plugins(plugins)
+    if told is None:
+        return model
+    if registered.registered(told, model) is not None:
+        return registered.build(told, path, "params_ema", model)
+    try:
+        return models.load(model, torch.device("cpu"))  # spandrel may know it
+    except InputError as error:
+        raise InputError(
+            f"{model}: its network is {told['type']}, which is not registered; give the file of"
+            " Python that defines it (--plugin FILE.py)"
+        ) from error
+
+
+def load(model: str, plugins: Sequence[str] = ()) -> nn.Module:
+    """The network itself, on the CPU; see ``resolved``."""
+    network = resolved(model, plugins)
+    return models.load(network, torch.device("cpu")) if isinstance(network, str) else network
+
+
+def _told(path: Path) -> dict[str, Any] | None:
+    """The section network_g that a file trained here tells, unless the network is of ours."""
+    if path.suffix == ".safetensors" or not path.is_file():
+        return None
+    content = read_file(path)
+    if "config" in content:  # only networks of ours have one
+        return None
+    about = content.get("about")
+    options = about.get("options") if isinstance(about, Mapping) else None
+    network = options.get("network_g") if isinstance(options, Mapping) else None
+    return dict(network) if isinstance(network, Mapping) else None
+
+
+def _of_option_file(path: Path, plugins: Sequence[str]) -> nn.Module:
+    from ..option_files import yaml_lines
+
+    registered = _registry()
+    file = yaml_lines.load(path)
+    _load_plugins(plugins, file)
+    options, paths = file.options.get("network_g"), file.options.get("path") or {}
+    if not isinstance(options, dict):
+        raise InputError(f"{path}: has no section network_g; give an option file of a network")
+    weights = paths.get("pretrain_network_g") if isinstance(paths, dict) else None
+    if not isinstance(weights, str):
+        raise InputError(
+            f"{file.where(('path', 'pretrain_network_g'))}: names no weights; write the file of"
+            " them there"
+        )
+    beside = path.parent / weights
+    weights = beside if beside.is_file() and not Path(weights).is_file() else Path(weights)
+    where = file.where(("network_g",))
+    return registered.build(options, weights, paths.get("param_key_g", "params_ema"), where)
+
+
+def _registry() -> Any:
+    """What builds registered networks. Raises: InputError: BasicSR is not installed."""
+    importlib.import_module("vmambair_arch.plugin")
+    return importlib.import_module("vmambair_arch.models.registered")
+
+
+def _load_plugins(plugins: Sequence[str], file: Any = None) -> None:
+    from ..option_files import plugin_files, yaml_lines
+    from . import plugins as packages
+
+    packages.load()
+    nothing = yaml_lines.OptionFile(str(Path("option.yml")), {}, yaml_lines.Place(""))
+    plugin_files.load(file or nothing, plugins)

@@ -1,0 +1,107 @@
+"""Networks that BasicSR, a package or a file has registered, with weights, ready to restore."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from basicsr.utils.registry import ARCH_REGISTRY
+from torch import Tensor, nn
+
+from .. import checkpoints
+from ..errors import InputError, nearest, shortened
+from ..networks.unet import UNet
+
+SMALL = 12  # pixels of the sides on which a network is tried, or a little more
+MULTIPLES = (1, 2, 4, 8, 16, 32, 64)  # that may be asked of a picture's sides
+CHANNELS = ("in_channels", "num_in_ch", "in_chans", "inp_channels", "in_nc", "img_channel")
+
+
+class RegisteredNetwork(nn.Module):
+    """A registered network, with what this package asks of one.
+
+    Args:
+        network: in eval mode.
+        options: of ``network_g``.
+    Attributes: scale; multiple, of the sides that it takes; config, its options.
+    Raises: InputError: it runs on no picture.
+    """
+
+    def __init__(self, network: nn.Module, options: Mapping[str, Any]):
+        super().__init__()
+        self.network = network
+        channels = next((options[name] for name in CHANNELS if name in options), 3)
+        self.config = {**options, "in_channels": channels, "architecture": type(network).__name__}
+        self.multiple, self.scale = _measured(network, channels, options)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, c, h, w) -> (b, c, scale h, scale w)"""
+        return self.network(x)
+
+
+def registered(options: Mapping[str, Any], where: str) -> type | None:
+    """The class or function that a section network_g names, None if nobody has registered it.
+
+    Args:
+        options: the section.
+        where: it stands, for messages.
+    Raises: InputError: it names none.
+    """
+    name = options.get("type")
+    if not isinstance(name, str):
+        raise InputError(f"{where}: network_g names no type; give one")
+    return ARCH_REGISTRY.get(name) if name in ARCH_REGISTRY else None
+
+
+def build(options: Mapping[str, Any], weights: Path, key: str | None, where: str) -> nn.Module:
+    """Build a network from a section network_g and load its weights.
+
+    Args:
+        options: the section.
+        weights: the file of its tensors.
+        key: params or params_ema, where the file has both.
+        where: the section stands, for messages.
+    Raises: InputError: the network is not registered, its options or its weights do not fit.
+    """
+    make = registered(options, where)
+    if make is None:
+        known = [name for name, _ in ARCH_REGISTRY]
+        raise InputError(
+            f"{where}: {options['type']} is not registered{nearest(options['type'], known)}; give"
+            " the file of Python that defines it (--plugin FILE.py)"
+        )
+    given = {name: value for name, value in options.items() if name != "type"}
+    try:
+        network = make(**given)
+    except Exception as error:  # whatever a foreign network raises
+        raise InputError(
+            f"{where}: {options['type']} cannot be built: {shortened(error)}; correct its options"
+        ) from error
+    state = checkpoints.read_weights(weights, network, key)
+    checkpoints.load_weights(network, state, str(weights))
+    network.eval()
+    return network if isinstance(network, UNet) else RegisteredNetwork(network, options)
+
+
+@torch.no_grad()
+def _measured(network: nn.Module, channels: int, options: Mapping[str, Any]) -> tuple[int, int]:
+    """The multiple that a network wants of a picture's sides, and its scale, by trying."""
+    window = options.get("window_size")
+    tried = (window,) if isinstance(window, int) and window > 0 else MULTIPLES
+    reason = ""
+    for multiple in tried:
+        odd = -(-SMALL // multiple) | 1  # no multiple of twice the multiple
+        h, w = multiple * odd, multiple * (odd + 2)
+        try:
+            y = network(torch.zeros(1, channels, h, w))
+        except Exception as error:  # a foreign network says in its own way that a size is wrong
+            reason = shortened(error)
+            continue
+        if isinstance(y, Tensor) and y.dim() == 4 and y.shape[2] * w == y.shape[3] * h:
+            scale = y.shape[2] // h
+            if scale and y.shape[2] == h * scale:
+                return multiple, scale
+        reason = f"of {h} x {w} pixels it makes {tuple(getattr(y, 'shape', ()))}"
+    raise InputError(
+        f"{type(network).__name__} makes no picture of a picture ({reason}); give another network"
+    )
