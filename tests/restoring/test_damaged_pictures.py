@@ -14,7 +14,7 @@ from PIL import Image, ImageFile
 from support import picture_files as files
 from vmambair_arch import cli
 from vmambair_arch.errors import InputError
-from vmambair_arch.restoring.files import decoders, png_chunks, reading, writing
+from vmambair_arch.restoring.files import decoders, exif, ifd, png_chunks, reading, writing
 from vmambair_arch.restoring.files.picture import Picture
 
 DDS = b"DDS " + struct.pack("<7I", 124, 0x1007, 8, 8, 0, 0, 0) + bytes(44)
@@ -240,7 +240,9 @@ def many_data(number: int) -> bytes:
 
 
 def many_tags(number: int) -> bytes:
-    entries = b"".join(struct.pack("<HHI4s", 1000 + i, 1, 1, bytes(4)) for i in range(number))
+    entries = b"".join(
+        struct.pack("<HHI4s", (1000 + i) % 2**16, 1, 1, bytes(4)) for i in range(number)
+    )
     data = b"II*\0\x08\0\0\0" + struct.pack("<H", number) + entries + bytes(4)
     return files.png(files.noise("L"), (b"eXIf", data))
 
@@ -297,6 +299,64 @@ def test_absurd_numbers_of_parts_are_refused(monkeypatch):
     content = files.encoded(files.noise("RGB"), "JPEG", progressive=True)
     scan = content[content.index(b"\xff\xda") : -2]
     assert "scans" in refusal(content[:-2] + scan * 600 + b"\xff\xd9")
+
+
+def test_a_jpeg_may_have_many_scans_or_many_pixels():
+    """Each scan goes over all pixels."""
+    content = files.encoded(files.noise("RGB"), "JPEG", progressive=True)
+    last = content[content.rindex(b"\xff\xda") : -2]
+    frame = struct.pack(">HH", *files.noise("RGB").shape[:2])
+    at = content.index(b"\xff\xc2") + 5
+    assert content[at : at + 4] == frame
+
+    def made(height: int, width: int, more: int) -> bytes:
+        """A JPEG whose header tells a size, with more scans than it had, and room for it."""
+        size = struct.pack(">HH", height, width)
+        scans = content[at + 4 : -2] + last * more + bytes(height * width // 512)
+        return content[:at] + size + scans + b"\xff\xd9"
+
+    for height, width, more in ((4000, 4000, 20), (1000, 1000, 300), (20_000, 20_000, 10)):
+        assert reading.measured_content(made(height, width, more), "a") == (height, width)
+    said = "has 210 scans of 16 megapixels; more than 32 are read of up to 500 megapixels in all"
+    assert said in refusal(made(4000, 4000, 200))
+    assert "has 40 scans of 400 megapixels" in refusal(made(20_000, 20_000, 30))
+
+
+def with_parts(height: int, width: int, number: int, begins: int, lengths: int) -> bytes:
+    """A TIFF whose pixels are said to lie in so many strips or tiles."""
+    content = files.tiff(np.zeros((1, 1), np.uint8))
+    how, start = ifd.layout(content) or (ifd.Layout(), 8)
+    entries = dict(ifd.directory(content, start, how).entries)
+    tags = {256: [width], 257: [height], begins: [8] * number, lengths: [1] * number}
+    entries |= {tag: ifd.numbers(ifd.LONG, values, how) for tag, values in tags.items()}
+    return how.header + ifd.packed(entries, how, 8)
+
+
+@pytest.mark.parametrize("tags", [(273, 279), (324, 325)])
+def test_strips_and_tiles_of_a_byte_are_refused_where_they_are_many(tags):
+    refused = "has 100,000 strips or tiles, more than 65,536 and of fewer than 1,024 pixels each"
+    assert refused in refusal(with_parts(100_000, 9, 100_000, *tags))
+    for height, width, number in ((60_000, 1, 60_000), (100_000, 2000, 100_000)):
+        content = with_parts(height, width, number, *tags)
+        assert reading.measured_content(content, "a") == (height, width)
+
+
+def test_of_thousands_of_tags_the_first_are_kept_and_it_is_said():
+    picture = read(many_tags(5000))
+    assert picture.warnings == ("the tags of its EXIF data behind the first 4,096 are dropped",)
+    assert len(exif.tree_of(picture.exif or b"")) == 4096
+    entries = {tag: ifd.numbers(ifd.SHORT, [tag], ifd.Layout()) for tag in range(40_000, 45_000)}
+    content = files.tiff(np.ones((4, 4), np.uint8))
+    how, start = ifd.layout(content) or (ifd.Layout(), 8)
+    entries |= ifd.directory(content, start, how).entries
+    content = content.ljust(len(content) + len(content) % 2, b"\0")
+    content = content[:4] + struct.pack("<I", len(content)) + content[8:]
+    picture = read(content + ifd.packed(entries, how, len(content)))
+    assert picture.warnings == ("its tags behind the first 4,096 are dropped",)
+
+
+def test_thousands_of_tags_are_looked_at_once():
+    assert steps(many_tags(65_535)) < 1.3 * steps(many_tags(5000))
 
 
 def test_only_the_head_is_read_of_what_is_no_picture(tmp_path):

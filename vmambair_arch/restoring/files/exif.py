@@ -87,8 +87,10 @@ def repaired(data: bytes) -> tuple[bytes | None, list[str]]:
     if all(each.whole for each in editor.directories()):
         return data, []
     tree = tree_of(data)
-    damaged = ["a part of its EXIF data is damaged and dropped"]
-    return (from_tree(tree, editor.how.order) if tree else None), damaged
+    lost = "a part of its EXIF data is damaged and dropped"
+    if any(each.more for each in editor.directories()):
+        lost = f"the tags of its EXIF data behind the first {ifd.MOST:,} are dropped"
+    return (from_tree(tree, editor.how.order) if tree else None), [lost]
 
 
 def described(data: bytes, change: Change, pixels: np.ndarray) -> tuple[bytes, list[str]]:

@@ -12,7 +12,9 @@ SIZES |= {16: 8, 17: 8, 18: 8}
 LETTERS = {1: "B", 3: "H", 4: "I", 5: "I", 6: "b", 8: "h", 9: "i", 10: "i", 11: "f", 12: "d"}
 LETTERS |= {13: "I", 16: "Q", 17: "q", 18: "Q"}
 PAIRS = (5, 10)  # kinds of two numbers each
+FLOATS = (11, 12)  # kinds that may be infinite or no number
 ORDERS = {b"II": "<", b"MM": ">"}
+MOST = 4096  # entries of a directory that are read; programs write some hundred at most
 
 
 class Layout(NamedTuple):
@@ -71,7 +73,8 @@ class Directory(NamedTuple):
         spots: where each entry begins.
         start, end: where it begins, with the number of entries, and where these end.
         following: where the next directory begins, or 0.
-        whole: whether all its entries and values are there.
+        whole: whether all its entries and values are there, and were read.
+        more: entries behind the ``MOST`` that were read.
     """
 
     entries: dict[int, Entry]
@@ -81,6 +84,7 @@ class Directory(NamedTuple):
     end: int
     following: int
     whole: bool
+    more: int = 0
 
 
 EMPTY = Directory({}, {}, {}, 0, 0, 0, whole=False)
@@ -112,19 +116,22 @@ def directory(content: bytes, start: int, how: Layout, *, room: int | None = Non
     if not 0 < start <= len(content) - how.many.size:
         return EMPTY
     (number,) = how.many.unpack_from(content, start)
+    entry, offset = how.entry, how.offset
     first = start + how.many.size
-    there = min(number, (len(content) - first) // how.entry.size)
-    end = first + there * how.entry.size
+    there = min(number, (len(content) - first) // entry.size)
+    end = first + there * entry.size
+    more = max(there - MOST, 0)
     entries: dict[int, Entry] = {}
-    places, spots, whole = {}, {}, there == number
+    places, spots, whole = {}, {}, there == number and not more
     left = len(content) if room is None else room
-    table = how.entry.iter_unpack(content[first:end])
-    spaced = range(first, end, how.entry.size)
+    last = end - more * entry.size
+    spaced = range(first, last, entry.size)
+    table = entry.iter_unpack(content[first:last])
     for spot, (tag, kind, count, value) in zip(spaced, table, strict=True):
         size = SIZES.get(kind, 0) * count
-        place = spot + how.entry.size - how.offset.size
-        if size > how.offset.size:
-            (place,) = how.offset.unpack(value)
+        place = spot + entry.size - offset.size
+        if size > offset.size:
+            (place,) = offset.unpack(value)
         if tag in entries or kind not in SIZES or place + size > len(content) or size > left:
             whole = False
             continue
@@ -132,9 +139,9 @@ def directory(content: bytes, start: int, how: Layout, *, room: int | None = Non
         entries[tag] = Entry(kind, count, bytes(content[place : place + size]))
         places[tag], spots[tag] = place, spot
     following = 0
-    if whole and end + how.offset.size <= len(content):
-        (following,) = how.offset.unpack_from(content, end)
-    return Directory(entries, places, spots, start, end, following, whole)
+    if (whole or more) and end + offset.size <= len(content):
+        (following,) = offset.unpack_from(content, end)
+    return Directory(entries, places, spots, start, end, following, whole, more)
 
 
 def chain(content: bytes, start: int, how: Layout, *, most: int) -> list[Directory]:
@@ -162,8 +169,9 @@ def packed(entries: Mapping[int, Any], how: Layout, start: int, following: int =
         start: the place.
         following: where the next directory begins.
     """
-    table = how.many.pack(len(entries))
-    behind = start + how.many.size + len(entries) * how.entry.size + how.offset.size
+    row, offset = how.entry, how.offset
+    table = bytearray(how.many.pack(len(entries)))
+    behind = start + len(table) + len(entries) * row.size + offset.size
     values = bytearray()
     for tag in sorted(entries):
         entry = entries[tag]
@@ -171,13 +179,13 @@ def packed(entries: Mapping[int, Any], how: Layout, start: int, following: int =
         place = behind + len(values)
         if not isinstance(entry, Entry):
             values += packed(entry, how, place)
-            entry = Entry(LONG8 if how.big else LONG, 1, how.offset.pack(place))
+            entry = Entry(LONG8 if how.big else LONG, 1, offset.pack(place))
         data = entry.data
-        if len(data) > how.offset.size:
+        if len(data) > offset.size:
             values += data
-            data = how.offset.pack(place)
-        table += how.entry.pack(tag, entry.kind, entry.length, data.ljust(how.offset.size, b"\0"))
-    return table + how.offset.pack(following) + bytes(values)
+            data = offset.pack(place)
+        table += row.pack(tag, entry.kind, entry.length, data.ljust(offset.size, b"\0"))
+    return bytes(table + offset.pack(following) + values)
 
 
 def numbers(kind: int, values: Iterable[float], how: Layout) -> Entry:

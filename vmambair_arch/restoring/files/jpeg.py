@@ -18,6 +18,7 @@ HUFFMAN, PROGRESSIVE = (0xC0, 0xC1, 0xC2), (0xC2, 0xCA)
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC} | {0xF7}
 KINDS = {0xC3: "lossless", 0xF7: "JPEG-LS"}
 SEGMENTS, SCANS = 2**16, 500  # more are refused
+FEW, WORK = 32, 500e6  # scans that any picture may have; of more, scans x pixels
 MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")  # of a segment, not inside the data of a scan
 EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 EXTENDED = b"http://ns.adobe.com/xmp/extension/\0"
@@ -68,6 +69,12 @@ def opened(content: bytes) -> Stored:
         raise InputError(
             f"damaged (its {len(parts.scans):,} bytes of data cannot hold {width} x {height}"
             " pixels); copy or download it again"
+        )
+    scans = len(parts.headers)
+    if scans > FEW and scans * height * width > WORK:
+        raise InputError(
+            f"has {scans} scans of {height * width / 1e6:.0f} megapixels; more than {FEW} are read"
+            f" of up to {WORK / 1e6:.0f} megapixels in all; open it and save it again"
         )
     stored = Stored(
         *(height, width),

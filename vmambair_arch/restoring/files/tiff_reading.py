@@ -2,6 +2,7 @@
 
 import io
 import logging
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from .stored import Stored
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # else to standard error
 
 PAGES = 1000  # of a file are looked at
+PARTS, PART = 2**16, 1024  # a file has more strips or tiles only if these have as many pixels
 DESCRIPTION, SUBFILES, SUBFILE_KIND, RAW = 270, 330, 254, 50706
 REDUCED, MASK = 1, 4  # bits of SUBFILE_KIND
 WHITE_IS_ZERO, GREY, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6  # PHOTOMETRIC
@@ -40,7 +42,9 @@ class Page(NamedTuple):
         """A tag's numbers; none if there is none."""
         entry = self.directory.entries.get(tag)
         numbers = entry.numbers(self.how.order) if entry else ()
-        return tuple(int(n) for n in numbers if np.isfinite(n))
+        if entry and entry.kind in ifd.FLOATS:
+            numbers = filter(math.isfinite, numbers)
+        return tuple(map(int, numbers))
 
     def one(self, tag: int, default: int) -> int:
         """A tag's first number."""
@@ -80,6 +84,8 @@ def opened(content: bytes) -> Stored:
         lossless=True,
     )
     _read(stored, content, page)
+    if page.directory.more:
+        stored.warnings.append(f"its tags behind the first {ifd.MOST:,} are dropped")
     if len(pages) > 1 or below:
         stored.warnings.append("the smaller copies and masks in its file are dropped")
     return stored
@@ -141,14 +147,22 @@ def _depth(page: Page) -> int:
 
 def _check_strips(content: bytes, page: Page) -> None:
     """Raise InputError if strips or tiles lie behind the file's end, or are absurdly many."""
-    rows = page.one(tiff.HEIGHT, 0) * max(page.one(tiff.SAMPLES, 1), 1)
+    height, width = page.one(tiff.HEIGHT, 0), page.one(tiff.WIDTH, 0)
+    rows = height * max(page.one(tiff.SAMPLES, 1), 1)
     most = len(content)
     if page.one(tiff.COMPRESSION, 1) == 1:  # the pixels take no more, whatever is told
-        most = rows * page.one(tiff.WIDTH, 0) * max([*page.all(tiff.BITS), 8]) // 8
+        most = rows * width * max([*page.all(tiff.BITS), 8]) // 8
     for begins, lengths in ((tiff.STRIPS, tiff.STRIP_SIZES), (TILES, TILE_SIZES)):
-        starts, sizes = page.all(begins), page.all(lengths)
-        if begins == tiff.STRIPS and len(starts) > rows:
+        entry = page.directory.entries.get(begins)
+        number = entry.length if entry else 0
+        if begins == tiff.STRIPS and number > rows:
             raise InputError("damaged (it has more strips than rows); copy it again")
+        if number > max(PARTS, height * width // PART):
+            raise InputError(
+                f"has {number:,} strips or tiles, more than {PARTS:,} and of fewer than {PART:,}"
+                " pixels each; open it and save it again"
+            )
+        starts, sizes = page.all(begins), page.all(lengths)
         ends = (start + min(size, most) for start, size in zip(starts, sizes, strict=False))
         if any(end > len(content) for end in ends):
             raise InputError("damaged (its end is missing); copy or download it again")
