@@ -113,6 +113,6 @@ def _found(keys: Keys, options: dict[str, Any], sentence: str | None) -> Iterato
     """At the option that the sentence names, if it names one."""
     if sentence is not None:
         others = [key for key in options if key != "type"]
-        told = re.sub(r"\([^)]*\)", "", sentence)  # without what it was tried on
-        named = [key for key in others if re.search(rf"\b{re.escape(key)}\b", told)]
+        outside_brackets = re.sub(r"\([^)]*\)", "", sentence)  # without what it was tried on
+        named = [key for key in others if re.search(rf"\b{re.escape(key)}\b", outside_brackets)]
         yield Finding((*keys, *named[:1]), f"{options['type']} {sentence}")

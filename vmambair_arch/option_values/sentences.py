@@ -105,8 +105,8 @@ def _sentence(item: Any, keys: Keys, section: type[BaseModel], hints: Mapping[st
         hint = nearest(given, choices) if isinstance(given, str) else ""
         return f"is {shown(given)}, and not {context['expected']}{hint}"
     if isinstance(given, str) and kind.removeprefix("string_") in LENGTHS:
-        told = {**context, "actual_length": len(given)}
-        return LENGTHS[kind.removeprefix("string_")].format(**told)
+        values = {**context, "actual_length": len(given)}
+        return LENGTHS[kind.removeprefix("string_")].format(**values)
     needed = NEEDED.get(kind, "").format(**context) or item["msg"]
     if kind == "string_type" and isinstance(given, list) and last.startswith("dataroot"):
         needed = "one folder; links to the files of all may lie in it"
