@@ -22,6 +22,7 @@ import yaml  # noqa: E402
 
 import vmambair_arch.plugin  # noqa: E402, F401
 from support.experiments import write_options  # noqa: E402
+from vmambair_arch.training.records import Records  # noqa: E402
 
 pytest_plugins = ("support.browser", "support.degradations", "support.stand_in_for_pyiqa")
 
@@ -38,6 +39,18 @@ def no_log_left_open():
         handler.close()
     logging.getLogger("vmambair_arch").handlers.clear()
     logger.initialized_logger.clear()
+
+
+@pytest.fixture
+def curves():
+    """Trainings draw their curves for a test that has this."""
+
+
+@pytest.fixture(autouse=True)
+def no_curves(request, monkeypatch):
+    """They draw none for the others: of a tiny training that is half the time."""
+    if "curves" not in request.fixturenames:
+        monkeypatch.setattr(Records, "draw", lambda records: None)
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,12 @@ import logging
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
+import numba
 import pytest
 import torch
+from filelock import FileLock, Timeout
 from numba.core.caching import FunctionCache
 from torch.utils.data import DataLoader, Dataset
 
@@ -68,6 +71,44 @@ def test_a_cache_that_cannot_be_written_is_no_error(monkeypatch, caplog):
     caplog.set_level(logging.INFO, "vmambair_arch")
     assert jit.kernel(lambda x: x + 2)(1) == 3
     assert "No space left on device" in caplog.text
+
+
+def lock_of(kernel) -> FileLock:
+    folder = Path(kernel._cache.cache_path)
+    name = f"{kernel.py_func.__module__}.{kernel.py_func.__qualname__}.lock"
+    return FileLock(folder / name, timeout=0)
+
+
+def add_three(x):
+    return x + 3
+
+
+def test_of_processes_that_start_together_one_compiles(monkeypatch, tmp_path):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    one, other = jit.kernel(add_three), jit.kernel(add_three)
+    compile_ = one._compiler.compile
+
+    def compile_in_time(*signature):
+        with pytest.raises(Timeout):
+            lock_of(other).acquire()
+        return compile_(*signature)
+
+    monkeypatch.setattr(one._compiler, "compile", compile_in_time)
+    assert one(1) == other(1) == 4
+    assert sum(other.stats.cache_hits.values()) == 1
+    lock_of(one).acquire().lock.release()
+
+
+def test_a_process_that_never_ends_does_not_keep_others_from_compiling(
+    monkeypatch, tmp_path, caplog
+):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(jit, "LONGEST", 0)
+    caplog.set_level(logging.INFO, "vmambair_arch")
+    kernel = jit.kernel(add_three)
+    with lock_of(kernel):
+        assert kernel(1) == 4
+    assert "kernels are compiled beside other processes" in caplog.text
 
 
 def test_a_change_in_any_file_of_the_kernels_makes_the_cache_stale(monkeypatch):

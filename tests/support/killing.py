@@ -13,11 +13,9 @@ import sys
 import time
 from pathlib import Path
 
-import vmambair_arch.plugin  # noqa: F401
-from vmambair_arch import cli
+from forks import prepare
 
-# isort: split
-import vmambair_arch.training.pipeline  # noqa: F401  # BasicSR imports only after the plugin
+from vmambair_arch import cli
 
 
 def main(options: str, kills: int, seed: int) -> None:
@@ -72,4 +70,5 @@ def newest(root: Path) -> int:
 
 
 if __name__ == "__main__":
+    prepare()
     main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

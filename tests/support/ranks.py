@@ -19,12 +19,9 @@ import socket
 import sys
 from pathlib import Path
 
-import vmambair_arch.plugin  # noqa: F401
-from vmambair_arch import cli
+from forks import prepare
 
-# isort: split
-import vmambair_arch.training.pipeline  # noqa: F401  # BasicSR imports only after the plugin
-from vmambair_arch.option_files import dry_run_findings
+from vmambair_arch import cli
 from vmambair_arch.training.progress import TrainingProgress
 
 LONGEST = 300  # seconds, then a process that hangs is ended
@@ -48,9 +45,6 @@ def run(name: str, arguments: list, signals: list = (), launcher: str = "pytorch
         with open(f"{name}.{rank}.out", "w") as out:
             os.dup2(out.fileno(), 1)
             os.dup2(out.fileno(), 2)
-        dry_run_findings.findings = lambda file: iter(
-            ()
-        )  # networks tried in every process take its time
         send_itself({at: number for who, at, number in signals if who == rank})
         if len(arguments) > 1:
             own = [*own, "--launcher", launcher]
@@ -74,4 +68,5 @@ def send_itself(signals: dict[int, int]) -> None:
 
 
 if __name__ == "__main__":
+    prepare()
     print(json.dumps([run(**described) for described in json.loads(Path(sys.argv[1]).read_text())]))

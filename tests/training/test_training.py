@@ -165,7 +165,7 @@ def test_tensorboard_gets_scalars_and_pictures_at_their_iterations(run):
     assert (picture[0].height, picture[0].width) == (64, 3 * 72)
 
 
-def test_curves_are_drawn_from_the_lines_of_the_validations(run):
+def test_curves_are_drawn_from_the_lines_of_the_validations(run, curves):
     assert run() == 0
     root = Path("experiments/tiny")
     assert [json.loads(line)["iter"] for line in (root / "metrics.jsonl").open()] == [2, 4]

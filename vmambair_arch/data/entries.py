@@ -95,8 +95,8 @@ def problems(section: str, opt: dict[str, Any], border: int = 0) -> Iterator[Pro
 
 
 def _unreadable(place: str, what: str, error: OSError) -> str:
-    told = f"{error.filename or what} cannot be read ({error.strerror or error})"
-    return f"{place}: {told}; correct the path or its permissions"
+    reason = f"{error.filename or what} cannot be read ({error.strerror or error})"
+    return f"{place}: {reason}; correct the path or its permissions"
 
 
 def resolve_root(key: str, root: str, kind: str) -> None:
@@ -193,7 +193,7 @@ def _pairs(section: str, opt: dict[str, Any]) -> Iterator[Entry | Problem]:
         yield Problem("empty", f"{section}: no images in {gt_root}; correct dataroot_gt")
     others = {os.path.splitext(name)[0]: name for name in there if name not in expected}
     lq_files, gt_files = {*there}, {*gt_there}
-    told = set()
+    reported = set()
     for lq_name, gt_name in expected.items():
         lq, gt = os.path.join(lq_root, lq_name), os.path.join(gt_root, gt_name)
         has_gt = gt_name in gt_files or os.path.isfile(gt)  # a list may name files below folders
@@ -201,11 +201,11 @@ def _pairs(section: str, opt: dict[str, Any]) -> Iterator[Entry | Problem]:
             yield Entry(gt_name, lq, gt)
         else:
             other = others.get(os.path.splitext(os.path.basename(lq_name))[0])
-            told.add(other)
+            reported.add(other)
             listed = f"{section}: there is no {gt}, which is listed; add it"
             yield _missing(section, gt, lq, other) if has_gt else Problem("partner", listed)
     if not meta:
-        for left in (name for name in there if name not in expected and name not in told):
+        for left in (name for name in there if name not in expected and name not in reported):
             yield Problem(
                 "alone",
                 f"{section}: {lq_root / left} has no partner in {gt_root}; add that, or move this"

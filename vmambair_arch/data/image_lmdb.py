@@ -104,8 +104,8 @@ def read_meta(root: str | os.PathLike) -> dict[str, LmdbImage]:
         name, height, width, channels = match.groups()
         image = LmdbImage(name, int(height), int(width), int(channels))
         if images.setdefault(key := image.key, image) is not image:
-            told = shortened(repr(key))
-            raise InputError(f"{meta}:{number}: the key {told} stands twice; {REMEDY}")
+            name = shortened(repr(key))
+            raise InputError(f"{meta}:{number}: the key {name} stands twice; {REMEDY}")
     if not images:
         raise InputError(f"{root}: an LMDB without images; {REMEDY}")
     return dict(sorted(images.items()))

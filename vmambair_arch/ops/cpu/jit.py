@@ -9,8 +9,11 @@ from typing import Any
 
 import numba
 import numba.extending
+from filelock import FileLock, Timeout
 from numba.core.caching import FunctionCache
 from numba.core.registry import cpu_target
+
+LONGEST = 300.0  # seconds that a process waits for another one's kernel
 
 logger = logging.getLogger("vmambair_arch")
 njit: Any = numba.njit  # its type stubs leave options out
@@ -21,11 +24,28 @@ class KernelCache(FunctionCache):
     """Numba's cache on the disk, of code that is inlined from other files too.
 
     Numba looks at the file of the function alone; here a change in any file of ops/cpu counts. A
-    cache that cannot be written is no error: the next process compiles again.
+    cache that cannot be written is no error: the next process compiles again. Of processes that
+    start together, such as the ranks of a training, one compiles and the others wait for it.
     """
+
+    def __init__(self, function: Callable):
+        super().__init__(function)
+        name = f"{function.__module__}.{function.__qualname__}.lock"
+        path = Path(self.cache_path, name)
+        self._lock = FileLock(path, timeout=LONGEST, fallback_to_soft=False)
 
     def _index_key(self, sig, codegen) -> Any:
         return (*super()._index_key(sig, codegen), _sources())
+
+    def load_overload(self, sig, target_context):
+        """Load compiled code; without any this process is the one to compile it."""
+        if compiled := super().load_overload(sig, target_context):
+            return compiled
+        try:
+            self._lock.acquire()
+        except (OSError, NotImplementedError, Timeout) as error:
+            logger.info("kernels are compiled beside other processes: %s", error)
+        return super().load_overload(sig, target_context)
 
     def save_overload(self, sig, data):
         """Write compiled code, if that is possible."""
@@ -33,6 +53,10 @@ class KernelCache(FunctionCache):
             super().save_overload(sig, data)
         except OSError as error:
             logger.info("kernels are compiled in each process: %s", error)
+
+    def compiled(self) -> None:
+        """Let others go on, whether this process has compiled or not."""
+        self._lock.release()
 
 
 def target() -> tuple[str, str, str]:
@@ -63,7 +87,17 @@ def kernel(function: Callable) -> Callable:
     """Compile a function that Python calls; it runs without the GIL, and is kept on the disk."""
     dispatcher = njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
     try:
-        dispatcher._cache = KernelCache(function)
+        cache = KernelCache(function)
     except RuntimeError as error:  # no folder for a cache
         logger.info("kernels are compiled in each process: %s", error)
+        return dispatcher
+    compile_ = dispatcher.compile
+
+    def compile_alone(signature: Any) -> Any:
+        try:
+            return compile_(signature)
+        finally:
+            cache.compiled()
+
+    dispatcher._cache, dispatcher.compile = cache, compile_alone
     return dispatcher
