@@ -31,9 +31,9 @@ checkpoints   | errors files system networks
 exporting     | errors ops networks
 spandrel      | errors inference networks checkpoints
 restoring     | errors files inference system weights networks checkpoints
-data          | errors system restoring BasicSR
+data          | errors option_values system restoring BasicSR
 models        | errors files inference system networks checkpoints BasicSR
-degrading     | errors data models BasicSR
+degrading     | errors option_values data models BasicSR
 app           | errors system viewing weights restoring
 compat        | errors system data checkpoints models BasicSR
 plugin        | mamba networks data models degrading compat BasicSR

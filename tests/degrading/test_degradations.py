@@ -182,10 +182,14 @@ def test_the_queue_is_reduced_to_a_multiple_of_the_batch(queue, batch, gpus, siz
 
 
 BAD = [
-    ({"resize_prob2": None}, 400, "resize_prob2 is missing"),
-    ({"jpeg_range": [0, 95]}, 400, "jpeg_range is [0, 95]; it must be a range [low, high] above 0"),
-    ({"gaussian_noise_prob": 1.5}, 400, "gaussian_noise_prob is 1.5; it must be a probability"),
-    ({"resize_range": [1.2, 1.5]}, 400, "resize_range is [1.2, 1.5]; it must be a range"),
+    ({"resize_prob2": None}, 400, "resize_prob2: is missing"),
+    ({"jpeg_range": [0, 95]}, 400, "jpeg_range.0: is 0; it must be more than 0"),
+    ({"gaussian_noise_prob": 1.5}, 400, "gaussian_noise_prob: is 1.5; it must be at most 1"),
+    (
+        {"resize_range": [1.2, 1.5]},
+        400,
+        "resize_range: [1.2, 1.5] must hold 1",
+    ),
     (
         {"gt_size": 404},
         400,
@@ -212,11 +216,11 @@ def test_options_that_make_no_sense_are_named(model_options, change, crop, messa
 
 
 BAD_DATA = [
-    ({"sinc_prob2": None}, "sinc_prob2 is missing"),
-    ({"kernel_prob": [1.0]}, "kernel_prob has 1 weights for 6 kinds in kernel_list"),
-    ({"kernel_list": ["isotropic"] * 6}, "kernel_list has 'isotropic': choose from iso, aniso"),
-    ({"blur_kernel_size": 20}, "blur_kernel_size is 20; it must be an odd number >= 7"),
-    ({"final_sinc_prob": 2}, "final_sinc_prob is 2; it must be a probability"),
+    ({"sinc_prob2": None}, "sinc_prob2: is missing"),
+    ({"kernel_prob": [1.0]}, "kernel_prob: has 1 weights for 6 kinds in kernel_list"),
+    ({"kernel_list": ["isotropic"] * 6}, "kernel_list.0: is 'isotropic', and not 'iso', 'aniso'"),
+    ({"blur_kernel_size": 20}, "blur_kernel_size: 20 is even; it must be odd"),
+    ({"final_sinc_prob": 2}, "final_sinc_prob: is 2; it must be at most 1"),
     ({"meta_info": "no.txt"}, "meta_info: there is no file no.txt"),
 ]
 

@@ -174,8 +174,8 @@ def test_a_resumed_training_goes_on_with_the_same_pool(experiment, degradation_s
 
 BAD = [
     ({"network_d": None}, "network_d: is missing"),
-    ({"train": {**TRAIN, "gan_opt": None}}, "train.gan_opt: is null"),
-    ({"train": {**TRAIN, "optim_d": None}}, "train.optim_d: is null"),
+    ({"train": {**TRAIN, "gan_opt": None}}, "train.gan_opt: is missing"),
+    ({"train": {**TRAIN, "optim_d": None}}, "train.optim_d: is missing"),
     ({"train": {**TRAIN, "ldl_opt": {"type": "L1Loss"}, "ema_decay": 0}}, "needs train.ema_decay"),
     (
         {"gt_size": 68},

@@ -86,7 +86,7 @@ WRONG = [
     (
         "datasets.train.gt_size",
         33,
-        "datasets.train.gt_size: is 33, which is no multiple of scale 4",
+        "datasets.train.gt_size: is 33; it must be a multiple of the scale 4",
     ),
     ("datasets.train.use_hflip", ..., "datasets.train.use_hflip: is missing"),
     ("datasets.train.use_hflip", 1, "datasets.train.use_hflip: is 1; it must be true or false"),
@@ -168,8 +168,8 @@ def test_schedules_that_do_not_fit_total_iter(opt, scheduler, kind, sentence):
 
 
 def test_progressive_patches_fit_the_training():
+    from vmambair_arch.data.progressive import ProgressiveOptions
     from vmambair_arch.option_files.between_options import Checked, findings
-    from vmambair_arch.option_files.schemas.data_sets import DATA_SETS
 
     lists = {"gt_sizes": [128, 130], "mini_batch_sizes": [8], "iters": [5, 6]}
     loader = {"batch_size_per_gpu": 8, "num_worker_per_gpu": 0}
@@ -180,7 +180,7 @@ def test_progressive_patches_fit_the_training():
         "network_g": {},
         "train": {"total_iter": 10},
     }
-    file = Checked(opt, True, data_sets={"train": DATA_SETS["ProgressiveImageDataset"]})
+    file = Checked(opt, True, data_sets={"train": ProgressiveOptions})
     said = [finding.sentence for finding in findings(file)]
     assert any("of unequal length: gt_sizes 2, mini_batch_sizes 1, iters 2" in s for s in said)
     assert any(

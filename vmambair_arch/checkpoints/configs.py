@@ -1,4 +1,4 @@
-"""Which network a state dict with our names is of, and its options: told, or in the shapes."""
+"""Which network a state dict with our names is of, and its options: stored, or in the shapes."""
 
 import json
 import logging
@@ -22,7 +22,7 @@ MOST_BLOCKS = 1000  # of a network; published ones have 48
 logger = logging.getLogger("vmambair_arch")
 
 
-def told_config(state: Mapping[str, Tensor], beside: Any) -> dict[str, Any] | None:
+def stored_config(state: Mapping[str, Tensor], beside: Any) -> dict[str, Any] | None:
     """The configuration that a file tells, among its tensors or beside them; None if neither does.
 
     Tools that average, halve or prune files damage the one or drop the other.
@@ -79,12 +79,12 @@ def check_depths(config: Mapping[str, Any], state: Mapping[str, Tensor], where: 
 
     Raises: InputError: it has others, or more than any network.
     """
-    told = config.get("num_blocks"), config.get("num_refinement_blocks")
+    depths = config.get("num_blocks"), config.get("num_refinement_blocks")
     there = [_depth(state, stage) for stage in STAGES], _depth(state, "refinement")
-    if told != there:
+    if depths != there:
         raise InputError(
-            f"{where}: its configuration has num_blocks {shortened(told[0])} and"
-            f" num_refinement_blocks {shortened(told[1])}, its tensors {there[0]} and {there[1]};"
+            f"{where}: its configuration has num_blocks {shortened(depths[0])} and"
+            f" num_refinement_blocks {shortened(depths[1])}, its tensors {there[0]} and {there[1]};"
             " give a whole checkpoint"
         )
     if sum(there[0]) + there[1] > MOST_BLOCKS:

@@ -14,7 +14,7 @@ from ..networks.restormer import Restormer
 from ..networks.unet import UNet, read_config, write_config
 from ..networks.vmambair import VmambaIR
 from . import released
-from .configs import CONFIG_KEY, check_depths, infer_config, infer_network, told_config
+from .configs import CONFIG_KEY, check_depths, infer_config, infer_network, stored_config
 from .files import CONFIG, read_file, write_file
 from .foreign import load_foreign
 from .state_dicts import architecture, check_values, check_weights, some, unwrap
@@ -174,7 +174,7 @@ def _to_ours(
             f"{where}: not a checkpoint of {kind}{likely}: {misfit}; give one of {kind}"
         )
     check_weights(ours, where, but=CONFIG_KEY)
-    config = told_config(ours, content.get(CONFIG))
+    config = stored_config(ours, content.get(CONFIG))
     if config is None and ours is state and network is not None:  # the network's options are ours
         config = network.config
     if config is None:

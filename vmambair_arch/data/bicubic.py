@@ -1,17 +1,29 @@
 """BicubicImageDataset: pairs made from ground truth alone, for small sets of pictures."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from basicsr.data.transforms import augment, mod_crop, paired_random_crop
 from basicsr.utils import img2tensor
+from pydantic import Field
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..errors import InputError
+from ..option_values.data_sets import CROP, DataSet
+from ..option_values.kinds import FileName, FilePath
 from .images import image_files, shrink
 from .reading import training_pixels
+
+
+class BicubicOptions(DataSet):
+    """The keys of a BicubicImageDataset."""
+
+    in_training = CROP
+
+    dataroot_gt: FilePath
+    images: Annotated[list[FileName], Field(min_length=1)] | None = None
 
 
 class BicubicImageDataset(Dataset):
@@ -28,6 +40,8 @@ class BicubicImageDataset(Dataset):
             gt_size, use_hflip, use_rot: crop and augmentation in training, as PairedImageDataset.
     Raises: InputError: no such package, folder or image; an image that cannot be read.
     """
+
+    options = BicubicOptions
 
     def __init__(self, opt: dict[str, Any]):
         self.opt = opt

@@ -98,8 +98,8 @@ def problems(section: str, opt: dict[str, Any], border: int = 0) -> Iterator[Pro
 
 
 def _unreadable(place: str, what: str, error: OSError) -> str:
-    told = f"{error.filename or what} cannot be read ({error.strerror or error})"
-    return f"{place}: {told}; correct the path or its permissions"
+    reason = f"{error.filename or what} cannot be read ({error.strerror or error})"
+    return f"{place}: {reason}; correct the path or its permissions"
 
 
 def resolve_root(key: str, root: str, kind: str) -> None:
@@ -195,16 +195,16 @@ def _pairs(section: str, opt: dict[str, Any]) -> Iterator[Entry | Problem]:
         yield Problem("empty", f"{section}: no images in {gt_root}; correct dataroot_gt")
     there = _files(lq_root)
     others = {Path(name).stem: name for name in there if name not in expected}
-    told = set()
+    reported = set()
     for lq_name, gt_name in expected.items():
         if (lq_root / lq_name).is_file() and (gt_root / gt_name).is_file():
             yield Entry(gt_name, lq_root / lq_name, gt_root / gt_name)
         else:
             other = others.get(Path(lq_name).stem)
-            told.add(other)
+            reported.add(other)
             yield _missing(section, gt_root / gt_name, lq_root / lq_name, other)
     if not meta:
-        for left in (name for name in there if name not in expected and name not in told):
+        for left in (name for name in there if name not in expected and name not in reported):
             yield Problem(
                 "alone",
                 f"{section}: {lq_root / left} has no partner in {gt_root}; add that, or move this"

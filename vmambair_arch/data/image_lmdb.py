@@ -102,8 +102,8 @@ def read_meta(root: str | os.PathLike) -> list[LmdbImage]:
         image = LmdbImage(match[1], *(int(size) for size in match.groups()[1:]))
         key = image.key
         if key in images:
-            told = shortened(repr(key))
-            raise InputError(f"{meta}:{number}: the key {told} stands twice; {REMEDY}")
+            name = shortened(repr(key))
+            raise InputError(f"{meta}:{number}: the key {name} stands twice; {REMEDY}")
         images[key] = image
     if not images:
         raise InputError(f"{root}: an LMDB without images; {REMEDY}")

@@ -5,10 +5,25 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ..option_values.data_sets import CROP
+from ..option_values.kinds import NotNegative, Probability, Qualities, Quality, Range
 from .noise import noise
-from .synthetic import SyntheticPairDataset
+from .synthetic import SyntheticPairDataset, SyntheticPairOptions
 
 BLOCK = 8  # pixels a side of JPEG's blocks
+
+
+class NoiseJPEGOptions(SyntheticPairOptions):
+    """The keys of a NoiseJPEGDataset."""
+
+    in_training = (*CROP, "sigma_range", "jpeg_range")
+
+    sigma_range: Range | None = None
+    noise_prob: Probability = 1
+    jpeg_range: Qualities | None = None
+    jpeg_prob: Probability = 1
+    sigma_test: NotNegative | None = None
+    jpeg_test: Quality | None = None
 
 
 class NoiseJPEGDataset(SyntheticPairDataset):
@@ -28,6 +43,8 @@ class NoiseJPEGDataset(SyntheticPairDataset):
     Raises: InputError: as SyntheticPairDataset; in training, a range is missing.
     Source: joint removal of noise and JPEG by one network: DnCNN-3, arXiv 1608.03981, Section IV.
     """
+
+    options = NoiseJPEGOptions
 
     def __init__(self, opt: dict[str, Any]):
         super().__init__(opt)

@@ -4,7 +4,19 @@ from typing import Any
 
 import numpy as np
 
-from .synthetic import SyntheticPairDataset
+from ..option_values.data_sets import CROP
+from ..option_values.kinds import NotNegative, Range
+from .synthetic import SyntheticPairDataset, SyntheticPairOptions
+
+
+class GaussianNoiseOptions(SyntheticPairOptions):
+    """The keys of a GaussianNoiseDataset."""
+
+    in_training = (*CROP, "sigma_range")
+    in_validation = ("sigma_test",)
+
+    sigma_range: Range | None = None
+    sigma_test: NotNegative | None = None
 
 
 class GaussianNoiseDataset(SyntheticPairDataset):
@@ -19,6 +31,8 @@ class GaussianNoiseDataset(SyntheticPairDataset):
     Raises: InputError: as SyntheticPairDataset; sigma_range or sigma_test is missing.
     Source: Restormer, arXiv 2111.09881, Section 4 (blind Gaussian denoising).
     """
+
+    options = GaussianNoiseOptions
 
     def __init__(self, opt: dict[str, Any]):
         super().__init__(opt)

@@ -3,17 +3,20 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
 from basicsr.data.paired_image_dataset import PairedImageDataset
 from basicsr.data.transforms import augment, paired_random_crop
 from basicsr.utils import img2tensor
+from pydantic import Field
 from torch import Tensor
 from torch.utils.data import Sampler
 
 from ..errors import InputError
+from ..option_values.data_sets import CROP, Paired, needed_size
+from ..option_values.kinds import Count, Size
 from .batches.sampling import PlacedSampler
 from .reading import ImageReader
 
@@ -59,8 +62,7 @@ def faults(opt: Mapping[str, Any], total_iter: int | None = None) -> Iterator[tu
         yield "gt_sizes", f"and its companions are of unequal length: {stages}; give each stage one"
     largest, scale = opt.get("gt_size") or max(opt["gt_sizes"]), opt.get("scale") or 1
     for size in opt["gt_sizes"]:
-        if size > largest or size % scale:
-            needed = f"a multiple of the scale {scale}, at most gt_size {largest}"
+        if needed := needed_size(size, scale, largest, "gt_size"):
             yield "gt_sizes", f"has {size}; each must be {needed}"
     total = sum(opt["iters"])
     if total_iter not in (None, total):
@@ -124,6 +126,17 @@ class ProgressiveBatchSampler(Sampler[list[SizedPlace]]):
         return len(self.sampler) // batch_size
 
 
+class ProgressiveOptions(Paired):
+    """The keys of a ProgressiveImageDataset: of each stage the crops, batch and iterations."""
+
+    in_training = (*CROP, "gt_sizes", "mini_batch_sizes", "iters")
+
+    gt_sizes: Annotated[list[Size], Field(min_length=1)] | None = None
+    mini_batch_sizes: Annotated[list[Count], Field(min_length=1)] | None = None
+    iters: Annotated[list[Count], Field(min_length=1)] | None = None
+    pad_small_images: bool = False
+
+
 class ProgressiveImageDataset(PairedImageDataset):
     """PairedImageDataset for training whose crops have the size that ProgressiveBatchSampler asks.
 
@@ -134,6 +147,8 @@ class ProgressiveImageDataset(PairedImageDataset):
             pad_small_images: extend images that are smaller than a crop by mirroring them at the
                 bottom and right, as Restormer does; otherwise they are an error. false.
     """
+
+    options = ProgressiveOptions
 
     def __init__(self, opt: dict[str, Any]):
         super().__init__(opt)

@@ -71,8 +71,8 @@ def _look(reader: "_Reader", path: Path, sight: bool) -> Look:
         content = reader.read(path)
         picture = pictures.read(content, str(path), max_megapixels=math.inf)
     except (InputError, OSError) as error:
-        said = " ".join(str(error).split()) or type(error).__name__
-        return Look(path, problem=said.removeprefix(f"{path}: "))
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return Look(path, problem=reason.removeprefix(f"{path}: "))
     deep = picture.pixels.dtype == np.uint16
     lost = "alpha" if picture.has_alpha else "16 bits" if deep else None
     pixels = np.atleast_3d(picture.pixels)

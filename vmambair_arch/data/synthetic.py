@@ -5,16 +5,31 @@ import zlib
 from abc import abstractmethod
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from basicsr.data.single_image_dataset import SingleImageDataset
 from basicsr.data.transforms import augment
+from pydantic import Field
 from torch import Tensor
 
 from ..errors import InputError
+from ..option_values.data_sets import CROP, DataSet, IoBackend
+from ..option_values.kinds import CountOrZero, FileName, FilePath
 from .images import image_files, resolve
+
+
+class SyntheticPairOptions(DataSet):
+    """The keys of every SyntheticPairDataset."""
+
+    in_training = CROP
+    scaled = False
+
+    dataroot_gt: FilePath
+    images: Annotated[list[FileName], Field(min_length=1)] | None = None
+    io_backend: IoBackend
+    noise_seed: CountOrZero = 0
 
 
 class SyntheticPairDataset(SingleImageDataset):

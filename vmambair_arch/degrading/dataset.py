@@ -15,9 +15,16 @@ from ..data import image_lmdb
 from ..data.images import SUFFIXES
 from ..data.reading import ImageReader
 from ..errors import InputError
-from .kernels import RandomKernels
+from ..option_values.kinds import Size
+from .kernels import RandomKernels, TwoOrderKernels
 
 CROP = 400  # pixels a side, before degradation; Real-ESRGAN's
+
+
+class DegradationOptions(TwoOrderKernels):
+    """The keys of a DegradationDataset: RealESRGANDataset's, with crops of any size."""
+
+    crop_pad_size: Size = CROP
 
 
 class DegradationDataset(Dataset):
@@ -39,6 +46,8 @@ class DegradationDataset(Dataset):
                 ``kernels.RandomKernels``.
     Raises: InputError: no images, or an option that makes no sense.
     """
+
+    options = DegradationOptions
 
     def __init__(self, opt: dict[str, Any]):
         self.opt = opt

@@ -8,8 +8,7 @@ cannot be drawn ahead of it: they are recorded on the way.
 import math
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -17,9 +16,21 @@ import torch.nn.functional as F
 from basicsr.data.degradations import add_gaussian_noise_pt, add_poisson_noise_pt
 from basicsr.utils import DiffJPEG
 from basicsr.utils.img_process_util import filter2D
+from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..option_values.kinds import (
+    RISING,
+    TWO,
+    PositiveRange,
+    Probabilities,
+    Probability,
+    Range,
+    Section,
+    suffixed,
+)
+from ..option_values.sentences import read
 from .kernels import RandomKernels
 
 RESIZES = ("up", "down", "keep")
@@ -28,12 +39,16 @@ MODES = ("area", "bilinear", "bicubic")
 Drawn = dict[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Order:
+def _around_one(pair: list[float]) -> list[float]:
+    if not pair[0] <= 1 <= pair[1]:
+        raise ValueError("must hold 1, which keeps the size")
+    return pair
+
+
+class Order(Section):
     """Options of the first or the second order of degradation, named as in option files.
 
     Args:
-        blur_prob: of blurring at all; None always blurs (and draws no number for it).
         resize_prob: weights of enlarging, reducing and keeping the size.
         resize_range: smallest and largest factor.
         gaussian_noise_prob: of Gaussian noise; otherwise Poisson noise.
@@ -43,34 +58,26 @@ class Order:
         jpeg_range: quality, of 100.
     """
 
-    blur_prob: float | None
-    resize_prob: tuple[float, float, float]
-    resize_range: tuple[float, float]
-    gaussian_noise_prob: float
-    noise_range: tuple[float, float]
-    poisson_scale_range: tuple[float, float]
-    gray_noise_prob: float
-    jpeg_range: tuple[float, float]
-
-    @classmethod
-    def read(cls, opt: Mapping[str, Any], suffix: str) -> "Order":
-        """Take the options that end in ``suffix``: "" for the first order, "2" for the second.
-
-        Raises: InputError: one is missing, or its range or probabilities make no sense.
-        """
-        keys = [field.name for field in fields(cls) if field.name != "blur_prob"]
-        names = [key + suffix for key in keys] + (["second_blur_prob"] if suffix else [])
-        for name in names:
-            if opt.get(name) is None:
-                raise InputError(f"{name} is missing; degradations need {', '.join(names)}")
-            _check(name, opt[name])
-        values = {key: opt[key + suffix] for key in keys}
-        return cls(blur_prob=opt["second_blur_prob"] if suffix else None, **values)
+    resize_prob: Annotated[Probabilities, Field(min_length=3, max_length=3)]
+    resize_range: Annotated[PositiveRange, AfterValidator(_around_one)]
+    gaussian_noise_prob: Probability
+    noise_range: Range
+    poisson_scale_range: Range
+    gray_noise_prob: Probability
+    jpeg_range: Annotated[list[Annotated[float, Field(gt=0, le=100)]], TWO, RISING]
 
 
-def read_orders(opt: Mapping[str, Any]) -> tuple[Order, Order]:
-    """Both orders of an option file. Raises InputError: see ``Order.read``."""
-    return Order.read(opt, ""), Order.read(opt, "2")
+class SecondBlur(Section):
+    """How often the second order blurs; the first always does."""
+
+    second_blur_prob: Probability
+
+
+ORDERS = {  # the keys of an option file that degradations read
+    **suffixed(Order, "", optional=True),
+    **suffixed(SecondBlur, "", optional=True),
+    **suffixed(Order, "2", optional=True),
+}
 
 
 def read_scale(opt: Mapping[str, Any]) -> int:
@@ -89,7 +96,7 @@ def smallest_side(opt: Mapping[str, Any], kernels: RandomKernels) -> int:
         kernels: those of its data set.
     Raises: InputError: an option is missing or makes no sense.
     """
-    first, second = read_orders(opt)
+    first, second = read(Order, opt), read(Order, opt, "2")
     scale = read_scale(opt)
     reach1, reach2 = (blur.blur_kernel_size // 2 for blur in kernels.orders)
     sides = [
@@ -114,7 +121,8 @@ class TwoOrderDegradation(nn.Module):
     def __init__(self, opt: Mapping[str, Any]):
         super().__init__()
         self.scale = read_scale(opt)
-        self.first, self.second = read_orders(opt)
+        self.first, self.second = read(Order, opt), read(Order, opt, "2")
+        self.second_blur_prob = read(SecondBlur, opt).second_blur_prob
         self.jpeg = DiffJPEG(differentiable=False)
 
     @torch.no_grad()
@@ -132,11 +140,11 @@ class TwoOrderDegradation(nn.Module):
         """
         h, w = gt.shape[2:]
         drawn: Drawn = {"first": {}, "second": {}}
-        x = _blur(gt, kernel1, self.first, drawn["first"])
+        x = _blur(gt, kernel1, None, drawn["first"])
         x = _resize(x, None, self.first, drawn["first"])
         x = _add_noise(x, self.first, drawn["first"])
         x = self._compress(x, self.first, drawn["first"])
-        x = _blur(x, kernel2, self.second, drawn["second"])
+        x = _blur(x, kernel2, self.second_blur_prob, drawn["second"])
         x = _resize(x, (h / self.scale, w / self.scale), self.second, drawn["second"])
         x = _add_noise(x, self.second, drawn["second"])
         drawn["jpeg_last"] = np.random.uniform() < 0.5
@@ -161,8 +169,9 @@ class TwoOrderDegradation(nn.Module):
         return _filter(F.interpolate(x, size=size, mode=drawn["last_resize_mode"]), kernel)
 
 
-def _blur(x: Tensor, kernel: Tensor, order: Order, drawn: Drawn) -> Tensor:
-    drawn["blurred"] = order.blur_prob is None or np.random.uniform() < order.blur_prob
+def _blur(x: Tensor, kernel: Tensor, probability: float | None, drawn: Drawn) -> Tensor:
+    """Blur; for a probability a number is drawn, for None there is none."""
+    drawn["blurred"] = probability is None or np.random.uniform() < probability
     return _filter(x, kernel) if drawn["blurred"] else x
 
 
@@ -195,32 +204,3 @@ def _add_noise(x: Tensor, order: Order, drawn: Drawn) -> Tensor:
     drawn.update(noise="gaussian" if gaussian else "poisson", noise_strength=strength, gray=gray)
     add_noise: Any = add_gaussian_noise_pt if gaussian else add_poisson_noise_pt
     return add_noise(x, strength, gray_noise=gray.float(), clip=True)
-
-
-def _check(name: str, value: Any) -> None:
-    """Raise InputError unless an option is what its name says: a probability, weights, a range."""
-    if name.startswith("resize_prob"):
-        good = _numbers(value, 3) and min(value) >= 0 and sum(value) > 0
-        needed = "three weights, of enlarging, reducing and keeping, of 0 or more"
-    elif "prob" in name:
-        good = _numbers([value], 1) and 0 <= value <= 1
-        needed = "a probability, 0 to 1"
-    elif name.startswith("resize_range"):
-        good = _numbers(value, 2) and 0 < value[0] <= 1 <= value[1]
-        needed = "a range [low, high] around 1, above 0"
-    elif name.startswith("jpeg_range"):
-        good = _numbers(value, 2) and 0 < value[0] <= value[1] <= 100
-        needed = "a range [low, high] above 0, up to 100"
-    else:
-        good = _numbers(value, 2) and 0 <= value[0] <= value[1]
-        needed = "a range [low, high] >= 0"
-    if not good:
-        raise InputError(f"{name} is {value}; it must be {needed}; correct it")
-
-
-def _numbers(value: Any, count: int) -> bool:
-    return (
-        isinstance(value, (list, tuple))
-        and len(value) == count
-        and all(isinstance(v, (int, float)) for v in value)
-    )

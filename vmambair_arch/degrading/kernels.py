@@ -4,24 +4,43 @@ Random numbers come from the global generators (random, numpy) in BasicSR's orde
 """
 
 import random
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import torch
 from basicsr.data import degradations as host
+from pydantic import AfterValidator, Field, create_model
 from torch import Tensor
 
 from ..errors import InputError
+from ..option_values.data_sets import LOADER, DataSet, IoBackend
+from ..option_values.kinds import (
+    WHOLE,
+    FilePath,
+    PositiveRange,
+    Probabilities,
+    Probability,
+    Section,
+    suffixed,
+)
+from ..option_values.sentences import read
 
 SMALLEST = 7  # pixels a side; BasicSR's
-KINDS = ("iso", "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso")
+Kind = Literal[
+    "iso", "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso"
+]
+KINDS = get_args(Kind)
 Drawn = dict[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class BlurKernels:
+def _odd(size: int) -> int:
+    if size % 2 == 0:
+        raise ValueError("is even; it must be odd")
+    return size
+
+
+class BlurKernels(Section):
     """Distribution of the blur kernels of one order, named as in option files.
 
     Args:
@@ -36,34 +55,13 @@ class BlurKernels:
     Source: Real-ESRGAN, arXiv 2107.10833, Section 3.
     """
 
-    blur_kernel_size: int
-    kernel_list: tuple[str, ...]
-    kernel_prob: tuple[float, ...]
-    sinc_prob: float
-    blur_sigma: tuple[float, float]
-    betag_range: tuple[float, float]
-    betap_range: tuple[float, float]
-
-    @classmethod
-    def read(cls, opt: Mapping[str, Any], suffix: str) -> "BlurKernels":
-        """Take the options that end in ``suffix``: "" for the first order, "2" for the second.
-
-        Raises: InputError: one is missing or makes no sense.
-        """
-        keys = [field.name for field in fields(cls) if field.name != "blur_kernel_size"]
-        names = [key + suffix for key in keys]
-        for name in names:
-            if opt.get(name) is None:
-                raise InputError(f"{name} is missing; degradations need {', '.join(names)}")
-        size = opt.get(f"blur_kernel_size{suffix}", 21)
-        if not isinstance(size, int) or size < SMALLEST or size % 2 == 0:
-            raise InputError(
-                f"blur_kernel_size{suffix} is {size}; it must be an odd number >= {SMALLEST}"
-            )
-        values = {key: opt[key + suffix] for key in keys}
-        _check(values, suffix)
-        _probability(opt, f"sinc_prob{suffix}")
-        return cls(blur_kernel_size=size, **values)
+    blur_kernel_size: Annotated[int, Field(ge=SMALLEST, le=65536), WHOLE, AfterValidator(_odd)]
+    kernel_list: Annotated[list[Kind], Field(min_length=1)]
+    kernel_prob: Probabilities
+    blur_sigma: PositiveRange
+    betag_range: PositiveRange
+    betap_range: PositiveRange
+    sinc_prob: Probability
 
     def draw(self) -> tuple[np.ndarray, Drawn]:
         """A kernel (blur_kernel_size, blur_kernel_size) of sum 1, and its parameters."""
@@ -78,10 +76,11 @@ class BlurKernels:
     def _blur(self, size: int) -> tuple[np.ndarray, Drawn]:
         kind = random.choices(self.kernel_list, self.kernel_prob)[0]
         isotropic = not kind.endswith("aniso")
-        sigma_x = sigma_y = np.random.uniform(*self.blur_sigma)
+        low, high = self.blur_sigma
+        sigma_x = sigma_y = np.random.uniform(low, high)
         rotation = 0.0
         if not isotropic:
-            sigma_y = np.random.uniform(*self.blur_sigma)
+            sigma_y = np.random.uniform(low, high)
             rotation = np.random.uniform(-np.pi, np.pi)
         drawn: Drawn = {"kind": kind, "size": size, "sigma": [sigma_x, sigma_y]}
         drawn["rotation"] = rotation
@@ -97,6 +96,31 @@ class BlurKernels:
         return kernel / np.sum(kernel), drawn
 
 
+class GroundTruth(DataSet):
+    """The keys of data sets that give ground truth, and kernels for their model to degrade it."""
+
+    in_training = (*LOADER, "use_hflip", "use_rot")
+
+    dataroot_gt: FilePath
+    meta_info: FilePath | None = None
+    io_backend: IoBackend
+
+
+class FinalKernel(Section):
+    """Distribution of the sinc filter at the end of a degradation."""
+
+    final_sinc_prob: Probability
+
+
+TwoOrderKernels: Any = create_model(
+    "TwoOrderKernels",
+    __base__=GroundTruth,
+    **suffixed(BlurKernels, ""),
+    **suffixed(BlurKernels, "2"),
+    **suffixed(FinalKernel, ""),
+)
+
+
 class RandomKernels:
     """The kernels of a two-order degradation, drawn anew for every image.
 
@@ -107,8 +131,10 @@ class RandomKernels:
     """
 
     def __init__(self, opt: Mapping[str, Any]):
-        self.orders = BlurKernels.read(opt, ""), BlurKernels.read(opt, "2")
-        self.final_sinc_prob = _probability(opt, "final_sinc_prob")
+        self.orders = read(BlurKernels, opt), read(BlurKernels, opt, "2")
+        self.final_sinc_prob = read(FinalKernel, opt).final_sinc_prob
+        for name, sentence in faults(opt):
+            raise InputError(f"{name}: {sentence}")
 
     def draw(self) -> tuple[dict[str, Tensor], Drawn]:
         """kernel1, kernel2 and sinc_kernel, (s, s) float32 of sum 1, and their parameters."""
@@ -141,7 +167,7 @@ def _sinc(size: int, lowest: float) -> tuple[np.ndarray, Drawn]:
     return kernel, {"kind": "sinc", "size": size, "cutoff": cutoff}
 
 
-def _beta(bounds: tuple[float, float]) -> float:
+def _beta(bounds: Sequence[float]) -> float:
     """Below 1 and above it equally often."""
     if np.random.uniform() < 0.5:
         return np.random.uniform(bounds[0], 1)
@@ -158,25 +184,3 @@ def faults(opt: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 f"has {len(weights)} weights for {len(kinds)} kinds in kernel_list{suffix}; give"
                 " each kind a weight",
             )
-
-
-def _check(values: Mapping[str, Any], suffix: str) -> None:
-    """Raise InputError for lists that do not fit, unknown kinds, or an empty range."""
-    kinds, weights = values["kernel_list"], values["kernel_prob"]
-    for kind in kinds:
-        if kind not in KINDS:
-            raise InputError(f"kernel_list{suffix} has {kind!r}: choose from {', '.join(KINDS)}")
-    for name, sentence in faults({f"kernel_list{suffix}": kinds, f"kernel_prob{suffix}": weights}):
-        raise InputError(f"{name} {sentence}")
-    for key in ("blur_sigma", "betag_range", "betap_range"):
-        bounds = values[key]
-        if len(bounds) != 2 or not 0 < bounds[0] <= bounds[1]:
-            raise InputError(f"{key}{suffix} is {bounds}; it must be a range [low, high] above 0")
-
-
-def _probability(opt: Mapping[str, Any], name: str) -> float:
-    """An option that is a probability. Raises InputError: it is missing or is none."""
-    value = opt.get(name)
-    if not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise InputError(f"{name} is {value}; it must be a probability, 0 to 1")
-    return value

@@ -8,8 +8,9 @@ from basicsr.utils import USMSharp, get_root_logger
 from torch import Tensor
 
 from ..errors import InputError
-from ..models.gan_model import VmambaIRGANModel, check_gan_options
+from ..models.gan_model import VmambaIRGANModel
 from ..models.vmambair_model import VmambaIRModel
+from ..option_values.data_sets import needed_size
 from .dataset import CROP
 from .degradation import TwoOrderDegradation, read_scale, smallest_side
 from .kernels import RandomKernels
@@ -58,6 +59,7 @@ class DegradationModel(VmambaIRModel):
     def check_options(cls, opt: Mapping[str, Any]) -> None:
         """Raise InputError for options with which this model cannot be trained."""
         check_degradation_options(opt)
+        super().check_options(opt)
 
     def feed_data(self, data: Mapping[str, Any]) -> None:
         """Take a batch: pairs, or gt (b, 3, h, w) with kernels to make pairs of."""
@@ -99,12 +101,6 @@ class DegradationGANModel(DegradationModel, VmambaIRGANModel):
 
     degrades_target = False
 
-    @classmethod
-    def check_options(cls, opt: Mapping[str, Any]) -> None:
-        """Raise InputError for options with which this model cannot be trained."""
-        check_degradation_options(opt)
-        check_gan_options(opt, cls.__name__)
-
     def loss_targets(self) -> tuple[Tensor, Tensor, Tensor]:
         """The ground truth, sharpened for the losses whose option says so."""
         options = ("l1_gt_usm", "percep_gt_usm", "gan_gt_usm")
@@ -126,11 +122,8 @@ def check_degradation_options(opt: Mapping[str, Any]) -> None:
         raise InputError(
             f"datasets.train.crop_pad_size is {crop}: these degradations need {needed} pixels"
         )
-    if not isinstance(gt_size, int) or not 0 < gt_size <= crop or gt_size % scale:
-        raise InputError(
-            f"gt_size is {gt_size}; it must be a multiple of the scale {scale}, at most"
-            f" crop_pad_size {crop} of datasets.train"
-        )
+    if right := needed_size(gt_size, scale, crop, "crop_pad_size"):
+        raise InputError(f"gt_size is {gt_size}; it must be {right} of datasets.train")
     if crop % scale:
         raise InputError(
             f"datasets.train.crop_pad_size is {crop}, not a multiple of the scale {scale}: set it"

@@ -5,8 +5,22 @@ from typing import Any
 
 import numpy as np
 
-from ..data.synthetic import SyntheticPairDataset
+from ..data.synthetic import SyntheticPairDataset, SyntheticPairOptions
+from ..option_values.kinds import Angles, Densities, Depths, Lengths, Shares
 from .rain import Rain, draw_rain
+
+
+class RainOptions(SyntheticPairOptions):
+    """The keys of a RainDataset; ``rain.Rain`` explains the ranges."""
+
+    angle_range: Angles
+    length_range: Lengths
+    width_range: Lengths
+    density_range: Densities
+    depth_range: Depths
+    opacity_range: Shares
+    haze_range: Shares
+    airlight_range: Shares
 
 
 class RainDataset(SyntheticPairDataset):
@@ -19,6 +33,8 @@ class RainDataset(SyntheticPairDataset):
             opacity_range, haze_range, airlight_range.
     Raises: InputError: as SyntheticPairDataset; a range is missing.
     """
+
+    options = RainOptions
 
     def __init__(self, opt: dict[str, Any]):
         super().__init__(opt)

@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from basicsr.models.base_model import BaseModel
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
+from .held import Held
 from .optimizer_step import parameters, staged
 
 
-class Accumulation(BaseModel):
+class Accumulation(Held):
     """Feeds the model one micro-batch after another, and lets it step at the last one.
 
     For each micro-batch the model does its whole iteration: it clears the gradients, runs its
@@ -23,20 +23,13 @@ class Accumulation(BaseModel):
     stay the same until then, of every network, so that the mean is the gradient of the large batch
     wherever a loss is a mean over images that do not depend on each other: not with batch norm,
     nor a relativistic discriminator (ESRGANModel), which see the images of a micro-batch.
-
-    Attributes:
-        is_first, is_last: whether the micro-batch is the first, the last of its iteration.
     """
-
-    is_first = is_last = True
 
     def wrap_optimizers(self) -> None:
         """Give the optimizers of a model that has been built their stages; see optimizer_step."""
-        self._aside: dict[nn.Parameter, Tensor] = {}
-        self._logs: list[dict[str, float]] = []
-        self._micro_batches = 1
+        super().wrap_optimizers()
         networks = [value for value in vars(self).values() if isinstance(value, nn.Module)]
-        # What a forward pass changes beside the weights: running means, spectral norms.
+        # Running means, spectral norms.
         self._buffers = [buffer for network in networks for buffer in network.buffers()]
         self._before = self._copies()
         names = {id(value): name for name, value in vars(self).items()}

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from basicsr.models.base_model import BaseModel
 from basicsr.utils import get_root_logger
 from basicsr.utils.dist_util import master_only
 from torch import Tensor, nn
@@ -14,22 +13,11 @@ from ..checkpoints import state_schema, training_states
 from ..errors import InputError, shortened
 from ..files import write_whole
 from . import optimizer_states
+from .held import Held
 
 
-class Saving(BaseModel):
-    """A mixin placed after the model class, in BaseModel's place: the model's overrides win.
-
-    Attributes:
-        about: options and versions, plain; goes into each file.
-        iteration: that the networks have reached.
-        progress: what the run adds to a training state, plain.
-        label: the name instead of "latest" for networks of no iteration.
-    """
-
-    about: dict[str, Any] = {}
-    iteration = 0
-    progress: dict[str, Any] = {}
-    label = "latest"
+class Saving(Held):
+    """A mixin placed after the model class, in BaseModel's place: the model's overrides win."""
 
     def get_bare_model(self, net: nn.Module) -> nn.Module:
         """A network without the wrappers of DataParallel and torch.compile."""

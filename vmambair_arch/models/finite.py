@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -25,26 +25,10 @@ class FiniteSteps(Precision):
 
     Options: train.grad_clip, the largest norm of an optimizer's gradients (default: any), or
     train.use_grad_clip: true, which is 0.01.
-
-    Attributes:
-        fault: what was not finite in this iteration.
-        unsettled: whether weights have been changed in an iteration that has not ended.
-        skipped, in_a_row: iterations with a fault, and how many of them came last.
-        before_feeding: is called before each batch or image.
-        first_visuals: of the image fed first after it was set to None.
     """
-
-    fault: str | None = None
-    unsettled = False
-    skipped = in_a_row = 0
-    before_feeding: Callable[[], None] = staticmethod(lambda: None)
-    first_visuals: dict[str, Tensor] | None = None
 
     def wrap_optimizers(self) -> None:
         """Start to watch the losses and the steps of a model that has been built."""
-        self._losses: dict[str, list[Tensor]] = {}
-        self._norms: dict[str, float] = {}
-        self._is_loss_faulty = False
         train = self.opt["train"]
         self.largest_norm = train.get("grad_clip") or (
             RESTORMER_CLIP if train.get("use_grad_clip") else math.inf

@@ -1,6 +1,6 @@
 """VmambaIRGANModel: BasicSR's SRGANModel with images of any size and checkpoints of any kind."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -26,7 +26,9 @@ class VmambaIRGANModel(VmambaIRModel, SRGANModel):
     @classmethod
     def check_options(cls, opt: Mapping[str, Any]) -> None:
         """Raise InputError for options with which this model cannot be trained."""
-        check_gan_options(opt, cls.__name__)
+        for name, sentence in faults(opt):
+            raise InputError(f"{name} {sentence}")
+        super().check_options(opt)
 
     def init_training_settings(self) -> None:
         """Build the discriminator, the losses and the optimizers."""
@@ -92,19 +94,15 @@ class VmambaIRGANModel(VmambaIRModel, SRGANModel):
         return losses
 
 
-def check_gan_options(opt: Mapping[str, Any], model: str) -> None:
-    """Raise InputError for options with which no adversarial training can be set up."""
+def faults(opt: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Options with which no adversarial training can be set up, and what is said of each."""
     train = opt["train"]
-    needed = {
-        "network_d": opt.get("network_d"),
-        "train.gan_opt": train.get("gan_opt"),
-        "train.optim_d": train.get("optim_d"),
-    }
+    needed = {"network_d": opt, "train.gan_opt": train, "train.optim_d": train}
     for name, section in needed.items():
-        if not section:
-            raise InputError(f"{name} is missing, and {model} needs it; add it")
+        if not section.get(name.removeprefix("train.")):
+            yield name, "is missing; the model trains a discriminator"
     if train.get("ldl_opt") and not train.get("ema_decay"):
-        raise InputError("train.ldl_opt needs train.ema_decay above 0, such as 0.999; add it")
+        yield "train.ldl_opt", "needs train.ema_decay above 0, such as 0.999; add it"
 
 
 def _require_grad(network: nn.Module, wanted: bool) -> None:

@@ -27,12 +27,7 @@ class Precision(Accumulation):
 
     Options: precision (fp32, bf16 or fp16), and channels_last, by which 4-dimensional weights and
     inputs of the networks have their channels together in memory.
-
-    Attributes:
-        overflow: whether gradients overflowed in this iteration because of the scale.
     """
-
-    overflow = False
 
     @functools.cached_property
     def scaler(self) -> GradScaler:

@@ -3,28 +3,22 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from basicsr.models.base_model import BaseModel
 from torch.utils.data import DataLoader
 
 from ..system.processes import gather
 from .ddp import bare_networks
+from .held import Held
 from .metrics import mean
 
 BY_IMAGE = ("SRModel", "RealESRNetModel", "RealESRGANModel")  # the latter two call the first's
 
 
-class SharedValidation(BaseModel):
+class SharedValidation(Held):
     """Measures its part of the images in each process; overrides come before those of the model.
 
     That is for the validation of SRModel, image by image, which BasicSR leaves to rank 0. Models
     that validate in another way do it here as there.
-
-    Attributes:
-        before_round: is called before each round of images, by all processes as often.
     """
-
-    before_round: Callable[[], None] = staticmethod(lambda: None)
-    _measuring_part = False  # whose figures are not those of the set
 
     def dist_validation(
         self, dataloader: DataLoader, current_iter: Any, tb_logger: Any, save_img: bool

@@ -1,5 +1,8 @@
 """VmambaIRModel: BasicSR's SRModel with images of any size and checkpoints of any kind."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from basicsr.models.sr_model import SRModel
 from torch import nn
@@ -13,6 +16,10 @@ class VmambaIRModel(SRModel):
 
     Its options are SRModel's.
     """
+
+    @classmethod
+    def check_options(cls, opt: Mapping[str, Any]) -> None:
+        """Raise InputError for options with which this model cannot be trained."""
 
     def test(self) -> None:
         """Restore self.lq, (b, in, h, w) of any size, into self.output."""

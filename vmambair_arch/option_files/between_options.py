@@ -12,8 +12,9 @@ from ..data import progressive
 from ..data.batches import loading
 from ..degrading import kernels, pair_pool
 from ..errors import nearest
+from ..models import gan_model
+from ..option_values.data_sets import DataSet, needed_size
 from ..option_values.words import Keys
-from .schemas.data_sets import DataSet, RealESRGAN
 from .schemas.families import known
 from .schemas.sections import HIGH_ORDER
 
@@ -103,8 +104,8 @@ def _data_set(file: Checked, section: str, schema: type[DataSet]) -> Iterator[tu
     if schema.scaled and scale is None:
         yield (), "needs the scale, which the file does not say: add scale at its top"
     size = opt.get("gt_size")
-    if training and size and scale and size % scale:
-        yield ("gt_size",), f"is {size}, which is no multiple of scale {scale}; make it one"
+    if training and size and (needed := needed_size(size, scale or 1)):
+        yield ("gt_size",), f"is {size}; it must be {needed}"
     if (opt.get("mean") is None) != (opt.get("std") is None):
         yield (), "has only one of mean and std; give both or none"
     channels = channels_of(opt)
@@ -154,8 +155,8 @@ def _model(file: Checked) -> Iterator[Finding]:
     if "SwinIRModel" in file.bases and not options["network_g"].get("window_size"):
         yield Finding(("network_g", "window_size"), "is missing; SwinIRModel pads to it")
     ours = file.is_train and known(file.model)  # others may have losses of their own
-    if ours and "SRGANModel" in file.bases and not options.get("network_d"):
-        yield Finding(("network_d",), "is missing; the model trains a discriminator")
+    for name, sentence in gan_model.faults(options) if ours and "SRGANModel" in file.bases else ():
+        yield Finding(tuple(name.split(".")), sentence)
     plain = "SRModel" in file.bases and "SRGANModel" not in file.bases
     if ours and plain and not (train.get("pixel_opt") or train.get("perceptual_opt")):
         yield Finding(("train", "pixel_opt"), "is missing, and perceptual_opt too; add a loss")
@@ -187,7 +188,7 @@ def _degradation(file: Checked, *, is_host: bool) -> Iterator[Finding]:
         yield Finding(("gt_usm",), "is missing; add it")
     for section in file.phases("train"):
         schema = file.data_sets.get(section)
-        if schema is not None and issubclass(schema, RealESRGAN) != degrades:
+        if schema is not None and issubclass(schema, kernels.TwoOrderKernels) != degrades:
             name = options["datasets"][section]["type"]
             what = "has no kernels to degrade with" if degrades else "has no pairs"
             yield Finding(

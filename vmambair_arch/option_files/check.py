@@ -10,13 +10,14 @@ from pydantic import BaseModel
 from ..errors import nearest
 from ..models.schedules import OPTIMIZERS, SCHEDULES
 from ..option_values import sentences
+from ..option_values.data_sets import DataSet
 from ..option_values.kinds import names
 from ..option_values.words import Keys, shown
 from . import between_options, between_training_options, dry_run_findings, without_effect
 from .between_options import Checked, Finding
 from .schemas import sections, signatures
-from .schemas.data_sets import DATA_SETS, DataSet
-from .schemas.families import Family, family, known, readers, registered
+from .schemas.data_sets import section_of
+from .schemas.families import Family, family, readers, registered
 from .yaml_lines import OptionFile
 
 PLACES = {  # where a misplaced key belongs
@@ -125,8 +126,7 @@ class _Check:
             cls = self._registered((*keys, "type"), registry.DATASET_REGISTRY)
             if cls is None:
                 continue
-            bases = [base.__name__ for base in cls.__mro__ if base.__name__ in DATA_SETS]
-            schema = DATA_SETS[bases[0]] if bases and known(cls) else None
+            schema = section_of(cls)
             if schema is None:
                 self._not_ours(keys, cls)
             self.checked.data_sets[section] = schema

@@ -38,7 +38,7 @@ def _model(file: Checked) -> Iterator[Finding]:
             check({**file.options, "dist": False, "num_gpu": 1})  # what a run adds
         except InputError as error:
             place, _, sentence = str(error).partition(" ")
-            keys = tuple(place.split("."))
+            keys = tuple(place.rstrip(":").split("."))
             known_place = keys[0] in file.options
             yield Finding(keys, sentence) if known_place else Finding(("model_type",), str(error))
 
@@ -113,6 +113,6 @@ def _found(keys: Keys, options: dict[str, Any], sentence: str | None) -> Iterato
     """At the option that the sentence names, if it names one."""
     if sentence is not None:
         others = [key for key in options if key != "type"]
-        told = re.sub(r"\([^)]*\)", "", sentence)  # without what it was tried on
-        named = [key for key in others if re.search(rf"\b{re.escape(key)}\b", told)]
+        outside_brackets = re.sub(r"\([^)]*\)", "", sentence)  # without what it was tried on
+        named = [key for key in others if re.search(rf"\b{re.escape(key)}\b", outside_brackets)]
         yield Finding((*keys, *named[:1]), f"{options['type']} {sentence}")

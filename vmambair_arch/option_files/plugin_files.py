@@ -53,8 +53,8 @@ def _run(path: Path) -> Any:
             raise InputError(
                 f"plugin {path}: it imports {error.name}, which is not installed here"
             ) from error
-        said = f"{type(error).__name__}: {shortened(error)}"
-        raise InputError(f"plugin {path}: it cannot be run: {said}") from error
+        reason = f"{type(error).__name__}: {shortened(error)}"
+        raise InputError(f"plugin {path}: it cannot be run: {reason}") from error
     return module
 
 

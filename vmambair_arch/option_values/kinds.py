@@ -111,6 +111,7 @@ Positive = Annotated[float, Field(gt=0, le=1e30)]
 NotNegative = Annotated[float, Field(ge=0, le=1e30)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Range = Annotated[list[NotNegative], TWO, RISING]
+PositiveRange = Annotated[list[Positive], TWO, RISING]
 Quality = Annotated[int, Field(ge=1, le=100), WHOLE]
 Qualities = Annotated[list[Quality], TWO, RISING]
 Angles = Annotated[list[Annotated[float, Field(ge=-90, le=90)]], TWO, RISING]  # degrees
@@ -127,6 +128,12 @@ Means = Annotated[list[Number], Field(min_length=1, max_length=3)]
 Deviations = Annotated[list[Positive], Field(min_length=1, max_length=3)]
 Gpus = Annotated[Any, AfterValidator(_gpus)]
 Free = dict[str, Any]
+
+
+def suffixed(section: type[Section], suffix: str, *, optional: bool = False) -> dict[str, Any]:
+    """The keys that a section adds to its base, with a suffix each, for ``create_model``."""
+    kinds = section.__annotations__.items()
+    return {name + suffix: (kind | None, None) if optional else (kind, ...) for name, kind in kinds}
 
 
 def names(section: type[BaseModel]) -> set[str]:

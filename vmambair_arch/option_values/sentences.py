@@ -1,13 +1,13 @@
 """pydantic's errors as sentences: what was found, and what it has to be."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from ..errors import nearest
-from .kinds import names
-from .words import Keys, shown
+from ..errors import InputError, nearest
+from .kinds import Section, names
+from .words import Keys, dotted, shown
 
 NEEDED = {
     "int_type": "a whole number",
@@ -34,6 +34,7 @@ LENGTHS = {  # pydantic calls texts and lists by one name
     "too_long": "has {actual_length} characters; it may have {max_length} at most",
 }
 
+Read = TypeVar("Read", bound=Section)
 Findings = dict[Keys, str]  # by the place of a value, what is wrong with it
 
 
@@ -54,6 +55,19 @@ def findings(section: type[BaseModel], value: Any, hints: Mapping[str, str]) -> 
             found.setdefault(keys, _sentence(item, keys, section, hints))
         return found
     return {}
+
+
+def read(section: type[Read], options: Mapping[str, Any], suffix: str = "") -> Read:
+    """Take the values of a section out of options whose names end in ``suffix``.
+
+    Raises: InputError: a value is missing or is none that it may be; a sentence for each.
+    """
+    given = {name: options.get(name + suffix) for name in names(section)}
+    value = {name: item for name, item in given.items() if item is not None}
+    if found := findings(section, value, {}):
+        places = [dotted((f"{keys[0]}{suffix}", *keys[1:])) for keys in found]
+        raise InputError(*map(": ".join, zip(places, found.values(), strict=True)))
+    return section.model_validate(value)
 
 
 def _keys(location: tuple[int | str, ...], value: Any) -> Keys:
@@ -91,8 +105,8 @@ def _sentence(item: Any, keys: Keys, section: type[BaseModel], hints: Mapping[st
         hint = nearest(given, choices) if isinstance(given, str) else ""
         return f"is {shown(given)}, and not {context['expected']}{hint}"
     if isinstance(given, str) and kind.removeprefix("string_") in LENGTHS:
-        told = {**context, "actual_length": len(given)}
-        return LENGTHS[kind.removeprefix("string_")].format(**told)
+        values = {**context, "actual_length": len(given)}
+        return LENGTHS[kind.removeprefix("string_")].format(**values)
     needed = NEEDED.get(kind, "").format(**context) or item["msg"]
     if kind == "string_type" and isinstance(given, list) and last.startswith("dataroot"):
         needed = "one folder; links to the files of all may lie in it"

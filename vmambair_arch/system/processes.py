@@ -113,12 +113,12 @@ def together() -> Iterator[None]:
 
     What is inside may not communicate: one that fails would leave the others waiting.
     """
-    said = ""
+    sentence = ""
     try:
         yield
     except InputError as error:
-        said = str(error)
-    sentences = gather(said)
+        sentence = str(error)
+    sentences = gather(sentence)
     if any(sentences):
         raise InputError(*merged(sentences))
 

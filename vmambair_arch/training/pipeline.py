@@ -161,9 +161,9 @@ def _same_state(state: dict[str, Any] | None) -> None:
     found = gather(state and state["iter"])
     for number, iteration in enumerate(found):
         if iteration != found[0]:
-            said = ["no state" if n is None else f"iteration {n}" for n in (found[0], iteration)]
+            states = ["no state" if n is None else f"iteration {n}" for n in (found[0], iteration)]
             raise InputError(
-                f"rank 0 finds {said[0]} to resume from and rank {number} finds {said[1]}: the"
+                f"rank 0 finds {states[0]} to resume from and rank {number} finds {states[1]}: the"
                 " folder of the experiment has to be the same for all processes"
             )
 

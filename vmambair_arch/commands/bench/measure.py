@@ -3,6 +3,8 @@
     python -m vmambair_arch.commands.bench.measure CASE DEVICE
 
 A process each, so that peaks of memory do not add up and every case finds the same allocator.
+torch.utils.benchmark.Timer would save five lines of the loop, but runs every case several times,
+even those that take minutes, and cannot measure the memory of the first run among them.
 """
 
 import json

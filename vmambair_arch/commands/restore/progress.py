@@ -1,4 +1,4 @@
-"""What is told while pictures are restored: a line each, a bar, and at the end what failed."""
+"""What is printed while pictures are restored: a line each, a bar, and at the end what failed."""
 
 import sys
 import time
@@ -33,7 +33,7 @@ class RestoreProgress:
         self.waiting = dict(self.megapixels)
         self.passed = 0.0  # megapixels of the pictures before
         self.restored, self.seconds = 0.0, 0.0  # megapixels and what they took
-        self.told = 0
+        self.printed = 0
         self.failures: list[str] = []
         self.start = time.monotonic()
         total = sum(self.megapixels.values())
@@ -56,7 +56,7 @@ class RestoreProgress:
 
     def tell(self, done: Done) -> None:
         """Write a line on a picture that is written, or keep why it could not be."""
-        self.told += 1
+        self.printed += 1
         if done.failure:
             self.failures.append(done.failure)
             self._pass(done.job)
@@ -69,8 +69,8 @@ class RestoreProgress:
         line += f" {done.seconds:.1f} s, {done.seconds / megapixels:.1f} s per megapixel"
         for warning in done.warnings:
             line += f"; {warning}"
-        if self.told < self.number:
-            line += f"; {self.told} of {self.number}, about {self._left()} left"
+        if self.printed < self.number:
+            line += f"; {self.printed} of {self.number}, about {self._left()} left"
         with self.bar.external_write_mode(file=self.lines):
             terminal.say(line, file=self.lines)
 
@@ -79,7 +79,7 @@ class RestoreProgress:
         self.bar.close()
         for failure in self.failures:
             terminal.warn(failure)
-        restored = self.told - len(self.failures)
+        restored = self.printed - len(self.failures)
         line = f"{restored} of {self.number} pictures restored"
         if self.restored:
             line += f", {self.seconds / self.restored:.1f} s per megapixel"

@@ -38,14 +38,14 @@ def run(
     threads = max((os.cpu_count() or 1) // processes, 1)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     logging.disable(logging.ERROR)  # torchrun's tables of failures; each process says its own
-    code, said = _start(arguments, processes)
+    code, ending = _start(arguments, processes)
     for restart in range(1, max_restarts + 1):
         if code in (0, *FINAL):
             break
-        say(f"{said}; all start again from the last state ({restart} of {max_restarts})")
-        code, said = _start([*arguments, "--auto_resume"], processes)
+        say(f"{ending}; all start again from the last state ({restart} of {max_restarts})")
+        code, ending = _start([*arguments, "--auto_resume"], processes)
     if code not in (0, *FINAL):
-        say(said)
+        say(ending)
     return code
 
 

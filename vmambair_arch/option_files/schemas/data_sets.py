@@ -1,115 +1,21 @@
-"""The data sets of an option file: BasicSR's and ours, each with the keys that it reads."""
+"""The keys of BasicSR's data sets; ours have theirs beside them, as ``options``."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Literal
 
+from basicsr.utils.registry import DATASET_REGISTRY
 from pydantic import Field
 
+from ...degrading.kernels import TwoOrderKernels
+from ...option_values.data_sets import CROP, LOADER, DataSet, Images, IoBackend, Paired
 from ...option_values.kinds import (
     WHOLE,
-    Angles,
     Count,
-    CountOrZero,
-    Densities,
-    Depths,
     Deviations,
-    FileName,
     FilePath,
-    Lengths,
     Means,
-    NotNegative,
-    Probabilities,
-    Probability,
-    Qualities,
-    Quality,
-    Range,
-    Section,
-    Shares,
-    Size,
     Template,
-    Text,
-    only,
 )
-
-LOADER = ("batch_size_per_gpu", "num_worker_per_gpu")  # what BasicSR's loader reads to train
-CROP = (*LOADER, "gt_size", "use_hflip", "use_rot")
-KERNELS = Literal[
-    "iso", "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso"
-]
-SHUFFLES = "is always true here: training images are shuffled"
-PROGRESSIVE = "is read by no data set of this type; patches would keep the size gt_size"
-
-
-class IoBackend(Section):
-    """Where images are read from."""
-
-    type: Literal["disk", "lmdb", "memcached"]
-    server_list_cfg: FilePath | None = None
-    client_cfg: FilePath | None = None
-    sys_path: FilePath | None = None
-
-
-class DataSet(Section):
-    """What every data set may have.
-
-    in_training, in_validation: the keys that it needs then, besides the required ones.
-    scaled: whether it needs the file's scale.
-    has_gt: whether there is something to compare outputs with.
-    """
-
-    in_training: ClassVar[tuple[str, ...]] = LOADER
-    in_validation: ClassVar[tuple[str, ...]] = ()
-    scaled: ClassVar[bool] = True
-    has_gt: ClassVar[bool] = True
-
-    type: Text
-    name: FileName | None = None
-    num_worker_per_gpu: Annotated[int, Field(ge=0, le=256), WHOLE] = 0
-    batch_size_per_gpu: Annotated[int, Field(ge=1, le=65536), WHOLE] = 1
-    dataset_enlarge_ratio: Annotated[float, Field(gt=0, le=100_000)] = 1
-    prefetch_mode: Literal["cpu", "cuda"] | None = None
-    num_prefetch_queue: Annotated[int, Field(ge=1, le=1024), WHOLE] = 1
-    pin_memory: bool = False
-    persistent_workers: bool = False
-    gt_size: Size | None = None
-    use_hflip: bool = False
-    use_rot: bool = False
-    use_shuffle: Annotated[bool | None, only(True, SHUFFLES)] = True
-    # Restormer's: augmentation as use_hflip and use_rot, and progressive patches.
-    geometric_augs: Any = None
-    gt_sizes: Annotated[Any, only(None, PROGRESSIVE)] = None
-    iters: Annotated[Any, only(None, PROGRESSIVE)] = None
-    mini_batch_sizes: Annotated[Any, only(None, PROGRESSIVE)] = None
-
-
-class Images(DataSet):
-    """Images that are normalised or reduced to brightness on request."""
-
-    io_backend: IoBackend
-    mean: Means | None = None
-    std: Deviations | None = None
-    color: Literal["y", "rgb"] | None = None
-
-
-class Paired(Images):
-    """PairedImageDataset."""
-
-    in_training = CROP
-
-    dataroot_gt: FilePath
-    dataroot_lq: FilePath
-    meta_info_file: FilePath | None = None
-    filename_tmpl: Template = "{}"
-
-
-class Progressive(Paired):
-    """ProgressiveImageDataset: for each stage crops, a batch and a number of iterations."""
-
-    in_training = (*CROP, "gt_sizes", "mini_batch_sizes", "iters")
-
-    gt_sizes: Annotated[list[Size], Field(min_length=1)] | None = None
-    mini_batch_sizes: Annotated[list[Count], Field(min_length=1)] | None = None
-    iters: Annotated[list[Count], Field(min_length=1)] | None = None
-    pad_small_images: bool = False
+from .families import known
 
 
 class RealESRGANPaired(Images):
@@ -133,61 +39,8 @@ class Single(Images):
     meta_info_file: FilePath | None = None
 
 
-class Bicubic(DataSet):
-    """BicubicImageDataset."""
-
-    in_training = CROP
-
-    dataroot_gt: FilePath
-    images: Annotated[list[FileName], Field(min_length=1)] | None = None
-
-
-class SyntheticPairs(DataSet):
-    """What the data sets that degrade clean images at scale 1 have in common."""
-
-    in_training = CROP
-    scaled = False
-
-    dataroot_gt: FilePath
-    images: Annotated[list[FileName], Field(min_length=1)] | None = None
-    io_backend: IoBackend
-    noise_seed: CountOrZero = 0
-
-
-class GaussianNoise(SyntheticPairs):
-    """GaussianNoiseDataset."""
-
-    in_training = (*CROP, "sigma_range")
-    in_validation = ("sigma_test",)
-
-    sigma_range: Range | None = None
-    sigma_test: NotNegative | None = None
-
-
-class NoiseJPEG(SyntheticPairs):
-    """NoiseJPEGDataset."""
-
-    in_training = (*CROP, "sigma_range", "jpeg_range")
-
-    sigma_range: Range | None = None
-    noise_prob: Probability = 1
-    jpeg_range: Qualities | None = None
-    jpeg_prob: Probability = 1
-    sigma_test: NotNegative | None = None
-    jpeg_test: Quality | None = None
-
-
-class Rain(SyntheticPairs):
-    """RainDataset."""
-
-    angle_range: Angles
-    length_range: Lengths
-    width_range: Lengths
-    density_range: Densities
-    depth_range: Depths
-    opacity_range: Shares
-    haze_range: Shares
-    airlight_range: Shares
+class RealESRGAN(TwoOrderKernels):
+    """RealESRGANDataset."""
 
 
 class FFHQ(DataSet):
@@ -200,37 +53,6 @@ class FFHQ(DataSet):
     io_backend: IoBackend
     mean: Means
     std: Deviations
-
-
-class RealESRGAN(DataSet):
-    """RealESRGANDataset: ground truth, and kernels for its model to degrade it with."""
-
-    in_training = (*LOADER, "use_hflip", "use_rot")
-
-    dataroot_gt: FilePath
-    meta_info: FilePath | None = None
-    io_backend: IoBackend
-    blur_kernel_size: Size
-    kernel_list: Annotated[list[KERNELS], Field(min_length=1)]
-    kernel_prob: Probabilities
-    blur_sigma: Range
-    betag_range: Range
-    betap_range: Range
-    sinc_prob: Probability
-    blur_kernel_size2: Size
-    kernel_list2: Annotated[list[KERNELS], Field(min_length=1)]
-    kernel_prob2: Probabilities
-    blur_sigma2: Range
-    betag_range2: Range
-    betap_range2: Range
-    sinc_prob2: Probability
-    final_sinc_prob: Probability
-
-
-class Degradation(RealESRGAN):
-    """DegradationDataset: RealESRGANDataset on any device, with crops of any size."""
-
-    crop_pad_size: Size = 400
 
 
 class VideoDataSet(DataSet):
@@ -314,17 +136,11 @@ class VideoRecurrentTest(VideoTest):
     num_frame: Annotated[int, Field(ge=-1, le=1000), WHOLE] = -1
 
 
-DATA_SETS: dict[str, type[DataSet]] = {
-    "BicubicImageDataset": Bicubic,
-    "DegradationDataset": Degradation,
+HOST: dict[str, type[DataSet]] = {
     "FFHQDataset": FFHQ,
-    "GaussianNoiseDataset": GaussianNoise,
-    "NoiseJPEGDataset": NoiseJPEG,
     "PairedImageDataset": Paired,
-    "ProgressiveImageDataset": Progressive,
     "REDSDataset": REDS,
     "REDSRecurrentDataset": REDSRecurrent,
-    "RainDataset": Rain,
     "RealESRGANDataset": RealESRGAN,
     "RealESRGANPairedDataset": RealESRGANPaired,
     "SingleImageDataset": Single,
@@ -335,3 +151,15 @@ DATA_SETS: dict[str, type[DataSet]] = {
     "Vimeo90KDataset": Vimeo90K,
     "Vimeo90KRecurrentDataset": Vimeo90KRecurrent,
 }
+
+
+def sections() -> dict[str, type[DataSet]]:
+    """The keys of each data set by its registered name: BasicSR's, and ours, which have them."""
+    ours = {name: cls.options for name, cls in DATASET_REGISTRY if "options" in vars(cls)}
+    return dict(sorted({**HOST, **ours}.items()))
+
+
+def section_of(cls: type) -> type[DataSet] | None:
+    """The keys of a registered data set; None if they are not known here."""
+    found = (vars(base).get("options") or HOST.get(base.__name__) for base in cls.__mro__)
+    return next(filter(None, found), None) if known(cls) else None

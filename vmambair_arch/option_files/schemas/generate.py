@@ -15,11 +15,14 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from ... import plugin  # noqa: F401  # BasicSR imports only after compat
+from ...option_values.data_sets import DataSet
 from ...option_values.kinds import Section, names
-from . import sections, signatures
-from .data_sets import DATA_SETS, DataSet
+from . import data_sets, sections, signatures
 from .descriptions import describe
 from .families import family
+
+from basicsr.utils import registry  # isort: skip
 
 PATH = Path(__file__).with_name("options.json")
 DOCS = Path(__file__).parents[3] / "docs" / "options.md"
@@ -46,9 +49,6 @@ Schema = dict[str, Any]
 
 def document() -> Schema:
     """The schema, as JSON Schema draft 7."""
-    from ... import plugin  # noqa: F401  # BasicSR imports only after compat
-    from basicsr.utils import registry  # isort: skip
-
     families = {name: family(model) for name, model in sorted(registry.MODEL_REGISTRY)}
     known = {name.removesuffix("_basicsr"): found for name, found in families.items() if found}
     generals = {found.general for found in known.values()}
@@ -56,7 +56,7 @@ def document() -> Schema:
     networks = _networks()
     shared: set[type[BaseModel]] = {sections.Paths, sections.ValidationSection, sections.Logger}
     models = sorted(
-        {*shared, *generals, *trains, *networks.values(), *DATA_SETS.values()},
+        {*shared, *generals, *trains, *networks.values(), *data_sets.sections().values()},
         key=lambda model: model.__name__,
     )  # sorted, so that the file does not change from run to run
     _, definitions = models_json_schema(
@@ -69,7 +69,7 @@ def document() -> Schema:
         "datasets": {
             "type": "object",
             "minProperties": 1,
-            "additionalProperties": _by_type(DATA_SETS),
+            "additionalProperties": _by_type(data_sets.sections()),
         },
         "network_g": network,
         "network_d": {"anyOf": [network, {"type": "null"}]},
@@ -95,9 +95,6 @@ def document() -> Schema:
 
 def _networks() -> dict[str, type[BaseModel]]:
     """The options of our networks, by their registered names."""
-    from ... import plugin  # noqa: F401  # BasicSR imports only after compat
-    from basicsr.utils import registry  # isort: skip
-
     return {
         name: signatures.model(network)
         for name, network in sorted(registry.ARCH_REGISTRY)
@@ -152,7 +149,7 @@ def page() -> str:
         "val": sections.ValidationSection,
         "logger": sections.Logger,
         "Every data set": DataSet,
-        **DATA_SETS,
+        **data_sets.sections(),
         **{f"network_g: {name}": _networks()[name] for name in ("VmambaIR", "Restormer")},
     }
     lines = [PAGE.strip()]

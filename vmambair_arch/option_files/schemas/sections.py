@@ -6,8 +6,9 @@ are mappings with a ``type``.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, create_model
 
+from ...degrading.degradation import ORDERS
 from ...option_values.kinds import (
     WHOLE,
     Count,
@@ -18,9 +19,6 @@ from ...option_values.kinds import (
     Gpus,
     NotNegative,
     Positive,
-    Probabilities,
-    Probability,
-    Range,
     Scale,
     Section,
     Size,
@@ -69,39 +67,18 @@ class General(Section):
     logger: Free | None = None
 
 
-class Degraded(General):
-    """The top level of models that degrade: two rounds of degradations, drawn on the device.
-
-    With high_order_degradation: false they train on pairs, and read none of what follows gt_size.
-    """
+class DegradedBase(General):
+    """The top level of models that degrade, but for the two orders of degradations."""
 
     gt_usm: bool = True
     high_order_degradation: bool = True
     queue_size: Count = 180
     gt_size: Size | None = None
-    resize_prob: Annotated[Probabilities, Field(min_length=3, max_length=3)] | None = None
-    resize_range: Range | None = None
-    gaussian_noise_prob: Probability | None = None
-    noise_range: Range | None = None
-    poisson_scale_range: Range | None = None
-    gray_noise_prob: Probability | None = None
-    jpeg_range: Range | None = None
-    second_blur_prob: Probability | None = None
-    resize_prob2: Annotated[Probabilities, Field(min_length=3, max_length=3)] | None = None
-    resize_range2: Range | None = None
-    gaussian_noise_prob2: Probability | None = None
-    noise_range2: Range | None = None
-    poisson_scale_range2: Range | None = None
-    gray_noise_prob2: Probability | None = None
-    jpeg_range2: Range | None = None
 
 
-# What is read with high_order_degradation: true, and has no default.
-HIGH_ORDER = tuple(
-    name
-    for name, field in Degraded.model_fields.items()
-    if name not in General.model_fields and field.default is None
-)
+# With high_order_degradation: false they train on pairs, and read none of what ORDERS adds.
+Degraded: Any = create_model("Degraded", __base__=DegradedBase, **ORDERS)
+HIGH_ORDER = ("gt_size", *ORDERS)  # what is read with high_order_degradation: true
 
 
 class DegradedGAN(Degraded):
@@ -179,8 +156,8 @@ class AnyTrain(Section):
 class TrainGAN(Train):
     """Training with SRGANModel."""
 
-    optim_d: Optimizer
-    gan_opt: Typed
+    optim_d: Optimizer | None = None
+    gan_opt: Typed | None = None
     ldl_opt: Typed | None = None
     net_d_iters: Count = 1
     net_d_init_iters: CountOrZero = 0

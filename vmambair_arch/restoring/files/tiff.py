@@ -1,4 +1,8 @@
-"""TIFF files written, of any depth and size, with EXIF data as they are; and the tags of TIFFs."""
+"""TIFF files written, of any depth and size, with EXIF data as they are; and the tags of TIFFs.
+
+tifffile would write the pixels in half the lines, but leaves out the directories of EXIF, GPS and
+interoperability, whatever tags it is given (its TAG_FILTERED), and chooses its own order of bytes.
+"""
 
 import itertools
 import zlib
