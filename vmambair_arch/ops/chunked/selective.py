@@ -35,10 +35,11 @@ def forward(u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tensor, T
     B, C = _in_chunks(wide[3]), _in_chunks(wide[4])
     for some, A_some in _channels(wide[2], u.shape, groups=wide[3].shape[1]):
         u_some, step_some = _in_chunks(some(wide[0])), _in_chunks(some(step))
-        outputs = torch.empty_like(u_some)
+        outputs, h = torch.empty_like(u_some), None
         for t, h in enumerate(_states(u_some, step_some, A_some, B)):
             outputs[t] = (C[t][:, :, None] * h).sum(3)
         some(y).copy_(_in_a_row(outputs, u.shape[2]))
+        assert h is not None  # an empty sequence does not get here
         some(last).copy_(h[..., -1])
     return torch.addcmul(y, wide[5][:, None], wide[0]).to(u.dtype), last
 
@@ -52,8 +53,8 @@ def backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tens
     B, C = _in_chunks(B), _in_chunks(C)
     dB, dC = torch.zeros_like(B), torch.zeros_like(C)
     for some, A_some in _channels(A, u.shape, groups=B.shape[2]):
-        given = [_in_chunks(some(sequence)) for sequence in (dy, u, step)]
-        grads = _gradients(*given, A_some, B, C, dB, dC)
+        dy_some, u_some, step_some = (_in_chunks(some(sequence)) for sequence in (dy, u, step))
+        grads = _gradients(dy_some, u_some, step_some, A_some, B, C, dB, dC)
         some(du).copy_(_in_a_row(grads[0], length))
         some(dstep).copy_(_in_a_row(grads[1], length))
         some(dA[None]).copy_(grads[2][None])
