@@ -3,30 +3,15 @@
 import ast
 import re
 import shlex
-import textwrap
-from pathlib import Path
 
 import pytest
 import yaml
 
+from support.pages import ROOT, blocks, lines
 from vmambair_arch import cli
 from vmambair_arch.commands.train import arguments as train
 
-ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "experiments/README.md", *sorted((ROOT / "docs").glob("*.md"))]
-COMMANDS = ("vmambair", "basicsr")
-
-
-def blocks(path: Path) -> list[str]:
-    """The indented blocks of a page, without their indentation."""
-    found = re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", path.read_text(), re.M)
-    return [textwrap.dedent(block).strip("\n") for block in found]
-
-
-def lines(path: Path) -> list[str]:
-    """The lines of a page's commands, those that go on behind a backslash joined."""
-    joined = "\n".join(blocks(path)).replace("\\\n", " ")
-    return [line for line in joined.splitlines() if line.split(" ")[0] in COMMANDS]
 
 
 def is_python(block: str) -> bool:
