@@ -14,6 +14,7 @@ from support.patience import PATIENCE
 from vmambair_arch import cli, save_network
 from vmambair_arch.app import copies
 from vmambair_arch.restoring.files import writing
+from vmambair_arch.weights import PURPOSES
 
 PNG = files.png(files.noise("RGB"))
 
@@ -166,7 +167,9 @@ def test_a_fault_of_ours_ends_one_picture_and_is_shown_in_the_terminal(server, m
 
 
 def test_a_network_or_format_that_there_is_not_is_refused(server):
-    assert server.send(PNG, "a.png", network=2)["error"] == "network is 2: there are 0 to 1"
+    beyond = 1 + len(PURPOSES)  # those bundled, and the one given
+    sentence = f"network is {beyond}: there are 0 to {beyond - 1}"
+    assert server.send(PNG, "a.png", network=beyond)["error"] == sentence
     assert "choose one of PNG" in server.send(PNG, "a.png", format="gif")["error"]
 
 

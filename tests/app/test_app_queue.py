@@ -21,6 +21,7 @@ from vmambair_arch import Restorer, VmambaIR, cli, save_network
 from vmambair_arch.app import networks, queue, serving
 from vmambair_arch.app.jobs import CancelledError, Job
 from vmambair_arch.app.queue import Queue
+from vmambair_arch.weights import DEFAULT, PURPOSES
 
 PNG = files.png(files.noise("RGB"))
 
@@ -168,7 +169,8 @@ def test_networks_are_those_given_the_bundled_one_and_those_of_the_cache(tmp_pat
     assert [(choice.label, choice.origin) for choice in offered] == [
         ("mine.pth", "given"),
         ("sisr_x4", "given"),
-        ("tiny_x4", "bundled"),
+        (DEFAULT, "bundled"),
+        *((name, "bundled") for name in PURPOSES if name != DEFAULT),
         ("derain", "cache"),
     ]
 
@@ -192,7 +194,7 @@ def test_a_network_of_the_cache_that_is_damaged_is_a_sentence(tmp_path, monkeypa
     (tmp_path / "vmambair").mkdir()
     (tmp_path / "vmambair" / "derain.pth").write_bytes(b"nothing")
     with running(files.saved_identity(tmp_path)) as server:
-        job = server.restored(PNG, "a.png", network=2)
+        job = server.restored(PNG, "a.png", network=1 + len(PURPOSES))
         assert job["state"] == "failed" and "derain.pth" in job["failure"]
         assert server.restored(PNG, "a.png")["state"] == "done"
 
