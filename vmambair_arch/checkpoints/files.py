@@ -59,7 +59,7 @@ def write_file(
         write_whole(path, lambda file: torch.save(content, file))
     else:
         metadata = {"format": "pt", **({CONFIG: json.dumps(config)} if config else {})}
-        write_whole(path, lambda file: file.write(save(state, metadata)))
+        write_whole(path, save(state, metadata))
 
 
 def _is_safetensors(path: Path) -> bool:

@@ -61,11 +61,11 @@ def run(source: Path, out: Path, opt: Mapping[str, Any], *, seed: int) -> Iterat
             except (OSError, InputError) as error:
                 yield str(error)
                 continue
-            _write(copy, cv2.imencode(".png", lq)[1].tobytes())
+            write_whole(copy, cv2.imencode(".png", lq)[1].tobytes())
             lines.append(json.dumps({"image": path.name, "copy": copy.name, "seed": seed, **drawn}))
             yield ""
     finally:  # what was written is on record, whatever ended the loop
-        _write(out / RECORD, "".join(line + "\n" for line in lines).encode())
+        write_whole(out / RECORD, "".join(line + "\n" for line in lines).encode())
 
 
 def _degraded(
@@ -161,7 +161,3 @@ def _copies(source: Path, out: Path) -> dict[Path, Path]:
         if stems.count(stem) > 1:
             raise InputError(f"{source}: several images are called {stem}; rename all but one")
     return copies
-
-
-def _write(path: Path, content: bytes) -> None:
-    write_whole(path, lambda file: file.write(content))

@@ -88,7 +88,7 @@ def run(
         if failures:
             return PrepareReport(len(images), failures, [], [])
         lines = "".join(f"{image.line()}\n" for image in images)
-        write_whole(out / "meta_info.txt", lambda file: file.write(lines.encode()))
+        write_whole(out / "meta_info.txt", lines.encode())
         for folder, scale in _folders(recipe).items() if lmdb else ():
             if not (out / f"{folder}.lmdb").exists():
                 reduced = [image.reduced(scale) for image in images]
