@@ -24,7 +24,7 @@ viewing       |
 system        | errors
 files         | system
 weights       | errors
-networks      | errors ops
+networks      | errors ops system
 presets       | networks
 reporting     | errors files viewing
 checkpoints   | errors files system networks

@@ -1,6 +1,8 @@
 """The commands basicsr and vmambair: parse, call, report."""
 
 import argparse
+import atexit
+import gc
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -55,6 +57,7 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     traceback, has 1 too); 130 and 143 stopped by SIGINT or SIGTERM, with a state written.
     """
     terminal.ready()
+    atexit.register(gc.freeze)  # or Python's last collection, over all of torch, takes seconds
     arguments = parser.parse_args(argv)
     allocator.keep_freed_memory()
     try:

@@ -6,7 +6,7 @@ import torch
 from support.scans import planar_inputs, selective_inputs
 from vmambair_arch import planar_scan, selective_scan
 from vmambair_arch.ops import dispatch, selective
-from vmambair_arch.ops.reference import planar as planar_reference, selective as selective_reference
+from vmambair_arch.ops.chunked import planar as planar_chunked, selective as selective_chunked
 
 SELECTIVE = (2, 6, 4, 5, 2)  # b, d, n, length, groups
 PLANAR = (2, 3, 4, 6, 4, 2)  # b, h, w, d, n, r
@@ -15,28 +15,28 @@ PLANAR = (2, 3, 4, 6, 4, 2)  # b, h, w, d, n, r
 
 
 def test_auto_takes_the_first_that_can_run_and_says_so_once(monkeypatch, caplog):
-    monkeypatch.setattr(selective, "BACKENDS", ("reference",))
+    monkeypatch.setattr(selective, "BACKENDS", ("chunked",))
     dispatch._announce.cache_clear()
     with caplog.at_level("INFO", logger="vmambair_arch"):
         for _ in range(2):
             selective_scan(**selective_inputs(SELECTIVE))
     messages = [record.message for record in caplog.records]
-    assert messages == ["selective_scan on cpu: backend reference ({'reference': None})"]
+    assert messages == ["selective_scan on cpu: backend chunked ({'chunked': None})"]
 
 
 def test_a_backend_that_cannot_run_here_says_why(monkeypatch):
-    monkeypatch.setattr(selective_reference, "unavailable", lambda x: "it is Sunday")
-    with pytest.raises(RuntimeError, match="'reference' of selective_scan .*: it is Sunday"):
-        selective_scan(**selective_inputs(SELECTIVE), backend="reference")
-    monkeypatch.setattr(selective, "BACKENDS", ("reference",))
+    monkeypatch.setattr(selective_chunked, "unavailable", lambda x: "it is Sunday")
+    with pytest.raises(RuntimeError, match="'chunked' of selective_scan .*: it is Sunday"):
+        selective_scan(**selective_inputs(SELECTIVE), backend="chunked")
+    monkeypatch.setattr(selective, "BACKENDS", ("chunked",))
     with pytest.raises(RuntimeError, match="no backend of selective_scan .*it is Sunday"):
         selective_scan(**selective_inputs(SELECTIVE))
 
 
 def test_a_backend_of_planar_scan_that_cannot_run_here_says_why(monkeypatch):
-    monkeypatch.setattr(planar_reference, "unavailable", lambda x: "it is Sunday")
-    with pytest.raises(RuntimeError, match="'reference' of planar_scan .*: it is Sunday"):
-        planar_scan(**planar_inputs(PLANAR), backend="reference")
+    monkeypatch.setattr(planar_chunked, "unavailable", lambda x: "it is Sunday")
+    with pytest.raises(RuntimeError, match="'chunked' of planar_scan .*: it is Sunday"):
+        planar_scan(**planar_inputs(PLANAR), backend="chunked")
 
 
 def test_a_backend_that_does_not_exist():

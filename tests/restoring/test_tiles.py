@@ -15,6 +15,7 @@ from torch import nn
 from support import picture_files as files
 from vmambair_arch import Restorer, VmambaIR, inference
 from vmambair_arch.errors import InputError
+from vmambair_arch.restoring import restorer
 from vmambair_arch.restoring.tiles import tile_sizes
 from vmambair_arch.system import memory
 
@@ -99,6 +100,8 @@ def test_tiles_of_a_network_that_sees_less_than_their_overlap_make_no_difference
     "error",
     [
         RuntimeError("can't allocate memory: tried 9"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
         MemoryError(),
         torch.cuda.OutOfMemoryError("CUDA out of memory"),
     ],
@@ -174,6 +177,8 @@ def test_what_is_free_is_known_here():
     total = resource.getpagesize() * 2**40
     assert 0 < (memory.free("cpu") or 0) < total
     assert 0 < (memory.held("cpu") or 0) < total
+    assert memory.free("mps") is None and memory.held("mps") is None
+    assert memory.peak_above_idle(lambda: None, "mps") == (None, "not known on mps here")
 
 
 def test_a_control_group_limits_what_is_free(tmp_path, monkeypatch):
@@ -319,3 +324,10 @@ def test_sixty_megapixels_are_restored_within_eight_gigabytes(tmp_path):
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 5
     assert (tmp_path / "out.bmp").read_bytes() == (tmp_path / "large.bmp").read_bytes()
+
+
+@pytest.mark.parametrize("found", [None, "mps", "xpu"])
+def test_auto_takes_any_accelerator_that_torch_has(monkeypatch, found):
+    device = found and torch.device(found)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: device)
+    assert restorer._device("auto") == torch.device(found or "cpu")

@@ -17,12 +17,41 @@ def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 print(faults(), faults())
 """
+BUILT = """
+import resource, sys
+import vmambair_arch
+from vmambair_arch.system import allocator
+before = sys.argv[1]
+if before:
+    if not vmambair_arch.keep_freed_memory(before == "keep"):
+        sys.exit("not glibc")
+elif not hasattr(__import__("ctypes").CDLL(None), "mallopt"):
+    sys.exit("not glibc")
+vmambair_arch.VmambaIR(dim=8, num_blocks=(0, 0, 0, 0), num_refinement_blocks=0)
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    b"x" * 2**26
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+print(faults(), faults())
+"""
 
 
 def test_memory_is_cleared_once():
-    command = [sys.executable, "-c", COUNT, allocator.__file__]
+    first, second = faults(COUNT, allocator.__file__)
+    assert first > 100 > second
+
+
+@pytest.mark.parametrize(("before", "keeps"), [("", True), ("keep", True), ("return", False)])
+def test_a_network_that_is_built_keeps_memory_unless_told_otherwise(before, keeps):
+    first, second = faults(BUILT, before)
+    assert first > 100 and (second < 100) == keeps
+
+
+def faults(code: str, argument: str) -> tuple[int, int]:
+    """New pages of two allocations in a process."""
+    command = [sys.executable, "-c", code, argument]
     done = subprocess.run(command, capture_output=True, text=True)
     if "not glibc" in done.stderr:
         pytest.skip("keeping freed memory needs glibc")
     first, second = map(int, done.stdout.split())
-    assert first > 100 > second
+    return first, second

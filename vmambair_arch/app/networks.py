@@ -74,6 +74,6 @@ def offered(given: Sequence[str]) -> list[Choice]:
         *(
             Choice(path.stem, "cache", str(path))
             for path in cached
-            if path.resolve() not in known and path.stem not in given
+            if path.resolve() not in known and path.stem not in {*given} - weights.PURPOSES.keys()
         ),
     ]

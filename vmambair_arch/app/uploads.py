@@ -20,7 +20,7 @@ class Uploads:
         folder: where the folders are made.
         networks: how many networks there are to choose from.
         max_megapixels: a file that is larger than any such picture is not stored.
-        keep: bytes of files that may come and wait, if they are more than one.
+        keep: bytes of files that may come and wait.
         waiting: gives the jobs whose files lie there until it is their turn.
     """
 
@@ -76,7 +76,7 @@ class Uploads:
                 file.truncate(0)
                 job.length = 0
                 # A browser that cannot send a file to its end shows no answer.
-                if length is None or length > 2 * self.most:
+                if length is None or length > 2 * min(self.most, self.keep):
                     break
         if refusal:
             raise InputError(refusal)
@@ -88,9 +88,14 @@ class Uploads:
                 f"{job.name}: takes more than {self.most / 1e6:,.0f} MB, and no picture within"
                 f" {self.max_megapixels:g} megapixels does; raise the limit (--max-megapixels)"
             )
+        if length > self.keep:
+            return (
+                f"{job.name}: takes {_size(length)}, and {_size(self.keep)} are kept in all; raise"
+                " that (--keep)"
+            )
         others = [*self._coming.values(), *self.waiting()]
         taken = sum(other.length for other in others) - job.length
-        if len(others) > MOST or taken and taken + length > self.keep:
+        if len(others) > MOST or taken + length > self.keep:
             return f"{job.name}: too many pictures wait; come back when some are done"
         return ""
 
@@ -103,6 +108,11 @@ class Uploads:
             raise InputError(f"network is {network}: there are 0 to {self.networks - 1}")
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         return Job(_label(asked.get("name", "")), int(network), form, folder)
+
+
+def _size(number: float) -> str:
+    """Bytes as ``2.1 GB`` or ``0.3 MB``."""
+    return f"{number / 1e9:,.1f} GB" if number >= 1e9 else f"{number / 1e6:,.3g} MB"
 
 
 def _label(name: str) -> str:

@@ -125,7 +125,13 @@ def to_released(network: VmambaIR | Restormer) -> dict[str, Tensor]:
     Raises: InputError: it has an option that a released file cannot say.
     """
     state = {name: t for name, t in network.state_dict().items() if name != CONFIG_KEY}
-    read = infer_config(state)
+    try:
+        read = infer_config(state)
+    except (KeyError, IndexError, StopIteration, ValueError) as error:
+        raise InputError(
+            "a released file tells its options by its blocks, and this network has too few; keep"
+            " our format"
+        ) from error
     for option in network.shapeless:
         if read[option] != network.config[option]:
             raise InputError(

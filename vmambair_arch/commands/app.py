@@ -36,7 +36,7 @@ def add(commands) -> None:
     add("--no-token", action="store_true", help=token)
     limit = "refuse larger pictures (default: 256)"
     add("--max-megapixels", type=float, default=256, metavar="N", help=limit)
-    keep = "of restored pictures that are kept, the newest (default: 2)"
+    keep = "of pictures that wait, and of restored ones that are kept, the newest (default: 2)"
     add("--keep", type=float, default=2, metavar="GB", help=keep)
     restore.add_computing(command.add_argument_group("computing"))
     command.set_defaults(run=_run)

@@ -1,9 +1,10 @@
 """What a data set must be before anything is trained or tested on it."""
 
+import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import InputError
 from ..restoring.files import reading as pictures
@@ -22,8 +23,7 @@ UNPAIRED = (  # they make lq themselves
 WINDOW = 11  # pixels of SSIM's window, which has to fit inside an image
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """An image of a data set, or a pair.
 
     lq, gt: paths, below the LMDB if it is in one; None for a side that the data set has not.
@@ -31,13 +31,12 @@ class Entry:
     """
 
     name: str
-    lq: Path | None
-    gt: Path | None
+    lq: str | None
+    gt: str | None
     sizes: tuple[Size, ...] = ()
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """Something wrong with a data set, in a sentence; one kind may be wrong with many files."""
 
     kind: str
@@ -54,16 +53,14 @@ def check_data_set(section: str, opt: dict[str, Any], border: int = 0) -> None:
     Raises: InputError: a folder, a file or half of a pair is missing; sizes do not fit the scale
         or, in training, the crop; the first of each kind, and how many there are.
     """
-    found: dict[str, list[str]] = {}
+    first: dict[str, str] = {}
+    number: Counter[str] = Counter()
     for problem in problems(section, opt, border):
-        found.setdefault(problem.kind, []).append(problem.sentence)
-    if found:
-        raise InputError(*map(_summary, found.values()))
-
-
-def _summary(sentences: list[str]) -> str:
-    more = len(sentences) - 1
-    return sentences[0] + (f" (and {more} more like it)" if more else "")
+        first.setdefault(problem.kind, problem.sentence)
+        number[problem.kind] += 1
+    more = {kind: f" (and {n - 1} more like it)" for kind, n in number.items() if n > 1}
+    if first:
+        raise InputError(*(said + more.get(kind, "") for kind, said in first.items()))
 
 
 def problems(section: str, opt: dict[str, Any], border: int = 0) -> Iterator[Problem]:
@@ -142,7 +139,7 @@ def entries(section: str, opt: dict[str, Any]) -> list[Entry | Problem]:
 def _single(section: str, root: Path, names: list[str], side: str) -> list[Entry | Problem]:
     if not names:
         return [Problem("empty", f"{section}: no images in {root}; correct dataroot_{side}")]
-    paths = [(name, root / name) for name in names]
+    paths = [(name, os.path.join(root, name)) for name in names]
     return [Entry(n, None, p) if side == "gt" else Entry(n, p, None) for n, p in paths]
 
 
@@ -150,7 +147,7 @@ def _sizes(section: str, entry: Entry, opt: dict[str, Any], border: int) -> Iter
     """What is wrong with the sizes of an entry's images."""
     sides = [path for path in (entry.lq, entry.gt) if path is not None]
     try:
-        sizes = entry.sizes or [pictures.measured(path) for path in sides]
+        sizes = entry.sizes or [pictures.measured(Path(path)) for path in sides]
     except InputError as error:
         yield Problem("unreadable", f"{section}: {error}")
         return
@@ -188,20 +185,24 @@ def _pairs(section: str, opt: dict[str, Any]) -> Iterator[Entry | Problem]:
     lq_root, gt_root = Path(opt["dataroot_lq"]), Path(opt["dataroot_gt"])
     template = opt.get("filename_tmpl", "{}")
     meta = opt.get("meta_info_file")
-    names = _files(gt_root, meta)
-    expected = {template.format(Path(n).stem) + Path(n).suffix: n for n in names}
+    gt_there, there = _files(gt_root), _files(lq_root)
+    names = _files(gt_root, meta) if meta else gt_there
+    expected = {_partner(template, name): name for name in names}
     if not expected:
         yield Problem("empty", f"{section}: no images in {gt_root}; correct dataroot_gt")
-    there = _files(lq_root)
-    others = {Path(name).stem: name for name in there if name not in expected}
+    others = {os.path.splitext(name)[0]: name for name in there if name not in expected}
+    lq_files, gt_files = {*there}, {*gt_there}
     reported = set()
     for lq_name, gt_name in expected.items():
-        if (lq_root / lq_name).is_file() and (gt_root / gt_name).is_file():
-            yield Entry(gt_name, lq_root / lq_name, gt_root / gt_name)
+        lq, gt = os.path.join(lq_root, lq_name), os.path.join(gt_root, gt_name)
+        has_gt = gt_name in gt_files or os.path.isfile(gt)  # a list may name files below folders
+        if has_gt and (lq_name in lq_files or os.path.isfile(lq)):
+            yield Entry(gt_name, lq, gt)
         else:
-            other = others.get(Path(lq_name).stem)
+            other = others.get(os.path.splitext(os.path.basename(lq_name))[0])
             reported.add(other)
-            yield _missing(section, gt_root / gt_name, lq_root / lq_name, other)
+            listed = f"{section}: there is no {gt}, which is listed; add it"
+            yield _missing(section, gt, lq, other) if has_gt else Problem("partner", listed)
     if not meta:
         for left in (name for name in there if name not in expected and name not in reported):
             yield Problem(
@@ -211,10 +212,14 @@ def _pairs(section: str, opt: dict[str, Any]) -> Iterator[Entry | Problem]:
             )
 
 
-def _missing(section: str, gt: Path, lq: Path, other: str | None) -> Problem:
-    """A pair of which a side is missing; ``other`` is like lq but for its suffix."""
-    if not gt.is_file():
-        return Problem("partner", f"{section}: there is no {gt}, which is listed; add it")
+def _partner(template: str, gt: str) -> str:
+    """The name of the lq image of a gt image, as BasicSR makes it."""
+    stem, suffix = os.path.splitext(os.path.basename(gt))
+    return template.format(stem) + suffix
+
+
+def _missing(section: str, gt: str, lq: str, other: str | None) -> Problem:
+    """A pair of which lq is missing; ``other`` is like it but for its suffix."""
     if other is not None:
         return Problem(
             "suffix",
@@ -229,18 +234,16 @@ def _missing(section: str, gt: Path, lq: Path, other: str | None) -> Problem:
 def _lmdb_entries(section: str, opt: dict[str, Any]) -> list[Entry | Problem]:
     """The images of a data set in LMDBs, each of which is complete."""
     roots = {k: Path(v) for k, v in opt.items() if k.startswith("dataroot") and isinstance(v, str)}
-    listed = {
-        side: {image.key: image for image in image_lmdb.check(root)} for side, root in roots.items()
-    }
+    listed = {side: image_lmdb.check(root) for side, root in roots.items()}
     if opt.get("type") in PAIRED:
         return _lmdb_pairs(section, roots, listed)
     if len(roots) > 1:  # videos: sequences, not pairs
         return []
     (side, root), images = next(iter(roots.items())), next(iter(listed.values())).values()
     return [
-        Entry(i.name, None, root / i.name, (_size_of(i),))
+        Entry(i.name, None, os.path.join(root, i.name), (_size_of(i),))
         if side == "dataroot_gt"
-        else Entry(i.name, root / i.name, None, (_size_of(i),))
+        else Entry(i.name, os.path.join(root, i.name), None, (_size_of(i),))
         for i in images
     ]
 
@@ -251,7 +254,8 @@ def _lmdb_pairs(
     listed: Mapping[str, Mapping[str, image_lmdb.LmdbImage]],
 ) -> list[Entry | Problem]:
     lq, gt = listed["dataroot_lq"], listed["dataroot_gt"]
-    lq_root, gt_root = roots["dataroot_lq"], roots["dataroot_gt"]
+    lq_root, gt_root = (str(roots[key]) for key in ("dataroot_lq", "dataroot_gt"))
+    in_lq, in_gt = (os.path.join(root, "") for root in (lq_root, gt_root))
     alone = [
         Problem("partner", f"{section}: {key} is in only one of {lq_root} and {gt_root}")
         for key in sorted(lq.keys() ^ gt.keys())
@@ -260,7 +264,7 @@ def _lmdb_pairs(
     return [
         *alone,
         *(
-            Entry(b.name, lq_root / a.name, gt_root / b.name, (_size_of(a), _size_of(b)))
+            Entry(b.name, in_lq + a.name, in_gt + b.name, sizes=(_size_of(a), _size_of(b)))
             for a, b in pairs
         ),
     ]

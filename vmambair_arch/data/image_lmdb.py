@@ -17,9 +17,10 @@ import lmdb
 from tqdm import tqdm
 
 from ..errors import InputError, shortened
-from ..restoring.files import png_chunks, signatures
+from ..restoring.files import png_chunks
+from ..system import signatures
 
-META_LINE = re.compile(r"(.+) \((\d+),(\d+),(\d+)\)(?: \d+)?")
+META_LINE = re.compile(r"\s*(\S.*) \((\d+),(\d+),(\d+)\)(?: \d+)?\s*$")
 PNG_LEVEL = 3  # zlib's, as BasicSR's extract_subimages; recorded in the third column
 COMMIT_EVERY = 1000  # images; a transaction keeps its pages in memory
 REMEDY = "make the LMDB again from its images (vmambair prepare --lmdb)"
@@ -36,7 +37,9 @@ class LmdbImage(NamedTuple):
     @property
     def key(self) -> str:
         """The name without its suffix; dots inside it stay."""
-        return os.path.splitext(self.name)[0]
+        stem, _, suffix = self.name.rpartition(".")
+        plain = suffix.isalnum() and stem[-1:].isalnum()  # nearly all are, and splitext is slow
+        return stem if plain else os.path.splitext(self.name)[0]
 
     def reduced(self, scale: int) -> "LmdbImage":
         """The image of that name which is ``scale`` times smaller."""
@@ -80,8 +83,8 @@ def write(root: Path, folder: Path, images: Sequence[LmdbImage]) -> None:
     part.rename(root)
 
 
-def read_meta(root: str | os.PathLike) -> list[LmdbImage]:
-    """The images that an LMDB's meta_info.txt lists, sorted by key.
+def read_meta(root: str | os.PathLike) -> dict[str, LmdbImage]:
+    """The images that an LMDB's meta_info.txt lists, by their keys, which are sorted.
 
     Raises: InputError: not an LMDB of BasicSR; a line of another form; a key twice; none at all.
     """
@@ -90,38 +93,37 @@ def read_meta(root: str | os.PathLike) -> list[LmdbImage]:
         raise InputError(
             f"{root}: not an LMDB of BasicSR: a folder NAME.lmdb with meta_info.txt; {REMEDY}"
         )
-    images: dict[str, LmdbImage] = {}
     text = meta.read_text(encoding="utf-8", errors="backslashreplace")  # then of another form
+    images: dict[str, LmdbImage] = {}
     for number, line in enumerate(text.splitlines(), 1):
-        match = META_LINE.fullmatch(line.strip())
+        match = META_LINE.match(line)
         if not match:
             raise InputError(
                 f"{meta}:{number}: {shortened(repr(line))} is not of the form"
                 f" `name.png (height,width,3) 1`; {REMEDY}"
             )
-        image = LmdbImage(match[1], *(int(size) for size in match.groups()[1:]))
-        key = image.key
-        if key in images:
+        name, height, width, channels = match.groups()
+        image = LmdbImage(name, int(height), int(width), int(channels))
+        if images.setdefault(key := image.key, image) is not image:
             name = shortened(repr(key))
             raise InputError(f"{meta}:{number}: the key {name} stands twice; {REMEDY}")
-        images[key] = image
     if not images:
         raise InputError(f"{root}: an LMDB without images; {REMEDY}")
-    return [images[key] for key in sorted(images)]
+    return dict(sorted(images.items()))
 
 
-def check(root: str | os.PathLike) -> list[LmdbImage]:
+def check(root: str | os.PathLike) -> dict[str, LmdbImage]:
     """Check that an LMDB is complete and that each of its entries begins as an image.
 
     Reads a page or two of each entry, not the entries: damage inside one is found when it is read.
 
-    Returns: its images, sorted by key.
+    Returns: its images by their keys, which are sorted.
     Raises: InputError: names the LMDB, the entry and what to do.
     """
     images = read_meta(root)
     with _environment(root).begin(buffers=True) as transaction:
-        for image in images:
-            value = _value(transaction, root, image.key, image.name)
+        for key, image in images.items():
+            value = _value(transaction, root, key, image.name)
             if signatures.read_as(value) is None:
                 raise InputError(f"{root}: {image.name} holds no image; {REMEDY}")
     return images
@@ -129,7 +131,7 @@ def check(root: str | os.PathLike) -> list[LmdbImage]:
 
 def paths(root: str | os.PathLike) -> list[str]:
     """``NAME.lmdb/image.png`` for each image, sorted by key; Backend.get reads it."""
-    return [os.path.join(root, image.name) for image in read_meta(root)]
+    return [os.path.join(root, image.name) for image in read_meta(root).values()]
 
 
 def paired_paths(folders: Sequence[str], keys: Sequence[str]) -> list[dict[str, str]]:
@@ -141,15 +143,15 @@ def paired_paths(folders: Sequence[str], keys: Sequence[str]) -> list[dict[str, 
     Returns: ``{"lq_path": ..., "gt_path": ...}`` for each key, sorted.
     Raises: InputError: an LMDB cannot be used, or the two have not the same keys.
     """
-    first, second = ({image.key: image.name for image in read_meta(root)} for root in folders)
+    first, second = (read_meta(root) for root in folders)
     for key in sorted(first.keys() ^ second.keys()):
         raise InputError(f"{key!r} is in only one of {folders[0]} and {folders[1]}; {REMEDY}")
     return [
         {
-            f"{keys[0]}_path": os.path.join(folders[0], name),
-            f"{keys[1]}_path": os.path.join(folders[1], second[key]),
+            f"{keys[0]}_path": os.path.join(folders[0], image.name),
+            f"{keys[1]}_path": os.path.join(folders[1], second[key].name),
         }
-        for key, name in first.items()
+        for key, image in first.items()
     ]
 
 

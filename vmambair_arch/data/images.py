@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, shortened
+from ..restoring.files import formats
 from .imresize import imresize
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+SUFFIXES = frozenset(formats.SUFFIXES)  # of the pictures that every command reads
 
 
 def image_files(opt: dict[str, Any]) -> list[Path]:

@@ -54,7 +54,7 @@ def look(
     if fast and len(entries) > SAMPLE:
         entries = [entries[i * len(entries) // SAMPLE] for i in range(SAMPLE)]
     sides = [
-        (side, path, sights and path == (entry.gt or entry.lq))
+        (side, Path(path), sights and path == (entry.gt or entry.lq))
         for entry in entries
         for side, path in (("lq", entry.lq), ("gt", entry.gt))
         if path

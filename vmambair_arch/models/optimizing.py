@@ -3,6 +3,7 @@
 from typing import Any
 
 from basicsr.models.base_model import BaseModel
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from . import schedules
 
@@ -13,6 +14,16 @@ class Optimizing(BaseModel):
     def get_optimizer(self, optim_type: str, params: Any, lr: float, **kwargs: Any) -> Any:
         """Any of torch's optimizers; BasicSR's release knows Adam alone."""
         return schedules.build_optimizer(optim_type, params, lr, **kwargs)
+
+    def model_ema(self, decay: float = 0.999) -> None:
+        """Move the averaged weights, all in one call; BasicSR's takes two for each of them."""
+        model: Any = self
+        weights = dict(self.get_bare_model(model.net_g).named_parameters())
+        averaged = dict(model.net_g_ema.named_parameters())
+        if averaged:
+            now: Any = [weights[name] for name in averaged]
+            move: Any = get_ema_multi_avg_fn(decay)
+            move(list(averaged.values()), now, None)
 
     def setup_schedulers(self) -> None:
         """A schedule for each optimizer, from train.scheduler."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from basicsr.models import lr_scheduler
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -17,6 +18,8 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     for name, kind in vars(torch.optim).items()
     if isinstance(kind, type) and issubclass(kind, Optimizer) and name not in NEED_MORE
 }
+FUSED_ON_CPU = ("Adam", "AdamW")
+NOT_FUSED = {"fused", "foreach", "capturable", "differentiable"}  # the file's own choice
 
 
 class CosineAnnealingRestartCyclicLR(lr_scheduler.CosineAnnealingRestartLR):
@@ -59,7 +62,9 @@ SCHEDULES: dict[str, type[LRScheduler]] = {
 
 
 def build_optimizer(kind: str, parameters: Any, lr: float, **options: Any) -> Optimizer:
-    """Any of torch's optimizers by its name.
+    """Any of torch's optimizers by its name; Adam and AdamW on a CPU take their fused step.
+
+    That is one pass over the weights where the plain one makes a dozen, a parameter at a time.
 
     Raises: InputError: there is none of the name, or it takes no such options or parameters.
     """
@@ -68,12 +73,24 @@ def build_optimizer(kind: str, parameters: Any, lr: float, **options: Any) -> Op
             f"there is no optimizer {kind}{nearest(kind, OPTIMIZERS)}; known are"
             f" {', '.join(sorted(OPTIMIZERS))}"
         )
+    parameters = list(parameters)
+    if kind in FUSED_ON_CPU and not options.keys() & NOT_FUSED and _on_cpu(parameters):
+        options["fused"] = True
     try:
         return OPTIMIZERS[kind](parameters, lr=lr, **options)
     except (TypeError, ValueError) as error:
         raise InputError(
             f"{kind} cannot be built: {shortened(error)}; correct its options"
         ) from error
+
+
+def _on_cpu(parameters: list[Any]) -> bool:
+    """Whether all parameters, or groups of them, are floating-point tensors on the CPU."""
+    groups = [group["params"] if isinstance(group, dict) else [group] for group in parameters]
+    tensors = [tensor for group in groups for tensor in group]
+    return all(
+        isinstance(t, Tensor) and t.device.type == "cpu" and t.is_floating_point() for t in tensors
+    )
 
 
 def build_schedule(optimizer: Optimizer, kind: str, **options: Any) -> LRScheduler:

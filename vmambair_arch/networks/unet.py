@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..errors import InputError
+from ..system.allocator import keep_unless_told_otherwise
 from .modules.layers import PointwiseConv
 
 LARGEST_CONFIG = 10_000  # characters; ours have 400
@@ -62,6 +63,7 @@ class UNet(nn.Module):
                 f"the residual adds {in_channels} channels to {out_channels}:{other} make"
                 " in_channels and out_channels equal"
             )
+        keep_unless_told_otherwise()
 
         def level(depth: int, channels: int, number: int) -> Level:
             blocks = (block(channels, number) for _ in range(depth))

@@ -19,6 +19,7 @@ MODULES = {
     "numba": ".cpu.{}",
     "triton": ".gpu.{}",
     "mamba_ssm": ".mamba_ssm",  # of selective_scan alone
+    "chunked": ".chunked.{}",
 }
 
 
@@ -67,11 +68,16 @@ def fastest(operation: str, backends: tuple[str, ...], x: Tensor, *, gradients: 
                 _announce(operation, name, x.device.type, str(reasons))
                 return name
             _warn(operation, name, x.device.type, reasons[name])
-    raise RuntimeError(f"no backend of {operation}_scan can run on {x.device}: {reasons}")
+    raise RuntimeError(
+        f"no backend of {operation}_scan can run on {x.device}: {reasons}; install numba for CPUs,"
+        " triton for GPUs, or name backend='reference', a slow loop over pixels"
+    )
 
 
 def not_for_auto(operation: str, name: str, x: Tensor) -> str | None:
     """Why ``auto`` does not even test a backend on tensors like x, or None."""
+    if name == "reference":
+        return "a loop over pixels, which is for tests"
     if reason := load(operation, name).unavailable(x):
         return reason
     return "its interpreter is for tests" if name == "triton" and x.device.type == "cpu" else None

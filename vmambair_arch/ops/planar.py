@@ -6,7 +6,7 @@ from torch import Tensor
 from .checks import check_floating, check_shape, state_dtype
 from .dispatch import choose
 
-BACKENDS = ("numba", "triton", "reference")  # on each device, the fastest first
+BACKENDS = ("numba", "triton", "chunked", "reference")  # on each device, the fastest first
 DIRECTIONS = 4
 
 

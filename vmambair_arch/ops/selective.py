@@ -9,7 +9,13 @@ from torch import Tensor
 from .checks import check_floating, check_shape, state_dtype
 from .dispatch import choose
 
-BACKENDS = ("numba", "triton", "mamba_ssm", "reference")  # on each device, the fastest first
+BACKENDS = (
+    "numba",
+    "triton",
+    "mamba_ssm",
+    "chunked",
+    "reference",
+)  # on each device, the fastest first
 
 
 def selective_scan(

@@ -7,6 +7,7 @@ that compile and run its kernels, the processor or the GPU.
 import functools
 import hashlib
 import logging
+import platform
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -18,7 +19,7 @@ PACKAGES = ("torch", "numba", "llvmlite", "triton", "mamba-ssm", "causal-conv1d"
 
 def path(operation: str, backend: str, device: torch.device, *more: object) -> Path:
     """Where the stamp of a backend lies, if it is there."""
-    machine = _processor() if device.type == "cpu" else _gpu(device)
+    machine = _processor() if device.type == "cpu" else _accelerator(device)
     known = hashlib.sha256(repr((_software(), machine, *more)).encode()).hexdigest()
     return folder() / f"{operation}-{backend}-{known[:32]}"
 
@@ -75,6 +76,9 @@ def _processor() -> str:
     return repr(target())
 
 
-def _gpu(device: torch.device) -> str:
-    gpu = torch.cuda.get_device_properties(device)
-    return f"{gpu.name} {gpu.major}.{gpu.minor}"
+def _accelerator(device: torch.device) -> str:
+    if device.type == "cuda":
+        gpu = torch.cuda.get_device_properties(device)
+        return f"{gpu.name} {gpu.major}.{gpu.minor}"
+    name = getattr(torch.get_device_module(device), "get_device_name", lambda _: "")(device)
+    return f"{device.type} {name} {platform.platform()}"

@@ -260,7 +260,7 @@ def keep_info(image: Image.Image, result: Image.Image) -> Image.Image:
 def _device(name: str | torch.device) -> torch.device:
     """Raises InputError: there is no such device."""
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)

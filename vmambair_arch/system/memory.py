@@ -34,9 +34,9 @@ def peak_above_idle(call: Callable[[], object], device: str) -> tuple[int | None
         idle = torch.cuda.memory_allocated()
         call()
         return torch.cuda.max_memory_allocated() - idle, "torch's allocator"
-    if not STATUS.exists():
+    if device != "cpu" or not STATUS.exists():
         call()
-        return None, f"not known: this system has no {STATUS}"
+        return None, f"not known on {device} here"
     _give_freed_memory_back()
     how = "VmHWM, set back before the call" if _set_mark_back() else LIFETIME
     idle, before = _status("VmRSS"), _status("VmHWM")
@@ -59,7 +59,7 @@ def free(device: str) -> int | None:
     if device == "cuda":
         unused = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
         return torch.cuda.mem_get_info()[0] + unused
-    if not MEMINFO.exists():
+    if device != "cpu" or not MEMINFO.exists():
         return None
     rows = MEMINFO.read_text().splitlines()
     available = 1024 * next(int(r.split()[1]) for r in rows if r.startswith("MemAvailable:"))
@@ -70,7 +70,7 @@ def held(device: str) -> int | None:
     """The bytes that this process holds, or None where the system does not tell."""
     if device == "cuda":
         return torch.cuda.memory_allocated()
-    return _status("VmRSS") if STATUS.exists() else None
+    return _status("VmRSS") if device == "cpu" and STATUS.exists() else None
 
 
 def _control_groups() -> Iterator[int]:

@@ -42,6 +42,8 @@ LOG1P = {
         2.0,
     ),
 }
+# The same for f in [-1/16, 1/16], off by 2.5e-8.
+EXP2_OF_SIXTEENTH = (5.549622e-2, 2.4025763e-1, 6.9314721e-1, 1.0)
 MANTISSA = {32: 23, 64: 52}
 BIAS = {32: 127, 64: 1023}
 LOG2_E = 1.4426950408889634
@@ -57,50 +59,63 @@ LN_2_PARTS = {
 def exp2(typing_context, x):
     """2**x of any number: 0 and inf beyond the dtype's range, nan of nan.
 
-    Below the smallest normal number (2**-126 of float32) results are off by at most half of it.
+    The largest are inf too, from 2**127.5 on (2**1023.5 of float64). Below the smallest normal
+    number (2**-126 of float32) results are off by less than it.
     """
 
     def generate(context, builder, sig, args):
-        _, _, features = context.codegen().magic_tuple()
-        return (_exp2_avx512 if "+avx512f" in features else _exp2)(builder, args[0])
+        power, scale = _exp2(context, builder, args[0])
+        return power if scale is None else builder.fmul(power, scale)
 
     return x(x), generate
+
+
+@intrinsic
+def exp2_times(typing_context, x, factor, term):
+    """exp2(x) factor + term, in one operation less than that."""
+
+    def generate(context, builder, sig, args):
+        power, scale = _exp2(context, builder, args[0])
+        factor = args[1] if scale is None else builder.fmul(scale, args[1])
+        return _fused(builder, power, factor, args[2])
+
+    return x(x, factor, term), generate
 
 
 @intrinsic
 def softplus(typing_context, x):
     """log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)) of any number; nan of nan.
 
-    0 where exp(x) is below the smallest normal number.
+    Where exp(x) is below the smallest normal number it is off by less than that.
     """
 
     def generate(context, builder, sig, args):
-        (v,), like = args, vector(x)
-        opposite = builder.fneg(v)
-        negative = builder.fcmp_ordered("<", v, opposite)
-        e = _exp_of_negative(builder, builder.select(negative, v, opposite))
+        (v,), like, zero = args, vector(x), splat(0.0, vector(x))
+        e = _exp_of_negative(context, builder, _minus_size(builder, v))
         s = builder.fdiv(e, builder.fadd(e, splat(2.0, like)))
         q = _polynomial(builder, builder.fmul(s, s), LOG1P[x.dtype.bitwidth])
-        above = builder.select(negative, splat(0.0, like), v)
-        return builder.fadd(above, builder.fmul(s, q, flags=("contract",)), flags=("contract",))
+        above = builder.select(builder.fcmp_ordered("<", zero, v), v, zero)
+        return _fused(builder, s, q, above)
 
     return x(x), generate
 
 
-def _exp2(builder, x: Any) -> Any:
-    """2**x = 2**fraction * 2**whole, the first by a polynomial, the second in the exponent.
+def _exp2(context, builder, x: Any) -> tuple[Any, Any]:
+    """Two numbers whose product is 2**x, of which the second is a scale, or None for 1.
 
-    x is cut to where the result is exactly 0 or inf, since there the exponent has no bits left.
+    A nan is in the first. x is cut to where the scale is exactly 0 or inf, since there the
+    exponent has no bits left.
     """
-    like, bias = x.type, BIAS[bits(x.type)]
-    x = _cut(builder, ">", _cut(builder, "<", x, -bias), bias + 1)
-    whole, lowest = _round(builder, x)
-    result = _scale(builder, _polynomial(builder, builder.fsub(x, whole), EXP2[bits(like)]), lowest)
-    return _or_nan(builder, result, x)
+    if _has(context, "avx512f"):
+        return _exp2_avx512(builder, x), None
+    bias = BIAS[bits(x.type)]
+    x = _cut(builder, "<", _cut(builder, ">", x, bias + 1), -bias)
+    nearest, scale, power = _rounded(context, builder, x)
+    return _polynomial(builder, builder.fsub(x, nearest), power), scale
 
 
 def _exp2_avx512(builder, x: Any) -> Any:
-    """The same, with power * 2**whole in one instruction that knows every special case."""
+    """2**x, with power * 2**whole in one instruction that knows every special case."""
     like = x.type
     whole = call(builder, f"llvm.roundeven.{suffix(like)}", like, [x])
     power = _polynomial(builder, builder.fsub(x, whole), EXP2[bits(like)])
@@ -109,19 +124,24 @@ def _exp2_avx512(builder, x: Any) -> Any:
     return call(builder, name, like, [power, whole, power, mask(-1), default(4)])
 
 
-def _exp_of_negative(builder, x: Any) -> Any:
+def _exp_of_negative(context, builder, x: Any) -> Any:
     """exp(x) for x <= 0; the fraction is taken from x itself, since x log2 e is rounded."""
     like, size = x.type, bits(x.type)
-    least = (1 - BIAS[size]) * LN_2
-    inside = _cut(builder, "<", x, least)
-    whole, lowest = _round(builder, builder.fmul(inside, splat(LOG2_E, like)))
-    rest = inside
+    x = _cut(builder, "<", x, -BIAS[size] * LN_2)
+    nearest, scale, power = _rounded(context, builder, builder.fmul(x, splat(LOG2_E, like)))
     for part in LN_2_PARTS[size]:
-        rest = builder.fsub(rest, builder.fmul(whole, splat(part, like)))
-    fraction = builder.fmul(rest, splat(LOG2_E, like))
-    result = _scale(builder, _polynomial(builder, fraction, EXP2[size]), lowest)
-    below = builder.fcmp_ordered("<", x, splat(least, like))
-    return builder.select(below, splat(0.0, like), _or_nan(builder, result, inside))
+        x = builder.fsub(
+            x, builder.fmul(nearest, splat(part, like), flags=("contract",)), flags=("contract",)
+        )
+    fraction = builder.fmul(x, splat(LOG2_E, like))
+    return builder.fmul(_polynomial(builder, fraction, power), scale)
+
+
+def _minus_size(builder, x: Any) -> Any:
+    """-|x|, by setting the sign."""
+    integer = ir.VectorType(ir.IntType(bits(x.type)), x.type.count)
+    signs = builder.bitcast(splat(-0.0, x.type), integer)
+    return builder.bitcast(builder.or_(builder.bitcast(x, integer), signs), x.type)
 
 
 def _cut(builder, beyond: str, x: Any, limit: float) -> Any:
@@ -130,37 +150,59 @@ def _cut(builder, beyond: str, x: Any, limit: float) -> Any:
     return builder.select(builder.fcmp_ordered(beyond, x, bound), bound, x)
 
 
-def _round(builder, x: Any) -> tuple[Any, Any]:
-    """The nearest whole number, and a number whose lowest bits are that one's.
+def _rounded(context, builder, x: Any) -> tuple[Any, Any, tuple[float, ...]]:
+    """The nearest number of which 2**x is known, 2**x of it, and the polynomial for the rest.
 
-    Beside 1.5 * 2**mantissa only whole numbers have room.
+    With AVX2 that is an eighth, of a table that lies in a register, and the polynomial is short;
+    else a whole number. Beside 1.5 * 2**mantissa (2**(mantissa - 3)) nothing else has room, so
+    that the lowest bits of the sum are the number's, to which the bias of exponents is added.
     """
-    room = splat(1.5 * 2.0 ** MANTISSA[bits(x.type)], x.type)
-    lowest = builder.fadd(x, room)
-    return builder.fsub(lowest, room), lowest
-
-
-def _scale(builder, power: Any, lowest: Any) -> Any:
-    """power * 2**whole for a power in [0.7, 1.5], by adding to the bits of its exponent.
-
-    Right where the result is normal, and where it is 0 or inf because power is 1.
-    """
-    like, size = power.type, bits(power.type)
+    like, size = x.type, bits(x.type)
+    eighths = size == 32 and _has(context, "avx2") and not _has(context, "avx512f")
+    shift = MANTISSA[size] - (3 if eighths else 0)
+    room = splat(1.5 * 2.0**shift + BIAS[size], like)
+    sum_ = builder.fadd(x, room)
     integer = ir.VectorType(ir.IntType(size), like.count)
-    shift = ir.Constant(integer, [MANTISSA[size]] * like.count)
-    exponent = builder.shl(builder.bitcast(lowest, integer), shift)
-    return builder.bitcast(builder.add(builder.bitcast(power, integer), exponent), like)
+    number = builder.bitcast(sum_, integer)
+    exponent = builder.shl(number, ir.Constant(integer, [shift] * like.count))
+    if eighths:
+        exponent = builder.add(exponent, _power_of_eighths(builder, number))
+    scale = builder.bitcast(exponent, like)
+    return builder.fsub(sum_, room), scale, EXP2_OF_SIXTEENTH if eighths else EXP2[size]
 
 
-def _or_nan(builder, result: Any, x: Any) -> Any:
-    """The result, or nan where the finite x is: some nan have bits that _scale takes for a sum."""
-    nothing = builder.fmul(x, splat(0.0, x.type), flags=("contract",))
-    return builder.fadd(result, nothing, flags=("contract",))
+def _power_of_eighths(builder, eighths: Any) -> Any:
+    """What 2**(j/8) has in its mantissa above j itself, for the three lowest bits j."""
+    eight = ir.VectorType(ir.IntType(32), 8)
+    mantissas = [round((2 ** (j / 8) - 1) * 2 ** MANTISSA[32]) for j in range(8)]
+    table = ir.Constant(eight, [m - (j << 20) for j, m in enumerate(mantissas)])
+    places = ir.VectorType(ir.IntType(32), eighths.type.count)
+    found = [
+        call(builder, "llvm.x86.avx2.permd", eight, [table, _lanes(builder, eighths, first)])
+        for first in range(0, eighths.type.count, 8)
+    ]
+    return builder.shuffle_vector(*found, ir.Constant(places, list(range(places.count))))
+
+
+def _lanes(builder, value: Any, first: int) -> Any:
+    """Eight lanes of a value."""
+    places = ir.VectorType(ir.IntType(32), 8)
+    return builder.shuffle_vector(value, value, ir.Constant(places, list(range(first, first + 8))))
+
+
+def _has(context, feature: str) -> bool:
+    """Whether the processor that a kernel is compiled for has some instructions."""
+    _, _, features = context.codegen().magic_tuple()
+    return f"+{feature}" in features.split(",")
+
+
+def _fused(builder, x: Any, y: Any, z: Any) -> Any:
+    """x y + z, in one operation where the processor has it."""
+    return call(builder, f"llvm.fmuladd.{suffix(x.type)}", x.type, [x, y, z])
 
 
 def _polynomial(builder, x: Any, coefficients: tuple[float, ...]) -> Any:
     value = splat(coefficients[0], x.type)
     for coefficient in coefficients[1:]:
-        value = builder.fmul(value, x, flags=("contract",))
-        value = builder.fadd(value, splat(coefficient, x.type), flags=("contract",))
+        value = _fused(builder, value, x, splat(coefficient, x.type))
     return value

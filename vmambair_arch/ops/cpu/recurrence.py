@@ -11,7 +11,7 @@ computes those of a group again when it gets there.
 
 import numpy as np
 
-from .exponentials import LN_2, exp2
+from .exponentials import LN_2, exp2, exp2_times
 from .jit import jit
 from .lane_sums import halve, sum_halves
 from .lanes import broadcast, load, put, spread, store, take, width, zeros
@@ -27,7 +27,8 @@ def advance(h, a, direct, delta, x, y, shared, at, n, t):
     y_t = load(y, t * width(a)) + direct * x_t
     for i in range(n):
         row = i * width(a)
-        h_i = exp2(delta_t * load(a, row)) * load(h, row) + delta_x * broadcast(shared, B + i)
+        term = delta_x * broadcast(shared, B + i)
+        h_i = exp2_times(delta_t * load(a, row), load(h, row), term)
         store(h, row, h_i)
         y_t = y_t + h_i * broadcast(shared, B + n + i)
     store(y, t * width(a), y_t)
@@ -41,8 +42,8 @@ def skip(h, a, delta, x, shared, at, n, count):
         delta_x = delta_t * load(x, t * width(a))
         for i in range(n):
             row = i * width(a)
-            decay = exp2(delta_t * load(a, row))
-            store(h, row, decay * load(h, row) + delta_x * broadcast(shared, B + i))
+            term = delta_x * broadcast(shared, B + i)
+            store(h, row, exp2_times(delta_t * load(a, row), load(h, row), term))
 
 
 @jit

@@ -1,4 +1,4 @@
-"""Where Triton's kernels can run: NVIDIA GPUs from Ampere on, or interpreted for tests."""
+"""Where Triton's kernels can run: NVIDIA GPUs from Turing on, or interpreted for tests."""
 
 import importlib.util
 import os
@@ -6,7 +6,7 @@ import os
 import torch
 from torch import Tensor
 
-CAPABILITY = (8, 0)
+CAPABILITY = (7, 5)
 
 
 def unavailable(x: Tensor) -> str | None:

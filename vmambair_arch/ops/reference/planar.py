@@ -4,6 +4,8 @@ Everything the fast backends avoid (copies, flips, a stored delta) is done here,
 can be read. b batch, h w map, k directions, d channels, r step rank, n states, l = h w pixels.
 """
 
+from types import ModuleType
+
 import torch
 from torch import Tensor
 
@@ -21,20 +23,24 @@ def kept(x: Tensor, projection: Tensor, A: Tensor) -> tuple[int, ...]:
     return (0,)
 
 
-def forward(x, projection, delta_weight, delta_bias, A, D, keep) -> tuple[Tensor, Tensor]:
-    """Return y (b, h, w, d) in the dtype of x, and no states."""
+def forward(
+    x, projection, delta_weight, delta_bias, A, D, keep, scan: ModuleType = selective
+) -> tuple[Tensor, Tensor]:
+    """Return y (b, h, w, d) in the dtype of x, and no states; ``scan`` runs along the rows."""
     wide = [t.to(state_dtype(x)) for t in (x, projection, delta_weight, delta_bias, A, D)]
-    y, _ = selective.forward(*_sequences(*wide), delta_softplus=True)
+    y, _ = scan.forward(*_sequences(*wide), delta_softplus=True)
     y = _merge(y.unflatten(1, (4, -1)), x.shape).to(x.dtype)
     return y, x.new_empty(0, dtype=state_dtype(x))
 
 
-def backward(dy, x, projection, delta_weight, delta_bias, A, D, states) -> tuple[Tensor, ...]:
+def backward(
+    dy, x, projection, delta_weight, delta_bias, A, D, states, scan: ModuleType = selective
+) -> tuple[Tensor, ...]:
     """Return the gradients of x, projection, delta_weight, delta_bias, A and D."""
     inputs = (x, projection, delta_weight, delta_bias, A, D)
     wide = [tensor.to(state_dtype(x)) for tensor in inputs]
     rank = delta_weight.shape[2]
-    du, ddelta, dA, dB, dC, dD, dbias = selective.backward(
+    du, ddelta, dA, dB, dC, dD, dbias = scan.backward(
         _split(dy.to(state_dtype(x))[..., None, :].expand(-1, -1, -1, 4, -1)).flatten(1, 2),
         *_sequences(*wide),
         delta_softplus=True,

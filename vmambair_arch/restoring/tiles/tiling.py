@@ -15,6 +15,11 @@ from .steps import Progress, part
 from .tile_sizes import Sides, TileSizes
 
 Crop = Callable[[slice, slice], Tensor]
+OUT_OF_MEMORY = (  # what errors without a class of their own say
+    "can't allocate memory",  # the CPU
+    "out of memory",  # Apple's and Intel's GPUs, CUDA's driver
+    "ALLOC_FAILED",  # cuDNN, cuBLAS
+)
 
 
 class Tiling:
@@ -102,8 +107,8 @@ class Tiling:
                         " close other programs or give less overlap"
                     ) from error
             sides = self.sizes.ran_out(sides)  # here the error holds no tensors any more
-            if self.run.device.type == "cuda":
-                torch.cuda.empty_cache()
+            if self.run.device.type != "cpu":
+                torch.get_device_module(self.run.device).empty_cache()
 
     def _sides(self, h: int, w: int, channels: int, result: int) -> Sides:
         """Height and width of the tiles, at most the picture's."""
@@ -146,7 +151,7 @@ class Tiling:
 
 
 def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
-    """Whether memory ran out, on a GPU or, where the system refuses it, on the CPU."""
-    return isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)) or (
-        "can't allocate memory" in str(error)
-    )
+    """Whether memory ran out, on any device; many libraries say so in their words only."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return any(words in str(error) for words in OUT_OF_MEMORY)
