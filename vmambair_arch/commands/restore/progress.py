@@ -18,10 +18,10 @@ BAR = "{percentage:3.0f}%|{bar}| {n:.2f} of {total:.2f} megapixels, {remaining} 
 
 
 class Outcome(NamedTuple):
-    """What became of the pictures of a process: how many there are and were told of, and so on."""
+    """What became of the pictures of a process, of which so many were printed a line."""
 
     number: int
-    told: int
+    printed: int
     megapixels: float
     seconds: float
     failures: tuple[str, ...]
@@ -89,7 +89,7 @@ class RestoreProgress:
     @property
     def outcome(self) -> Outcome:
         """What the summary tells of this process's pictures."""
-        return Outcome(self.number, self.told, self.restored, self.seconds, tuple(self.failures))
+        return Outcome(self.number, self.printed, self.restored, self.seconds, tuple(self.failures))
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
         """Let the summary tell of all processes' pictures.
@@ -97,8 +97,10 @@ class RestoreProgress:
         Args:
             outcomes: of all, this one's among them.
         """
-        self.number, self.told = (sum(o[i] for o in outcomes) for i in (0, 1))
-        self.restored, self.seconds = (sum(o[i] for o in outcomes) for i in (2, 3))
+        self.number = sum(outcome.number for outcome in outcomes)
+        self.printed = sum(outcome.printed for outcome in outcomes)
+        self.restored = sum(outcome.megapixels for outcome in outcomes)
+        self.seconds = sum(outcome.seconds for outcome in outcomes)
         self.failures = [failure for outcome in outcomes for failure in outcome.failures]
 
     def summary(self) -> int:
