@@ -14,8 +14,7 @@ from torch import Tensor
 
 from ..errors import InputError, shortened
 from ..files import write_whole
-from ..system import memory
-from . import signatures
+from ..system import memory, signatures
 
 CONFIG = "config"  # where a file, beside its tensors, says what its network is
 SUFFIXES = (".pth", ".safetensors")
@@ -89,7 +88,7 @@ def _is_safetensors(path: Path) -> bool:
         return True
     if head[:4] == b"PK\3\4" or head[:1] == b"\x80":
         return False
-    if kind := signatures.what(head):
+    if kind := signatures.no_checkpoint(head):
         raise InputError(f"{path}: {kind}")
     return path.suffix == ".safetensors"
 
@@ -122,7 +121,7 @@ def _pickled(path: Path) -> object:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as file:
                 entries = file.infolist()
-            if kind := signatures.archive([entry.filename for entry in entries]):
+            if kind := signatures.no_zip_of_torch([entry.filename for entry in entries]):
                 raise InputError(f"{path}: {kind}")
             _check_memory(path, sum(entry.file_size for entry in entries))  # may be compressed
         with path.open("rb") as file, warnings.catch_warnings():
