@@ -36,7 +36,11 @@ def read_file(path: Path) -> Mapping[str, Any]:
 
 
 def write_file(
-    path: Path, state: Mapping[str, Tensor], config: Mapping[str, Any] | None = None
+    path: Path,
+    state: Mapping[str, Tensor],
+    config: Mapping[str, Any] | None = None,
+    *,
+    metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Write tensors, whole or not at all.
 
@@ -44,6 +48,7 @@ def write_file(
         path: ending in .pth (then {"params": state}, which BasicSR reads) or .safetensors.
         state: the tensors.
         config: what network they are of, written beside them for generic tools.
+        metadata: further texts in the head of a .safetensors file.
     Raises: InputError: the path ends in something else, or its folder is missing.
     """
     if path.suffix not in SUFFIXES:
@@ -57,8 +62,9 @@ def write_file(
         content = {"params": state, **({CONFIG: dict(config)} if config else {})}
         write_whole(path, lambda file: torch.save(content, file))
     else:
-        metadata = {"format": "pt", **({CONFIG: json.dumps(config)} if config else {})}
-        write_whole(path, lambda file: file.write(save(state, metadata)))
+        head = {"format": "pt", **({CONFIG: json.dumps(config)} if config else {})}
+        head |= metadata or {}
+        write_whole(path, save(state, head))
 
 
 def _is_safetensors(path: Path) -> bool:

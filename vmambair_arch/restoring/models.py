@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from .. import weights
-from ..checkpoints import load_any_network
+from ..checkpoints import hub, load_any_network
 from ..errors import InputError, nearest
 from ..networks.presets import PRESETS
 
@@ -25,9 +25,9 @@ def load(model: str | os.PathLike | None, device: torch.device) -> nn.Module:
     """Load a network to restore with.
 
     Args:
-        model: a checkpoint: ours, a released one or any that spandrel knows; the name of a bundled
-            network, or of a preset whose weights lie in the cache folder; None for the bundled
-            network that is the default.
+        model: a checkpoint: ours, a released one or any that spandrel knows; one on the hub,
+            hf:user/name[@revision][/file]; the name of a bundled network, or of a preset whose
+            weights lie in the cache folder; None for the bundled network that is the default.
         device: where it goes.
     Raises: InputError: there is no such file, or its network is not known; names what to do.
     """
@@ -41,6 +41,8 @@ def file(model: str | os.PathLike | None) -> AbstractContextManager[Path]:
     Raises: InputError: neither a file nor a name; says which names there are.
     """
     name = weights.DEFAULT if model is None else os.fspath(model)
+    if name.startswith(hub.PREFIX):
+        return nullcontext(hub.download(name))
     if name in weights.PURPOSES and not Path(name).is_file():
         for file in _cached(name):
             logger.warning("%s is the bundled network; for the other one give -m %s", name, file)
