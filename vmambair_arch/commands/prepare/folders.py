@@ -181,8 +181,8 @@ def _make_all(
             if record:
                 _note(record, source.gt.name, made)
     everyone = gather(results)
-    for of_one in everyone[1:] if record else ():
-        for name, made in of_one:
+    if record:
+        for name, made in (result for of_one in everyone[1:] for result in of_one):
             _note(record, name, made)
     return sorted(made for of_one in everyone for _, made in of_one if isinstance(made, str))
 
