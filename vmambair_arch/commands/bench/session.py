@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from ...errors import InputError
+from ...system import memory
 from . import report
 from .cases import BOTH, FORWARD, NAMES, Case, grid, network, unavailable
 from .figures import evaluate, figures
@@ -54,12 +55,12 @@ class Session:
         if reason:
             return reason
         seconds, bytes_ = self._expected(case)
-        free = _free_memory(self.device)
+        free = memory.free(self.device)
         if time.monotonic() + seconds > self.deadline:
             return "the time for the whole run is used up"
         if seconds > CASE_SECONDS:
             return f"it would take about {seconds:.0f} s, and the limit is {CASE_SECONDS:.0f} s"
-        if bytes_ > MEMORY * free:
+        if free is not None and bytes_ > MEMORY * free:
             return f"it would need about {bytes_ / 2**30:.1f} GiB, and {free / 2**30:.1f} are free"
         return None
 
@@ -178,14 +179,3 @@ def _in_a_process(case: Case, device: str) -> dict[str, Any] | str:
     if done.returncode:
         return f"it failed: {done.stderr.strip().splitlines()[-1]}"
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def _free_memory(device: str) -> float:
-    """Bytes that a case may take; infinite where the system does not tell."""
-    if device == "cuda":
-        return torch.cuda.mem_get_info()[0]
-    try:
-        rows = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return float("inf")
-    return 1024.0 * next(int(row.split()[1]) for row in rows if row.startswith("MemAvailable:"))
