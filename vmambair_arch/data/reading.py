@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 
 from ..errors import InputError
-from ..restoring.files import reading as pictures, signatures
+from ..restoring.files import reading as pictures
 from ..restoring.files.picture import upright
+from ..system import signatures
 from ..system.foreign_lines import silenced
 
 if TYPE_CHECKING:
