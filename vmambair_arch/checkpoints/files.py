@@ -64,7 +64,7 @@ def write_file(
     else:
         head = {"format": "pt", **({CONFIG: json.dumps(config)} if config else {})}
         head |= metadata or {}
-        write_whole(path, lambda file: file.write(save(state, head)))
+        write_whole(path, save(state, head))
 
 
 def _is_safetensors(path: Path) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import InputError, shortened
+from ..errors import InputError, few, shortened
 
 # In order of preference.
 WRAPPERS = (
@@ -113,9 +113,7 @@ def check_values(state: Mapping[str, Tensor], where: str) -> None:
 
 def some(names: Iterable[object]) -> str:
     """The first few of many names."""
-    names = list(names)
-    first = ", ".join(shortened(repr(name)) for name in names[:3])
-    return first + (f" and {len(names) - 3} more" if names[3:] else "")
+    return few((shortened(repr(name)) for name in names), 3)
 
 
 def architecture(names: Iterable[str]) -> str | None:

@@ -6,6 +6,7 @@ shared machine disturbs both sides of a ratio. What is not measured is recorded 
 
 import importlib.util
 import json
+import math
 import os
 import signal
 import subprocess
@@ -55,12 +56,12 @@ class Session:
         if reason:
             return reason
         seconds, bytes_ = self._expected(case)
-        free = memory.free(self.device)
+        free = memory.free(self.device) or math.inf
         if time.monotonic() + seconds > self.deadline:
             return "the time for the whole run is used up"
         if seconds > CASE_SECONDS:
             return f"it would take about {seconds:.0f} s, and the limit is {CASE_SECONDS:.0f} s"
-        if free is not None and bytes_ > MEMORY * free:
+        if bytes_ > MEMORY * free:
             return f"it would need about {bytes_ / 2**30:.1f} GiB, and {free / 2**30:.1f} are free"
         return None
 

@@ -68,17 +68,17 @@ def run(
             except (OSError, InputError) as error:
                 yield str(error)
                 continue
-            _write(copy, cv2.imencode(".png", lq)[1].tobytes())
+            write_whole(copy, cv2.imencode(".png", lq)[1].tobytes())
             lines.append(json.dumps({"image": path.name, "copy": copy.name, "seed": seed, **drawn}))
             yield ""
     except BaseException:  # what was written is on record, whatever ended the loop
-        _write(out / RECORD, "".join(line + "\n" for line in lines).encode())
+        write_whole(out / RECORD, "".join(line + "\n" for line in lines).encode())
         raise
     lines = [line for of_one in processes.gather(lines) for line in of_one]
     order = {path.name: place for place, path in enumerate(copies)}
     lines.sort(key=lambda line: order[json.loads(line)["image"]])
     if share.is_first:
-        _write(out / RECORD, "".join(line + "\n" for line in lines).encode())
+        write_whole(out / RECORD, "".join(line + "\n" for line in lines).encode())
 
 
 def _degraded(
@@ -174,7 +174,3 @@ def _copies(source: Path, out: Path) -> dict[Path, Path]:
         if stems.count(stem) > 1:
             raise InputError(f"{source}: several images are called {stem}; rename all but one")
     return copies
-
-
-def _write(path: Path, content: bytes) -> None:
-    write_whole(path, lambda file: file.write(content))

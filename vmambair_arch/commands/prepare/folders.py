@@ -13,7 +13,7 @@ import yaml
 
 from ...data import image_lmdb
 from ...data.image_lmdb import LmdbImage
-from ...errors import InputError
+from ...errors import InputError, few
 from ...files import remove_leftovers, write_whole
 from .. import file_workers
 from . import inputs, subimages
@@ -88,7 +88,7 @@ def run(
         if failures:
             return PrepareReport(len(images), failures, [], [])
         lines = "".join(f"{image.line()}\n" for image in images)
-        write_whole(out / "meta_info.txt", lambda file: file.write(lines.encode()))
+        write_whole(out / "meta_info.txt", lines.encode())
         for folder, scale in _folders(recipe).items() if lmdb else ():
             if not (out / f"{folder}.lmdb").exists():
                 reduced = [image.reduced(scale) for image in images]
@@ -175,8 +175,7 @@ def _remarks(source: Path, done: dict[str, Made]) -> list[str]:
         )
     others = inputs.others(source)
     if others:
-        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
-        remarks.append(f"not taken from {source}: {', '.join(others[:5])}{more}")
+        remarks.append(f"not taken from {source}: {few(others)}")
     return remarks
 
 
