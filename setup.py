@@ -39,6 +39,7 @@ EXTRAS = {  # for the tests as well
         "onnx>=1.19",  # CVE-2024-5187, CVE-2025-51480: files written outside a folder
         *("onnxscript>=0.5", "onnxruntime>=1.20", "scikit-image"),
     ],
+    "hub": ["huggingface_hub>=0.30"],
     "heif": ["pillow-heif"],  # HEIC, as phones write it; its wheels hold libheif, under the LGPL
     "spandrel": ["spandrel>=0.4"],
     "video": ["av>=16"],  # its wheels hold an FFmpeg with x264, which is under the GPL
@@ -112,7 +113,10 @@ setup(
         **EXTRAS,
         "test": [
             *("jsonschema", "pytest", "pytest-cov", "pytest-xdist", "ruff", "pyright[nodejs]"),
-            "playwright",  # drives Chromium
+            *(
+                "playwright",
+                "axe-playwright-python",
+            ),  # drive Chromium, and look for faults in a page
             *itertools.chain(*EXTRAS.values()),
         ],
     },

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from .commands import app, convert, doctor, install_basicsr, options, plot
+from .commands import app, convert, doctor, install_basicsr, options, plot, push
 from .commands.bench import arguments as bench
+from .commands.card import arguments as card
 from .commands.check import arguments as check
 from .commands.compare import arguments as compare
 from .commands.degrade import arguments as degrade
@@ -22,7 +23,7 @@ from .system import allocator, terminal
 COMMANDS = (
     *(train, options, check, prepare, degrade),
     *(restore, app, compare, plot),
-    *(convert, export, bench, doctor, install_basicsr),
+    *(convert, export, card, push, bench, doctor, install_basicsr),
 )
 
 
@@ -59,6 +60,7 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     terminal.ready()
     atexit.register(gc.freeze)  # or Python's last collection, over all of torch, takes seconds
     arguments = parser.parse_args(argv)
+    arguments.argv = sys.argv[1:] if argv is None else [*argv]  # for processes that are started
     allocator.keep_freed_memory()
     try:
         return arguments.run(arguments) or 0

@@ -51,6 +51,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
+def few(names: Iterable[str], most: int = 5) -> str:
+    """The first of many names, and how many there are more: ``a, b and 7 more``."""
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def printable(text: object) -> str:
     """Text, such as a file's name, as one line that does nothing to a terminal or a log.
 

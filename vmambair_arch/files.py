@@ -13,20 +13,20 @@ PART = 40  # characters of a name in that of its temporary file
 TEMPORARY = re.compile(r"\..+\.\d+(\.\w+)?\.tmp", re.DOTALL)
 
 
-def write_whole(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+def write_whole(path: Path, content: bytes | Callable[[IO[bytes]], Any]) -> None:
     """Write a file under a temporary name in its folder, flush it to the disk and rename it.
 
     Whatever happens meanwhile, power cuts included, the path then holds the old file or the new.
 
     Args:
         path: the file.
-        write: is called with a binary file, open for writing.
+        content: all of it, or what is called with a binary file, open for writing.
     Raises: OSError: the disk is full or read-only; the old file is as it was.
     """
     temporary, file = _temporary(path)
     try:
         with file:
-            write(file)
+            file.write(content) if isinstance(content, bytes) else content(file)
             file.flush()
             os.fsync(file.fileno())
             if os.name == "posix":  # while the file is held: nobody takes it for a leftover

@@ -2,13 +2,14 @@
 
 import io
 import threading
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from support import picture_files as files
+from support import films, picture_files as files
 from support.app_servers import running, until
 from support.patience import PATIENCE
 from vmambair_arch import cli, save_network
@@ -81,6 +82,67 @@ def test_the_bundled_network_gives_what_restore_writes(server, tmp_path, monkeyp
     assert server.file(job, "result") == Path("b.png").read_bytes()
     assert (job["before"], job["after"], job["shown"]) == ([32, 48], [128, 192], [128, 192])
     assert job["seconds"] > 0 and job["share"] == 1
+
+
+def test_networks_run_one_after_the_other_as_restore_runs_them(server, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    content = files.png(files.noise("RGB", np.uint16, height=8, width=12))
+    job = server.restored(content, "a.png", network="0,1")
+    Path("a.png").write_bytes(content)
+    given = str(server.routes.networks.choices[0].model)
+    assert cli.vmambair(["restore", "a.png", "-o", "b.png", "-m", given, "-m", "tiny_x4"]) == 0
+    assert server.file(job, "result") == Path("b.png").read_bytes()
+    assert (job["networks"], job["after"]) == ([0, 1], [128, 192])
+
+
+@pytest.mark.parametrize("strength", [0, 0.6])
+@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+def test_another_strength_is_what_restore_writes_and_nothing_is_restored_again(
+    server, tmp_path, monkeypatch, strength, name
+):
+    monkeypatch.chdir(tmp_path)
+    content = files.encoded(files.noise("RGB"), "PNG" if name == "a.png" else "JPEG")
+    job = server.restored(content, name)
+    Path(name).write_bytes(content)
+    given = str(server.routes.networks.choices[0].model)
+    command = ["restore", name, "-o", f"b{name}", "-m", given, "--strength", str(strength)]
+    assert cli.vmambair(command) == 0
+    monkeypatch.setattr(server.routes.networks, "load", None)
+    assert server.file(job, f"result?strength={strength}") == Path(f"b{name}").read_bytes()
+    for wrong in ("2", "nan", "much"):
+        status, answer, _ = server.ask("GET", f"/jobs/{job['id']}/result?strength={wrong}")
+        assert status == 400 and b"strength is" in answer
+
+
+def test_all_results_come_in_one_file(server):
+    for job in server.routes.queue.jobs():
+        server.routes.queue.remove(job)
+    assert server.ask("GET", "/results.zip")[0] == 404
+    jobs = [server.restored(PNG, name) for name in ("a.png", "a.png", "b.png")]
+    assert jobs[0]["source"] == jobs[2]["source"] and len(jobs[0]["source"]) == 64
+    status, content, headers = server.ask("GET", "/results.zip")
+    assert status == 200 and "restored.zip" in headers["content-disposition"]
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.namelist() == ["a_x4.png", "a_x4 (2).png", "b_x4.png"]
+        assert archive.read("b_x4.png") == server.file(jobs[2], "result")
+    content = server.ask("GET", "/results.zip?strength=0.5")[1]
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.read("a_x4.png") == server.file(jobs[0], "result?strength=0.5")
+    assert not list(server.routes.uploads.folder.glob("*.zip"))
+
+
+def test_a_film_is_restored_frame_by_frame(server, tmp_path):
+    pytest.importorskip("av")
+    content = films.write(tmp_path / "in.mp4", sizes=((16, 16),) * 3).read_bytes()
+    job = server.restored(content, "holiday.mp4")
+    assert (job["state"], job["failure"], job["share"]) == ("done", "", 1)
+    assert (job["result"], job["files"]) == ("holiday_x4.mp4", ["result"])
+    assert (job["before"], job["after"], job["shown"]) == ([16, 16], [64, 64], None)
+    assert server.file(job, "result")[4:8] == b"ftyp"
+    assert server.ask("GET", f"/jobs/{job['id']}/result?strength=0.5")[0] == 400
+    broken = server.restored(content[: len(content) // 2], "broken.mp4")
+    assert broken["state"] == "failed" and broken["failure"].startswith("broken.mp4: ")
+    assert str(server.routes.uploads.folder) not in broken["failure"]
 
 
 def test_another_format_is_written_if_it_is_chosen(server):

@@ -180,7 +180,7 @@ def test_a_length_beyond_the_limit_is_refused_before_a_byte_is_stored(server, co
 
 def test_only_so_many_pictures_may_wait(server, monkeypatch, tmp_path):
     monkeypatch.setattr(uploads, "MOST", 2)
-    waiting = [Job("a.png", 0, None, tmp_path), Job("b.png", 0, None, tmp_path)]
+    waiting = [Job(n, (0,), None, tmp_path) for n in ("a.png", "b.png")]
     monkeypatch.setattr(server.routes.uploads, "waiting", lambda: waiting)
     assert "too many pictures wait" in server.send(PNG, "c.png")["error"]
 

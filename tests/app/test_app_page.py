@@ -3,6 +3,7 @@
 import base64
 import re
 import threading
+import zipfile
 
 import pytest
 from skimage import data
@@ -41,7 +42,7 @@ def page(server, open_page):  # noqa: F811
     for job in server.routes.queue.jobs():
         server.routes.queue.remove(job)
     page = open_page(server.address)
-    page.get_by_label("Network").select_option("1")
+    page.locator("#network").select_option("1")
     return page
 
 
@@ -77,7 +78,7 @@ def test_a_picture_is_dropped_restored_compared_and_downloaded(page, server, hal
     assert 0.3 < stage.get_by_role("progressbar").evaluate("(bar) => bar.value") < 1
     expect(page).to_have_title(re.compile("% astronaut.png$"))
     halfway.set()
-    slider = stage.get_by_role("slider")
+    slider = stage.get_by_role("slider", name="Divider")
     slider.wait_for()
     stage.get_by_text("48 × 32 to 192 × 128 pixels").wait_for()
     expect(line).to_contain_text("192 × 128")
@@ -104,7 +105,7 @@ def test_what_cannot_be_restored_is_said_and_the_next_picture_is_done(page):
     page.locator("#stage").get_by_text(sentence).wait_for()
     expect(page.locator("#status")).to_have_text(sentence)
     bring(page, "image.png", ASTRONAUT, "paste")
-    page.get_by_role("slider").wait_for()
+    page.locator(".viewer-divider").wait_for()
     expect(page.locator("#pictures li")).to_have_count(2)
     page.get_by_role("button", name="Remove notes.txt").click()
     expect(page.locator("#pictures li")).to_have_count(1)
@@ -114,7 +115,7 @@ def test_what_a_result_has_lost_is_said_at_its_line(page, monkeypatch):
     sentence = "its colour profile cannot be kept"
     monkeypatch.setattr(writing, "lost", lambda *_: (sentence,))
     bring(page, "image.png", ASTRONAUT)
-    page.get_by_role("slider").wait_for()
+    page.locator(".viewer-divider").wait_for()
     page.locator("#pictures li").get_by_text(sentence).wait_for()
 
 
@@ -130,12 +131,71 @@ def test_what_runs_is_cancelled_and_what_waits_goes_on(page, halfway):
     two.get_by_text("192 × 128").wait_for()
 
 
+def test_networks_are_compared_side_by_side_at_a_strength_that_is_kept(page, server):
+    page.get_by_text("Beside it, to compare").click()
+    page.get_by_label("identity_x1.safetensors", exact=True).check()
+    for name in ("one.png", "two.png"):
+        bring(page, name, ASTRONAUT)
+    expect(page.locator("#progress")).to_have_text("4 of 4 done")
+    stage = page.locator("#stage")
+    page.locator("#pictures li").last.locator(".select").click()
+    right = stage.get_by_label("Right")
+    expect(right.locator("option")).to_have_count(5)  # of both files, which are one picture
+    expect(right.locator("option").nth(1)).to_have_text("tiny_x4")
+    expect(right.locator("option").nth(2)).to_have_text("identity_x1.safetensors")
+    strength = stage.get_by_label("Strength")
+    strength.fill("60")
+    expect(stage.locator(".is-right .viewer-blend img").last).to_have_css("opacity", "0.6")
+    expect(stage.get_by_role("link", name="Download")).to_have_attribute(
+        "href", re.compile("=0.6$")
+    )
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download all").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert len(archive.namelist()) == 4
+    page.get_by_label("Then").select_option("1")
+    page.get_by_label("Write as").select_option("WEBP")
+    page.reload()
+    expect(page.locator("#network")).to_have_value("1")
+    expect(page.get_by_label("Then")).to_have_value("1")
+    expect(page.get_by_label("Write as")).to_have_value("WEBP")
+    expect(page.get_by_label("identity_x1.safetensors", exact=True)).to_be_checked()
+    expect(stage.get_by_label("Strength")).to_have_value("60")
+
+
+def test_a_folder_gives_its_pictures_and_says_what_is_left_out(page, tmp_path):
+    for name in ("album/a.png", "album/deep/b.png", "album/.c.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_bytes(ASTRONAUT)
+    (tmp_path / "album/notes.txt").write_text("no picture")
+    page.locator("#folder").set_input_files(tmp_path / "album")
+    expect(page.locator("#progress")).to_have_text("2 of 2 done")
+    expect(page.locator("#pictures li")).to_have_count(2)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_page_has_no_faults_for_screen_readers_and_keyboards(server, open_page, dark):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    for job in server.routes.queue.jobs():
+        server.routes.queue.remove(job)
+    page = open_page(server.address, dark=dark)
+    expect(page.locator("#network")).to_be_visible()
+    empty = axe.run(page)
+    bring(page, "one.png", ASTRONAUT)
+    bring(page, "notes.txt", b"not a picture")
+    expect(page.locator("#progress")).to_have_text("1 of 2 done")
+    page.get_by_role("button", name="one.png").first.click()
+    expect(page.get_by_role("slider").first).to_be_visible()
+    for found in (empty, axe.run(page)):
+        assert found.violations_count == 0, found.generate_report()
+
+
 def test_on_a_phone_in_the_dark_nothing_is_cut_off(server, open_page):  # noqa: F811
     page = open_page(server.address, touch=True, dark=True)
     page.locator("#files").set_input_files(
         {"name": "astronaut.png", "mimeType": "image/png", "buffer": ASTRONAUT}
     )
-    page.get_by_role("slider").wait_for()
+    page.locator(".viewer-divider").wait_for()
     width = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert width[0] <= width[1]
     assert page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
@@ -143,7 +203,7 @@ def test_on_a_phone_in_the_dark_nothing_is_cut_off(server, open_page):  # noqa: 
 
 def test_a_keyboard_is_enough(page):
     bring(page, "one.png", ASTRONAUT)
-    page.get_by_role("slider").wait_for()
+    page.locator(".viewer-divider").wait_for()
     reached = []
     for _ in range(20):
         page.keyboard.press("Tab")

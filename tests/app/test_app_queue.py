@@ -45,7 +45,7 @@ class Paused:
 
     def add(self, name: str) -> Job:
         (self.folder / name).mkdir()
-        job = Job(name, 0, None, self.folder / name)
+        job = Job(name, (0,), None, self.folder / name)
         self.queue.add(job)
         return job
 
@@ -178,15 +178,15 @@ def test_networks_are_those_given_the_bundled_one_and_those_of_the_cache(tmp_pat
 def test_networks_are_loaded_when_they_are_first_used_and_the_last_one_is_kept():
     built = []
 
-    def build(model):
-        built.append(model)
+    def build(models):
+        built.append("+".join(models))
         return Restorer(files.identity(), device="cpu")
 
     two = networks.Networks(["a.pth", "b.pth"], build)
     assert built == ["b.pth", "a.pth"]  # what is given is tried before the page opens
-    for key in (0, 2, 2, 0):
-        two.load(key)
-    assert built == ["b.pth", "a.pth", "tiny_x4", "a.pth"]
+    for keys in ((0,), (2,), (2,), (0,), (0, 2)):
+        two.load(keys)
+    assert built == ["b.pth", "a.pth", "tiny_x4", "a.pth", "a.pth+tiny_x4"]
 
 
 def test_a_network_of_the_cache_that_is_damaged_is_a_sentence(tmp_path, monkeypatch):

@@ -193,7 +193,7 @@ def arrays(path: Path) -> None:
         (lambda path: path.write_text("é" * 1000, "utf-8"), "is text ('é"),
         (lambda path: path.write_bytes(gzip.compress(b"x")), "is an archive"),
         (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(99)), "is a picture"),
-        (lambda path: path.write_bytes(bytes(4) + b"ftypisom" + bytes(99)), "is a picture or film"),
+        (lambda path: path.write_bytes(bytes(4) + b"ftypisom" + bytes(99)), "is a video"),
         (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n"), "is an HDF5 file"),
         (packed, "is a zip archive (of network.pth ...); unpack it"),
         (tarred, "is a tar archive"),

@@ -163,6 +163,17 @@ def test_a_schedule_without_a_rate_is_refused(changes):
         optimizer_states.check_schedule(schedule)
 
 
+def test_a_state_that_was_passed_over_does_not_take_the_place_of_a_new_one(empty_folder):
+    opt = {"path": {"training_states": "states", "models": "models"}}
+    for folder, name in (("states", "{}.state"), ("models", "net_g_{}.pth")):
+        Path(folder).mkdir()
+        for iteration in (2, 3, 4, 100):
+            Path(folder, name.format(iteration)).touch()
+    training_states.prune(opt, 1, until=4)
+    assert sorted(training_states.numbered(opt)) == [4, 100]
+    assert {path.name for path in Path("models").iterdir()} == {"net_g_4.pth", "net_g_100.pth"}
+
+
 def test_where_no_state_can_be_taken_the_newest_is_named(copied, capsys):
     for path in ROOT.glob("training_states/*"):
         state = load_tensors(path)

@@ -92,7 +92,7 @@ def test_cases_that_take_too_long_or_too_much_are_skipped_with_the_reason(
     measured, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(session, "CASE_SECONDS", 256**2 * 1e-6)
-    monkeypatch.setattr(session, "_free_memory", lambda device: 128**2 * 64 / session.MEMORY)
+    monkeypatch.setattr(session.memory, "free", lambda device: 128**2 * 64 / session.MEMORY)
     lines = list(session.run([64, 128, 256], tmp_path, device="cpu", only=["RRDBNet"]))
     skipped = {(c["size"], c["passes"]): c["reason"] for c in read(tmp_path)["details"]["skipped"]}
     assert "it would need about 0.0 GiB" in skipped[256, cases.FORWARD]

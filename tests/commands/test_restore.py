@@ -21,6 +21,7 @@ from torch import nn
 from support import picture_files as files
 from support.patience import PATIENCE
 from vmambair_arch import Restorer, VmambaIR, cli, load_network, restore, save_network, weights
+from vmambair_arch.app.networks import offered
 from vmambair_arch.commands.restore import batch_restore, plan
 from vmambair_arch.commands.restore.progress import RestoreProgress
 from vmambair_arch.errors import InputError
@@ -385,8 +386,43 @@ def test_every_purpose_has_its_network():
     assert sorted(weights.PURPOSES) == [path.stem for path in WEIGHTS]
 
 
-def test_no_bundled_network_hides_the_weights_of_a_preset():
-    assert not weights.PURPOSES.keys() & PRESETS.keys()
+@pytest.fixture
+def bundled_derain(tmp_path, monkeypatch):
+    """A bundled network that is called as a preset is."""
+    (tmp_path / "bundled").mkdir()
+    (tmp_path / "bundled/__init__.py").touch()
+    save_network(files.identity(1), tmp_path / "bundled/derain.safetensors")
+    monkeypatch.setitem(weights.PURPOSES, "derain", "takes rain away")
+    monkeypatch.setattr(weights.resources, "files", lambda package: tmp_path / "bundled")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_bundled_network_may_be_called_as_a_preset_is(bundled_derain, caplog, capsys):
+    Path("derain").mkdir()  # a folder of pictures, say
+    assert Restorer("derain").network.config == files.identity(1).config
+    assert not caplog.records
+    with pytest.raises(InputError, match=r"bundled network \(.*derain\) nor a preset \([^)]*w2\)"):
+        Restorer("drain")
+    assert PRESETS["derain"]["num_blocks"] == (3, 5, 7, 9)
+    assert cli.vmambair(["convert", "derain", "out.pth"]) == 2
+    assert (
+        "tells its options by its blocks" in capsys.readouterr().err
+    )  # it was found, and has none
+    labels = [choice.label for choice in offered([])]
+    assert labels == [weights.DEFAULT, "derain"]
+
+
+def test_the_weights_of_a_preset_in_its_shadow_are_named(bundled_derain, caplog):
+    Path("cache/vmambair").mkdir(parents=True)
+    other = Path("cache/vmambair/derain.pth").absolute()
+    save_network(files.identity(4), other)
+    assert Restorer("derain").scale == 1 and Restorer(other).scale == 4
+    assert f"derain is the bundled network; for the other one give -m {other}" in caplog.text
+    assert [choice.model for choice in offered(["derain"])] == [
+        *("derain", weights.DEFAULT, str(other))
+    ]
 
 
 def test_models_lists_the_bundled_networks_with_what_each_is_for(capsys):

@@ -116,6 +116,25 @@ def test_every_data_set_of_basicsr_that_reads_lmdbs_finds_names_with_dots(folder
             assert abs(single[index]["lq"].permute(1, 2, 0).numpy() - expected).max() < 1e-6
 
 
+@pytest.mark.parametrize(
+    ("kind", "side"), [("PairedImageDataset", "lq"), ("PairedImageDataset", "gt"), ("", "lq")]
+)
+def test_the_path_of_an_image_in_an_lmdb_is_that_of_its_file(folders, kind, side):
+    """BasicSR gives the bare key; both lead to the image, names with dots too."""
+    paired = {**section(folders, "lmdb"), "phase": "val", "scale": 4}
+    single = {**paired, "type": "SingleImageDataset"}
+    single.pop("dataroot_gt")
+    data_set = build_dataset(paired if kind else single)
+    images = [data_set[index] for index in range(len(NAMES))]
+    root = folders / f"{side}.lmdb"
+    assert {image[f"{side}_path"] for image in images} == {str(root / name) for name in NAMES}
+    for image in images:
+        name = Path(image[f"{side}_path"]).name
+        content = (folders / side / name).read_bytes()
+        for place in (image[f"{side}_path"], name.removesuffix(".png")):
+            assert client(root).get(place, "gt") == content
+
+
 def test_lmdbs_that_basicsr_wrote_are_read(pairs, tmp_path):
     names = [f"{number}.png" for number in range(6)]
     keys = [str(number) for number in range(6)]

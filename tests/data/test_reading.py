@@ -1,16 +1,20 @@
 """Data sets, prepare, degrade and check read the pixels and sizes that restore reads."""
 
+import importlib.util
 import io
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from support import picture_files as files
-from vmambair_arch.commands.prepare import subimages
+from vmambair_arch import cli
+from vmambair_arch.commands.degrade import degraded_copies
+from vmambair_arch.commands.prepare import inputs, subimages
 from vmambair_arch.data import reading, survey
 from vmambair_arch.data.entries import Entry
+from vmambair_arch.data.images import image_files
 from vmambair_arch.errors import InputError
 from vmambair_arch.restoring.files import reading as pictures
 
@@ -28,6 +32,16 @@ def planes(dtype: type) -> bytes:
     return files.tiff(pixels, photometric="rgb", planarconfig="separate", extrasamples=None)
 
 
+def heic() -> bytes:
+    """A photograph as phones write it; nothing where nothing can write it."""
+    if importlib.util.find_spec("pillow_heif") is None:
+        return b""
+    import pillow_heif
+
+    pillow_heif.from_pillow(Image.fromarray(files.noise("RGB"))).save(file := io.BytesIO())
+    return file.getvalue()
+
+
 FILES = {
     "grey.png": files.encoded(files.noise("L"), "PNG"),
     "alpha.png": files.encoded(files.noise("RGBA"), "PNG"),
@@ -41,8 +55,13 @@ FILES = {
     "planes_16.tif": planes(DEEP),
     "big.tif": files.tiff(files.noise("RGB"), bigtiff=True, byteorder=">"),
     "white.tif": files.tiff(files.noise("L"), photometric="miniswhite"),
+    "phone.heic": heic(),
+    "phone.avif": files.encoded(files.noise("RGB"), "AVIF") if features.check("avif") else b"",
     "bits.bmp": files.encoded(files.noise("L") > 127, "BMP"),
 }
+
+
+FILES = {name: content for name, content in FILES.items() if content}
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +113,19 @@ def test_damage_and_other_files_are_sentences_everywhere(folder, tmp_path):
     np.save(file, np.zeros(3))
     with pytest.raises(InputError, match="is a NumPy array"):
         reading.decode(file.getvalue(), "a.png")
+
+
+def test_every_command_takes_every_picture_of_a_folder(folder):
+    """What restore reads is prepared, degraded and trained on too."""
+    assert {path.name for path in image_files({"dataroot_gt": str(folder)})} == set(FILES)
+    assert inputs.others(folder) == degraded_copies.left_out(folder) == []
+
+
+@pytest.mark.parametrize("name", [n for n in FILES if n.startswith("phone")])
+def test_photographs_of_phones_are_prepared(name, folder, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / name).write_bytes(FILES[name])
+    assert cli.vmambair(["prepare", str(tmp_path / "in"), str(tmp_path / "out")]) == 0
+    made = pictures.read_file(tmp_path / "out/gt/phone.png", max_megapixels=1)
+    there = pictures.read_file(folder / name, max_megapixels=1)
+    assert np.array_equal(made.pixels, there.pixels)

@@ -13,7 +13,8 @@ import torch
 
 from support import picture_files as files
 from vmambair_arch.errors import InputError
-from vmambair_arch.restoring.files import reading, signatures
+from vmambair_arch.restoring.files import reading
+from vmambair_arch.system import signatures
 
 
 def saved(call, *arguments) -> bytes:
@@ -95,9 +96,24 @@ def test_a_file_is_told_with_the_way_on(name):
     assert "remove" not in told and "\n" not in told
 
 
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_file_given_as_weights_is_told_by_the_same_table(name, tmp_path):
+    content, what, _ = OTHERS[name]
+    kind = signatures.no_checkpoint(content)
+    if name in ("pth", "safetensors", "zeros", "empty", "unknown"):
+        assert kind is None
+    elif name == "text":
+        assert kind and kind.startswith("is text ('Gr")
+    else:
+        assert kind and ", not a checkpoint; " in kind
+        assert what.removeprefix("is ") in kind or name in ("float", "dng", "exr", "hdr")
+
+
 def test_no_sentence_advises_to_remove_a_file():
     assert not any(
-        "remove" in sentence or "delete" in sentence for sentence in signatures.OTHERS.values()
+        "remove" in told or "delete" in told
+        for kind in signatures.OTHERS.values()
+        for told in (kind.picture, kind.network or "")
     )
 
 

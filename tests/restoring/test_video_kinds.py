@@ -1,6 +1,7 @@
 """Videos of every kind: what is kept, what is refused, and what is said to be lost."""
 
 import itertools
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -462,3 +463,27 @@ def test_the_command_says_what_is_lost_and_never_makes_a_folder_of_a_films_name(
         assert not Path(name).exists()
     assert run("camera.mts", "-o", "folder") == 0
     assert [path.name for path in Path("folder").iterdir()] == ["camera.mp4"]
+
+
+def test_a_second_video_is_said_to_be_lost(tmp_path):
+    with av.open(tmp_path / "two.mp4", "w") as output:
+        tracks = [output.add_stream("libx264", 25) for _ in range(2)]
+        for track in tracks:
+            track.height, track.width, track.pix_fmt = *SIZE, "yuv420p"
+        for number, track in enumerate(tracks):
+            for index in range(5):
+                image = np.ascontiguousarray(films.frame(index + number, *SIZE)[..., :3])
+                output.mux(track.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            output.mux(track.encode())
+    _, result = restored(tmp_path / "two.mp4")
+    assert result.frames == 5 and result.lost == ("second video (h264)",)
+
+
+@pytest.mark.parametrize("told", [1, 7])
+def test_an_index_that_contradicts_itself_is_not_believed(tmp_path, told):
+    """Its table of sizes names fewer frames than its table of times."""
+    path = films.write(tmp_path / "a.mp4")
+    content = bytearray(path.read_bytes())
+    struct.pack_into(">I", content, content.index(b"stsz") + 12, told)
+    path.write_bytes(content)
+    refused("of the 10 frames that its index names are there", path)

@@ -14,7 +14,7 @@ from typing import Any
 from support.patience import PATIENCE
 from vmambair_arch.app import serving
 from vmambair_arch.app.networks import Networks
-from vmambair_arch.restoring import Restorer
+from vmambair_arch.restoring import chain
 
 TOKEN = "a-token"
 
@@ -97,7 +97,7 @@ def running(
 ) -> Iterator[Server]:
     """A server that offers these networks and the bundled one."""
     listener = serving.listen("127.0.0.1", 0)
-    networks = Networks([str(model) for model in models], Restorer)
+    networks = Networks([str(model) for model in models], chain.load)
     with serving.opened(networks, max_megapixels=max_megapixels, keep=keep) as routes:
         server = serving.server(routes.app(host="127.0.0.1", token=token))
         thread = threading.Thread(target=asyncio.run, args=[serving.answer(server, listener)])

@@ -19,7 +19,8 @@ import tifffile
 from PIL import Image, ImageOps
 
 from vmambair_arch.errors import InputError
-from vmambair_arch.restoring.files import reading, signatures
+from vmambair_arch.restoring.files import reading
+from vmambair_arch.system import signatures
 
 LARGEST = 20_000_000  # pixels
 

@@ -11,6 +11,7 @@ State = Literal["waiting", "running", "done", "failed", "cancelled"]
 Size = tuple[int, int]  # height and width
 
 INPUT, PREVIEW, BEFORE, AFTER, RESULT = "input", "preview", "before", "after", "result"
+RESTORED = "restored.npy"  # pixels at full strength, of which another can be made
 
 
 class CancelledError(Exception):
@@ -23,12 +24,13 @@ class Job:
 
     Args:
         name: of the file, as the page tells it; names no path here.
-        network: the key of a choice of ``Networks``.
-        form: a name in ``FORMATS``; None for that of the input.
+        networks: keys of choices of ``Networks``, which run one after the other.
+        form: a name in ``FORMATS``; None for that of the input, and then what is written.
         folder: where its files lie, and nothing else.
     Attributes:
         id: names it to the page; cannot be guessed.
         state, share, failure: how far it is, up to 1, or why it could not be restored.
+        source: a digest of its file: jobs of one picture have the same.
         length: bytes of its file that lie in its folder, while it comes and waits.
         ended: when it was over, by time.monotonic.
         before, after, shown: sizes of the picture, of the restored one, and of the copies that
@@ -41,13 +43,14 @@ class Job:
     """
 
     name: str
-    network: int
+    networks: tuple[int, ...]
     form: str | None
     folder: Path
     id: str = dataclasses.field(default_factory=lambda: secrets.token_urlsafe(12))
     state: State = "waiting"
     share: float = 0.0
     failure: str = ""
+    source: str = ""
     length: int = 0
     ended: float | None = None
     before: Size | None = None
@@ -82,7 +85,8 @@ class Job:
         if self.state == "running" and self.started is not None:
             seconds = time.perf_counter() - self.started
         return {
-            **{name: getattr(self, name) for name in ("id", "name", "network", "state", "share")},
+            **{name: getattr(self, name) for name in ("id", "name", "networks", "state", "share")},
+            "source": self.source,
             **{name: getattr(self, name) for name in ("failure", "before", "after", "shown")},
             "seconds": seconds,
             "warnings": self.warnings,

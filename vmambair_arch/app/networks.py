@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import weights
 from ..restoring import Restorer, models
+from ..restoring.chain import Chain
 
 
 class Choice(NamedTuple):
@@ -32,26 +33,29 @@ class Networks:
     Args:
         given: checkpoints or presets; the first is the default. They are all loaded once, so that
             none fails later.
-        build: makes the restorer of a model.
+        build: makes the restorer of models, which run one after the other.
     Attributes: choices: by the key that the page names them with.
     Raises: InputError: what ``build`` raises.
     """
 
-    def __init__(self, given: Sequence[str], build: Callable[[str | None], Restorer]):
+    def __init__(self, given: Sequence[str], build: Callable[[Sequence[Any]], Restorer | Chain]):
         self.choices = dict(enumerate(offered(given)))
         self.build = build
-        self._loaded: tuple[int, Restorer] | None = None
+        self._loaded: tuple[tuple[int, ...], Restorer | Chain] | None = None
         for key in reversed(range(max(len(given), 1))):  # so that the default is kept
-            self.load(key)
+            self.load((key,))
 
-    def load(self, key: int) -> Restorer:
-        """The network of a choice. Raises: InputError: what ``build`` raises; KeyError: none."""
-        if self._loaded is None or self._loaded[0] != key:
-            model = self.choices[key].model
+    def load(self, keys: tuple[int, ...]) -> Restorer | Chain:
+        """The networks of choices, in a row.
+
+        Raises: InputError: what ``build`` raises; KeyError: there is no such choice.
+        """
+        if self._loaded is None or self._loaded[0] != keys:
+            models = [self.choices[key].model for key in keys]
             self._loaded = None  # two networks at once take twice the memory
-            restorer = self.build(model)
+            restorer = self.build(models)
             restorer(np.zeros((8, 8), np.uint8))  # the first call is slow
-            self._loaded = key, restorer
+            self._loaded = keys, restorer
         return self._loaded[1]
 
 
@@ -74,6 +78,6 @@ def offered(given: Sequence[str]) -> list[Choice]:
         *(
             Choice(path.stem, "cache", str(path))
             for path in cached
-            if path.resolve() not in known and path.stem not in given
+            if path.resolve() not in known and path.stem not in {*given} - weights.PURPOSES.keys()
         ),
     ]

@@ -1,36 +1,63 @@
-"""One picture from its file to the restored file, and the copies that the page shows."""
+"""One picture or film from its file to the restored one, and the copies that the page shows."""
 
 import functools
+import io
 import time
 from pathlib import PurePath
 
+import numpy as np
+
 from ..errors import InputError
-from ..restoring import failures
+from ..restoring import failures, video
 from ..restoring.files import reading, writing
-from ..restoring.files.formats import BY_SUFFIX, FORMATS
+from ..restoring.files.formats import BY_SUFFIX, FORMATS, SUFFIXES
+from ..restoring.resizing import at_strength
 from . import copies
-from .jobs import AFTER, BEFORE, INPUT, PREVIEW, RESULT, Job
+from .jobs import AFTER, BEFORE, INPUT, PREVIEW, RESTORED, RESULT, Job
 from .networks import Networks
 
 
-def restore(job: Job, networks: Networks, *, max_megapixels: float) -> None:
+def restore(job: Job, networks: Networks, *, max_megapixels: float, strength: float = 1) -> None:
     """Restore a job's picture as ``vmambair restore`` does; what fails is said in the job.
 
     Args:
-        job: its input lies in its folder, and is removed.
-        networks: where its network comes from.
+        job: its input lies in its folder; that of a picture stays there, for another strength.
+        networks: where its networks come from.
         max_megapixels: larger pictures are refused.
+        strength: of what is written; what is shown is restored in full.
     Raises: CancelledError: the job is to end.
     """
+    source = job.folder / INPUT
     try:
-        _restore(job, networks, max_megapixels)
+        suffix = PurePath(job.name).suffix.lower()
+        if suffix in video.SUFFIXES or (suffix not in SUFFIXES and video.is_video(source)):
+            _restore_film(job, networks, strength)
+        else:
+            _restore(job, networks, max_megapixels, strength)
     except (InputError, MemoryError, OSError) as error:
-        job.failure = failures.sentence(error, job.name)
+        job.failure = failures.sentence(error, job.name).replace(f"{source}: ", "")
     finally:
-        (job.folder / INPUT).unlink(missing_ok=True)
+        if RESULT not in job.files or not (job.folder / RESTORED).exists():
+            source.unlink(missing_ok=True)
 
 
-def _restore(job: Job, networks: Networks, max_megapixels: float) -> None:
+def at(job: Job, strength: float, *, max_megapixels: float) -> bytes:
+    """The file of a picture that is restored, at another strength; nothing is restored again.
+
+    Raises: InputError: it is no picture; OSError: its files are gone meanwhile.
+    """
+    if not (job.folder / RESTORED).exists():
+        raise InputError(f"{job.name}: has one strength only")
+    picture = reading.read(
+        (job.folder / INPUT).read_bytes(), job.name, max_megapixels=max_megapixels
+    )
+    pixels = at_strength(picture.pixels, np.load(job.folder / RESTORED), strength)
+    content = io.BytesIO()
+    writing.encode(picture.replaced(pixels), content, str(job.form))
+    return content.getvalue()
+
+
+def _restore(job: Job, networks: Networks, max_megapixels: float, strength: float) -> None:
     content = (job.folder / INPUT).read_bytes()
     picture = reading.read(content, job.name, max_megapixels=max_megapixels)
     job.before = picture.pixels.shape[:2]
@@ -38,7 +65,7 @@ def _restore(job: Job, networks: Networks, max_megapixels: float) -> None:
     job.files |= {PREVIEW}
     job.warnings = picture.warnings
     job.advance(0)
-    restorer = networks.load(job.network)
+    restorer = networks.load(job.networks)
     form = job.form or BY_SUFFIX.get(PurePath(job.name).suffix.lower(), picture.form)
     job.started = time.perf_counter()
     writing.check(picture, form, enlarged=restorer.outscale)
@@ -46,16 +73,52 @@ def _restore(job: Job, networks: Networks, max_megapixels: float) -> None:
     job.seconds = time.perf_counter() - job.started
     job.after = restored.pixels.shape[:2]
     job.warnings = (*restored.warnings, *writing.lost(restored, form))
-    writing.write(restored, job.folder / RESULT, form)
-    job.result = _renamed(job.name, form, restorer.outscale)
+    np.save(job.folder / RESTORED, restored.pixels)
     write = functools.partial(copies.write_comparison, picture, restored)
     job.shown = write(job.folder / BEFORE, job.folder / AFTER)
+    blended = restored
+    if strength < 1:
+        blended = picture.replaced(at_strength(picture.pixels, restored.pixels, strength))
+    writing.write(blended, job.folder / RESULT, form)
+    job.form = form
+    job.result = _renamed(job.name, form, restorer.outscale)
     job.files |= {BEFORE, AFTER, RESULT}
+
+
+def _restore_film(job: Job, networks: Networks, strength: float) -> None:
+    """Each frame of a film, told as it is done."""
+    restorer = networks.load(job.networks)
+    job.started = time.perf_counter()
+    ending = PurePath(job.name).suffix
+    if ending.lower() not in video.WRITTEN:
+        ending = video.suffix_for(job.folder / INPUT)
+    path = job.folder / f"film{ending}"
+
+    def frame(pixels: np.ndarray) -> np.ndarray:
+        restored = restorer(pixels)
+        job.before, job.after = pixels.shape[:2], restored.shape[:2]
+        return at_strength(pixels, restored, strength)
+
+    result = video.restore_video(
+        job.folder / INPUT,
+        path,
+        frame,
+        made_with="vmambair app",
+        progress=lambda done, frames: job.advance(done / frames),
+    )
+    job.seconds = time.perf_counter() - job.started
+    path.rename(job.folder / RESULT)
+    job.warnings = tuple(f"not kept: {lost}" for lost in result.lost)
+    job.result = f"{_stem(job.name, restorer.outscale)}{ending}"
+    job.files |= {RESULT}
 
 
 def _renamed(name: str, form: str, enlarged: float) -> str:
     """The name of a restored picture, as the page downloads it."""
-    path = PurePath(name)
-    keeps = BY_SUFFIX.get(path.suffix.lower()) == form
-    ending = path.suffix if keeps else FORMATS[form].suffixes[0]
-    return f"{path.stem}{f'_x{enlarged:g}' if enlarged != 1 else '_restored'}{ending}"
+    suffix = PurePath(name).suffix
+    keeps = BY_SUFFIX.get(suffix.lower()) == form
+    return f"{_stem(name, enlarged)}{suffix if keeps else FORMATS[form].suffixes[0]}"
+
+
+def _stem(name: str, enlarged: float) -> str:
+    return f"{PurePath(name).stem}{f'_x{enlarged:g}' if enlarged != 1 else '_restored'}"

@@ -1,9 +1,13 @@
 """What the server answers: the page, what it asks about jobs, and their pictures."""
 
+import functools
+import urllib.parse
 from importlib import resources
 from pathlib import PurePath
 
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -11,12 +15,15 @@ from starlette.routing import Route
 
 from ..errors import InputError
 from ..restoring.files.formats import FORMATS
+from ..restoring.restorer import check_strength
 from ..viewing import bundle
+from . import archives
 from .access import Access
 from .connections import TooSlowError, paced
-from .jobs import Job
+from .jobs import RESULT, Job
 from .networks import Networks
 from .queue import Queue
+from .restoring import at
 from .same_origin import SameOrigin
 from .uploads import Uploads
 
@@ -27,6 +34,8 @@ TYPES = {
     ".svg": "image/svg+xml",
 }
 PAGE = "index.html"
+DOWNLOADED = "application/octet-stream"
+GONE = "there is no such picture any more; restore it again"
 
 
 class Routes:
@@ -35,13 +44,23 @@ class Routes:
     Args:
         queue, networks, uploads: what they are about.
         most: megapixels of a picture.
+        strength: of results, if no other is asked for.
     """
 
-    def __init__(self, queue: Queue, networks: Networks, uploads: Uploads, *, most: float):
+    def __init__(
+        self,
+        queue: Queue,
+        networks: Networks,
+        uploads: Uploads,
+        *,
+        most: float,
+        strength: float = 1,
+    ):
         self.queue = queue
         self.networks = networks
         self.uploads = uploads
         self.most = most
+        self.strength = strength
         self.assets = read_assets()
 
     def app(self, *, host: str, token: str | None) -> Starlette:
@@ -50,6 +69,7 @@ class Routes:
             Route("/", self.page),
             Route("/assets/{name}", self.asset),
             Route("/choices", self.choices),
+            Route("/results.zip", self.archive),
             Route("/jobs", self.jobs, methods=["GET"]),
             Route("/jobs", self.add, methods=["POST"]),
             Route("/jobs/{id}/cancel", self.cancel, methods=["POST"]),
@@ -74,7 +94,12 @@ class Routes:
             for key, choice in self.networks.choices.items()
         ]
         return JSONResponse(
-            {"networks": networks, "formats": list(FORMATS), "max_megapixels": self.most}
+            {
+                "networks": networks,
+                "formats": list(FORMATS),
+                "max_megapixels": self.most,
+                "strength": self.strength,
+            }
         )
 
     async def jobs(self, request: Request) -> Response:
@@ -117,12 +142,46 @@ class Routes:
         """A picture of a job: shown, or for the result, downloaded."""
         job, name = self._job(request), request.path_params["file"]
         if job is None or name not in job.files:
-            return _refused("there is no such picture any more; restore it again", 404)
-        if name == "result":
-            return FileResponse(
-                job.folder / name, media_type="application/octet-stream", filename=job.result
-            )
-        return FileResponse(job.folder / name, media_type="image/png")
+            return _refused(GONE, 404)
+        if name != RESULT:
+            return FileResponse(job.folder / name, media_type="image/png")
+        try:
+            strength = self._strength(request)
+            if strength == self.strength:
+                path = job.folder / RESULT
+                return FileResponse(path, media_type=DOWNLOADED, filename=job.result)
+            content = await run_in_threadpool(at, job, strength, max_megapixels=self.most)
+        except InputError as error:
+            return _refused(str(error), 400)
+        except OSError:
+            return _refused(GONE, 404)
+        return Response(content, media_type=DOWNLOADED, headers=_attached(job.result))
+
+    async def archive(self, request: Request) -> Response:
+        """All results, in one file of zip."""
+        try:
+            strength = self._strength(request)
+        except InputError as error:
+            return _refused(str(error), 400)
+        jobs = [job for job in self.queue.jobs() if RESULT in job.files]
+        if not jobs:
+            return _refused("there are no results yet; restore a picture first", 404)
+        other = None if strength == self.strength else strength
+        write = functools.partial(archives.write, folder=self.uploads.folder, strength=other)
+        path = await run_in_threadpool(write, jobs, max_megapixels=self.most)
+        gone = BackgroundTask(path.unlink, missing_ok=True)
+        name = archives.NAME
+        return FileResponse(path, media_type=DOWNLOADED, filename=name, background=gone)
+
+    def _strength(self, request: Request) -> float:
+        """The strength that is asked for. Raises: InputError: it is none."""
+        given = request.query_params.get("strength", str(self.strength))
+        try:
+            return check_strength(float(given))
+        except ValueError as error:
+            raise InputError(
+                f"strength is {given[:20]!r}; it must be a number from 0 to 1"
+            ) from error
 
     def _job(self, request: Request) -> Job | None:
         return self.queue.find(request.path_params["id"])
@@ -148,3 +207,8 @@ def read_assets() -> dict[str, tuple[bytes, str]]:
 
 def _refused(sentence: str, status: int, **headers: str) -> Response:
     return JSONResponse({"error": sentence}, status, headers)
+
+
+def _attached(name: str) -> dict[str, str]:
+    """The header of a file that is downloaded under a name."""
+    return {"content-disposition": f"attachment; filename*=utf-8''{urllib.parse.quote(name)}"}

@@ -30,6 +30,7 @@ def serve(
     browser: bool,
     max_megapixels: float,
     keep: float,
+    strength: float = 1,
 ) -> None:
     """Answer until SIGINT or SIGTERM comes, and then leave nothing behind.
 
@@ -41,9 +42,11 @@ def serve(
         browser: whether to open the page in one.
         max_megapixels: larger pictures are refused.
         keep: bytes of restored pictures that are kept, and of pictures that may wait.
+        strength: of what is downloaded, if no other is chosen.
     Raises: KeyboardInterrupt, or what the handler of SIGTERM raises.
     """
-    with opened(networks, max_megapixels=max_megapixels, keep=keep) as routes:
+    limits = {"max_megapixels": max_megapixels, "keep": keep}
+    with opened(networks, **limits, strength=strength) as routes:
         if browser:
             _open(address(listener, host, token), routes.uploads.folder / "open.html")
         asyncio.run(answer(server(routes.app(host=host, token=token)), listener))
@@ -78,11 +81,16 @@ def _open(address: str, page: Path) -> None:
 
 
 @contextlib.contextmanager
-def opened(networks: Networks, *, max_megapixels: float, keep: float) -> Iterator[Routes]:
+def opened(
+    networks: Networks, *, max_megapixels: float, keep: float, strength: float = 1
+) -> Iterator[Routes]:
     """A queue over a folder that lives as long, and the answers about it; see ``serve``."""
     with scratch_folder("vmambair-app-") as folder:
         restore = functools.partial(
-            restoring.restore, networks=networks, max_megapixels=max_megapixels
+            restoring.restore,
+            networks=networks,
+            max_megapixels=max_megapixels,
+            strength=strength,
         )
         with contextlib.closing(Queue(restore, keep=keep)) as queue:
             uploads = Uploads(
@@ -92,7 +100,7 @@ def opened(networks: Networks, *, max_megapixels: float, keep: float) -> Iterato
                 keep=keep,
                 waiting=queue.waiting,
             )
-            yield Routes(queue, networks, uploads, most=max_megapixels)
+            yield Routes(queue, networks, uploads, most=max_megapixels, strength=strength)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -1,5 +1,6 @@
 """Pictures that the page sends: what is checked of them before they wait, and where they lie."""
 
+import hashlib
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from .jobs import INPUT, Job
 BYTES_A_PIXEL = 8  # of four channels of 16 bits
 SLACK = 2**24  # bytes of a file that are no pixels
 MOST = 1000  # files that come or wait
+MOST_NETWORKS = 8  # that run one after the other
 
 
 class Uploads:
@@ -47,7 +49,8 @@ class Uploads:
         """Store a file.
 
         Args:
-            asked: name (which no path is made of), network (a key), and perhaps format.
+            asked: name (which no path is made of), network (a key, or several with commas, which
+                run one after the other), and perhaps format.
             body: the bytes of the file, as they come.
             length: how many there will be, if that was said.
         Raises: InputError: what is asked for cannot be; the file is too large, or too many wait.
@@ -65,12 +68,13 @@ class Uploads:
         return job
 
     async def _store(self, job: Job, body: AsyncIterator[bytes], length: int | None) -> None:
-        refusal = self._refusal(job, length or 0)
+        refusal, digest = self._refusal(job, length or 0), hashlib.sha256()
         with (job.folder / INPUT).open("wb") as file:
             async for part in body:
                 refusal = refusal or self._refusal(job, job.length + len(part))
                 if not refusal:
                     file.write(part)
+                    digest.update(part)
                     job.length += len(part)
                     continue
                 file.truncate(0)
@@ -80,6 +84,7 @@ class Uploads:
                     break
         if refusal:
             raise InputError(refusal)
+        job.source = digest.hexdigest()
 
     def _refusal(self, job: Job, length: int) -> str:
         """Why a file is not stored that has so many bytes or more, or nothing."""
@@ -103,11 +108,14 @@ class Uploads:
         form = asked.get("format", "").upper() or None
         if form is not None and form not in FORMATS:
             raise InputError(f"format is {form}: choose one of {', '.join(FORMATS)}")
-        network = asked.get("network", "0")
-        if network not in map(str, range(self.networks)):
-            raise InputError(f"network is {network}: there are 0 to {self.networks - 1}")
+        networks = asked.get("network", "0").split(",")
+        for network in networks:
+            if network not in map(str, range(self.networks)):
+                raise InputError(f"network is {network}: there are 0 to {self.networks - 1}")
+        if len(networks) > MOST_NETWORKS:
+            raise InputError(f"{len(networks)} networks in a row: {MOST_NETWORKS} may be")
         folder = Path(tempfile.mkdtemp(dir=self.folder))
-        return Job(_label(asked.get("name", "")), int(network), form, folder)
+        return Job(_label(asked.get("name", "")), tuple(map(int, networks)), form, folder)
 
 
 def _size(number: float) -> str:

@@ -14,8 +14,7 @@ from torch import Tensor
 
 from ..errors import InputError, shortened
 from ..files import write_whole
-from ..system import memory
-from . import signatures
+from ..system import memory, signatures
 
 CONFIG = "config"  # where a file, beside its tensors, says what its network is
 SUFFIXES = (".pth", ".safetensors")
@@ -37,7 +36,11 @@ def read_file(path: Path) -> Mapping[str, Any]:
 
 
 def write_file(
-    path: Path, state: Mapping[str, Tensor], config: Mapping[str, Any] | None = None
+    path: Path,
+    state: Mapping[str, Tensor],
+    config: Mapping[str, Any] | None = None,
+    *,
+    metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Write tensors, whole or not at all.
 
@@ -45,6 +48,7 @@ def write_file(
         path: ending in .pth (then {"params": state}, which BasicSR reads) or .safetensors.
         state: the tensors.
         config: what network they are of, written beside them for generic tools.
+        metadata: further texts in the head of a .safetensors file.
     Raises: InputError: the path ends in something else, or its folder is missing.
     """
     if path.suffix not in SUFFIXES:
@@ -58,8 +62,9 @@ def write_file(
         content = {"params": state, **({CONFIG: dict(config)} if config else {})}
         write_whole(path, lambda file: torch.save(content, file))
     else:
-        metadata = {"format": "pt", **({CONFIG: json.dumps(config)} if config else {})}
-        write_whole(path, lambda file: file.write(save(state, metadata)))
+        head = {"format": "pt", **({CONFIG: json.dumps(config)} if config else {})}
+        head |= metadata or {}
+        write_whole(path, save(state, head))
 
 
 def _is_safetensors(path: Path) -> bool:
@@ -83,7 +88,7 @@ def _is_safetensors(path: Path) -> bool:
         return True
     if head[:4] == b"PK\3\4" or head[:1] == b"\x80":
         return False
-    if kind := signatures.what(head):
+    if kind := signatures.no_checkpoint(head):
         raise InputError(f"{path}: {kind}")
     return path.suffix == ".safetensors"
 
@@ -116,7 +121,7 @@ def _pickled(path: Path) -> object:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as file:
                 entries = file.infolist()
-            if kind := signatures.archive([entry.filename for entry in entries]):
+            if kind := signatures.no_zip_of_torch([entry.filename for entry in entries]):
                 raise InputError(f"{path}: {kind}")
             _check_memory(path, sum(entry.file_size for entry in entries))  # may be compressed
         with path.open("rb") as file, warnings.catch_warnings():

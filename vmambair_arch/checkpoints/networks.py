@@ -13,7 +13,7 @@ from ..errors import InputError, shortened
 from ..networks.restormer import Restormer
 from ..networks.unet import UNet, read_config, write_config
 from ..networks.vmambair import VmambaIR
-from . import released
+from . import hub, released
 from .configs import CONFIG_KEY, check_depths, infer_config, infer_network, stored_config
 from .files import CONFIG, read_file, write_file
 from .foreign import load_foreign
@@ -67,6 +67,22 @@ def load_network(
         return _built(path_or_state_dict, "the state dict", device)
     path = Path(path_or_state_dict)
     return _built(read_file(path), str(path_or_state_dict), device)
+
+
+def load_pretrained(
+    name: str, *, revision: str | None, file: str | None, device: str | torch.device
+) -> VmambaIR | Restormer:
+    """What ``from_pretrained`` of our networks does, which says what each argument means."""
+    path = Path(name)
+    if path.is_dir():
+        path = path / (file or hub.FILE)
+    elif not path.exists():
+        address = name + (f"@{revision}" if revision else "") + (f"/{file}" if file else "")
+        path = hub.download(address)
+    return load_network(path, device=device)
+
+
+UNet.load_pretrained = staticmethod(load_pretrained)
 
 
 def read_weights(path: Path, network: nn.Module, key: str | None) -> dict[str, Tensor]:
@@ -125,7 +141,13 @@ def to_released(network: VmambaIR | Restormer) -> dict[str, Tensor]:
     Raises: InputError: it has an option that a released file cannot say.
     """
     state = {name: t for name, t in network.state_dict().items() if name != CONFIG_KEY}
-    read = infer_config(state)
+    try:
+        read = infer_config(state)
+    except (KeyError, IndexError, StopIteration, ValueError) as error:
+        raise InputError(
+            "a released file tells its options by its blocks, and this network has too few; keep"
+            " our format"
+        ) from error
     for option in network.shapeless:
         if read[option] != network.config[option]:
             raise InputError(

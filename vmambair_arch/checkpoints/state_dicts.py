@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import InputError, shortened
-from .signatures import ARCHITECTURES
+from ..errors import InputError, few, shortened
 
 # In order of preference.
 WRAPPERS = (
@@ -20,6 +19,25 @@ TRAINING = {"iter", "optimizers", "schedulers"}  # what BasicSR's training state
 DEEPEST = 8  # wrappers around each other
 LONGEST = 500  # characters of a tensor's name
 LARGEST = 1e15  # of a weight; trained ones stay below 1e4
+
+# A name that an architecture has and others have not.
+ARCHITECTURES = {
+    "a discriminator": r"conv\d\.weight_orig|conv0_0\.weight",
+    "ESRGAN or Real-ESRGAN": r"(body|RRDB_trunk)\.\d+\.(rdb|RDB)1\..*|model\.1\.sub\.0\.RDB1.*",
+    "MambaIR or another with A_logs": r"layers\.\d+\.residual_group\..*\.A_logs?",
+    "HAT": r"relative_position_index_OCA|layers\.\d+\.residual_group\.overlap_attn\..*",
+    "SwinIR": r"layers\.\d+\.residual_group\.blocks\.\d+\.attn\.relative_position_bias_table",
+    "DAT": r"layers\.\d+\.blocks\.\d+\.attn\.(attns\.\d+|temperature).*",
+    "NAFNet": r"intro\.weight|middle_blks\.\d+\.beta",
+    "RCAN": r"body\.\d+\.residual_group\.\d+\..*",
+    "EDVR": r"pcd_align\..*",
+    "EDSR or MSRResNet": r"body\.\d+\.conv[12]\.weight",
+    "SRVGGNetCompact": r"body\.\d+\.weight",
+    "BasicVSR": r"spynet\..*|(back|for)ward_trunk\..*",
+    "VGG": r"features\.\d+\.weight",
+    "Stable Diffusion": r"model\.diffusion_model\..*|first_stage_model\..*",
+    "a LoRA": r".*\.lora_(up|down|A|B)\.weight",
+}
 
 
 def unwrap(
@@ -95,9 +113,7 @@ def check_values(state: Mapping[str, Tensor], where: str) -> None:
 
 def some(names: Iterable[object]) -> str:
     """The first few of many names."""
-    names = list(names)
-    first = ", ".join(shortened(repr(name)) for name in names[:3])
-    return first + (f" and {len(names) - 3} more" if names[3:] else "")
+    return few((shortened(repr(name)) for name in names), 3)
 
 
 def architecture(names: Iterable[str]) -> str | None:

@@ -68,12 +68,17 @@ def numbered(opt: dict[str, Any]) -> list[int]:
     return [int(path.stem) for path in folder.glob("*.state") if path.stem.isdecimal()]
 
 
-def prune(opt: dict[str, Any], keep: int) -> None:
+def prune(opt: dict[str, Any], keep: int, until: int) -> None:
     """Remove the states, and the networks saved with them, before the newest ``keep``.
 
     Files whose names end in no number stay: net_g_best.pth, net_g_latest.pth.
+
+    Args:
+        opt: the options.
+        keep: how many states stay.
+        until: the run's iteration. States behind it, which were passed over, are not counted.
     """
-    for iteration in sorted(numbered(opt))[:-keep]:
+    for iteration in sorted(n for n in numbered(opt) if n <= until)[:-keep]:
         remove(opt, iteration)
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import signal
+from collections.abc import Sequence
 
 import torch
 
@@ -63,17 +64,21 @@ def _serve(arguments: argparse.Namespace) -> None:
     from ..app.access import new_token
     from ..app.networks import Networks
     from ..app.same_origin import is_local
-    from ..restoring import Restorer
+    from ..restoring import Restorer, chain
+    from ..restoring.chain import Chain
+    from ..restoring.restorer import check_strength
     from .networks import resolved
 
     restore.check(arguments, port=(0, 65535), threads=(1, None), max_megapixels=(0, None))
+    check_strength(arguments.strength)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     with serving.listen(arguments.host, arguments.port) as listener:  # before the network loads
+        computing = {**restore.computing(arguments), "strength": 1}  # another is made of that
 
-        def build(model: str | None) -> Restorer:
-            network = model and resolved(model, arguments.plugin)
-            return Restorer(network, **restore.computing(arguments))
+        def build(models: Sequence[str]) -> Restorer | Chain:
+            found = [resolved(model, arguments.plugin) for model in models]
+            return chain.load(found, **computing)
 
         networks = Networks(arguments.model, build)
         token = None if arguments.no_token else new_token()
@@ -92,4 +97,5 @@ def _serve(arguments: argparse.Namespace) -> None:
             browser=not arguments.no_browser,
             max_megapixels=arguments.max_megapixels,
             keep=arguments.keep * 1e9,
+            strength=arguments.strength,
         )

@@ -40,7 +40,7 @@ def _run(arguments: argparse.Namespace) -> None:
     schema = (PACKAGE / "option_files/schemas/options.json").resolve().as_uri()
     for copy, path in copies.items():
         content = path.read_text("utf-8").replace(SCHEMA, schema).encode()
-        write_whole(copy, lambda file, content=content: file.write(content))
+        write_whole(copy, content)
     terminal.say(f"{arguments.copy}: {len(copies)} option files")
 
 

@@ -74,7 +74,7 @@ def run(paths: Sequence[Path], output: Path, *, overwrite: bool = False) -> None
     if suffix in TABLES:
         render = markdown.render if suffix == ".md" else latex.render
         content = render(tables.table(reports)).encode()
-        _write(output, lambda file: file.write(content))
+        _write(output, content)
     else:
         figure = drawing.draw(reports)
         _write(output, lambda file: figure.savefig(file, format=suffix[1:], dpi=150))

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import InputError, shortened
+from ..errors import InputError
 from ..restoring.files import reading as pictures
 from . import image_lmdb
-from .images import image_files, resolve
+from .images import image_files, listed_files, resolve
 
 Size = tuple[int, int]  # height, width
 
@@ -132,8 +132,7 @@ def entries(section: str, opt: dict[str, Any]) -> list[Entry | Problem]:
         return _single(section, root, [path.name for path in image_files(opt)], "gt")
     if kind == "SingleImageDataset":
         root = Path(opt["dataroot_lq"])
-        meta = opt.get("meta_info_file")
-        return _single(section, root, _listed(meta, root) if meta else _files(root), "lq")
+        return _single(section, root, _files(root, opt.get("meta_info_file")), "lq")
     return []
 
 
@@ -187,7 +186,7 @@ def _pairs(section: str, opt: dict[str, Any]) -> Iterator[Entry | Problem]:
     template = opt.get("filename_tmpl", "{}")
     meta = opt.get("meta_info_file")
     gt_there, there = _files(gt_root), _files(lq_root)
-    names = _listed(meta, gt_root) if meta else gt_there
+    names = _files(gt_root, meta) if meta else gt_there
     expected = {_partner(template, name): name for name in names}
     if not expected:
         yield Problem("empty", f"{section}: no images in {gt_root}; correct dataroot_gt")
@@ -275,22 +274,8 @@ def _size_of(image: image_lmdb.LmdbImage) -> Size:
     return image.height, image.width
 
 
-def _files(root: Path) -> list[str]:
-    """What BasicSR would read: every file that is not hidden."""
+def _files(root: Path, meta: str | None = None) -> list[str]:
+    """What BasicSR would read: what a list names, or every file that is not hidden."""
+    if meta:
+        return listed_files("meta_info_file", meta, root)
     return sorted(p.name for p in root.iterdir() if p.is_file() and not p.name.startswith("."))
-
-
-def _listed(meta_info_file: str, root: Path) -> list[str]:
-    if not Path(meta_info_file).is_file():
-        raise InputError(f"meta_info_file: there is no file {meta_info_file}; correct the path")
-    names = []
-    for number, line in enumerate(Path(meta_info_file).read_text().splitlines(), 1):
-        name, whole = line.split(" ")[0], line.partition(" (")[0].rstrip()
-        if name != whole and (root / whole).is_file() and not (root / name).is_file():
-            read, meant = shortened(repr(name)), shortened(repr(whole))
-            raise InputError(
-                f"meta_info_file: {meta_info_file}:{number}: {meant} would be read as {read}: a"
-                " name ends at its first space; rename the images, or leave meta_info_file out"
-            )
-        names += [name] if line.strip() else []
-    return names

@@ -17,7 +17,8 @@ import lmdb
 from tqdm import tqdm
 
 from ..errors import InputError, shortened
-from ..restoring.files import png_chunks, signatures
+from ..restoring.files import png_chunks
+from ..system import signatures
 
 META_LINE = re.compile(r"\s*(\S.*) \((\d+),(\d+),(\d+)\)(?: \d+)?\s*$")
 PNG_LEVEL = 3  # zlib's, as BasicSR's extract_subimages; recorded in the third column

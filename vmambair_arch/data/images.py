@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, shortened
+from ..restoring.files import formats
 from .imresize import imresize
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+SUFFIXES = frozenset(formats.SUFFIXES)  # of the pictures that every command reads
 
 
 def image_files(opt: dict[str, Any]) -> list[Path]:
@@ -46,3 +47,27 @@ def shrink(image: np.ndarray, scale: int) -> np.ndarray:
     largest = np.iinfo(image.dtype).max
     small = imresize(image.astype(np.float32) / largest, 1 / scale)
     return np.round(small.clip(0, 1) * largest).astype(image.dtype)
+
+
+def listed_files(key: str, path: str, root: Path) -> list[str]:
+    """The names that a data set's meta_info_file, or meta_info, takes from a folder.
+
+    Args:
+        key: the option's name.
+        path: the file's: a name begins each line, and ends at its first space.
+        root: the folder that they lie in.
+    Raises: InputError: there is no such file, or a name has a space.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"{key}: there is no file {path}; correct the path")
+    names = []
+    for number, line in enumerate(Path(path).read_text().splitlines(), 1):
+        name, whole = line.split(" ")[0], line.partition(" (")[0].rstrip()
+        if name != whole and (root / whole).is_file() and not (root / name).is_file():
+            read, meant = shortened(repr(name)), shortened(repr(whole))
+            raise InputError(
+                f"{key}: {path}:{number}: {meant} would be read as {read}: a"
+                f" name ends at its first space; rename the images, or leave {key} out"
+            )
+        names += [name] if line.strip() else []
+    return names

@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import InputError
 from ..restoring.files import reading as pictures
 from ..restoring.files.picture import upright
+from ..system import signatures
 from ..system.foreign_lines import silenced
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def training_pixels(content: bytes, where: str) -> np.ndarray:
     Raises: InputError: not an image, or a damaged one.
     """
     stored, orientation = pictures.header(content, where)
-    if stored.form in BY_OPENCV and not stored.is_cut:
+    if signatures.read_as(content) in BY_OPENCV and not stored.is_cut:
         flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
         with silenced():
             image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..data import image_lmdb
-from ..data.images import SUFFIXES
+from ..data.images import SUFFIXES, listed_files
 from ..data.reading import ImageReader
 from ..errors import InputError
 from ..option_values.kinds import Size
@@ -59,7 +59,8 @@ class DegradationDataset(Dataset):
             backend.update(db_paths=[str(root)], client_keys=["gt"])
             self.paths = image_lmdb.paths(root)
         elif opt.get("meta_info"):
-            self.paths = [str(root / name) for name in _listed(Path(opt["meta_info"]))]
+            names = listed_files("meta_info", opt["meta_info"], root)
+            self.paths = [str(root / name) for name in names]
         else:
             found = (p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES)
             self.paths = sorted(str(path) for path in found)
@@ -95,10 +96,3 @@ def _crop_or_extend(gt: np.ndarray, side: int) -> np.ndarray:
         top, left = random.randint(0, h - side), random.randint(0, w - side)
         gt = gt[top : top + side, left : left + side]
     return gt
-
-
-def _listed(meta_info: Path) -> list[str]:
-    """The first word of each line."""
-    if not meta_info.is_file():
-        raise InputError(f"meta_info: there is no file {meta_info}; correct the path")
-    return [line.split(" ")[0] for line in meta_info.read_text().splitlines() if line.strip()]

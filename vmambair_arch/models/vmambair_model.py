@@ -5,10 +5,9 @@ from typing import Any
 
 import torch
 from basicsr.models.sr_model import SRModel
-from torch import nn
 
 from .. import inference
-from . import files
+from .files import Saving
 
 
 class VmambaIRModel(SRModel):
@@ -29,8 +28,4 @@ class VmambaIRModel(SRModel):
             self.output = inference.run(self.get_bare_model(network), self.lq)
         self.net_g.train(self.is_train)
 
-    def load_network(
-        self, net: nn.Module, load_path: str, strict: bool = True, param_key: str | None = "params"
-    ) -> None:
-        """Load any checkpoint of VmambaIR; arguments and errors as ``files.load``."""
-        files.load(self.get_bare_model(net), load_path, strict=strict, key=param_key)
+    load_network = Saving.load_network  # any checkpoint of VmambaIR

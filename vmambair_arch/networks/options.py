@@ -3,35 +3,30 @@
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
-Made = TypeVar("Made")
-Arguments = ParamSpec("Arguments")
+Constructor = TypeVar("Constructor", bound=Callable[..., None])
 
 
-def remember_options(
-    *, but: Sequence[str] = ()
-) -> Callable[[Callable[Arguments, Made]], Callable[Arguments, Made]]:
+def remember_options(*, but: Sequence[str] = ()) -> Callable[[Constructor], Constructor]:
     """Let a constructor set ``self.config``: all its options, defaults too, as JSON can hold them.
 
     Args:
         but: options that are choices of the run, and change nothing that the network computes.
     """
 
-    def decorate(constructor: Callable[Arguments, Made]) -> Callable[Arguments, Made]:
-        signature = inspect.signature(constructor)
+    def decorate(constructor: Constructor) -> Constructor:
+        parameters = inspect.signature(constructor).parameters
+        defaults = {name: p.default for name, p in parameters.items() if name not in ("self", *but)}
 
         @functools.wraps(constructor)
-        def remembering(*args: Arguments.args, **options: Arguments.kwargs) -> Made:
-            bound = signature.bind(*args, **options)
-            bound.apply_defaults()
-            network, *values = bound.arguments.items()
-            made = constructor(*args, **options)
-            config = {name: _plain(value) for name, value in values if name not in but}
-            network[1].config = config
-            return made
+        def remembering(self: Any, **options: Any) -> None:
+            constructor(self, **options)
+            self.config = {
+                name: _plain(options.get(name, value)) for name, value in defaults.items()
+            }
 
-        return remembering
+        return remembering  # pyright: ignore[reportReturnType] it takes what the constructor takes
 
     return decorate
 

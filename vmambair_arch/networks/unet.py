@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +15,9 @@ from ..system.allocator import keep_unless_told_otherwise
 from .modules.layers import PointwiseConv
 
 LARGEST_CONFIG = 10_000  # characters; ours have 400
+
+
+Network = TypeVar("Network", bound="UNet")
 
 
 class UNet(nn.Module):
@@ -34,6 +37,8 @@ class UNet(nn.Module):
     multiple = 8  # three halvings
     # Options that change what the network computes but not the shape of any tensor.
     shapeless: ClassVar[tuple[str, ...]] = ()
+    # What from_pretrained calls; ``checkpoints``, which stands above networks, sets it.
+    load_pretrained: ClassVar[Callable[..., nn.Module]]
     config: dict[str, Any]  # the subclass's options
 
     def __init__(
@@ -90,6 +95,31 @@ class UNet(nn.Module):
         self.refinement = level(num_refinement_blocks, 2 * dim, 0)
         self.dual_pixel = PointwiseConv(dim, 2 * dim, bias=bias) if dual_pixel else None
         self.tail = Tail(2 * dim, out_channels, scale=scale, bias=bias or scale > 1)
+
+    @classmethod
+    def from_pretrained(
+        cls: type[Network],
+        name: str,
+        *,
+        revision: str | None = None,
+        file: str | None = None,
+        device: str | torch.device = "cpu",
+    ) -> Network:
+        """Load a network from the Hugging Face Hub, or from a folder or a file.
+
+        Args:
+            name: user/name on the hub, or a path that exists.
+            revision: a commit, a tag or a branch; a commit stays what it is.
+            file: in the repository or folder; without it model.safetensors, or the only weights.
+            device: where the network goes.
+        Returns: the network, in float32 and eval mode.
+        Raises: InputError (a ValueError): there is no such network, it is of another class, or the
+            hub cannot be reached and it is not in the cache.
+        """
+        network = UNet.load_pretrained(name, revision=revision, file=file, device=device)
+        if not isinstance(network, cls):
+            raise InputError(f"{name}: is a {type(network).__name__}, and no {cls.__name__}")
+        return network
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, in, h, w) -> (b, out, scale h, scale w)"""

@@ -107,7 +107,7 @@ def write(report: Report, path: Path) -> None:
     lines = [json.dumps(_plain(row), allow_nan=False) for row in content.pop("rows")]
     head = json.dumps(content, indent=1, allow_nan=False).removesuffix("\n}")
     text = head + ',\n "rows": [\n  ' + ",\n  ".join(lines) + "\n ]\n}\n"
-    write_whole(path, lambda file: file.write(text.encode()))
+    write_whole(path, text.encode())
 
 
 def _plain(row: dict[str, Value]) -> dict[str, Value]:

@@ -1,5 +1,10 @@
-"""Which file a model is: one that is named, a bundled one, or a preset's in the cache folder."""
+"""Which file a model is: one that is named, a bundled one, or a preset's in the cache folder.
 
+They are looked for in that order: a bundled network may have the name of a preset, as presets hold
+no weights. Where a network is made anew (``presets.build``, ``bench``) the name is the preset's.
+"""
+
+import logging
 import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -8,10 +13,11 @@ import torch
 from torch import nn
 
 from .. import weights
-from ..checkpoints import load_any_network
+from ..checkpoints import hub, load_any_network
 from ..errors import InputError, nearest
 from ..networks.presets import PRESETS
 
+logger = logging.getLogger(__name__)
 SUFFIXES = (".safetensors", ".pth")
 
 
@@ -19,9 +25,9 @@ def load(model: str | os.PathLike | None, device: torch.device) -> nn.Module:
     """Load a network to restore with.
 
     Args:
-        model: a checkpoint: ours, a released one or any that spandrel knows; the name of a bundled
-            network, or of a preset whose weights lie in the cache folder; None for the bundled
-            network that is the default.
+        model: a checkpoint: ours, a released one or any that spandrel knows; one on the hub,
+            hf:user/name[@revision][/file]; the name of a bundled network, or of a preset whose
+            weights lie in the cache folder; None for the bundled network that is the default.
         device: where it goes.
     Raises: InputError: there is no such file, or its network is not known; names what to do.
     """
@@ -35,7 +41,11 @@ def file(model: str | os.PathLike | None) -> AbstractContextManager[Path]:
     Raises: InputError: neither a file nor a name; says which names there are.
     """
     name = weights.DEFAULT if model is None else os.fspath(model)
-    if name in weights.PURPOSES and not Path(name).exists():
+    if name.startswith(hub.PREFIX):
+        return nullcontext(hub.download(name))
+    if name in weights.PURPOSES and not Path(name).is_file():
+        for file in _cached(name):
+            logger.warning("%s is the bundled network; for the other one give -m %s", name, file)
         return weights.file(name)
     return nullcontext(_file(Path(name)))
 
@@ -50,16 +60,22 @@ def _file(model: Path) -> Path:
     name = str(model)
     if model.exists() or model.suffix in SUFFIXES or len(model.parts) > 1:
         return model
-    if name not in PRESETS:
+    others = [preset for preset in PRESETS if preset not in weights.PURPOSES]
+    if name not in others:
         raise InputError(
             f"{name}: neither a file nor a bundled network ({', '.join(weights.PURPOSES)}) nor a"
-            f" preset ({', '.join(PRESETS)}){nearest(name, [*weights.PURPOSES, *PRESETS])}"
+            f" preset ({', '.join(others)}){nearest(name, [*weights.PURPOSES, *others])}"
         )
+    for file in _cached(name):
+        return file
     files = [cache_folder() / f"{name}{suffix}" for suffix in SUFFIXES]
-    for file in files:
-        if file.is_file():
-            return file
     raise InputError(
         f"{name}: its weights are not in the cache folder; save them as {files[0]} or"
         f" {files[1].name}, or give a file"
     )
+
+
+def _cached(name: str) -> list[Path]:
+    """The files of a name in the cache folder."""
+    files = [cache_folder() / f"{name}{suffix}" for suffix in SUFFIXES]
+    return [file for file in files if file.is_file()]

@@ -32,9 +32,8 @@ class Restorer:
     """Restores pictures with one network, loaded once.
 
     Args:
-        model: a checkpoint (ours, a released one, any that spandrel knows), the name of a bundled
-            network or of a preset with weights in the cache folder, or a network, which is put on
-            the device and in eval mode; None for the bundled network that enlarges four times.
+        model: a network, or what ``models.load`` takes: a checkpoint, the name of a bundled network
+            or of a preset; None for the bundled network that enlarges four times.
         device: "cpu", "cuda", ...; auto is the GPU if there is one.
         precision: fp32, bf16 or fp16; auto is bf16 on GPUs that compute in it, else fp32. A tile
             with a value that is not finite is done again in fp32.

@@ -47,7 +47,7 @@ class Records:
 
     def _write(self) -> None:
         text = "".join(json.dumps(line) + "\n" for line in self.lines)
-        self._try(lambda file: file.write(text.encode()), self.path.name)
+        self._try(text.encode(), self.path.name)
 
     def _try(self, write: Any, name: str) -> None:
         """Write a file of the folder, or say that it has to wait for the next time."""

@@ -67,7 +67,8 @@ class Saves:
 
     def _prune(self) -> None:
         if self.opt["rank"] == 0 and self.opt["logger"].get("save_keep_last"):
-            training_states.prune(self.opt, self.opt["logger"]["save_keep_last"])
+            keep = self.opt["logger"]["save_keep_last"]
+            training_states.prune(self.opt, keep, until=self.place[0])
 
     def _tried(self, write: Callable[[], None]) -> str | None:
         """Let rank 0 write; in all processes, why the disk did not let it."""

@@ -1,6 +1,7 @@
 """The networks that come with the package, by name, and what each is for.
 
-A network is added by its file, NAME.safetensors in this folder, and a line here.
+A network is added by its file, NAME.safetensors in this folder, and a line here. It may have the
+name of a preset; see ``restoring.models``.
 """
 
 import contextlib

@@ -1,9 +1,11 @@
 // The page: what comes in, the list, the picture that is chosen, and what is said aloud.
 
+import { Choices } from "./choices.js";
 import { takeIn } from "./intake.js";
 import { List } from "./list.js";
 import { isOver, Pictures } from "./pictures.js";
 import * as server from "./server.js";
+import * as settings from "./settings.js";
 import { Stage } from "./stage.js";
 import * as words from "./words.js";
 
@@ -13,6 +15,7 @@ const list = new List(find("pictures"), pictures, choose);
 const stage = new Stage(find("stage"), pictures);
 const said = new Map(); // the state of each picture, as it was said
 let chosen = null;
+settings.restore();
 
 function choose(key) {
   chosen = key;
@@ -28,6 +31,7 @@ function render() {
   find("gone").hidden = pictures.gone !== "silent";
   find("refused").hidden = ["", "silent"].includes(pictures.gone);
   words.put(find("refused"), pictures.gone);
+  renderAll(all);
   const running = all.find(({ state }) => state === "running");
   document.title = running ? `${words.percent(running.share)} ${running.name}` : "VmambaIR";
   all.forEach(say);
@@ -43,30 +47,39 @@ function say(picture) {
   find("status").textContent = picture.state === "done" ? success : failure;
 }
 
-function offer({ networks, formats }) {
-  const origins = { given: "", bundled: " (bundled)", cache: " (from the cache folder)" };
-  stage.networks = networks;
-  find("network").append(
-    ...networks.map(({ key, label, origin }) => new Option(label + origins[origin], key)),
-  );
-  const purpose = () => words.put(find("purpose"), networks[find("network").value].purpose);
-  find("network").addEventListener("change", purpose);
-  purpose();
-  find("format").append(...formats.map((format) => new Option(format, format)));
+// What is said of many pictures together.
+function renderAll(all) {
+  const done = all.filter(({ state, files }) => state === "done" && files.includes("result"));
+  find("all").hidden = all.length < 2;
+  words.put(find("progress"), `${done.length} of ${all.length} done`);
+  find("download-all").hidden = done.length === 0;
+  find("download-all").href = server.results(stage.strength);
 }
 
 history.replaceState(null, "", "/"); // the address has the token, which the cookie now has
 Theme.follow(find("theme"));
-offer(await server.choices());
+const offered = await server.choices();
+const choices = new Choices(find, offered);
+stage.start(offered);
+stage.addEventListener("strength", render);
 pictures.addEventListener("change", render);
 pictures.addEventListener("sent", ({ detail: [key, id] }) => {
   list.rename(key, id);
   said.set(id, "waiting");
   if (chosen === key) chosen = id;
 });
-takeIn({ drop: find("drop"), chooser: find("choose"), input: find("files") }, (files) => {
-  const options = { network: find("network").value, format: find("format").value };
-  const keys = pictures.add(files, options);
-  if (keys.length) choose(keys[0]);
+const intake = {
+  drop: find("drop"),
+  chooser: find("choose"),
+  input: find("files"),
+  folderChooser: find("choose-folder"),
+  folder: find("folder"),
+};
+const take = (files) => {
+  const added = choices.jobs().map((options) => pictures.add(files, options));
+  if (added[0].length) choose(added[0][0]);
+};
+takeIn(intake, take, (number) => {
+  find("status").textContent = `${number} other files of the folder were left out`;
 });
 render();

@@ -1,17 +1,56 @@
-// How pictures come in: dropped anywhere on the page, chosen, or pasted.
+// How pictures come in: dropped anywhere on the page, with folders, chosen, or pasted.
 
-// Calls take(files) for each; `chooser` is the button, `input` the file input behind it.
-export function takeIn({ drop, chooser, input }, take) {
-  chooser.addEventListener("click", () => input.click());
-  input.addEventListener("change", () => {
-    take([...input.files]);
-    input.value = ""; // so that the same file can be chosen again
-  });
+// What a folder gives: the rest of its files is left out, as vmambair restore leaves it.
+const NAMES = /\.(png|jpe?g|webp|tiff?|bmp|hei[cf]|hif|avif|mp4|m4v|mov|mkv|webm|avi|mts|m2ts|mpe?g)$/i;
+
+// Calls take(files) for each, and leave(number) for files of folders that are left out.
+// `chooser` and `folderChooser` are buttons, `input` and `folder` the file inputs behind them.
+export function takeIn({ drop, chooser, input, folderChooser, folder }, take, leave) {
+  const takeFolder = (files) => {
+    const shown = files.filter(({ name }) => !name.startsWith("."));
+    const found = shown.filter(({ name }) => NAMES.test(name));
+    if (shown.length > found.length) leave(shown.length - found.length);
+    if (found.length) take(found);
+  };
+  follow(chooser, input, take);
+  follow(folderChooser, folder, takeFolder);
   document.addEventListener("paste", (event) => {
     const files = [...event.clipboardData.files];
     if (files.length) take(files);
   });
-  followDrags(drop, take);
+  followDrags(drop, async (items) => {
+    const entries = [...items].map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
+    const files = entries.filter((entry) => entry && !entry.isDirectory);
+    const folders = entries.filter((entry) => entry?.isDirectory);
+    const dropped = await Promise.all(files.map(asFile));
+    if (dropped.length) take(dropped);
+    if (folders.length) takeFolder((await Promise.all(folders.map(filesIn))).flat());
+  });
+}
+
+function follow(button, input, take) {
+  button.addEventListener("click", () => input.click());
+  input.addEventListener("change", () => {
+    take([...input.files]);
+    input.value = ""; // so that the same can be chosen again
+  });
+}
+
+const asFile = (entry) =>
+  entry.isFile ? new Promise((found, failed) => entry.file(found, failed)) : entry;
+
+// The files of a folder and of those in it, by their names.
+async function filesIn(folder) {
+  const reader = folder.createReader();
+  const entries = [];
+  let more;
+  do {
+    more = await new Promise((found, failed) => reader.readEntries(found, failed)); // a hundred
+    entries.push(...more);
+  } while (more.length);
+  entries.sort((one, other) => one.name.localeCompare(other.name));
+  const seen = entries.filter(({ name }) => !name.startsWith("."));
+  return (await Promise.all(seen.map((entry) => (entry.isFile ? asFile(entry) : filesIn(entry))))).flat();
 }
 
 function followDrags(drop, take) {
@@ -31,6 +70,6 @@ function followDrags(drop, take) {
   document.addEventListener("drop", withFiles((event) => {
     depth = 0;
     mark(0);
-    take([...event.dataTransfer.files]);
+    take(event.dataTransfer.items);
   }));
 }

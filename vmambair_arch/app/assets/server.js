@@ -10,7 +10,7 @@ async function ask(path, options = {}) {
   return response.status === 204 ? null : response.json();
 }
 
-// {networks: [{key, label, origin, purpose}], formats: [name], max_megapixels}
+// {networks: [{key, label, origin, purpose}], formats: [name], max_megapixels, strength}
 export const choices = () => ask("/choices");
 
 // Every job, the oldest first; Job.told in jobs.py says what each tells.
@@ -23,7 +23,11 @@ export const remove = (id) => ask(`/jobs/${id}`, { method: "DELETE" });
 // The address of a job's picture: "preview", "before", "after" or "result".
 export const address = (job, file) => `/jobs/${job.id}/${file}`;
 
-// Send a file, with {network, format}. Returns {sent, abort}: the promise of a job, and what ends
+// That of a result, or of all, at a strength.
+export const result = (job, strength) => `${address(job, "result")}?strength=${strength}`;
+export const results = (strength) => `/results.zip?strength=${strength}`;
+
+// Send a file, with {network, format}; network is a key, or several with commas. Returns {sent, abort}: the promise of a job, and what ends
 // it, by which the promise becomes null. fetch does not tell how much has gone; this does.
 export function send(file, options, progress) {
   const request = new XMLHttpRequest();

@@ -6,6 +6,7 @@ shared machine disturbs both sides of a ratio. What is not measured is recorded 
 
 import importlib.util
 import json
+import math
 import os
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from typing import Any
 import torch
 
 from ...errors import InputError
+from ...system import memory
 from . import report
 from .cases import BOTH, FORWARD, NAMES, Case, grid, network, unavailable
 from .figures import evaluate, figures
@@ -54,7 +56,7 @@ class Session:
         if reason:
             return reason
         seconds, bytes_ = self._expected(case)
-        free = _free_memory(self.device)
+        free = memory.free(self.device) or math.inf
         if time.monotonic() + seconds > self.deadline:
             return "the time for the whole run is used up"
         if seconds > CASE_SECONDS:
@@ -178,14 +180,3 @@ def _in_a_process(case: Case, device: str) -> dict[str, Any] | str:
     if done.returncode:
         return f"it failed: {done.stderr.strip().splitlines()[-1]}"
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def _free_memory(device: str) -> float:
-    """Bytes that a case may take; infinite where the system does not tell."""
-    if device == "cuda":
-        return torch.cuda.mem_get_info()[0]
-    try:
-        rows = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return float("inf")
-    return 1024.0 * next(int(row.split()[1]) for row in rows if row.startswith("MemAvailable:"))

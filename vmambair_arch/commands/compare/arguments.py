@@ -2,10 +2,14 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...errors import InputError
 from ...system import terminal
-from .. import plugins
+from .. import plugins, sharing
+
+if TYPE_CHECKING:
+    from .planning import Plan
 
 EPILOG = """examples:
   vmambair compare datasets/Set5/GTmod12 results/SwinIR/visualization/Set5 --scale 4
@@ -38,6 +42,7 @@ def add(commands) -> None:
     add("--images", type=int, metavar="N", help=shown)
     _add_running(command.add_argument_group("models to run"))
     _add_measuring(command.add_argument_group("measuring"))
+    sharing.add_arguments(command.add_argument_group("several processes"))
     command.set_defaults(run=_run)
 
 
@@ -65,23 +70,42 @@ def _add_measuring(group: argparse._ArgumentGroup) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     """Compare, and return the exit code."""
     try:
-        _compare(arguments)
+        return sharing.run(arguments, _compare)
     except KeyboardInterrupt:
         terminal.warn("stopped; no report is written")
         return 130
+
+
+def _compare(arguments: argparse.Namespace, share: sharing.Share) -> int:
+    """Compare, write, and print the table of means; the first process measures and writes."""
+    from ...reporting import markdown, tables
+    from . import comparison, restored
+
+    with sharing.agreed():
+        if arguments.images is not None and arguments.images < 1:
+            raise InputError(f"--images is {arguments.images}; it must be 1 or more")
+        comparison.check_output(arguments.output, overwrite=arguments.overwrite)
+        planned = _planned(arguments)
+    if share.size > 1:
+        restored.write(planned, arguments.output, share)
+        if not share.is_first:
+            return 0
+        planned = restored.read(planned, arguments.output)
+    for remark in planned.remarks:
+        terminal.warn(remark)
+    report = comparison.write(planned, arguments.output, shown=arguments.images)
+    restored.remove(arguments.output)
+    terminal.say(*markdown.render(tables.table([report])).split("\n"))
+    page = arguments.output / comparison.PAGE
+    others = ", ".join((comparison.REPORT, *comparison.TABLES))
+    terminal.say(f"{page} ({page.stat().st_size / 1e6:.1f} MB), {others}")
     return 0
 
 
-def _compare(arguments: argparse.Namespace) -> None:
-    """Compare, write, and print the table of means."""
-    from ...reporting import markdown, tables
-    from . import comparison
+def _planned(arguments: argparse.Namespace) -> "Plan":
     from .planning import plan
 
-    if arguments.images is not None and arguments.images < 1:
-        raise InputError(f"--images is {arguments.images}; it must be 1 or more")
-    comparison.check_output(arguments.output, overwrite=arguments.overwrite)
-    planned = plan(
+    return plan(
         arguments.gt,
         arguments.results,
         models=arguments.model,
@@ -95,10 +119,3 @@ def _compare(arguments: argparse.Namespace) -> None:
         rgb=arguments.rgb,
         title=arguments.title,
     )
-    for remark in planned.remarks:
-        terminal.warn(remark)
-    report = comparison.write(planned, arguments.output, shown=arguments.images)
-    terminal.say(*markdown.render(tables.table([report])).split("\n"))
-    page = arguments.output / comparison.PAGE
-    others = ", ".join((comparison.REPORT, *comparison.TABLES))
-    terminal.say(f"{page} ({page.stat().st_size / 1e6:.1f} MB), {others}")

@@ -61,7 +61,7 @@ def write(plan: Plan, folder: Path, *, shown: int | None = None) -> Report:
         reporting.write(report, folder / REPORT)
         for name, render in TABLES.items():
             content = render(tables.table([report])).encode()
-            write_whole(folder / name, lambda file, content=content: file.write(content))
+            write_whole(folder / name, content)
     except OSError as error:
         raise InputError(
             f"{error.filename or folder}: cannot be written: {error.strerror}; give another output"

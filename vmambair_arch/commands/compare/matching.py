@@ -4,10 +4,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...errors import InputError
+from ...errors import InputError, few
 from ...restoring.files.formats import SUFFIXES
 
-NAMED = 5  # files that a sentence names; it counts the others
 # What data sets have behind the names of their ground truth, and results have not.
 TRUTH = re.compile(r"[_-](gt|hr|original)$", re.IGNORECASE)
 # What may follow the ground truth's name in that of a result: baby_SwinIR, baby-x4, 0801x4.
@@ -55,15 +54,15 @@ def match(names: Mapping[str, Path], place: Path) -> tuple[dict[str, Path], list
     ]
     missing = [names[name].name for name, paths in candidates.items() if not paths]
     if missing:
-        hint = f"; it holds {_listed([path.name for path in others])}" if others else ""
+        hint = f"; it holds {few([path.name for path in others])}" if others else ""
         problems.append(
-            f"{place}: has nothing for {_listed(missing)} of {len(names)} images of the ground"
+            f"{place}: has nothing for {few(missing)} of {len(names)} images of the ground"
             f" truth{hint}"
         )
     if problems:
         raise InputError(*problems)
     left_out = [path.name for path in others]
-    remarks = [f"{place}: {_listed(left_out)} left out: no ground truth"] if others else []
+    remarks = [f"{place}: {few(left_out)} left out: no ground truth"] if others else []
     return {name: paths[0] for name, paths in candidates.items()}, remarks
 
 
@@ -83,11 +82,6 @@ def _pictures(place: Path) -> list[Path]:
     found = [path for path in inside if path.suffix.lower() in SUFFIXES and path.is_file()]
     if not found:
         folders = [path.name for path in inside if path.is_dir()]
-        hint = f"; it holds the folders {_listed(folders)}: give one of them" if folders else ""
+        hint = f"; it holds the folders {few(folders)}: give one of them" if folders else ""
         raise InputError(f"{place}: no pictures in it ({', '.join(SUFFIXES)}){hint}")
     return found
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -1,11 +1,12 @@
 """The arguments of vmambair degrade, and what it prints."""
 
 import argparse
+import functools
 from pathlib import Path
 
 from ...option_files import options
-from ...system import terminal
-from .. import plugins
+from ...system import processes, terminal
+from .. import plugins, sharing
 from ..restore.left_out import is_seen, summary
 
 
@@ -17,23 +18,27 @@ def add(commands) -> None:
     command.add_argument("output", metavar="OUT", type=Path, help="the folder to write to")
     command.add_argument("-opt", required=True, metavar="FILE", help="the option file (YAML)")
     command.add_argument("--seed", type=int, default=0, help="of the random numbers; 0")
-    command.set_defaults(run=_run)
+    sharing.add_arguments(command)
+    command.set_defaults(run=functools.partial(sharing.run, work=_degrade))
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _degrade(arguments: argparse.Namespace, share: sharing.Share) -> int:
     opt = options.read(arguments.opt, is_train=True)
     plugins.load()
     from . import degraded_copies  # BasicSR imports only after the plugins
 
     failures = done = 0
-    for failure in degraded_copies.run(arguments.input, arguments.output, opt, seed=arguments.seed):
+    given = arguments.input, arguments.output, opt
+    for failure in degraded_copies.run(*given, seed=arguments.seed, share=share):
         done += not failure
         if failure:
             failures += 1
             terminal.warn(failure)
-    if done:
+    done = sum(processes.gather(done))
+    if done and share.is_first:
         what = f"{done} degraded images, and what was drawn in {degraded_copies.RECORD}"
         terminal.say(f"{arguments.output}: {what}")
-    if others := degraded_copies.left_out(arguments.input):
+    others = degraded_copies.left_out(arguments.input)
+    if others and share.is_first:
         terminal.warn(summary(others, "convert pictures to PNG"))
     return 1 if failures or any(is_seen(path.suffix.lower()) for path in others) else 0

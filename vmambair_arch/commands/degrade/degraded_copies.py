@@ -21,6 +21,8 @@ from ...degrading.degradation import TwoOrderDegradation, smallest_side
 from ...degrading.kernels import RandomKernels
 from ...errors import InputError
 from ...files import write_whole
+from ...system import processes
+from ..sharing import ALONE, Share, agreed
 
 RECORD = "degradations.jsonl"
 Drawn = dict[str, Any]
@@ -28,7 +30,9 @@ Drawn = dict[str, Any]
 Degradation = Callable[[Tensor], tuple[Tensor, Drawn]]
 
 
-def run(source: Path, out: Path, opt: Mapping[str, Any], *, seed: int) -> Iterator[str]:
+def run(
+    source: Path, out: Path, opt: Mapping[str, Any], *, seed: int, share: Share = ALONE
+) -> Iterator[str]:
     """Degrade an image or each image of a folder, whole, as its training would degrade a crop.
 
     The copies (PNG), and in ``degradations.jsonl`` a line for each with what was drawn for it, go
@@ -40,12 +44,15 @@ def run(source: Path, out: Path, opt: Mapping[str, Any], *, seed: int) -> Iterat
         opt: the options of a training with DegradationModel or DegradationGANModel, or with a data
             set that degrades clean images.
         seed: of the random numbers, >= 0; the global generators are left as they were.
+        share: of the images, if other processes degrade the rest; the first writes the record.
     Yields: for each image "", or a sentence on why it could not be degraded; the others are.
     Raises: InputError: no images; an option that makes no sense; a file that would be overwritten.
     """
     if seed < 0:
         raise InputError(f"the seed is {seed}; it must be a whole number >= 0")
-    copies = _copies(source, out)
+    copies: dict[Path, Path] = {}
+    with agreed():
+        copies = _copies(source, out)
     train = opt["datasets"].get("train") or {}
     kind: Any = DATASET_REGISTRY.get(train["type"]) if train else None
     if kind and issubclass(kind, SyntheticPairDataset):
@@ -55,17 +62,23 @@ def run(source: Path, out: Path, opt: Mapping[str, Any], *, seed: int) -> Iterat
     out.mkdir(parents=True, exist_ok=True)
     lines = []
     try:
-        for path, copy in copies.items():
+        for path, copy in share.of([*copies.items()]):
             try:
                 lq, drawn = _degraded(path, degradation, smallest, seed)
             except (OSError, InputError) as error:
                 yield str(error)
                 continue
-            _write(copy, cv2.imencode(".png", lq)[1].tobytes())
+            write_whole(copy, cv2.imencode(".png", lq)[1].tobytes())
             lines.append(json.dumps({"image": path.name, "copy": copy.name, "seed": seed, **drawn}))
             yield ""
-    finally:  # what was written is on record, whatever ended the loop
-        _write(out / RECORD, "".join(line + "\n" for line in lines).encode())
+    except BaseException:  # what was written is on record, whatever ended the loop
+        write_whole(out / RECORD, "".join(line + "\n" for line in lines).encode())
+        raise
+    lines = [line for of_one in processes.gather(lines) for line in of_one]
+    order = {path.name: place for place, path in enumerate(copies)}
+    lines.sort(key=lambda line: order[json.loads(line)["image"]])
+    if share.is_first:
+        write_whole(out / RECORD, "".join(line + "\n" for line in lines).encode())
 
 
 def _degraded(
@@ -161,7 +174,3 @@ def _copies(source: Path, out: Path) -> dict[Path, Path]:
         if stems.count(stem) > 1:
             raise InputError(f"{source}: several images are called {stem}; rename all but one")
     return copies
-
-
-def _write(path: Path, content: bytes) -> None:
-    write_whole(path, lambda file: file.write(content))

@@ -79,7 +79,7 @@ def run(
             f"{out}: not written, since on {worst.size[0]} x {worst.size[1]} pixels its output"
             f" differs from that of {model} by {worst.error:.1e}, and {ERROR:.0e} is allowed"
         )
-    write_whole(out, lambda file: file.write(content))
+    write_whole(out, content)
     return comparisons
 
 

@@ -98,7 +98,7 @@ class Record:
         lines = [self.head, *(_done_line(name, made) for name, made in self.done.items())]
         lines += [{"unusable": name} for name in sorted(self.failed & self.head["inputs"].keys())]
         text = "".join(json.dumps(line) + "\n" for line in lines)
-        write_whole(self.path, lambda file: file.write(text.encode()))
+        write_whole(self.path, text.encode())
 
     def _append(self, line: dict[str, Any]) -> None:
         with self.path.open("a", encoding="utf-8") as file:

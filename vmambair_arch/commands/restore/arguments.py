@@ -11,8 +11,8 @@ import torch
 from ... import weights
 from ...errors import InputError, StoppedError
 from ...files import remove_leftovers
-from ...system import terminal
-from .. import plugins
+from ...system import processes, terminal
+from .. import plugins, sharing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,7 @@ EPILOG = """examples:
   vmambair restore rainy.png -o dry.png -m net_g_300000.pth
   vmambair restore old.jpg -o large.png -m cleaning.pth -m tiny_x4
   vmambair restore film.mp4 -o film_x4.mp4
+  vmambair restore photographs -o restored --nproc 4
 
 The exit code is 1 if a picture could not be restored, or a folder has pictures of other formats or
 videos, which are left out and counted.
@@ -63,6 +64,7 @@ def add(commands) -> None:
     add_computing(computing)
     compiling = "compile the network, for many pictures"
     computing.add_argument("--compile", action="store_true", help=compiling)
+    sharing.add_arguments(command.add_argument_group("several processes"))
     command.set_defaults(run=_run)
 
 
@@ -121,7 +123,7 @@ def _run(arguments: argparse.Namespace) -> int:
     """Restore, and return the exit code; SIGTERM stops it as Ctrl-C does."""
     before = signal.signal(signal.SIGTERM, stop)
     try:
-        return _restore(arguments)
+        return sharing.run(arguments, _restore)
     except (KeyboardInterrupt, StoppedError) as error:
         terminal.warn("stopped; rerun with --skip-existing to continue")
         return error.exit_code if isinstance(error, StoppedError) else 128 + signal.SIGINT
@@ -134,7 +136,7 @@ def stop(number: int, frame: FrameType | None) -> None:
     raise StoppedError(number)
 
 
-def _restore(arguments: argparse.Namespace) -> int:
+def _restore(arguments: argparse.Namespace, share: sharing.Share) -> int:
     """Restore pictures, then videos, print a line each, and return the exit code."""
     from . import videos  # need libraries that the other commands do not
     from .left_out import is_seen, summary
@@ -147,34 +149,40 @@ def _restore(arguments: argparse.Namespace) -> int:
     existing = {"overwrite": arguments.overwrite, "skip_existing": arguments.skip_existing}
     naming = {"suffix": arguments.suffix, **existing}
     form = arguments.format and arguments.format.upper()
-    try:
-        jobs = plan(pictures, arguments.output, form=form, **naming) if pictures else []
-        films = videos.plan(clips, arguments.output, alone=len(arguments.inputs) == 1, **naming)
-        others = left_out(pictures, arguments.output)
-        check_folders(jobs)
-        for folder in {to.target.parent for to in (*jobs, *films) if to.target}:
-            remove_leftovers(folder)
-    except OSError as error:  # such as a name that is too long
-        raise InputError(f"{error.filename}: {error.strerror}; give another name") from error
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    restorer = _restorer(arguments)
-    code = _restore_pictures(arguments, jobs, restorer) if pictures else 0
+    jobs, films, others = [], [], []
+    with sharing.agreed():
+        try:
+            jobs = plan(pictures, arguments.output, form=form, **naming) if pictures else []
+            films = videos.plan(clips, arguments.output, alone=len(arguments.inputs) == 1, **naming)
+            others = left_out(pictures, arguments.output)
+            check_folders(jobs)
+            for folder in {to.target.parent for to in (*jobs, *films) if to.target}:
+                remove_leftovers(folder)
+        except OSError as error:  # such as a name that is too long
+            raise InputError(f"{error.filename}: {error.strerror}; give another name") from error
+        if arguments.threads:
+            torch.set_num_threads(arguments.threads)
+        restorer = _restorer(arguments)
+    jobs, films = sharing.first((jobs, films))  # what they find may differ once one has begun
+    code = _restore_pictures(arguments, share.of(jobs), restorer, share) if pictures else 0
     made_with = " ".join(f"{name}={getattr(arguments, name)}" for name in COMPUTING)
     how = {name: getattr(arguments, name) for name in ("overwrite", "deinterlace", "salvage")}
-    code |= videos.restore(films, restorer, made_with=made_with, **how)
-    if others:
+    code |= videos.restore(share.of(films), restorer, made_with=made_with, **how)
+    if others and share.is_first:
         terminal.warn(summary(others))
     return 1 if any(is_seen(file.suffix.lower()) for file in others) else code
 
 
 def _restore_pictures(
-    arguments: argparse.Namespace, jobs: "Sequence[RestoreJob]", restorer: "Restorer | Chain"
+    arguments: argparse.Namespace,
+    jobs: "Sequence[RestoreJob]",
+    restorer: "Restorer | Chain",
+    share: sharing.Share,
 ) -> int:
     from .batch_restore import restore
     from .progress import RestoreProgress
 
-    progress = RestoreProgress(jobs)
+    progress = RestoreProgress(jobs, bar=share.is_first)
     try:
         restore(
             jobs,
@@ -186,9 +194,11 @@ def _restore_pictures(
             progress=progress.advance,
             tell=progress.tell,
         )
-    finally:
-        code = progress.summary()
-    return code
+    except BaseException:  # whatever ended it, what was done is told
+        progress.summary()
+        raise
+    progress.add(processes.gather(progress.outcome))
+    return progress.summary() if share.is_first else 0
 
 
 def _restorer(arguments: argparse.Namespace) -> "Restorer | Chain":

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from tqdm import tqdm
 
@@ -16,6 +17,16 @@ from .plan import STREAM, RestoreJob
 BAR = "{percentage:3.0f}%|{bar}| {n:.2f} of {total:.2f} megapixels, {remaining} left"
 
 
+class Outcome(NamedTuple):
+    """What became of the pictures of a process, of which so many were printed a line."""
+
+    number: int
+    printed: int
+    megapixels: float
+    seconds: float
+    failures: tuple[str, ...]
+
+
 class RestoreProgress:
     """Tells how far the pictures are, what they take, and when all will be done.
 
@@ -24,9 +35,10 @@ class RestoreProgress:
 
     Args:
         jobs: all of them; their sizes are read from the files' headers.
+        bar: whether there is one: one of several processes draws it.
     """
 
-    def __init__(self, jobs: Sequence[RestoreJob]):
+    def __init__(self, jobs: Sequence[RestoreJob], *, bar: bool = True):
         self.lines = sys.stderr if any(job.target is None for job in jobs) else sys.stdout
         self.number = len(jobs)
         self.megapixels = {job.source: _megapixels(job.source) for job in jobs}
@@ -38,7 +50,7 @@ class RestoreProgress:
         self.start = time.monotonic()
         total = sum(self.megapixels.values())
         how = {"bar_format": BAR, "smoothing": 0, "miniters": 0}
-        self.bar = tqdm(total=total, **how, leave=False, disable=None)
+        self.bar = tqdm(total=total, **how, leave=False, disable=None if bar else True)
 
     def begin(self, job: RestoreJob, megapixels: float) -> None:
         """A picture was read; its header may not have given the size."""
@@ -73,6 +85,23 @@ class RestoreProgress:
             line += f"; {self.printed} of {self.number}, about {self._left()} left"
         with self.bar.external_write_mode(file=self.lines):
             terminal.say(line, file=self.lines)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the summary tells of this process's pictures."""
+        return Outcome(self.number, self.printed, self.restored, self.seconds, tuple(self.failures))
+
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        """Let the summary tell of all processes' pictures.
+
+        Args:
+            outcomes: of all, this one's among them.
+        """
+        self.number = sum(outcome.number for outcome in outcomes)
+        self.printed = sum(outcome.printed for outcome in outcomes)
+        self.restored = sum(outcome.megapixels for outcome in outcomes)
+        self.seconds = sum(outcome.seconds for outcome in outcomes)
+        self.failures = [failure for outcome in outcomes for failure in outcome.failures]
 
     def summary(self) -> int:
         """Write what failed and what was done; returns the exit code, 1 if something failed."""

@@ -9,4 +9,7 @@ from ..checks import state_dtype
 def arrays_of(*tensors: Tensor) -> tuple[np.ndarray, ...]:
     """NumPy arrays of the tensors' memory, in the dtype of the states for the first of them."""
     wide = state_dtype(tensors[0])
-    return tuple(tensor.detach().to(wide).contiguous().numpy() for tensor in tensors)
+    return tuple(
+        (t.detach() if t.dtype is wide else t.detach().to(wide)).contiguous().numpy()
+        for t in tensors
+    )

@@ -3,20 +3,33 @@
 The letters are those of planar.
 """
 
+from typing import Any, NamedTuple
+
 from .exponentials import softplus
 from .jit import jit
 from .lanes import broadcast, load, prefetch, store, take, width
 
+TILE = 16  # pixels that are taken together
+
+
+class Block(NamedTuple):
+    """The parameters of a block of channels, in rows of lanes: delta_weight r, A log2 e n."""
+
+    weight: Any
+    bias: Any
+    rate: Any
+    D: Any
+
 
 @jit
-def walk(pixels, B, start, count, k, h, w, r, p):
+def walk(pixels, B_at, start, count, k, h, w, r, p):
     """The pixels, counted row by row, that direction k visits from step ``start`` on."""
     length, along, across = (w, 1, w) if k % 2 == 0 else (h, w, 1)  # pixels of a line, and steps
     first, sign = (start, 1) if k < 2 else (h * w - 1 - start, -1)
     line, place = first // length, first % length
     for t in range(count):
         pixels[t] = line * across + place * along
-        B[t] = (pixels[t] * 4 + k) * p + r
+        B_at[t] = (pixels[t] * 4 + k) * p + r
         place += sign
         if place == length or place < 0:
             line += sign
@@ -31,25 +44,25 @@ def gather(tile, map_, pixels, d, c):
 
 
 @jit
-def raw_steps(step, projection, B, weight, bias, r, count):
+def raw_steps(raw, projection, B_at, weight, bias, r, count):
     """Step sizes before softplus: delta_weight times the low-rank step, plus delta_bias."""
     for t in range(count):
-        step_t = bias
+        raw_t = bias
         for j in range(r):
-            number = broadcast(projection, B[t] - r + j)
-            step_t = step_t + load(weight, j * width(weight)) * number
-        store(step, t * width(step), step_t)
+            number = broadcast(projection, B_at[t] - r + j)
+            raw_t = raw_t + load(weight, j * width(weight)) * number
+        store(raw, t * width(raw), raw_t)
 
 
 @jit
-def step_sizes(delta, step, count):
+def step_sizes(delta, raw, count):
     """delta: the softplus of raw steps; both may be one array."""
     for t in range(count):
-        store(delta, t * width(delta), softplus(load(step, t * width(step))))
+        store(delta, t * width(delta), softplus(load(raw, t * width(raw))))
 
 
 @jit
-def ask_for(projection, B, r, n):
+def ask_for(projection, B_at, r, n):
     """Ask for a pixel's step, B and C ahead of their use."""
     for j in range(-r, 2 * n, width(projection)):
-        prefetch(projection, B + j)
+        prefetch(projection, B_at + j)

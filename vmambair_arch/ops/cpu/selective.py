@@ -17,7 +17,18 @@ from .arrays import arrays_of
 from .exponentials import LOG2_E, exp2, softplus
 from .jit import jit, kernel
 from .lanes import columns, load, put, put_columns, spread, store, take, width, zeros
-from .recurrence import GROUP, advance, kept_of, record, retrace, scratch_of, skip
+from .recurrence import (
+    GROUP,
+    Adjoint,
+    Segment,
+    Shared,
+    advance,
+    kept_of,
+    record,
+    retrace,
+    scratch_of,
+    skip,
+)
 from .threads import run
 
 TILE = 256  # steps that are taken together: whole lines of each sequence
@@ -75,19 +86,19 @@ def _forward(first, last, groups, inputs, delta_softplus, y, last_state):
 def _scan(inputs, delta_softplus, y, last_state, c, m):
     u, delta, A, B, C, D, delta_bias = inputs
     W, n, length = width(u), A.shape[1], u.shape[1]
-    a, bias, direct = columns(A, c, m, LOG2_E), take(delta_bias, c, m), take(D, c, m)
+    rate, bias, direct = columns(A, c, m, LOG2_E), take(delta_bias, c, m), take(D, c, m)
     h, tile = np.zeros(n * W, u.dtype), min(TILE, length)
-    shared, at = np.empty(tile * 2 * n, u.dtype), np.arange(tile) * 2 * n
+    shared = Shared(np.empty(tile * 2 * n, u.dtype), np.arange(tile) * 2 * n, n)
     tile_u, tile_y, step = np.zeros((3, tile * W), u.dtype)
     for start in range(0, length, tile):
         count = min(tile, length - start)
         _gather(tile_u, u, c, m, start, count)
         _gather(step, delta, c, m, start, count)
-        _share(shared, B, C, start, count)
+        _share(shared.numbers, B, C, start, count)
         _step_sizes(step, step, bias, delta_softplus, count)
         tile_y[:] = 0
         for t in range(count):
-            advance(h, a, direct, step, tile_u, tile_y, shared, at, n, t)
+            advance(h, rate, direct, step, tile_u, tile_y, shared, t)
         _scatter(y, tile_y, c, m, start, count)
     put_columns(last_state, c, m, h)
 
@@ -123,10 +134,11 @@ def _scan_back(dy, inputs, delta_softplus, gradients, c, m):
     du, ddelta, dA, dB, dC, dD, ddelta_bias = gradients
     W, n, length = width(u), A.shape[1], u.shape[1]
     tile = min(TILE, length)
-    a, bias, direct = columns(A, c, m, LOG2_E), take(delta_bias, c, m), take(D, c, m)
-    shared, dshared = np.empty((2, tile * 2 * n), u.dtype)
-    at = np.arange(tile) * 2 * n
+    rate, bias, direct = columns(A, c, m, LOG2_E), take(delta_bias, c, m), take(D, c, m)
+    numbers, dshared = np.empty((2, tile * 2 * n), u.dtype)
+    shared = Shared(numbers, np.arange(tile) * 2 * n, n)
     tile_u, tile_dy, raw, step, through_step, through_u = np.zeros((6, tile * W), u.dtype)
+    segment = Segment(tile_u, tile_dy, raw, step, through_step, through_u)
     tiles = -(-length // tile)
 
     starts, h = np.empty((tiles, n * W), u.dtype), np.zeros(n * W, u.dtype)
@@ -135,25 +147,25 @@ def _scan_back(dy, inputs, delta_softplus, gradients, c, m):
         start, count = i * tile, min(tile, length - i * tile)
         _gather(tile_u, u, c, m, start, count)
         _gather(step, delta, c, m, start, count)
-        _share(shared, B, C, start, count)
+        _share(shared.numbers, B, C, start, count)
         _step_sizes(step, step, bias, delta_softplus, count)
-        skip(h, a, step, tile_u, shared, at, n, count)
+        skip(h, rate, step, tile_u, shared, count)
 
     g, gA, gbias, gdirect = np.zeros(n * W, u.dtype), np.zeros(n * W, u.dtype), zeros(u), zeros(u)
-    kept, scratch = kept_of(a, n, tile), scratch_of(a, n)
-    results = (g, gA, through_step, through_u, dshared)
+    kept, scratch = kept_of(rate, n, tile), scratch_of(rate, n)
+    adjoint = Adjoint(g, gA, dshared)
     for i in range(tiles - 1, -1, -1):
         start, count = i * tile, min(tile, length - i * tile)
         _gather(tile_u, u, c, m, start, count)
         _gather(tile_dy, dy, c, m, start, count)
         _gather(raw, delta, c, m, start, count)
-        _share(shared, B, C, start, count)
+        _share(shared.numbers, B, C, start, count)
         _step_sizes(step, raw, bias, delta_softplus, count)
         h[:] = starts[i]
-        record(h, kept, a, step, tile_u, shared, at, n, count)
+        record(h, kept, rate, segment, shared, count)
         dshared[:] = 0
         for group in range((count - 1) // GROUP, -1, -1):
-            retrace(results, scratch, kept, a, step, tile_u, tile_dy, shared, at, n, group, count)
+            retrace(adjoint, scratch, kept, rate, segment, shared, group, count)
         for row in range(0, count * W, W):
             u_t, dy_t, step_t = load(tile_u, row), load(tile_dy, row), load(step, row)
             dstep_u = load(through_u, row)

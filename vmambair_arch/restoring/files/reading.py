@@ -10,8 +10,8 @@ from typing import IO
 import numpy as np
 
 from ...errors import InputError
-from ...system import memory
-from . import exif, signatures, xmp
+from ...system import memory, signatures
+from . import exif, xmp
 from .decoders import boundary
 from .formats import OPENED
 from .picture import Picture, upright
@@ -82,7 +82,7 @@ def _limited(file: IO[bytes], where: str, most: float) -> bytes:
     """A file's bytes. Raises InputError: it is no picture, or has more than so many bytes."""
     head = file.read(signatures.HEAD)
     if signatures.read_as(head) is None:
-        raise InputError(f"{where}: {signatures.describe(head)}")
+        raise InputError(f"{where}: {signatures.no_picture(head)}")
     free = memory.free("cpu")
     most = int(min(most, sys.maxsize if free is None else free))
     status = os.fstat(file.fileno())
@@ -163,7 +163,7 @@ def _opened(content: bytes | mmap.mmap) -> Stored:
     """Header and metadata. Raises InputError: it is damaged, or not read here."""
     name = signatures.read_as(content)
     if name is None:
-        raise InputError(signatures.describe(content))
+        raise InputError(signatures.no_picture(content))
     with boundary(name):
         return OPENED[name](content)
 

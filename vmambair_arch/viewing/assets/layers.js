@@ -30,15 +30,24 @@ class Layers {
       const error = ({ label }, source) => compare(`Errors of ${label}`, source, truth);
       return { ...made, left: error(one, sources[0]), right: error(other, sources[1]) };
     }
+    const blends = await Promise.all([this.blend("left", left), this.blend("right", right)]);
     const plain = ({ label, note = "" }, element) => ({ element, label, note });
-    return { ...made, left: plain(one, sources[0]), right: plain(other, sources[1]) };
+    return { ...made, left: plain(one, blends[0]), right: plain(other, blends[1]) };
+  }
+
+  // An image by itself, or above another (its `over`) as strongly as the style's --strength has it.
+  async blend(side, index) {
+    const image = await this.load(side, index);
+    if (!this.images[index].over) return image;
+    const below = await this.load(`below ${side}`, index, this.images[index].over);
+    return make("div", { class: "viewer-blend" }, below, image);
   }
 
   // The decoded image; one element for each use, since an element is in one place only.
-  load(use, index) {
+  load(use, index, src = this.images[index].src) {
     const key = `${use} ${index}`;
     if (!this.loaded.has(key)) {
-      const { label, src } = this.images[index];
+      const { label } = this.images[index];
       const image = make("img", { alt: label, draggable: false });
       image.src = src;
       const failed = () => {

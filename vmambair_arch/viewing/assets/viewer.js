@@ -3,7 +3,8 @@
 //   new Viewer(element, {images: [{label, src, note}, ...], left: 0, right: 1, truth: null})
 //
 // `images` show one subject; where two differ in size, the smaller is shown as large as the other.
-// `note` (optional) stands beside the label; `truth` is the index of the image without errors.
+// `note` (optional) stands beside the label; `over` (optional) is the address of an image of the same
+// size on which this one is shown as strongly as the style's --strength says; `truth` is the index of the image without errors.
 "use strict";
 
 class Viewer {

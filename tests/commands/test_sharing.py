@@ -1,0 +1,121 @@
+"""Pictures shared by several processes: the same files and one summary, as of one process."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from support import OPTIONS, SUPPORT, picture_files as files
+from support.processes import ENVIRONMENT
+from vmambair_arch import save_network
+from vmambair_arch.commands import sharing
+from vmambair_arch.commands.train import launch
+
+RECIPE = "train_vmambair_clean.yml"  # JPEG and noise
+pytestmark = pytest.mark.xdist_group("sharing")  # which share the runs of a fixture
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A folder in which everything was done by one process and by two; codes.json has the codes."""
+    root = tmp_path_factory.mktemp("shared")
+    for number in range(5):
+        for place, size in (("in", 8), ("gt", 32)):
+            pixels = files.noise("RGB", height=size, width=size) // (number + 1)
+            (root / place).mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(root / place / f"{number}.png")
+    (root / "in/4.png").write_bytes(b"no picture")
+    save_network(files.identity(4), root / "x4.safetensors")
+    runs = []
+    for name, ranks in (("one", 1), ("two", 2)):
+        restore = ["restore", "in", "-o", name, "-m", "x4.safetensors"]
+        compare = ["compare", "gt", "--lq", "lq", "--model", "x4.safetensors", "-o", f"c{name}"]
+        described = (
+            ("restore", restore),
+            ("again", [*restore, "--skip-existing"]),
+            ("compare", compare),
+            ("degrade", ["degrade", "in", f"d{name}", "-opt", str(OPTIONS / RECIPE)]),
+            ("prepare", ["prepare", "in", f"p{name}", "--scale", "2", "--processes", "1"]),
+            ("refused", restore),
+        )
+        for what, command in described:
+            runs.append({"name": f"{what}_{name}", "arguments": [command] * ranks})
+    (root / "lq").mkdir()
+    for number in range(4):
+        (root / "lq" / f"{number}.png").write_bytes((root / "in" / f"{number}.png").read_bytes())
+    (root / "gt/4.png").unlink()
+    (root / "runs.json").write_text(json.dumps(runs))
+    command = [sys.executable, str(SUPPORT / "ranks.py"), "runs.json"]
+    done = subprocess.run(command, cwd=root, env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (root / "codes.json").write_text(done.stdout.splitlines()[-1])
+    return root
+
+
+def said(folder: Path, name: str) -> str:
+    return "".join(path.read_text() for path in sorted(folder.glob(f"{name}.*.out")))
+
+
+def test_the_codes_are_those_of_one_process(folder):
+    codes = json.loads((folder / "codes.json").read_text())
+    assert codes == [[1], [1], [0], [1], [1], [2], [1, 1], [1, 1], [0, 0], [1, 1], [1, 1], [2, 2]]
+
+
+def test_pictures_are_restored_once_each_and_told_of_in_one_summary(folder):
+    one, two = ({p.name: p.read_bytes() for p in (folder / n).iterdir()} for n in ("one", "two"))
+    assert one == two and len(two) == 4
+    told = [(folder / f"restore_two.{rank}.out").read_text() for rank in (0, 1)]
+    assert [text.count("8 x 8 to 32 x 32 pixels") for text in told] == [2, 2]
+    assert told[0].count("4 of 5 pictures restored") == 1 and "of 5 pictures" not in told[1]
+    assert said(folder, "restore_two").count("4.png: ") == 1
+    assert "0 of 1 pictures restored" in said(folder, "again_two")
+
+
+def test_a_comparison_has_the_same_rows_and_leaves_no_outputs(folder):
+    one, two = (json.loads((folder / f"c{n}/report.json").read_text()) for n in ("one", "two"))
+    assert one["rows"] == two["rows"] and len(two["rows"]) == 4
+    assert sorted(p.name for p in (folder / "ctwo").iterdir()) == sorted(
+        p.name for p in (folder / "cone").iterdir()
+    )
+
+
+def test_degraded_copies_and_their_record_are_those_of_one_process(folder):
+    one, two = ({p.name: p.read_bytes() for p in (folder / n).iterdir()} for n in ("done", "dtwo"))
+    assert one == two and len(two) == 5  # four pictures, and the record
+    assert "4 degraded images" in (folder / "degrade_two.0.out").read_text()
+    assert said(folder, "degrade_two").count("degraded images") == 1
+
+
+def test_a_prepared_folder_is_that_of_one_process_and_its_record_is_whole(folder):
+    one, two = (
+        {p.relative_to(folder / n): p.read_bytes() for p in (folder / n).rglob("*.png")}
+        for n in ("pone", "ptwo")
+    )
+    assert one == two and len(two) == 8
+    records = [(folder / n / "prepare.jsonl").read_text().splitlines() for n in ("pone", "ptwo")]
+    assert sorted(records[0][1:]) == sorted(records[1][1:]) and len(records[1]) == 6
+    assert said(folder, "prepare_two").count("1 images could not be used") == 1
+
+
+def test_what_is_wrong_is_said_once(folder):
+    assert said(folder, "refused_two").count("exists already (4 of 5 do)") == 1
+
+
+def test_nproc_starts_the_same_command_once_more(monkeypatch):
+    started = []
+    monkeypatch.setattr(launch, "run", lambda given, **how: started.append((given, how)) or 0)
+    from vmambair_arch import cli
+
+    command = ["restore", "in", "-o", "out", "--nproc", "2"]
+    assert cli.vmambair(command) == 0
+    ((given, how),) = started
+    assert given == [*command, "--nproc", "0"] and how["processes"] == 2
+    assert cli.vmambair([*command, "--launcher", "slurm"]) == 2
+
+
+def test_a_share_is_every_nth():
+    shares = [sharing.Share(rank, 3).of(range(8)) for rank in range(3)]
+    assert shares == [[0, 3, 6], [1, 4, 7], [2, 5]]

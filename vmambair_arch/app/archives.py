@@ -1,0 +1,47 @@
+"""All results in one file of zip, as the page downloads it."""
+
+import itertools
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+
+from ..errors import InputError
+from .jobs import RESULT, Job
+from .restoring import at
+
+NAME = "restored.zip"
+
+
+def write(
+    jobs: Sequence[Job], *, folder: Path, strength: float | None, max_megapixels: float
+) -> Path:
+    """Write the results of jobs into a new file, uncompressed: pictures are compressed already.
+
+    Args:
+        jobs: that are done; one whose files go meanwhile is left out.
+        folder: where the file is made.
+        strength: of pictures; None for that of their results.
+        max_megapixels: of a picture.
+    """
+    with tempfile.NamedTemporaryFile(dir=folder, suffix=".zip", delete=False) as file:
+        names: set[str] = set()
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for job in jobs:
+                name = _free(job.result, names)
+                try:
+                    if strength is None or not job.shown:
+                        archive.write(job.folder / RESULT, name)
+                    else:
+                        archive.writestr(name, at(job, strength, max_megapixels=max_megapixels))
+                except (InputError, OSError):  # removed to save space since it was listed
+                    continue
+                names.add(name)
+    return Path(file.name)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """A name that is not taken: ``name (2).png`` where ``name.png`` is."""
+    path = PurePath(name)
+    others = (f"{path.stem} ({number}){path.suffix}" for number in itertools.count(2))
+    return next(free for free in itertools.chain([name], others) if free not in taken)

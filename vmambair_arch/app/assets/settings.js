@@ -1,0 +1,20 @@
+// What a person has chosen, which the browser remembers if it may: networks by what they are called.
+// Theme is the viewer's, a classic script.
+
+const KEY = "vmambair-settings";
+
+export const settings = { network: "", then: "", beside: [], format: "", strength: null };
+
+// Fill the settings with those of the last time.
+export function restore() {
+  try {
+    Object.assign(settings, JSON.parse(Theme.memory()?.getItem(KEY) ?? "{}"));
+  } catch {
+    Theme.memory()?.removeItem(KEY); // another version wrote it
+  }
+}
+
+export function keep(changes) {
+  Object.assign(settings, changes);
+  Theme.memory()?.setItem(KEY, JSON.stringify(settings));
+}

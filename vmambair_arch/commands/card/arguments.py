@@ -1,0 +1,91 @@
+"""The arguments of vmambair card, and what it writes."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ... import checkpoints
+from ...errors import InputError
+from ...files import write_whole
+from ...restoring import models
+from ...system import terminal
+
+if TYPE_CHECKING:
+    from .facts import Facts
+
+SUFFIXES = (".md", ".json", ".safetensors")
+
+
+def add(commands) -> None:
+    """Add the command to those of a parser."""
+    description = "write a model card, OpenModelDB's JSON or modelspec's metadata for a checkpoint"
+    command = commands.add_parser(
+        "card",
+        help=description,
+        description=f"{description}, out of what the file knows and what is told here. What nobody"
+        " has told is left out and listed.",
+    )
+    command.add_argument("model", metavar="MODEL", help=".pth, .safetensors or a network's name")
+    output = "README.md: a model card; .json: OpenModelDB; .safetensors: the network with"
+    output += " modelspec's metadata; repeatable (default: the card, to standard output)"
+    add = command.add_argument
+    add("-o", "--output", type=Path, action="append", default=[], metavar="OUT", help=output)
+    add_told(command)
+    command.set_defaults(run=_run)
+
+
+def add_told(command: argparse.ArgumentParser) -> None:
+    """Add what only whoever made a network can tell."""
+    add = command.add_argument
+    add("--name", help="of the network (default: what the file tells)")
+    add("--author")
+    add("--license", metavar="ID", help="as the hub writes it: apache-2.0, cc-by-4.0, ...")
+    add("--description", help="what it is for, in a sentence or two")
+    add("--data", help="what it was trained on")
+    example = "pictures, as addresses or files beside the card; repeatable"
+    add(
+        "--example", nargs=2, action="append", default=[], metavar=("BEFORE", "AFTER"), help=example
+    )
+
+
+def told(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What ``add_told`` has been told, for ``facts.gather``."""
+    names = ("name", "author", "license", "description", "data")
+    examples = tuple((before, after) for before, after in arguments.example)
+    return {**{name: getattr(arguments, name) for name in names}, "examples": examples}
+
+
+def say_missing(facts: "Facts") -> None:
+    """List what nobody has told."""
+    if missing := facts.missing():
+        asked = ", ".join(f"{name} ({how})" for name, how in missing.items())
+        terminal.warn(f"not told, and left out: {asked}")
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from . import facts as known, formats
+
+    for path in arguments.output:
+        if path.suffix not in SUFFIXES:
+            raise InputError(f"{path}: the name must end in one of {', '.join(SUFFIXES)}")
+        if path.exists():
+            raise InputError(f"{path}: exists already; give another name or remove it")
+        if not path.parent.is_dir():
+            raise InputError(f"{path}: there is no folder {path.parent}; make it first")
+    with models.file(arguments.model) as file:
+        facts = known.gather(file, **told(arguments))
+        if not arguments.output:
+            terminal.say(*formats.markdown(facts).split("\n"))
+        for path in arguments.output:
+            if path.suffix == ".safetensors":
+                network = checkpoints.load_network(file)
+                metadata = formats.modelspec(facts)
+                state = network.state_dict()
+                checkpoints.write_file(path, state, network.config, metadata=metadata)
+                continue
+            render = formats.markdown if path.suffix == ".md" else formats.openmodeldb
+            content = render(facts).encode()
+            write_whole(path, lambda out, content=content: out.write(content))
+    if arguments.output:
+        terminal.say(", ".join(map(str, arguments.output)))
+    say_missing(facts)

@@ -1,0 +1,104 @@
+"""What is known of a checkpoint: from the file itself, and from whoever made it."""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from ... import checkpoints
+from ...checkpoints import read_file
+
+# What no file knows, and how it is told.
+ASKED = {
+    "author": "--author",
+    "license": "--license",
+    "description": "--description",
+    "data": "--data",
+    "examples": "--example BEFORE AFTER",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What a card tells of a network; None or nothing is what nobody has told.
+
+    Args:
+        name: of the network.
+        file, size, sha256: of its file, bytes.
+        architecture: and its options.
+        parameters: their number.
+        scale, channels: what it makes of a picture.
+        iterations, losses, optimizer, batch, crop, precision: of its training, as the file tells.
+        author, license, description, data: of whoever made it; license as the hub writes it
+            (apache-2.0, cc-by-4.0).
+        examples: files of pictures before and after.
+        versions: of the packages that trained it.
+    """
+
+    name: str
+    file: str
+    size: int
+    sha256: str
+    architecture: str
+    options: Mapping[str, Any]
+    parameters: int
+    scale: int
+    channels: tuple[int, int]
+    iterations: int | None = None
+    losses: tuple[str, ...] = ()
+    optimizer: str | None = None
+    precision: str | None = None
+    versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    author: str | None = None
+    license: str | None = None
+    description: str | None = None
+    data: str | None = None
+    examples: tuple[tuple[str, str], ...] = ()
+    day: str = dataclasses.field(default_factory=lambda: date.today().isoformat())
+
+    @property
+    def purpose(self) -> str:
+        """In a few words."""
+        return f"enlarges {self.scale} times" if self.scale > 1 else "restores at equal size"
+
+    def missing(self) -> dict[str, str]:
+        """What nobody has told, and how it is."""
+        return {name: how for name, how in ASKED.items() if not getattr(self, name)}
+
+
+def gather(path: Path, **told: Any) -> Facts:
+    """Read a checkpoint, and take what is told beside it.
+
+    Args:
+        path: the file.
+        told: name, author, license, description, data and examples; None where nobody does.
+    Raises: InputError: it cannot be read, or its network is not known.
+    """
+    network: Any = checkpoints.load_any_network(path)
+    content = path.read_bytes()
+    about = read_file(path).get("about")
+    about = about if isinstance(about, Mapping) else {}
+    options = about.get("options") or {}
+    train = options.get("train") or {}
+    sections = {key: value for key, value in train.items() if isinstance(value, Mapping)}
+    optimizer = sections.get("optim_g", {}).get("type")
+    config = dict(network.config)
+    own = {name: value for name, value in told.items() if value}
+    return Facts(
+        **{"name": str(options.get("name") or path.stem), **own},
+        file=path.name,
+        size=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        architecture=config.pop("architecture", type(network).__name__),
+        options=config,
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        scale=network.scale,
+        channels=(config["in_channels"], config["out_channels"]),
+        iterations=about.get("iteration"),
+        losses=tuple(str(s.get("type")) for key, s in sections.items() if key.endswith("_opt")),
+        optimizer=str(optimizer) if optimizer else None,
+        precision=options.get("precision"),
+        versions=about.get("versions") or {},
+    )

@@ -1,0 +1,58 @@
+"""What several processes restore for a comparison: pictures in a folder beside the report."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from ...files import write_whole
+from ...system import processes
+from ..sharing import Share
+from . import pictures
+from .methods import Method
+from .planning import Plan
+
+FOLDER = ".outputs"
+
+
+def write(plan: Plan, folder: Path, share: Share) -> None:
+    """Restore this process's share of what models make of the pictures, and wait for the others.
+
+    Args:
+        plan: what is compared.
+        folder: of the report; the outputs go to a folder in it.
+        share: of the outputs.
+    """
+    todo = [(n, name) for n, method in _models(plan).items() for name in method.files]
+    for number, name in share.of(todo):
+        method = plan.methods[number]
+        output = method(pictures.read(method.files[name]))
+        path = _path(folder, number, list(plan.truths).index(name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, lambda file, output=output: np.save(file, output))
+    processes.gather(None)
+
+
+def read(plan: Plan, folder: Path) -> Plan:
+    """The plan with models that take what all processes have restored."""
+    places = list(plan.truths)
+    methods = list(plan.methods)
+    for number, method in _models(plan).items():
+        files = {name: _path(folder, number, places.index(name)) for name in method.files}
+        methods[number] = dataclasses.replace(method, files=files, restore=None)
+    return dataclasses.replace(plan, methods=methods)
+
+
+def remove(folder: Path) -> None:
+    """Remove the outputs, if there are some."""
+    shutil.rmtree(folder / FOLDER, ignore_errors=True)
+
+
+def _models(plan: Plan) -> dict[int, Method]:
+    """The methods that compute, by their numbers."""
+    return {n: method for n, method in enumerate(plan.methods) if method.restore is not None}
+
+
+def _path(folder: Path, method: int, picture: int) -> Path:
+    return folder / FOLDER / str(method) / f"{picture}.npy"

@@ -1,0 +1,60 @@
+"""vmambair push: a network to the Hugging Face Hub, as safetensors with its model card."""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from .. import checkpoints
+from ..checkpoints import hub
+from ..errors import InputError, shortened
+from ..restoring import models
+from ..system import terminal
+from .card import arguments as card
+
+
+def add(commands) -> None:
+    """Add the command to those of a parser."""
+    description = "put a network on the Hugging Face Hub, with its model card"
+    command = commands.add_parser(
+        "push",
+        help=description,
+        description=f"{description}: model.safetensors and README.md. hf auth login, or HF_TOKEN,"
+        " says who you are. VmambaIR.from_pretrained and -m hf:USER/NAME load it.",
+    )
+    add = command.add_argument
+    add("model", metavar="MODEL", help=".pth, .safetensors or a network's name")
+    add("repository", metavar="USER/NAME", help="it is made if it is missing")
+    add("--private", action="store_true", help="make it for yourself only")
+    card.add_told(command)
+    command.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from .card import facts as known, formats
+
+    library = hub.library()
+    with models.file(arguments.model) as file, tempfile.TemporaryDirectory() as folder:
+        network = checkpoints.load_network(file)
+        told = card.told(arguments)
+        facts = known.gather(file, **told)
+        written = Path(folder, hub.FILE)
+        metadata = formats.modelspec(facts)
+        checkpoints.write_file(written, network.state_dict(), network.config, metadata=metadata)
+        page = formats.markdown(facts, hub=arguments.repository)
+        Path(folder, "README.md").write_text(page, "utf-8")
+        try:
+            api = library.HfApi()
+            repository = arguments.repository
+            api.create_repo(repository, private=arguments.private or None, exist_ok=True)
+            commit = api.upload_folder(
+                repo_id=repository,
+                folder_path=folder,
+                commit_message=f"{facts.name}, written by vmambair push",
+            )
+        except Exception as error:  # the hub's client, and whatever it talks through, have many
+            raise InputError(
+                f"{arguments.repository}: the hub does not take it: {shortened(error)}; see that"
+                " you may write there (hf auth login)"
+            ) from error
+    terminal.say(f"hf:{repository}@{commit.oid}")
+    card.say_missing(facts)

@@ -1,0 +1,116 @@
+"""A command's files shared by processes, of one machine or many: torchrun, srun or --nproc N."""
+
+import argparse
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from torch import distributed
+
+from ..errors import InputError
+from ..system import processes, terminal
+
+Item = TypeVar("Item")
+
+
+class Share(NamedTuple):
+    """What one of several processes has to do."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process is the one that tells of all."""
+        return self.rank == 0
+
+    def of(self, items: Sequence[Item]) -> list[Item]:
+        """This process's items: every ``size``-th, so that large ones side by side are shared."""
+        return list(items[self.rank :: self.size])
+
+
+ALONE = Share()
+
+
+def add_arguments(command: argparse._ActionsContainer) -> None:
+    """Add --nproc and --launcher."""
+    launcher = "this process is one of several, started by torchrun (pytorch) or srun (slurm)"
+    nproc = "share the files between N processes of this machine, by torchrun"
+    add = command.add_argument
+    add("--nproc", type=int, metavar="N", help=nproc)
+    add("--launcher", choices=["none", "pytorch", "slurm"], default="none", help=launcher)
+
+
+def run(arguments: argparse.Namespace, work: Callable[[argparse.Namespace, Share], int]) -> int:
+    """Do a command's work in this process, as one of several, or in several that are started.
+
+    Args:
+        arguments: with those of ``add_arguments``, and argv.
+        work: does this process's share, all of which call ``processes.gather`` equally often;
+            returns its exit code.
+    Returns: the largest exit code of all.
+    Raises: InputError: as ``work``.
+    """
+    if arguments.nproc:
+        if arguments.nproc < 1 or arguments.launcher != "none":
+            raise InputError("--nproc needs a number of processes >= 1, and no --launcher")
+        from .train import launch  # torchrun is slow to import
+
+        again = [*arguments.argv, "--nproc", "0"]  # the last one counts
+        return launch.run(again, processes=arguments.nproc, say=_say_if_killed)
+    if arguments.launcher == "none":
+        return work(arguments, ALONE)
+    with _joined(arguments) as share:
+        code, found = 2, None
+        try:
+            code = work(arguments, share)
+        except InputError as error:  # what others have told has no sentence here
+            found = error if error.args else None
+        code = max(processes.gather(code))
+        if found:
+            raise found
+    return code
+
+
+@contextlib.contextmanager
+def agreed() -> Iterator[None]:
+    """Wait for all processes in the end; what one finds wrong ends all of them.
+
+    Raises: InputError: in all; without a sentence but in the first, which tells it.
+    """
+    try:
+        with processes.together():
+            yield
+    except InputError:
+        if distributed.is_initialized() and distributed.get_rank():
+            raise InputError from None
+        raise
+
+
+@contextlib.contextmanager
+def _joined(arguments: argparse.Namespace) -> Iterator[Share]:
+    """Join the other processes; each takes a GPU of its own, if there are some."""
+    processes.set_environment(arguments.launcher)
+    device = getattr(arguments, "device", "cpu")
+    if device in ("auto", "cuda") and torch.cuda.is_available():
+        local = int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count()
+        arguments.device = f"cuda:{local}"
+        torch.cuda.set_device(local)
+    processes.open_group("gloo", use_gpu=False)
+    try:
+        yield Share(processes.rank(), processes.world_size())
+    finally:
+        distributed.destroy_process_group()
+
+
+def _say_if_killed(sentence: str) -> None:
+    """What ended with an exit code has said why."""
+    if "killed" in sentence:
+        terminal.warn(sentence)
+
+
+def first(value: Any) -> Any:
+    """The first process's value, in all of them."""
+    return processes.gather(value)[0]
