@@ -392,7 +392,8 @@ def bundled_derain(tmp_path, monkeypatch):
     (tmp_path / "bundled").mkdir()
     (tmp_path / "bundled/__init__.py").touch()
     save_network(files.identity(1), tmp_path / "bundled/derain.safetensors")
-    monkeypatch.setitem(weights.PURPOSES, "derain", "takes rain away")
+    purposes = {weights.DEFAULT: "enlarges", "derain": "takes rain away"}
+    monkeypatch.setattr(weights, "PURPOSES", purposes)
     monkeypatch.setattr(weights.resources, "files", lambda package: tmp_path / "bundled")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)

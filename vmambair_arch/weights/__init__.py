@@ -12,6 +12,7 @@ from ..errors import InputError
 
 PURPOSES = {
     "tiny_x4": "enlarges sharp pictures without noise four times",
+    "clean": "removes JPEG's artefacts and noise, and keeps the size",
 }
 DEFAULT = "tiny_x4"
 
