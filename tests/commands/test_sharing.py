@@ -38,6 +38,7 @@ def folder(tmp_path_factory) -> Path:
             ("again", [*restore, "--skip-existing"]),
             ("compare", compare),
             ("degrade", ["degrade", "in", f"d{name}", "-opt", str(OPTIONS / RECIPE)]),
+            ("prepare", ["prepare", "in", f"p{name}", "--scale", "2", "--processes", "1"]),
             ("refused", restore),
         )
         for what, command in described:
@@ -60,7 +61,7 @@ def said(folder: Path, name: str) -> str:
 
 def test_the_codes_are_those_of_one_process(folder):
     codes = json.loads((folder / "codes.json").read_text())
-    assert codes == [[1], [1], [0], [1], [2], [1, 1], [1, 1], [0, 0], [1, 1], [2, 2]]
+    assert codes == [[1], [1], [0], [1], [1], [2], [1, 1], [1, 1], [0, 0], [1, 1], [1, 1], [2, 2]]
 
 
 def test_pictures_are_restored_once_each_and_told_of_in_one_summary(folder):
@@ -86,6 +87,17 @@ def test_degraded_copies_and_their_record_are_those_of_one_process(folder):
     assert one == two and len(two) == 5  # four pictures, and the record
     assert "4 degraded images" in (folder / "degrade_two.0.out").read_text()
     assert said(folder, "degrade_two").count("degraded images") == 1
+
+
+def test_a_prepared_folder_is_that_of_one_process_and_its_record_is_whole(folder):
+    one, two = (
+        {p.relative_to(folder / n): p.read_bytes() for p in (folder / n).rglob("*.png")}
+        for n in ("pone", "ptwo")
+    )
+    assert one == two and len(two) == 8
+    records = [(folder / n / "prepare.jsonl").read_text().splitlines() for n in ("pone", "ptwo")]
+    assert sorted(records[0][1:]) == sorted(records[1][1:]) and len(records[1]) == 6
+    assert said(folder, "prepare_two").count("1 images could not be used") == 1
 
 
 def test_what_is_wrong_is_said_once(folder):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...system import terminal
+from .. import sharing
 
 if TYPE_CHECKING:
     from .folders import PrepareReport
@@ -37,28 +38,34 @@ def add(commands) -> None:
     add("--threshold", type=int, default=0, metavar="N", help=rest)
     add("--lmdb", action="store_true", help="make LMDBs too; can be added later")
     add("--processes", type=int, metavar="N", help="how many at once (default: one a CPU)")
+    sharing.add_arguments(command.add_argument_group("several processes, of many machines"))
     command.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from . import folders
-
     try:
-        report = folders.run(
-            arguments.input,
-            arguments.output,
-            lq=arguments.lq,
-            scales=arguments.scale,
-            size=arguments.sub_images,
-            step=arguments.step,
-            threshold=arguments.threshold,
-            lmdb=arguments.lmdb,
-            processes=arguments.processes,
-        )
+        return sharing.run(arguments, _prepare)
     except KeyboardInterrupt:
         terminal.warn("stopped; rerun the same command to continue")
         return 130
-    return _print(report, arguments.output)
+
+
+def _prepare(arguments: argparse.Namespace, share: sharing.Share) -> int:
+    from . import folders
+
+    report = folders.run(
+        arguments.input,
+        arguments.output,
+        lq=arguments.lq,
+        scales=arguments.scale,
+        size=arguments.sub_images,
+        step=arguments.step,
+        threshold=arguments.threshold,
+        lmdb=arguments.lmdb,
+        processes=arguments.processes,
+        share=share,
+    )
+    return _print(report, arguments.output) if share.is_first else 0
 
 
 def _print(report: "PrepareReport", output: Path) -> int:

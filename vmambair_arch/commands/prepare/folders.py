@@ -3,9 +3,10 @@
 It can be interrupted and goes on where it stopped, by the record in the folder that it writes.
 """
 
+import contextlib
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from ...data import image_lmdb
 from ...data.image_lmdb import LmdbImage
 from ...errors import InputError, few
 from ...files import remove_leftovers, write_whole
+from ...system.processes import gather
 from .. import file_workers
+from ..sharing import ALONE, Share, agreed, first
 from . import inputs, subimages
 from .record import Record
 from .subimages import Made, Recipe, Source
@@ -52,6 +55,7 @@ def run(
     threshold: int = 0,
     lmdb: bool = False,
     processes: int | None = None,
+    share: Share = ALONE,
 ) -> PrepareReport:
     """Make OUT/gt, OUT/lq_x4 ..., OUT/meta_info.txt and, if asked, OUT/gt.lmdb, OUT/lq_x4.lmdb ...
 
@@ -70,19 +74,24 @@ def run(
         threshold: a rest at a border that is not longer gets no sub-image of its own.
         lmdb: whether to make LMDBs too; may be asked for later.
         processes: how many at once; None is one for each CPU.
+        share: of the images, if other processes of a run make the rest; the first records them,
+            writes what follows and has the report, which is empty in the others.
     Raises: InputError: folders or settings cannot be used, the disk is full, or ``out`` is of a
         run with other settings or inputs.
     """
-    if processes is not None and processes < 1:
-        raise InputError(f"{processes} processes can do nothing; give 1 or more")
-    recipe = _recipe(scales or ((1,) if lq else ()), size, step, threshold, lq)
-    sources = inputs.find(source, lq, max(recipe.scales, default=1))
-    for folder in (source, lq) if lq else (source,):
-        if out.resolve().is_relative_to(folder.resolve()):
-            raise InputError(f"{out}: lies inside the input folder {folder}; write elsewhere")
-    try:
-        record = Record(out, asdict(recipe), sources)
-        failures = _make_all(sources, out, recipe, record, processes)
+    with agreed(), _writable(out):
+        if processes is not None and processes < 1:
+            raise InputError(f"{processes} processes can do nothing; give 1 or more")
+        recipe = _recipe(scales or ((1,) if lq else ()), size, step, threshold, lq)
+        sources = inputs.find(source, lq, max(recipe.scales, default=1))
+        for folder in (source, lq) if lq else (source,):
+            if out.resolve().is_relative_to(folder.resolve()):
+                raise InputError(f"{out}: lies inside the input folder {folder}; write elsewhere")
+        record = _begun(sources, out, recipe) if share.is_first else None
+    failures = _make_all(sources, out, recipe, record, processes, share)
+    if record is None:
+        return PrepareReport(0, [], [], [])
+    with _writable(out):
         images = [image for made in record.done.values() for image in made.images]
         images.sort(key=lambda image: image.key)
         if failures:
@@ -93,11 +102,6 @@ def run(
             if not (out / f"{folder}.lmdb").exists():
                 reduced = [image.reduced(scale) for image in images]
                 image_lmdb.write(out / f"{folder}.lmdb", out / folder, reduced)
-    except OSError as error:
-        raise InputError(
-            f"{error.filename or out}: cannot be written ({error.strerror}); free space or mend"
-            " what is wrong, and run the same command to go on"
-        ) from error
     return PrepareReport(
         len(images), [], _remarks(source, record.done), _sections(out, recipe, images, lmdb)
     )
@@ -130,25 +134,64 @@ def _folders(recipe: Recipe) -> dict[str, int]:
     return {"gt": 1, **{subimages.lq_folder(scale): scale for scale in recipe.scales}}
 
 
-def _make_all(
-    sources: dict[str, Source], out: Path, recipe: Recipe, record: Record, processes: int | None
-) -> list[str]:
-    """Make what is not done yet; a sentence for each input that could not be used."""
+@contextlib.contextmanager
+def _writable(out: Path) -> Iterator[None]:
+    """Within it, what cannot be written is an InputError."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or out}: cannot be written ({error.strerror}); free space or mend"
+            " what is wrong, and run the same command to go on"
+        ) from error
+
+
+def _begun(sources: dict[str, Source], out: Path, recipe: Recipe) -> Record:
+    """The folder's record, of what is done and still there."""
+    record = Record(out, asdict(recipe), sources)
     folders = [out / name for name in _folders(recipe)]
     for folder in folders:
         folder.mkdir(exist_ok=True)
         remove_leftovers(folder)
     record.forget_unless(lambda image: all(_is_there(f / image.name) for f in folders))
-    todo = [source for name, source in sources.items() if name not in record.done]
+    return record
+
+
+def _make_all(
+    sources: dict[str, Source],
+    out: Path,
+    recipe: Recipe,
+    record: Record | None,
+    processes: int | None,
+    share: Share,
+) -> list[str]:
+    """Make what is not done yet; a sentence for each input that could not be used.
+
+    The first process, which has the record, notes its images as they are done, and those of the
+    others in the end: what these had done by an interruption is made once more.
+    """
+    done = first(sorted(record.done) if record else None)
+    todo = [source for name, source in sources.items() if name not in done]
     work = functools.partial(_make, recipe=recipe, out=out)
-    failures = []
-    for source, made in file_workers.share(work, todo, processes=processes, description=out.name):
-        if isinstance(made, Made):
-            record.add(source.gt.name, made)
-        else:
-            record.add_failure(source.gt.name)
-            failures.append(made)
-    return sorted(failures)
+    results: list[tuple[str, Made | str]] = []
+    with agreed(), _writable(out):
+        makes = file_workers.share(work, share.of(todo), processes=processes, description=out.name)
+        for source, made in makes:
+            results.append((source.gt.name, made))
+            if record:
+                _note(record, source.gt.name, made)
+    everyone = gather(results)
+    if record:
+        for name, made in (result for of_one in everyone[1:] for result in of_one):
+            _note(record, name, made)
+    return sorted(made for of_one in everyone for _, made in of_one if isinstance(made, str))
+
+
+def _note(record: Record, name: str, made: Made | str) -> None:
+    if isinstance(made, Made):
+        record.add(name, made)
+    else:
+        record.add_failure(name)
 
 
 def _is_there(path: Path) -> bool:
