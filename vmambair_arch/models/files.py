@@ -1,5 +1,6 @@
 """Saving: BaseModel's files, written whole, with what they are, and read without running code."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,9 @@ class Saving(Held):
             super().resume_training(resume_state)
             for optimizer in self.optimizers:
                 optimizer_states.check_optimizer(optimizer)
-            for schedule in self.schedulers:
-                optimizer_states.check_schedule(schedule)
+            if resume_state["iter"] < self.opt["train"].get("total_iter", math.inf):
+                for schedule in self.schedulers:
+                    optimizer_states.check_schedule(schedule)
         except (AssertionError, ValueError, TypeError, LookupError, AttributeError) as error:
             raise InputError(
                 f"{self.opt['path']['resume_state']}: its optimizers or schedules are not those of"
