@@ -325,7 +325,7 @@ def test_degrade_reports_bad_images_and_does_the_others(degrade, photographs):
     assert sorted(path.name for path in Path("out").iterdir()) == ["degradations.jsonl", "good.png"]
 
 
-@pytest.mark.parametrize(("name", "code"), [("b.heic", 1), ("b.GIF", 1), ("notes.txt", 0)])
+@pytest.mark.parametrize(("name", "code"), [("b.psd", 1), ("b.GIF", 1), ("notes.txt", 0)])
 def test_degrade_counts_what_it_leaves_out(degrade, photographs, name, code):
     Path("in").mkdir()
     Path("in", name).touch()
