@@ -30,7 +30,7 @@ def test_the_page_of_a_release_leads_nowhere_by_a_relative_address(monkeypatch):
     assert addresses and all(address.startswith("https://") for address in addresses)
     version = asked["version"]
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", asked["long_description"])
-    assert len(pictures) == 2
+    assert len(pictures) == 3
     for picture in pictures:
         _, path = picture.split(f"https://example.org/owner/name/raw/v{version}/")
         assert (ROOT / path).is_file()
