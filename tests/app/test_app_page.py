@@ -14,7 +14,6 @@ from vmambair_arch.app.jobs import Job
 from vmambair_arch.restoring.files import writing
 
 ASTRONAUT = files.encoded(data.astronaut()[40:72, 190:238].copy(), "PNG")  # 48 x 32 pixels
-pytestmark = pytest.mark.xdist_group("browser")  # which share a Chromium
 BRING = """([how, name, content]) => {
     const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
     const files = new DataTransfer();

@@ -35,7 +35,6 @@ pytest.importorskip("skimage")
 BLOCK = {"dim": 8, "num_blocks": [0, 0, 0, 1], "num_refinement_blocks": 0, "d_state": 4}
 BUNDLED = Path(vmambair_arch.__file__).with_name("weights") / "tiny_x4.safetensors"
 SIZES = ((8, 8), (24, 40), (8, 104))
-pytestmark = pytest.mark.xdist_group("exports")  # which share the files of a fixture
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,6 @@ from vmambair_arch.reporting.page import Scene, write_page
 
 HOSTILE = "<img src=x onerror=alert(1)></script><!--&amp;$title\u2028'\".png"
 NAMES = ["img10", "img2", "img1"]
-pytestmark = pytest.mark.xdist_group("browser")  # which share a Chromium
 
 
 @pytest.fixture

@@ -23,7 +23,6 @@ MICRO = (  # name, ranks, images that a rank takes at once of the four in a step
     ("micro_two_bf16", 2, 1, "bf16"),
 )
 NIQE = {"type": "calculate_niqe", "crop_border": 0}  # has no value for images this small
-pytestmark = pytest.mark.xdist_group("processes")  # which share the runs of a fixture
 KEPT = ("name", "dataroot_gt", "io_backend", "use_hflip", "use_rot", "batch_size_per_gpu")
 
 

@@ -7,8 +7,6 @@ from support.browser import until
 from support.reports import BLUE, GREEN, RED, Stage, flat, places, report, scene, seen
 from vmambair_arch.viewing import script, style
 
-pytestmark = pytest.mark.xdist_group("browser")  # which share a Chromium
-
 
 @pytest.fixture
 def colours(tmp_path):
