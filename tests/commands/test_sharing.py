@@ -15,7 +15,6 @@ from vmambair_arch.commands import sharing
 from vmambair_arch.commands.train import launch
 
 RECIPE = "train_vmambair_clean.yml"  # JPEG and noise
-pytestmark = pytest.mark.xdist_group("sharing")  # which share the runs of a fixture
 
 
 @pytest.fixture(scope="module")
