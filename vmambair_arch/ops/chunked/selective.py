@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..checks import state_dtype
+from ..groups import share_groups, sum_groups
 from ..reference.selective import step_size
 
 LARGEST = 64 * 2**20  # states, of as many channels as are scanned at a time
@@ -32,9 +33,8 @@ def forward(u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tensor, T
     wide = [tensor.to(state_dtype(u)) for tensor in (u, delta, A, B, C, D, delta_bias)]
     y, last = torch.empty_like(wide[0]), wide[0].new_empty(*u.shape[:2], A.shape[1])
     step = step_size(wide[1], wide[6], delta_softplus)
-    groups = math.lcm(B.shape[1], C.shape[1])
-    B, C = (_in_chunks(_for_groups(shared, groups)) for shared in wide[3:5])
-    for some, A_some in _channels(wide[2], u.shape, groups=groups):
+    B, C = map(_in_chunks, share_groups(wide[3], wide[4]))
+    for some, A_some in _channels(wide[2], u.shape, groups=B.shape[2]):
         u_some, step_some = _in_chunks(some(wide[0])), _in_chunks(some(step))
         outputs, h = torch.empty_like(u_some), None
         for t, h in enumerate(_states(u_some, step_some, A_some, B)):
@@ -51,10 +51,9 @@ def backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tens
     dy, u, delta, A, B, C, D, delta_bias = (t.to(state_dtype(u)) for t in (dy, *inputs))
     step, length = step_size(delta, delta_bias, delta_softplus), u.shape[2]
     du, dstep, dA = torch.empty_like(u), torch.empty_like(u), torch.empty_like(A)
-    groups = math.lcm(B.shape[1], C.shape[1])
-    B, C = (_in_chunks(_for_groups(shared, groups)) for shared in (B, C))
+    B, C = map(_in_chunks, share_groups(B, C))
     dB, dC = torch.zeros_like(B), torch.zeros_like(C)
-    for some, A_some in _channels(A, u.shape, groups=groups):
+    for some, A_some in _channels(A, u.shape, groups=B.shape[2]):
         dy_some, u_some, step_some = (_in_chunks(some(sequence)) for sequence in (dy, u, step))
         grads = _gradients(dy_some, u_some, step_some, A_some, B, C, dB, dC)
         some(du).copy_(_in_a_row(grads[0], length))
@@ -63,10 +62,8 @@ def backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tens
     du += dy * D[:, None]
     ddelta = dstep * torch.sigmoid(delta + delta_bias[:, None]) if delta_softplus else dstep
     dD, ddelta_bias = (dy * u).sum((0, 2)), ddelta.sum((0, 2))
-    dB, dC = (
-        _in_a_row(grad, length).unflatten(1, (shared.shape[1], -1)).sum(2)
-        for grad, shared in ((dB, inputs[3]), (dC, inputs[4]))
-    )
+    dB = sum_groups(_in_a_row(dB, length), inputs[3].shape[1])
+    dC = sum_groups(_in_a_row(dC, length), inputs[4].shape[1])
     grads = (du, ddelta, dA, dB, dC, dD, ddelta_bias)
     return tuple(grad.to(given.dtype) for grad, given in zip(grads, inputs, strict=True))
 
@@ -157,11 +154,6 @@ def _in_chunks(sequences: Tensor) -> Tensor:
     pixels = 2 ** round(math.log2(length) / 2)
     padded = torch.nn.functional.pad(sequences, (0, -length % pixels))
     return padded.unflatten(3, (-1, pixels)).movedim(4, 0).contiguous()
-
-
-def _for_groups(shared: Tensor, groups: int) -> Tensor:
-    """B or C for as many groups as both need, whose numbers may differ."""
-    return shared.repeat_interleave(groups // shared.shape[1], 1)
 
 
 def _in_a_row(chunks: Tensor, length: int) -> Tensor:
