@@ -83,9 +83,8 @@ def _of_option_file(path: Path, plugins: Sequence[str]) -> nn.Module:
             f"{file.where(('path', 'pretrain_network_g'))}: names no weights; write the file of"
             " them there"
         )
-    beside = path.parent / weights
-    weights = beside if beside.is_file() and not Path(weights).is_file() else Path(weights)
     where = file.where(("network_g",))
+    weights = file.found(weights) or Path(weights)
     return registered.build(options, weights, paths.get("param_key_g", "params_ema"), where)
 
 

@@ -75,11 +75,15 @@ class OptionFile:
 
         Raises: InputError: there is none.
         """
-        path = Path(name).expanduser()
-        for found in (path, Path(self.name).parent / path):
-            if found.is_file():
-                return found
+        if found := self.found(name):
+            return found
         raise InputError(f"{place}: there is no file {name}; correct its path")
+
+    def found(self, name: str) -> Path | None:
+        """A file below the working directory, else beside this file; None: there is none."""
+        path = Path(name).expanduser()
+        places = (path, Path(self.name).parent / path)
+        return next((place for place in places if place.is_file()), None)
 
 
 def load(path: str | Path, overrides: Iterable[str] = ()) -> OptionFile:
