@@ -78,6 +78,31 @@ class SplitDepthwiseConv(DepthwiseConv):
         return a, b
 
 
+class PixelShuffle(nn.PixelShuffle):
+    """nn.PixelShuffle that keeps channels-last memory on every device; torch's does on the CPU."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(b, f^2 c, h, w) -> (b, c, f h, f w)"""
+        if input.device.type == "cpu":
+            return super().forward(input)
+        b, _, h, w = input.shape
+        f = self.upscale_factor
+        x = input.movedim(1, -1).unflatten(-1, (-1, f, f))  # (b, h, w, c, f, f)
+        return x.permute(0, 1, 4, 2, 5, 3).reshape(b, f * h, f * w, -1).movedim(-1, 1)
+
+
+class PixelUnshuffle(nn.PixelUnshuffle):
+    """nn.PixelUnshuffle that keeps channels-last memory on every device."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(b, c, f h, f w) -> (b, f^2 c, h, w)"""
+        if input.device.type == "cpu":
+            return super().forward(input)
+        f = self.downscale_factor
+        x = input.movedim(1, -1).unflatten(2, (-1, f)).unflatten(1, (-1, f))  # (b, h, f, w, f, c)
+        return x.permute(0, 1, 3, 5, 2, 4).flatten(3).movedim(-1, 1)
+
+
 def _halves(weight: Tensor, channels: int) -> Sequence[Tensor]:
     """The halves of a weight's first axis, each with zeros up to ``channels``."""
     both = weight.unflatten(0, (2, -1))
