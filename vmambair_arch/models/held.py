@@ -29,7 +29,7 @@ class Held(BaseModel):
     _buffers: list[Tensor]  # what a forward pass changes beside the weights
     _before: list[Tensor]  # their values before it
     # For the log.
-    _logs: list[dict[str, float]]  # of the micro-batches
+    _logs: list[dict[str, Tensor | float]]  # of the micro-batches
     _norms: dict[str, float]  # of each optimizer's gradients
     # The training.
     largest_norm: float  # of an optimizer's gradients
