@@ -54,7 +54,7 @@ class General(Section):
     dist_params: DistParams | None = None
     find_unused_parameters: bool = False
     compile: bool = False
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
     channels_last: bool = False
     recipe: FilePath | None = None
     plugins: list[Text] | None = None  # files of Python that register networks and the like
