@@ -120,19 +120,20 @@ def draw_crops(
     from ..reporting.plots import crops
     from .compare import details
 
-    box = crops.Box(*crop)
+    box, rgb = crops.Box(*crop), False
     if Path(given[0]).suffix not in REPORTS:
         if image:
             raise InputError("--image is for a report; give a report.json, or leave it out")
-        panels = details.of_files(given, box)
+        panels = details.of_files(given)
     elif len(given) > 1:
         raise InputError("crops are of one report; give the reports one by one")
     else:
         report = reporting.read(Path(given[0]))
         if report.kind != "comparison":
             raise InputError(f"{given[0]}: a {report.kind} has no pictures; give a comparison")
-        panels = details.of_report(report, image, box)
-    _write_figure(output, crops.draw(panels, box))
+        panels = details.of_report(report, image)
+        rgb = report.details.get("channel") == "RGB"
+    _write_figure(output, crops.draw(details.measured(panels, box, rgb=rgb), box))
 
 
 def _check_output(output: Path, suffixes: Sequence[str], *, overwrite: bool) -> str:

@@ -12,20 +12,16 @@ from . import fidelity, matching, methods, pictures
 TRUTH = "original"  # the name of a report's ground truth in a figure
 
 
-def of_files(given: Sequence[str], box: Box) -> list[Panel]:
-    """The panels of pictures that lie in files, [NAME=]PICTURE.
+def of_files(given: Sequence[str]) -> list[Panel]:
+    """The panels of pictures that lie in files, [NAME=]PICTURE; the first is the ground truth.
 
-    The first is the one that the others are measured against, where they have its size.
-
-    Raises: InputError: one is no picture; the box does not lie in the first.
+    Raises: InputError: one is no picture.
     """
     named = [methods.named(one) for one in given]
-    read = [(name, pictures.read(Path(place))) for name, place in named]
-    box.check(*read[0])
-    return [Panel(*read[0]), *(_panel(name, p, read[0][1], box, rgb=False) for name, p in read[1:])]
+    return [Panel(name, pictures.read(Path(place))) for name, place in named]
 
 
-def of_report(report: Report, image: str | None, box: Box) -> list[Panel]:
+def of_report(report: Report, image: str | None) -> list[Panel]:
     """The panels of an image of a comparison: the ground truth, and what each method makes of it.
 
     Folders of results are read; models are run again on their low-quality image.
@@ -33,7 +29,6 @@ def of_report(report: Report, image: str | None, box: Box) -> list[Panel]:
     Args:
         report: of ``vmambair compare``.
         image: as the report's rows name it; None where there is one.
-        box: of which PSNR is told, without a border.
     Raises: InputError: there is no such image, or what the report names is not there any more.
     """
     images = list(dict.fromkeys(str(row["image"]) for row in report.rows))
@@ -51,11 +46,18 @@ def of_report(report: Report, image: str | None, box: Box) -> list[Panel]:
     outputs = [(m.name, m(pictures.read(m.files[image]))) for m in found]
     truth = pictures.read(truths[image])
     h, w = (min(sides) for sides in zip(*(o.shape[:2] for _, o in outputs), strict=True))
-    truth = truth[:h, :w]
-    box.check(image, truth)
-    rgb = report.details.get("channel") == "RGB"
-    panels = [_panel(name, output[:h, :w], truth, box, rgb=rgb) for name, output in outputs]
-    return [Panel(TRUTH, truth), *panels]
+    named = [(TRUTH, truth), *outputs]
+    return [Panel(name, pixels[:h, :w]) for name, pixels in named]
+
+
+def measured(panels: Sequence[Panel], box: Box, *, rgb: bool = False) -> list[Panel]:
+    """The panels with the PSNR inside a box, of those that have the size of the first.
+
+    Raises: InputError: the box does not lie in the first.
+    """
+    first, *others = panels
+    box.check(first.name, first.pixels)
+    return [first, *(_with_psnr(panel, first, box, rgb=rgb) for panel in others)]
 
 
 def _methods(report: Report, truths: dict[str, Path]) -> list[methods.Method]:
@@ -75,8 +77,8 @@ def _methods(report: Report, truths: dict[str, Path]) -> list[methods.Method]:
     return sorted(found, key=lambda method: list(sources).index(method.name))
 
 
-def _panel(name: str, pixels: Any, truth: Any, box: Box, *, rgb: bool) -> Panel:
-    if pixels.shape != truth.shape:
-        return Panel(name, pixels)
-    psnr = fidelity.psnr(box.of(pixels), box.of(truth), border=0, rgb=rgb)
-    return Panel(name, pixels, f"{psnr:.2f} dB")
+def _with_psnr(panel: Panel, truth: Panel, box: Box, *, rgb: bool) -> Panel:
+    if panel.pixels.shape != truth.pixels.shape:
+        return panel
+    psnr = fidelity.psnr(box.of(panel.pixels), box.of(truth.pixels), border=0, rgb=rgb)
+    return panel._replace(note=f"{psnr:.2f} dB")

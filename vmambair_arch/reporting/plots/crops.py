@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 
 from ...errors import InputError
@@ -62,10 +63,9 @@ def draw(panels: Sequence[Panel], box: Box) -> Figure:
     columns = math.ceil(len(panels) / rows)
     # In units of a crop's height, without the lines of text below each.
     crop, left = box.w / box.h, rows * 1.25 * width / height
-    figure = Figure(
-        figsize=(WIDTH, WIDTH / (left + columns * crop) * rows * 1.25), layout="constrained"
-    )
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)  # pyright: ignore[reportOptionalMemberAccess]
+    size = (WIDTH, WIDTH / (left + columns * crop) * rows * 1.25)
+    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
+    figure = Figure(figsize=size, layout=layout)
     grid = figure.add_gridspec(rows, columns + 1, width_ratios=[left, *[crop] * columns])
     axes = figure.add_subplot(grid[:, 0])
     axes.imshow(whole)

@@ -1,7 +1,5 @@
 """Quality against speed: the methods of a comparison over the time that a benchmark found."""
 
-from statistics import fmean
-
 from matplotlib.figure import Figure
 
 from ..format import Report
@@ -13,8 +11,8 @@ MEGAPIXEL = 1e6
 def draw(comparison: Report, benchmark: Report) -> Figure | None:
     """Draw a panel for each metric, and in it a point for each method that both reports have.
 
-    The time is that of a forward pass of one image on one thread, at the largest size measured, for
-    a megapixel of the output (of the input where the benchmark does not tell the scale).
+    The time is the least of a forward pass of one image on one thread, at the largest size, for a
+    megapixel of the output (of the input where the benchmark does not tell the scale).
 
     Returns: the figure; None if no name is in both.
     """
@@ -48,11 +46,9 @@ def _networks(benchmark: Report) -> list[str]:
 def _seconds_a_megapixel(benchmark: Report, name: str) -> float:
     rows = [row for row in _rows(benchmark) if row["name"] == name]
     largest = max(row["size"] for row in rows)
-    return fmean(
-        row["seconds"] / (row["size"] * row.get("scale", 1)) ** 2 * MEGAPIXEL
-        for row in rows
-        if row["size"] == largest
-    )
+    least = min(row.get("seconds_min", row["seconds"]) for row in rows if row["size"] == largest)
+    side = largest * rows[0].get("scale", 1)
+    return least / side**2 * MEGAPIXEL
 
 
 def _rows(benchmark: Report) -> list[dict]:
