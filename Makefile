@@ -1,11 +1,11 @@
 # Two commands do everything: make demo, make test. Each sets .venv up when it is missing or stale.
 # make test-long runs what takes many minutes; make coverage says which lines the tests run, in
-# half as much time again; make docs makes a site in build/docs.
+# half as much time again; make gpu measures on an NVIDIA GPU; make docs makes a site in build/docs.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-long coverage bench docs
+.PHONY: demo test test-long coverage bench gpu docs
 demo: .venv/installed
 	$(BIN)/basicsr train -opt options/demo_vmambair_x4.yml
 
@@ -23,6 +23,9 @@ coverage: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/vmambair bench
+
+gpu: .venv/installed
+	$(BIN)/python experiments/gpu/run.py
 
 docs: .venv/installed
 	$(BIN)/pip install --quiet --no-build-isolation --editable '.[docs]'
