@@ -44,22 +44,22 @@ def restored(film: Path, name: str, share=(0, 1), at: int | None = None) -> int:
 
 @pytest.mark.parametrize(("size", "counts"), [(2, [6, 4]), (4, [4, 2, 2, 2])])
 def test_each_process_restores_its_parts_and_the_file_is_that_of_one(film, size, counts):
-    assert restored(film, "one.mkv") == FRAMES
+    assert restored(film, "one.mp4") == FRAMES
     # Here one after the other, the first last, since it waits for the others.
-    made = [restored(film, "many.mkv", (rank, size)) for rank in reversed(range(size))]
+    made = [restored(film, "many.mp4", (rank, size)) for rank in reversed(range(size))]
     assert made[::-1] == counts
-    one, many = (film.with_name(name).read_bytes() for name in ("one.mkv", "many.mkv"))
+    one, many = (film.with_name(name).read_bytes() for name in ("one.mp4", "many.mp4"))
     assert one == many
-    assert sorted(path.name for path in film.parent.iterdir()) == ["in.mkv", "many.mkv", "one.mkv"]
+    assert sorted(path.name for path in film.parent.iterdir()) == ["in.mkv", "many.mp4", "one.mp4"]
 
 
 def test_what_two_processes_began_one_goes_on_with_and_the_other_way_round(film):
-    restored(film, "one.mkv")
-    assert restored(film, "many.mkv", (1, 2), at=3) == 3  # one part of its two is whole
-    assert restored(film, "many.mkv", (0, 1), at=5) == 5  # of the others, which are four
-    assert restored(film, "many.mkv", (1, 2)) == 2
-    assert restored(film, "many.mkv", (0, 2)) == 2
-    assert film.with_name("one.mkv").read_bytes() == film.with_name("many.mkv").read_bytes()
+    restored(film, "one.mp4")
+    assert restored(film, "many.mp4", (1, 2), at=3) == 3  # one part of its two is whole
+    assert restored(film, "many.mp4", (0, 1), at=5) == 5  # of the others, which are four
+    assert restored(film, "many.mp4", (1, 2)) == 2
+    assert restored(film, "many.mp4", (0, 2)) == 2
+    assert film.with_name("one.mp4").read_bytes() == film.with_name("many.mp4").read_bytes()
 
 
 def test_what_one_process_cannot_do_ends_it_in_all(film, monkeypatch):
@@ -69,7 +69,7 @@ def test_what_one_process_cannot_do_ends_it_in_all(film, monkeypatch):
     def full(image):
         raise OSError(28, "No space left on device")
 
-    target = film.with_name("out.mkv")
-    with pytest.raises(InputError, match=r"rank 0: .*out.mkv: cannot be written: No space left"):
+    target = film.with_name("out.mp4")
+    with pytest.raises(InputError, match=r"rank 0: .*out.mp4: cannot be written: No space left"):
         restore_video(film, target, full, made_with="full", share=(0, 2))
     assert not target.exists()

@@ -23,8 +23,8 @@ class FurtherLosses(BaseModel):
 
         Raises: InputError: it has no pixel loss.
         """
-        sections = self.opt["train"].get("losses") or {}
-        if not sections:
+        sections = self.opt["train"].get("losses")
+        if not isinstance(sections, dict):  # a model of another package may mean something else
             return
         pixel = getattr(self, "cri_pix", None)
         if pixel is None:

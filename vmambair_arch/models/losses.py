@@ -90,7 +90,8 @@ def sections(train: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[s
     for key, section in train.items():
         if key.endswith("_opt") and section:
             yield ("train", key), section
-    for name, section in (train.get("losses") or {}).items():
+    further = train.get("losses")
+    for name, section in further.items() if isinstance(further, dict) else ():
         yield ("train", "losses", name), section
 
 

@@ -49,7 +49,7 @@ class LPIPS(nn.Module):
         if found.keys() != set(names):
             raise InputError(f"lpips_weights: not those of LPIPS with {net}; give v0.1/{net}.pth")
         for number, name in enumerate(names):
-            self.register_buffer(f"weight{number}", found[name])
+            self.register_buffer(f"weight{number}", found[name].detach())
         self.register_buffer("shift", torch.tensor(SHIFT).view(1, 3, 1, 1))
         self.register_buffer("scale", torch.tensor(SCALE).view(1, 3, 1, 1))
 
