@@ -56,13 +56,20 @@ def test_a_process_group_of_one_trains(small, device, monkeypatch):
     place = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1}
     for name, value in {**place, "MASTER_ADDR": "localhost", "MASTER_PORT": 29577}.items():
         monkeypatch.setenv(name, str(value))
+    opened, initialise = [], distributed.init_process_group
+
+    def noted(backend, **options):
+        opened.append(backend)
+        initialise(backend, **options)
+
+    monkeypatch.setattr(distributed, "init_process_group", noted)
     path = small("train:total_iter=2", "val:val_freq=9", on(device))
     try:
         assert train(path, "--launcher", "pytorch") == 0
-        assert "cpu:gloo" in distributed.get_backend_config()
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()
+    assert opened == [{"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}[device]]
     assert weights("latest").isfinite().all()
 
 

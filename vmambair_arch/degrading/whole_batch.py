@@ -6,10 +6,10 @@ BasicSR asks the device for a number of each image, and a GPU then waits for the
 import cv2
 import torch
 import torch.nn.functional as F
-from basicsr.data.degradations import rgb_to_grayscale
 from basicsr.utils import DiffJPEG, USMSharp
 from basicsr.utils.img_process_util import filter2D
 from torch import Tensor
+from torchvision.transforms.functional import rgb_to_grayscale
 
 from ..system.gpu_libraries import tf32
 

@@ -30,8 +30,8 @@ class Optimizing(BaseModel):
             with weights_for_use(model):
                 move(list(averaged.values()), now, None)
 
-    def reduce_loss_dict(self, loss_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What is logged of the losses, the mean over the processes on rank 0.
+    def reduce_loss_dict(self, loss_dict: Mapping[str, Tensor]) -> Any:
+        """What is logged of the losses, tensors by name, the mean over the processes on rank 0.
 
         BasicSR's reads each at once, and a GPU waits for that; here they are read when logged.
         """

@@ -148,11 +148,12 @@ def _scan_step(case: Case, size: int, device: str) -> tuple[Step, list[Tensor]]:
 
 def _with_copies(inputs: list[Tensor], passes: str) -> Step:
     """The directions copied, scanned by mamba-ssm, and put back; what our scan is compared with."""
-    tensors = [tensor.detach() for tensor in inputs]
+    x, *others = (tensor.detach() for tensor in inputs)
+    tensors: Any = (x, *others)
     if passes != BACKWARD:
-        return lambda: copied.forward(*tensors, False, mamba_ssm)
-    dy = torch.randn_like(tensors[0])
-    return lambda: copied.backward(dy, *tensors, None, mamba_ssm)
+        return lambda: copied.forward(*tensors, keep=False, scan=mamba_ssm)
+    dy = torch.randn_like(x)
+    return lambda: copied.backward(dy, *tensors, states=None, scan=mamba_ssm)
 
 
 def _scan_figures(case: Case, inputs: list[Tensor], result: dict[str, Any]) -> dict[str, Any]:
