@@ -26,7 +26,7 @@ def script(monkeypatch):
 NAMES = ["correctness", "layouts", "scans", "networks", "trainings", "precisions", "restoring"]
 
 
-@pytest.mark.parametrize("part", NAMES)
+@pytest.mark.parametrize("part", ["correctness", "layouts", "scans", "precisions", "restoring"])
 def test_each_part_finds_something_and_nothing_wrong(script, part):
     assert list(script.PARTS) == NAMES
     found = list(importlib.import_module(f"parts.{part}").results("cpu"))
@@ -35,6 +35,12 @@ def test_each_part_finds_something_and_nothing_wrong(script, part):
     for result in found:
         assert result["value"] is not None or "CUDA" in result["note"] or "not" in result["note"]
         assert result["name"] in script.row({"part": part, **json.loads(json.dumps(result))})
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("part", ["networks", "trainings"])
+def test_the_longer_parts_too(script, part):
+    test_each_part_finds_something_and_nothing_wrong(script, part)
 
 
 def test_a_part_runs_in_a_process_and_what_it_found_is_kept(script, tmp_path):
