@@ -79,7 +79,7 @@ def explain(
         found[name], sides = numbers, numbers["receptive_field"]
         half, almost = sides[f"{SHARES[1]:g}"], sides[f"{SHARES[-1]:g}"]
         notes = (
-            f"{half} pixels have 50 %, {almost} have 99 %",
+            f"50 % in {half} x {half} pixels, 99 % in {almost} x {almost}",
             f"diffusion index {numbers['diffusion_index']:.1f}",
         )
         shown.append(Explained(name, *maps, notes))

@@ -31,7 +31,7 @@ def draw(
         networks: with maps of the picture's size.
     """
     h, w = picture.shape[:2]
-    size = (8.0, (8.0 / 3 * h / w + 0.5) * len(networks))
+    size = (8.0, (8.0 / 3 * h / w + 0.35) * len(networks))
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(len(networks), 3, squeeze=False)
     for row, network in zip(panels, networks, strict=True):
@@ -46,9 +46,9 @@ def draw(
 
 
 def _attribution(axes: Axes, picture: np.ndarray, attribution: np.ndarray) -> None:
-    """The sizes of an attribution, in red over the grey picture."""
+    """The sizes of an attribution, their roots, in red over the grey picture."""
     sizes = np.abs(attribution)
-    shown = np.clip(sizes / max(np.quantile(sizes, 0.99), np.finfo(float).tiny), 0, 1)
+    shown = np.sqrt(sizes / max(sizes.max(), np.finfo(float).tiny))
     axes.imshow(picture.mean(2), cmap="gray", vmin=-128, vmax=383)
     axes.imshow(np.ones_like(shown), cmap="autumn_r", vmin=0, vmax=1, alpha=shown)
 
