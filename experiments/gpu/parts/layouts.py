@@ -12,14 +12,10 @@ from vmambair_arch.networks.unet import Down, Up
 def results(device: str) -> Iterator[dict]:
     """The number of blocks and of steps between levels whose output has pixels side by side."""
     network = presets.build("realsr_x4", **({} if on_gpu(device) else {"dim": 8})).to(device).eval()
-    lost: dict[str, list[str]] = {"fp32": [], "bf16": []}
-    for precision, names in lost.items():
+    for precision in ("fp32", "bf16"):
+        lost: list[str] = []
         hooks = [
-            module.register_forward_hook(
-                lambda _, __, output, name=name, names=names: (
-                    output.is_contiguous(memory_format=torch.channels_last) or names.append(name)
-                )
-            )
+            module.register_forward_hook(note(name, lost))
             for name, module in network.named_modules()
             if isinstance(module, (OSSBlock, Up, Down))
         ]
@@ -30,8 +26,18 @@ def results(device: str) -> Iterator[dict]:
             hook.remove()
         yield {
             "name": f"realsr_x4 {precision}: outputs that are not channels-last",
-            "value": len(names),
+            "value": len(lost),
             "predicted": 0,
-            "note": ", ".join(names[:3]),
-            "wrong": bool(names),
+            "note": ", ".join(lost[:3]),
+            "wrong": bool(lost),
         }
+
+
+def note(name: str, lost: list[str]):
+    """A hook that adds a module's name to a list if its output is not channels-last."""
+
+    def hook(module: torch.nn.Module, inputs: object, output: torch.Tensor) -> None:
+        if not output.is_contiguous(memory_format=torch.channels_last):
+            lost.append(name)
+
+    return hook
