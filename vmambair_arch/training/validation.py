@@ -51,7 +51,10 @@ class Validation:
         results = getattr(model, "metric_results", None) or {}
         metrics = {k: float(v) for k, v in results.items() if k in self.opt["val"]["metrics"]}
         if self.records and metrics:
-            self.records.add({"iter": iteration, "dataset": name, "time": time.time(), **metrics})
+            times = {"time": time.time()}
+            if "seconds" in model.about:  # of the steps so far; a test has none
+                times["seconds"] = model.about["seconds"]
+            self.records.add({"iter": iteration, "dataset": name, **times, **metrics})
         grid = pictures.grid(model.first_visuals)
         if self.tensorboard and grid is not None:
             self.tensorboard.add_image(f"{name}/lq output gt", grid, iteration)

@@ -55,6 +55,7 @@ DESCRIPTIONS = {
     "results_root": "where tests go; results below the working directory",
     # train
     "total_iter": "steps of the training",
+    "max_seconds": "of all steps, after which it ends too; processor time on a CPU",
     "total_batch_size": "images of a step over all processes; made of micro-batches if needed",
     "warmup_iter": "steps in which the learning rate rises from 0; -1 for none",
     "ema_decay": "of the average of the weights, which is validated and saved; 0 for none",

@@ -135,6 +135,7 @@ class Train(Section):
     """Training with SRModel."""
 
     total_iter: Count
+    max_seconds: Positive | None = None
     total_batch_size: Count | None = None
     warmup_iter: Annotated[int, Field(ge=-1, le=10**9), WHOLE] = -1
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0
@@ -151,6 +152,7 @@ class AnyTrain(Section):
     """Training with a model of a third party: what the loop itself reads."""
 
     total_iter: Count
+    max_seconds: Positive | None = None
     total_batch_size: Count | None = None
     warmup_iter: Annotated[int, Field(ge=-1, le=10**9), WHOLE] = -1
 
