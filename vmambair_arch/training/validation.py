@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader
 
 from ..data.batches import rng
 from ..models.ddp import bare_networks
+from ..models.optimizer_modes import weights_for_use
 from . import pictures
 from .records import Records
 
@@ -64,5 +65,5 @@ def before_after(opt: dict[str, Any], model: Any, loaders: list[DataLoader]) -> 
     """Draw before_after.png, if val.before_after asks for it."""
     if opt["rank"] == 0 and (opt.get("val") or {}).get("before_after"):
         path = Path(opt["path"]["experiments_root"], "before_after.png")
-        with bare_networks(model):
+        with bare_networks(model), weights_for_use(model):
             pictures.before_after(model, loaders, path)

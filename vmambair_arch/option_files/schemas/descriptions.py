@@ -65,6 +65,7 @@ DESCRIPTIONS = {
     "scheduler": "schedule of the learning rate",
     "pixel_opt": "loss between pixels",
     "perceptual_opt": "loss between features of VGG",
+    "losses": "names to further losses, which are added to pixel_opt and logged as l_NAME",
     "gan_opt": "adversarial loss",
     "ldl_opt": "loss on what looks like an artifact; needs ema_decay",
     "grad_clip": "largest norm of an optimizer's gradients",

@@ -143,6 +143,7 @@ class Train(Section):
     scheduler: Typed
     pixel_opt: Typed | None = None
     perceptual_opt: Typed | None = None
+    losses: Annotated[dict[FileName, Typed], Field(min_length=1)] | None = None
     grad_clip: Positive | None = None
     use_grad_clip: bool = False
     mixing_augs: Mixing | None = None
