@@ -120,8 +120,9 @@ def _test(opt: dict[str, Any], remarks: list[str]) -> None:
         loaders = [validation_loader(opt, section) for section in opt["datasets"].values()]
     with together():
         _make_folders(opt)
-    _start_log(opt, "test", remarks)
+    log = _start_log(opt, "test", remarks)
     model = build_model(opt)
+    log.info(thread_numbers.settle(opt, None, model))
     records = Records(Path(opt["path"]["log"])) if opt["rank"] == 0 else None
     Validation(opt, loaders, records, None).run(model, opt["name"])
 

@@ -1,4 +1,4 @@
-"""The threads of a training: what its options say, what its state has, or what fits."""
+"""The threads of a training or test: what its options say, what its state has, or what fits."""
 
 import math
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ def settle(opt: Mapping[str, Any], state: Mapping[str, Any] | None, model: Any) 
     Args:
         opt: the options; ``threads`` is a number or "auto".
         state: what the run goes on from, if it does.
-        model: the one that is trained.
+        model: the one that is trained or tested.
     Returns: a line for the log.
     """
     saved = (state or {}).get("processes") or []
@@ -31,6 +31,6 @@ def settle(opt: Mapping[str, Any], state: Mapping[str, Any] | None, model: Any) 
     if model.device.type != "cpu":
         return f"{torch.get_num_threads()} threads on the CPU"
     weights = sum(math.prod(p.shape) for p in model.net_g.parameters())
-    pixels = pixels_of_batch(opt)
+    pixels = pixels_of_batch(opt) if opt["is_train"] else None
     taken = threads.use(work=pixels and weights * pixels)
     return f"{taken}; the state was written with {before}" if before else str(taken)

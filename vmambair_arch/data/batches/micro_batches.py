@@ -80,12 +80,11 @@ def describe_batch(opt: Mapping[str, Any]) -> str:
 def pixels_of_batch(opt: Mapping[str, Any]) -> int | None:
     """Pixels of the input that a process takes at once; None where its options do not say."""
     section = _section(opt)
-    first = (
-        section.get("gt_sizes", [None])[0] if is_progressive(section) else section.get("gt_size")
-    )
-    if not isinstance(first, int):
+    sizes = section.get("gt_sizes") if is_progressive(section) else None
+    size = sizes[0] if sizes else section.get("gt_size")
+    if not isinstance(size, int):
         return None
-    return base_batch(section) * (first // (opt.get("scale") or 1)) ** 2
+    return base_batch(section) * (size // (opt.get("scale") or 1)) ** 2
 
 
 def base_batch(section: Mapping[str, Any]) -> int:
