@@ -11,6 +11,7 @@ from vmambair_arch.training import thread_numbers
 
 MODEL = SimpleNamespace(device=torch.device("cpu"), net_g=nn.Linear(1000, 1000))
 OPT = {
+    "is_train": True,
     "rank": 0,
     "scale": 4,
     "datasets": {
@@ -63,6 +64,11 @@ def test_a_state_of_a_larger_machine_is_gone_on_from_with_what_is_here():
     assert settled(written_with(64)).endswith(
         "little work in a step; the state was written with 64"
     )
+
+
+def test_a_test_takes_every_idle_core():
+    line = settled(is_train=False, datasets={"test": {"phase": "test"}})
+    assert line.startswith("8 threads on the CPU: 8 cores to use")
 
 
 def test_a_state_that_does_not_say_is_as_none():
