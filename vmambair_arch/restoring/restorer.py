@@ -37,8 +37,8 @@ class Restorer:
             or of a preset; None for the bundled network that enlarges four times.
         device: "cpu", "cuda", ...; auto is the GPU if there is one.
         precision: fp32, tf32 (on GPUs, products keep 10 bits of float32's 23), bf16 or fp16; auto
-            is bf16 on GPUs that compute in it, else fp32. A tile with a value that is not finite
-            is done again in fp32.
+            is bf16 on GPUs that compute in it, on CPUs that do if it changes nothing that counts
+            (0.01 dB), else fp32. A tile with a value that is not finite is done again in fp32.
         tile: side of the tiles in pixels of the input; without one the whole picture if it fits
             into memory, else the largest tiles that do. Tiles that do not fit are halved.
         overlap: pixels of the input by which neighbouring tiles overlap, and fade into each other.
