@@ -15,7 +15,7 @@ from basicsr.utils.registry import ARCH_REGISTRY  # isort: skip
 
 
 class Rival(nn.Module):
-    """A U-Net of some block, (b, 3, h, w) -> (b, 3, scale h, scale w); h, w multiples of ``multiple``.
+    """A U-Net of some block, (b, 3, h, w) -> (b, 3, scale h, scale w), as VmambaIR is one.
 
     It stands in another module, so that its files are not taken for those of a network of ours.
     """
