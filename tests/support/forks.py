@@ -1,20 +1,31 @@
-"""Trainings as forks of a process that has done what takes long and what no test looks at."""
+"""Processes as forks of this one, which has done what takes long and what no test looks at."""
+
+import importlib
 
 import torch
 
-import vmambair_arch.plugin  # noqa: F401
+PICTURES = (  # what commands that need no BasicSR import when they run
+    "commands.restore.batch_restore",
+    "commands.restore.videos",
+    "commands.compare.comparison",
+    "commands.prepare.folders",
+    "restoring.chain",
+)
+TRAININGS = ("plugin", "training.pipeline")  # in this order: BasicSR imports only after the plugin
 
-# isort: split
-import vmambair_arch.training.pipeline  # noqa: F401  # BasicSR imports only after the plugin
-from vmambair_arch.ops import self_test
-from vmambair_arch.ops.cpu import planar, selective
-from vmambair_arch.option_files import dry_run_findings
-from vmambair_arch.training.records import Records
 
+def prepare(*, trainings: bool) -> None:
+    """Import everything and load the kernels; trainings try no networks and draw no curves."""
+    for name in TRAININGS if trainings else PICTURES:
+        importlib.import_module(f"vmambair_arch.{name}")
+    from vmambair_arch.ops import self_test
+    from vmambair_arch.ops.cpu import planar, selective
 
-def prepare() -> None:
-    """Import everything and load the kernels; forks try no networks first and draw no curves."""
     for name, scan in (("planar", planar), ("selective", selective)):
         self_test.errors(name, scan, torch.device("cpu"), torch.float32, True)
-    dry_run_findings.findings = lambda file: iter(())
-    Records.draw = lambda records: None
+    if trainings:
+        from vmambair_arch.option_files import dry_run_findings
+        from vmambair_arch.training.records import Records
+
+        dry_run_findings.findings = lambda file: iter(())
+        Records.draw = lambda records: None

@@ -70,5 +70,5 @@ def newest(root: Path) -> int:
 
 
 if __name__ == "__main__":
-    prepare()
+    prepare(trainings=True)
     main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -1,6 +1,6 @@
-"""Run trainings of many processes, forks of this one, which has imported everything.
+"""Run commands of many processes, forks of this one, which has imported everything.
 
-    python tests/support/ranks.py RUNS
+    python tests/support/ranks.py RUNS [--pictures]
 
 RUNS is a file of JSON: a list of runs, done one after the other, each with
 
@@ -9,6 +9,7 @@ RUNS is a file of JSON: a list of runs, done one after the other, each with
     signals: a list of [rank, iteration, signal]: what a rank sends itself after an iteration.
     launcher: "pytorch" or "slurm".
 
+With --pictures there is no training among them, and nothing of BasicSR is imported.
 Prints the exit codes of all processes as JSON, by runs; -9 is one that SIGKILL ended.
 """
 
@@ -22,7 +23,6 @@ from pathlib import Path
 from forks import prepare
 
 from vmambair_arch import cli
-from vmambair_arch.training.progress import TrainingProgress
 
 LONGEST = 300  # seconds, then a process that hangs is ended
 NAMES = {
@@ -57,6 +57,10 @@ def run(name: str, arguments: list, signals: list = (), launcher: str = "pytorch
 
 def send_itself(signals: dict[int, int]) -> None:
     """Let this process send itself signals after iterations of its training."""
+    if not signals:
+        return
+    from vmambair_arch.training.progress import TrainingProgress
+
     done = TrainingProgress.done
 
     def done_and_sent(self, model, epoch, iteration):
@@ -68,5 +72,5 @@ def send_itself(signals: dict[int, int]) -> None:
 
 
 if __name__ == "__main__":
-    prepare()
+    prepare(trainings="--pictures" not in sys.argv)
     print(json.dumps([run(**described) for described in json.loads(Path(sys.argv[1]).read_text())]))

@@ -10,7 +10,8 @@ SCALES = (1, 2, 3, 4, 8)
 
 
 class VmambaIR(UNet):
-    """VmambaIR restores (b, in, h, w) to (b, out, scale h, scale w); h and w multiples of 8.
+    """VmambaIR restores (b, in, h, w) to (b, out, scale h, scale w); h and w multiples of 8
+    (of 4 with three levels, of 2 with two).
 
     ``vmambair_arch.inference.run`` takes any size. The state dict carries the configuration
     (``network.config``), so that a saved network can be built again without an option file.
@@ -19,13 +20,16 @@ class VmambaIR(UNet):
         in_channels: channels of the input.
         out_channels: channels of the output.
         scale: 1, 2, 3, 4 or 8.
-        dim: channels of the first level; the levels have dim, 2 dim, 4 dim and 8 dim.
-        num_blocks: blocks of the three levels and of the latent.
+        dim: channels of the first level; each level below has twice those of the one above.
+        num_blocks: blocks of each level, from full size down; the last number is the latent's. Two
+            to four levels; four are the paper's.
         num_refinement_blocks: blocks after the decoder, at 2 dim.
         ffn_expansion_factor: hidden channels of an EFFN over its input's.
         d_state: states of each scanned channel.
         channel_scan_width: width of the channel scan; 0 scans the channel means themselves.
-        channel_merge: "multiply" or "add": how the channel scan joins the planar scan.
+        channel_merge: "multiply" or "add": how the channel scan joins the planar scan; "none"
+            leaves it out, for ablations.
+        directions: of the planar scan: 4; or for ablations 2 (row by row, and the reverse) or 1.
         gate: "silu" (the paper's) or "gelu" (the released networks').
         norm: "with_bias" or "bias_free": the two norms of each block.
         bias: whether the shallow conv, the reductions, the EFFNs and, at scale 1, the last conv
@@ -57,6 +61,7 @@ class VmambaIR(UNet):
         d_state: int = 16,
         channel_scan_width: int = 0,
         channel_merge: str = "multiply",
+        directions: int = 4,
         gate: str = "silu",
         norm: str = "with_bias",
         bias: bool = False,
@@ -77,6 +82,7 @@ class VmambaIR(UNet):
                 d_state=d_state,
                 channel_scan_width=channel_scan_width,
                 channel_merge=channel_merge,
+                directions=directions,
                 ffn_expansion_factor=ffn_expansion_factor,
                 gate=gate,
                 norm=norm,
