@@ -79,7 +79,7 @@ def across_chunks(
         total = tl.load(totals[None, :] + far(chunk, d)[:, None], mask=mask, other=0.0)
         decay = tl.exp2(total * rate[None, :])
         decay, end = tl.associative_scan((decay, end), 0, compose)
-        end += decay * h[None, :]
+        end += decay * tl.expand_dims(h, 0)
         tl.store(at, end, mask=mask)
         h = tl.sum(tl.where((rows == ROWS - 1)[:, None], end, 0.0), 0)
 
@@ -130,6 +130,7 @@ def add_maps(maps, y, count, BLOCK: tl.constexpr):
     mask = at < count
     maps += image * 4 * count + at
     total = tl.load(maps, mask=mask, other=0.0)
-    for k in tl.static_range(1, 4):
-        total += tl.load(maps + tl.cast(count, tl.int64) * k, mask=mask, other=0.0)
+    for _ in range(3):
+        maps += count
+        total += tl.load(maps, mask=mask, other=0.0)
     tl.store(y + image * count + at, total.to(y.dtype.element_ty), mask=mask)

@@ -43,10 +43,10 @@ class Parameters(NamedTuple):
 class Rates(NamedTuple):
     """Parameters of the channels of a program in float32: (r, d), (d), (n, d) / log(2), (d)."""
 
-    weight: tl.tensor
-    bias: tl.tensor
-    A: tl.tensor
-    D: tl.tensor
+    weight: Any
+    bias: Any
+    A: Any
+    D: Any
 
 
 class Shape(NamedTuple):
@@ -67,23 +67,23 @@ class Place(NamedTuple):
     The pointers are at pixel 0 of the sequence; the masks are those of the tile.
     """
 
-    sequence: tl.tensor
-    row: tl.tensor  # the chunk, counted over all sequences
-    chunk: tl.tensor
-    chunks: tl.tensor
-    begin: tl.tensor
-    end: tl.tensor
-    channels: tl.tensor
-    states: tl.tensor
-    u_at: tl.tensor  # offsets in maps like u
-    y_at: tl.tensor  # offsets where directions meet: a map (b, 4, length, d) for each, if planar
-    step: tl.tensor
-    B: tl.tensor
-    C: tl.tensor
-    d_mask: tl.tensor
-    n_mask: tl.tensor
-    state_mask: tl.tensor
-    state_at: tl.tensor  # offsets in a tile of (n, d)
+    sequence: Any
+    row: Any  # the chunk, counted over all sequences
+    chunk: Any
+    chunks: Any
+    begin: Any
+    end: Any
+    channels: Any
+    states: Any
+    u_at: Any  # offsets in maps like u
+    y_at: Any  # offsets where directions meet: a map (b, 4, length, d) for each, if planar
+    step: Any
+    B: Any
+    C: Any
+    d_mask: Any
+    n_mask: Any
+    state_mask: Any
+    state_at: Any  # offsets in a tile of (n, d)
 
 
 @triton.jit
@@ -143,7 +143,7 @@ def pixel_at(t, sequence, height, width, PLANAR: tl.constexpr):
 
 
 @triton.jit
-def pixel_after(pixel, is_last, sequence, height, width, BACK: tl.constexpr, PLANAR: tl.constexpr):
+def pixel_after(pixel, is_last, sequence, height, width, BACK, PLANAR):
     """The pixel of the next step, or of the one before if BACK; the same pixel if it is the last.
 
     Without a division: below the end of a column lies the top of the next.
@@ -232,7 +232,7 @@ def step_size(given, rates, shape):
 
 
 @triton.jit
-def walk(h, maps, place, rates, begin, end, kept, height, width, d, shape, KEEP: tl.constexpr):
+def walk(h, maps, place, rates, begin, end, kept, height, width, d, shape, KEEP):
     """Run the recurrence from h over the steps begin ... end - 1.
 
     If KEEP, the states before each go to ``kept``, one tile after the other.
