@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .gating import GatedLinear
+
 
 class PointwiseConv(nn.Linear):
     """A 1x1 convolution, (b, c, h, w) -> (b, out, h, w): one matrix product over all pixels."""
@@ -51,16 +53,28 @@ class SplitPointwiseConv(nn.Linear):
         return a, b
 
 
-class PaddedPointwiseConv(PointwiseConv):
-    """A 1x1 convolution of a padded map: it knows nothing of channels past its in_features.
+class GatedPointwiseConv(nn.Linear):
+    """A 1x1 convolution of act(a) * b, of padded maps: it knows no channels past its in_features.
 
     The weight gets zeros for them: to cut them off the map would copy its gradient.
+
+    Args:
+        half, channels: channels of the maps, and of the result.
+        gate: "silu" or "gelu".
+        bias: whether the convolution has bias.
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        """(b, c, h, w) -> (b, out, h, w)"""
-        weight = F.pad(self.weight, (0, input.shape[1] - self.in_features))
-        return F.linear(input.movedim(1, -1), weight, self.bias).movedim(-1, 1)
+    def __init__(self, half: int, channels: int, *, gate: str, bias: bool):
+        super().__init__(half, channels, bias=bias)
+        self.act = choice("gate", gate, ACTIVATIONS)
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride] two maps
+        """Two of (b, m, h, w) -> (b, out, h, w)"""
+        weight = F.pad(self.weight, (0, a.shape[1] - self.in_features))
+        a, b = a.movedim(1, -1), b.movedim(1, -1)
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():  # which chooses itself
+            return GatedLinear.apply(self.act, a, b, weight, self.bias).movedim(-1, 1)
+        return F.linear(self.act(a) * b, weight, self.bias).movedim(-1, 1)
 
 
 class SplitDepthwiseConv(DepthwiseConv):
