@@ -1,15 +1,12 @@
 """Pictures shared by several processes: the same files and one summary, as of one process."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from support import OPTIONS, SUPPORT, picture_files as files
-from support.processes import ENVIRONMENT
+from support import OPTIONS, picture_files as files, ranks
 from vmambair_arch import save_network
 from vmambair_arch.commands import sharing
 from vmambair_arch.commands.train import launch
@@ -29,7 +26,7 @@ def folder(tmp_path_factory) -> Path:
     (root / "in/4.png").write_bytes(b"no picture")
     save_network(files.identity(4), root / "x4.safetensors")
     runs = []
-    for name, ranks in (("one", 1), ("two", 2)):
+    for name, many in (("one", 1), ("two", 2)):
         restore = ["restore", "in", "-o", name, "-m", "x4.safetensors"]
         compare = ["compare", "gt", "--lq", "lq", "--model", "x4.safetensors", "-o", f"c{name}"]
         described = (
@@ -41,16 +38,14 @@ def folder(tmp_path_factory) -> Path:
             ("refused", restore),
         )
         for what, command in described:
-            runs.append({"name": f"{what}_{name}", "arguments": [command] * ranks})
+            runs.append({"name": f"{what}_{name}", "arguments": [command] * many})
     (root / "lq").mkdir()
     for number in range(4):
         (root / "lq" / f"{number}.png").write_bytes((root / "in" / f"{number}.png").read_bytes())
     (root / "gt/4.png").unlink()
-    (root / "runs.json").write_text(json.dumps(runs))
-    command = [sys.executable, str(SUPPORT / "ranks.py"), "runs.json"]
-    done = subprocess.run(command, cwd=root, env=ENVIRONMENT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    (root / "codes.json").write_text(done.stdout.splitlines()[-1])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        ranks.codes(runs)
     return root
 
 
