@@ -41,6 +41,7 @@ EXTRAS = {  # for the tests as well
     ],
     "hub": ["huggingface_hub>=0.30"],
     "heif": ["pillow-heif"],  # HEIC, as phones write it; its wheels hold libheif, under the LGPL
+    "perceptual": ["torchmetrics>=1.7"],  # its wheel holds the weights of LPIPS and DISTS
     "spandrel": ["spandrel>=0.4"],
     "video": ["av>=16"],  # its wheels hold an FFmpeg with x264, which is under the GPL
 }
@@ -117,6 +118,8 @@ setup(
                 "playwright",
                 "axe-playwright-python",
             ),  # drive Chromium, and look for faults in a page
+            *("nbclient", "ipykernel"),  # run the notebook
+            "schedulefree",  # an optimizer with weights to train with, and others to use
             *itertools.chain(*EXTRAS.values()),
         ],
     },

@@ -24,7 +24,12 @@ import vmambair_arch.plugin  # noqa: E402, F401
 from support.experiments import write_options  # noqa: E402
 from vmambair_arch.training.records import Records  # noqa: E402
 
-pytest_plugins = ("support.browser", "support.degradations", "support.stand_in_for_pyiqa")
+pytest_plugins = (
+    "support.browser",
+    "support.degradations",
+    "support.perceptual_weights",
+    "support.stand_in_for_pyiqa",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -112,7 +117,8 @@ def small(experiment):
     from support.trainings import GAN, MODELS
 
     def write(*overrides: str, model: str = "VmambaIRModel", **sections) -> str:
-        sections = {**MODELS[model], **sections, "model_type": model}
+        network = MODELS.get(model, MODELS["VmambaIRModel"])
+        sections = {**network, **sections, "model_type": model}
         if "GAN" in model:
             sections["network_d"] = GAN["network_d"]
         path = experiment(**sections)

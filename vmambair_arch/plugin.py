@@ -15,9 +15,13 @@ from .degrading.dataset import DegradationDataset  # noqa: E402
 from .degrading.model import DegradationGANModel, DegradationModel  # noqa: E402
 from .degrading.rain_dataset import RainDataset  # noqa: E402
 from .mamba import stand_in  # noqa: E402
+from .models.gan_losses import RelativisticGANLoss  # noqa: E402
 from .models.gan_model import VmambaIRGANModel  # noqa: E402
 from .models.iqa import calculate_iqa  # noqa: E402
 from .models.losses import VGGPerceptualLoss  # noqa: E402
+from .models.perceptual_losses import DISTSLoss, LPIPSLoss  # noqa: E402
+from .models.perceptual_metrics import calculate_dists, calculate_lpips  # noqa: E402
+from .models.structure_losses import FFTLoss, FocalFrequencyLoss, MSSSIMLoss  # noqa: E402
 from .models.vmambair_model import VmambaIRModel  # noqa: E402
 from .networks import released  # noqa: E402
 from .networks.modules import EFFN, OSSBlock, OSSModule  # noqa: E402
@@ -41,8 +45,16 @@ REGISTERED = [
     (registry.DATASET_REGISTRY, NoiseJPEGDataset),
     (registry.DATASET_REGISTRY, ProgressiveImageDataset),
     (registry.DATASET_REGISTRY, RainDataset),
+    (registry.LOSS_REGISTRY, DISTSLoss),
+    (registry.LOSS_REGISTRY, FFTLoss),
+    (registry.LOSS_REGISTRY, FocalFrequencyLoss),
+    (registry.LOSS_REGISTRY, LPIPSLoss),
+    (registry.LOSS_REGISTRY, MSSSIMLoss),
+    (registry.LOSS_REGISTRY, RelativisticGANLoss),
     (registry.LOSS_REGISTRY, VGGPerceptualLoss),
+    (registry.METRIC_REGISTRY, calculate_dists),
     (registry.METRIC_REGISTRY, calculate_iqa),
+    (registry.METRIC_REGISTRY, calculate_lpips),
 ]
 
 for names, thing in REGISTERED:

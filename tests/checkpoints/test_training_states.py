@@ -48,7 +48,7 @@ WRONG = [
     (("processes", 0, "rng", "python"), [3, None, None], "generators cannot take these states"),
     (("processes", 0, "rng"), {}, "generators cannot take these states"),
     (("scaler",), {"scale": "x"}, "scaler: value error, is no state of a scale of gradients"),
-    (("version",), 99, "version: input should be less than or equal to 1"),
+    (("version",), 0, "version: input should be greater than or equal to 1"),
 ]
 
 
@@ -105,6 +105,12 @@ def copied(trained, tmp_path, monkeypatch):
 def test_a_state_with_a_wrong_value_is_passed_over_with_one_warning(copied):
     torch.save(spoil(load_tensors(NEWEST), ("optimizers",), []), NEWEST)
     assert_passed_over("optimizers: list should have at least 1 item")
+
+
+def test_a_state_of_a_later_version_is_not_passed_over(copied, capsys):
+    torch.save({**load_tensors(NEWEST), "version": 99, "seen": "new meaning"}, NEWEST)
+    assert train("tiny.yml", "--auto_resume") == 2
+    assert "a later version of vmambair_arch wrote it" in capsys.readouterr().err
 
 
 def test_a_state_that_the_model_cannot_take_is_passed_over_too(copied):

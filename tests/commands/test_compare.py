@@ -132,6 +132,17 @@ def test_the_bundled_network_has_a_word_and_is_better_than_bicubic(sets):
     assert means["bundled"]["psnr"].value > means["bicubic"]["psnr"].value
 
 
+def test_models_joined_by_a_plus_run_one_after_the_other(sets):
+    two = Path(saved_identity(Path(), 2)).name
+    assert cli.vmambair(["restore", "lq", "-o", "twice", "-m", two, "-m", two]) == 0
+    joined = f"{two}+{two}"
+    models = ["--model", joined, "--model", f"both={joined}"]
+    assert compare("gt", "twice", "--lq", "lq", *models) == 0
+    for name in PHOTOGRAPHS:
+        rows = [values()[method, name] for method in ("twice", "identity_x2+identity_x2", "both")]
+        assert len({row["psnr"] for row in rows}) == 1
+
+
 def test_metrics_of_pyiqa_are_columns_with_their_direction(sets, pyiqa):  # noqa: F811
     assert compare("gt", "sharp", "--metrics", "psnr", "lpips", "musiq") == 0
     columns = report().columns

@@ -1,51 +1,62 @@
 """Pictures shared by several processes: the same files and one summary, as of one process."""
 
 import json
+import logging
+import shutil
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from support import OPTIONS, picture_files as files, ranks
+from support import films, picture_files as files, ranks
 from vmambair_arch import save_network
 from vmambair_arch.commands import sharing
 from vmambair_arch.commands.train import launch
 
-RECIPE = "train_vmambair_clean.yml"  # JPEG and noise
+WHAT = {  # what is done by how many
+    1: ("restore", "compare", "prepare", "film"),
+    2: ("restore", "again", "compare", "prepare", "refused"),
+    4: ("restore", "film"),
+}
+
+
+FRAMES = 101  # of a film in two parts
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A folder in which everything was done by one process and by two; codes.json has the codes."""
+    """A folder in which everything was done by one process, by two and by four."""
     root = tmp_path_factory.mktemp("shared")
     for number in range(5):
         for place, size in (("in", 8), ("gt", 32)):
             pixels = files.noise("RGB", height=size, width=size) // (number + 1)
             (root / place).mkdir(exist_ok=True)
             Image.fromarray(pixels).save(root / place / f"{number}.png")
+    shutil.copytree(root / "in", root / "lq", ignore=shutil.ignore_patterns("4.png"))
     (root / "in/4.png").write_bytes(b"no picture")
+    (root / "gt/4.png").unlink()
     save_network(files.identity(4), root / "x4.safetensors")
+    save_network(files.identity(1), root / "same.safetensors")
+    films.write(root / "film.mkv", sizes=((16, 24),) * FRAMES)
     runs = []
-    for name, many in (("one", 1), ("two", 2)):
+    for name, many in (("one", 1), ("two", 2), ("four", 4)):
         restore = ["restore", "in", "-o", name, "-m", "x4.safetensors"]
         compare = ["compare", "gt", "--lq", "lq", "--model", "x4.safetensors", "-o", f"c{name}"]
-        described = (
-            ("restore", restore),
-            ("again", [*restore, "--skip-existing"]),
-            ("compare", compare),
-            ("degrade", ["degrade", "in", f"d{name}", "-opt", str(OPTIONS / RECIPE)]),
-            ("prepare", ["prepare", "in", f"p{name}", "--scale", "2", "--processes", "1"]),
-            ("refused", restore),
-        )
-        for what, command in described:
-            runs.append({"name": f"{what}_{name}", "arguments": [command] * many})
-    (root / "lq").mkdir()
-    for number in range(4):
-        (root / "lq" / f"{number}.png").write_bytes((root / "in" / f"{number}.png").read_bytes())
-    (root / "gt/4.png").unlink()
+        described = {
+            "restore": restore,
+            "again": [*restore, "--skip-existing"],
+            "compare": compare,
+            "prepare": ["prepare", "in", f"p{name}", "--scale", "2", "--processes", "1"],
+            "refused": restore,
+            "film": ["restore", "film.mkv", "-o", f"{name}.mp4", "-m", "same.safetensors"],
+        }
+        for what in WHAT[many]:
+            runs.append({"name": f"{what}_{name}", "arguments": [described[what]] * many})
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        ranks.codes(runs)
+        codes = ranks.codes(runs)
+    named = dict(zip([run["name"] for run in runs], codes, strict=True))
+    (root / "codes.json").write_text(json.dumps(named))
     return root
 
 
@@ -55,7 +66,34 @@ def said(folder: Path, name: str) -> str:
 
 def test_the_codes_are_those_of_one_process(folder):
     codes = json.loads((folder / "codes.json").read_text())
-    assert codes == [[1], [1], [0], [1], [1], [2], [1, 1], [1, 1], [0, 0], [1, 1], [1, 1], [2, 2]]
+    expected = {"restore": 1, "again": 1, "compare": 0, "prepare": 1, "refused": 2, "film": 0}
+    for name, found in codes.items():
+        assert set(found) == {expected[name.partition("_")[0]]}, name
+
+
+def test_one_film_is_restored_by_all_to_the_file_that_one_makes(folder):
+    assert (folder / "four.mp4").read_bytes() == (folder / "one.mp4").read_bytes()
+    assert said(folder, "film_four").count(f"{FRAMES} frames restored") == 1
+
+
+def test_torchrun_runs_the_example_of_the_docs(folder, monkeypatch):
+    """--nproc, as the docs have it, with torchrun itself and a film."""
+    from vmambair_arch import cli
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    command = ["restore", "film.mkv", "-o", "torchrun.mp4", "-m", "same.safetensors"]
+    try:
+        assert cli.vmambair([*command, "--nproc", "2"]) == 0
+    finally:
+        logging.disable(logging.NOTSET)  # as torchrun's failures were not to be logged
+    assert (folder / "torchrun.mp4").read_bytes() == (folder / "one.mp4").read_bytes()
+
+
+def test_four_processes_restore_the_pictures_of_one(folder):
+    one, four = ({p.name: p.read_bytes() for p in (folder / n).iterdir()} for n in ("one", "four"))
+    assert one == four
+    assert said(folder, "restore_four").count("4 of 5 pictures restored") == 1
 
 
 def test_pictures_are_restored_once_each_and_told_of_in_one_summary(folder):
@@ -74,13 +112,6 @@ def test_a_comparison_has_the_same_rows_and_leaves_no_outputs(folder):
     assert sorted(p.name for p in (folder / "ctwo").iterdir()) == sorted(
         p.name for p in (folder / "cone").iterdir()
     )
-
-
-def test_degraded_copies_and_their_record_are_those_of_one_process(folder):
-    one, two = ({p.name: p.read_bytes() for p in (folder / n).iterdir()} for n in ("done", "dtwo"))
-    assert one == two and len(two) == 5  # four pictures, and the record
-    assert "4 degraded images" in (folder / "degrade_two.0.out").read_text()
-    assert said(folder, "degrade_two").count("degraded images") == 1
 
 
 def test_a_prepared_folder_is_that_of_one_process_and_its_record_is_whole(folder):

@@ -13,7 +13,8 @@ from torchvision.models import vgg
 
 from vmambair_arch import cli
 from vmambair_arch.errors import InputError
-from vmambair_arch.models.losses import HOST_WEIGHTS, VGGPerceptualLoss
+from vmambair_arch.models.backbones import HOST_WEIGHTS
+from vmambair_arch.models.losses import VGGPerceptualLoss
 
 LAYERS = {"conv1_2": 0.1, "conv2_2": 0.1, "relu3_1": 1.0}
 
@@ -63,8 +64,8 @@ def options(weights) -> dict:
 
 def test_without_a_file_it_takes_the_one_where_basicsr_looks(weights, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    HOST_WEIGHTS.parent.mkdir(parents=True)
-    HOST_WEIGHTS.write_bytes(weights.read_bytes())
+    HOST_WEIGHTS.mkdir(parents=True)
+    (HOST_WEIGHTS / "vgg19-dcbb9e9d.pth").write_bytes(weights.read_bytes())
     loss = VGGPerceptualLoss(layer_weights=LAYERS)
     expected = torch.load(weights)["features.0.weight"]
     assert torch.equal(loss.layers["conv1_1"].weight, expected)

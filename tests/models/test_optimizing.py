@@ -75,7 +75,8 @@ def test_averaged_weights_move_by_the_rest_of_the_decay(decay):
     for parameter in now.parameters():
         parameter.data.add_(torch.rand_like(parameter))
     before = [parameter.clone() for parameter in averaged.parameters()]
-    model = SimpleNamespace(net_g=now, net_g_ema=averaged, get_bare_model=lambda net: net)
+    networks = {"net_g": now, "net_g_ema": averaged, "get_bare_model": lambda net: net}
+    model = SimpleNamespace(**networks, optimizers=[], training_weights=[])
     Optimizing.model_ema(model, decay)  # pyright: ignore[reportArgumentType]
     for old, new, result in zip(before, now.parameters(), averaged.parameters(), strict=True):
         torch.testing.assert_close(result, decay * old + (1 - decay) * new, rtol=1e-6, atol=1e-7)

@@ -8,6 +8,7 @@ from torch import nn
 from support import released_layout
 from support.networks import TINY
 from vmambair_arch import EFFN, OSSBlock, OSSModule, VmambaIR, load_network, presets
+from vmambair_arch.checkpoints import to_released
 from vmambair_arch.networks.modules import oss
 
 
@@ -279,3 +280,43 @@ def test_an_impossible_option_is_named(options, sentence):
 def test_a_misspelt_option_fails_by_itself():
     with pytest.raises(TypeError, match="num_block"):
         VmambaIR(num_block=[1, 1, 1, 1])
+
+
+# Ablations.
+
+
+@pytest.mark.parametrize("kept", [[0], [0, 2]], ids=["one direction", "two directions"])
+def test_fewer_directions_are_the_rows_ones_of_four(kept):
+    four = oss.PlanarScan(dim=6, d_state=3)
+    few = oss.PlanarScan(dim=6, d_state=3, directions=len(kept))
+    others = [k for k in range(4) if k not in kept]
+    weight = four.projection.weight.detach().unflatten(0, (4, -1))
+    few.projection.weight.data = weight[kept].flatten(0, 1).clone()
+    for name in ("delta_weight", "delta_bias", "A_log", "D"):
+        getattr(few, name).data = getattr(four, name).data[kept].clone()
+    weight[others, -3:] = 0  # C: the other directions leave nothing
+    four.D.data[others] = 0
+    x = image(2, 6, 5, 7)
+    torch.testing.assert_close(few(x), four(x))
+
+
+def test_without_a_channel_scan_a_module_is_the_one_whose_channel_scan_is_zero():
+    module = OSSModule(dim=6, d_state=3)
+    assert module.channel_scan is not None
+    nn.init.zeros_(module.channel_scan.norm.weight)
+    without = OSSModule(dim=6, d_state=3, channel_merge="none")
+    missing = without.load_state_dict(module.state_dict(), strict=False)
+    assert not missing.missing_keys
+    assert all(name.startswith("channel_scan.") for name in missing.unexpected_keys)
+    x = image(1, 6, 4, 5)
+    torch.testing.assert_close(without(x), module(x))
+
+
+def test_ablations_are_read_off_a_file_and_no_released_file_can_say_them():
+    network = VmambaIR(**TINY, directions=2, channel_merge="none", gate="gelu")
+    state = {name: t for name, t in network.state_dict().items() if name != "_extra_state"}
+    assert load_network(state).config == network.config
+    with pytest.raises(ValueError, match="a released file has four directions"):
+        to_released(network)
+    with pytest.raises(ValueError, match="directions is 3: choose one of"):
+        VmambaIR(**TINY, directions=3)

@@ -9,7 +9,7 @@ from vmambair_arch import cli, reporting
 from vmambair_arch.commands.bench.report import COLUMNS
 from vmambair_arch.reporting import Report
 from vmambair_arch.reporting.columns import METRICS
-from vmambair_arch.reporting.plots import curves, dots, scaling
+from vmambair_arch.reporting.plots import curves, dots, scaling, tradeoff
 
 BEGINNINGS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
 MACHINE = {"processor": "a CPU"}
@@ -104,6 +104,31 @@ def test_several_runs_are_curves_of_one_picture():
     assert [line.get_label() for line in axes.lines] == ["first, Set5", "second, Set5"]
     alone = curves.draw({"": rows})
     assert alone is not None and alone.axes[0].lines[0].get_label() == "Set5"
+
+
+def test_curves_go_over_the_seconds_of_training_where_rows_tell_them():
+    rows = [{"iter": i, "dataset": "Set5", "seconds": 9.0 * i, "psnr": 20.0 + i} for i in (1, 2)]
+    old = [{"iter": 1, "dataset": "Set5", "time": 0, "psnr": 20.0}]
+    figure = curves.draw({"first": rows, "old": old}, over="seconds")
+    assert figure is not None
+    (line,) = figure.axes[0].lines
+    assert list(line.get_xdata()) == [9, 18] and figure.axes[0].get_xlabel().startswith("seconds")
+
+
+def test_a_comparison_and_a_benchmark_are_quality_over_speed(folder):
+    names = {"realsr_x4": "ours", "RRDBNet": "other"}
+    report = benchmark()
+    for row in report.rows:
+        row.update(name=names.get(str(row["name"]), row["name"]), scale=4)
+    figure = tradeoff.draw(comparison(), report)
+    assert figure is not None
+    psnr = figure.axes[0].lines
+    assert len(psnr) == 1  # bicubic was not timed, the other not compared
+    assert psnr[0].get_ydata()[0] == pytest.approx(30.5)
+    assert psnr[0].get_xdata()[0] == pytest.approx(0.128 / (4 * 128) ** 2 * 1e6)
+    reporting.write(report, Path("named.json"))
+    assert plot("report.json", "named.json", "out.png") == 0
+    assert plot("report.json", "bench.json", "none.png") == 2
 
 
 def test_a_comparison_has_a_panel_for_each_metric_and_a_dot_for_each_image():

@@ -102,6 +102,13 @@ def test_tiles_of_a_network_that_sees_less_than_their_overlap_make_no_difference
         RuntimeError("can't allocate memory: tried 9"),
         RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"),
         RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("GET was unable to find an engine to execute this computation"),
+        RuntimeError("Triton Error [CUDA]: out of memory"),
+        RuntimeError("HIP error: hipErrorOutOfMemory"),
+        RuntimeError("level_zero backend failed with error: UR_RESULT_ERROR_OUT_OF_DEVICE_MEMORY"),
+        RuntimeError("Invalid buffer size: 9.00 GiB"),
+        torch.AcceleratorError("CUDA error: out of memory"),
         MemoryError(),
         torch.cuda.OutOfMemoryError("CUDA out of memory"),
     ],
@@ -171,6 +178,39 @@ def test_where_the_system_does_not_tell_its_memory_tiles_are_small(monkeypatch):
     network = Failing(10**9, MemoryError())
     Restorer(network)(files.noise("L", height=300, width=400))
     assert max(network.seen) == (256, 256)
+
+
+def test_a_gpu_that_is_not_the_first_is_asked_for_its_own_memory(monkeypatch):
+    asked = []
+
+    def answer(device):
+        asked.append(device)
+        return (7, 9)
+
+    names = ("synchronize", "reset_peak_memory_stats", "memory_allocated", "memory_reserved")
+    for name in (*names, "max_memory_allocated"):
+        monkeypatch.setattr(torch.cuda, name, lambda device: answer(device)[0])
+    monkeypatch.setattr(torch.cuda, "mem_get_info", answer)
+    second = torch.device("cuda:1")
+    sizes = tile_sizes.TileSizes(lambda x: x, second, largest_map=1)
+    sizes.choose(300, 400, channels=3, scale=1, result=0)
+    assert memory.held(second) == 7
+    assert len(asked) > 5 and set(asked) == {second}
+
+
+def test_no_map_in_a_tile_has_more_numbers_than_gpu_libraries_count(monkeypatch):
+    monkeypatch.setattr(memory, "free", lambda device: 10**15)
+    monkeypatch.setattr(memory, "held", lambda device: 0)
+    widest = 4 * 4 * 96  # of realsr_x4, in front of the last shuffle
+    sizes = tile_sizes.TileSizes(lambda x: x, torch.device("cuda"), largest_map=widest)
+    sizes.per_pixel = 100.0
+    h, w = sizes.choose(2000, 3000, channels=3, scale=4, result=0)
+    assert 2**29 < h * w * widest < 2**31
+
+
+def test_the_largest_map_of_a_network_is_found_by_its_layers():
+    network = VmambaIR(scale=4, dim=4, num_blocks=(0, 0, 0, 0), num_refinement_blocks=0)
+    assert restorer.Restorer(network).tiling.run.largest_map() == 4 * 4 * 8
 
 
 def test_what_is_free_is_known_here():

@@ -7,7 +7,7 @@ import pytest
 import torch
 import yaml
 
-from support import ranks
+from support import OPTIONS, ranks
 from support.experiments import load_tensors
 from support.processes import MODELS, train, write
 from support.small_degradations import DEGRADATION, KERNELS, both_orders
@@ -20,6 +20,7 @@ MICRO = (  # name, ranks, images that a rank takes at once of the four in a step
     ("micro_two_bf16", 2, 1, "bf16"),
 )
 NIQE = {"type": "calculate_niqe", "crop_border": 0}  # has no value for images this small
+RECIPE = "train_vmambair_clean.yml"  # JPEG and noise
 KEPT = ("name", "dataroot_gt", "io_backend", "use_hflip", "use_rot", "batch_size_per_gpu")
 
 
@@ -82,6 +83,9 @@ def described(pairs: Path) -> list[dict]:
     for many in (1, 3):
         tested = write_test(pairs, f"tested_by_{many}")
         add(f"tested_by_{many}", *[["test", "-opt", tested]] * many)
+    for name, many in (("one", 1), ("two", 2)):
+        degrade = ["degrade", str(pairs / "gt"), f"degraded_{name}", "-opt", str(OPTIONS / RECIPE)]
+        add(f"degrade_{name}", *[degrade] * many)
     killed = write(pairs, "killed")
     add("killed", *[train(killed)] * 2, signals=[[1, 7, kill]])
     other = write(pairs, "other")
@@ -220,3 +224,13 @@ def test_a_rank_without_an_option_file_ends_all_and_is_named_once(codes):
 
 def test_slurm_starts_processes_too(codes):
     assert codes["slurm"] == [0, 0]
+
+
+def test_degraded_copies_and_their_record_are_those_of_one_process(codes):
+    assert (codes["degrade_one"], codes["degrade_two"]) == ([0], [0, 0])
+    one, two = (
+        {p.name: p.read_bytes() for p in Path(f"degraded_{n}").iterdir()} for n in ("one", "two")
+    )
+    assert one == two and len(two) == 7  # six pictures, and the record
+    said = [Path(f"degrade_two.{rank}.out").read_text() for rank in (0, 1)]
+    assert ["6 degraded images" in text for text in said] == [True, False]

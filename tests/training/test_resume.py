@@ -69,7 +69,10 @@ def results(name: str, total: int = TOTAL) -> dict:
     for content in files.values():
         content.pop("about")
     lines = [json.loads(line) for line in (root / "metrics.jsonl").read_text().splitlines()]
-    return {**files, "metrics": [{k: v for k, v in line.items() if k != "time"} for line in lines]}
+    return {
+        **files,
+        "metrics": [{k: line[k] for k in line.keys() - {"time", "seconds"}} for line in lines],
+    }
 
 
 @pytest.mark.parametrize("model", MODELS)

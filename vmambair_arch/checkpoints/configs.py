@@ -97,12 +97,15 @@ def _vmambair(state: Mapping[str, Tensor], block: str, common: Mapping[str, Any]
     scale = math.prod(math.isqrt(weight.shape[0] // weight.shape[1]) for weight in upsampling)
     widen = state.get(block + "oss.channel_scan.widen.weight")
     width = 0 if widen is None else widen.shape[0]
+    # Of the released networks only the deraining one of width 4 adds.
+    merge = "add" if scale == 1 and width == 4 else "multiply"
+    directions, _, d_state = state[block + "oss.planar_scan.A_log"].shape
     return {
         "scale": scale,
-        "d_state": state[block + "oss.planar_scan.A_log"].shape[2],
+        "d_state": d_state,
         "channel_scan_width": width,
-        # Of the released networks only the deraining one of width 4 adds.
-        "channel_merge": "add" if scale == 1 and width == 4 else "multiply",
+        "channel_merge": merge if block + "oss.channel_scan.norm.weight" in state else "none",
+        "directions": directions,
         "gate": "gelu",
         "residual": common["in_channels"] == common["out_channels"] or common["dual_pixel"],
     }

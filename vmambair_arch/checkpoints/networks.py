@@ -148,6 +148,8 @@ def to_released(network: VmambaIR | Restormer) -> dict[str, Tensor]:
             "a released file tells its options by its blocks, and this network has too few; keep"
             " our format"
         ) from error
+    if read.get("directions", 4) != 4 or read.get("channel_merge") == "none":
+        raise InputError("a released file has four directions and a channel scan; keep our format")
     for option in network.shapeless:
         if read[option] != network.config[option]:
             raise InputError(

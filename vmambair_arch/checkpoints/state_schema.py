@@ -90,6 +90,7 @@ class State(_Part):
     version: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
     seed: Number = 0
     seen: Number = 0
+    training_weights: list[list[Tensor]] = []
     scaler: Annotated[dict[str, Any], AfterValidator(_scale)] = {}
     validation_due: bool = False
     skipped: Annotated[tuple[Number, Number], Field(strict=False)] = (0, 0)

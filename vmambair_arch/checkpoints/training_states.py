@@ -24,6 +24,10 @@ OWN_KEYS = {  # what our states have beside them, and what its lack means
 }
 
 
+class LaterVersionError(InputError):
+    """A state that a later version of this package wrote: whole, and not for this one."""
+
+
 def find(opt: dict[str, Any], before: float = math.inf) -> tuple[dict[str, Any] | None, list[str]]:
     """Read the state to resume from, and point path.pretrain_network_* at its networks.
 
@@ -36,7 +40,8 @@ def find(opt: dict[str, Any], before: float = math.inf) -> tuple[dict[str, Any] 
         before: with auto_resume, look at the states before an iteration only.
     Returns: the state, None if there is none; and remarks for the log on damaged states that were
         passed over and on what the state lacks.
-    Raises: InputError: path.resume_state, or every state there is, cannot be used.
+    Raises: InputError: path.resume_state, or every state there is, cannot be used; or a later
+        version of this package wrote one.
     """
     remarks = []
     iterations = numbered(opt) if opt["auto_resume"] else []
@@ -45,6 +50,8 @@ def find(opt: dict[str, Any], before: float = math.inf) -> tuple[dict[str, Any] 
         path = Path(opt["path"]["training_states"], f"{iteration}.state")
         try:
             state = _read(path, opt, iteration)
+        except LaterVersionError:
+            raise  # what was trained since the state before it is not damaged
         except InputError as error:
             remarks.append(f"{error}; passed over for the state before it")
             continue
@@ -118,6 +125,12 @@ def _read(path: Path, opt: dict[str, Any], iteration: int | None = None) -> dict
     for key in HOST_KEYS:
         if key not in state:
             raise InputError(f"{path}: not a training state: it has no {key!r}; give a .state file")
+    version = state.get("version")
+    if isinstance(version, int) and version > state_schema.VERSION:
+        raise LaterVersionError(
+            f"{path}: a later version of vmambair_arch wrote it (states of version {version}; this"
+            f" one reads up to {state_schema.VERSION}); install that version to go on from it"
+        )
     fault = state_schema.fault(state)
     if fault is None and iteration not in (None, state["iter"]):
         fault = f"it is iteration {state['iter']}'s by what it says, and not by its name"

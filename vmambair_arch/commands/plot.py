@@ -1,4 +1,4 @@
-"""vmambair plot: pictures and tables made again from reports."""
+"""vmambair plot: pictures and tables made again from reports, and figures of details."""
 
 import argparse
 from collections.abc import Sequence
@@ -15,8 +15,14 @@ EPILOG = """examples:
   vmambair plot comparison/report.json comparison.pdf
   vmambair plot Set5/report.json Set14/report.json table.tex
   vmambair plot experiments/*/metrics.jsonl curves.png
+  vmambair plot experiments/*/metrics.jsonl curves.png --over seconds
   vmambair plot experiments/benchmarks/bench.json speed.svg
+  vmambair plot Set5/report.json bench.json quality_over_speed.pdf
+  vmambair plot comparison/report.json detail.pdf --image baby --crop 100 80 64 48
+  vmambair plot gt.png bicubic.png ours=out.png detail.png --crop 100 80 64 48
 """
+REPORTS = (".json", ".jsonl")
+OVER = {"iterations": "iter", "seconds": "seconds"}
 
 
 def add(commands) -> None:
@@ -30,36 +36,46 @@ def add(commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = command.add_argument
-    reports = "a report.json, a bench.json or a metrics.jsonl"
-    add("reports", nargs="+", type=Path, metavar="REPORT", help=reports)
+    reports = "a report.json, a bench.json or a metrics.jsonl; with --crop also [NAME=]PICTURE"
+    add("reports", nargs="+", metavar="REPORT", help=reports)
     output = f"picture ({', '.join(PICTURES)}) or table ({', '.join(TABLES)})"
     add("output", type=Path, metavar="OUT", help=output)
     add("--overwrite", action="store_true", help="write over a file that exists")
+    over = "along which the curves of trainings go (default: iterations)"
+    add("--over", choices=OVER, default="iterations", help=over)
+    crop = "draw a picture with this box in it, and the box enlarged as each method shows it"
+    add("--crop", nargs=4, type=int, metavar=("X", "Y", "W", "H"), help=crop)
+    add("--image", metavar="NAME", help="which of a comparison's images, with --crop")
     command.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    run(arguments.reports, arguments.output, overwrite=arguments.overwrite)
-    terminal.say(arguments.output)
+    output, overwrite = arguments.output, arguments.overwrite
+    if arguments.crop:
+        given = arguments.reports
+        draw_crops(given, output, arguments.crop, image=arguments.image, overwrite=overwrite)
+    else:
+        if arguments.image:
+            raise InputError("--image is for --crop: give X Y W H, or leave --image out")
+        paths = [Path(report) for report in arguments.reports]
+        run(paths, output, over=OVER[arguments.over], overwrite=overwrite)
+    terminal.say(output)
 
 
-def run(paths: Sequence[Path], output: Path, *, overwrite: bool = False) -> None:
+def run(
+    paths: Sequence[Path], output: Path, *, over: str = "iter", overwrite: bool = False
+) -> None:
     """Make a picture or a table of reports.
 
     Args:
-        paths: reports of one kind.
+        paths: reports of one kind; for a picture also a comparison and a benchmark.
         output: the file to write; its suffix says what.
+        over: "iter" or "seconds", for curves of trainings.
         overwrite: whether it may exist.
     Raises: InputError: it exists, its suffix is unknown or it cannot be written; a report cannot be
         read; they do not go together.
     """
-    suffix = output.suffix.lower()
-    if suffix not in (*PICTURES, *TABLES):
-        raise InputError(
-            f"{output}: give a picture ({', '.join(PICTURES)}) or a table ({', '.join(TABLES)})"
-        )
-    if output.exists() and not overwrite:
-        raise InputError(f"{output} exists already; give another name or --overwrite")
+    suffix = _check_output(output, (*PICTURES, *TABLES), overwrite=overwrite)
     from .. import reporting  # needs libraries that the other commands do not
     from ..reporting import latex, markdown, tables
     from ..reporting.plots import drawing
@@ -69,15 +85,71 @@ def run(paths: Sequence[Path], output: Path, *, overwrite: bool = False) -> None
         if not report.rows:
             raise InputError(f"{path}: has no rows, nothing was measured; leave it out")
     kinds = list(dict.fromkeys(report.kind for report in reports))
-    if len(kinds) > 1:
+    pair = sorted(report.kind for report in reports) == ["benchmark", "comparison"]
+    if len(kinds) > 1 and (suffix in TABLES or not pair):
         raise InputError(f"reports of a {' and a '.join(kinds)} do not go together; give one kind")
     if suffix in TABLES:
         render = markdown.render if suffix == ".md" else latex.render
-        content = render(tables.table(reports)).encode()
-        _write(output, content)
+        _write(output, render(tables.table(reports)).encode())
     else:
-        figure = drawing.draw(reports)
-        _write(output, lambda file: figure.savefig(file, format=suffix[1:], dpi=150))
+        _write_figure(output, drawing.draw(reports, over=over))
+
+
+def draw_crops(
+    given: Sequence[str],
+    output: Path,
+    crop: Sequence[int],
+    *,
+    image: str | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Draw a picture with a box in it, and the box enlarged as each method shows it.
+
+    Args:
+        given: a report of ``vmambair compare``; or pictures, [NAME=]PICTURE, of which the first has
+            the box and is the ground truth.
+        output: the picture to write.
+        crop: x, y, width and height of the box, in pixels of the first picture.
+        image: of the report, if it has several.
+        overwrite: whether the output may exist.
+    Raises: InputError: a picture or a report cannot be used; the box does not lie in the picture;
+        the output as for ``run``.
+    """
+    _check_output(output, PICTURES, overwrite=overwrite)
+    from .. import reporting
+    from ..reporting.plots import crops
+    from .compare import details
+
+    box, rgb = crops.Box(*crop), False
+    if Path(given[0]).suffix not in REPORTS:
+        if image:
+            raise InputError("--image is for a report; give a report.json, or leave it out")
+        panels = details.of_files(given)
+    elif len(given) > 1:
+        raise InputError("crops are of one report; give the reports one by one")
+    else:
+        report = reporting.read(Path(given[0]))
+        if report.kind != "comparison":
+            raise InputError(f"{given[0]}: a {report.kind} has no pictures; give a comparison")
+        panels = details.of_report(report, image)
+        rgb = report.details.get("channel") == "RGB"
+    _write_figure(output, crops.draw(details.measured(panels, box, rgb=rgb), box))
+
+
+def _check_output(output: Path, suffixes: Sequence[str], *, overwrite: bool) -> str:
+    """The suffix of the output, which says what to write."""
+    suffix = output.suffix.lower()
+    if suffix not in suffixes:
+        table = f" or a table ({', '.join(TABLES)})" if suffixes != PICTURES else ""
+        raise InputError(f"{output}: give a picture ({', '.join(PICTURES)}){table}")
+    if output.exists() and not overwrite:
+        raise InputError(f"{output} exists already; give another name or --overwrite")
+    return suffix
+
+
+def _write_figure(output: Path, figure) -> None:
+    suffix = output.suffix.lower()
+    _write(output, lambda file: figure.savefig(file, format=suffix[1:], dpi=200))
 
 
 def _write(output: Path, write) -> None:

@@ -14,6 +14,8 @@ from ..networks.compilation import compile_network
 from .ddp import SharedNetworks
 from .files import Saving
 from .finite import FiniteSteps
+from .further_losses import FurtherLosses
+from .optimizer_modes import OptimizerModes
 from .optimizing import Optimizing
 from .shared_validation import SharedValidation
 
@@ -32,6 +34,7 @@ def build_model(opt: dict[str, Any]) -> Any:
     if opt.get("compile"):
         compile_network(model.get_bare_model(model.net_g))
     if opt["is_train"]:
+        model.add_losses()
         model.wrap_optimizers()
     get_root_logger().info(f"Model [{registered.__name__}] is created.")
     return model
@@ -42,10 +45,12 @@ def dependable(registered: type) -> Any:
     """A registered model with our guard above it and our optimizers and files below it.
 
     The class is made of the registered one, so that it holds for BasicSR's models and those of
-    other packages as for ours: the methods of FiniteSteps and SharedValidation come before the
-    model's, those of Optimizing, Saving and SharedNetworks after, in the place of BaseModel's.
+    other packages as for ours: the methods of the first three come before the
+    model's, those of FurtherLosses, Optimizing, Saving and SharedNetworks after, in the place of
+    BaseModel's.
     """
-    above, below = (FiniteSteps, SharedValidation), (Optimizing, Saving, SharedNetworks)
+    above = (OptimizerModes, FiniteSteps, SharedValidation)
+    below = (FurtherLosses, Optimizing, Saving, SharedNetworks)
     return type(registered.__name__, (*above, registered, *below), {})
 
 

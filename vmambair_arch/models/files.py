@@ -13,7 +13,7 @@ from .. import checkpoints
 from ..checkpoints import state_schema, training_states
 from ..errors import InputError, shortened
 from ..files import write_whole
-from . import optimizer_states
+from . import optimizer_modes, optimizer_states
 from .held import Held
 
 
@@ -65,6 +65,7 @@ class Saving(Held):
             "iter": current_iter,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
+            "training_weights": self.training_weights,
             **self.progress,
             "about": {**self.about, "iteration": current_iter},
         }
@@ -79,6 +80,8 @@ class Saving(Held):
         """
         try:
             super().resume_training(resume_state)
+            if weights := resume_state.get("training_weights"):
+                optimizer_modes.train_with(self.optimizers, weights)
             for optimizer in self.optimizers:
                 optimizer_states.check_optimizer(optimizer)
             if resume_state["iter"] < self.opt["train"].get("total_iter", math.inf):

@@ -9,6 +9,7 @@ from basicsr.models.srgan_model import SRGANModel
 from torch import Tensor, nn
 
 from ..errors import InputError
+from .gan_losses import RelativisticGANLoss
 from .vmambair_model import VmambaIRModel
 
 ARTIFACT_WINDOW = 7  # pixels a side, of the local variance in LDL; BasicSR's
@@ -19,6 +20,7 @@ class VmambaIRGANModel(VmambaIRModel, SRGANModel):
 
     It trains as SRGANModel does, bit for bit. Its options are SRGANModel's, and of RealESRGANModel
     ``train.ldl_opt``: a loss on what looks like an artifact beside the average network's output.
+    ``train.gan_opt`` may be RelativisticGANLoss, which compares real and made images.
     Raises: InputError: network_d, train.gan_opt or train.optim_d is missing, or ldl_opt is given
         without ema_decay.
     """
@@ -71,8 +73,16 @@ class VmambaIRGANModel(VmambaIRModel, SRGANModel):
             perceptual, style = self.cri_perceptual(self.output, perceptual_target)
             found = {"l_g_percep": perceptual, "l_g_style": style}
             losses.update({name: loss for name, loss in found.items() if loss is not None})
-        losses["l_g_gan"] = self.cri_gan(self.net_d(self.output), True, is_disc=False)
+        losses["l_g_gan"] = self._generator_gan_loss()
         return losses
+
+    def _generator_gan_loss(self) -> Tensor:
+        made = self.net_d(self.output)
+        if isinstance(self.cri_gan, RelativisticGANLoss):
+            with torch.no_grad():
+                real = self.net_d(self.targets[2])
+            return self.cri_gan(made, real, is_disc=False)
+        return self.cri_gan(made, True, is_disc=False)
 
     def _ldl_loss(self) -> Tensor:
         """Locally discriminative learning, arXiv 2203.09195."""
@@ -84,6 +94,8 @@ class VmambaIRGANModel(VmambaIRModel, SRGANModel):
 
     def _backward_discriminator(self) -> dict[str, Tensor]:
         """Add the discriminator's gradients, of real images and then of made ones."""
+        if isinstance(self.cri_gan, RelativisticGANLoss):
+            return self._backward_relativistic(self.cri_gan)
         losses = {}
         images = {"real": self.targets[2], "fake": self.output.detach().clone()}
         for kind, image in images.items():
@@ -92,6 +104,16 @@ class VmambaIRGANModel(VmambaIRModel, SRGANModel):
             losses[f"out_d_{kind}"] = prediction.detach().mean()
             losses[f"l_d_{kind}"].backward()
         return losses
+
+    def _backward_relativistic(self, criterion: RelativisticGANLoss) -> dict[str, Tensor]:
+        """Add the discriminator's gradients, of real and made images beside each other."""
+        real = self.net_d(self.targets[2])
+        # Not through DDP again, which would write over buffers that the gradients need.
+        made = self.get_bare_model(self.net_d)(self.output.detach())
+        loss = criterion(real, made, is_disc=True)
+        loss.backward()
+        means = {"out_d_real": real.detach().mean(), "out_d_fake": made.detach().mean()}
+        return {"l_d_gan": loss, **means}
 
 
 def faults(opt: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

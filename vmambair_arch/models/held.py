@@ -28,6 +28,7 @@ class Held(BaseModel):
     _losses: dict[str, list[Tensor]]  # since the last step, by the names of their criteria
     _buffers: list[Tensor]  # what a forward pass changes beside the weights
     _before: list[Tensor]  # their values before it
+    training_weights: list[list[Tensor]] = []  # of each optimizer, while those to use are there
     # For the log.
     _logs: list[dict[str, float]]  # of the micro-batches
     _norms: dict[str, float]  # of each optimizer's gradients

@@ -45,11 +45,11 @@ def calculate_iqa(
         UnavailableError: the metric refuses this image, for example because it is too small.
     """
     judge = build(metric, json.dumps(dict(options or {}), sort_keys=True))
-    images = [_tensor(img, crop_border)]
+    images = [image_tensor(img, crop_border)]
     if judge.metric_mode == "FR":
         if img2 is None:
             raise InputError(f"metric {metric} compares with ground truth, and there is none")
-        images.append(_tensor(img2, crop_border))
+        images.append(image_tensor(img2, crop_border))
     try:
         with torch.no_grad():
             value = float(judge(*images))
@@ -100,7 +100,7 @@ def better(section: Mapping[str, Any]) -> str:
     return "lower" if judge.lower_better else "higher"
 
 
-def _tensor(image: np.ndarray, crop_border: int) -> Tensor:
+def image_tensor(image: np.ndarray, crop_border: int) -> Tensor:
     """BGR or grey, 0 to 255 -> (1, 3 or 1, h, w), RGB in [0, 1]."""
     rows, columns = (slice(crop_border, size - crop_border) for size in image.shape[:2])
     pixels = np.atleast_3d(image)[rows, columns, ::-1]

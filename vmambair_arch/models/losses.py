@@ -1,21 +1,17 @@
 """The perceptual loss, with VGG19 from a file or torchvision's download; losses checked early."""
 
 import itertools
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from basicsr.utils.registry import LOSS_REGISTRY
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
-from torchvision.models import VGG19_Weights
-from torchvision.models.vgg import cfgs, make_layers
 
-from ..checkpoints import read_file, unwrap
 from ..errors import InputError, shortened
+from . import backbones
 
-HOST_WEIGHTS = Path("experiments/pretrained_models/vgg19-dcbb9e9d.pth")  # where BasicSR looks
 # What torchvision's preprocessing takes off and divides by.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -51,8 +47,8 @@ class VGGPerceptualLoss(nn.Module):
         self.layer_weights = dict(layer_weights)
         self.perceptual_weight = perceptual_weight
         self.layers = nn.ModuleDict(_layers(self.layer_weights))
-        _load(self.layers, vgg_weights)
-        self.requires_grad_(False).eval()
+        backbones.load("vgg19", dict(self.layers.items()), vgg_weights, "vgg_weights")
+        self.eval()
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1))
 
@@ -73,7 +69,7 @@ class VGGPerceptualLoss(nn.Module):
 def _layers(wanted: Mapping[str, float]) -> dict[str, nn.Module]:
     """VGG19's layers by name, up to the last that is wanted."""
     named, block, number = {}, 1, 0
-    for layer in make_layers(cfgs["E"]):
+    for layer in backbones.layers("vgg19"):
         number += isinstance(layer, nn.Conv2d)
         if isinstance(layer, nn.MaxPool2d):
             named[f"pool{block}"] = layer
@@ -89,34 +85,14 @@ def _layers(wanted: Mapping[str, float]) -> dict[str, nn.Module]:
     return dict(itertools.islice(named.items(), last + 1))
 
 
-def _load(layers: nn.ModuleDict, path: str | None) -> None:
-    """Give the layers torchvision's weights."""
-    where, state = _weights(path)
-    for number, (name, layer) in enumerate(layers.items()):
-        own = {leaf: state.get(f"features.{number}.{leaf}") for leaf in layer.state_dict()}
-        try:
-            layer.load_state_dict({leaf: t for leaf, t in own.items() if t is not None})
-        except RuntimeError as error:
-            raise InputError(
-                f"{where}: not torchvision's VGG19: features.{number} ({name}) is missing or does"
-                " not fit; give vgg19-dcbb9e9d.pth"
-            ) from error
-
-
-def _weights(path: str | None) -> tuple[str, Mapping[str, Tensor]]:
-    """VGG19's tensors and where they come from."""
-    if path is None and HOST_WEIGHTS.is_file():
-        path = str(HOST_WEIGHTS)
-    if path is not None:
-        return f"vgg_weights: {path}", unwrap(read_file(Path(path)), path)
-    weights = VGG19_Weights.IMAGENET1K_V1
-    try:
-        return weights.url, weights.get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError) as error:  # no network; a download cut short
-        raise InputError(
-            f"no weights of VGG19: there is no {HOST_WEIGHTS} in {Path.cwd()}, and {weights.url}"
-            f" cannot be downloaded ({shortened(error)}); name a copy of that file by vgg_weights"
-        ) from error
+def sections(train: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """The losses of an option file's section train, each by the keys that lead to it."""
+    for key, section in train.items():
+        if key.endswith("_opt") and section:
+            yield ("train", key), section
+    further = train.get("losses")
+    for name, section in further.items() if isinstance(further, dict) else ():
+        yield ("train", "losses", name), section
 
 
 def check(place: str, section: Mapping[str, Any]) -> None:
@@ -136,7 +112,7 @@ def check(place: str, section: Mapping[str, Any]) -> None:
     except OSError as error:
         raise InputError(
             f"{place}: {section['type']} finds no weights ({shortened(error)}); put"
-            f" vgg19-dcbb9e9d.pth where it looks, {HOST_WEIGHTS}, or set type: VGGPerceptualLoss"
+            f" vgg19-dcbb9e9d.pth into {backbones.HOST_WEIGHTS}, or set type: VGGPerceptualLoss"
             " and vgg_weights: FILE"
         ) from error
     except (

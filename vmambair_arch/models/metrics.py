@@ -9,10 +9,10 @@ from basicsr.metrics import calculate_metric
 from basicsr.utils import get_root_logger
 
 from ..errors import InputError
-from . import iqa
+from . import iqa, perceptual_metrics
 from .iqa import UnavailableError
 
-LOWER_IS_BETTER = {"calculate_niqe"}  # of BasicSR's own
+LOWER_IS_BETTER = {"calculate_niqe", "calculate_lpips", "calculate_dists"}
 NIQE_BLOCK = 96  # pixels a side; statistics need two blocks
 
 
@@ -82,7 +82,7 @@ def measure(data: Mapping[str, np.ndarray], opt: Mapping[str, Any]) -> Tally:
 
 
 def complete(place: str, section: dict[str, Any]) -> None:
-    """Build a metric if it is pyiqa's, and write into its section which way is better.
+    """Build a metric that needs weights, and write into its section which way is better.
 
     Args:
         place: where it stands in the option file, for messages.
@@ -91,9 +91,10 @@ def complete(place: str, section: dict[str, Any]) -> None:
     """
     if section.get("type") in LOWER_IS_BETTER:
         section.setdefault("better", "lower")
-    if section.get("type") != "calculate_iqa":
-        return
     try:
+        perceptual_metrics.ready(section)
+        if section.get("type") != "calculate_iqa":
+            return
         better = iqa.better(section)
     except InputError as error:
         raise InputError(f"{place}: {error}") from error

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from . import optimizer_modes
+
 ADDED = {"differentiable"}  # loading puts it into the defaults of every optimizer
 
 
@@ -52,6 +54,7 @@ def _after_a_step(
     options = {name: value for name, value in group.items() if name in optimizer.defaults}
     kind: Any = type(optimizer)
     other = kind([{**options, "params": [small]}])
+    optimizer_modes.train(other)
     other.step()
     return small, other.state[small]
 

@@ -6,13 +6,14 @@ from basicsr.models.base_model import BaseModel
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from . import schedules
+from .optimizer_modes import weights_for_use
 
 
 class Optimizing(BaseModel):
     """A mixin placed after the model class, in BaseModel's place: the model's overrides win."""
 
     def get_optimizer(self, optim_type: str, params: Any, lr: float, **kwargs: Any) -> Any:
-        """Any of torch's optimizers; BasicSR's release knows Adam alone."""
+        """Any of torch's optimizers, or another by its import path; BasicSR's knows Adam alone."""
         return schedules.build_optimizer(optim_type, params, lr, **kwargs)
 
     def model_ema(self, decay: float = 0.999) -> None:
@@ -23,7 +24,8 @@ class Optimizing(BaseModel):
         if averaged:
             now: Any = [weights[name] for name in averaged]
             move: Any = get_ema_multi_avg_fn(decay)
-            move(list(averaged.values()), now, None)
+            with weights_for_use(model):
+                move(list(averaged.values()), now, None)
 
     def setup_schedulers(self) -> None:
         """A schedule for each optimizer, from train.scheduler."""

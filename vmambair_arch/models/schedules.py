@@ -1,6 +1,7 @@
 """Optimizers and learning rate schedules by the names that option files use."""
 
 import bisect
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -62,26 +63,46 @@ SCHEDULES: dict[str, type[LRScheduler]] = {
 
 
 def build_optimizer(kind: str, parameters: Any, lr: float, **options: Any) -> Optimizer:
-    """Any of torch's optimizers by its name; Adam and AdamW on a CPU take their fused step.
+    """Any of torch's optimizers by its name, or another by its import path.
 
-    That is one pass over the weights where the plain one makes a dozen, a parameter at a time.
+    Adam and AdamW on a CPU take their fused step: one pass over the weights where the plain one
+    makes a dozen, a parameter at a time.
 
     Raises: InputError: there is none of the name, or it takes no such options or parameters.
     """
-    if kind not in OPTIMIZERS:
+    if "." not in kind and kind not in OPTIMIZERS:
         raise InputError(
             f"there is no optimizer {kind}{nearest(kind, OPTIMIZERS)}; known are"
             f" {', '.join(sorted(OPTIMIZERS))}"
         )
+    make = imported(kind) if "." in kind else OPTIMIZERS[kind]
     parameters = list(parameters)
     if kind in FUSED_ON_CPU and not options.keys() & NOT_FUSED and _on_cpu(parameters):
         options["fused"] = True
     try:
-        return OPTIMIZERS[kind](parameters, lr=lr, **options)
+        return make(parameters, lr=lr, **options)
     except (TypeError, ValueError) as error:
         raise InputError(
             f"{kind} cannot be built: {shortened(error)}; correct its options"
         ) from error
+
+
+def imported(kind: str) -> Callable[..., Optimizer]:
+    """An optimizer by its import path, such as ``schedulefree.AdamWScheduleFree``.
+
+    Raises: InputError: it cannot be imported, or is none.
+    """
+    module, _, name = kind.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+    except (ImportError, TypeError, ValueError) as error:  # the latter two of no module's name
+        raise InputError(
+            f"{kind} cannot be imported ({shortened(error)}); install its package, or give the name"
+            " of an optimizer of torch"
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, Optimizer)):
+        raise InputError(f"{kind} is no class of an optimizer; give the import path of one")
+    return found
 
 
 def _on_cpu(parameters: list[Any]) -> bool:

@@ -25,7 +25,9 @@ class VmambaIR(UNet):
         ffn_expansion_factor: hidden channels of an EFFN over its input's.
         d_state: states of each scanned channel.
         channel_scan_width: width of the channel scan; 0 scans the channel means themselves.
-        channel_merge: "multiply" or "add": how the channel scan joins the planar scan.
+        channel_merge: "multiply" or "add": how the channel scan joins the planar scan; "none"
+            leaves it out, for ablations.
+        directions: of the planar scan: 4; or for ablations 2 (row by row, and the reverse) or 1.
         gate: "silu" (the paper's) or "gelu" (the released networks').
         norm: "with_bias" or "bias_free": the two norms of each block.
         bias: whether the shallow conv, the reductions, the EFFNs and, at scale 1, the last conv
@@ -57,6 +59,7 @@ class VmambaIR(UNet):
         d_state: int = 16,
         channel_scan_width: int = 0,
         channel_merge: str = "multiply",
+        directions: int = 4,
         gate: str = "silu",
         norm: str = "with_bias",
         bias: bool = False,
@@ -77,6 +80,7 @@ class VmambaIR(UNet):
                 d_state=d_state,
                 channel_scan_width=channel_scan_width,
                 channel_merge=channel_merge,
+                directions=directions,
                 ffn_expansion_factor=ffn_expansion_factor,
                 gate=gate,
                 norm=norm,

@@ -33,8 +33,7 @@ def check(opt: dict[str, Any]) -> None:
     networks = [key for key in opt if key.startswith("network_") and opt[key]]
     steps += [(check_network, (key,), (opt, key)) for key in networks]
     train = opt.get("train") or {}
-    chosen = [key for key in train if key.endswith("_opt") and train[key]]
-    steps += [(losses.check, ("train", key), (train[key],)) for key in chosen]
+    steps += [(losses.check, keys, (section,)) for keys, section in losses.sections(train)]
     steps += [
         (metrics.complete, ("val", "metrics", name), (metric,)) for name, metric in measured.items()
     ]

@@ -6,7 +6,10 @@ from typing import Any
 import torch
 
 from ..data.batches import micro_batches
+from ..models import losses
 from .between_options import Checked, Finding
+
+RELATIVISTIC = "VmambaIRGANModel"  # and what comes from it
 
 
 def findings(file: Checked) -> Iterator[Finding]:
@@ -15,6 +18,7 @@ def findings(file: Checked) -> Iterator[Finding]:
     if file.is_train and isinstance(file.options.get("train"), dict):
         yield from _total_batch(file, file.options["train"])
         yield from _schedule(file.options["train"])
+        yield from _losses(file, file.options["train"])
 
 
 def _precision(options: dict[str, Any]) -> Iterator[Finding]:
@@ -34,12 +38,31 @@ def _total_batch(file: Checked, train: dict[str, Any]) -> Iterator[Finding]:
     batch = micro_batches.base_batch(file.options["datasets"][sections[0]])
     for sentence in micro_batches.faults(total, batch):
         yield Finding(("train", "total_batch_size"), sentence)
-    for name, loss in train.items():
-        if name.endswith("_opt") and loss and loss.get("reduction") == "sum" and total > batch:
+    for keys, loss in losses.sections(train):
+        if loss.get("reduction") == "sum" and total > batch:
             yield Finding(
-                ("train", name, "reduction"),
+                (*keys, "reduction"),
                 "is sum, and total_batch_size takes the mean over micro-batches; set it to mean",
             )
+
+
+def _losses(file: Checked, train: dict[str, Any]) -> Iterator[Finding]:
+    """Losses that the model cannot take."""
+    if train.get("losses") and not train.get("pixel_opt"):
+        yield Finding(("train", "losses"), "are added to the pixel loss: set pixel_opt too")
+    gan = train.get("gan_opt") or {}
+    if gan.get("type") == "RelativisticGANLoss" and RELATIVISTIC not in file.bases:
+        yield Finding(
+            ("train", "gan_opt", "type"),
+            "is RelativisticGANLoss, which VmambaIRGANModel and DegradationGANModel train with; set"
+            " model_type to one of them, or type to GANLoss",
+        )
+    if gan.get("gan_type") == "hinge" and "ESRGANModel" in file.bases:
+        yield Finding(
+            ("train", "gan_opt", "gan_type"),
+            "is hinge, of which ESRGANModel makes a loss without any gradient for the generator;"
+            " set vanilla, or model_type: VmambaIRGANModel with gan_opt.type: RelativisticGANLoss",
+        )
 
 
 def _schedule(train: dict[str, Any]) -> Iterator[Finding]:

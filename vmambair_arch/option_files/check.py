@@ -7,8 +7,8 @@ from typing import Any
 from basicsr.utils import registry
 from pydantic import BaseModel
 
-from ..errors import nearest
-from ..models.schedules import OPTIMIZERS, SCHEDULES
+from ..errors import InputError, nearest
+from ..models.schedules import OPTIMIZERS, SCHEDULES, imported
 from ..option_values import sentences
 from ..option_values.data_sets import DataSet
 from ..option_values.kinds import names
@@ -145,6 +145,8 @@ class _Check:
                 self._named(("train", key), kind, OPTIMIZERS, "optimizer of torch")
             elif key == "scheduler":
                 self._named(("train", key), kind, SCHEDULES, "schedule")
+        for name, _ in self._mappings("train", "losses"):
+            self._typed(("train", "losses", name), registry.LOSS_REGISTRY)
 
     def _named(self, keys: Keys, name: Any, there: Mapping[str, Any], what: str) -> None:
         """Check a mapping by the signature of the optimizer or schedule that it names."""
@@ -152,6 +154,12 @@ class _Check:
             return  # the section has said so
         if name in there:
             self._signature(keys, there[name])
+            return
+        if "." in name and there is OPTIMIZERS:
+            try:
+                self._signature(keys, imported(name))
+            except InputError as error:
+                self._problem((*keys, "type"), str(error))
             return
         hint = f"{nearest(name, there)}; known are {', '.join(sorted(there))}"
         self._problem((*keys, "type"), f"{shown(name)} is no {what}{hint}")

@@ -8,13 +8,16 @@ from basicsr.archs.vgg_arch import NAMES as VGG_LAYERS
 from basicsr.utils import registry
 
 from ..errors import InputError, nearest
+from ..models import losses
 from ..models.build import dependable
 from ..option_values.words import Keys
 from . import dry_runs
 from .between_options import Checked, Finding, channels_of
 from .schemas.families import known, registered
 
-LOSSES = ("pixel_opt", "perceptual_opt", "gan_opt")  # those that a trial knows how to apply
+# Those that a trial knows how to apply.
+LOSSES = ("pixel_opt", "perceptual_opt", "gan_opt", "losses")
+TRIAL_SIDE = 256  # pixels of the largest image that a loss is tried on
 TEST_SIZE = 64  # height and width of the trial's input when the file does not train
 
 
@@ -75,14 +78,13 @@ def _shapes(file: Checked) -> tuple[str, tuple[int, ...], tuple[int, ...], str]:
 
 
 def _training(file: Checked, train: dict[str, Any]) -> Iterator[Finding]:
-    for place in LOSSES:
-        if train.get(place):
-            cls = registered(registry.LOSS_REGISTRY, train[place]["type"])
-            if "layer_weights" in train[place]:  # it needs VGG's weights: no trial
-                yield from _perceptual(("train", place), train[place])
-            else:
-                sentence = dry_runs.loss(cls, train[place], place)
-                yield from _found(("train", place), train[place], sentence)
+    for keys, section in losses.sections(train):
+        cls = registered(registry.LOSS_REGISTRY, section["type"])
+        if "layer_weights" in section:  # it needs VGG's weights: no trial
+            yield from _perceptual(keys, section)
+        elif keys[1] in LOSSES and not getattr(cls, "weights_from_files", False):
+            sentence = dry_runs.loss(cls, section, keys[1], _side(file))
+            yield from _found(keys, section, sentence)
     model, wrong = dependable(file.model), False
     for key in [key for key in train if key.startswith("optim_")]:
         sentence = dry_runs.optimizer(model, train[key])
@@ -91,6 +93,14 @@ def _training(file: Checked, train: dict[str, Any]) -> Iterator[Finding]:
     if not wrong:
         sentence = dry_runs.scheduler(model, train)
         yield from _found(("train", "scheduler"), train["scheduler"], sentence)
+
+
+def _side(file: Checked) -> int:
+    """The side of the images that losses are tried on: of training's crops, if that is known."""
+    options = file.options
+    sections = [options["datasets"][section] for section in file.phases("train")]
+    sizes = [found for s in (options, *sections) if isinstance(found := s.get("gt_size"), int)]
+    return min([TRIAL_SIDE, *sizes])
 
 
 def _perceptual(keys: Keys, options: dict[str, Any]) -> Iterator[Finding]:

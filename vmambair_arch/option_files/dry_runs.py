@@ -23,6 +23,9 @@ from torch._subclasses.fake_tensor import (
 )
 from torch.nn.modules import module as hooks
 
+from ..models import optimizer_modes
+from ..models.gan_losses import RelativisticGANLoss
+
 FAKES = "torch._subclasses.fake_tensor"  # logs what does not fit, then raises it
 MOST_PARAMETERS = 10**10
 MOST_REAL = 3 * 10**8  # parameters for which a trial uses memory
@@ -183,18 +186,25 @@ def silent(name: str) -> Iterator[None]:
 
 
 @memoized
-def loss(cls: Callable, options: Mapping[str, Any], place: str) -> str | None:
-    """Apply a loss as a model does at its place: pixel_opt, perceptual_opt, gan_opt."""
-    output = torch.full((1, 3, 8, 8), 0.25, requires_grad=True)
+def loss(cls: Callable, options: Mapping[str, Any], place: str, side: int) -> str | None:
+    """Apply a loss to images of side x side as a model does at its place.
+
+    That is pixel_opt, perceptual_opt, gan_opt, or losses, which may be of the first two kinds.
+    """
+    output = torch.full((1, 3, side, side), 0.25, requires_grad=True)
     try:
         criterion = cls(**{key: value for key, value in options.items() if key != "type"})
-        if place == "gan_opt":
+        if isinstance(criterion, RelativisticGANLoss):
+            value = criterion(output, output.detach(), is_disc=True)
+        elif place == "gan_opt":
             for real in (True, False):
                 value = criterion(output, real, is_disc=not real)
         elif place == "perceptual_opt":
             value, _ = criterion(output, torch.zeros_like(output))
         else:
             value = criterion(output, torch.zeros_like(output))
+            if place == "losses" and isinstance(value, tuple):
+                value = value[0]
         value.backward()
     except Exception as error:  # as above
         return f"cannot be the loss of {place}: {one_line(error)}"
@@ -257,7 +267,9 @@ def _optimizer(dry: Any, options: Mapping[str, Any]) -> torch.optim.Optimizer:
     for parameter in parameters:
         parameter.grad = torch.ones_like(parameter)
     given = dict(options)
-    return dry.get_optimizer(given.pop("type"), parameters, **given)
+    made = dry.get_optimizer(given.pop("type"), parameters, **given)
+    optimizer_modes.train(made)
+    return made
 
 
 def one_line(error: Exception) -> str:

@@ -2,7 +2,8 @@
 
 from .format import Column
 
-NOT_MEASURED = {"iter", "dataset", "time"}  # the keys of a training's row that are no metrics
+# The keys of a training's row that are no metrics.
+NOT_MEASURED = {"iter", "dataset", "time", "seconds"}
 
 METRICS = {
     "psnr": Column(label="PSNR (dB)", decimals=2, better="higher"),

@@ -15,14 +15,16 @@ A report is a JSON object with these keys:
               a number, "inf", or null (or no key) where there is none
 
 A row of a comparison is of an image and a method. Its details have the border (pixels that are not
-measured, each side), the channel ("Y" or "RGB"), and where the ground truth and each method lie.
+measured, each side), the channel ("Y" or "RGB"), where the ground truth and each method lie, and by
+what those that compute can be run again.
 
 A row of a benchmark has the name, the size (height and width of the input), the passes, batch,
 threads and channels (of a scan; 0 for a network). Its details have the device, the minutes that it
 took, the figures (ratios of rows, with their targets) and what was skipped, with the reason.
 
-A row of a training has the iter, the dataset and the time of a validation. A training writes its
-rows alone, a line each, into metrics.jsonl; ``reading`` makes a report of them.
+A row of a training has the iter, the dataset and the time of a validation, and the seconds that the
+steps before it took (on a CPU processor time). A training writes its rows alone, a line each, into
+metrics.jsonl; ``reading`` makes a report of them.
 """
 
 import json

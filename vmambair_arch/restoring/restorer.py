@@ -90,7 +90,8 @@ class Restorer:
         )
         self.scale: int = getattr(self.network, "scale", 0) or run.scale()
         self.outscale = outscale or self.scale
-        sizes = TileSizes(run, self.device, memory)
+        on_cpu = self.device.type == "cpu"
+        sizes = TileSizes(run, self.device, memory, None if on_cpu else run.largest_map())
         self.tiling = Tiling(
             *(run, sizes),
             scale=self.scale,

@@ -20,7 +20,9 @@ CONTROL_GROUPS = (  # version 2 and 1: limit, use, and of that what is cached fi
 LIFETIME = "VmHWM of the process's life"
 
 
-def peak_above_idle(call: Callable[[], object], device: str) -> tuple[int | None, str]:
+def peak_above_idle(
+    call: Callable[[], object], device: str | torch.device
+) -> tuple[int | None, str]:
     """Run a call and return its peak of memory above that before it, in bytes, and how it is known.
 
     On a GPU by torch's allocator. On the CPU by the kernel's high-water mark of resident memory,
@@ -28,13 +30,14 @@ def peak_above_idle(call: Callable[[], object], device: str) -> tuple[int | None
     peak if the call raised it; otherwise the peak is None, and the second value says why.
     """
     gc.collect()
-    if device == "cuda":
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        idle = torch.cuda.memory_allocated()
+    device = torch.device(device)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        idle = torch.cuda.memory_allocated(device)
         call()
-        return torch.cuda.max_memory_allocated() - idle, "torch's allocator"
-    if device != "cpu" or not STATUS.exists():
+        return torch.cuda.max_memory_allocated(device) - idle, "torch's allocator"
+    if device.type != "cpu" or not STATUS.exists():
         call()
         return None, f"not known on {device} here"
     _give_freed_memory_back()
@@ -50,27 +53,29 @@ def peak_above_idle(call: Callable[[], object], device: str) -> tuple[int | None
     return peak - idle, how
 
 
-def free(device: str) -> int | None:
+def free(device: str | torch.device) -> int | None:
     """The bytes that a process may still take, or None where the system does not tell.
 
     On a GPU what the driver has and what torch holds unused. On the CPU (Linux) what the system
     can give without swapping, or the process's control group if that is less.
     """
-    if device == "cuda":
-        unused = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
-        return torch.cuda.mem_get_info()[0] + unused
-    if device != "cpu" or not MEMINFO.exists():
+    device = torch.device(device)
+    if device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + unused
+    if device.type != "cpu" or not MEMINFO.exists():
         return None
     rows = MEMINFO.read_text().splitlines()
     available = 1024 * next(int(r.split()[1]) for r in rows if r.startswith("MemAvailable:"))
     return min([available, *_control_groups()])
 
 
-def held(device: str) -> int | None:
+def held(device: str | torch.device) -> int | None:
     """The bytes that this process holds, or None where the system does not tell."""
-    if device == "cuda":
-        return torch.cuda.memory_allocated()
-    return _status("VmRSS") if device == "cpu" and STATUS.exists() else None
+    device = torch.device(device)
+    if device.type == "cuda":
+        return torch.cuda.memory_allocated(device)
+    return _status("VmRSS") if device.type == "cpu" and STATUS.exists() else None
 
 
 def _control_groups() -> Iterator[int]:

@@ -15,6 +15,7 @@ from . import resuming
 from .interruption import Interruption
 from .progress import TrainingProgress
 from .saves import Place, Saves
+from .step_time import StepTime
 from .validation import Validation
 
 
@@ -38,6 +39,7 @@ class Training:
         self.seen = 0  # samples of this epoch, over all processes
         self.validation_due = False  # a validation at this iteration was cut short
         self.saves = Saves(opt, model, self._place())
+        self.step_time = self._step_time(spent=0.0)
         batch_sampler: Any = loader.batch_sampler
         self.failures = Failures(len(batch_sampler.sampler))
         self.interruption = Interruption()
@@ -53,6 +55,8 @@ class Training:
         self.seen = state.get("seen", 0)
         self.validation_due = state.get("validation_due", False)
         self.saves = Saves(self.opt, self.model, self._place())
+        spent = (state.get("about") or {}).get("seconds", 0.0)
+        self.step_time = self._step_time(spent=spent)
         self.model.skipped, self.model.in_a_row = state.get("skipped", (0, 0))
         metrics = ((self.opt.get("val") or {}).get("metrics") or {}).keys()
         best = {k: v for k, v in state.get("best", {}).items() if v.keys() == metrics}
@@ -85,7 +89,9 @@ class Training:
             self.model.load_training_extra_state(mine["model"])
 
     def run(self, progress: TrainingProgress) -> None:
-        """Train to total_iter, validating and saving on the way, and save the latest networks.
+        """Train to total_iter or for max_seconds, validating and saving on the way.
+
+        In the end the latest networks are saved.
 
         Raises:
             StoppedError: a signal came; TrainingError: training cannot go on. A state is written
@@ -104,17 +110,21 @@ class Training:
                 raise
 
     def _iterate(self, progress: TrainingProgress) -> None:
-        while self.iteration < self.total:
+        while not self._is_over():
             set_place(self.loader, epoch=self.epoch, seen=self.seen, iteration=self.iteration)
             progress.waiting()
+            self.step_time.start()
             for step in steps(self.loader, self.opt):
                 progress.loaded()
                 self._step(step)
+                self.step_time.stop()
+                self.model.about["seconds"] = round(self.step_time.seconds, 3)
                 progress.done(self.model, self.epoch, self.iteration)
                 self._visit()
-                if self.iteration == self.total:
+                if self._is_over():
                     return
                 progress.waiting()
+                self.step_time.start()
             self.epoch, self.seen = self.epoch + 1, 0
             self.failures.start_epoch()
 
@@ -141,7 +151,7 @@ class Training:
 
     def _visit(self) -> None:
         """What is due between two iterations: validation, then a save with its results, signals."""
-        last = self.iteration == self.total
+        last = self._is_over()
         if self.validation and (last or self.iteration % int(self.opt["val"]["val_freq"]) == 0):
             self._validate()
         if self.iteration % self.opt["logger"]["save_checkpoint_freq"] == 0 and not last:
@@ -233,6 +243,13 @@ class Training:
             "best": getattr(self.model, "best_metric_results", {}),
             "processes": processes.gather(mine),
         }
+
+    def _is_over(self) -> bool:
+        return self.iteration >= self.total or self.step_time.used_up
+
+    def _step_time(self, *, spent: float) -> StepTime:
+        limit = self.opt["train"].get("max_seconds")
+        return StepTime(self.model.device, spent=spent, limit=limit)
 
     def _place(self) -> Place:
         return self.iteration, self.validation_due

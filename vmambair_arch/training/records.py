@@ -32,7 +32,7 @@ class Records:
                 self._write()
 
     def add(self, line: Mapping[str, Any]) -> None:
-        """Add a line: iter, dataset, time, and each metric by its name; NaN becomes null."""
+        """Add a line: iter, dataset, times, and each metric by its name; NaN becomes null."""
         missing = {k: None for k, v in line.items() if isinstance(v, float) and math.isnan(v)}
         self.lines.append({**line, **missing})
         self._write()

@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader
 
 from ..data.batches import rng
 from ..models.ddp import bare_networks
+from ..models.optimizer_modes import weights_for_use
 from . import pictures
 from .records import Records
 
@@ -51,7 +52,10 @@ class Validation:
         results = getattr(model, "metric_results", None) or {}
         metrics = {k: float(v) for k, v in results.items() if k in self.opt["val"]["metrics"]}
         if self.records and metrics:
-            self.records.add({"iter": iteration, "dataset": name, "time": time.time(), **metrics})
+            times = {"time": time.time()}
+            if "seconds" in model.about:  # of the steps so far; a test has none
+                times["seconds"] = model.about["seconds"]
+            self.records.add({"iter": iteration, "dataset": name, **times, **metrics})
         grid = pictures.grid(model.first_visuals)
         if self.tensorboard and grid is not None:
             self.tensorboard.add_image(f"{name}/lq output gt", grid, iteration)
@@ -61,5 +65,5 @@ def before_after(opt: dict[str, Any], model: Any, loaders: list[DataLoader]) -> 
     """Draw before_after.png, if val.before_after asks for it."""
     if opt["rank"] == 0 and (opt.get("val") or {}).get("before_after"):
         path = Path(opt["path"]["experiments_root"], "before_after.png")
-        with bare_networks(model):
+        with bare_networks(model), weights_for_use(model):
             pictures.before_after(model, loaders, path)

@@ -97,6 +97,7 @@ def _report(plan: Plan, rows: list[dict[str, Any]]) -> Report:
             "channel": "RGB" if plan.measures.rgb else "Y",
             "truth": str(plan.place),
             "methods": {method.name: method.source for method in plan.methods},
+            "run": dict(plan.run),
         },
         rows=rows,
     )

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ...errors import InputError
 from . import matching, methods, pictures
@@ -26,6 +27,8 @@ class Plan:
         sizes: in which each image is compared, from its upper left corner.
         measures: the metrics.
         remarks: sentences on what was left out.
+        run: by what the methods that compute can be run again, empty without any: their names,
+            those that are models, the folder of low-quality images, scale and plugins.
     """
 
     title: str
@@ -35,6 +38,7 @@ class Plan:
     sizes: Mapping[str, pictures.Size]
     measures: Measures
     remarks: Sequence[str]
+    run: Mapping[str, Any]
 
 
 def plan(
@@ -82,7 +86,19 @@ def plan(
     measures = Measures(metrics, border=border, rgb=rgb)
     least = max(SMALLEST.get(name, 1) for name in metrics)
     sizes = pictures.survey(truths, found, scale=scale, border=border, least=least)
-    return Plan(title or _title(gt.resolve()), gt, truths, found, sizes, measures, remarks)
+    names = [method.name for method in found if method.restore is not None]
+    own = [name for name in names if name != methods.BICUBIC]
+    run = {"names": names, "models": own, "lq": str(lq), "scale": scale, "plugins": [*plugins]}
+    return Plan(
+        title or _title(gt.resolve()),
+        gt,
+        truths,
+        found,
+        sizes,
+        measures,
+        remarks,
+        run if names else {},
+    )
 
 
 def _title(gt: Path) -> str:

@@ -167,7 +167,7 @@ def _restore(arguments: argparse.Namespace, share: sharing.Share) -> int:
     code = _restore_pictures(arguments, share.of(jobs), restorer, share) if pictures else 0
     made_with = " ".join(f"{name}={getattr(arguments, name)}" for name in COMPUTING)
     how = {name: getattr(arguments, name) for name in ("overwrite", "deinterlace", "salvage")}
-    code |= videos.restore(share.of(films), restorer, made_with=made_with, **how)
+    code |= videos.restore(films, restorer, made_with=made_with, share=share, **how)
     if others and share.is_first:
         terminal.warn(summary(others))
     return 1 if any(is_seen(file.suffix.lower()) for file in others) else code

@@ -15,6 +15,7 @@ from ...restoring.chain import Chain
 from ...restoring.files import formats
 from ...restoring.video import Result, restore_video
 from ...system import terminal
+from ..sharing import ALONE, Share
 from .plan import names_a_file
 
 
@@ -85,8 +86,11 @@ def restore(
     overwrite: bool,
     deinterlace: bool,
     salvage: bool,
+    share: Share,
 ) -> int:
     """Restore videos, with a line each and what failed at the end; returns the exit code.
+
+    As many as make a multiple of the number of processes are shared as files, the rest by parts.
 
     Args:
         videos: from ``plan``.
@@ -95,10 +99,13 @@ def restore(
             with other weights, are not used.
         overwrite: whether a file that exists is replaced once the new one is whole.
         deinterlace, salvage: see ``restore_video``.
+        share: this process's.
     """
-    failures = []
+    failures, failed = [], False
     made_with += f" weights={_checksum(restorer.network)}" if videos else ""
-    for video in videos:
+    as_files = len(videos) - len(videos) % share.size
+    own = [(video, ALONE) for video in share.of(videos[:as_files])]
+    for video, among in [*own, *((video, share) for video in videos[as_files:])]:
         start = time.perf_counter()
         with tqdm(desc="looking through it", unit=" frames", leave=False, disable=None) as bar:
 
@@ -117,18 +124,22 @@ def restore(
                     overwrite=overwrite,
                     deinterlace=deinterlace,
                     salvage=salvage,
+                    share=among,
                     progress=advance,
                 )
             except InputError as error:
-                failures.append(str(error))
+                failures += [str(error)] if among.is_first else []
+                failed = True
                 continue
             except OSError as error:
                 failures.append(f"{video.target}: cannot be written: {error.strerror}")
+                failed = True
                 continue
-        terminal.say(_line(video, result, time.perf_counter() - start))
+        if among.is_first:
+            terminal.say(_line(video, result, time.perf_counter() - start))
     for failure in failures:
         terminal.warn(failure)
-    return 1 if failures else 0
+    return 1 if failed else 0
 
 
 def _line(video: VideoJob, result: Result, seconds: float) -> str:

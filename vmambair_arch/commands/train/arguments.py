@@ -8,6 +8,7 @@ from ...option_files import options
 from ...system import processes, terminal
 from ...training import joining
 from .. import plugins
+from . import stages
 
 
 def add(commands) -> None:
@@ -19,7 +20,11 @@ def add(commands) -> None:
     for name, description in descriptions.items():
         command = commands.add_parser(name, help=description, description=description)
         add = command.add_argument
-        add("-opt", required=True, metavar="FILE", help="the option file (YAML)")
+        several = "; of several, each begins from the network of the one before"
+        if name == "train":
+            add("-opt", required=True, nargs="+", metavar="FILE", help=f"the option file{several}")
+        else:
+            add("-opt", required=True, metavar="FILE", help="the option file (YAML)")
         add("--launcher", choices=["none", "pytorch", "slurm"], default="none")
         add("--nproc", type=int, metavar="N", help="run N processes, by torchrun")
         add("--auto_resume", action="store_true", help="from the newest state")
@@ -33,6 +38,18 @@ def add(commands) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> int:
+    if len(arguments.opt) == 1:
+        return _train_one(argparse.Namespace(**{**vars(arguments), "opt": arguments.opt[0]}))
+    if arguments.launcher != "none":
+        raise InputError("--launcher takes one option file; with several, use --nproc")
+    plugins.load()
+    for stage in stages.stages(arguments):
+        if code := _train_one(stage):
+            return code
+    return 0
+
+
+def _train_one(arguments: argparse.Namespace) -> int:
     if arguments.nproc is not None:
         return _launch("train", arguments, max_restarts=arguments.max_restarts)
     return _pipeline(arguments, is_train=True)

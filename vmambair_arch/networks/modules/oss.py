@@ -4,6 +4,7 @@ Letters: b batch, c channels, h w map, k directions, d scanned channels, n state
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +14,8 @@ from ...ops import planar_scan, selective_scan
 from .effn import EFFN
 from .layers import NORMS, DepthwiseConv, LayerNorm, PointwiseConv, SplitPointwiseConv, choice
 
-MERGES = ("multiply", "add")
+MERGES = ("multiply", "add", "none")
+DIRECTIONS = (4, 2, 1)
 CHANNEL_STEP_RANK = 6  # the released networks' when the channel scan is widened
 
 
@@ -25,6 +27,7 @@ class OSSBlock(nn.Module):
         d_state: states n of each scanned channel.
         channel_scan_width: see OSSModule.
         channel_merge: see OSSModule.
+        directions: see PlanarScan.
         ffn_expansion_factor: see EFFN.
         gate: see EFFN.
         norm: "with_bias" (LayerNorm) or "bias_free" (no mean taken off, no bias).
@@ -39,6 +42,7 @@ class OSSBlock(nn.Module):
         d_state: int = 16,
         channel_scan_width: int = 0,
         channel_merge: str = "multiply",
+        directions: int = 4,
         ffn_expansion_factor: float = 2.66,
         gate: str = "silu",
         norm: str = "with_bias",
@@ -51,6 +55,7 @@ class OSSBlock(nn.Module):
             d_state=d_state,
             channel_scan_width=channel_scan_width,
             channel_merge=channel_merge,
+            directions=directions,
         )
         self.norm2 = choice("norm", norm, NORMS)(dim)
         self.effn = EFFN(dim=dim, ffn_expansion_factor=ffn_expansion_factor, gate=gate, bias=bias)
@@ -69,7 +74,9 @@ class OSSModule(nn.Module):
         d_state: states n of each scanned channel.
         channel_scan_width: channels to which the channel scan widens its sequence; 0 scans the
             sequence itself.
-        channel_merge: "multiply", p * s + p, or "add", p + s, with s the channel scan of p.
+        channel_merge: "multiply", p * s + p, or "add", p + s, with s the channel scan of p; or
+            "none", p without a channel scan, for ablations.
+        directions: see PlanarScan.
     Source: VmambaIR, arXiv 2403.11423, Section 3.3 and Figure 3.
     """
 
@@ -80,15 +87,18 @@ class OSSModule(nn.Module):
         d_state: int = 16,
         channel_scan_width: int = 0,
         channel_merge: str = "multiply",
+        directions: int = 4,
     ):
         super().__init__()
         if channel_merge not in MERGES:
             raise ValueError(f"channel_merge is {channel_merge!r}: choose one of {MERGES}")
         self.in_proj = SplitPointwiseConv(dim, dim)
         self.dwconv = DepthwiseConv(dim, bias=True)
-        self.planar_scan = PlanarScan(dim=dim, d_state=d_state)
+        self.planar_scan = PlanarScan(dim=dim, d_state=d_state, directions=directions)
         self.planar_norm = LayerNorm(dim)
-        self.channel_scan = ChannelScan(dim=dim, d_state=d_state, width=channel_scan_width)
+        self.channel_scan = None
+        if channel_merge != "none":
+            self.channel_scan = ChannelScan(dim=dim, d_state=d_state, width=channel_scan_width)
         self.multiply = channel_merge == "multiply"
         self.out_proj = PointwiseConv(dim, dim)
 
@@ -97,8 +107,9 @@ class OSSModule(nn.Module):
         x, gate = self.in_proj(x)
         x = F.silu(self.dwconv(x))
         x = self.planar_norm(self.planar_scan(x)) * F.silu(gate)
-        s = self.channel_scan(x)  # (b, c, 1, 1)
-        x = x * (s + 1) if self.multiply else x + s
+        if self.channel_scan is not None:
+            s = self.channel_scan(x)  # (b, c, 1, 1)
+            x = x * (s + 1) if self.multiply else x + s
         return self.out_proj(x)
 
 
@@ -110,23 +121,41 @@ class PlanarScan(nn.Module):
     Args:
         dim: channels c, all of them scanned.
         d_state: states n of each channel.
+        directions: 4; or for ablations 2, row by row and the reverse, or 1, row by row.
     Source: VmambaIR, arXiv 2403.11423, Section 3.3.
     """
 
-    def __init__(self, *, dim: int, d_state: int = 16):
+    def __init__(self, *, dim: int, d_state: int = 16, directions: int = 4):
         super().__init__()
+        if directions not in DIRECTIONS:
+            raise ValueError(f"directions is {directions!r}: choose one of {DIRECTIONS}")
         rank = math.ceil(dim / 16)
-        self.projection = PointwiseConv(dim, 4 * (rank + 2 * d_state), bias=False)
+        self.projection = PointwiseConv(dim, directions * (rank + 2 * d_state), bias=False)
         self.delta_weight, self.delta_bias, self.A_log, self.D = scan_parameters(
-            directions=4, channels=dim, rank=rank, d_state=d_state
+            directions=directions, channels=dim, rank=rank, d_state=d_state
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, c, h, w) -> (b, c, h, w)"""
-        projection = self.projection(x).movedim(1, -1).unflatten(-1, (4, -1))  # (b, h, w, 4, r+2n)
+        k = len(self.D)
+        projection = self.projection(x).movedim(1, -1).unflatten(-1, (k, -1))  # (b, h, w, k, r+2n)
+        if k < 4:
+            return self._row_scan(x, projection)
         A = decay_rates(self.A_log)
         y = planar_scan(x.movedim(1, -1), projection, self.delta_weight, self.delta_bias, A, self.D)
         return y.movedim(-1, 1)
+
+    def _row_scan(self, x: Tensor, projection: Tensor) -> Tensor:
+        """The scan along the rows, one after the other: forwards, and with k = 2 backwards too."""
+        u, projection = x.flatten(2), projection.flatten(1, 2).permute(0, 2, 3, 1)
+        if len(self.D) == 1:
+            (y,) = scan_directions(u[:, None], projection, self)
+        else:
+            both = torch.stack([u, u.flip(-1)], 1)
+            turned = torch.stack([projection[:, 0], projection[:, 1].flip(-1)], 1)
+            forwards, backwards = scan_directions(both, turned, self)
+            y = forwards + backwards.flip(-1)
+        return y.unflatten(-1, x.shape[2:])
 
 
 class ChannelScan(nn.Module):
@@ -160,28 +189,39 @@ class ChannelScan(nn.Module):
             wide = torch.promote_types(self.A_log.dtype, x.dtype)
             means = x.movedim(1, -1).flatten(1, 2).mean(1, dtype=wide)  # (b, c)
             sequence = self.widen(means[..., None]).mT  # (b, width, c)
-            forwards, backwards = self._scan(torch.stack([sequence, sequence.flip(-1)], 1))
+            u = torch.stack([sequence, sequence.flip(-1)], 1)  # (b, 2, width, c)
+            projection = torch.einsum("bkdl,kpd->bkpl", u, self.projection)
+            forwards, backwards = scan_directions(u, projection, self)
             s = self.narrow((forwards + backwards.flip(-1)).mT).squeeze(-1)
             s = self.norm(s)
         return s[..., None, None].to(x.dtype)
 
-    def _scan(self, u: Tensor) -> tuple[Tensor, ...]:
-        """(b, 2, width, c), a sequence for each direction -> the two scanned, (b, width, c)."""
-        r, n = self.delta_weight.shape[-1], self.A_log.shape[-1]
-        projection = torch.einsum("bkdl,kpd->bkpl", u, self.projection)
-        step, B, C = projection.split([r, n, n], dim=2)
-        delta = torch.einsum("bkrl,kdr->bkdl", step, self.delta_weight)
-        y = selective_scan(
-            u.flatten(1, 2),
-            delta.flatten(1, 2),
-            decay_rates(self.A_log).flatten(0, 1),
-            B,
-            C,
-            self.D.flatten(),
-            delta_bias=self.delta_bias.flatten(),
-            delta_softplus=True,
-        )
-        return y.unflatten(1, (2, -1)).unbind(1)
+
+def scan_directions(
+    u: Tensor, projection: Tensor, of: PlanarScan | ChannelScan
+) -> Sequence[Tensor]:
+    """Scan sequences, one for each direction.
+
+    Args:
+        u: (b, k, d, l)
+        projection: (b, k, r + 2n, l): the low-rank step, B and C.
+        of: the module that has the scan's parameters.
+    Returns: k of (b, d, l)
+    """
+    r, n = of.delta_weight.shape[-1], of.A_log.shape[-1]
+    step, B, C = projection.split([r, n, n], dim=2)
+    delta = torch.einsum("bkrl,kdr->bkdl", step, of.delta_weight)
+    y = selective_scan(
+        u.flatten(1, 2),
+        delta.flatten(1, 2),
+        decay_rates(of.A_log).flatten(0, 1),
+        B,
+        C,
+        of.D.flatten(),
+        delta_bias=of.delta_bias.flatten(),
+        delta_softplus=True,
+    )
+    return y.unflatten(1, u.shape[1:3]).unbind(1)
 
 
 def decay_rates(A_log: Tensor) -> Tensor:

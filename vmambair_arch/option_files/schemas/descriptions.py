@@ -54,6 +54,7 @@ DESCRIPTIONS = {
     "results_root": "where tests go; results below the working directory",
     # train
     "total_iter": "steps of the training",
+    "max_seconds": "of all steps, after which it ends too; processor time on a CPU",
     "total_batch_size": "images of a step over all processes; made of micro-batches if needed",
     "warmup_iter": "steps in which the learning rate rises from 0; -1 for none",
     "ema_decay": "of the average of the weights, which is validated and saved; 0 for none",
@@ -63,6 +64,7 @@ DESCRIPTIONS = {
     "scheduler": "schedule of the learning rate",
     "pixel_opt": "loss between pixels",
     "perceptual_opt": "loss between features of VGG",
+    "losses": "names to further losses, which are added to pixel_opt and logged as l_NAME",
     "gan_opt": "adversarial loss",
     "ldl_opt": "loss on what looks like an artifact; needs ema_decay",
     "grad_clip": "largest norm of an optimizer's gradients",

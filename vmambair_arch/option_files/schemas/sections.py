@@ -133,6 +133,7 @@ class Train(Section):
     """Training with SRModel."""
 
     total_iter: Count
+    max_seconds: Positive | None = None
     total_batch_size: Count | None = None
     warmup_iter: Annotated[int, Field(ge=-1, le=10**9), WHOLE] = -1
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0
@@ -140,6 +141,7 @@ class Train(Section):
     scheduler: Typed
     pixel_opt: Typed | None = None
     perceptual_opt: Typed | None = None
+    losses: Annotated[dict[FileName, Typed], Field(min_length=1)] | None = None
     grad_clip: Positive | None = None
     use_grad_clip: bool = False
     mixing_augs: Mixing | None = None
@@ -149,6 +151,7 @@ class AnyTrain(Section):
     """Training with a model of a third party: what the loop itself reads."""
 
     total_iter: Count
+    max_seconds: Positive | None = None
     total_batch_size: Count | None = None
     warmup_iter: Annotated[int, Field(ge=-1, le=10**9), WHOLE] = -1
 

@@ -1,4 +1,4 @@
-"""Curves of trainings: each metric over the iterations."""
+"""Curves of trainings: each metric over the iterations, or over the seconds that they took."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -8,12 +8,15 @@ from matplotlib.figure import Figure
 
 from ..columns import NOT_MEASURED
 
+OVER = {"iter": "iteration", "seconds": "seconds of training"}  # by the key of a row
 
-def draw(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure | None:
+
+def draw(runs: Mapping[str, Sequence[Mapping[str, Any]]], *, over: str = "iter") -> Figure | None:
     """Draw a panel for each metric, and in it a curve for each run and data set.
 
     Args:
         runs: by the name of a run, the rows of its metrics.jsonl.
+        over: "iter" or "seconds"; rows that do not have it are not drawn.
     Returns: the figure; None if nothing was measured.
     """
     curves: dict[str, dict[str, list]] = defaultdict(lambda: defaultdict(list))
@@ -21,8 +24,8 @@ def draw(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure | None:
         for row in rows:
             label = f"{run}, {row['dataset']}" if len(runs) > 1 else row["dataset"]
             for name in row.keys() - NOT_MEASURED:
-                if row[name] is not None:
-                    curves[name][label].append((row["iter"], row[name]))
+                if row[name] is not None and over in row:
+                    curves[name][label].append((row[over], row[name]))
     if not curves:
         return None
     figure = Figure(figsize=(7, 3 * len(curves)), layout="constrained")
@@ -30,7 +33,7 @@ def draw(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure | None:
         axes = figure.add_subplot(len(curves), 1, number)
         for label, points in curves[name].items():
             axes.plot(*zip(*points, strict=True), marker=".", label=label)
-        axes.set(xlabel="iteration", ylabel=name)
+        axes.set(xlabel=OVER[over], ylabel=name)
         axes.grid(alpha=0.3)
         axes.legend()
     return figure

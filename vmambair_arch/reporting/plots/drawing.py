@@ -1,4 +1,4 @@
-"""The picture of one or more reports of one kind."""
+"""The picture of one or more reports."""
 
 from collections.abc import Sequence
 
@@ -7,26 +7,31 @@ from matplotlib.figure import Figure
 from ...errors import InputError
 from ..format import Report
 from ..tables import titles
-from . import curves, dots, scaling
+from . import curves, dots, scaling, tradeoff
 
 
-def draw(reports: Sequence[Report]) -> Figure:
-    """Draw reports of one kind.
+def draw(reports: Sequence[Report], *, over: str = "iter") -> Figure:
+    """Draw reports of one kind, or a comparison over a benchmark.
 
-    A comparison: dots of each method. A training: curves over the iterations. A benchmark: time
-    and memory over pixels.
+    A comparison: dots of each method. A training: curves over the iterations, or the seconds of
+    training (over="seconds"). A benchmark: time and memory over pixels. A comparison and a
+    benchmark: quality over the time of a megapixel.
 
     Raises: InputError: they cannot be in one picture, or have nothing to draw.
     """
-    figure = {"comparison": dots.draw, "training": _curves, "benchmark": _scaling}[reports[0].kind](
-        reports
-    )
+    kinds = {report.kind: report for report in reports}
+    if kinds.keys() == {"comparison", "benchmark"} and len(reports) == 2:
+        figure = tradeoff.draw(kinds["comparison"], kinds["benchmark"])
+    elif reports[0].kind == "training":
+        figure = _curves(reports, over)
+    else:
+        figure = {"comparison": dots.draw, "benchmark": _scaling}[reports[0].kind](reports)
     if figure is None:
         raise InputError(f"the report of {reports[0].title} has nothing to draw; leave it out")
     return figure
 
 
-def _curves(reports: Sequence[Report]) -> Figure | None:
+def _curves(reports: Sequence[Report], over: str) -> Figure | None:
     runs = {}
     for report, title in zip(reports, titles(reports), strict=True):
         if any(isinstance(row["iter"], str) for row in report.rows):
@@ -35,7 +40,7 @@ def _curves(reports: Sequence[Report]) -> Figure | None:
                 " a table (.md, .tex)"
             )
         runs[title] = report.rows
-    return curves.draw(runs)
+    return curves.draw(runs, over=over)
 
 
 def _scaling(reports: Sequence[Report]) -> Figure | None:

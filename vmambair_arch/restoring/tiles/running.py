@@ -80,6 +80,22 @@ class Runner:
         """How many times the network enlarges, from a small image."""
         return self(torch.zeros(1, self.in_channels, self.side, self.side)).shape[2] // self.side
 
+    def largest_map(self) -> int:
+        """Numbers of the largest map inside the network, for a pixel of the input."""
+        colours = 3 if self.in_channels == 1 else self.in_channels  # a batch of three grey ones
+        largest = 0
+
+        def hook(module: nn.Module, inputs: object, output: object) -> None:
+            nonlocal largest
+            if isinstance(output, Tensor):
+                largest = max(largest, output.numel())
+
+        with contextlib.ExitStack() as stack:
+            for module in self.network.modules():
+                stack.callback(module.register_forward_hook(hook).remove)
+            self(torch.zeros(1, colours, self.side, self.side))
+        return -(-largest // self.side**2)
+
     def _finite(self, x: Tensor, progress: Progress | None) -> Tensor:
         """(b, in, h, w) -> (b, out, scale h, scale w), again in float32 if it was not finite."""
         reporting = self.steps and progress and self.steps.reporting(x, progress)

@@ -10,6 +10,7 @@ from ...system import memory
 
 MEASURED = 128  # pixels a side of the image by which memory is measured; one so small is not tiled
 UNKNOWN = 256  # pixels a side of tiles where the system does not tell its memory
+COUNTED = 2**31 - 1  # numbers of a map, up to which GPU libraries have all their algorithms
 SHARE = 0.8  # of what is free; the rest is for what other programs take meanwhile
 GIGABYTE = 1e9
 
@@ -23,14 +24,21 @@ class TileSizes:
         run: restores (b, c, h, w) on the device.
         device: whose memory counts.
         limit: gigabytes that this process may come to hold; None for what is free.
+        largest_map: numbers of the largest map inside the network, for a pixel of the input, where
+            such a map may not have more than ``COUNTED``; None elsewhere.
     """
 
     def __init__(
-        self, run: Callable[[Tensor], Tensor], device: torch.device, limit: float | None = None
+        self,
+        run: Callable[[Tensor], Tensor],
+        device: torch.device,
+        limit: float | None = None,
+        largest_map: int | None = None,
     ):
         self.run = run
         self.device = device
         self.limit = limit
+        self.countable = COUNTED // largest_map if largest_map else math.inf  # pixels
         self.per_pixel: float | None = None  # bytes, once it is measured
         self.most = math.inf  # pixels, once memory ran out
 
@@ -56,7 +64,7 @@ class TileSizes:
                 per_pixel=self.per_pixel,
                 per_row=8 * channels * w * scale**2 * on_cpu,  # a row of tiles, twice, in float32
             )
-        while math.prod(sides) > self.most:
+        while math.prod(sides) > min(self.most, self.countable):
             sides = halved(sides)
         return sides
 
@@ -67,7 +75,7 @@ class TileSizes:
         return sides
 
     def _free(self) -> float | None:
-        free, held = memory.free(self.device.type), memory.held(self.device.type)
+        free, held = memory.free(self.device), memory.held(self.device)
         if self.limit is None or free is None or held is None:
             return free
         return min(free, max(self.limit * GIGABYTE - held, 1))
@@ -76,7 +84,7 @@ class TileSizes:
         """Bytes that a pixel takes while it is restored; 0 where the system does not tell."""
         for side in (MEASURED, 2 * MEASURED):  # a mark that was raised before may hide the first
             x = torch.rand(1, channels, side, side)
-            peak, _ = memory.peak_above_idle(lambda x=x: self.run(x), self.device.type)
+            peak, _ = memory.peak_above_idle(lambda x=x: self.run(x), self.device)
             if peak:
                 return peak / side**2
         return 0

@@ -15,10 +15,16 @@ from .steps import Progress, part
 from .tile_sizes import Sides, TileSizes
 
 Crop = Callable[[slice, slice], Tensor]
-OUT_OF_MEMORY = (  # what errors without a class of their own say
+OUT_OF_MEMORY = (  # what errors without a class of their own say, in small letters
     "can't allocate memory",  # the CPU
-    "out of memory",  # Apple's and Intel's GPUs, CUDA's driver
-    "ALLOC_FAILED",  # cuDNN, cuBLAS
+    "out of memory",  # Apple's and Intel's GPUs, CUDA's driver, as Triton's loader has it
+    "outofmemory",  # AMD's driver
+    "out_of_device_memory",  # Intel's
+    "out_of_resources",
+    "alloc_failed",  # cuDNN, cuBLAS, cuSPARSE
+    "unable to find an engine",  # cuDNN, where no algorithm's workspace fits
+    "unable to find a valid cudnn algorithm",
+    "invalid buffer size",  # Apple's, for one too large to be tried
 )
 
 
@@ -154,4 +160,4 @@ def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
     """Whether memory ran out, on any device; many libraries say so in their words only."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    return any(words in str(error) for words in OUT_OF_MEMORY)
+    return any(words in str(error).lower() for words in OUT_OF_MEMORY)

@@ -3,6 +3,7 @@
 Frames are decoded and encoded by PyAV, which the extra ``video`` installs.
 """
 
+import contextlib
 import functools
 import itertools
 import shutil
@@ -14,6 +15,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...files import write_whole
+from ...system import processes
 from . import comparing, encoding, joining
 from .containers import WRITTEN, main_stream, opened
 from .frames import Frames, upright
@@ -49,6 +51,7 @@ def restore_video(
     overwrite: bool = False,
     deinterlace: bool = False,
     salvage: bool = False,
+    share: tuple[int, int] = (0, 1),
     progress: FrameProgress | None = None,
 ) -> Result:
     """Restore each frame of a video; what else it holds is kept, or what is not is returned.
@@ -70,29 +73,51 @@ def restore_video(
         overwrite: whether the target may exist; it is replaced by the whole new file.
         deinterlace: make a frame of each field of interlaced video (bwdif), which is refused else.
         salvage: restore what there is of a video that is cut off or damaged, which is refused else.
+        share: the number of this process and how many there are, of torch.distributed's group. All
+            call with the same arguments, restore every so-manieth part, and end together; the first
+            writes the target, which does not depend on how many they are.
         progress: is called after each frame with the frames that are done, and all of them.
     Raises: InputError: the source is no video, not whole or of a kind that is not restored, the
         target exists or cannot hold its sound or alpha, parts of another run are in the way, or
         PyAV is missing; and what ``restore`` raises.
     """
-    _check(source, target, crf, overwrite)
-    with opened(source) as container:
-        joining.check(container, target)
-    video = survey(source, deinterlace=deinterlace, salvage=salvage)
-    codec = encoding.choose(video, target, crf)
-    file = source.stat()
-    about = {"source": str(source.resolve()), "size": file.st_size, "changed": file.st_mtime_ns}
-    about |= {"codec": codec.name, "crf": crf, "frames": part, "deinterlaced": video.fields}
-    about |= {"all": len(video.times), "made with": made_with, "FFmpeg": _version()}
-    parts = Parts(target.with_name(f".{target.name}.parts"), about)
+    rank, size = share
+    with _together(size, target):
+        _check(source, target, crf, overwrite)
+        with opened(source) as container:
+            joining.check(container, target)
+        video = survey(source, deinterlace=deinterlace, salvage=salvage)
+        codec = encoding.choose(video, target, crf)
+        file = source.stat()
+        about = {"source": str(source.resolve()), "size": file.st_size, "changed": file.st_mtime_ns}
+        about |= {"codec": codec.name, "crf": crf, "frames": part, "deinterlaced": video.fields}
+        about |= {"all": len(video.times), "made with": made_with, "FFmpeg": _version()}
+        parts = Parts(target.with_name(f".{target.name}.parts"), about)
     try:
-        _restore_parts(parts, source, video, codec, part, salvage, restore, progress)
+        with _together(size, target):
+            _restore_parts(parts, source, video, codec, part, salvage, share, restore, progress)
     finally:
-        if not parts.paths():  # there is nothing to go on from
-            shutil.rmtree(parts.folder)
-    lost = _write(parts, source, target, video, codec)
-    parts.remove()
+        if rank == 0 and not parts.paths():  # there is nothing to go on from
+            shutil.rmtree(parts.folder, ignore_errors=size > 1)  # others may be ending too
+    lost: tuple[str, ...] = ()
+    with _together(size, target):
+        if rank == 0:
+            lost = _write(parts, source, target, video, codec)
+            parts.remove()
     return Result(len(video.times), video.notes, lost)
+
+
+@contextlib.contextmanager
+def _together(size: int, target: Path) -> Iterator[None]:
+    """Wait for the other processes, if there are some; what one finds wrong ends it in all."""
+    if size == 1:
+        yield
+        return
+    with processes.together():
+        try:
+            yield
+        except OSError as error:
+            raise InputError(f"{target}: cannot be written: {error.strerror}") from error
 
 
 def _restore_parts(
@@ -102,10 +127,12 @@ def _restore_parts(
     codec: encoding.Codec,
     part: int,
     salvage: bool,
+    share: tuple[int, int],
     restore: Restore,
     progress: FrameProgress | None,
 ) -> None:
-    """Restore the frames of the parts that are not there."""
+    """Restore the frames of this process's parts that are not there."""
+    rank, size = share
     done, number = itertools.count(1), len(video.times)
     with opened(source) as container:
         stream = main_stream(container)
@@ -122,7 +149,8 @@ def _restore_parts(
         frames = enumerate(Frames(container, stream, fields=video.fields, salvage=salvage))
         for index, group in itertools.groupby(frames, lambda item: item[0] // part):
             images = (frame for _, frame in group)
-            if parts.has(index, min(part, number - index * part)):
+            theirs = index % size != rank
+            if theirs or parts.has(index, min(part, number - index * part)):
                 for _ in images:
                     next(done)
             else:

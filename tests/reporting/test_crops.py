@@ -1,0 +1,100 @@
+"""vmambair plot --crop: a box in a picture, and the same part of every method's picture."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from vmambair_arch import cli
+from vmambair_arch.reporting.plots import crops
+from vmambair_arch.reporting.plots.crops import Box, Panel
+
+
+def picture(h: int = 48, w: int = 64) -> np.ndarray:
+    """Random pixels, the same for every call."""
+    return np.random.default_rng(0).integers(0, 256, (h, w, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """A comparison of two pictures, of bicubic interpolation and a folder of results."""
+    monkeypatch.chdir(tmp_path)
+    for place in ("gt", "lq", "out"):
+        Path(place).mkdir()
+    for name in ("baby", "bird"):
+        Image.fromarray(picture()).save(f"gt/{name}.png")
+        Image.fromarray(picture()[::4, ::4]).save(f"lq/{name}.png")
+        Image.fromarray(picture() // 2).save(f"out/{name}.png")
+    assert cli.vmambair(["compare", "gt", "half=out", "--lq", "lq", "--bicubic"]) == 0
+    return tmp_path
+
+
+def plot(*arguments: str) -> int:
+    return cli.vmambair(["plot", *arguments])
+
+
+def test_the_box_is_drawn_in_the_first_picture_and_every_crop_shows_what_is_in_it():
+    small = picture()[::4, ::4]
+    panels = [Panel("gt", picture()), Panel("lq", small, "20.00 dB"), Panel("same", picture())]
+    figure = crops.draw(panels, Box(16, 8, 24, 20))
+    whole, *shown = figure.axes
+    (box,) = whole.patches
+    assert (box.get_xy(), box.get_width(), box.get_height()) == ((15.5, 7.5), 24, 20)
+    assert np.array_equal(shown[0].images[0].get_array(), picture()[8:28, 16:40])
+    assert np.array_equal(shown[1].images[0].get_array(), small[2:7, 4:10])
+    labels = [axes.get_xlabel() for axes in shown]
+    assert labels == ["gt", "lq\n20.00 dB", "same"]
+
+
+def test_the_crops_of_a_comparison_are_what_its_methods_make(folder, monkeypatch):
+    drawn = []
+    draw = crops.draw
+    monkeypatch.setattr(
+        crops, "draw", lambda panels, box: drawn.extend(panels) or draw(panels, box)
+    )
+    box = ("--crop", "8", "8", "16", "12")
+    assert plot("comparison/report.json", "detail.pdf", "--image", "bird", *box) == 0
+    assert Path("detail.pdf").read_bytes().startswith(b"%PDF")
+    assert [panel.name for panel in drawn] == ["original", "bicubic", "half"]
+    assert np.array_equal(drawn[0].pixels, picture())
+    assert np.array_equal(drawn[2].pixels, picture() // 2)
+    assert drawn[1].pixels.shape == (48, 64, 3) and drawn[1].note.endswith(" dB")
+
+
+def test_pictures_in_files_are_measured_against_the_first(folder, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(crops, "draw", lambda panels, box: drawn.extend(panels) or Figure())
+    files = ("gt/baby.png", "ours=out/baby.png", "input=lq/baby.png")
+    assert plot(*files, "detail.png", "--crop", "8", "8", "16", "12") == 0
+    assert [panel.name for panel in drawn] == ["baby", "ours", "input"]
+    assert [bool(panel.note) for panel in drawn] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["comparison/report.json", "out.png"], "give --image with one of the report of"),
+        (["comparison/report.json", "out.png", "--image", "brd"], "did you mean 'bird'?"),
+        (["gt/baby.png", "out.png", "--image", "bird"], "--image is for a report"),
+        (["gt/baby.png", "out.tex"], "out.tex: give a picture (.png, .svg, .pdf)"),
+        (["gt/no.png", "out.png"], "gt/no.png"),
+        (
+            ["comparison/report.json", "comparison/report.json", "out.png"],
+            "crops are of one report",
+        ),
+    ],
+)
+def test_what_cannot_be_cropped_is_one_sentence(folder, arguments, message, capsys):
+    capsys.readouterr()
+    assert plot(*arguments, "--crop", "8", "8", "16", "12") == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1 and not Path("out.png").exists()
+
+
+@pytest.mark.parametrize("box", ["50 8 16 12", "8 40 16 12", "-1 8 16 12", "8 8 0 12"])
+def test_a_box_lies_in_the_picture(folder, box, capsys):
+    capsys.readouterr()
+    assert plot("gt/baby.png", "out/baby.png", "out.png", "--crop", *box.split()) == 2
+    assert "does not lie in baby, which has 64 x 48 pixels" in capsys.readouterr().err

@@ -1,0 +1,84 @@
+"""A picture as all methods of a comparison show it, for a figure of details."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ...errors import InputError, few, nearest
+from ...reporting import Report
+from ...reporting.plots.crops import Box, Panel
+from . import fidelity, matching, methods, pictures
+
+TRUTH = "original"  # the name of a report's ground truth in a figure
+
+
+def of_files(given: Sequence[str]) -> list[Panel]:
+    """The panels of pictures that lie in files, [NAME=]PICTURE; the first is the ground truth.
+
+    Raises: InputError: one is no picture.
+    """
+    named = [methods.named(one) for one in given]
+    return [Panel(name, pictures.read(Path(place))) for name, place in named]
+
+
+def of_report(report: Report, image: str | None) -> list[Panel]:
+    """The panels of an image of a comparison: the ground truth, and what each method makes of it.
+
+    Folders of results are read; models are run again on their low-quality image.
+
+    Args:
+        report: of ``vmambair compare``.
+        image: as the report's rows name it; None where there is one.
+    Raises: InputError: there is no such image, or what the report names is not there any more.
+    """
+    images = list(dict.fromkeys(str(row["image"]) for row in report.rows))
+    if image is None and len(images) == 1:
+        image = images[0]
+    if image not in images:
+        wrong = "" if image is None else f"no image is called {image}{nearest(image, images)}; "
+        raise InputError(
+            f"{wrong}give --image with one of the report of {report.title}: {few(images)}"
+        )
+    truths = matching.truths(Path(report.details["truth"]))
+    if image not in truths:
+        raise InputError(f"{report.details['truth']}: {image} is not there any more; put it back")
+    found = _methods(report, {image: truths[image]})
+    outputs = [(m.name, m(pictures.read(m.files[image]))) for m in found]
+    truth = pictures.read(truths[image])
+    h, w = (min(sides) for sides in zip(*(o.shape[:2] for _, o in outputs), strict=True))
+    named = [(TRUTH, truth), *outputs]
+    return [Panel(name, pixels[:h, :w]) for name, pixels in named]
+
+
+def measured(panels: Sequence[Panel], box: Box, *, rgb: bool = False) -> list[Panel]:
+    """The panels with the PSNR inside a box, of those that have the size of the first.
+
+    Raises: InputError: the box does not lie in the first.
+    """
+    first, *others = panels
+    box.check(first.name, first.pixels)
+    return [first, *(_with_psnr(panel, first, box, rgb=rgb) for panel in others)]
+
+
+def _methods(report: Report, truths: dict[str, Path]) -> list[methods.Method]:
+    """The methods of a report, in its order."""
+    sources: dict[str, Any] = report.details["methods"]
+    run = report.details.get("run") or {}
+    models = [f"{name}={sources[name]}" for name in run.get("models", ())]
+    found, _ = methods.find(
+        truths,
+        [f"{name}={place}" for name, place in sources.items() if name not in run.get("names", ())],
+        models=models,
+        plugins=run.get("plugins", ()),
+        bicubic=methods.BICUBIC in run.get("names", ()),
+        lq=Path(run["lq"]) if run else None,
+        scale=run.get("scale"),
+    )
+    return sorted(found, key=lambda method: list(sources).index(method.name))
+
+
+def _with_psnr(panel: Panel, truth: Panel, box: Box, *, rgb: bool) -> Panel:
+    if panel.pixels.shape != truth.pixels.shape:
+        return panel
+    psnr = fidelity.psnr(box.of(panel.pixels), box.of(truth.pixels), border=0, rgb=rgb)
+    return panel._replace(note=f"{psnr:.2f} dB")

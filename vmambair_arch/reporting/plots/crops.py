@@ -1,0 +1,95 @@
+"""A detail of a picture as several methods show it: the box in the picture, and enlarged crops."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.patches import Rectangle
+
+from ...errors import InputError
+
+WIDTH = 7.0  # inches, of a page of text
+COLOUR = "#e4002b"
+
+
+class Box(NamedTuple):
+    """A rectangle of pixels: its upper left corner, its width and height."""
+
+    x: int
+    y: int
+    w: int
+    h: int
+
+    def check(self, name: str, pixels: np.ndarray) -> None:
+        """Raise InputError if the box does not lie in the picture of that name."""
+        height, width = pixels.shape[:2]
+        inside = self.x + self.w <= width and self.y + self.h <= height
+        if min(self) < 0 or not (self.w and self.h) or not inside:
+            raise InputError(
+                f"the crop {' '.join(map(str, self))} does not lie in {name}, which has"
+                f" {width} x {height} pixels; give X Y W H within it"
+            )
+
+    def of(self, pixels: np.ndarray, factor: float = 1.0) -> np.ndarray:
+        """The pixels inside, of a picture whose sides are ``factor`` times as long."""
+        left, right, top, bottom = (
+            round(edge * factor) for edge in (self.x, self.x + self.w, self.y, self.y + self.h)
+        )
+        return pixels[top : max(bottom, top + 1), left : max(right, left + 1)]
+
+
+class Panel(NamedTuple):
+    """A method's picture, (h, w, 3) uint8, RGB, and what stands below its crop."""
+
+    name: str
+    pixels: np.ndarray
+    note: str = ""
+
+
+def draw(panels: Sequence[Panel], box: Box) -> Figure:
+    """Draw the first picture with the box in it, and beside it every picture's crop.
+
+    Args:
+        panels: the first is whole in the figure; the others may be smaller or larger by a factor.
+        box: in pixels of the first, in which it lies.
+    Raises: InputError: a picture shows another part.
+    """
+    whole = panels[0].pixels
+    height, width = whole.shape[:2]
+    rows = 1 if len(panels) < 4 else 2
+    columns = math.ceil(len(panels) / rows)
+    # In units of a crop's height, without the lines of text below each.
+    crop, left = box.w / box.h, rows * 1.25 * width / height
+    size = (WIDTH, WIDTH / (left + columns * crop) * rows * 1.25)
+    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
+    figure = Figure(figsize=size, layout=layout)
+    grid = figure.add_gridspec(rows, columns + 1, width_ratios=[left, *[crop] * columns])
+    axes = figure.add_subplot(grid[:, 0])
+    axes.imshow(whole)
+    corner = (box.x - 0.5, box.y - 0.5)
+    axes.add_patch(Rectangle(corner, box.w, box.h, fill=False, edgecolor=COLOUR, linewidth=1.2))
+    axes.set(xticks=[], yticks=[])
+    for number, panel in enumerate(panels):
+        row, column = divmod(number, columns)
+        axes = figure.add_subplot(grid[row, column + 1])
+        axes.imshow(box.of(panel.pixels, _factor(panel, panels[0])), interpolation="nearest")
+        axes.set(xticks=[], yticks=[])
+        axes.set_xlabel(f"{panel.name}\n{panel.note}".rstrip(), fontsize=7, labelpad=2)
+        for spine in axes.spines.values():
+            spine.set_color(COLOUR if number == 0 else "black")
+    return figure
+
+
+def _factor(panel: Panel, first: Panel) -> float:
+    """How many times longer the sides of a panel are than the first's."""
+    (h, w), (height, width) = panel.pixels.shape[:2], first.pixels.shape[:2]
+    factor = w / width
+    if abs(h - factor * height) > max(1.0, factor):
+        raise InputError(
+            f"{panel.name} has {w} x {h} pixels and {first.name} {width} x {height}: they do not"
+            " show the same; give pictures of the same part"
+        )
+    return factor

@@ -1,0 +1,56 @@
+"""Quality against speed: the methods of a comparison over the time that a benchmark found."""
+
+from matplotlib.figure import Figure
+
+from ..format import Report
+from ..tables import means
+
+MEGAPIXEL = 1e6
+
+
+def draw(comparison: Report, benchmark: Report) -> Figure | None:
+    """Draw a panel for each metric, and in it a point for each method that both reports have.
+
+    The time is the least of a forward pass of one image on one thread, at the largest size, for a
+    megapixel of the output (of the input where the benchmark does not tell the scale).
+
+    Returns: the figure; None if no name is in both.
+    """
+    seconds = {name: _seconds_a_megapixel(benchmark, name) for name in _networks(benchmark)}
+    values = means(comparison.columns, comparison.rows)
+    names = [name for name in values if name in seconds]
+    if not names:
+        return None
+    columns = comparison.columns
+    figure = Figure(figsize=(1 + 5 * len(columns), 4.5), layout="constrained")
+    panels = figure.subplots(1, len(columns), squeeze=False)[0]
+    for axes, (key, column) in zip(panels, columns.items(), strict=True):
+        for number, name in enumerate(names):
+            cell = values[name][key]
+            if cell.value is None or cell.note:
+                continue
+            axes.plot(seconds[name], cell.value, "o", color=f"C{number}")
+            axes.annotate(name, (seconds[name], cell.value), (5, 4), textcoords="offset points")
+        axes.set(xscale="log", xlabel="seconds a megapixel", ylabel=column.label)
+        axes.set_title(comparison.title)
+        axes.grid(alpha=0.3, which="both")
+        axes.margins(x=0.25, y=0.15)
+    return figure
+
+
+def _networks(benchmark: Report) -> list[str]:
+    """The names of the networks that were run forwards, on one image and one thread."""
+    return list(dict.fromkeys(str(row["name"]) for row in _rows(benchmark)))
+
+
+def _seconds_a_megapixel(benchmark: Report, name: str) -> float:
+    rows = [row for row in _rows(benchmark) if row["name"] == name]
+    largest = max(row["size"] for row in rows)
+    least = min(row.get("seconds_min", row["seconds"]) for row in rows if row["size"] == largest)
+    side = largest * rows[0].get("scale", 1)
+    return least / side**2 * MEGAPIXEL
+
+
+def _rows(benchmark: Report) -> list[dict]:
+    kind = {"passes": "forward", "batch": 1, "threads": 1, "channels": 0}
+    return [row for row in benchmark.rows if kind.items() <= row.items() and row.get("seconds")]
