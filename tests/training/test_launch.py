@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -12,7 +10,7 @@ import pytest
 
 from support import forks
 from support.patience import PATIENCE
-from support.processes import ENVIRONMENT, train, write
+from support.processes import train, write
 from vmambair_arch import cli
 
 ENDLESS = ("train:total_iter=1000000", "val:val_freq=1000000", "logger:save_keep_last=2")
@@ -89,14 +87,12 @@ def test_torchrun_restarts_from_the_last_state_and_ends_all_when_a_rank_is_kille
     assert ranks(launcher) == []
 
 
-def test_what_is_wrong_is_said_once_for_all_processes(pairs, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    write(pairs, "wrong")
-    wrong = train("wrong.yml", "datasets:train:dataroot_gt=nowhere")
-    command = [sys.executable, "-m", "vmambair_arch", *wrong, "--nproc", "2", "--max-restarts", "3"]
-    ended = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
-    assert ended.returncode == 2
-    (line,) = (ended.stdout + ended.stderr).splitlines()
+def test_what_is_wrong_is_said_once_for_all_processes(start):
+    wrong = train("long.yml", "datasets:train:dataroot_gt=nowhere")
+    launcher = start(VMAMBAIR, *wrong, "--nproc", "2", "--max-restarts", "3")
+    launcher.join(PATIENCE)
+    assert launcher.exitcode == 2
+    (line,) = Path("out.txt").read_text().splitlines()
     assert "datasets.train.dataroot_gt: there is no folder nowhere" in line
     assert not Path("experiments").exists()
 
