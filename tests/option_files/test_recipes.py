@@ -47,11 +47,11 @@ RIVALS = {
 NETWORKS = {
     "VmambaIR": {
         "dim": 4,
-        "num_blocks": [1, 1, 1, 1],
+        "num_blocks": [1, 0, 0, 1],
         "num_refinement_blocks": 1,
         "d_state": 2,
     },
-    "Restormer": {"dim": 8, "num_blocks": [1, 1, 1, 1], "num_refinement_blocks": 1},
+    "Restormer": {"dim": 8, "num_blocks": [1, 0, 0, 1], "num_refinement_blocks": 1},
     "SwinIR": {
         "depths": [1, 1],
         "num_heads": [2, 2],
