@@ -81,6 +81,7 @@ def _run(code: str, arguments: tuple, streams: Streams, environment: Mapping[str
         _stream(number, path)
     os.environ.update(environment)
     sys.argv, tempfile.tempdir = ["-c", *arguments], None
+    multiprocessing.set_start_method(None, force=True)  # for processes of its own: the default
     try:
         exec(compile(code, "<code>", "exec"), {"__name__": "__main__"})
     except KeyboardInterrupt:  # ends Python so, and multiprocessing otherwise
