@@ -13,6 +13,7 @@ from .commands.card import arguments as card
 from .commands.check import arguments as check
 from .commands.compare import arguments as compare
 from .commands.degrade import arguments as degrade
+from .commands.explain import arguments as explain
 from .commands.export import arguments as export
 from .commands.prepare import arguments as prepare
 from .commands.restore import arguments as restore
@@ -22,7 +23,7 @@ from .system import allocator, terminal
 
 COMMANDS = (
     *(train, options, check, prepare, degrade),
-    *(restore, app, compare, plot),
+    *(restore, app, compare, plot, explain),
     *(convert, export, card, push, bench, doctor, install_basicsr),
 )
 

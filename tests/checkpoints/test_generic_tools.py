@@ -13,6 +13,8 @@ from torch import Tensor
 
 from support.networks import TINY, assert_equal
 from vmambair_arch import Restorer, Restormer, VmambaIR, load_network, save_network
+from vmambair_arch.checkpoints import to_released
+from vmambair_arch.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
@@ -125,6 +127,16 @@ def test_without_any_configuration_the_shapes_tell_and_what_they_cannot_is_said(
         state["_extra_state"] = damaged[damage]
     assert_equal(load_network(state), network)
     assert "taken to have gate: gelu, channel_merge: multiply, residual: True" in caplog.text
+
+
+@pytest.mark.parametrize("depths", [[1, 0], [0, 0, 2]])
+def test_the_shapes_tell_the_number_of_levels(depths):
+    options = {**TINY, "num_blocks": depths, "ffn_expansion_factor": 2.0}
+    network = VmambaIR(**options, gate="gelu", channel_scan_width=2)
+    state = {name: t for name, t in network.state_dict().items() if name != "_extra_state"}
+    assert_equal(load_network(state), network)
+    with pytest.raises(InputError, match="a released network has four levels, and this one has"):
+        to_released(network)
 
 
 def test_a_network_that_trains_on_takes_weights_without_configuration():

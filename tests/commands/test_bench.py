@@ -169,7 +169,8 @@ def test_a_network_is_measured_with_parameters_and_multiply_adds(briefly, monkey
     monkeypatch.setitem(cases.NETWORKS, "two convs", lambda: layers)
     found = measure.measure(Case("two convs"), "cpu")
     assert found["parameters"] == 3 * 4 * 9 + 4 + 4 * 3 + 3
-    assert found["multiply_adds"] == 64 * 64 * (3 * 4 * 9 + 4 * 3)
+    assert found["multiply_adds"] == found["products"] == 64 * 64 * (3 * 4 * 9 + 4 * 3)
+    assert found["published"] == found["products"] and found["activations"] == 64 * 64 * (4 + 3)
     assert found["repeats"] == 1 and found["seconds"] > 0
     measure.measure(Case("two convs", 16, BOTH), "cpu")
     assert all(p.grad is not None for p in layers.parameters())

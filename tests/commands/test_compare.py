@@ -17,6 +17,7 @@ from support.picture_files import saved_identity
 from vmambair_arch import cli, reporting
 from vmambair_arch.commands.compare import matching, methods
 from vmambair_arch.data.images import shrink
+from vmambair_arch.models.perceptual_metrics import calculate_lpips
 
 PHOTOGRAPHS = {"astronaut": data.astronaut, "chelsea": data.chelsea, "coffee": data.coffee}
 FILES = {"report.html", "report.json", "report.md", "report.tex"}
@@ -144,11 +145,25 @@ def test_models_joined_by_a_plus_run_one_after_the_other(sets):
 
 
 def test_metrics_of_pyiqa_are_columns_with_their_direction(sets, pyiqa):  # noqa: F811
-    assert compare("gt", "sharp", "--metrics", "psnr", "lpips", "musiq") == 0
+    assert compare("gt", "sharp", "--metrics", "psnr", "niqe", "musiq") == 0
     columns = report().columns
     assert [column.better for column in columns.values()] == ["higher", "lower", "higher"]
     assert columns["musiq"].label == "MUSIQ"
-    assert all(isinstance(row["lpips"], float) for row in report().rows)
+    assert all(isinstance(row["niqe"], float) for row in report().rows)
+
+
+def test_lpips_is_that_of_validation_without_pyiqa(sets, backbone, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "pyiqa", None)
+    layers = Path("experiments/pretrained_models/alexnet-owt-7be5be79.pth")
+    layers.parent.mkdir(parents=True)
+    layers.symlink_to(backbone("alex")[1])
+    assert compare("gt", "sharp", "same=gt", "--metrics", "lpips", "--crop-border", "2") == 0
+    expected = calculate_lpips(
+        cv2.imread("sharp/coffee_EXPERIMENT.png"), cv2.imread("gt/coffee.png"), crop_border=2
+    )
+    assert values()["sharp", "coffee"]["lpips"] == pytest.approx(expected, rel=1e-5)
+    assert values()["same", "coffee"]["lpips"] == 0
+    assert report().columns["lpips"].better == "lower"
 
 
 def test_equal_pictures_have_an_infinite_psnr(sets):
@@ -361,7 +376,7 @@ def test_two_ground_truths_of_one_name_are_told(sets, capsys):
 
 def test_a_metric_that_cannot_run_is_one_sentence(sets, monkeypatch, capsys):
     monkeypatch.setitem(__import__("sys").modules, "pyiqa", None)
-    assert compare("gt", "sharp", "--metrics", "psnr", "lpips") == 2
+    assert compare("gt", "sharp", "--metrics", "psnr", "musiq") == 2
     (sentence,) = sentences(capsys)
-    assert "metric lpips needs pyiqa, which cannot be imported" in sentence
+    assert "metric musiq needs pyiqa, which cannot be imported" in sentence
     assert not Path("comparison").exists()

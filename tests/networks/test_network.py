@@ -116,6 +116,19 @@ def test_an_input_of_other_channels_is_named(shape):
         VmambaIR(**TINY)(torch.zeros(shape))
 
 
+@pytest.mark.parametrize(("depths", "multiple"), [([1, 1], 2), ([1, 0, 1], 4), ([0, 1, 0, 0], 8)])
+def test_as_many_levels_as_numbers_of_blocks(depths, multiple):
+    network = VmambaIR(**{**TINY, "num_blocks": depths}, scale=2)
+    assert network.multiple == multiple
+    x = image(1, 3, multiple, 3 * multiple)
+    sizes = []
+    network.latent.register_forward_pre_hook(lambda _, inputs: sizes.append(inputs[0].shape))
+    assert network(x).shape == (1, 3, 2 * multiple, 6 * multiple)
+    assert sizes == [(1, TINY["dim"] * multiple, 1, 3)]
+    with pytest.raises(ValueError, match=f"multiples of {multiple};"):
+        network(image(1, 3, multiple, multiple + 1))
+
+
 def test_images_of_a_batch_do_not_meet():
     network, x = VmambaIR(**TINY), image(3, 3, 8, 16)
     alone = torch.cat([network(single) for single in x.split(1)])
@@ -257,7 +270,8 @@ def maps(output) -> list[torch.Tensor]:
     ("options", "sentence"),
     [
         ({"scale": 5}, r"scale is 5: choose one of \(1, 2, 3, 4, 8\)"),
-        ({"num_blocks": [1, 1, 1]}, r"num_blocks is \[1, 1, 1\] .* four numbers of blocks"),
+        ({"num_blocks": [1]}, r"num_blocks is \[1\] .* two to four numbers of blocks"),
+        ({"num_blocks": [1, 1, 1, 1, 1]}, "two to four numbers of blocks"),
         ({"num_blocks": [1, 1, 1, -1]}, "four numbers of blocks"),
         ({"num_refinement_blocks": 1.5}, "num_refinement_blocks 1.5"),
         ({"dim": 7}, "dim is 7; it must be an even number"),

@@ -136,10 +136,10 @@ def test_images_of_any_size_keep_it(size):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"heads": [1, 2, 4]}, "heads is \\[1, 2, 4\\]; it must be four"),
+        ({"heads": [1, 2, 4]}, "heads is \\[1, 2, 4\\]; it must be 4 numbers"),
         ({"heads": [3, 1, 1, 1]}, "8 channels cannot be divided into 3 heads"),
         ({"out_channels": 1}, "the residual adds 3 channels to 1: make in_channels"),
-        ({"num_blocks": [1, 1, 1]}, "they must be four numbers of blocks"),
+        ({"num_blocks": [1], "heads": [1]}, "they must be two to four numbers of blocks"),
     ],
 )
 def test_options_that_cannot_be_are_named(options, message):

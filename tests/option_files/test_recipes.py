@@ -32,8 +32,8 @@ PARAMETERS = {
     "train_restormer_derain": 26_126_644,
     "train_vmambair_clean": 884_764,
     "train_vmambair_derain_streaks": 884_764,
-    "train_vmambair_tiny_x2": 566_835,
-    "train_vmambair_real_tiny_x4": 630_587,
+    "train_vmambair_tiny_x2": 616_323,
+    "train_vmambair_real_tiny_x4": 699_459,
     "train_swinir_x4": 11_900_199,
     "train_swinir_light_x4": 929_628,  # the paper's 897 k leave something out
 }

@@ -7,7 +7,7 @@ import pytest
 
 from vmambair_arch import cli, reporting
 from vmambair_arch.commands.bench.report import COLUMNS
-from vmambair_arch.reporting import Report
+from vmambair_arch.reporting import Report, tables
 from vmambair_arch.reporting.columns import METRICS
 from vmambair_arch.reporting.plots import curves, dots, scaling, tradeoff
 
@@ -94,6 +94,19 @@ def test_every_kind_of_report_becomes_a_table(folder):
     assert plot("first/metrics.jsonl", "second/metrics.jsonl", "runs.tex") == 0
     assert r"first & 22.00 \\" in Path("runs.tex").read_text()
     assert r"second & \textbf{23.00} \\" in Path("runs.tex").read_text()
+
+
+def test_a_table_of_a_benchmark_has_what_its_networks_cost_where_it_tells_that():
+    report = benchmark()
+    costs = {"multiply_adds": 17.41e9, "products": 15.54e9, "published": 19.47e9}
+    report.rows[0].update(parameters=10_497_813, activations=129_205_888, **costs)
+    made = tables.table([report])
+    assert made.groups[-1][0] == "of 64 x 64"
+    shown = {name: [cell.value for cell in cells[-5:]] for name, cells in made.rows}
+    assert shown["realsr_x4, forward"] == pytest.approx(
+        [10.5, 17.41, 15.54, 19.47, 129.2], rel=1e-3
+    )
+    assert shown["RRDBNet, forward"] == [None] * 5
 
 
 def test_several_runs_are_curves_of_one_picture():

@@ -14,7 +14,6 @@ from ..networks.restormer import Restormer
 from ..networks.unet import read_config
 from ..networks.vmambair import VmambaIR
 
-STAGES = ("encoders.0", "encoders.1", "encoders.2", "latent")
 OURS = {"dim", "num_blocks", "num_refinement_blocks"}  # what every configuration of ours has
 CONFIG_KEY = "_extra_state"  # where a state dict of ours holds the configuration
 MOST_BLOCKS = 1000  # of a network; published ones have 48
@@ -60,7 +59,7 @@ def infer_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
         "in_channels": in_channels,
         "out_channels": state["tail.last.weight"].shape[0],
         "dim": dim,
-        "num_blocks": [_depth(state, stage) for stage in STAGES],
+        "num_blocks": [_depth(state, stage) for stage in _stages(state)],
         "num_refinement_blocks": _depth(state, "refinement"),
         "ffn_expansion_factor": _expansion(state),
         "norm": "with_bias" if block + "norm1.bias" in state else "bias_free",
@@ -68,7 +67,7 @@ def infer_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
         "dual_pixel": "dual_pixel.weight" in state,
     }
     if infer_network(state) is Restormer:
-        return {**common, "heads": [_heads(state, stage) for stage in STAGES]}
+        return {**common, "heads": [_heads(state, stage) for stage in _stages(state)]}
     return {**common, **_vmambair(state, block, common)}
 
 
@@ -80,7 +79,7 @@ def check_depths(config: Mapping[str, Any], state: Mapping[str, Tensor], where: 
     Raises: InputError: it has others, or more than any network.
     """
     depths = config.get("num_blocks"), config.get("num_refinement_blocks")
-    there = [_depth(state, stage) for stage in STAGES], _depth(state, "refinement")
+    there = [_depth(state, stage) for stage in _stages(state)], _depth(state, "refinement")
     if depths != there:
         raise InputError(
             f"{where}: its configuration has num_blocks {shortened(depths[0])} and"
@@ -109,6 +108,12 @@ def _vmambair(state: Mapping[str, Tensor], block: str, common: Mapping[str, Any]
         "gate": "gelu",
         "residual": common["in_channels"] == common["out_channels"] or common["dual_pixel"],
     }
+
+
+def _stages(state: Mapping[str, Tensor]) -> list[str]:
+    """Where the blocks of each level lie: a level has a convolution that leads down from it."""
+    downs = {name.split(".")[1] for name in state if name.startswith("downs.")}
+    return [*(f"encoders.{number}" for number in range(len(downs))), "latent"]
 
 
 def _depth(state: Mapping[str, Tensor], place: str) -> int:

@@ -140,6 +140,12 @@ def to_released(network: VmambaIR | Restormer) -> dict[str, Tensor]:
 
     Raises: InputError: it has an option that a released file cannot say.
     """
+    depths = list(network.config["num_blocks"])
+    if len(depths) != 4:
+        raise InputError(
+            f"a released network has four levels, and this one has num_blocks: {depths}; keep our"
+            " format"
+        )
     state = {name: t for name, t in network.state_dict().items() if name != CONFIG_KEY}
     try:
         read = infer_config(state)

@@ -76,7 +76,8 @@ def _state(kind: str, path: str | None, option: str) -> tuple[str, Mapping[str, 
     except (OSError, RuntimeError) as error:  # no network; a download cut short
         raise InputError(
             f"no weights of {_name(kind)}: there is no {here} in {Path.cwd()}, and {weights.url}"
-            f" cannot be downloaded ({shortened(error)}); name a copy of that file by {option}"
+            f" cannot be downloaded ({shortened(error)}); put a copy of that file there, or name it"
+            f" by {option}"
         ) from error
 
 

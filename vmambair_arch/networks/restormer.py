@@ -8,7 +8,8 @@ from .unet import UNet
 
 
 class Restormer(UNet):
-    """Restormer restores (b, in, h, w) to (b, out, h, w); h and w multiples of 8.
+    """Restormer restores (b, in, h, w) to (b, out, h, w); h and w multiples of 8
+    (of 4 with three levels, of 2 with two).
 
     The defaults are the published deraining network, 26.13 M parameters. As for VmambaIR,
     ``vmambair_arch.inference.run`` takes any size, and the state dict carries the configuration.
@@ -16,10 +17,11 @@ class Restormer(UNet):
     Args:
         in_channels: channels of the input.
         out_channels: channels of the output.
-        dim: channels of the first level; the levels have dim, 2 dim, 4 dim and 8 dim.
-        num_blocks: blocks of the three levels and of the latent.
+        dim: channels of the first level; each level below has twice those of the one above.
+        num_blocks: blocks of each level, from full size down; the last number is the latent's. Two
+            to four levels; four are the paper's.
         num_refinement_blocks: blocks after the decoder, at 2 dim.
-        heads: attention heads of the three levels and of the latent; the refinement has the first
+        heads: attention heads of each level and of the latent; the refinement has the first
             level's.
         ffn_expansion_factor: hidden channels of a feed-forward network over its input's.
         norm: "with_bias" or "bias_free" (the published denoising networks'): the norms of a block.
@@ -49,8 +51,11 @@ class Restormer(UNet):
         dual_pixel: bool = False,
         activation_checkpointing: bool = False,
     ):
-        if len(heads) != 4:
-            raise ValueError(f"heads is {list(heads)}; it must be four numbers of heads")
+        if len(heads) != len(num_blocks):
+            raise ValueError(
+                f"heads is {list(heads)}; it must be {len(num_blocks)} numbers, one for each of"
+                " num_blocks"
+            )
 
         def block(channels: int, level: int) -> RestormerBlock:
             return RestormerBlock(

@@ -21,25 +21,26 @@ Network = TypeVar("Network", bound="UNet")
 
 
 class UNet(nn.Module):
-    """Restore (b, in, h, w) to (b, out, scale h, scale w); h and w multiples of 8.
+    """Restore (b, in, h, w) to (b, out, scale h, scale w); h and w multiples of ``multiple``.
 
     ``vmambair_arch.inference.run`` takes any size. The state dict carries the configuration
     (``network.config``), so that a saved network can be built again without an option file.
 
     Args:
-        block: makes a block from its number of channels and its level, 0 to 2 or 3, the latent.
+        block: makes a block from its number of channels and its level, 0 the
+            first; the last is the latent.
 
     VmambaIR says what the others mean.
     Raises: ValueError: an option of the U-Net has a value that cannot be.
     Source: Restormer, arXiv 2111.09881, Section 3 and Figure 2, on which VmambaIR builds.
     """
 
-    multiple = 8  # three halvings
     # Options that change what the network computes but not the shape of any tensor.
     shapeless: ClassVar[tuple[str, ...]] = ()
     # What from_pretrained calls; ``checkpoints``, which stands above networks, sets it.
     load_pretrained: ClassVar[Callable[..., nn.Module]]
     config: dict[str, Any]  # the subclass's options
+    multiple: int  # of which height and width must be: 2, 4 or 8, a halving a level
 
     def __init__(
         self,
@@ -74,23 +75,21 @@ class UNet(nn.Module):
             blocks = (block(channels, number) for _ in range(depth))
             return Level(*blocks, activation_checkpointing=activation_checkpointing)
 
-        n1, n2, n3, n_latent = num_blocks
+        *depths, latent = num_blocks
+        widths = [dim * 2**number for number in range(len(num_blocks))]
+        self.multiple = 2 ** len(depths)
         self.shallow = nn.Conv2d(in_channels, dim, 3, padding=1, bias=bias)
-        self.encoders = nn.ModuleList(
-            [level(n1, dim, 0), level(n2, 2 * dim, 1), level(n3, 4 * dim, 2)]
-        )
-        self.downs = nn.ModuleList([Down(dim), Down(2 * dim), Down(4 * dim)])
-        self.latent = level(n_latent, 8 * dim, 3)
-        self.ups = nn.ModuleList([Up(8 * dim), Up(4 * dim), Up(2 * dim)])
+        self.encoders = nn.ModuleList(map(level, depths, widths, range(len(depths))))
+        self.downs = nn.ModuleList(map(Down, widths[:-1]))
+        self.latent = level(latent, widths[-1], len(depths))
+        self.ups = nn.ModuleList(map(Up, reversed(widths[1:])))
         self.reductions = nn.ModuleList(
-            [
-                PointwiseConv(8 * dim, 4 * dim, bias=bias),
-                PointwiseConv(4 * dim, 2 * dim, bias=bias),
-                nn.Identity(),  # the first level keeps both halves
-            ]
+            PointwiseConv(2 * channels, channels, bias=bias) for channels in widths[-2:0:-1]
         )
+        self.reductions.append(nn.Identity())  # the first level keeps both halves
+        widths[0] = 2 * dim
         self.decoders = nn.ModuleList(
-            [level(n3, 4 * dim, 2), level(n2, 2 * dim, 1), level(n1, 2 * dim, 0)]
+            level(depths[number], widths[number], number) for number in reversed(range(len(depths)))
         )
         self.refinement = level(num_refinement_blocks, 2 * dim, 0)
         self.dual_pixel = PointwiseConv(dim, 2 * dim, bias=bias) if dual_pixel else None
@@ -263,10 +262,10 @@ def read_config(state: Tensor) -> dict[str, Any]:
 def _check_sizes(num_blocks: Sequence[int], num_refinement_blocks: int, *channels: int) -> None:
     """Raise ValueError for numbers of blocks, or in_channels, out_channels, dim, that cannot be."""
     depths = [*num_blocks, num_refinement_blocks]
-    if len(depths) != 5 or not all(isinstance(depth, int) and depth >= 0 for depth in depths):
+    if not 3 <= len(depths) <= 5 or not all(isinstance(n, int) and n >= 0 for n in depths):
         raise ValueError(
             f"num_blocks is {list(num_blocks)} and num_refinement_blocks {num_refinement_blocks}:"
-            " they must be four numbers of blocks, and one"
+            " they must be two to four numbers of blocks, and one"
         )
     for name, number in zip(("in_channels", "out_channels", "dim"), channels, strict=True):
         if not isinstance(number, int) or number < 1:

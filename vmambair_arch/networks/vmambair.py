@@ -10,7 +10,8 @@ SCALES = (1, 2, 3, 4, 8)
 
 
 class VmambaIR(UNet):
-    """VmambaIR restores (b, in, h, w) to (b, out, scale h, scale w); h and w multiples of 8.
+    """VmambaIR restores (b, in, h, w) to (b, out, scale h, scale w); h and w multiples of 8
+    (of 4 with three levels, of 2 with two).
 
     ``vmambair_arch.inference.run`` takes any size. The state dict carries the configuration
     (``network.config``), so that a saved network can be built again without an option file.
@@ -19,8 +20,9 @@ class VmambaIR(UNet):
         in_channels: channels of the input.
         out_channels: channels of the output.
         scale: 1, 2, 3, 4 or 8.
-        dim: channels of the first level; the levels have dim, 2 dim, 4 dim and 8 dim.
-        num_blocks: blocks of the three levels and of the latent.
+        dim: channels of the first level; each level below has twice those of the one above.
+        num_blocks: blocks of each level, from full size down; the last number is the latent's. Two
+            to four levels; four are the paper's.
         num_refinement_blocks: blocks after the decoder, at 2 dim.
         ffn_expansion_factor: hidden channels of an EFFN over its input's.
         d_state: states of each scanned channel.

@@ -1,5 +1,6 @@
 """The scans of VmambaIR: two operations, each one formula with several backends."""
 
+from . import flops  # noqa: F401  # tells torch what the scans cost
 from .planar import planar_scan
 from .selective import selective_scan
 

@@ -13,6 +13,13 @@ from ..errors import InputError
 from .format import Column, Report
 
 BENCHED = ("seconds", "peak_mib")  # the columns of a benchmark that its table has
+COSTS = {  # and those of its networks, in these units
+    "parameters": ("parameters (M)", 1e6),
+    "multiply_adds": ("multiply-adds (G)", 1e9),
+    "products": ("without the scans", 1e9),
+    "published": ("VMamba's count", 1e9),
+    "activations": ("activations (M)", 1e6),
+}
 
 
 class Cell(NamedTuple):
@@ -154,14 +161,27 @@ def _benchmark(reports: Sequence[Report]) -> Table:
     # Rows of different networks and passes: the least is not the best.
     names = [name for name in BENCHED if name in report.columns]
     columns = [report.columns[name].model_copy(update={"better": None}) for name in names]
+    groups = [(f"{size} x {size}", columns) for size in sizes]
+    if any(row.get("products") for row in report.rows):  # older reports have none
+        groups.append(("of 64 x 64", [Column(label=h, decimals=2) for h, _ in COSTS.values()]))
     return Table(
         "network or scan",
-        [(f"{size} x {size}", columns) for size in sizes],
+        groups,
         [
-            (name, [Cell(found.get(size, {}).get(column)) for size in sizes for column in names])
+            (
+                name,
+                [Cell(found.get(size, {}).get(column)) for size in sizes for column in names]
+                + (_costs(found) if len(groups) > len(sizes) else []),
+            )
             for name, found in cells.items()
         ],
     )
+
+
+def _costs(found: Mapping[Any, Mapping[str, Any]]) -> list[Cell]:
+    """What a network costs, of the row that tells it."""
+    row = next((row for row in found.values() if row.get("products")), {})
+    return [Cell(row[k] / unit) if k in row else Cell() for k, (_, unit) in COSTS.items()]
 
 
 def _training(reports: Sequence[Report]) -> Table:

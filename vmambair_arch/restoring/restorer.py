@@ -35,8 +35,9 @@ class Restorer:
         model: a network, or what ``models.load`` takes: a checkpoint, the name of a bundled network
             or of a preset; None for the bundled network that enlarges four times.
         device: "cpu", "cuda", ...; auto is the GPU if there is one.
-        precision: fp32, bf16 or fp16; auto is bf16 on GPUs that compute in it, else fp32. A tile
-            with a value that is not finite is done again in fp32.
+        precision: fp32, bf16 or fp16; auto is bf16 on GPUs that compute in it, on CPUs that do if
+            it changes nothing that counts (0.01 dB), else fp32. A tile with a value that is not
+            finite is done again in fp32.
         tile: side of the tiles in pixels of the input; without one the whole picture if it fits
             into memory, else the largest tiles that do. Tiles that do not fit are halved.
         overlap: pixels of the input by which neighbouring tiles overlap, and fade into each other.

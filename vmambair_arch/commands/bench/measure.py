@@ -18,9 +18,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from ... import inference
+from ...networks import cost
 from ...ops import planar_scan, selective_scan
 from ...system import memory, terminal
 from ...system.allocator import keep_freed_memory
@@ -40,10 +40,11 @@ def measure(case: Case, device: str) -> dict[str, Any]:
     Returns:
         The case; "seconds", the median, "seconds_min", and "repeats"; "peak_mib" above the idle
         process (MiB; None with the reason in "peak_by" where it cannot be told). Of a network its
-        "parameters" and, at 64x64, "multiply_adds" (in convolutions and matrix products, by torch's
-        counter). Of a scan "ns_per_state", nanoseconds per pixel, channel, direction and state,
-        and backwards "extra_to_inputs": bytes taken beyond the gradients, over the bytes of the
-        forward's inputs.
+        "parameters" and, at 64x64, "multiply_adds", of them those in convolutions and matrix
+        products ("products"), with the scans as VMamba counts them ("published"), and
+        "activations"; see ``networks.cost``. Of a scan "ns_per_state", nanoseconds per pixel,
+        channel, direction and state, and backwards "extra_to_inputs": bytes taken beyond the
+        gradients, over the bytes of the forward's inputs.
     """
     torch.set_num_threads(case.threads)
     torch.manual_seed(0)
@@ -62,11 +63,19 @@ def measure(case: Case, device: str) -> dict[str, Any]:
         result |= _scan_figures(case, inputs, result)
     else:
         result["parameters"] = sum(p.numel() for p in network.parameters())
-        if case == Case(case.name):
-            with FlopCounterMode(display=False) as counter:
-                step()
-            result["multiply_adds"] = counter.get_total_flops() // 2
+        if case == Case(case.name, plugins=case.plugins):
+            result |= costs(cost.count(step))
     return result
+
+
+def costs(found: cost.Cost) -> dict[str, int]:
+    """What a pass costs, as a benchmark's row tells it."""
+    return {
+        "multiply_adds": found.multiply_adds,
+        "products": found.products,
+        "published": found.products + found.published_scans,
+        "activations": found.activations,
+    }
 
 
 def _run(step: Step, device: str) -> dict[str, Any]:

@@ -23,6 +23,9 @@ COLUMNS = {
     "extra_to_inputs": Column(label="extra memory to inputs", decimals=2, better="lower"),
     "parameters": Column(label="parameters", decimals=0, better="lower"),
     "multiply_adds": Column(label="multiply-adds", decimals=0, better="lower"),
+    "products": Column(label="without the scans", decimals=0, better="lower"),
+    "published": Column(label="VMamba's count", decimals=0, better="lower"),
+    "activations": Column(label="activations", decimals=0, better="lower"),
 }
 
 HEADER = (

@@ -6,10 +6,10 @@ import torch
 from basicsr.utils.registry import ARCH_REGISTRY, MODEL_REGISTRY
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils.flop_counter import FlopCounterMode
 
 from ...models.build import dependable
 from ...models.loss_scale import DTYPES
+from ...networks.cost import Cost, count
 from ...option_files import dry_runs
 from ...option_files.schemas.families import known, registered
 
@@ -21,20 +21,19 @@ def parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def forward(options: dict[str, Any], shape: Shape) -> int | None:
-    """Multiply-adds of a forward pass, in convolutions and matrix products.
+def forward(options: dict[str, Any], shape: Shape) -> Cost | None:
+    """Multiply-adds and activations of a forward pass.
 
     Args:
         options: the network's section of an option file.
         shape: of its input.
-    Returns: the number; None if a third party defines the network, which may need a GPU.
+    Returns: the cost; None if a third party defines the network, which may need a GPU.
     """
     network = _build(options)
     if network is None:
         return None
-    with dry_runs.fake_tensors(), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(torch.empty(shape))
-    return counter.get_total_flops() // 2
+    with dry_runs.fake_tensors():
+        return count(lambda: network(torch.empty(shape)))
 
 
 def memory(opt: dict[str, Any], shape: Shape) -> int | None:

@@ -9,7 +9,7 @@ import io
 import logging
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -21,10 +21,12 @@ from ...data.batches.loading import training_loader, validation_loader
 from ...data.batches.micro_batches import accumulation_steps, describe_batch
 from ...data.entries import Entry, Problem, entries, problems
 from ...errors import InputError
+from ...networks.cost import Cost
 from ...option_files import against_disk
 from ...option_files.dry_runs import one_line
 from ...option_files.options import where
 from ...training import pipeline
+from .. import cost_row
 from . import cost
 from .leaks import Leaks
 
@@ -128,15 +130,27 @@ def _costs(opt: dict[str, Any]) -> Iterator[str]:
         yield describe_batch(opt)
     yield f"network_g: {opt['network_g']['type']}, {cost.parameters(model.net_g):,} parameters"
     forward = cost.forward(opt["network_g"], shape)
-    if forward is not None:
-        size = " x ".join(str(side) for side in shape)
-        yield f"multiply-adds in convolutions and matrix products: {forward / 1e9:.2f} G for {size}"
     memory = cost.memory(opt, shape) if opt["is_train"] else None
+    if forward is not None:
+        yield from _forward_costs(forward, shape)
     if memory is not None:
         yield f"estimated memory to train: {memory / 2**30:.2f} GiB for a batch of {shape[0]}"
+    if forward is not None:
+        name, size = opt["network_g"]["type"], cost.parameters(model.net_g)
+        yield cost_row.heads()
+        yield cost_row.row(name, size, forward, seconds=seconds, memory=memory)
     if torch.cuda.is_available() and opt["num_gpu"]:
         yield f"measured memory: {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB"
     yield from _time(opt, seconds, model.device)
+
+
+def _forward_costs(forward: Cost, shape: Sequence[int]) -> Iterator[str]:
+    size = " x ".join(str(side) for side in shape)
+    yield (
+        f"multiply-adds: {forward.multiply_adds / 1e9:.2f} G for {size},"
+        f" {forward.scans / 1e9:.2f} G of them in scans"
+    )
+    yield f"activations: {forward.activations / 1e6:.2f} M"
 
 
 def _time(opt: dict[str, Any], seconds: float, device: torch.device) -> Iterator[str]:

@@ -58,7 +58,7 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
 
 def _add_measuring(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    metrics = "psnr, ssim, and those of pyiqa where it is installed (default: psnr ssim)"
+    metrics = "psnr, ssim, lpips, dists, and those of pyiqa where it is installed"
     add("--metrics", nargs="+", default=["psnr", "ssim"], metavar="METRIC", help=metrics)
     scale = "of the restoration: ground truth is cropped to multiples of it where results are"
     add("--scale", type=int, metavar="N", help=f"{scale} (default: the models')")

@@ -1,4 +1,4 @@
-"""The metrics of a comparison: PSNR and SSIM as in validation, and pyiqa's."""
+"""The metrics of a comparison: those of validation, and pyiqa's."""
 
 import logging
 from collections.abc import Sequence
@@ -6,12 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...errors import InputError
-from ...models import iqa
+from ...models import iqa, perceptual_metrics
+from ...models.perceptual_metrics import calculate_dists, calculate_lpips
 from ...reporting import Column
 from ...reporting.columns import METRICS
 from . import fidelity
 
-OWN = {"psnr": fidelity.psnr, "ssim": fidelity.ssim}  # all others are pyiqa's
+OWN = {"psnr": fidelity.psnr, "ssim": fidelity.ssim}
+LEARNED = {"lpips": calculate_lpips, "dists": calculate_dists}  # all others are pyiqa's
 SMALLEST = {"ssim": fidelity.WINDOW}  # pixels a side that a metric needs
 
 log = logging.getLogger(__name__)
@@ -21,11 +23,11 @@ class Measures:
     """Judges outputs by what validation measures with the same options.
 
     Args:
-        names: psnr, ssim, or pyiqa's names of metrics.
+        names: psnr, ssim, lpips, dists, or pyiqa's names of metrics.
         border: pixels that are not measured, each side.
         rgb: whether PSNR and SSIM are of red, green and blue, instead of Y.
     Attributes: columns, by the metrics' names; border; rgb.
-    Raises: InputError: pyiqa is not installed, or has no such metric.
+    Raises: InputError: pyiqa is not installed, or has no such metric; weights are not found.
     """
 
     def __init__(self, names: Sequence[str], *, border: int, rgb: bool):
@@ -49,6 +51,8 @@ class Measures:
             return OWN[name](output, truth, border=self.border, rgb=self.rgb)
         images = (np.ascontiguousarray(image[..., ::-1]) for image in (output, truth))
         try:
+            if name in LEARNED:
+                return LEARNED[name](*images, crop_border=self.border)
             return iqa.calculate_iqa(*images, metric=name, crop_border=self.border)
         except iqa.UnavailableError as reason:
             size = " x ".join(map(str, output.shape[:2]))
@@ -57,8 +61,11 @@ class Measures:
 
 
 def _column(name: str) -> Column:
-    """The column of a metric of pyiqa. Raises: InputError: there is no such metric."""
+    """The column of a metric that needs weights. Raises: InputError: there is no such metric."""
     try:
+        if name in LEARNED:
+            perceptual_metrics.ready({"type": LEARNED[name].__name__})
+            return METRICS[name]
         better = iqa.better({"metric": name})
     except InputError as error:
         raise InputError(f"--metrics: {error}") from error

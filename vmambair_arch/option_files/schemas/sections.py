@@ -23,6 +23,7 @@ from ...option_values.kinds import (
     Section,
     Size,
     Text,
+    Threads,
     only,
 )
 
@@ -53,6 +54,7 @@ class General(Section):
     manual_seed: Annotated[int, Field(ge=0, lt=2**31), WHOLE] | None = None
     dist_params: DistParams | None = None
     find_unused_parameters: bool = False
+    threads: Threads = "auto"
     compile: bool = False
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     channels_last: bool = False

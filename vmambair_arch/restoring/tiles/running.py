@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ...errors import InputError
 from ...inference import ensemble, run
+from .precision import automatic
 from .steps import Progress, Steps
 
 SMALL = 64  # pixels a side of an image by which a network is known
@@ -41,13 +42,14 @@ class Runner:
             )
         self.network = network
         self.device = device
-        self.dtype = _native(network, device) if precision == "auto" else PRECISIONS[precision]
         self.averaged = averaged
         config = getattr(network, "config", {})
         self.in_channels: int = config.get("in_channels", 3)
         multiple: int = getattr(network, "multiple", 1)
         self.side = -(-SMALL // multiple) * multiple
-        small = torch.zeros(1, self.in_channels, self.side, self.side, device=device)
+        shape = (1, self.in_channels, self.side, self.side)
+        self.dtype = PRECISIONS.get(precision) or self._automatic(shape)
+        small = torch.zeros(shape, device=device)
         self.steps = Steps(network, lambda x: self._run(x, self.dtype), small) if stepwise else None
 
     @torch.no_grad()
@@ -109,17 +111,12 @@ class Runner:
             )
         return y
 
+    @torch.no_grad()
+    def _automatic(self, shape: tuple[int, int, int, int]) -> torch.dtype:
+        return automatic(self.network, self.device, self._run, shape)
+
     def _run(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
             if self.averaged:
                 return ensemble(lambda turned: run(self.network, turned).float(), x)
             return run(self.network, x).float()
-
-
-def _native(network: nn.Module, device: torch.device) -> torch.dtype:
-    """bfloat16 on GPUs that compute in it, unless the network says that it cannot; else float32."""
-    if not getattr(network, "supports_bfloat16", True):
-        return torch.float32
-    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
-        return torch.bfloat16
-    return torch.float32

@@ -1,0 +1,143 @@
+"""Train networks from scratch in the same way, one after the other, and compare what they reach.
+
+    python experiments/comparisons/compare.py x4 DATA
+
+is `make compare-x4 DATA=DATA`. Interrupted, the same command goes on; what is done is not done
+again, and with more --seconds every training goes on from its last state.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+import vmambair_arch.plugin  # noqa: F401  # BasicSR imports only after it
+from vmambair_arch.errors import InputError, StoppedError, TrainingError
+from vmambair_arch.option_files import plugin_files, yaml_lines
+
+from basicsr.utils.registry import ARCH_REGISTRY  # isort: skip
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+import outcome  # noqa: E402
+import pages  # noqa: E402
+import photographs  # noqa: E402
+import trainings  # noqa: E402
+
+RIVALS = HERE / "rivals.py"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Compare, and return the exit code."""
+    arguments = parser().parse_args(argv)
+    torch.set_num_threads(1)
+    try:
+        run(
+            arguments.task,
+            arguments.data,
+            seconds=arguments.seconds,
+            output=arguments.output,
+            plugins=[str(RIVALS), *arguments.plugin],
+        )
+    except (InputError, TrainingError) as error:
+        print(f"compare: {error}", file=sys.stderr)
+        return 2
+    except StoppedError as error:
+        return error.exit_code
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments."""
+    parser = argparse.ArgumentParser("compare", description=__doc__)
+    add = parser.add_argument
+    add("task", help="x4, derain, or a file like x4.yml")
+    add("data", help=f"a folder with {photographs.LAYOUT}")
+    add("--seconds", type=float, default=3600.0, help="of training for each; processor time")
+    add("--output", type=Path, help="the folder to write to (default: that of the task)")
+    add("--plugin", action="append", default=[], metavar="FILE.py", help="registers a network")
+    return parser
+
+
+def run(
+    task: str, data: str, *, seconds: float, output: Path | None = None, plugins: list[str]
+) -> None:
+    """Train, measure, and write tables and pictures.
+
+    Args:
+        task: the name of a file beside this one, or a file like those.
+        data: the folder of photographs.
+        seconds: for each network; the ablations have the iterations of a share of it.
+        output: the folder to write to.
+        plugins: files of Python that register networks.
+    Raises: InputError: something cannot be used. StoppedError, TrainingError: as in training.
+    """
+    path = Path(task) if task.endswith(".yml") else HERE / f"{task}.yml"
+    if not path.is_file():
+        raise InputError(
+            f"{task}: there is no {path}; give x4, derain or a file like {HERE}/x4.yml"
+        )
+    contest = yaml.safe_load(path.read_text())
+    output = output or HERE / path.stem
+    nothing = yaml_lines.OptionFile(str(path), {}, yaml_lines.Place(""))
+    plugin_files.load(nothing, plugins)
+    left_out = _leave_out(contest)
+    sets = photographs.prepare(data, output / "data", contest)
+    runs = trainings.Trainings(contest, sets, output, plugins)
+    networks = trained(runs, contest, seconds)
+    ablations = ablated(runs, contest, seconds)
+    reports = outcome.compare(networks, sets, output, plugins)
+    speed = outcome.time(networks, contest, output, plugins)
+    outcome.draw(networks, ablations, reports, speed, contest, output)
+    pages.write(networks, ablations, reports, speed, contest, output, left_out, seconds)
+    print(output / "README.md")
+
+
+def _leave_out(contest: dict[str, Any]) -> list[str]:
+    """Take out the networks that nothing has registered; their names."""
+    networks = contest["networks"]
+    missing = [
+        n for n, given in networks.items() if given["network_g"]["type"] not in ARCH_REGISTRY
+    ]
+    for name in missing:
+        print(f"compare: {name} is left out: no package registers it; give its file (--plugin)")
+        del networks[name]
+    return missing
+
+
+def trained(
+    runs: trainings.Trainings, contest: dict[str, Any], seconds: float
+) -> dict[str, list[trainings.Trained]]:
+    """Train every network for its time; those that are close to another with more seeds too."""
+    first = {name: [runs.train(name, seconds=seconds)] for name in contest["networks"]}
+    for name in trainings.close(first, contest["close"]):
+        for seed in range(1, contest["seeds"]):
+            first[name].append(runs.train(name, seed=seed, seconds=seconds))
+    return first
+
+
+def ablated(
+    runs: trainings.Trainings, contest: dict[str, Any], seconds: float
+) -> dict[str, list[trainings.Trained]]:
+    """Train every ablation for as many iterations as the network had done in a part of its time."""
+    if not contest.get("ablations"):
+        return {}
+    base = runs.train(contest["of"], seconds=seconds)
+    early = [row for row in base.rows if row["seconds"] <= contest["ablation_share"] * seconds]
+    until = (early or base.rows)[-1 if early else 0]["iter"]
+    found = {contest["of"]: [base.at(until)]}
+    for name, options in contest["ablations"].items():
+        found[name] = [runs.train(name, options=options, iterations=until)]
+    for name in trainings.close(found, contest["close"], to=contest["of"]):
+        for seed in range(1, contest["seeds"]):
+            options = contest["ablations"].get(name, {})
+            found[name].append(runs.train(name, options=options, seed=seed, iterations=until))
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

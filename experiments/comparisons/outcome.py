@@ -1,0 +1,143 @@
+"""What trained networks reach: reports of the test sets, their speed, curves and details."""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from photographs import Sets
+from trainings import Trained
+
+from vmambair_arch import inference, reporting
+from vmambair_arch.commands.bench import measure, report as benchmarks
+from vmambair_arch.commands.bench.cases import Case
+from vmambair_arch.commands.bench.session import Session
+from vmambair_arch.commands.compare import comparison, details, planning
+from vmambair_arch.commands.networks import load
+from vmambair_arch.files import write_whole
+from vmambair_arch.networks import cost
+from vmambair_arch.reporting import Report
+from vmambair_arch.reporting.plots import crops, curves, tradeoff
+from vmambair_arch.reporting.plots.crops import Box
+
+Runs = Mapping[str, Sequence[Trained]]
+DAMAGED = "input"  # the name of the low-quality images among the methods at scale 1
+SIDE = 256  # pixels of the output that is timed
+DETAIL = (64, 48)  # width and height of the box of a detail
+
+
+def compare(networks: Runs, sets: Sets, output: Path, plugins: list[str]) -> dict[str, Report]:
+    """Measure the first seed of every network on every test set, unless that is done.
+
+    Returns: the reports by the names of their sets.
+    """
+    files = {name: runs[0].file for name, runs in networks.items()}
+    newest = max(file.stat().st_mtime for file in files.values())
+    reports = {}
+    for name, (truth, low) in sets.tests.items():
+        path = output / name / comparison.REPORT
+        if path.exists() and path.stat().st_mtime > newest:
+            reports[name] = reporting.read(path)
+            if reports[name].details["run"]["models"] == [*files]:
+                continue
+        enlarged = low.name != "lq"
+        plan = planning.plan(
+            Path(os.path.relpath(truth)),
+            [] if enlarged else [f"{DAMAGED}={os.path.relpath(low)}"],
+            models=[f"{name}={os.path.relpath(file)}" for name, file in files.items()],
+            plugins=[os.path.relpath(plugin) for plugin in plugins],
+            bicubic=enlarged,
+            lq=Path(os.path.relpath(low)),
+            device="cpu",
+            metrics=["psnr", "ssim"],
+            title=name,
+        )
+        reports[name] = comparison.write(plan, output / name)
+    return reports
+
+
+def time(networks: Runs, contest: dict[str, Any], output: Path, plugins: list[str]) -> Report:
+    """Time a forward pass of every network in a process of its own, unless that is done."""
+    path = output / "bench.json"
+    names = {str(runs[0].file): name for name, runs in networks.items()}
+    if path.exists():
+        known = reporting.read(path)
+        if [row["name"] for row in known.rows] == [*names.values()]:
+            return known
+    session, scale = Session("cpu", math.inf), contest["options"]["scale"]
+    costs = {}
+    for file in names:
+        session.measure(Case(file, SIDE // scale, plugins=os.pathsep.join(plugins)))
+        network, x = load(file, plugins), torch.rand(1, 3, SIDE // scale, SIDE // scale)
+        costs[file] = measure.costs(cost.count(lambda n=network, x=x: inference.run(n, x)))
+    rows = [
+        {**row, "name": names[row["name"]], "scale": scale, "plugins": "", **costs[row["name"]]}
+        for row in benchmarks.merged(session.results)
+    ]
+    benchmarks.write(rows, {"device": "cpu"}, output)
+    return reporting.read(path)
+
+
+def draw(
+    networks: Runs,
+    ablations: Runs,
+    reports: Mapping[str, Report],
+    speed: Report,
+    contest: dict[str, Any],
+    output: Path,
+) -> None:
+    """Draw PSNR over iterations and time, quality over speed, and details of the test sets."""
+    for over in curves.OVER:
+        rows = {name: runs[0].rows for name, runs in networks.items()}
+        _save(curves.draw(rows, over=over), output / f"psnr_over_{over}.png")
+    if ablations:
+        rows = {name: runs[0].rows for name, runs in ablations.items()}
+        _save(curves.draw(rows), output / "ablations.png")
+    for name, report in reports.items():
+        _save(tradeoff.draw(report, speed), output / name / "quality_over_speed.png")
+        for kind, image in _most_different(report, contest["of"]).items():
+            path = output / name / f"{kind}.png"
+            if not _is_newer(path, output / name / comparison.REPORT):
+                panels = details.of_report(report, image)
+                box = _box(panels)
+                _save(crops.draw(details.measured(panels, box), box), path)
+
+
+def _is_newer(path: Path, other: Path) -> bool:
+    return path.exists() and path.stat().st_mtime_ns > other.stat().st_mtime_ns
+
+
+def _save(figure, path: Path) -> None:
+    if figure is not None:
+        write_whole(path, lambda file: figure.savefig(file, format="png", dpi=130))
+
+
+def _most_different(report: Report, of: str) -> dict[str, str]:
+    """The image where a network leads the best other most, and where it trails it most."""
+    psnr: dict[str, dict[str, float]] = {}
+    models = report.details["run"]["models"]
+    for row in report.rows:
+        if row["method"] in models:
+            psnr.setdefault(str(row["image"]), {})[str(row["method"])] = float(row["psnr"])
+    lead = {
+        image: values[of] - max(v for name, v in values.items() if name != of)
+        for image, values in psnr.items()
+    }
+    return {"best": max(lead, key=lambda i: lead[i]), "worst": min(lead, key=lambda i: lead[i])}
+
+
+def _box(panels: Sequence[crops.Panel]) -> Box:
+    """Where the errors of the methods differ most."""
+    truth = panels[0].pixels.astype(np.float32)
+    h, w = truth.shape[:2]
+    width, height = min(DETAIL[0], w), min(DETAIL[1], h)
+    models = (panel.pixels for panel in panels[2:])  # behind the truth, and bicubic or the input
+    errors = (((pixels - truth) ** 2).mean(2) for pixels in models)
+    means = [cv2.boxFilter(error, -1, (width, height), anchor=(0, 0)) for error in errors]
+    spread = np.ptp(np.stack(means), axis=0)[: h - height + 1, : w - width + 1]
+    y, x = np.unravel_index(spread.argmax(), spread.shape)
+    return Box(int(x), int(y), width, height)

@@ -1,0 +1,143 @@
+"""Trainings one after the other, each for its time or its iterations."""
+
+import json
+import os
+import re
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from photographs import Sets
+
+from vmambair_arch.files import write_whole
+from vmambair_arch.option_files import options as option_files
+from vmambair_arch.training import pipeline
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training that has ended.
+
+    Args:
+        file: the network that it ended with.
+        options: the section network_g.
+        rows: of its validations: iter, seconds and psnr.
+    """
+
+    file: Path
+    options: dict[str, Any]
+    rows: list[Row]
+
+    def at(self, iteration: int) -> "Trained":
+        """What it was at a validation: its rows until then."""
+        return replace(self, rows=[row for row in self.rows if row["iter"] <= iteration])
+
+
+class Trainings:
+    """Trains what it is asked for, unless that is done.
+
+    Args:
+        contest: what is compared.
+        sets: of pictures.
+        output: the folder that gets options/NAME.yml, metrics/NAME.jsonl and runs/NAME.
+        plugins: files of Python that register networks.
+    """
+
+    def __init__(self, contest: dict[str, Any], sets: Sets, output: Path, plugins: list[str]):
+        self.contest, self.sets, self.output, self.plugins = contest, sets, output, plugins
+        for folder in ("options", "metrics", "runs"):
+            (output / folder).mkdir(parents=True, exist_ok=True)
+
+    def train(
+        self,
+        name: str,
+        *,
+        options: dict[str, Any] | None = None,
+        seed: int = 0,
+        seconds: float | None = None,
+        iterations: int | None = None,
+    ) -> Trained:
+        """Train a network from its last state, or from scratch, to its end.
+
+        Args:
+            name: of a network; or of an ablation, with the options in which it differs.
+            options: of an ablation.
+            seed: of all random numbers, the first weights among them.
+            seconds, iterations: after which it ends.
+        """
+        given = self.contest["networks"][name if options is None else self.contest["of"]]
+        network = {**given["network_g"], **(options or {})}
+        slug = re.sub(r"\W+", "_", name) + (f"_seed{seed}" if seed else "")
+        slug += "_ablation" if options is not None else ""
+        file = self.output / "options" / f"{slug}.yml"
+        write_whole(file, self._options(slug, given, network, seed, seconds, iterations).encode())
+        root = self.output / "runs" / slug
+        latest = root / "models/net_g_latest.pth"
+        if not (latest.exists() and _has_ended(_rows(root), seconds, iterations)):
+            opt = option_files.read(file, is_train=True, auto_resume=True, plugins=self.plugins)
+            pipeline.train(opt)
+        rows = _rows(root)
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        write_whole(self.output / "metrics" / f"{slug}.jsonl", text.encode())
+        return Trained(latest, network, rows)
+
+    def _options(
+        self,
+        slug: str,
+        given: dict[str, Any],
+        network: dict[str, Any],
+        seed: int,
+        seconds: float | None,
+        iterations: int | None,
+    ) -> str:
+        """An option file."""
+        opt = {"name": slug, **deepcopy(self.contest["options"]), "manual_seed": seed}
+        opt["model_type"] = given.get("model_type", opt["model_type"])
+        opt["datasets"]["train"].update(name="train", **self.sets.train)
+        opt["datasets"]["val"] = {
+            **{k: v for k, v in opt["datasets"]["train"].items() if k.endswith("_range")},
+            **opt["datasets"]["val"],
+            **{"name": "val", **self.sets.val},
+        }
+        opt["network_g"] = network
+        opt["path"] = {"experiments_root": os.path.relpath(self.output / "runs")}
+        if seconds is not None:
+            opt["train"]["max_seconds"] = seconds
+        if iterations is not None:
+            opt["train"]["total_iter"] = iterations
+        return yaml.safe_dump(opt, sort_keys=False)
+
+
+def close(
+    trained: dict[str, list[Trained]], difference: float, *, to: str | None = None
+) -> list[str]:
+    """The names of those whose PSNR is closer than that to another's, or to that of one of them."""
+    last = {name: runs[0].rows[-1]["psnr"] for name, runs in trained.items()}
+    others = last if to is None else {to: last[to]}
+    found = {
+        name
+        for name, psnr in last.items()
+        for other in others
+        if other != name and abs(psnr - others[other]) < difference
+    }
+    return [name for name in last if name in found or name == to and found]
+
+
+def _has_ended(rows: list[Row], seconds: float | None, iterations: int | None) -> bool:
+    if not rows:
+        return False
+    last = rows[-1]
+    by_time = seconds is not None and last["seconds"] >= seconds
+    return by_time or iterations is not None and last["iter"] >= iterations
+
+
+def _rows(root: Path) -> list[Row]:
+    """The validations of a training, without the time of the day."""
+    path = root / "metrics.jsonl"
+    lines = path.read_text().splitlines() if path.is_file() else []
+    rows = [json.loads(line) for line in lines]
+    return [{key: value for key, value in row.items() if key != "time"} for row in rows]

@@ -1,0 +1,1 @@
+"""vmambair explain: which pixels of a picture a network looks at."""

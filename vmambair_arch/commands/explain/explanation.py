@@ -1,0 +1,155 @@
+"""A picture explained: the maps of each network around a pixel, as a figure and as numbers."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ... import inference
+from ...errors import InputError
+from ...files import write_whole
+from ...reporting.plots import attributions
+from ...reporting.plots.attributions import Explained
+from .. import networks, origin
+from ..compare import methods, pictures
+from . import attribution
+
+SHARES = (0.2, 0.5, 0.9, 0.99)  # of a receptive field, in squares around the pixel
+
+
+@dataclass(frozen=True)
+class Part:
+    """The part of a picture that is looked at.
+
+    Args:
+        pixels: (h, w, 3) uint8.
+        x, y: of its upper left corner in the picture.
+        column, row: in it, of the pixel that is explained.
+    """
+
+    pixels: np.ndarray
+    x: int
+    y: int
+    column: int
+    row: int
+
+
+def explain(
+    picture: Path,
+    models: Sequence[str],
+    output: Path,
+    *,
+    at: Sequence[int] | None = None,
+    side: int = 96,
+    window: int = 16,
+    steps: int = 50,
+    device: str = "cpu",
+    plugins: Sequence[str] = (),
+) -> list[str]:
+    """Explain a pixel's result by several networks: OUT.png, and OUT.json with the numbers.
+
+    Args:
+        picture: of 8 bits.
+        models: as ``restore`` takes them, or option files, [NAME=]MODEL.
+        output: the PNG to write.
+        at: column and row of the pixel; without it the middle.
+        side: of the part of the picture around it that is looked at.
+        window: side of the square of the result whose edges are attributed.
+        steps: of the path from the blurred picture.
+        device: of the networks.
+        plugins: files of Python that register networks.
+    Returns: sentences with the numbers.
+    Raises: InputError: a picture or a network cannot be used, or a number makes no sense.
+    """
+    for name, number in (("side", side), ("window", window), ("steps", steps)):
+        if number < 1:
+            raise InputError(f"--{name} is {number}; it must be 1 or more")
+    part = _part(pictures.read(picture), picture, at, side)
+    found, lines, shown = {}, [], []
+    square = (0.0, 0.0, 0.0)
+    for given in models:
+        name, place = methods.named(given)
+        network = networks.load(place, plugins).to(device).eval().requires_grad_(False)
+        maps, numbers, square = _maps(network, name, part, window, steps)
+        found[name], sides = numbers, numbers["receptive_field"]
+        half, almost = sides[f"{SHARES[1]:g}"], sides[f"{SHARES[-1]:g}"]
+        notes = (
+            f"50 % in {half} x {half} pixels, 99 % in {almost} x {almost}",
+            f"diffusion index {numbers['diffusion_index']:.1f}",
+        )
+        shown.append(Explained(name, *maps, notes))
+        lines.append(
+            f"{name}: half of the effective receptive field lies in {half} x {half} pixels, 99 % in"
+            f" {almost} x {almost}; diffusion index {numbers['diffusion_index']:.2f}"
+        )
+    content = {
+        "command": origin.command(),
+        "picture": str(picture),
+        "at": [part.x + part.column, part.y + part.row],
+        "part": [part.x, part.y, part.pixels.shape[1], part.pixels.shape[0]],
+        "window": window,
+        "steps": steps,
+        "networks": found,
+    }
+    figure = attributions.draw(part.pixels, square, shown)
+    try:
+        write_whole(output, lambda file: figure.savefig(file, format="png", dpi=150))
+        write_whole(output.with_suffix(".json"), json.dumps(content, indent=1).encode())
+    except OSError as error:
+        raise InputError(f"{output}: cannot be written: {error.strerror}") from error
+    return lines
+
+
+def _part(pixels: np.ndarray, picture: Path, at: Sequence[int] | None, side: int) -> Part:
+    """The part around a pixel, moved inwards at the picture's borders."""
+    h, w = pixels.shape[:2]
+    column, row = (w // 2, h // 2) if at is None else at
+    if not (0 <= column < w and 0 <= row < h):
+        raise InputError(f"--at {column} {row} is not in {picture}, which has {w} x {h} pixels")
+    x, y = (max(min(p - side // 2, n - side), 0) for p, n in ((column, w), (row, h)))
+    return Part(pixels[y : y + side, x : x + side], x, y, column - x, row - y)
+
+
+def _maps(
+    network: nn.Module, name: str, part: Part, window: int, steps: int
+) -> tuple[tuple[np.ndarray, np.ndarray], dict[str, Any], tuple[float, float, float]]:
+    """The field and the attribution, their numbers, and the square in pixels of the input."""
+
+    def restore(x: Tensor) -> Tensor:
+        return inference.run(network, x)
+
+    x = _input(network, name, part.pixels)
+    field = attribution.receptive_field(restore, x, part.row, part.column)
+    with torch.no_grad():
+        h, w = restore(x).shape[2:]
+    scale = h // x.shape[2]
+    if min(h, w) <= window:
+        raise InputError(f"--window is {window}: {name} makes {w} x {h} pixels of the part")
+    top, left = (
+        max(min(int((p + 0.5) * scale) - window // 2, n - 1 - window), 0)
+        for p, n in ((part.row, h), (part.column, w))
+    )
+    gained = attribution.local_attribution(restore, x, top, left, window, steps=steps)
+    sides = {f"{s:g}": attribution.side_with(field, part.row, part.column, s) for s in SHARES}
+    numbers = {
+        "receptive_field": sides,
+        "diffusion_index": attribution.diffusion_index(gained),
+        "attributed": float(gained.sum()),
+    }
+    square = (left / scale, top / scale, window / scale)
+    return (field.cpu().numpy(), gained.cpu().numpy()), numbers, square
+
+
+def _input(network: nn.Module, name: str, pixels: np.ndarray) -> Tensor:
+    """(1, c, h, w) in [0, 1], grey for a network of one channel."""
+    channels = getattr(network, "config", {}).get("in_channels", 3)
+    if channels not in (1, 3):
+        raise InputError(f"{name}: takes {channels} channels, and a picture has 3")
+    device = next(network.parameters()).device
+    x = torch.from_numpy(pixels.copy()).to(device).permute(2, 0, 1)[None].float() / 255
+    return x.mean(1, keepdim=True) if channels == 1 else x

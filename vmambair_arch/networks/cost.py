@@ -1,0 +1,65 @@
+"""What a forward pass of a network costs: multiply-adds and activations."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
+
+from ..ops import flops
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a pass, whatever its batch.
+
+    Args:
+        products: multiply-adds in convolutions and matrix products, which torch counts.
+        scans: multiply-adds in the scans, by ``ops.flops``.
+        published_scans: what VMamba's code counts for them, arXiv 2401.10166; papers add it to
+            multiply-adds.
+        activations: numbers that convolutions, matrix products and scans put out.
+    """
+
+    products: int
+    scans: int
+    published_scans: int
+    activations: int
+
+    @property
+    def multiply_adds(self) -> int:
+        """All of them."""
+        return self.products + self.scans
+
+
+def count(run: Callable[[], Any]) -> Cost:
+    """Run something, with real tensors or fake ones, and count what it costs."""
+    ours = FlopCounterMode(display=False)
+    published = FlopCounterMode(display=False, custom_mapping=dict(flops.PUBLISHED))
+    activations = Activations()
+    with torch.no_grad(), ours, published, activations:
+        run()
+    counts = ours.get_flop_counts().get("Global", {})
+    scans = sum(number for op, number in counts.items() if op in flops.SCANS)
+    theirs = published.get_flop_counts().get("Global", {})
+    return Cost(
+        products=(sum(counts.values()) - scans) // 2,
+        scans=scans // 2,
+        published_scans=sum(number for op, number in theirs.items() if op in flops.SCANS),
+        activations=activations.count,
+    )
+
+
+class Activations(TorchDispatchMode):
+    """Counts the numbers that operators of torch's table of costs put out."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operator, and add up what comes out."""
+        out = func(*args, **(kwargs or {}))
+        if getattr(func, "_overloadpacket", func) in flop_registry:
+            self.count += (out[0] if isinstance(out, tuple) else out).numel()
+        return out

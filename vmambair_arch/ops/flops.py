@@ -1,0 +1,56 @@
+"""What the scans cost, for torch's FlopCounterMode, which counts a multiply-add as two.
+
+For a state, a step of h = exp(delta A) h + (delta u) B, y = C . h is four multiply-adds: delta A,
+the new h, its input and y. Beside the states a channel takes delta u and D u, and in the plane its
+step out of r numbers. Backwards the states are run again and their gradients flow to u, delta, A, B
+and C: three times as many. Exponentials, softplus and sums are not counted, as torch counts none.
+"""
+
+import torch
+from torch.utils.flop_counter import register_flop_formula
+
+from . import planar, selective  # noqa: F401  # they register the operators
+
+PER_STATE, PER_CHANNEL = 4, 2
+BACKWARD = 3  # times the forward
+PUBLISHED_PER_STATE = 9  # of VMamba's count, which tables of papers add to multiply-adds
+SCANS = (torch.ops.vmambair.planar_scan, torch.ops.vmambair.selective_scan)
+
+
+@register_flop_formula(torch.ops.vmambair.planar_scan)
+def _planar(x, projection, delta_weight, delta_bias, A, D, *_, **__) -> int:
+    b, h, w, d = x
+    k, _, r = delta_weight
+    return 2 * b * h * w * k * d * (PER_STATE * A[-1] + PER_CHANNEL + r)
+
+
+@register_flop_formula(torch.ops.vmambair.selective_scan)
+def _selective(u, delta, A, *_, **__) -> int:
+    b, d, length = u
+    return 2 * b * d * length * (PER_STATE * A[-1] + PER_CHANNEL)
+
+
+@register_flop_formula(torch.ops.vmambair.planar_scan_backward)
+def _planar_backward(dy, *forward, **__) -> int:
+    return BACKWARD * _planar(*forward)
+
+
+@register_flop_formula(torch.ops.vmambair.selective_scan_backward)
+def _selective_backward(dy, *forward, **__) -> int:
+    return BACKWARD * _selective(*forward)
+
+
+def published_planar(x, projection, delta_weight, delta_bias, A, D, *_, **__) -> int:
+    """What VMamba's code counts: 9 a state, 1 for D u, and the step's product."""
+    b, h, w, d = x
+    k, _, r = delta_weight
+    return b * h * w * k * d * (PUBLISHED_PER_STATE * A[-1] + 1 + r)
+
+
+def published_selective(u, delta, A, *_, **__) -> int:
+    """The same of one sequence: 9 a state, and 1 for D u."""
+    b, d, length = u
+    return b * d * length * (PUBLISHED_PER_STATE * A[-1] + 1)
+
+
+PUBLISHED = dict(zip(SCANS, (published_planar, published_selective), strict=True))
