@@ -16,7 +16,7 @@ from support import picture_files as files
 from vmambair_arch import Restorer, VmambaIR, inference
 from vmambair_arch.errors import InputError
 from vmambair_arch.restoring import restorer
-from vmambair_arch.restoring.tiles import tile_sizes
+from vmambair_arch.restoring.tiles import tile_sizes, transfer
 from vmambair_arch.system import memory
 
 
@@ -383,3 +383,41 @@ def test_auto_takes_any_accelerator_that_torch_has(monkeypatch, found):
     device = found and torch.device(found)
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: device)
     assert restorer._device("auto") == torch.device(found or "cpu")
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("cpu", ["start", "finish"] * 3),  # another tile would be one more in memory
+        ("cuda", ["start", "start", "finish", "start", "finish", "finish"]),
+    ],
+)
+def test_a_gpu_has_the_next_tile_before_it_is_asked_for_one(kind, expected, monkeypatch):
+    tiling, order = Restorer(Failing(10**9, MemoryError()), tile=32, overlap=8).tiling, []
+
+    def start(x, *, progress):
+        order.append("start")
+        return lambda: order.append("finish") or x
+
+    monkeypatch.setattr(tiling.run, "start", start)
+    tiling.run.device = torch.device(kind)
+    picture = torch.rand(1, 3, 32, 80)
+    strips = tiling.strips(
+        lambda rows, columns: picture[..., rows, columns],
+        *(32, 80),
+        channels=3,
+        result=0,
+        progress=None,
+    )
+    (strip,) = [strip for _, strip in strips]
+    torch.testing.assert_close(strip, picture)
+    assert order == expected
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_pixels_sent_in_their_own_depth_become_the_same_numbers(dtype):
+    pixels = np.random.default_rng(0).random((7, 9, 3))
+    pixels = (pixels * transfer.most(np.dtype(dtype))).astype(dtype)
+    expected = transfer.sent(pixels, torch.device("cpu"))
+    found = transfer.scaled(torch.from_numpy(pixels)).permute(2, 0, 1)[None]
+    assert torch.equal(found, expected)
