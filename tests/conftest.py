@@ -5,8 +5,9 @@ import logging
 import os
 import signal
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # side by side with other tests
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+# One thread side by side with other tests, else as many as torch takes: none asks who is busy.
+IS_ALONE = "PYTEST_XDIST_WORKER" not in os.environ
+os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count()) if IS_ALONE else "1")
 
 import torch  # noqa: E402
 

@@ -11,8 +11,12 @@ from skimage import data
 
 from support.pages import ROOT
 from vmambair_arch import reporting
+from vmambair_arch.commands import origin
 from vmambair_arch.commands.bench import session
+from vmambair_arch.option_files import plugin_files, yaml_lines
 from vmambair_arch.training import step_time
+
+from basicsr.utils.registry import ARCH_REGISTRY  # isort: skip
 
 SCRIPTS = ROOT / "experiments/comparisons"
 SECONDS = 3
@@ -40,6 +44,15 @@ def compare():
     sys.path[:] = path
 
 
+def photographs(h: int, w: int) -> None:
+    """Write a folder of them, of a size."""
+    for place in ("train", "val", "test/first", "test/second"):
+        Path("photos", place).mkdir(parents=True, exist_ok=True)
+        picture = (data.astronaut() if place == "train" else data.coffee())[:h, 200 : 200 + w]
+        Image.fromarray(picture).save(Path("photos", place, "one.png"))
+        Image.fromarray(picture[::-1]).save(Path("photos", place, "two.png"))
+
+
 @pytest.fixture
 def contest(tmp_path, monkeypatch):
     """Photographs, and the shipped file of a task with networks of a few parameters.
@@ -47,11 +60,7 @@ def contest(tmp_path, monkeypatch):
     A step takes a second, and nothing else does.
     """
     monkeypatch.chdir(tmp_path)
-    for place in ("train", "val", "test/first", "test/second"):
-        Path("photos", place).mkdir(parents=True)
-        picture = data.astronaut()[:48, 200:264] if place == "train" else data.coffee()[:48, :64]
-        Image.fromarray(picture).save(Path("photos", place, "one.png"))
-        Image.fromarray(picture[::-1]).save(Path("photos", place, "two.png"))
+    photographs(48, 64)
 
     class Clock:
         seconds = 0
@@ -135,9 +144,46 @@ def test_derain_in_miniature_with_seeds_where_networks_are_close(compare, contes
     assert "| U-Net" in Path("out/README.md").read_text()
 
 
+def test_reports_tell_the_script_that_made_them(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["experiments/comparisons/compare.py", "x4", "my photos"])
+    assert origin.command() == "python experiments/comparisons/compare.py x4 'my photos'"
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/vmambair", "bench"])
+    assert origin.command() == "vmambair bench"
+
+
 @pytest.mark.parametrize("given", ["", "nowhere", "photos/train"])
 def test_a_folder_of_data_is_asked_for_in_a_sentence(compare, contest, given, capsys):
     assert compare([contest("x4"), given]) == 2
     error = capsys.readouterr().err
     assert "give a folder with train/ and val/ (photographs) and test/NAME/" in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("task", ["x4", "derain"])
+def test_the_shipped_networks_are_built_and_of_one_size(compare, task):
+    nothing = yaml_lines.OptionFile("", {}, yaml_lines.Place(""))
+    plugin_files.load(nothing, [str(SCRIPTS / "rivals.py")])
+    found = yaml.safe_load((SCRIPTS / f"{task}.yml").read_text())
+    sizes = {}
+    for name, given in found["networks"].items():
+        options = dict(given["network_g"])
+        kind = options.pop("type")
+        if kind in ARCH_REGISTRY:  # MambaIR comes by a plugin
+            network = ARCH_REGISTRY.get(kind)(**options)
+            sizes[name] = sum(parameter.numel() for parameter in network.parameters())
+    assert len(sizes) == {"x4": 5, "derain": 3}[task]
+    assert max(sizes.values()) < 1.03 * min(sizes.values()), sizes
+    for options in found.get("ablations", {}).values():
+        network = {**found["networks"][found["of"]]["network_g"], **options}
+        ARCH_REGISTRY.get(network.pop("type"))(**network)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("task", ["x4", "derain"])
+def test_the_shipped_networks_are_trained_for_a_step_each(compare, contest, task):
+    photographs(160, 160)
+    assert compare([task, "photos", "--output", "out", "--seconds", "1"]) == 0
+    steps = trained(Path("out"))
+    assert set(map(tuple, steps.values())) == {(1,)}
+    found = yaml.safe_load((SCRIPTS / f"{task}.yml").read_text())
+    assert len(steps) >= len(found["networks"]) - (task == "x4") + len(found.get("ablations", {}))

@@ -2,6 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
+from .system import openmp  # noqa: F401  for its effect on torch, which is imported next
+
+# isort: split
 from . import presets
 from .checkpoints import load_network, save_network
 from .networks.modules import EFFN, OSSBlock, OSSModule

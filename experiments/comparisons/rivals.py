@@ -15,12 +15,10 @@ from basicsr.utils.registry import ARCH_REGISTRY  # isort: skip
 
 
 class Rival(nn.Module):
-    """A U-Net of some block, (b, 3, h, w) -> (b, 3, scale h, scale w); h and w multiples of 8.
+    """A U-Net of some block, (b, 3, h, w) -> (b, 3, scale h, scale w), as VmambaIR is one.
 
     It stands in another module, so that its files are not taken for those of a network of ours.
     """
-
-    multiple = UNet.multiple
 
     def __init__(self, block: Callable[[int, int], nn.Module], **options):
         super().__init__()
@@ -34,6 +32,7 @@ class Rival(nn.Module):
             **options,
         )
         self.unet.config = {}
+        self.multiple = self.unet.multiple
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, 3, h, w) -> (b, 3, scale h, scale w)"""

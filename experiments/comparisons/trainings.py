@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
+from basicsr.utils.registry import ARCH_REGISTRY
 from photographs import Sets
 
 from vmambair_arch.files import write_whole
@@ -79,6 +81,7 @@ class Trainings:
         latest = root / "models/net_g_latest.pth"
         if not (latest.exists() and _has_ended(_rows(root), seconds, iterations)):
             opt = option_files.read(file, is_train=True, auto_resume=True, plugins=self.plugins)
+            _warm_up(network)
             pipeline.train(opt)
         rows = _rows(root)
         text = "".join(json.dumps(row) + "\n" for row in rows)
@@ -125,6 +128,13 @@ def close(
         if other != name and abs(psnr - others[other]) < difference
     }
     return [name for name in last if name in found or name == to and found]
+
+
+def _warm_up(network: dict[str, Any]) -> None:
+    """Have kernels compiled that a machine meets for the first time, which is no training."""
+    options = {key: value for key, value in network.items() if key != "type"}
+    made = ARCH_REGISTRY.get(network["type"])(**options)
+    made(torch.rand(1, 3, 32, 32)).sum().backward()
 
 
 def _has_ended(rows: list[Row], seconds: float | None, iterations: int | None) -> bool:

@@ -32,8 +32,8 @@ PARAMETERS = {
     "train_restormer_derain": 26_126_644,
     "train_vmambair_clean": 884_764,
     "train_vmambair_derain_streaks": 884_764,
-    "train_vmambair_tiny_x2": 566_835,
-    "train_vmambair_real_tiny_x4": 630_587,
+    "train_vmambair_tiny_x2": 616_323,
+    "train_vmambair_real_tiny_x4": 699_459,
     "train_swinir_x4": 11_900_199,
     "train_swinir_light_x4": 929_628,  # the paper's 897 k leave something out
 }
@@ -47,11 +47,11 @@ RIVALS = {
 NETWORKS = {
     "VmambaIR": {
         "dim": 4,
-        "num_blocks": [1, 1, 1, 1],
+        "num_blocks": [1, 0, 0, 1],
         "num_refinement_blocks": 1,
         "d_state": 2,
     },
-    "Restormer": {"dim": 8, "num_blocks": [1, 1, 1, 1], "num_refinement_blocks": 1},
+    "Restormer": {"dim": 8, "num_blocks": [1, 0, 0, 1], "num_refinement_blocks": 1},
     "SwinIR": {
         "depths": [1, 1],
         "num_heads": [2, 2],
@@ -61,6 +61,7 @@ NETWORKS = {
     },
     "UNetDiscriminatorSN": {"num_feat": 8},
 }
+VGG_LAYERS = {"conv1_2": 0.1, "conv3_4": 1}  # a tenth of the layers' weights
 ITERATIONS = 20
 STAGES = {"gt_sizes": [16, 16, 24, 24, 32, 32], "iters": [5, 4, 4, 3, 2, 2], "gt_size": 32}
 DATA_SETS = {
@@ -132,6 +133,7 @@ def overrides(name: str, photographs: Path, vgg_weights: Path | None = None) -> 
             changes["train:scheduler:milestones"] = [ITERATIONS // 2]
         if "perceptual_opt" in opt["train"]:
             changes["train:perceptual_opt:vgg_weights"] = str(vgg_weights)
+            changes["train:perceptual_opt:layer_weights"] = VGG_LAYERS
     if "queue_size" in opt:
         changes |= {"gt_size": 32, "queue_size": 4}
     return [f"{key}={json.dumps(value)}" for key, value in changes.items()]

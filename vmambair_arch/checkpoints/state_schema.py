@@ -77,6 +77,7 @@ class Process(_Part):
     rng: Annotated[dict[str, Any], AfterValidator(_restorable)]
     failures: Number
     images: list[str]
+    threads: Annotated[int, Field(ge=1)] | None = None
     model: dict[str, Any] = {}
 
 

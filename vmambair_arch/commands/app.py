@@ -4,8 +4,6 @@ import argparse
 import signal
 from collections.abc import Sequence
 
-import torch
-
 from ..errors import InputError, StoppedError
 from ..system import terminal
 from . import plugins
@@ -71,8 +69,7 @@ def _serve(arguments: argparse.Namespace) -> None:
 
     restore.check(arguments, port=(0, 65535), threads=(1, None), max_megapixels=(0, None))
     check_strength(arguments.strength)
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
+    restore.take_threads(arguments)
     with serving.listen(arguments.host, arguments.port) as listener:  # before the network loads
         computing = {**restore.computing(arguments), "strength": 1}  # another is made of that
 

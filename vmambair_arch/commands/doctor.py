@@ -12,7 +12,7 @@ import torch
 
 from ..networks.compilation import COMPILERS
 from ..ops import dispatch, planar, planar_scan, selective, selective_scan, self_test
-from ..system import machine, terminal
+from ..system import machine, terminal, threads
 
 OPERATIONS = {"planar": planar.BACKENDS, "selective": selective.BACKENDS}
 SECONDS = 2.0  # that calls are timed on a device, for both operations together
@@ -57,7 +57,7 @@ def _versions() -> Iterator[str]:
 def _devices() -> Iterator[str]:
     capability = torch.backends.cpu.get_cpu_capability()
     yield f"CPU: {machine.processor()}, {os.cpu_count()} cores, {capability}"
-    yield f"  torch and the scans use {torch.get_num_threads()} threads"
+    yield f"  torch and the scans would take {threads.choose()}"
     driver = DRIVER.read_text().splitlines()[0] if DRIVER.exists() else "no NVIDIA driver"
     yield f"CUDA: torch is built for {torch.version.cuda or 'none'}; {driver}"
     for index in range(torch.cuda.device_count()):

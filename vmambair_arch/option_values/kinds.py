@@ -88,6 +88,12 @@ def _gpus(value: Any) -> Any:
     raise ValueError("is neither auto nor a number of GPUs; auto takes what the machine has")
 
 
+def _threads(value: Any) -> Any:
+    if value == "auto" or (type(value) is int and 1 <= value <= 1024):
+        return value
+    raise ValueError("is neither auto nor a number of threads")
+
+
 def only(value: Any, why: str) -> AfterValidator:
     """For a key that other programs read and this one does not: one value of it is harmless."""
 
@@ -127,6 +133,7 @@ Template = Annotated[Text, Field(max_length=120), AfterValidator(_template), PAT
 Means = Annotated[list[Number], Field(min_length=1, max_length=3)]
 Deviations = Annotated[list[Positive], Field(min_length=1, max_length=3)]
 Gpus = Annotated[Any, AfterValidator(_gpus)]
+Threads = Annotated[Any, AfterValidator(_threads)]
 Free = dict[str, Any]
 
 

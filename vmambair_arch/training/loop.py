@@ -4,6 +4,7 @@ import copy
 import logging
 from typing import Any
 
+import torch
 from torch.utils.data import DataLoader
 
 from ..data.batches import rng
@@ -230,6 +231,7 @@ class Training:
             "rng": rng.capture(),
             "failures": self.failures.count,
             "images": list(self.failures.images),
+            "threads": torch.get_num_threads(),
         }
         if hasattr(self.model, "training_extra_state"):  # a pool of pairs, say
             mine["model"] = self.model.training_extra_state()

@@ -27,11 +27,11 @@ from ..data.batches import micro_batches
 from ..data.batches.loading import training_loader, validation_loader
 from ..errors import InputError
 from ..files import remove_leftovers
-from ..models.build import build_model
+from ..models.build import build_model, refuse_compiled_copies
 from ..option_files import against_disk
 from ..system.folder_lock import locked
 from ..system.processes import gather, together
-from . import resuming, validation
+from . import resuming, thread_numbers, validation
 from .events import open_events
 from .loop import Training
 from .progress import TrainingProgress
@@ -98,6 +98,7 @@ def _train(opt: dict[str, Any], remarks: list[str]) -> None:
         log.log(level, difference)
     log.info(micro_batches.describe_batch(opt))
     model, state = _build(opt, state)
+    log.info(thread_numbers.settle(opt, state, model))
     start = state["iter"] if state else 0
     events = open_events(opt, start)
     recorded = start - 1 if state and state.get("validation_due") else start
@@ -119,8 +120,9 @@ def _test(opt: dict[str, Any], remarks: list[str]) -> None:
         loaders = [validation_loader(opt, section) for section in opt["datasets"].values()]
     with together():
         _make_folders(opt)
-    _start_log(opt, "test", remarks)
+    log = _start_log(opt, "test", remarks)
     model = build_model(opt)
+    log.info(thread_numbers.settle(opt, None, model))
     records = Records(Path(opt["path"]["log"])) if opt["rank"] == 0 else None
     Validation(opt, loaders, records, None).run(model, opt["name"])
 
@@ -151,9 +153,13 @@ def _build(opt: dict[str, Any], state: dict[str, Any] | None) -> tuple[Any, dict
 
 
 def _start(opt: dict[str, Any]) -> None:
-    """Seed, differently in each process."""
+    """Seed, differently in each process, and let cuDNN measure algorithms for crops of one size.
+
+    Raises: InputError: the network cannot run on the GPUs as the options say.
+    """
+    refuse_compiled_copies(opt)
     set_random_seed(opt["manual_seed"] + opt["rank"])
-    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.benchmark = opt["is_train"]
 
 
 def _same_state(state: dict[str, Any] | None) -> None:

@@ -11,7 +11,7 @@ import torch
 from ... import weights
 from ...errors import InputError, StoppedError
 from ...files import remove_leftovers
-from ...system import processes, terminal
+from ...system import processes, terminal, threads
 from .. import plugins, sharing
 
 if TYPE_CHECKING:
@@ -113,10 +113,15 @@ def add_computing(group: argparse._ArgumentGroup) -> None:
     add("--pool", choices=["tile", "global"], default="tile", help=pool)
     memory = "gigabytes that may be held (default: what is free)"
     add("--memory", type=float, metavar="GB", help=memory)
-    precision = "default: bf16 on GPUs that compute in it, else fp32"
-    add("--precision", choices=["auto", "fp32", "bf16", "fp16"], default="auto", help=precision)
+    precision = "default: bf16 on GPUs (CPUs, if it is not seen) that compute in it, else fp32"
+    add(
+        "--precision",
+        choices=["auto", "fp32", "tf32", "bf16", "fp16"],
+        default="auto",
+        help=precision,
+    )
     add("--device", default="auto", help="cpu, cuda, ... (default: the GPU if there is one)")
-    add("--threads", type=int, metavar="N", help="of the CPU (default: one a core)")
+    add("--threads", type=int, metavar="N", help="of the CPU (default: one a core that is idle)")
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -160,8 +165,7 @@ def _restore(arguments: argparse.Namespace, share: sharing.Share) -> int:
                 remove_leftovers(folder)
         except OSError as error:  # such as a name that is too long
             raise InputError(f"{error.filename}: {error.strerror}; give another name") from error
-        if arguments.threads:
-            torch.set_num_threads(arguments.threads)
+        take_threads(arguments)
         restorer = _restorer(arguments)
     jobs, films = sharing.first((jobs, films))  # what they find may differ once one has begun
     code = _restore_pictures(arguments, share.of(jobs), restorer, share) if pictures else 0
@@ -219,6 +223,13 @@ def computing(arguments: argparse.Namespace) -> dict[str, Any]:
     names = ("device", "precision", "tile", "overlap", "pool", "ensemble", "memory")
     names += ("outscale", "strength")
     return {name: getattr(arguments, name) for name in names}
+
+
+def take_threads(arguments: argparse.Namespace) -> None:
+    """Take the threads of --threads; without it as many as fit, and say so if cores are left."""
+    taken = threads.use(arguments.threads)
+    if arguments.threads is None and taken.less and not torch.cuda.is_available():
+        terminal.warn(f"{taken}; --threads N takes another number")
 
 
 def check(arguments: argparse.Namespace, **bounds: tuple[int, int | None]) -> None:

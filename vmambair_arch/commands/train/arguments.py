@@ -29,6 +29,7 @@ def add(commands) -> None:
         add("--nproc", type=int, metavar="N", help="run N processes, by torchrun")
         add("--auto_resume", action="store_true", help="from the newest state")
         add("--debug", action="store_true", help="validate, print and save often")
+        add("--threads", type=int, metavar="N", help="of the CPU, in each process; as threads: N")
         add("--force_yml", nargs="+", default=[], metavar="A:B=VALUE", help="override options")
         plugins.add_argument(command)
         if name == "train":
@@ -38,6 +39,7 @@ def add(commands) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> int:
+    _add_threads(arguments)
     if len(arguments.opt) == 1:
         return _train_one(argparse.Namespace(**{**vars(arguments), "opt": arguments.opt[0]}))
     if arguments.launcher != "none":
@@ -56,9 +58,16 @@ def _train_one(arguments: argparse.Namespace) -> int:
 
 
 def _test(arguments: argparse.Namespace) -> int:
+    _add_threads(arguments)
     if arguments.nproc is not None:
         return _launch("test", arguments)
     return _pipeline(arguments, is_train=False)
+
+
+def _add_threads(arguments: argparse.Namespace) -> None:
+    """--threads is the option of that name."""
+    if arguments.threads is not None:
+        arguments.force_yml = [*arguments.force_yml, f"threads={arguments.threads}"]
 
 
 def _launch(command: str, arguments: argparse.Namespace, *, max_restarts: int = 0) -> int:

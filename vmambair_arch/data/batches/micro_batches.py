@@ -77,6 +77,16 @@ def describe_batch(opt: Mapping[str, Any]) -> str:
     return f"Batch of a step: {batch * parts * processes * copies}{product}{later}"
 
 
+def pixels_of_batch(opt: Mapping[str, Any]) -> int | None:
+    """Pixels of the input that a process takes at once; None where its options do not say."""
+    section = _section(opt)
+    sizes = section.get("gt_sizes") if is_progressive(section) else None
+    size = sizes[0] if sizes else section.get("gt_size")
+    if not isinstance(size, int):
+        return None
+    return base_batch(section) * (size // (opt.get("scale") or 1)) ** 2
+
+
 def base_batch(section: Mapping[str, Any]) -> int:
     """What a GPU takes at once: batch_size_per_gpu, or the batch of a progressive first stage."""
     sizes = section.get("mini_batch_sizes") if is_progressive(section) else None

@@ -22,7 +22,7 @@ def forward(u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tensor, T
 
     y = torch.empty_like(u)
     scan = _scan(u, delta, A, B, C, D, delta_bias, delta_softplus)
-    last_state = launch.forward(scan, y)  # (b * groups, n, d / groups)
+    _, last_state = launch.forward(scan, y)  # (b * groups, n, d / groups)
     return y, last_state.mT.contiguous().view(*u.shape[:2], -1)
 
 
@@ -33,7 +33,8 @@ def backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tens
     inputs = (u, delta, A, B, C, D, delta_bias)
     scan = _scan(*inputs, delta_softplus)
     du, ddelta, dB, dC = (torch.empty_like(t) for t in (u, delta, scan.B, scan.C))
-    _, dbias, dA, dD = launch.backward(scan, dy, du, ddelta, dB, dC)
+    states = launch.states_after_chunks(scan)
+    _, dbias, dA, dD = launch.backward(scan, states, dy, du, ddelta, dB, dC)
     dB, dC = sum_groups(dB, B.shape[1]), sum_groups(dC, C.shape[1])
     grads = (du, ddelta, dA.mT.contiguous().flatten(0, 1), dB, dC, dD.flatten(), dbias.flatten())
     return tuple(grad.to(given.dtype) for grad, given in zip(grads, inputs, strict=True))

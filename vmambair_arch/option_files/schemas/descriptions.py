@@ -13,6 +13,7 @@ DESCRIPTIONS = {
     "port": "where processes started by Slurm meet",
     "timeout": "seconds that processes wait for each other",
     "find_unused_parameters": "for networks of which a step leaves parameters out",
+    "threads": "of the CPU; `auto`: one a core that is idle, fewer for little work",
     "compile": "run the network through torch.compile",
     "precision": "of the networks' layers in training; losses and weights stay float32",
     "channels_last": "keep the channels of a pixel together in memory",

@@ -23,6 +23,7 @@ from ...option_values.kinds import (
     Section,
     Size,
     Text,
+    Threads,
     only,
 )
 
@@ -53,8 +54,9 @@ class General(Section):
     manual_seed: Annotated[int, Field(ge=0, lt=2**31), WHOLE] | None = None
     dist_params: DistParams | None = None
     find_unused_parameters: bool = False
+    threads: Threads = "auto"
     compile: bool = False
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
     channels_last: bool = False
     recipe: FilePath | None = None
     plugins: list[Text] | None = None  # files of Python that register networks and the like

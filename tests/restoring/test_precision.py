@@ -1,0 +1,74 @@
+"""The precision that auto takes on a CPU: bfloat16 where it has units for it and nobody sees it."""
+
+import pytest
+import torch
+from torch import nn
+
+from vmambair_arch import Restorer
+from vmambair_arch.restoring.tiles import precision
+
+
+@pytest.fixture
+def units(monkeypatch):
+    """Have torch tell of a CPU with some units."""
+
+    def have(*names):
+        told = {name: name in names for name in ("avx512_f", *precision.CPU_UNITS)}
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: told, raising=False)
+
+    return have
+
+
+class Network(nn.Module):
+    """Gives the image back through a product that is off, in bfloat16 only, by so much."""
+
+    scale = 1
+
+    def __init__(self, off: float = 0.0):
+        super().__init__()
+        self.off, self.calls = off, 0
+
+    def forward(self, x):
+        self.calls += 1
+        low = (torch.ones(1, 1) @ torch.ones(1, 1)).dtype == torch.bfloat16
+        return x + self.off * low
+
+
+def taken(network: nn.Module) -> torch.dtype:
+    return Restorer(network, device="cpu").tiling.run.dtype
+
+
+def test_a_cpu_without_units_computes_in_float32_and_tries_nothing(units):
+    units("avx512_f")
+    network = Network()
+    assert taken(network) == torch.float32
+    units(*precision.CPU_UNITS)
+    tried = Network()
+    assert taken(tried) == torch.bfloat16 and tried.calls == network.calls + 2
+
+
+@pytest.mark.parametrize("unit", precision.CPU_UNITS)
+def test_one_with_units_computes_in_bfloat16_where_nobody_sees_it(units, unit):
+    units(unit)
+    seen = 10 ** (-precision.UNSEEN / 20)
+    assert taken(Network(0.9 * seen)) == torch.bfloat16
+    assert taken(Network(1.1 * seen)) == torch.float32
+    assert taken(Network(float("nan"))) == torch.float32
+
+
+def test_a_network_that_cannot_is_not_asked(units):
+    units(*precision.CPU_UNITS)
+    network = Network()
+    network.supports_bfloat16 = False
+    assert taken(network) == torch.float32
+
+
+def test_an_error_that_is_not_seen_changes_forty_decibels_by_a_hundredth():
+    own, more = 10 ** (-40 / 10), 10 ** (-precision.UNSEEN / 10)
+    change = 10 * torch.tensor((own + more) / own).log10()
+    assert 0.009 < change <= 0.01
+
+
+def test_the_image_that_is_tried_is_one_of_the_range():
+    image = precision.probe((1, 3, 64, 64))
+    assert image.shape == (1, 3, 64, 64) and 0 <= image.min() < 0.2 < 0.8 < image.max() <= 1

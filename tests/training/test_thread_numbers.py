@@ -1,0 +1,75 @@
+"""The threads of a training: asked for, as in the state that is gone on from, or what fits."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from vmambair_arch.system import threads
+from vmambair_arch.training import thread_numbers
+
+MODEL = SimpleNamespace(device=torch.device("cpu"), net_g=nn.Linear(1000, 1000))
+OPT = {
+    "is_train": True,
+    "rank": 0,
+    "scale": 4,
+    "datasets": {
+        "train": {"phase": "train", "type": "Any", "gt_size": 64, "batch_size_per_gpu": 4}
+    },
+    "num_gpu": 0,
+    "dist": False,
+    "world_size": 1,
+}
+
+
+@pytest.fixture(autouse=True)
+def eight_idle_cores(monkeypatch):
+    before = torch.get_num_threads()
+    for name in threads.GIVEN:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(threads, "cores", lambda: 8)
+    monkeypatch.setattr(threads, "busy", lambda: 0.0)
+    yield
+    torch.set_num_threads(before)
+
+
+def settled(state=None, **options) -> str:
+    return thread_numbers.settle({**OPT, **options}, state, MODEL)
+
+
+def written_with(number: int) -> dict:
+    return {"processes": [{"threads": number}]}
+
+
+def test_a_run_takes_what_its_work_is_worth():
+    weights = 1000 * 1000 + 1000
+    expected = int(weights * 4 * 16 * 16 // threads.WORK)
+    assert settled().startswith(f"{expected} threads on the CPU: 8 cores to use")
+    assert torch.get_num_threads() == expected
+
+
+def test_a_run_goes_on_with_the_number_of_its_state():
+    line = "5 threads on the CPU: as the state that is gone on from was written with"
+    assert settled(written_with(5)) == line
+    assert torch.get_num_threads() == 5
+
+
+def test_a_number_that_is_asked_for_is_taken_over_that_of_the_state():
+    assert settled(written_with(5), threads=3) == "3 threads on the CPU: as was asked for"
+    assert torch.get_num_threads() == 3
+
+
+def test_a_state_of_a_larger_machine_is_gone_on_from_with_what_is_here():
+    assert settled(written_with(64)).endswith(
+        "little work in a step; the state was written with 64"
+    )
+
+
+def test_a_test_takes_every_idle_core():
+    line = settled(is_train=False, datasets={"test": {"phase": "test"}})
+    assert line.startswith("8 threads on the CPU: 8 cores to use")
+
+
+def test_a_state_that_does_not_say_is_as_none():
+    assert settled({"processes": [{}]}) == settled({"processes": None}) == settled()
