@@ -1,14 +1,15 @@
 # Two commands do everything: make demo, make test. Each sets .venv up when it is missing or stale.
 # make test-long runs what takes many minutes; make coverage says which lines the tests run, in
-# half as much time again; make docs makes a site in build/docs. make compare-x4 DATA=FOLDER and
-# compare-derain train networks from scratch, BUDGET seconds each; experiments/README.md says more.
+# half as much time again; make gpu measures on an NVIDIA GPU; make docs makes a site in build/docs.
+# make compare-x4 DATA=FOLDER and compare-derain train networks from scratch, BUDGET seconds each;
+# experiments/README.md says more.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
 BUDGET ?= 3600
 
-.PHONY: demo test test-long coverage bench docs compare-x4 compare-derain
+.PHONY: demo test test-long coverage bench gpu docs compare-x4 compare-derain
 demo: .venv/installed
 	$(BIN)/basicsr train -opt options/demo_vmambair_x4.yml
 
@@ -26,6 +27,9 @@ coverage: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/vmambair bench
+
+gpu: .venv/installed
+	$(BIN)/python experiments/gpu/run.py
 
 compare-x4 compare-derain: .venv/installed
 	$(BIN)/python experiments/comparisons/compare.py $(@:compare-%=%) "$(DATA)" --seconds $(BUDGET)

@@ -33,7 +33,7 @@ spandrel      | errors inference networks checkpoints
 restoring     | errors files inference system weights networks checkpoints
 data          | errors option_values system restoring BasicSR
 models        | errors files inference system networks checkpoints BasicSR
-degrading     | errors option_values data models BasicSR
+degrading     | errors option_values system data models BasicSR
 app           | errors system viewing weights restoring
 compat        | errors system data checkpoints models BasicSR
 plugin        | mamba networks data models degrading compat BasicSR

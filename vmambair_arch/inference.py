@@ -104,13 +104,20 @@ def blended(
             if strip is None:
                 strip = tile.new_zeros(*tile.shape[:3], columns[-1].stop * scale)
             part = strip[..., column.start * scale : column.stop * scale]
-            part.addcmul_(tile, (row_weight[:, None] * weight).to(tile))
+            part.addcmul_(tile, _weights(row_weight, weight, tile))
         assert strip is not None
         if unfinished is not None:
             strip[:, :, : unfinished.shape[2]] += unfinished
         finished = (end - row.start) * scale
         yield strip[:, :, :finished]
         unfinished = strip[:, :, finished:].clone()
+
+
+def _weights(row: Tensor, column: Tensor, tile: Tensor) -> Tensor:
+    """The weights of a tile from those along its axes, made where it is."""
+    if tile.device.type != "cpu":
+        row, column = row.to(tile), column.to(tile)
+    return (row[:, None] * column).to(tile)
 
 
 def _feathers(axis: Sequence[slice], scale: int, overlap: int) -> list[Tensor]:

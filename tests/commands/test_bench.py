@@ -12,6 +12,7 @@ from vmambair_arch import cli
 from vmambair_arch.commands.bench import cases, measure, report, session
 from vmambair_arch.commands.bench.cases import BACKWARD, BOTH, NETWORKS, Case
 from vmambair_arch.commands.bench.figures import Figure, evaluate, figures
+from vmambair_arch.ops.reference import selective
 from vmambair_arch.system import memory
 from vmambair_arch.system.allocator import keep_freed_memory
 
@@ -244,3 +245,35 @@ def test_bad_input_is_one_sentence(measured, arguments, message, monkeypatch, tm
 def test_a_gpu_that_is_not_there_is_one_sentence(measured, capsys):
     assert cli.vmambair(["bench", "--device", "cuda"]) == 2
     assert "device cuda: torch finds no GPU here; give --device cpu" in capsys.readouterr().err
+
+
+def test_copies_for_mamba_ssm_are_a_case_of_gpus(monkeypatch):
+    names = {case.name for case in cases.grid([64])}
+    assert cases.COPIES in names
+    case = Case(cases.COPIES, 8, channels=16)
+    monkeypatch.setattr(cases.mamba_ssm, "_missing", lambda: None)
+    assert cases.unavailable(case, "cpu") == "its kernels are CUDA's"
+    monkeypatch.setattr(measure, "mamba_ssm", selective)
+    for passes, count in ((cases.FORWARD, 2), (BACKWARD, 6)):
+        step, inputs = measure._scan_step(replace(case, passes=passes), 8, "cpu")
+        assert len(step()) == count and len(inputs) == 6
+
+
+def test_a_gpu_is_timed_by_its_own_clock(monkeypatch):
+    class Event:
+        def __init__(self, enable_timing):
+            assert enable_timing
+
+        def record(self):
+            done.append("record")
+
+        def synchronize(self):
+            done.append("synchronize")
+
+        def elapsed_time(self, other):
+            return 7.0
+
+    done = []
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    assert measure._seconds_of_gpu(lambda: done.append("step")) == 0.007
+    assert done == ["record", "step", "record", "synchronize"]

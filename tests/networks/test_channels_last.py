@@ -6,7 +6,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from support.fake_gpu import fake_gpu
 from vmambair_arch import VmambaIR
+from vmambair_arch.networks.modules import OSSBlock
+from vmambair_arch.networks.modules.layers import PixelShuffle, PixelUnshuffle
+from vmambair_arch.networks.unet import Down, Up
 
 H, W = 56, 88
 # Heights and widths at all levels; no number of channels below is among them.
@@ -57,6 +61,43 @@ def test_maps_are_channels_last_and_never_copied(options):
         y = network(torch.rand(1, 3, H, W))
         y.backward(torch.ones_like(y))
     assert memory.found == []
+
+
+@pytest.mark.parametrize("scale", [1, 3, 4])
+def test_maps_are_channels_last_on_a_gpu_too(scale):
+    """There torch's own shuffles, and with them all blocks that follow, are not."""
+    found = {}
+
+    def note(name):
+        return lambda module, inputs, output: found.setdefault(name, output)
+
+    with fake_gpu() as device, torch.no_grad():
+        depths = {"num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1}
+        with device:
+            network = VmambaIR(dim=16, scale=scale, d_state=2, **depths)
+        watched = (OSSBlock, Up, Down, PixelShuffle, PixelUnshuffle)
+        for name, module in network.named_modules():
+            if isinstance(module, watched):
+                module.register_forward_hook(note(name))
+        network(torch.empty(2, 3, 16, 24, device=device))
+    assert len(found) >= 8 + 2 * 6  # blocks, and a shuffle and what it stands in for each size
+    for name, map_ in found.items():
+        assert map_.is_contiguous(memory_format=torch.channels_last), name
+
+
+@pytest.mark.parametrize("shuffle", [PixelShuffle(2), PixelShuffle(3), PixelUnshuffle(3)])
+def test_shuffles_are_torchs_with_gradients(shuffle, monkeypatch):
+    x = torch.randn(2, 18 * 4, 6, 9, requires_grad=True)
+    dy = torch.randn_like(shuffle(x))
+    expected = (shuffle(x), *torch.autograd.grad(shuffle(x), x, dy))
+    away = x.detach().to("meta")
+    assert shuffle(away).is_contiguous(memory_format=torch.channels_last)
+    assert shuffle(away).shape == expected[0].shape
+    monkeypatch.setattr("torch.Tensor.device", torch.device("meta"))
+    y = shuffle(x)
+    monkeypatch.undo()
+    assert torch.equal(y, expected[0])
+    assert torch.equal(*torch.autograd.grad(y, x, dy), expected[1])
 
 
 def test_a_copy_and_a_map_with_pixels_side_by_side_are_found():

@@ -86,6 +86,37 @@ def test_compiling_without_a_compiler_is_one_sentence(monkeypatch):
         compile_network(tiny())
 
 
+@pytest.mark.parametrize(
+    ("gpus", "dist", "refused"), [(2, False, True), (1, False, False), (2, True, False)]
+)
+def test_a_compiled_network_is_not_copied_to_other_gpus(gpus, dist, refused):
+    opt = {"compile": True, "num_gpu": gpus, "dist": dist, "opt_file": "opt.yml"}
+    if not refused:
+        build.refuse_compiled_copies(opt)
+        return
+    with pytest.raises(InputError, match=r"^opt.yml: compile is true, and one process has 2 GPUs"):
+        build.refuse_compiled_copies(opt)
+
+
+def test_a_copy_of_a_compiled_network_calls_the_original():
+    """Why they are refused: torch.nn.parallel.replicate makes copies so."""
+    network = tiny()
+    compile_network(network, backend="eager")
+    copied = network._replicate_for_data_parallel()
+    assert copied._compiled_call_impl is network._compiled_call_impl
+
+
+def test_compiled_code_gives_the_scans_tensors_in_the_layout_that_they_were_given():
+    for name in (
+        "planar_scan",
+        "planar_scan_backward",
+        "selective_scan",
+        "selective_scan_backward",
+    ):
+        operation = getattr(torch.ops.vmambair, name).default
+        assert torch.Tag.needs_exact_strides in operation.tags
+
+
 def saved_bytes(network: nn.Module, x: Tensor) -> int:
     """What the forward pass keeps for the backward pass, parameters aside."""
     parameters = {p.data_ptr() for p in network.parameters()}

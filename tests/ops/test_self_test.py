@@ -1,6 +1,8 @@
 """A backend is used once it has answered right on this machine, and a stamp remembers it."""
 
 import logging
+import re
+import subprocess
 import threading
 from contextlib import nullcontext
 
@@ -79,10 +81,25 @@ def no_kernel(tensor):
     raise RuntimeError("no kernel image is available")
 
 
+def no_compiler(tensor):
+    """As Triton says it, where its driver cannot be compiled at the first launch."""
+    raise RuntimeError("Failed to find C compiler.")
+
+
+def no_header(tensor):
+    """The same, where there is no Python.h."""
+    raise subprocess.CalledProcessError(1, ["gcc"])
+
+
 WRONG = {
     "wrong": (lambda tensor: 1.001 * tensor, "is wrong: relative error of y 1.0e-03"),
     "no number": (lambda tensor: tensor * torch.nan, "is wrong: relative error of y nan"),
     "an error": (no_kernel, "fails: RuntimeError: no kernel image is available"),
+    "no compiler": (no_compiler, "fails: RuntimeError: Failed to find C compiler."),
+    "no header": (
+        no_header,
+        "fails: CalledProcessError: Command '['gcc']' returned non-zero exit status 1.",
+    ),
 }
 
 
@@ -101,7 +118,8 @@ def test_one_that_is_wrong_is_passed_over_with_one_warning(backend, caplog, wron
 @pytest.mark.parametrize(("wrong", "sentence"), WRONG.values(), ids=WRONG)
 def test_one_that_is_wrong_and_was_named_raises(backend, caplog, wrong, sentence):
     backend.y = wrong
-    with pytest.raises(RuntimeError, match=f"'numba' of planar_scan cannot run here: .*{sentence}"):
+    message = f"'numba' of planar_scan cannot run here: .*{re.escape(sentence)}"
+    with pytest.raises(RuntimeError, match=message):
         planar_scan(**planar_inputs(SHAPE), backend="numba")
     assert not caplog.records
 

@@ -1,15 +1,11 @@
-"""The Triton backend beyond tests of the scans: chunks, targets without a GPU, and with one."""
+"""The Triton backend beyond tests of the scans: chunks, and a GPU if there is one."""
 
-import os
-import subprocess
-import sys
 from itertools import product
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from support import SUPPORT
 from support.scans import (
     assert_close,
     differentiate,
@@ -50,7 +46,7 @@ def selective_of(inputs, backend):
 def short_chunks(monkeypatch):
     """Chunks of 4 steps in pieces of 2: what takes thousands of pixels otherwise takes ten."""
     monkeypatch.setattr(triton_launch, "CHUNKS", (4, 8))
-    monkeypatch.setattr(triton_launch, "SUB", 2)
+    monkeypatch.setattr(triton_launch, "ROWS", 2)
 
 
 @interpreted
@@ -63,7 +59,7 @@ def test_a_planar_scan_over_many_chunks(short_chunks, shape):
 
 
 @interpreted
-@pytest.mark.parametrize("shape", [(2, 3, 5, 37, 1), (1, 34, 2, 9, 2)], ids=str)
+@pytest.mark.parametrize("shape", [(1, 9, 5, 37, 1), (1, 34, 2, 9, 2)], ids=str)
 def test_a_selective_scan_over_many_chunks(short_chunks, shape):
     inputs = selective_inputs(shape)  # 37 steps: more chunks than start_states reads at once
     with uninitialised_memory_is_nan():
@@ -94,33 +90,13 @@ def test_results_lie_as_torch_compile_expects(short_chunks):
     assert len(storages) == len(results)
 
 
-@pytest.mark.parametrize("steps", [1, 1023, 70_000, 10**6, 10**9])
-def test_chunks_are_powers_of_two_that_pieces_divide(steps):
-    chunk = triton_launch.chunk_length(steps)
+@pytest.mark.parametrize("length", [1, 65, 1023, 70_000, 10**6, 10**9])
+def test_chunks_are_powers_of_two_that_pieces_divide(length):
+    chunk = triton_launch.chunk_length(4, 96, length)
     least, most = triton_launch.CHUNKS
-    assert chunk & (chunk - 1) == 0 and chunk % triton_launch.SUB == 0
+    assert chunk & (chunk - 1) == 0 and chunk % triton_launch.steps_at_hand(chunk) == 0
     assert least <= chunk <= most
-    assert chunk == least or steps // chunk >= triton_launch.PROGRAMS  # enough for a large GPU
-
-
-# Targets, compiled without a GPU.
-
-
-@pytest.mark.parametrize(
-    ("capability", "dtype"), [(75, "float16"), (90, "float32"), (120, "bfloat16")]
-)
-def test_every_kernel_compiles_and_none_adds_with_atomics(capability, dtype):
-    script = SUPPORT / "triton_targets.py"
-    done = subprocess.run(
-        [sys.executable, script, str(capability), dtype],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "TRITON_INTERPRET": "0"},
-    )
-    assert done.returncode == 0, done.stderr
-    compiled = dict(line.split(" ", 1) for line in done.stdout.splitlines())
-    kernels = "end_states start_states outputs end_carries gradients add_blocks"
-    assert compiled == dict.fromkeys(kernels.split(), "no atomics")
+    assert chunk <= 2 * least or 12 * length >= chunk * triton_launch.PROGRAMS  # fill a large GPU
 
 
 # Where it can run.
@@ -244,7 +220,7 @@ def test_under_compile_on_a_gpu():
 
 @on_gpu
 def test_the_backward_pass_on_a_gpu_needs_little_memory():
-    """Beside its results: states between the chunks, and a workspace of a fixed size."""
+    """Beside its results: a map for each direction, states between the chunks, and a workspace."""
     b, h, w, d, n, r = 1, 512, 512, 96, 16, 6
     x = torch.randn(b, h, w, d, device="cuda", requires_grad=True)
     projection = torch.randn(b, h, w, 4, r + 2 * n, device="cuda", requires_grad=True)
@@ -256,4 +232,4 @@ def test_the_backward_pass_on_a_gpu_needs_little_memory():
     torch.autograd.grad(y, (x, projection), dy)
     inputs = 4 * (x.numel() + projection.numel())
     extra = torch.cuda.max_memory_allocated() - before - inputs  # the gradients are as large
-    assert extra < 0.3 * inputs + triton_launch.WORKSPACE
+    assert extra < 4 * 4 * x.numel() + 0.3 * inputs + triton_launch.WORKSPACE

@@ -30,21 +30,21 @@ def resolved(model: str, plugins: Sequence[str] = ()) -> str | nn.Module:
     path = Path(model)
     if path.suffix in OPTION_FILES:
         return _of_option_file(path, plugins)
-    told = _told(path) if plugins or importlib.util.find_spec("basicsr") else None
-    if told is None and not plugins:
+    stored = _stored_options(path) if plugins or importlib.util.find_spec("basicsr") else None
+    if stored is None and not plugins:
         return model
     registered = _registry()
     if plugins:
         _load_plugins(plugins)
-    if told is None:
+    if stored is None:
         return model
-    if registered.registered(told, model) is not None:
-        return registered.build(told, path, "params_ema", model)
+    if registered.registered(stored, model) is not None:
+        return registered.build(stored, path, "params_ema", model)
     try:
         return models.load(model, torch.device("cpu"))  # spandrel may know it
     except InputError as error:
         raise InputError(
-            f"{model}: its network is {told['type']}, which is not registered; give the file of"
+            f"{model}: its network is {stored['type']}, which is not registered; give the file of"
             " Python that defines it (--plugin FILE.py)"
         ) from error
 
@@ -55,7 +55,7 @@ def load(model: str, plugins: Sequence[str] = ()) -> nn.Module:
     return models.load(network, torch.device("cpu")) if isinstance(network, str) else network
 
 
-def _told(path: Path) -> dict[str, Any] | None:
+def _stored_options(path: Path) -> dict[str, Any] | None:
     """The section network_g that a file trained here tells, unless the network is of ours."""
     if path.suffix == ".safetensors" or not path.is_file():
         return None

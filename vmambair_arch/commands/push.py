@@ -25,7 +25,7 @@ def add(commands) -> None:
     add("model", metavar="MODEL", help=".pth, .safetensors or a network's name")
     add("repository", metavar="USER/NAME", help="it is made if it is missing")
     add("--private", action="store_true", help="make it for yourself only")
-    card.add_told(command)
+    card.add_facts(command)
     command.set_defaults(run=_run)
 
 
@@ -35,8 +35,8 @@ def _run(arguments: argparse.Namespace) -> None:
     library = hub.library()
     with models.file(arguments.model) as file, tempfile.TemporaryDirectory() as folder:
         network = checkpoints.load_network(file)
-        told = card.told(arguments)
-        facts = known.gather(file, **told)
+        given = card.given(arguments)
+        facts = known.gather(file, **given)
         written = Path(folder, hub.FILE)
         metadata = formats.modelspec(facts)
         checkpoints.write_file(written, network.state_dict(), network.config, metadata=metadata)

@@ -13,8 +13,6 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from basicsr.data.degradations import add_gaussian_noise_pt, add_poisson_noise_pt
-from basicsr.utils import DiffJPEG
 from basicsr.utils.img_process_util import filter2D
 from pydantic import AfterValidator, Field
 from torch import Tensor, nn
@@ -31,7 +29,9 @@ from ..option_values.kinds import (
     suffixed,
 )
 from ..option_values.sentences import read
+from ..system.gpu_libraries import any_sizes, tf32
 from .kernels import RandomKernels
+from .whole_batch import Jpeg, add_gaussian_noise, add_poisson_noise
 
 RESIZES = ("up", "down", "keep")
 SHARPENING_REACH = 25  # pixels on each side, of BasicSR's unsharp mask
@@ -123,9 +123,11 @@ class TwoOrderDegradation(nn.Module):
         self.scale = read_scale(opt)
         self.first, self.second = read(Order, opt), read(Order, opt, "2")
         self.second_blur_prob = read(SecondBlur, opt).second_blur_prob
-        self.jpeg = DiffJPEG(differentiable=False)
+        self.jpeg = Jpeg()
 
     @torch.no_grad()
+    @tf32(False)
+    @any_sizes()
     def forward(
         self, gt: Tensor, kernel1: Tensor, kernel2: Tensor, sinc_kernel: Tensor
     ) -> tuple[Tensor, Drawn]:
@@ -159,8 +161,8 @@ class TwoOrderDegradation(nn.Module):
     def _compress(self, x: Tensor, order: Order, drawn: Drawn) -> Tensor:
         """Compress to JPEG, each image at a quality of its own."""
         quality = x.new_zeros(x.shape[0]).uniform_(*order.jpeg_range)
-        drawn["jpeg_quality"] = quality.clone()  # DiffJPEG overwrites it
-        return self.jpeg(x.clamp(0, 1), quality=quality)
+        drawn["jpeg_quality"] = quality
+        return self.jpeg(x.clamp(0, 1), quality)
 
     def _finish(self, x: Tensor, kernel: Tensor, size: tuple[int, int], drawn: Drawn) -> Tensor:
         """Resize to 1 / scale of the original and apply the last filter."""
@@ -202,5 +204,5 @@ def _add_noise(x: Tensor, order: Order, drawn: Drawn) -> Tensor:
     strength = torch.rand(x.shape[0], dtype=x.dtype, device=x.device) * (high - low) + low
     gray = torch.rand(x.shape[0], dtype=x.dtype, device=x.device) < order.gray_noise_prob
     drawn.update(noise="gaussian" if gaussian else "poisson", noise_strength=strength, gray=gray)
-    add_noise: Any = add_gaussian_noise_pt if gaussian else add_poisson_noise_pt
-    return add_noise(x, strength, gray_noise=gray.float(), clip=True)
+    add_noise = add_gaussian_noise if gaussian else add_poisson_noise
+    return add_noise(x, strength, gray.float())

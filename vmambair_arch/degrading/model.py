@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from basicsr.data.transforms import paired_random_crop
-from basicsr.utils import USMSharp, get_root_logger
+from basicsr.utils import get_root_logger
 from torch import Tensor
 
 from ..errors import InputError
@@ -15,6 +15,7 @@ from .dataset import CROP
 from .degradation import TwoOrderDegradation, read_scale, smallest_side
 from .kernels import RandomKernels
 from .pair_pool import PairPool, pool_size
+from .whole_batch import Sharpen
 
 KERNELS = ("kernel1", "kernel2", "sinc_kernel")
 
@@ -47,7 +48,7 @@ class DegradationModel(VmambaIRModel):
         check_degradation_options(opt)
         if opt.get("high_order_degradation", True):
             self.degradation = TwoOrderDegradation(opt).to(self.device)
-        self.sharpen = USMSharp().to(self.device)
+        self.sharpen = Sharpen().to(self.device)
         self.pool = PairPool(pool_size(opt))
         if self.pool.size != opt.get("queue_size", self.pool.size):
             get_root_logger().warning(

@@ -60,12 +60,12 @@ class PairPool:
             self.lq = lq.new_empty((self.size, *lq.shape[1:]))
             self.gt = gt.new_empty((self.size, *gt.shape[1:]))
         if self.filled < self.size:
-            places = self.order[self.filled : self.filled + b]
+            places = _beside(self.order[self.filled : self.filled + b], self.lq)
             self.filled += b
             taken = lq, gt
         else:
             self.order = self.order[torch.randperm(self.size)]
-            places = self.order[:b]
+            places = _beside(self.order[:b], self.lq)
             taken = self.lq[places], self.gt[places]
         self.lq[places] = lq
         self.gt[places] = gt
@@ -107,6 +107,13 @@ class PairPool:
         whole = images.new_empty((self.size, *images.shape[1:]))
         whole[: self.filled] = images
         return whole
+
+
+def _beside(places: Tensor, images: Tensor) -> Tensor:
+    """Places on the device of the images, so that an index of them makes no GPU wait."""
+    if images.device.type == "cuda":
+        return places.pin_memory().to(images.device, non_blocking=True)
+    return places.to(images.device)
 
 
 def _pack(images: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -72,8 +72,9 @@ class Accumulation(Held):
 
     def get_current_log(self) -> dict[str, float]:
         """The means over the micro-batches of what the model logs."""
-        names = dict.fromkeys(name for log in self._logs for name in log)
-        values = {name: [log[name] for log in self._logs if name in log] for name in names}
+        logs = read(self._logs)
+        names = dict.fromkeys(name for log in logs for name in log)
+        values = {name: [log[name] for log in logs if name in log] for name in names}
         return {name: sum(found) / len(found) for name, found in values.items()}
 
     def _copies(self) -> list[Tensor]:
@@ -117,6 +118,16 @@ class Accumulation(Held):
             if gradient is not None:
                 present = parameter.grad
                 parameter.grad = gradient if present is None else present.add_(gradient)
+
+
+def read(logs: Sequence[Mapping[str, Tensor | float]]) -> list[dict[str, float]]:
+    """Logs with the numbers of their tensors, which a device gives all at once."""
+    tensors = [value for log in logs for value in log.values() if isinstance(value, Tensor)]
+    alike = [tensor.to(tensors[0]) for tensor in tensors]
+    numbers = iter(torch.stack(alike).tolist() if tensors else ())
+    return [
+        {k: next(numbers) if isinstance(v, Tensor) else v for k, v in log.items()} for log in logs
+    ]
 
 
 def _mean(mean: Tensor, value: Tensor, count: int) -> Tensor:

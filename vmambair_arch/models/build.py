@@ -10,6 +10,7 @@ import torch
 from basicsr.utils import get_root_logger
 from basicsr.utils.registry import MODEL_REGISTRY
 
+from ..errors import InputError
 from ..networks.compilation import compile_network
 from .ddp import SharedNetworks
 from .files import Saving
@@ -21,6 +22,20 @@ from .shared_validation import SharedValidation
 
 # What made the weights, beside the networks.
 ABOUT = ("name", "model_type", "scale", "precision", "train")
+
+
+def refuse_compiled_copies(opt: dict[str, Any]) -> None:
+    """Raise InputError if one process is to run a compiled network on several GPUs.
+
+    torch copies a network to the other GPUs at each forward, and such a copy calls what was
+    compiled for the first: its weights are there, and the input is not.
+    """
+    if opt.get("compile") and not opt["dist"] and opt["num_gpu"] > 1:
+        raise InputError(
+            f"{opt['opt_file']}: compile is true, and one process has {opt['num_gpu']} GPUs; give"
+            f" each a process of its own (--nproc {opt['num_gpu']}), or set num_gpu: 1 or"
+            " compile: false"
+        )
 
 
 def build_model(opt: dict[str, Any]) -> Any:

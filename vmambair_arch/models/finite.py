@@ -105,23 +105,25 @@ class FiniteSteps(Precision):
         If not, ``fault`` says so, for all later steps of the iteration too. The losses are asked
         beside the gradients, since that of L1 at a NaN is zero.
         """
-        self._norms[name.replace("optimizer", "grad_norm")] = norm.item()
-        numbers = {f"the loss {loss}": sum(values) for loss, values in self._losses.items()}
+        names = [*(f"the loss {loss}" for loss in self._losses), f"the gradient norm of {name}"]
+        losses = (sum(values) for values in self._losses.values())
+        numbers = torch.stack([torch.as_tensor(v, device=norm.device) for v in (*losses, norm)])
         self._losses = {}
-        numbers[f"the gradient norm of {name}"] = norm
-        values = torch.stack([torch.as_tensor(v, device=norm.device) for v in numbers.values()])
-        faulty = ~values.isfinite()
-        in_losses, anywhere = faulty[:-1].any(), faulty.any()
         if self.opt["dist"]:
-            both = torch.stack([in_losses, anywhere]).int()
+            faulty = ~numbers.isfinite()
+            both = torch.stack([faulty[:-1].any(), faulty.any()]).to(numbers)
             torch.distributed.all_reduce(both, torch.distributed.ReduceOp.MAX)
-            in_losses, anywhere = both.bool()
-            if anywhere and not faulty.any():
-                self.fault = self.fault or "a loss or gradient of another process is not finite"
+            numbers = torch.cat([numbers, both])
+        values = numbers.tolist()  # here a GPU has to finish: once for each step
+        self._norms[name.replace("optimizer", "grad_norm")] = values[len(names) - 1]
+        wrong = [not math.isfinite(value) for value in values[: len(names)]]
+        in_losses, anywhere = values[len(names) :] or (any(wrong[:-1]), any(wrong))
         self._is_loss_faulty = self._is_loss_faulty or bool(in_losses)
-        for number, value, is_faulty in zip(numbers, values, faulty, strict=True):
-            if is_faulty and self.fault is None:
-                self.fault = f"{number} is {value.item()}"
+        if anywhere and not any(wrong):
+            self.fault = self.fault or "a loss or gradient of another process is not finite"
+        for number, value, is_wrong in zip(names, values, wrong, strict=False):
+            if is_wrong and self.fault is None:
+                self.fault = f"{number} is {value}"
         return self.fault is None
 
 

@@ -30,7 +30,7 @@ class Held(BaseModel):
     _before: list[Tensor]  # their values before it
     training_weights: list[list[Tensor]] = []  # of each optimizer, while those to use are there
     # For the log.
-    _logs: list[dict[str, float]]  # of the micro-batches
+    _logs: list[dict[str, Tensor | float]]  # of the micro-batches
     _norms: dict[str, float]  # of each optimizer's gradients
     # The training.
     largest_norm: float  # of an optimizer's gradients

@@ -9,11 +9,17 @@ from torch import nn
 from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 
+from ..system.gpu_libraries import allow_tf32
 from .accumulation import Accumulation
 from .autocast import Boundary
 from .optimizer_step import parameters
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {
+    "fp32": torch.float32,
+    "tf32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
 
 
 class Precision(Accumulation):
@@ -25,8 +31,11 @@ class Precision(Accumulation):
     only: a gradient gets it where it enters a network at the output, and loses it where it leaves
     at an input. What the optimizers step is divided by it. Each overflow halves the scale.
 
-    Options: precision (fp32, bf16 or fp16), and channels_last, by which 4-dimensional weights and
-    inputs of the networks have their channels together in memory.
+    Products of float32 numbers may be rounded to tf32 on GPUs that have it, unless precision is
+    fp32 or a training validates.
+
+    Options: precision (fp32, tf32, bf16 or fp16), and channels_last, by which 4-dimensional weights
+    and inputs of the networks have their channels together in memory.
     """
 
     @functools.cached_property
@@ -36,7 +45,9 @@ class Precision(Accumulation):
 
     def model_to_device(self, net: nn.Module) -> nn.Module:
         """Move a network to the device, to run there as the options say."""
-        dtype = DTYPES[self.opt.get("precision", "fp32")]
+        precision = self.opt.get("precision", "fp32")
+        allow_tf32(precision != "fp32")
+        dtype = DTYPES[precision]
         channels_last = self.opt.get("channels_last", False)
         if channels_last or dtype != torch.float32:
             device = self.device.type
@@ -55,7 +66,7 @@ class Precision(Accumulation):
         self._has_unscaled = self.overflow = False
         super().train_on(batches, current_iter)
         if self._has_unscaled:
-            scale = self.scaler.get_scale()
+            scale = self.scaler.get_scale() if self.fault else 1.0  # an overflow is a fault
             self.scaler.update()
             self.overflow = scale > 1 and self.scaler.get_scale() < scale
 

@@ -1,11 +1,12 @@
 """A step of an optimizer: gradients added up, unscaled, clipped, and finite or left out."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
-from torch import nn
-from torch.nn.utils import clip_grad_norm_
+from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
 
@@ -28,7 +29,7 @@ def staged(model: Any, optimizer: Optimizer, name: str) -> Callable:
         if not model.add_up(optimizer):  # the last micro-batch steps
             return None
         model.unscale(optimizer)
-        norm = clip_grad_norm_(parameters(optimizer), model.largest_norm)
+        norm = _clipped(optimizer, model.largest_norm)
         if not model.is_finite(name, norm):
             optimizer._opt_called = True  # pyright: ignore  # or torch's schedules complain
             return None
@@ -36,3 +37,12 @@ def staged(model: Any, optimizer: Optimizer, name: str) -> Callable:
         return step(*args, **kwargs)
 
     return step_in_stages
+
+
+def _clipped(optimizer: Optimizer, largest: float) -> Tensor:
+    """The norm of an optimizer's gradients, which then is at most ``largest``."""
+    stepped = parameters(optimizer)
+    norm = get_total_norm([p.grad for p in stepped if p.grad is not None])
+    if largest < math.inf:
+        clip_grads_with_norm_(stepped, largest, norm)
+    return norm

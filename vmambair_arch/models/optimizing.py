@@ -1,8 +1,11 @@
 """Optimizing: BaseModel's optimizers and learning rates, by every name that option files use."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import torch
 from basicsr.models.base_model import BaseModel
+from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from . import schedules
@@ -26,6 +29,20 @@ class Optimizing(BaseModel):
             move: Any = get_ema_multi_avg_fn(decay)
             with weights_for_use(model):
                 move(list(averaged.values()), now, None)
+
+    def reduce_loss_dict(self, loss_dict: Mapping[str, Tensor]) -> Any:
+        """What is logged of the losses, tensors by name, the mean over the processes on rank 0.
+
+        BasicSR's reads each at once, and a GPU waits for that; here they are read when logged.
+        """
+        losses = {name: value.detach().mean() for name, value in loss_dict.items()}
+        if not self.opt["dist"] or not losses:
+            return losses
+        together = torch.stack(list(losses.values()))
+        torch.distributed.reduce(together, dst=0)
+        if self.opt["rank"] == 0:
+            together /= self.opt["world_size"]
+        return dict(zip(losses, together, strict=True))
 
     def setup_schedulers(self) -> None:
         """A schedule for each optimizer, from train.scheduler."""

@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ..errors import InputError
 from ..system.allocator import keep_unless_told_otherwise
-from .modules.layers import PointwiseConv
+from .modules.layers import PixelShuffle, PixelUnshuffle, PointwiseConv
 
 LARGEST_CONFIG = 10_000  # characters; ours have 400
 
@@ -207,7 +207,7 @@ class Down(nn.Sequential):
 
     def __init__(self, channels: int):
         conv = nn.Conv2d(channels, channels // 2, 3, padding=1, bias=False)
-        super().__init__(conv, nn.PixelUnshuffle(2))
+        super().__init__(conv, PixelUnshuffle(2))
 
 
 class Up(nn.Sequential):
@@ -215,7 +215,7 @@ class Up(nn.Sequential):
 
     def __init__(self, channels: int):
         conv = nn.Conv2d(channels, 2 * channels, 3, padding=1, bias=False)
-        super().__init__(conv, nn.PixelShuffle(2))
+        super().__init__(conv, PixelShuffle(2))
 
 
 class Tail(nn.Module):
@@ -226,7 +226,7 @@ class Tail(nn.Module):
         self.upsampling = nn.Sequential()
         for factor in (3,) if scale == 3 else (2,) * int(math.log2(scale)):
             conv = nn.Conv2d(channels, factor**2 * channels, 3, padding=1, bias=bias)
-            self.upsampling.extend([conv, nn.PixelShuffle(factor)])
+            self.upsampling.extend([conv, PixelShuffle(factor)])
         self.last = nn.Conv2d(channels, out_channels, 3, padding=1, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from torch import Tensor
 from .checks import check_floating, check_shape, state_dtype
 from .dispatch import choose
 
+EXACT = (torch.Tag.needs_exact_strides,)  # backends rely on what arrives being contiguous
 BACKENDS = ("numba", "triton", "chunked", "reference")  # on each device, the fastest first
 DIRECTIONS = 4
 
@@ -82,7 +83,7 @@ def _check(x, projection, delta_weight, delta_bias, A, D) -> None:
     check_shape("projection", projection, (b, h, w, k, r + 2 * n))
 
 
-@torch.library.custom_op("vmambair::planar_scan", mutates_args=())
+@torch.library.custom_op("vmambair::planar_scan", mutates_args=(), tags=EXACT)
 def _forward(
     x: Tensor,
     projection: Tensor,
@@ -107,7 +108,7 @@ def _(x, projection, delta_weight, delta_bias, A, D, keep, backend):
     return torch.empty_like(x), x.new_empty(shape, dtype=state_dtype(x))
 
 
-@torch.library.custom_op("vmambair::planar_scan_backward", mutates_args=())
+@torch.library.custom_op("vmambair::planar_scan_backward", mutates_args=(), tags=EXACT)
 def _backward(
     dy: Tensor,
     x: Tensor,

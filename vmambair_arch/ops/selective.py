@@ -9,6 +9,7 @@ from torch import Tensor
 from .checks import check_floating, check_shape, state_dtype
 from .dispatch import choose
 
+EXACT = (torch.Tag.needs_exact_strides,)  # backends rely on what arrives being contiguous
 BACKENDS = (
     "numba",
     "triton",
@@ -112,7 +113,7 @@ def _check_per_step(name: str, B: Tensor, b: int, d: int, n: int, length: int) -
         raise ValueError(f"u has {d} channels, not a multiple of the {groups} groups of {name}")
 
 
-@torch.library.custom_op("vmambair::selective_scan", mutates_args=())
+@torch.library.custom_op("vmambair::selective_scan", mutates_args=(), tags=EXACT)
 def _forward(
     u: Tensor,
     delta: Tensor,
@@ -135,7 +136,7 @@ def _(u, delta, A, B, C, D, delta_bias, delta_softplus, backend):
     return torch.empty_like(u), last_state
 
 
-@torch.library.custom_op("vmambair::selective_scan_backward", mutates_args=())
+@torch.library.custom_op("vmambair::selective_scan_backward", mutates_args=(), tags=EXACT)
 def _backward(
     dy: Tensor,
     u: Tensor,

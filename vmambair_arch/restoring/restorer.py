@@ -22,6 +22,7 @@ from .tiles.running import Runner
 from .tiles.steps import Progress, part
 from .tiles.tile_sizes import TileSizes
 from .tiles.tiling import Tiling
+from .tiles.transfer import receive, sent
 
 AnyPicture = TypeVar("AnyPicture", np.ndarray, Image.Image)
 OVERSHOOT = 0.15  # below 0: sharpening filters, such as Lanczos, go so far beyond an edge
@@ -35,9 +36,9 @@ class Restorer:
         model: a network, or what ``models.load`` takes: a checkpoint, the name of a bundled network
             or of a preset; None for the bundled network that enlarges four times.
         device: "cpu", "cuda", ...; auto is the GPU if there is one.
-        precision: fp32, bf16 or fp16; auto is bf16 on GPUs that compute in it, on CPUs that do if
-            it changes nothing that counts (0.01 dB), else fp32. A tile with a value that is not
-            finite is done again in fp32.
+        precision: fp32, tf32 (on GPUs, products keep 10 bits of float32's 23), bf16 or fp16; auto
+            is bf16 on GPUs that compute in it, on CPUs that do if it changes nothing that counts
+            (0.01 dB), else fp32. A tile with a value that is not finite is done again in fp32.
         tile: side of the tiles in pixels of the input; without one the whole picture if it fits
             into memory, else the largest tiles that do. Tiles that do not fit are halved.
         overlap: pixels of the input by which neighbouring tiles overlap, and fade into each other.
@@ -197,18 +198,12 @@ class Restorer:
     def _enlarge(self, pixels: np.ndarray, out: np.ndarray, progress: Progress | None) -> None:
         """Colours, (h, w, c), into (scale h, scale w, c)."""
         h, w, c = pixels.shape
-        whole_numbers = np.issubdtype(pixels.dtype, np.integer)
-        most = np.iinfo(pixels.dtype).max if whole_numbers else 1
 
         def crop(rows: slice, columns: slice) -> Tensor:
-            part = pixels[rows, columns].astype(np.float32) / np.float32(most)
-            return torch.from_numpy(part).permute(2, 0, 1)[None]
+            return sent(pixels[rows, columns], self.device)
 
         strips = self.tiling.strips(crop, h, w, channels=c, result=out.nbytes, progress=progress)
-        for top, strip in strips:
-            strip = strip[0].clamp(0, 1).mul_(most)
-            strip = strip.round_() if whole_numbers else strip
-            out[top : top + strip.shape[1]] = strip.permute(1, 2, 0).numpy()
+        receive(strips, out)
 
 
 def restore(

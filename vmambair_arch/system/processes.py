@@ -83,6 +83,8 @@ def open_group(
             logger.warning("dist_params.backend is nccl, and this run uses no GPU: gloo instead")
     if use_gpu:
         local, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if backend in (None, "nccl"):
+            backend = "cpu:gloo,cuda:nccl"  # words between processes wait for no GPU
         if local >= gpus:
             raise InputError(
                 f"more processes on this machine than its {gpus} GPUs; start {gpus}, or set"
@@ -90,12 +92,26 @@ def open_group(
             )
         torch.cuda.set_device(local)
     distributed.init_process_group(
-        backend or ("nccl" if use_gpu else "gloo"),
+        backend or "gloo",
         store=store,
         rank=rank(),
         world_size=world_size(),
         timeout=timedelta(seconds=timeout or TIMEOUT),
     )
+
+
+def largest(number: int, device: torch.device) -> int:
+    """The largest number of all processes, each of which calls this.
+
+    Args:
+        device: where it is compared, if the group cannot do that on the CPU.
+    """
+    if not distributed.is_initialized():
+        return number
+    on_cpu = "cpu:" in distributed.get_backend_config()
+    compared = torch.tensor(number, device="cpu" if on_cpu else device)
+    distributed.all_reduce(compared, distributed.ReduceOp.MAX)
+    return int(compared)
 
 
 def gather(value: Any) -> list[Any]:

@@ -9,6 +9,7 @@ from types import FrameType
 import torch
 
 from ..errors import StoppedError
+from ..system.processes import largest
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -40,10 +41,7 @@ class Interruption:
 
     def check_all(self, device: torch.device) -> None:
         """Raise StoppedError in every process of the run if a signal has come to any of them."""
-        if torch.distributed.is_initialized():
-            number = torch.tensor(self.number, device=device)
-            torch.distributed.all_reduce(number, torch.distributed.ReduceOp.MAX)
-            self.number = int(number)
+        self.number = largest(self.number, device)
         self.check()
 
     def _note(self, number: int, frame: FrameType | None) -> None:

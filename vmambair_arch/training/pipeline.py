@@ -27,7 +27,7 @@ from ..data.batches import micro_batches
 from ..data.batches.loading import training_loader, validation_loader
 from ..errors import InputError
 from ..files import remove_leftovers
-from ..models.build import build_model
+from ..models.build import build_model, refuse_compiled_copies
 from ..option_files import against_disk
 from ..system.folder_lock import locked
 from ..system.processes import gather, together
@@ -153,9 +153,13 @@ def _build(opt: dict[str, Any], state: dict[str, Any] | None) -> tuple[Any, dict
 
 
 def _start(opt: dict[str, Any]) -> None:
-    """Seed, differently in each process."""
+    """Seed, differently in each process, and let cuDNN measure algorithms for crops of one size.
+
+    Raises: InputError: the network cannot run on the GPUs as the options say.
+    """
+    refuse_compiled_copies(opt)
     set_random_seed(opt["manual_seed"] + opt["rank"])
-    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.benchmark = opt["is_train"]
 
 
 def _same_state(state: dict[str, Any] | None) -> None:

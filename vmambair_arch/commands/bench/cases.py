@@ -11,11 +11,13 @@ from torch import nn
 
 from ... import compat
 from ...networks import presets
-from ...ops import dispatch
+from ...ops import dispatch, mamba_ssm
 from .. import networks
 from ..doctor import OPERATIONS
 
 FORWARD, BACKWARD, BOTH = "forward", "backward", "forward+backward"
+# What everybody does without a scan of maps: copies of the directions, then mamba-ssm's kernels.
+COPIES = "planar_scan/mamba_ssm"
 SCAN_CHANNELS = (48, 96)  # the published networks' first level, and their widest at full size
 CLASSICAL = {"embed_dim": 180, "depths": [6] * 6, "num_heads": [6] * 6}
 LIGHT = {"embed_dim": 60, "depths": [6] * 4, "num_heads": [6] * 4}
@@ -66,13 +68,14 @@ def grid(
         sizes: heights and widths.
         files: of further networks, and plugins that register them.
     """
-    for operation, backends in OPERATIONS.items():
-        for backend in backends:
-            for size in sizes[:1] if backend == "reference" else sizes:
-                for channels in SCAN_CHANNELS:
-                    for passes in (FORWARD, BACKWARD):
-                        name = f"{operation}_scan/{backend}"
-                        yield Case(name, size, passes, channels=channels)
+    names = [
+        f"{operation}_scan/{name}" for operation in OPERATIONS for name in OPERATIONS[operation]
+    ]
+    for name in (*names, COPIES):
+        for size in sizes[:1] if name.endswith("/reference") else sizes:
+            for channels in SCAN_CHANNELS:
+                for passes in (FORWARD, BACKWARD):
+                    yield Case(name, size, passes, channels=channels)
     for size in sizes:
         for passes in (FORWARD, BOTH):
             for name in files:
@@ -86,6 +89,10 @@ def unavailable(case: Case, device: str) -> str | None:
     if case.is_scan:
         operation, _, backend = case.name.partition("_scan/")
         x = torch.ones(1, device=device)
+        if case.name == COPIES:
+            return (
+                mamba_ssm.unavailable(x) or (device == "cpu" and "its kernels are CUDA's") or None
+            )
         return dispatch.unusable(operation, backend, x, gradients=True)
     if case.name in RIVALS and importlib.util.find_spec("basicsr") is None:
         return "basicsr is not installed"

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from ... import inference
 from ...networks import cost
-from ...ops import planar_scan, selective_scan
+from ...ops import mamba_ssm, planar_scan, selective_scan
+from ...ops.reference import planar as copied
 from ...system import memory, terminal
 from ...system.allocator import keep_freed_memory
 from . import cases
@@ -83,10 +84,11 @@ def _run(step: Step, device: str) -> dict[str, Any]:
     seconds: list[float] = []
 
     def timed() -> None:
+        if device == "cuda":
+            seconds.append(_seconds_of_gpu(step))
+            return
         start = time.perf_counter()
         step()
-        if device == "cuda":
-            torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
 
     peak, how = memory.peak_above_idle(timed, device)
@@ -101,6 +103,16 @@ def _run(step: Step, device: str) -> dict[str, Any]:
         "peak_mib": None if peak is None else peak / 2**20,
         "peak_by": how,
     }
+
+
+def _seconds_of_gpu(step: Step) -> float:
+    """From the first kernel of a step to its last, by the GPU's own clock."""
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
+    step()
+    end.record()
+    end.synchronize()
+    return start.elapsed_time(end) / 1000
 
 
 def _network_step(network: nn.Module, case: Case, size: int, device: str) -> Step:
@@ -134,11 +146,23 @@ def _scan_step(case: Case, size: int, device: str) -> tuple[Step, list[Tensor]]:
         scan, options, decay = selective_scan, {"delta_softplus": True}, 2
     inputs = [torch.randn(shape, **given) for shape in shapes]
     inputs[decay].data.abs_().add_(0.5).neg_()
+    if case.name == cases.COPIES:
+        return _with_copies(inputs, case.passes), inputs
     if case.passes != BACKWARD:
         return lambda: scan(*inputs, **options, backend=backend), inputs
     y = scan(*inputs, **options, backend=backend)
     dy = torch.randn_like(y)
     return lambda: torch.autograd.grad(y, inputs, dy, retain_graph=True), inputs
+
+
+def _with_copies(inputs: list[Tensor], passes: str) -> Step:
+    """The directions copied, scanned by mamba-ssm, and put back; what our scan is compared with."""
+    x, *others = (tensor.detach() for tensor in inputs)
+    tensors: Any = (x, *others)
+    if passes != BACKWARD:
+        return lambda: copied.forward(*tensors, keep=False, scan=mamba_ssm)
+    dy = torch.randn_like(x)
+    return lambda: copied.backward(dy, *tensors, states=None, scan=mamba_ssm)
 
 
 def _scan_figures(case: Case, inputs: list[Tensor], result: dict[str, Any]) -> dict[str, Any]:

@@ -22,19 +22,19 @@ def add(commands) -> None:
     command = commands.add_parser(
         "card",
         help=description,
-        description=f"{description}, out of what the file knows and what is told here. What nobody"
-        " has told is left out and listed.",
+        description=f"{description}, out of what the file knows and what is given here. What nobody"
+        " gave is left out and listed.",
     )
     command.add_argument("model", metavar="MODEL", help=".pth, .safetensors or a network's name")
     output = "README.md: a model card; .json: OpenModelDB; .safetensors: the network with"
     output += " modelspec's metadata; repeatable (default: the card, to standard output)"
     add = command.add_argument
     add("-o", "--output", type=Path, action="append", default=[], metavar="OUT", help=output)
-    add_told(command)
+    add_facts(command)
     command.set_defaults(run=_run)
 
 
-def add_told(command: argparse.ArgumentParser) -> None:
+def add_facts(command: argparse.ArgumentParser) -> None:
     """Add what only whoever made a network can tell."""
     add = command.add_argument
     add("--name", help="of the network (default: what the file tells)")
@@ -48,18 +48,18 @@ def add_told(command: argparse.ArgumentParser) -> None:
     )
 
 
-def told(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What ``add_told`` has been told, for ``facts.gather``."""
+def given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What ``add_facts`` was given, for ``facts.gather``."""
     names = ("name", "author", "license", "description", "data")
     examples = tuple((before, after) for before, after in arguments.example)
     return {**{name: getattr(arguments, name) for name in names}, "examples": examples}
 
 
 def say_missing(facts: "Facts") -> None:
-    """List what nobody has told."""
+    """List what nobody gave."""
     if missing := facts.missing():
         asked = ", ".join(f"{name} ({how})" for name, how in missing.items())
-        terminal.warn(f"not told, and left out: {asked}")
+        terminal.warn(f"not given, and left out: {asked}")
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -73,7 +73,7 @@ def _run(arguments: argparse.Namespace) -> None:
         if not path.parent.is_dir():
             raise InputError(f"{path}: there is no folder {path.parent}; make it first")
     with models.file(arguments.model) as file:
-        facts = known.gather(file, **told(arguments))
+        facts = known.gather(file, **given(arguments))
         if not arguments.output:
             terminal.say(*formats.markdown(facts).split("\n"))
         for path in arguments.output:

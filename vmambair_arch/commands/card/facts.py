@@ -64,16 +64,16 @@ class Facts:
         return f"enlarges {self.scale} times" if self.scale > 1 else "restores at equal size"
 
     def missing(self) -> dict[str, str]:
-        """What nobody has told, and how it is."""
+        """What nobody gave, and how it is given."""
         return {name: how for name, how in ASKED.items() if not getattr(self, name)}
 
 
-def gather(path: Path, **told: Any) -> Facts:
-    """Read a checkpoint, and take what is told beside it.
+def gather(path: Path, **given: Any) -> Facts:
+    """Read a checkpoint, and take what is given beside it.
 
     Args:
         path: the file.
-        told: name, author, license, description, data and examples; None where nobody does.
+        given: name, author, license, description, data and examples; None where nobody does.
     Raises: InputError: it cannot be read, or its network is not known.
     """
     network: Any = checkpoints.load_any_network(path)
@@ -85,7 +85,7 @@ def gather(path: Path, **told: Any) -> Facts:
     sections = {key: value for key, value in train.items() if isinstance(value, Mapping)}
     optimizer = sections.get("optim_g", {}).get("type")
     config = dict(network.config)
-    own = {name: value for name, value in told.items() if value}
+    own = {name: value for name, value in given.items() if value}
     return Facts(
         **{"name": str(options.get("name") or path.stem), **own},
         file=path.name,

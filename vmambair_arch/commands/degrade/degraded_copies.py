@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from basicsr.utils import USMSharp, img2tensor, tensor2img
+from basicsr.utils import img2tensor, tensor2img
 from basicsr.utils.registry import DATASET_REGISTRY
 from torch import Tensor
 
@@ -19,6 +19,7 @@ from ...data.reading import decode
 from ...data.synthetic import SyntheticPairDataset
 from ...degrading.degradation import TwoOrderDegradation, smallest_side
 from ...degrading.kernels import RandomKernels
+from ...degrading.whole_batch import Sharpen
 from ...errors import InputError
 from ...files import write_whole
 from ...system import processes
@@ -109,7 +110,7 @@ class TwoOrder:
     def __init__(self, opt: Mapping[str, Any]):
         self.kernels = RandomKernels(opt["datasets"].get("train") or {})
         self.degradation = TwoOrderDegradation(opt)
-        self.sharpen = USMSharp() if opt.get("gt_usm", True) else None
+        self.sharpen = Sharpen() if opt.get("gt_usm", True) else None
 
     def __call__(self, gt: Tensor) -> tuple[Tensor, Drawn]:
         """See ``Degradation``."""

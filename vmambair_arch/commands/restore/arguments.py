@@ -114,7 +114,12 @@ def add_computing(group: argparse._ArgumentGroup) -> None:
     memory = "gigabytes that may be held (default: what is free)"
     add("--memory", type=float, metavar="GB", help=memory)
     precision = "default: bf16 on GPUs (CPUs, if it is not seen) that compute in it, else fp32"
-    add("--precision", choices=["auto", "fp32", "bf16", "fp16"], default="auto", help=precision)
+    add(
+        "--precision",
+        choices=["auto", "fp32", "tf32", "bf16", "fp16"],
+        default="auto",
+        help=precision,
+    )
     add("--device", default="auto", help="cpu, cuda, ... (default: the GPU if there is one)")
     add("--threads", type=int, metavar="N", help="of the CPU (default: one a core that is idle)")
 

@@ -1,5 +1,6 @@
 """Loaders of training and validation batches that never run ahead of a state, and never hang."""
 
+import functools
 import multiprocessing
 import os
 import signal
@@ -9,11 +10,11 @@ from typing import Any
 
 import torch
 from basicsr.data import build_dataloader, build_dataset
-from basicsr.data.prefetch_dataloader import CUDAPrefetcher
 from torch.utils.data import BatchSampler, DataLoader
 
 from ...errors import InputError, TrainingError
 from ..progressive import ProgressiveBatchSampler, read_stages
+from .ahead import Ahead, packed
 from .micro_batches import MicroBatches, accumulation_steps, is_progressive
 from .sampling import PlacedSampler
 from .training_set import TrainingSet, collate
@@ -31,6 +32,7 @@ def faults(section: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def training_loader(opt: dict[str, Any]) -> DataLoader:
     """Micro-batches of datasets.train, as BasicSR's, without its known failures.
 
+    On a GPU batches are copied there a step ahead, whatever ``prefetch_mode`` says, see ``ahead``.
     ``prefetch_mode: cpu`` is left to the workers, which always load ahead: BasicSR's thread hangs
     when loading fails, and shares its random numbers with the training.
 
@@ -59,8 +61,8 @@ def training_loader(opt: dict[str, Any]) -> DataLoader:
         data_set,
         batch_sampler=MicroBatches(_batch_sampler(opt, section, sampler, copies * parts), parts),  # pyright: ignore[reportArgumentType] torch asks for lists of int, and takes any
         num_workers=workers,
-        collate_fn=collate,
-        pin_memory=section.get("pin_memory", False),
+        collate_fn=functools.partial(packed, collate) if _on_gpu(opt) else collate,
+        pin_memory=section.get("pin_memory", _on_gpu(opt)),
         persistent_workers=bool(workers and section.get("persistent_workers", False)),
         worker_init_fn=_leave_if_orphaned,
         generator=torch.Generator(),  # its own: starting an epoch draws from it
@@ -138,7 +140,7 @@ def _batches(loader: DataLoader, opt: dict[str, Any]) -> Iterator[dict[str, Any]
     iterator = _start(loader, opt)
     while True:
         try:
-            batch = iterator.next() if isinstance(iterator, CUDAPrefetcher) else next(iterator)
+            batch = next(iterator)
         except StopIteration:
             return
         except RuntimeError as error:
@@ -148,8 +150,6 @@ def _batches(loader: DataLoader, opt: dict[str, Any]) -> Iterator[dict[str, Any]
                 f"{str(error).splitlines()[0]}: most likely memory or /dev/shm ran out; lower"
                 " num_worker_per_gpu or batch_size_per_gpu"
             ) from error
-        if batch is None:
-            return
         yield batch
 
 
@@ -161,12 +161,18 @@ def _start(loader: DataLoader, opt: dict[str, Any]) -> Any:
     """
     here = os.name == "posix" and threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGCHLD) if here else None
-    cuda = opt["datasets"]["train"].get("prefetch_mode") == "cuda"
-    iterator = CUDAPrefetcher(loader, opt) if cuda else iter(loader)
+    iterator: Iterator[dict[str, Any]] = iter(loader)
+    if _on_gpu(opt):
+        iterator = Ahead(iterator, torch.device("cuda", torch.cuda.current_device()))
     if here:
         of_torch = getattr(handler, "__module__", None) == "torch.utils.data._utils.signal_handling"
         signal.signal(signal.SIGCHLD, signal.SIG_DFL if of_torch else handler or signal.SIG_DFL)
     return iterator
+
+
+def _on_gpu(opt: dict[str, Any]) -> bool:
+    """Whether the training runs on NVIDIA's or AMD's GPUs; BasicSR's models know no others."""
+    return opt["num_gpu"] > 0 and torch.cuda.is_available()
 
 
 def _leave_if_orphaned(worker: int) -> None:

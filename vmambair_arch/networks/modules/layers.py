@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .prepared import Prepared
+
 
 class PointwiseConv(nn.Linear):
     """A 1x1 convolution, (b, c, h, w) -> (b, out, h, w): one matrix product over all pixels."""
@@ -25,7 +27,7 @@ class DepthwiseConv(nn.Conv2d):
         super().__init__(channels, channels, 3, padding=1, groups=channels, bias=bias)
 
 
-class SplitPointwiseConv(nn.Linear):
+class SplitPointwiseConv(Prepared, nn.Linear):
     """A 1x1 convolution to two maps of equal width, (b, c, h, w) -> two of (b, m, h, w).
 
     Each map has memory of its own: on the halves of one map, whose pixels lie apart, activations
@@ -41,17 +43,21 @@ class SplitPointwiseConv(nn.Linear):
 
     def __init__(self, channels: int, half: int, *, bias: bool = True, padded: bool = False):
         super().__init__(channels, 2 * half, bias=bias)
-        self.channels = half + (-half % 16 if padded else 0)
+        self.channels = half + (padding(half) if padded else 0)
 
     def forward(self, input: Tensor) -> tuple[Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride] two maps
         """(b, c, h, w) -> two of (b, m, h, w)"""
-        x, m = input.movedim(1, -1), self.channels
-        halves = zip(_halves(self.weight, m), _bias_halves(self.bias, m), strict=True)
-        a, b = (F.linear(x, weight, bias).movedim(-1, 1) for weight, bias in halves)
-        return a, b
+        x = input.movedim(1, -1)
+        weight_a, weight_b, bias_a, bias_b = self.prepared()
+        a, b = F.linear(x, weight_a, bias_a), F.linear(x, weight_b, bias_b)
+        return a.movedim(-1, 1), b.movedim(-1, 1)
+
+    def prepare(self) -> tuple[Tensor | None, ...]:
+        """The halves of weight and bias."""
+        return *_halves(self.weight, self.channels), *_bias_halves(self.bias, self.channels)
 
 
-class PaddedPointwiseConv(PointwiseConv):
+class PaddedPointwiseConv(Prepared, nn.Linear):
     """A 1x1 convolution of a padded map: it knows nothing of channels past its in_features.
 
     The weight gets zeros for them: to cut them off the map would copy its gradient.
@@ -59,11 +65,15 @@ class PaddedPointwiseConv(PointwiseConv):
 
     def forward(self, input: Tensor) -> Tensor:
         """(b, c, h, w) -> (b, out, h, w)"""
-        weight = F.pad(self.weight, (0, input.shape[1] - self.in_features))
-        return F.linear(input.movedim(1, -1), weight, self.bias).movedim(-1, 1)
+        weight, bias = self.prepared()
+        return F.linear(input.movedim(1, -1), weight, bias).movedim(-1, 1)
+
+    def prepare(self) -> tuple[Tensor, Tensor | None]:
+        """The weight with zeros, and the bias."""
+        return F.pad(self.weight, (0, padding(self.in_features))), self.bias
 
 
-class SplitDepthwiseConv(DepthwiseConv):
+class SplitDepthwiseConv(Prepared, DepthwiseConv):
     """A depthwise 3x3 convolution of what SplitPointwiseConv gives, two maps of (b, m, h, w)."""
 
     def __init__(self, half: int, *, bias: bool):
@@ -72,10 +82,46 @@ class SplitDepthwiseConv(DepthwiseConv):
     def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride] two maps
         """Two of (b, m, h, w) -> two of (b, m, h, w); zero channels of the input stay zero."""
         m = a.shape[1]
-        (weight_a, weight_b), (bias_a, bias_b) = _halves(self.weight, m), _bias_halves(self.bias, m)
+        weight_a, weight_b, bias_a, bias_b = self.prepared()
         a = F.conv2d(a, weight_a, bias_a, padding=1, groups=m)
         b = F.conv2d(b, weight_b, bias_b, padding=1, groups=m)
         return a, b
+
+    def prepare(self) -> tuple[Tensor | None, ...]:
+        """The halves of weight and bias."""
+        half = self.out_channels // 2
+        channels = half + padding(half)
+        return *_halves(self.weight, channels), *_bias_halves(self.bias, channels)
+
+
+class PixelShuffle(nn.PixelShuffle):
+    """nn.PixelShuffle that keeps channels-last memory on every device; torch's does on the CPU."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(b, f^2 c, h, w) -> (b, c, f h, f w)"""
+        if input.device.type == "cpu":
+            return super().forward(input)
+        b, _, h, w = input.shape
+        f = self.upscale_factor
+        x = input.movedim(1, -1).unflatten(-1, (-1, f, f))  # (b, h, w, c, f, f)
+        return x.permute(0, 1, 4, 2, 5, 3).reshape(b, f * h, f * w, -1).movedim(-1, 1)
+
+
+class PixelUnshuffle(nn.PixelUnshuffle):
+    """nn.PixelUnshuffle that keeps channels-last memory on every device."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(b, c, f h, f w) -> (b, f^2 c, h, w)"""
+        if input.device.type == "cpu":
+            return super().forward(input)
+        f = self.downscale_factor
+        x = input.movedim(1, -1).unflatten(2, (-1, f)).unflatten(1, (-1, f))  # (b, h, f, w, f, c)
+        return x.permute(0, 1, 3, 5, 2, 4).flatten(3).movedim(-1, 1)
+
+
+def padding(channels: int) -> int:
+    """Channels of zeros that a padded map has beside so many."""
+    return -channels % 16
 
 
 def _halves(weight: Tensor, channels: int) -> Sequence[Tensor]:

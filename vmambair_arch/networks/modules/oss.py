@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ...ops import planar_scan, selective_scan
 from .effn import EFFN
 from .layers import NORMS, DepthwiseConv, LayerNorm, PointwiseConv, SplitPointwiseConv, choice
+from .prepared import Prepared
 
 MERGES = ("multiply", "add", "none")
 DIRECTIONS = (4, 2, 1)
@@ -113,7 +114,7 @@ class OSSModule(nn.Module):
         return self.out_proj(x)
 
 
-class PlanarScan(nn.Module):
+class PlanarScan(Prepared):
     """The selective scan of a map in four directions, (b, c, h, w) -> (b, c, h, w).
 
     One projection serves all directions: it acts on one pixel, so it commutes with their order.
@@ -124,6 +125,8 @@ class PlanarScan(nn.Module):
         directions: 4; or for ablations 2, row by row and the reverse, or 1, row by row.
     Source: VmambaIR, arXiv 2403.11423, Section 3.3.
     """
+
+    lowered = False  # decay rates stay float32
 
     def __init__(self, *, dim: int, d_state: int = 16, directions: int = 4):
         super().__init__()
@@ -141,9 +144,13 @@ class PlanarScan(nn.Module):
         projection = self.projection(x).movedim(1, -1).unflatten(-1, (k, -1))  # (b, h, w, k, r+2n)
         if k < 4:
             return self._row_scan(x, projection)
-        A = decay_rates(self.A_log)
+        (A,) = self.prepared()
         y = planar_scan(x.movedim(1, -1), projection, self.delta_weight, self.delta_bias, A, self.D)
         return y.movedim(-1, 1)
+
+    def prepare(self) -> tuple[Tensor]:
+        """The decay rates."""
+        return (decay_rates(self.A_log),)
 
     def _row_scan(self, x: Tensor, projection: Tensor) -> Tensor:
         """The scan along the rows, one after the other: forwards, and with k = 2 backwards too."""
@@ -158,7 +165,7 @@ class PlanarScan(nn.Module):
         return y.unflatten(-1, x.shape[2:])
 
 
-class ChannelScan(nn.Module):
+class ChannelScan(Prepared):
     """The selective scan, forwards and backwards, of the channels' means: one number per channel.
 
     It runs in float32 under autocast too: the sequence is c numbers an image.
@@ -169,6 +176,8 @@ class ChannelScan(nn.Module):
         width: channels to which the sequence is widened; 0 scans the sequence itself.
     Source: VmambaIR, arXiv 2403.11423, Section 3.3.
     """
+
+    lowered = False
 
     def __init__(self, *, dim: int, d_state: int = 16, width: int = 0):
         super().__init__()
@@ -196,6 +205,10 @@ class ChannelScan(nn.Module):
             s = self.norm(s)
         return s[..., None, None].to(x.dtype)
 
+    def prepare(self) -> tuple[Tensor]:
+        """The decay rates."""
+        return (decay_rates(self.A_log),)
+
 
 def scan_directions(
     u: Tensor, projection: Tensor, of: PlanarScan | ChannelScan
@@ -209,12 +222,13 @@ def scan_directions(
     Returns: k of (b, d, l)
     """
     r, n = of.delta_weight.shape[-1], of.A_log.shape[-1]
+    (A,) = of.prepared()
     step, B, C = projection.split([r, n, n], dim=2)
     delta = torch.einsum("bkrl,kdr->bkdl", step, of.delta_weight)
     y = selective_scan(
         u.flatten(1, 2),
         delta.flatten(1, 2),
-        decay_rates(of.A_log).flatten(0, 1),
+        A.flatten(0, 1),
         B,
         C,
         of.D.flatten(),

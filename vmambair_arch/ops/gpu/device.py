@@ -35,6 +35,6 @@ def interpreted() -> bool:
     """Whether TRITON_INTERPRET was set when the kernels were decorated."""
     import triton
 
-    from .tiles import advance
+    from .tiles import walk
 
-    return not isinstance(advance, triton.JITFunction)
+    return not isinstance(walk, triton.JITFunction)

@@ -2,131 +2,135 @@
 
 Each sequence is cut into chunks, so that one image fills a GPU:
 1. ``end_states``: the recurrence over each chunk from zero, and the sum S of its delta;
-2. ``start_states``: a chunk takes its start state h to exp(S A) h + its end state from zero, so a
-   short scan over the chunks gives all the start states;
-3. ``outputs``: the recurrence over each chunk again, from its start state, and y.
-A program keeps one tile of states in registers. Names are those of tiles.
+2. ``across_chunks``: a chunk takes the state h before it to exp(S A) h + its end state from zero,
+   so a short scan over the chunks gives the states after all of them;
+3. ``outputs``: the recurrence over each chunk again, from the state before it, and y.
+The directions of a planar scan run side by side and meet at each pixel: each writes a map of its
+own, and ``add_maps`` adds them in a fixed order.
+What a step needs from memory is loaded a step ahead, so that no step waits for it.
 """
 
 import triton
 import triton.language as tl
 
-from .tiles import LOG2E, advance, layout, locate, parameters, pixel_at
-
-# Sizes for which no kernel of its own is worth compiling: they enter no address as a factor.
-SIZES = (
-    *("first", "sequence_stride", "sequences_per_image", "chunks", "blocks"),
-    *("length", "height", "width"),
+from .tiles import (
+    LOG2E,
+    SIZES,
+    far,
+    load_channels,
+    load_states,
+    load_step,
+    locate,
+    pitches,
+    pixel_after,
+    pixel_at,
+    read_parameters,
+    step_size,
+    walk,
 )
-ROWS = tl.constexpr(8)  # chunks that start_states reads at once
 
 
 @triton.jit(do_not_specialize=SIZES)
-def end_states(
-    u, step, B, weight, bias, A, ends, totals,
-    sequences_per_image, chunks, blocks, length, height, width, d, n, r,
-    CHUNK: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_R: tl.constexpr,
-    PLANAR: tl.constexpr, SOFTPLUS: tl.constexpr,
-):  # fmt: skip
+def end_states(maps, parameters, ends, totals, k, chunk, height, width, d, shape):
     """Write each chunk's end state from zero to ends, and the sum of its delta to totals.
 
     ends (sequences, chunks, n, d) and totals (sequences, chunks, d) are float32.
     """
-    sequence, chunk, block = locate(0, 1, 0, chunks, blocks)
-    channels = block * BLOCK_D + tl.arange(0, BLOCK_D)
-    states, ranks = tl.arange(0, BLOCK_N), tl.arange(0, BLOCK_R)
-    d_mask, n_mask = channels < d, states < n
-    u_at, step_at, B_at, C_at, u_pitch, pitch, step_mask = layout(
-        sequence, channels, states, ranks, length, d, n, r, PLANAR
+    place = locate(maps, 0, chunk, height, width, d, shape)
+    rates = read_parameters(parameters, k, place, d, shape)
+    h = tl.zeros((shape.BLOCK_N, shape.BLOCK_D), tl.float32)
+    h, total = walk(
+        h, maps, place, rates, place.begin, place.end, ends, height, width, d, shape, KEEP=False
     )
-    weight, bias, rate = parameters(
-        weight, bias, A, sequence % sequences_per_image, channels, states, ranks, d, n, r, PLANAR
-    )
-    u, step, B = u + u_at, step + step_at, B + B_at
-
-    h = tl.zeros((BLOCK_N, BLOCK_D), tl.float32)
-    total = tl.zeros((BLOCK_D,), tl.float32)
-    for t in range(chunk * CHUNK, tl.minimum((chunk + 1) * CHUNK, length)):
-        pixel = pixel_at(t, sequence, height, width, PLANAR)
-        h, delta, _ = advance(
-            h, u, step, B, weight, bias, rate, pixel, u_pitch, pitch,
-            d_mask, step_mask, n_mask, PLANAR, SOFTPLUS,
-        )  # fmt: skip
-        total += delta
-
-    ends += ((sequence * chunks + chunk) * n + states[:, None]) * d + channels[None, :]
-    tl.store(ends, h, mask=n_mask[:, None] & d_mask[None, :])
-    tl.store(totals + (sequence * chunks + chunk) * d + channels, total, mask=d_mask)
+    tl.store(ends + place.row * shape.N * d + place.state_at, h, mask=place.state_mask)
+    tl.store(totals + place.row * d + place.channels, total, mask=place.d_mask)
 
 
-@triton.jit(do_not_specialize=["sequences_per_image", "chunks", "lane_blocks"])
-def start_states(
-    ends, totals, A, sequences_per_image, chunks, lane_blocks, d, n,
-    LANES: tl.constexpr, REVERSE: tl.constexpr,
+@triton.jit
+def compose(decay, end, next_decay, next_end):
+    """Two chunks as one: h -> next_decay (decay h + end) + next_end."""
+    return next_decay * decay, next_decay * end + next_end
+
+
+@triton.jit(do_not_specialize=["k", "chunks", "n", "d"])
+def across_chunks(
+    ends, totals, A, k, chunks, n, d,
+    ROWS: tl.constexpr, LANES: tl.constexpr, REVERSE: tl.constexpr,
 ):  # fmt: skip
-    """Replace the end states of all chunks by their start states, counted from the last if REVERSE.
+    """Replace each chunk's end state from zero by the true one; the last chunk first if REVERSE.
 
-    A lane is one state of one channel; a program takes LANES of one sequence.
+    A lane is one state of one channel; a program takes LANES of one sequence, ROWS chunks at once.
     """
+    lane_blocks = tl.cdiv(n * d, LANES)
     sequence = (tl.program_id(0) // lane_blocks).to(tl.int64)
     lanes = tl.program_id(0) % lane_blocks * LANES + tl.arange(0, LANES)
     lane_mask = lanes < n * d
-    channel = lanes % d
-    A += sequence % sequences_per_image * n * d
-    rate = tl.load(A + lanes, mask=lane_mask, other=0.0).to(tl.float32) * LOG2E
+    A += sequence % k * n * d + lanes
+    rate = tl.load(A, mask=lane_mask, other=0.0).to(tl.float32) * LOG2E
+    ends += sequence * chunks * n * d + lanes
+    totals += sequence * chunks * d + lanes % d
     rows = tl.arange(0, ROWS)
-    carry = tl.zeros((LANES,), tl.float32)
+    h = tl.zeros((LANES,), tl.float32)
     for begin in range(0, chunks, ROWS):
         chunk = chunks - 1 - begin - rows if REVERSE else begin + rows
         mask = (begin + rows < chunks)[:, None] & lane_mask[None, :]
-        chunk = (sequence * chunks + chunk)[:, None]
-        end = tl.load(ends + chunk * (n * d) + lanes[None, :], mask=mask, other=0.0)
-        total = tl.load(totals + chunk * d + channel[None, :], mask=mask, other=0.0)
+        at = ends[None, :] + far(chunk, n * d)[:, None]
+        end = tl.load(at, mask=mask, other=0.0)
+        total = tl.load(totals[None, :] + far(chunk, d)[:, None], mask=mask, other=0.0)
         decay = tl.exp2(total * rate[None, :])
-        starts = tl.zeros((ROWS, LANES), tl.float32)
-        for i in range(ROWS):
-            here = (rows == i)[:, None]
-            starts = tl.where(here, carry[None, :], starts)
-            decay_i = tl.sum(tl.where(here, decay, 0.0), 0)
-            carry = decay_i * carry + tl.sum(tl.where(here, end, 0.0), 0)
-        tl.store(ends + chunk * (n * d) + lanes[None, :], starts, mask=mask)
+        decay, end = tl.associative_scan((decay, end), 0, compose)
+        end += decay * tl.expand_dims(h, 0)
+        tl.store(at, end, mask=mask)
+        h = tl.sum(tl.where((rows == ROWS - 1)[:, None], end, 0.0), 0)
 
 
 @triton.jit(do_not_specialize=SIZES)
-def outputs(
-    u, step, B, C, weight, bias, A, D, starts, total, y,
-    first, sequence_stride, sequences_per_image, chunks, blocks,
-    length, height, width, d, n, r,
-    CHUNK: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_R: tl.constexpr,
-    PLANAR: tl.constexpr, SOFTPLUS: tl.constexpr, ADD: tl.constexpr,
-):  # fmt: skip
-    """Write y of some sequences, plus total if ADD. starts then holds the chunks' end states."""
-    sequence, chunk, block = locate(first, sequence_stride, 0, chunks, blocks)
-    channels = block * BLOCK_D + tl.arange(0, BLOCK_D)
-    states, ranks = tl.arange(0, BLOCK_N), tl.arange(0, BLOCK_R)
-    d_mask, n_mask = channels < d, states < n
-    u_at, step_at, B_at, C_at, u_pitch, pitch, step_mask = layout(
-        sequence, channels, states, ranks, length, d, n, r, PLANAR
-    )
-    weight, bias, rate = parameters(
-        weight, bias, A, sequence % sequences_per_image, channels, states, ranks, d, n, r, PLANAR
-    )
-    D += sequence % sequences_per_image * d + channels
-    D = tl.load(D, mask=d_mask, other=0.0).to(tl.float32)
-    u, y, total, step, B, C = u + u_at, y + u_at, total + u_at, step + step_at, B + B_at, C + C_at
+def outputs(maps, parameters, ends, y, last, k, chunk, height, width, d, shape):
+    """Write y: laid out like u, but a map (b, 4, length, d) for each direction if planar.
 
-    starts += ((sequence * chunks + chunk) * n + states[:, None]) * d + channels[None, :]
-    state_mask = n_mask[:, None] & d_mask[None, :]
-    h = tl.load(starts, mask=state_mask, other=0.0)
-    for t in range(chunk * CHUNK, tl.minimum((chunk + 1) * CHUNK, length)):
-        pixel = pixel_at(t, sequence, height, width, PLANAR)
-        h, _, u_t = advance(
-            h, u, step, B, weight, bias, rate, pixel, u_pitch, pitch,
-            d_mask, step_mask, n_mask, PLANAR, SOFTPLUS,
-        )  # fmt: skip
-        C_t = tl.load(C + pixel * pitch, mask=n_mask, other=0.0).to(tl.float32)
-        y_t = tl.sum(C_t[:, None] * h, 0) + D * u_t
-        if ADD:
-            y_t += tl.load(total + pixel * u_pitch, mask=d_mask, other=0.0)
-        tl.store(y + pixel * u_pitch, y_t.to(y.dtype.element_ty), mask=d_mask)
-    tl.store(starts, h, mask=state_mask)
+    ends: (sequences, chunks, n, d) the state after each chunk.
+    last: (sequences, n, d) the state after the last, which is written here; not if planar.
+    """
+    place = locate(maps, 0, chunk, height, width, d, shape)
+    rates = read_parameters(parameters, k, place, d, shape)
+    u_pitch, pitch = pitches(d, shape)
+    y += place.y_at
+    before = ends + (place.row - 1) * shape.N * d + place.state_at
+    h = tl.load(before, mask=place.state_mask & (place.chunk > 0), other=0.0)
+    pixel = pixel_at(place.begin, place.sequence, height, width, shape.PLANAR)
+    given = load_step(place, pixel, pitch, shape)
+    u = load_channels(maps.u, place, pixel, u_pitch)
+    for t in range(place.begin, place.end):
+        here = far(pixel, u_pitch)
+        B = load_states(place.B, place, pixel, pitch)
+        C = load_states(place.C, place, pixel, pitch)
+        is_last = t + 1 == place.end
+        pixel = pixel_after(
+            pixel, is_last, place.sequence, height, width, BACK=False, PLANAR=shape.PLANAR
+        )
+        next_given = load_step(place, pixel, pitch, shape)
+        next_u = load_channels(maps.u, place, pixel, u_pitch)
+        delta, _ = step_size(given, rates, shape)
+        h = tl.exp2(delta[None, :] * rates.A) * h + (delta * u)[None, :] * B[:, None]
+        y_t = tl.sum(C[:, None] * h, 0) + rates.D * u
+        tl.store(y + here, y_t.to(y.dtype.element_ty), mask=place.d_mask)
+        given, u = next_given, next_u
+    if not shape.PLANAR:
+        last += place.sequence * shape.N * d + place.state_at
+        is_last = place.chunk + 1 == place.chunks
+        tl.store(last, h, mask=place.state_mask & is_last)
+
+
+@triton.jit
+def add_maps(maps, y, count, BLOCK: tl.constexpr):
+    """Write the sum of an image's four maps (b, 4, count) to y (b, count), in its dtype."""
+    blocks = tl.cdiv(count, BLOCK)
+    image = (tl.program_id(0) // blocks).to(tl.int64)
+    at = (tl.program_id(0) % blocks).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    mask = at < count
+    maps += image * 4 * count + at
+    total = tl.load(maps, mask=mask, other=0.0)
+    for _ in range(3):
+        maps += count
+        total += tl.load(maps, mask=mask, other=0.0)
+    tl.store(y + image * count + at, total.to(y.dtype.element_ty), mask=mask)

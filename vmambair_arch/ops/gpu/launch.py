@@ -1,20 +1,28 @@
 """How the Triton kernels are launched: block sizes out of the shape, workspaces, the order."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 import triton
+import triton.language as tl
 from torch import Tensor
 
-from .backward import add_blocks, end_carries, gradients
-from .forward import end_states, outputs, start_states
+from .backward import Between, Gradients, add_blocks, end_carries, gradients
+from .forward import across_chunks, add_maps, end_states, outputs
+from .tiles import Maps, Parameters, Shape
 
-PROGRAMS = 1024  # wanted in a launch: 8 for each multiprocessor of a large GPU
+PROGRAMS = 2048  # wanted in a launch: 16 warps for each multiprocessor of a large GPU
 CHUNKS = (32, 256)  # least and most steps of a chunk, powers of 2
-SUB = 8  # steps whose states the backward pass has at hand; divides every chunk
-LANES = 32  # states that a program of start_states takes
-WORKSPACE = 64 * 2**20  # bytes that the backward pass may use beside the states between chunks
+WARP = 32  # threads, and channels of a block where sums run over channels
+ROWS = 32  # chunks that across_chunks takes at once, and steps that add_blocks takes
+BLOCK = 1024  # numbers that add_maps takes
+# Registers of a thread, at most: 16 and 12 warps fit on a multiprocessor. Without a bound, the
+# compiler takes too few for loads a step ahead, and too many for the gradients.
+REGISTERS = 128
+GRADIENT_REGISTERS = 168
+WORKSPACE = 256 * 2**20  # bytes that the backward pass may use beside the states between chunks
 
 
 @dataclass(frozen=True)
@@ -52,168 +60,189 @@ class Scan:
         return self.u.shape[0] * self.A.shape[0]
 
     @property
-    def launches(self) -> int:
-        """Launches that write to maps: directions meet at a pixel, so each waits for the last."""
-        return 4 if self.planar else 1
+    def height(self) -> int:
+        """Height of the map; 1 unless planar."""
+        return self.u.shape[1] if self.planar else 1
 
-    def tensors(self) -> tuple[Tensor, ...]:
-        """What every kernel over chunks starts with, in this order; B or C may be left out."""
-        return self.u, self.step, self.B, self.C, self.weight, self.bias, self.A
+    @property
+    def width(self) -> int:
+        """Width of the map, or length of the sequences."""
+        return self.u.shape[2]
 
-    def sizes(self) -> dict[str, Any]:
-        """The sizes and blocks, by the names that the kernels over chunks give them."""
-        _, n, d = self.A.shape
-        r = self.weight.shape[1]
-        height, width = self.u.shape[1:3] if self.planar else (1, self.u.shape[2])
-        block_d = 32 if d % 32 == 0 else 16  # 16 leaves no lane idle at 48 channels
-        blocks, length = triton.cdiv(d, block_d), height * width
-        chunk = chunk_length(self.sequences // self.launches * blocks * length)
-        chunk = min(chunk, max(triton.next_power_of_2(length), SUB))
-        return {
-            "sequences_per_image": self.A.shape[0],
-            "chunks": triton.cdiv(length, chunk),
-            "blocks": blocks,
-            "length": length,
-            "height": height,
-            "width": width,
-            "d": d,
-            "n": n,
-            "r": r,
-            "CHUNK": chunk,
-            "BLOCK_D": block_d,
-            "BLOCK_N": triton.next_power_of_2(n),
-            "BLOCK_R": triton.next_power_of_2(max(r, 1)),
-            "PLANAR": self.planar,
-            "SOFTPLUS": self.softplus,
-        }
+    @property
+    def r(self) -> int:
+        """The step rank."""
+        return self.weight.shape[1]
+
+    @cached_property
+    def chunk(self) -> int:
+        """Steps of a chunk."""
+        return chunk_length(self.sequences, self.A.shape[2], self.height * self.width)
+
+    @property
+    def chunks(self) -> int:
+        """Chunks of a sequence."""
+        return -(-self.height * self.width // self.chunk)
+
+    def maps(self, dy: Tensor) -> Maps:
+        """The tensors that vary along a sequence."""
+        return Maps(self.u, self.step, self.B, self.C, dy)
+
+    def parameters(self) -> Parameters:
+        """The tensors that do not."""
+        return Parameters(self.weight, self.bias, self.A, self.D)
+
+    def shape(self, block: int) -> Shape:
+        """What kernels for blocks of so many channels are compiled for."""
+        n, r = self.A.shape[1], self.r
+        blocks = (triton.next_power_of_2(n), triton.next_power_of_2(max(r, 1)), block)
+        return Shape(*map(tl.constexpr, (n, r, *blocks, self.planar, self.softplus)))
+
+    def new(self, *shape: int) -> Tensor:
+        """Room for numbers that kernels leave each other."""
+        return self.u.new_empty(shape, dtype=torch.float32)
 
 
-def chunk_length(steps: int) -> int:
-    """Steps of a chunk where a launch has so many, counted over images and blocks of channels.
+def chunk_length(sequences: int, d: int, length: int) -> int:
+    """Steps of a chunk: long chunks leave few states between them, short ones fill a GPU.
 
-    Long chunks leave few states between them, short ones make many programs.
+    What two of the shortest chunks would hold is one chunk: the steps in a row are as many.
     """
     least, most = CHUNKS
-    wanted = max(steps // PROGRAMS, 1)
-    return min(max(1 << (wanted.bit_length() - 1), least), most)
+    if length <= 2 * least:
+        return 2 * least
+    chunk = least
+    while chunk < most and sequences * -(-d // WARP) * length >= 2 * chunk * PROGRAMS:
+        chunk *= 2
+    return chunk
 
 
-def forward(scan: Scan, y: Tensor) -> Tensor:
-    """Write y, laid out like u. Returns the last states (sequences, n, d) in float32."""
-    sizes = scan.sizes()
-    programs = scan.sequences // scan.launches * sizes["chunks"] * sizes["blocks"]
+def steps_at_hand(chunk: int) -> int:
+    """Steps whose states ``gradients`` has at hand: near the root of a chunk's, dividing them."""
+    return 1 << chunk.bit_length() // 2
+
+
+def forward(scan: Scan, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Write y, laid out like u.
+
+    Returns: in float32 the states after each chunk (sequences, chunks, n, d), but for the last
+        chunk; and those after the last (sequences, n, d), which are not written if planar.
+    """
     with torch.cuda.device_of(scan.u):
-        states, _ = _start_states(scan, sizes)
-        total = _running_sum(scan, y)
-        for first in range(scan.launches):
-            _run(
-                outputs, programs, sizes, *scan.tensors(), scan.D, states, total,
-                y if first == scan.launches - 1 else total,
-                first=first, sequence_stride=scan.launches, ADD=first > 0,
-            )  # fmt: skip
-    return states[:, -1]
+        states = states_after_chunks(scan)
+        last = torch.empty_like(states[:, 0])
+        maps = _own_maps(scan, y)
+        _over_chunks(outputs, scan, (scan.maps(y), scan.parameters(), states, maps, last))
+        _add_maps(scan, maps, y)
+    return states, last
+
+
+def states_after_chunks(scan: Scan) -> Tensor:
+    """The state after each chunk (sequences, chunks, n, d); not written if there is one."""
+    with torch.cuda.device_of(scan.u):
+        return _between_chunks(end_states, scan, scan.maps(scan.u), reverse=False)
 
 
 def backward(
-    scan: Scan, dy: Tensor, du: Tensor, dstep: Tensor, dB: Tensor, dC: Tensor
+    scan: Scan, states: Tensor, dy: Tensor, du: Tensor, dstep: Tensor, dB: Tensor, dC: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Write the gradients of the maps, laid out like the maps.
 
     Args:
+        states: those after each chunk, from forward.
         dy, du: like u.
         dstep: like delta; not written if planar.
         dB, dC: like B and C; if planar, dB is the gradient of the projection, and dC not written.
     Returns: the gradients of weight, bias, A and D, each of its shape, in float32.
     """
-    sizes = scan.sizes()
-    pieces = scan.sequences // scan.launches * sizes["chunks"]
+    k, n, d = scan.A.shape
+    r, maps, shape = scan.r, scan.maps(dy), scan.shape(WARP)
     with torch.cuda.device_of(scan.u):
-        states, totals = _start_states(scan, sizes)
-        carries = _start_carries(scan, sizes, dy, totals)
-        parameters = states.new_empty(*totals.shape[:2], sizes["r"] + 2, sizes["d"])
-        total = _running_sum(scan, du)
-        workspace, partial = _workspaces(scan, sizes, pieces)
-        for first in range(scan.launches):
-            for piece in range(0, pieces, partial.shape[0]):
-                part = {"piece": piece, "first": first, "sequence_stride": scan.launches}
-                count = min(partial.shape[0], pieces - piece)
-                _run(
-                    gradients, count * sizes["blocks"], sizes,
-                    dy, *scan.tensors(), scan.D, states, carries, workspace, total,
-                    du if first == scan.launches - 1 else total, dstep, partial, parameters,
-                    **part, SUB=SUB, ADD=first > 0,
-                )  # fmt: skip
-                _run(
-                    add_blocks, count * sizes["CHUNK"] // SUB, sizes,
-                    partial, dB, dC, **part, SUB=SUB,
-                    BLOCK=triton.next_power_of_2(sizes["r"] + 2 * sizes["n"]),
-                )  # fmt: skip
-    k, r = sizes["sequences_per_image"], sizes["r"]
-    dA = states.unflatten(0, (-1, k)).sum((0, 2))
-    sums = parameters.unflatten(0, (-1, k)).sum((0, 2))  # (k, r + 2, d)
-    return sums[:, :r].clone(), sums[:, r].clone(), dA, sums[:, r + 1].clone()
+        carries = _between_chunks(end_carries, scan, maps, reverse=True)
+        sums = scan.new(scan.sequences, scan.chunks, r + 2 + n, d)
+        own = _own_maps(scan, du)
+        rows, sub = scan.sequences * scan.chunks, steps_at_hand(scan.chunk)
+        workspace, partial = _workspaces(scan, rows, sub)
+        between, grads = Between(states, carries, workspace), Gradients(own, dstep, partial, sums)
+        for piece in range(0, rows, partial.shape[0]):
+            count = min(partial.shape[0], rows - piece)
+            sizes = (scan.height, scan.width, d, shape)
+            run(
+                gradients, count * triton.cdiv(d, WARP),
+                maps, scan.parameters(), between, grads, piece, k, scan.chunk, sub, *sizes,
+                num_warps=_warps(shape), maxnreg=GRADIENT_REGISTERS,
+            )  # fmt: skip
+            run(
+                add_blocks, count * triton.cdiv(scan.chunk, ROWS),
+                partial, dB, dC, piece, scan.chunk, *sizes,
+                ROWS=ROWS, BLOCK=triton.next_power_of_2(r + 2 * n), num_warps=4,
+            )  # fmt: skip
+        _add_maps(scan, own, du)
+    sums = sums.unflatten(0, (-1, k)).sum((0, 2))  # (k, r + 2 + n, d)
+    return sums[:, :r].clone(), sums[:, r].clone(), sums[:, r + 2 :].clone(), sums[:, r + 1].clone()
 
 
-def _start_states(scan: Scan, sizes: dict[str, Any]) -> tuple[Tensor, Tensor]:
-    """The state before each chunk (sequences, chunks, n, d), and its sum of delta, without n."""
-    states = _between_chunks(scan, sizes)
-    totals = states.new_empty(*states.shape[:2], sizes["d"])
-    if sizes["chunks"] > 1:
-        u, step, B, _, *parameters = scan.tensors()
-        programs = scan.sequences * sizes["chunks"] * sizes["blocks"]
-        _run(end_states, programs, sizes, u, step, B, *parameters, states, totals)
-        _over_chunks(scan, sizes, states, totals, reverse=False)
-    return states, totals
+def _between_chunks(kernel: Any, scan: Scan, maps: Maps, *, reverse: bool) -> Tensor:
+    """What each chunk hands to the next, or to the one before it, if there is more than one."""
+    k, n, d = scan.A.shape
+    ends = scan.new(scan.sequences, scan.chunks, n, d)
+    if scan.chunks > 1:
+        totals = scan.new(scan.sequences, scan.chunks, d)
+        _over_chunks(kernel, scan, (maps, scan.parameters(), ends, totals))
+        run(
+            across_chunks, scan.sequences * triton.cdiv(n * d, WARP),
+            ends, totals, scan.A, k, scan.chunks, n, d,
+            ROWS=ROWS, LANES=WARP, REVERSE=reverse, num_warps=1,
+        )  # fmt: skip
+    return ends
 
 
-def _start_carries(scan: Scan, sizes: dict[str, Any], dy: Tensor, totals: Tensor) -> Tensor:
-    """What each chunk gets from the one after it (sequences, chunks, n, d)."""
-    carries = _between_chunks(scan, sizes)
-    if sizes["chunks"] > 1:
-        _, step, _, C, *parameters = scan.tensors()
-        programs = scan.sequences * sizes["chunks"] * sizes["blocks"]
-        _run(end_carries, programs, sizes, dy, step, C, *parameters, carries)
-        _over_chunks(scan, sizes, carries, totals, reverse=True)
-    return carries
-
-
-def _between_chunks(scan: Scan, sizes: dict[str, Any]) -> Tensor:
-    """Room for a state of each chunk; the one of a single chunk is zero and stays so."""
-    shape = (scan.sequences, sizes["chunks"], sizes["n"], sizes["d"])
-    new = scan.u.new_empty if sizes["chunks"] > 1 else scan.u.new_zeros
-    return new(shape, dtype=torch.float32)
-
-
-def _over_chunks(
-    scan: Scan, sizes: dict[str, Any], ends: Tensor, totals: Tensor, *, reverse: bool
-) -> None:
-    """Turn end states into start states, in place."""
-    lane_blocks = triton.cdiv(sizes["n"] * sizes["d"], LANES)
-    _run(
-        start_states, scan.sequences * lane_blocks, sizes, ends, totals, scan.A,
-        lane_blocks=lane_blocks, LANES=LANES, REVERSE=reverse,
+def _over_chunks(kernel: Any, scan: Scan, tensors: tuple[Any, ...]) -> None:
+    """Launch a kernel on each chunk of each sequence and each block of channels."""
+    k, _, d = scan.A.shape
+    shape = scan.shape(block_of(d))
+    programs = scan.sequences * scan.chunks * triton.cdiv(d, block_of(d))
+    run(
+        kernel, programs, *tensors, k, scan.chunk, scan.height, scan.width, d, shape,
+        num_warps=_warps(shape), maxnreg=REGISTERS,
     )  # fmt: skip
 
 
-def _running_sum(scan: Scan, y: Tensor) -> Tensor:
-    """Where directions add up: in float32, so in y itself if it can hold that."""
-    in_place = y.dtype == torch.float32 or not scan.planar
-    return y if in_place else torch.empty_like(y, dtype=torch.float32)
+def run(kernel: Any, programs: int, *arguments: Any, **options: Any) -> None:
+    """Launch a kernel. Its loops load ahead by themselves, where that is of use."""
+    kernel[(programs,)](*arguments, **options, num_stages=1)
 
 
-def _workspaces(scan: Scan, sizes: dict[str, Any], pieces: int) -> tuple[Tensor, Tensor]:
+def block_of(d: int) -> int:
+    """Channels of a block, a warp for each 32: as many as leave no more of them idle."""
+    return max(b for b in (32, 64, 128) if -(-d // b) * b == -(-d // WARP) * WARP)
+
+
+def _warps(shape: Shape) -> int:
+    """Warps of a program: a thread holds at most 16 states, unless they are very many."""
+    channels, states = shape.BLOCK_D.value, shape.BLOCK_N.value
+    return min(max(channels // WARP, channels * states // 512), 8)
+
+
+def _own_maps(scan: Scan, y: Tensor) -> Tensor:
+    """A map for each direction, which all write at the same time; y itself if not planar."""
+    return scan.new(y.shape[0], 4, *y.shape[1:]) if scan.planar else y
+
+
+def _add_maps(scan: Scan, maps: Tensor, y: Tensor) -> None:
+    """Add up the maps of the directions."""
+    if scan.planar:
+        count = y[0].numel()
+        programs = y.shape[0] * triton.cdiv(count, BLOCK)
+        run(add_maps, programs, maps, y, count, BLOCK=BLOCK, num_warps=4)
+
+
+def _workspaces(scan: Scan, rows: int, sub: int) -> tuple[Tensor, Tensor]:
     """Room for ``gradients`` on as many chunks at once as WORKSPACE allows, at least one."""
-    chunk, blocks, count = sizes["CHUNK"], sizes["blocks"], sizes["r"] + 2 * sizes["n"]
-    states = blocks * (chunk // SUB + SUB) * sizes["BLOCK_N"] * sizes["BLOCK_D"]
-    sums = chunk * blocks * count
-    at_once = min(max(WORKSPACE // (4 * (states + sums)), 1), pieces)
-    new = scan.u.new_empty(at_once * (states + sums), dtype=torch.float32)
-    return new[: at_once * states], new[at_once * states :].view(at_once, chunk, blocks, count)
-
-
-def _run(kernel, programs: int, sizes: dict[str, Any], *tensors: Tensor, **own: Any) -> None:
-    """Launch a kernel with those of the sizes that it names."""
-    named = {name: size for name, size in sizes.items() if name in kernel.arg_names}
-    tile = sizes["BLOCK_D"] * max(sizes["BLOCK_N"], sizes["BLOCK_R"])
-    warps = min(max(tile // 512, 1), 8)
-    kernel[(programs,)](*tensors, **named, **own, num_warps=warps, num_stages=1)
+    _, n, d = scan.A.shape
+    blocks, count = triton.cdiv(d, WARP), scan.r + 2 * n
+    states = blocks * (scan.chunk // sub + sub) * triton.next_power_of_2(n) * WARP
+    sums = scan.chunk * blocks * count
+    at_once = min(max(WORKSPACE // (4 * (states + sums)), 1), rows)
+    new = scan.new(at_once * (states + sums))
+    return new[: at_once * states], new[at_once * states :].view(at_once, scan.chunk, blocks, count)

@@ -4,22 +4,23 @@
     h[t] = exp(delta A[k]) h[t-1] + delta B x[t],   y = sum over k of C . h[t] + D[k] x[t]
 
 x (b, h, w, d) and the projection (b, h, w, 4, r + 2n) are read where they lie, at the pixel that
-direction k visits; delta exists in registers only. The directions are launched one after the other
-and add to one float32 map, so that the sum does not depend on which is faster.
+direction k visits; delta exists in registers only. The directions run side by side: each leaves a
+float32 map, and these are added in a fixed order.
 
 Bytes to move, with M those of a float32 map and P those of the projection:
 
-    forward   end_states 4M + P, outputs 4M + P and 7M for y: 15M + 2P
-    backward  end_states 4M + P, end_carries 4M + P, gradients 8M + P, 7M for dx and 2P for each
-              32 channels (sums over channels), add_blocks P: 23M + 4P + 2P ceil(d / 32)
+    forward   end_states 4M + P, outputs 8M + P, add_maps 5M: 17M + 2P
+    backward  end_carries 4M + P, gradients 12M + P and 2P for each 32 channels (sums over
+              channels), add_blocks P, add_maps 5M: 21M + 3P + 2P ceil(d / 32)
 
-and for the states between chunks (32 to 256 steps) 20 n / chunk M forward, 40 n / chunk M backward.
+and for the states between chunks (32 to 256 steps) 16 n / chunk M forward, 20 n / chunk M backward.
 The states that ``gradients`` keeps at hand, 4 n M in and out, are sized for the cache.
-Extra memory backward: 8 n / chunk M, and the workspace. Small maps take short chunks, to fill the
-GPU: there the states may outgrow the inputs, but stay below 32 MiB for 16 states.
+Extra memory: 4M for the maps; the states after each chunk, 4 n / chunk M, which are kept for the
+backward pass; there as much again, and the workspace. Small maps take short chunks, to fill the
+GPU: there the states may outgrow the inputs, but stay below 16 MiB for 16 states.
 Copying, flipping and merging moves, forward: four sequences of x 8M, delta 4M, B, C and step apart
 2P, the scan 12M + P, its outputs flipped and transposed 8M and added 5M: 37M + 3P; and it holds 8M
-for the backward pass, where this holds only x.
+for the backward pass, where this holds x and the states after each chunk.
 """
 
 import torch
@@ -32,17 +33,21 @@ __all__ = ["backward", "forward", "kept", "unavailable"]
 
 
 def kept(x: Tensor, projection: Tensor, A: Tensor) -> tuple[int, ...]:
-    """No states are kept."""
-    return (0,)
+    """The shape of the states after each chunk, which the forward pass keeps."""
+    from . import launch
+
+    b, h, w, d = x.shape
+    k, _, n = A.shape
+    return b * k, -(-h * w // launch.chunk_length(b * k, d, h * w)), n, d
 
 
 def forward(x, projection, delta_weight, delta_bias, A, D, keep) -> tuple[Tensor, Tensor]:
-    """Return y (b, h, w, d) in the dtype of x, and no states."""
+    """Return y (b, h, w, d) in the dtype of x, and the states after each chunk if ``keep``."""
     from . import launch
 
     y = torch.empty_like(x)
-    launch.forward(_scan(x, projection, delta_weight, delta_bias, A, D), y)
-    return y, x.new_empty(0, dtype=state_dtype(x))
+    states, _ = launch.forward(_scan(x, projection, delta_weight, delta_bias, A, D), y)
+    return y, states if keep else x.new_empty(0, dtype=state_dtype(x))
 
 
 def backward(dy, x, projection, delta_weight, delta_bias, A, D, states) -> tuple[Tensor, ...]:
@@ -51,7 +56,7 @@ def backward(dy, x, projection, delta_weight, delta_bias, A, D, states) -> tuple
 
     dx, dprojection = torch.empty_like(x), torch.empty_like(projection)
     scan = _scan(x, projection, delta_weight, delta_bias, A, D)
-    dweight, dbias, dA, dD = launch.backward(scan, dy, dx, dx, dprojection, dprojection)
+    dweight, dbias, dA, dD = launch.backward(scan, states, dy, dx, dx, dprojection, dprojection)
     grads = (dx, dprojection, dweight.mT.contiguous(), dbias, dA.mT.contiguous(), dD)
     given = (x, projection, delta_weight, delta_bias, A, D)
     return tuple(grad.to(t.dtype) for grad, t in zip(grads, given, strict=True))

@@ -1,29 +1,136 @@
-"""Small Triton functions that the kernels of both scans share: addresses, delta, one step.
+"""What the kernels of both scans share: where a program works, one step, and how arguments come.
 
-A *sequence* is what one recurrence runs along. An image has k sequences: the 4
-directions of planar_scan, over all channels, or the g groups of channels of selective_scan. PLANAR
-tells the layouts apart: maps (b, length, d) with a projection (b, length, 4, r + 2n), or (b, g d,
-length) with B and C (b, g, n, length).
+A *sequence* is what one recurrence runs along. An image has k sequences: the 4 directions of
+planar_scan, over all channels, or the g groups of channels of selective_scan. PLANAR tells the
+layouts apart: maps (b, length, d) with a projection (b, length, 4, r + 2n), or (b, g d, length)
+with B and C (b, g, n, length). A sequence is cut into chunks of ``chunk`` steps.
 d counts the channels of a sequence, n the states of a channel, r the step rank (0 if not PLANAR).
-Tiles are (BLOCK_N, BLOCK_D), states by channels.
+Tiles are (BLOCK_N, BLOCK_D), states by channels. A thread should hold one channel with all its
+states: then sums over states need no other thread, and B and C, the same for all channels, are
+read at addresses that a warp shares. Triton chooses so as long as it cannot prove that channels
+may be loaded by fours: no kernel specialises d, and tests/ops/test_triton_code.py looks.
 """
+
+from typing import Any, NamedTuple
 
 import triton
 import triton.language as tl
 
 LOG2E = tl.constexpr(1.4426950408889634)
+# Sizes for which no kernel of its own is compiled: all but n and r.
+SIZES = ("piece", "k", "chunk", "sub", "height", "width", "d")
+
+
+class Maps(NamedTuple):
+    """Pointers to what varies along a sequence, ``Scan`` says how it lies; dy lies like u."""
+
+    u: Any
+    step: Any
+    B: Any
+    C: Any
+    dy: Any
+
+
+class Parameters(NamedTuple):
+    """Pointers to weight (k, r, d), bias (k, d), A (k, n, d) and D (k, d)."""
+
+    weight: Any
+    bias: Any
+    A: Any
+    D: Any
+
+
+class Rates(NamedTuple):
+    """Parameters of the channels of a program in float32: (r, d), (d), (n, d) / log(2), (d)."""
+
+    weight: Any
+    bias: Any
+    A: Any
+    D: Any
+
+
+class Shape(NamedTuple):
+    """What a kernel is compiled for. In sums and products with tensors these come second."""
+
+    N: tl.constexpr
+    R: tl.constexpr
+    BLOCK_N: tl.constexpr
+    BLOCK_R: tl.constexpr
+    BLOCK_D: tl.constexpr
+    PLANAR: tl.constexpr
+    SOFTPLUS: tl.constexpr
+
+
+class Place(NamedTuple):
+    """Where a program works: chunk and block of channels of a sequence, its steps, its addresses.
+
+    The pointers are at pixel 0 of the sequence; the masks are those of the tile.
+    """
+
+    sequence: Any
+    row: Any  # the chunk, counted over all sequences
+    chunk: Any
+    chunks: Any
+    begin: Any
+    end: Any
+    channels: Any
+    states: Any
+    u_at: Any  # offsets in maps like u
+    y_at: Any  # offsets where directions meet: a map (b, 4, length, d) for each, if planar
+    step: Any
+    B: Any
+    C: Any
+    d_mask: Any
+    n_mask: Any
+    state_mask: Any
+    state_at: Any  # offsets in a tile of (n, d)
 
 
 @triton.jit
-def locate(first, sequence_stride, piece, chunks, blocks):
-    """The sequence, chunk and block of channels of this program.
+def locate(maps, piece, chunk, height, width, d, shape):
+    """The place of this program.
 
-    Programs count blocks of channels fastest, then chunks, from chunk ``piece`` on; the sequences
-    are first, first + sequence_stride, ...
+    Programs count blocks of channels fastest, then chunks, from chunk ``piece`` on.
     """
-    piece += tl.program_id(0) // blocks
-    sequence = first + (piece // chunks).to(tl.int64) * sequence_stride
-    return sequence, piece % chunks, tl.program_id(0) % blocks
+    length = height * width
+    blocks = tl.cdiv(d, shape.BLOCK_D)
+    chunks = tl.cdiv(length, chunk)
+    row = (piece + tl.program_id(0) // blocks).to(tl.int64)
+    sequence = row // chunks
+    at = (row % chunks).to(tl.int32)
+    channels = tl.program_id(0) % blocks * shape.BLOCK_D + tl.arange(0, shape.BLOCK_D)
+    states = tl.arange(0, shape.BLOCK_N)
+    d_mask, n_mask = channels < d, states < shape.N
+    if shape.PLANAR:
+        u_at = sequence // 4 * length * d + channels
+        y_at = sequence * length * d + channels
+        first = (sequence // 4 * length * 4 + sequence % 4) * (shape.R + 2 * shape.N)
+        step = maps.step + first + tl.arange(0, shape.BLOCK_R)
+        B = maps.step + first + (states + shape.R)
+        C = maps.step + first + (states + (shape.R + shape.N))
+    else:
+        u_at = (sequence * d + channels) * length
+        y_at = u_at
+        step = maps.step + u_at
+        B = maps.B + (sequence * shape.N + states) * length
+        C = maps.C + (sequence * shape.N + states) * length
+    begin = at * chunk
+    end = tl.minimum(begin + chunk, length)
+    state_at = states[:, None] * d + channels[None, :]
+    state_mask = n_mask[:, None] & d_mask[None, :]
+    return Place(
+        sequence, row, at, chunks, begin, end, channels, states,
+        u_at, y_at, step, B, C, d_mask, n_mask, state_mask, state_at,
+    )  # fmt: skip
+
+
+@triton.jit
+def pitches(d, shape):
+    """How far the next pixel is in maps like u, and in what holds step, B and C."""
+    if shape.PLANAR:
+        return d, (shape.R + 2 * shape.N) * 4
+    else:
+        return 1, 1
 
 
 @triton.jit
@@ -32,69 +139,124 @@ def pixel_at(t, sequence, height, width, PLANAR: tl.constexpr):
     if PLANAR:
         t = tl.where(sequence % 4 >= 2, height * width - 1 - t, t)
         t = tl.where(sequence % 2 == 1, t % height * width + t // height, t)
-    return tl.cast(t, tl.int64)
+    return t
 
 
 @triton.jit
-def layout(sequence, channels, states, ranks, length, d, n, r, PLANAR: tl.constexpr):
-    """Where a sequence lies: offsets at pixel 0 of its channels, step, B and C.
+def pixel_after(pixel, is_last, sequence, height, width, BACK, PLANAR):
+    """The pixel of the next step, or of the one before if BACK; the same pixel if it is the last.
 
-    Then how far the next pixel is in maps, and in what holds B and C, and the mask of step.
+    Without a division: below the end of a column lies the top of the next.
     """
+    stride = -1 if BACK else 1
     if PLANAR:
-        u_at = sequence // 4 * length * d + channels
-        row = (sequence // 4 * length * 4 + sequence % 4) * (r + 2 * n)
-        B_at = row + r + states
-        return u_at, row + ranks, B_at, B_at + n, d, 4 * (r + 2 * n), ranks < r
-    else:
-        u_at = (sequence * d + channels) * length
-        B_at = (sequence * n + states) * length
-        return u_at, u_at, B_at, B_at, 1, 1, channels < d
+        stride = tl.where(sequence % 4 >= 2, -stride, stride)
+        stride *= tl.where(sequence % 2 == 1, width, 1)
+    after = pixel + stride
+    if PLANAR:
+        around = height * width - 1
+        after = tl.where(after > around, after - around, after)
+        after = tl.where(after < 0, after + around, after)
+    return tl.where(is_last, pixel, after)
 
 
 @triton.jit
-def parameters(weight, bias, A, which, channels, states, ranks, d, n, r, PLANAR: tl.constexpr):
-    """Read (k, r, d), (k, d) and (k, n, d) of sequence ``which``, in float32; A as A / log(2)."""
-    d_mask = channels < d
-    if PLANAR:
-        mask = (ranks < r)[:, None] & d_mask[None, :]
-        weight += (which * r + ranks[:, None]) * d + channels[None, :]
-        weight = tl.load(weight, mask=mask, other=0.0).to(tl.float32)
-    bias = tl.load(bias + which * d + channels, mask=d_mask, other=0.0).to(tl.float32)
-    mask = (states < n)[:, None] & d_mask[None, :]
-    A += (which * n + states[:, None]) * d + channels[None, :]
-    return weight, bias, tl.load(A, mask=mask, other=0.0).to(tl.float32) * LOG2E
+def read_parameters(parameters, k, place, d, shape):
+    """The parameters of the sequence and channels of a place."""
+    which = place.sequence % k
+    ranks = tl.arange(0, shape.BLOCK_R)
+    weight = tl.zeros((shape.BLOCK_R, shape.BLOCK_D), tl.float32)
+    if shape.PLANAR:
+        mask = (ranks < shape.R)[:, None] & place.d_mask[None, :]
+        at = (which * shape.R + ranks[:, None]) * d + place.channels[None, :]
+        weight = tl.load(parameters.weight + at, mask=mask, other=0.0).to(tl.float32)
+    at = which * d + place.channels
+    bias = tl.load(parameters.bias + at, mask=place.d_mask, other=0.0).to(tl.float32)
+    D = tl.load(parameters.D + at, mask=place.d_mask, other=0.0).to(tl.float32)
+    A = parameters.A + which * shape.N * d + place.state_at
+    A = tl.load(A, mask=place.state_mask, other=0.0).to(tl.float32) * LOG2E
+    return Rates(weight, bias, A, D)
 
 
 @triton.jit
-def step_size(step, weight, bias, offset, mask, PLANAR: tl.constexpr, SOFTPLUS: tl.constexpr):
-    """Returns delta, what softplus was taken of, and the step as it is stored, all float32.
+def far(pixel, pitch):
+    """pixel * pitch in 64 bits; neither is negative, which makes it one instruction."""
+    pixel, pitch = tl.cast(pixel, tl.uint32), tl.cast(pitch, tl.uint32)
+    return (pixel.to(tl.uint64) * pitch.to(tl.uint64)).to(tl.int64)
 
-    softplus(z) = max(z, 0) + log1p(e) with e = exp(-|z|) <= 1, right to the last bits also near 0:
-    log1p(e) = 2 atanh(e / (2 + e)) as a series; the first term left out is 1e-8 of the sum.
+
+@triton.jit
+def load_step(place, pixel, pitch, shape):
+    """The step as it is stored: (r) of a low rank, or (d)."""
+    at = far(pixel, pitch)
+    mask = tl.arange(0, shape.BLOCK_R) < shape.R if shape.PLANAR else place.d_mask
+    return tl.load(place.step + at, mask=mask, other=0.0).to(tl.float32)
+
+
+@triton.jit
+def load_channels(map, place, pixel, pitch):
+    """The channels (d) of a map like u at a pixel."""
+    at = place.u_at + far(pixel, pitch)
+    return tl.load(map + at, mask=place.d_mask, other=0.0).to(tl.float32)
+
+
+@triton.jit
+def load_states(vector, place, pixel, pitch):
+    """B or C (n) at a pixel."""
+    at = far(pixel, pitch)
+    return tl.load(vector + at, mask=place.n_mask, other=0.0).to(tl.float32)
+
+
+@triton.jit
+def softplus(z):
+    """max(z, 0) + log1p(e) with e = exp(-|z|) <= 1, right to the last bits also near 0.
+
+    log1p(e) / e is a polynomial, exact at the Chebyshev points of [0, 1], and 5e-9 off at most.
     Beyond 20 the result is z, as in torch.
     """
-    given = tl.load(step + offset, mask=mask, other=0.0).to(tl.float32)
-    z = bias + (tl.sum(weight * given[:, None], 0) if PLANAR else given)
-    delta = z
-    if SOFTPLUS:
-        e = tl.exp(-tl.abs(z))
-        s = e / (2 + e)
-        q = s * s
-        series = 1 / 9 + q * (1 / 11 + q * (1 / 13))
-        series = 1 + q * (1 / 3 + q * (1 / 5 + q * (1 / 7 + q * series)))
-        delta = tl.where(z > 0, z, 0.0) + 2 * s * series
-    return delta, z, given
+    e = tl.exp2(tl.abs(z) * -LOG2E)
+    ratio = -0.003176057 * e + 0.019542528
+    ratio = ratio * e - 0.056373615
+    ratio = ratio * e + 0.105436236
+    ratio = ratio * e - 0.15269667
+    ratio = ratio * e + 0.19663274
+    ratio = ratio * e - 0.24951616
+    ratio = ratio * e + 0.3332971
+    ratio = ratio * e - 0.49999893
+    return tl.maximum(z, 0.0) + e * (ratio * e + 1)
 
 
 @triton.jit
-def advance(
-    h, u, step, B, weight, bias, rate, pixel, u_pitch, pitch, d_mask, step_mask, n_mask,
-    PLANAR: tl.constexpr, SOFTPLUS: tl.constexpr,
-):  # fmt: skip
-    """One step of the recurrence at a pixel. Returns h, and the delta and u that led to it."""
-    delta, _, _ = step_size(step, weight, bias, pixel * pitch, step_mask, PLANAR, SOFTPLUS)
-    u = tl.load(u + pixel * u_pitch, mask=d_mask, other=0.0).to(tl.float32)
-    B = tl.load(B + pixel * pitch, mask=n_mask, other=0.0).to(tl.float32)
-    h = tl.exp2(delta[None, :] * rate) * h + (delta * u)[None, :] * B[:, None]
-    return h, delta, u
+def step_size(given, rates, shape):
+    """Returns delta, and what softplus was taken of."""
+    z = rates.bias + (tl.sum(rates.weight * given[:, None], 0) if shape.PLANAR else given)
+    return softplus(z) if shape.SOFTPLUS else z, z
+
+
+@triton.jit
+def walk(h, maps, place, rates, begin, end, kept, height, width, d, shape, KEEP):
+    """Run the recurrence from h over the steps begin ... end - 1.
+
+    If KEEP, the states before each go to ``kept``, one tile after the other.
+    Returns: h behind them, and the sum of delta.
+    """
+    u_pitch, pitch = pitches(d, shape)
+    total = tl.zeros((shape.BLOCK_D,), tl.float32)
+    pixel = pixel_at(begin, place.sequence, height, width, shape.PLANAR)
+    given = load_step(place, pixel, pitch, shape)
+    u = load_channels(maps.u, place, pixel, u_pitch)
+    for t in range(begin, end):
+        B = load_states(place.B, place, pixel, pitch)
+        is_last = t + 1 == end
+        pixel = pixel_after(
+            pixel, is_last, place.sequence, height, width, BACK=False, PLANAR=shape.PLANAR
+        )
+        next_given = load_step(place, pixel, pitch, shape)
+        next_u = load_channels(maps.u, place, pixel, u_pitch)
+        if KEEP:
+            tl.store(kept + (t - begin) * (shape.BLOCK_N * shape.BLOCK_D), h)
+        delta, _ = step_size(given, rates, shape)
+        h = tl.exp2(delta[None, :] * rates.A) * h + (delta * u)[None, :] * B[:, None]
+        total += delta
+        given, u = next_given, next_u
+    return h, total

@@ -56,7 +56,7 @@ class General(Section):
     find_unused_parameters: bool = False
     threads: Threads = "auto"
     compile: bool = False
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
     channels_last: bool = False
     recipe: FilePath | None = None
     plugins: list[Text] | None = None  # files of Python that register networks and the like

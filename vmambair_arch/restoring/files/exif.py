@@ -93,7 +93,7 @@ def repaired(data: bytes) -> tuple[bytes | None, list[str]]:
     return (from_tree(tree, editor.how.order) if tree else None), [lost]
 
 
-def described(data: bytes, change: Change, pixels: np.ndarray) -> tuple[bytes, list[str]]:
+def updated(data: bytes, change: Change, pixels: np.ndarray) -> tuple[bytes, list[str]]:
     """The data of a picture that is upright and has another size, and what was lost.
 
     Args:

@@ -16,7 +16,7 @@ class PictureFormat(NamedTuple):
         opened: reads the header and the metadata of a file's content.
         deep: whether it holds 16 bits.
         alpha: whether it holds an alpha channel.
-        described: whether it holds a colour profile, EXIF data and XMP.
+        metadata: whether it holds a colour profile, EXIF data and XMP.
         side: the most pixels a side.
         pixels: the most bytes of pixels, not compressed.
         iptc: whether it holds IPTC data.
@@ -27,7 +27,7 @@ class PictureFormat(NamedTuple):
     opened: Callable[[Any], Stored]
     deep: bool
     alpha: bool
-    described: bool
+    metadata: bool
     side: int = 2**31 - 1
     pixels: int = sys.maxsize
     iptc: bool = False
@@ -56,10 +56,10 @@ FORMATS = {
         texts=None,
     ),
     "WEBP": PictureFormat(
-        (".webp",), webp.opened, deep=False, alpha=True, described=True, side=16383
+        (".webp",), webp.opened, deep=False, alpha=True, metadata=True, side=16383
     ),
     "TIFF": PictureFormat(
-        (".tif", ".tiff"), tiff_reading.opened, deep=True, alpha=True, described=True, iptc=True
+        (".tif", ".tiff"), tiff_reading.opened, deep=True, alpha=True, metadata=True, iptc=True
     ),
     "BMP": PictureFormat(
         *((".bmp", ".dib"), bmp.opened),

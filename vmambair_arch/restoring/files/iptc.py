@@ -54,7 +54,7 @@ def data_of(block: bytes) -> bytes | None:
     return next((each.data for each in resources(block) if each.number == IPTC), None)
 
 
-def described(block: bytes, change: Change) -> tuple[bytes | None, list[str]]:
+def updated(block: bytes, change: Change) -> tuple[bytes | None, list[str]]:
     """The block without what is told elsewhere or no longer true, and what was lost."""
     kept, lost = [], []
     for each in resources(block):

@@ -63,15 +63,16 @@ class Picture:
         change = Change(self.pixels.shape[:2], pixels.shape[:2], turned)
         data, packet, block, lost = self.exif, self.packet, self.iptc, [*self.warnings]
         if data:
-            data, more = exif.described(data, change, pixels)
+            data, more = exif.updated(data, change, pixels)
             lost += more
         if packet:
-            packet = xmp.described(packet, change)
+            packet = xmp.updated(packet, change)
         if block:
-            block, more = iptc.described(block, change)
+            block, more = iptc.updated(block, change)
             lost += more
-        told = {"exif": data, "packet": packet, "iptc": block}
-        return dataclasses.replace(self, pixels=pixels, **told, warnings=tuple(dict.fromkeys(lost)))
+        metadata = {"exif": data, "packet": packet, "iptc": block}
+        warnings = tuple(dict.fromkeys(lost))
+        return dataclasses.replace(self, pixels=pixels, **metadata, warnings=warnings)
 
 
 def to_array(image: Image.Image) -> np.ndarray:

@@ -41,7 +41,7 @@ def write(
     pixels: np.ndarray,
     *,
     icc: bytes | None = None,
-    described: bytes | None = None,
+    exif_data: bytes | None = None,
     packet: bytes | None = None,
     iptc: bytes | None = None,
     dpi: tuple[float, float] | None = None,
@@ -54,7 +54,7 @@ def write(
         file: open for writing.
         pixels: (h, w) or (h, w, c) of uint8 or uint16: grey, grey + alpha, RGB or RGBA.
         icc: its colour profile.
-        described: its EXIF data.
+        exif_data: its EXIF data.
         packet: its XMP.
         iptc: its IPTC data, in Photoshop's resources.
         dpi: pixels an inch, across and down.
@@ -63,14 +63,14 @@ def write(
     """
     h, w = pixels.shape[:2]
     pixels = pixels.reshape(h, w, -1)
-    found = ifd.layout(described) if described else None
+    found = ifd.layout(exif_data) if exif_data else None
     how = Layout(found[0].order if found else "<", big=pixels.nbytes > LARGEST)
     rows = max(STRIP_BYTES // pixels[0].nbytes, 1)
     strips = [
         zlib.compress(_differences(pixels[y : y + rows], how.order)) for y in range(0, h, rows)
     ]
     sizes = [len(strip) for strip in strips]
-    tree = exif.tree_of(described) if described else {}
+    tree = exif.tree_of(exif_data) if exif_data else {}
     entries = {tag: entry for tag, entry in tree.items() if tag not in STRUCTURE}
     entries |= _structure(pixels, dpi, how)
     entries[ROWS] = ifd.numbers(ifd.LONG, [rows], how)

@@ -41,9 +41,9 @@ def check(picture: Picture, form: str, *, enlarged: float = 1) -> None:
     lost = [
         *(["its 16 bits"] if picture.pixels.itemsize > 1 and not holds.deep else []),
         *(["its alpha"] if picture.has_alpha and not holds.alpha else []),
-        *(["its colour profile"] if picture.icc and not holds.described else []),
-        *(["its EXIF data"] if picture.exif and not holds.described else []),
-        *(["its XMP"] if picture.packet and not holds.described else []),
+        *(["its colour profile"] if picture.icc and not holds.metadata else []),
+        *(["its EXIF data"] if picture.exif and not holds.metadata else []),
+        *(["its XMP"] if picture.packet and not holds.metadata else []),
         *([f"{w} x {h} pixels"] if max(h, w) > holds.side or taken > holds.pixels else []),
     ]
     if lost:
@@ -88,11 +88,11 @@ def encode(picture: Picture, file: IO[bytes], form: str, *, quality: int = QUALI
 def _encode(picture: Picture, file: IO[bytes], form: str, quality: int) -> None:
     """Raises whatever a foreign encoder raises."""
     pixels, dpi = picture.pixels, picture.dpi
-    told = {"icc": picture.icc, "packet": picture.packet, "iptc": picture.iptc, "dpi": dpi}
+    metadata = {"icc": picture.icc, "packet": picture.packet, "iptc": picture.iptc, "dpi": dpi}
     if form == "PNG":
-        png.write(file, pixels, exif=picture.exif, carried=picture.carried, **told)
+        png.write(file, pixels, exif=picture.exif, carried=picture.carried, **metadata)
     elif form == "TIFF":
-        tiff.write(file, pixels, described=picture.exif, **told)
+        tiff.write(file, pixels, exif_data=picture.exif, **metadata)
     elif form == "BMP" and picture.has_alpha:  # PIL writes none
         bmp.write_alpha(file, pixels)
     else:

@@ -38,7 +38,7 @@ REGIONS = {
 }
 
 
-def described(packet: bytes, change: Change) -> bytes:
+def updated(packet: bytes, change: Change) -> bytes:
     """The packet of a picture that is upright and of another size. What it does not tell stays."""
     height, width = change.after
     for names, value in (((ORIENTATION,), 1), (WIDTH, width), (HEIGHT, height)):

@@ -46,7 +46,8 @@ class GlobalPool:
 
     def _collect(self, scan: ChannelScan, inputs: tuple[Tensor]) -> None:
         (x,) = inputs  # (b, c, h, w)
-        total = x.sum((2, 3), keepdim=True, dtype=torch.double)
+        wide = torch.float if x.device.type == "mps" else torch.double  # Apple's GPUs have none
+        total = x.sum((2, 3), keepdim=True, dtype=wide)
         self.sums[scan] = self.sums[scan] + total if scan in self.sums else total
         self.pixels[scan] += x.shape[2] * x.shape[3]
 

@@ -1,17 +1,24 @@
 """A network on one tile: on its device, in its precision, with the channels that it takes."""
 
 import contextlib
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from ...errors import InputError
 from ...inference import ensemble, run
+from ...system.gpu_libraries import any_sizes, tf32
 from .precision import automatic
 from .steps import Progress, Steps
 
 SMALL = 64  # pixels a side of an image by which a network is known
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+PRECISIONS = {
+    "fp32": torch.float32,
+    "tf32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
 
 
 class Runner:
@@ -42,6 +49,7 @@ class Runner:
             )
         self.network = network
         self.device = device
+        self.tf32 = precision == "tf32"
         self.averaged = averaged
         config = getattr(network, "config", {})
         self.in_channels: int = config.get("in_channels", 3)
@@ -52,24 +60,32 @@ class Runner:
         small = torch.zeros(shape, device=device)
         self.steps = Steps(network, lambda x: self._run(x, self.dtype), small) if stepwise else None
 
+    def __call__(self, x: Tensor) -> Tensor:
+        """(b, c, h, w) in [0, 1] -> (b, c, scale h, scale w), float32 on the device."""
+        return self.start(x)()
+
     @torch.no_grad()
-    def __call__(self, x: Tensor, *, progress: Progress | None = None) -> Tensor:
-        """(b, c, h, w) in [0, 1] -> (b, c, scale h, scale w), float32 on the device.
+    def start(self, x: Tensor, *, progress: Progress | None = None) -> Callable[[], Tensor]:
+        """Queue a tile on the device, (b, c, h, w) in [0, 1]; a CPU computes it at once.
 
         Grey goes through a colour network as three equal channels, of which the mean is taken;
         the channels of a colour picture go through a grey network one by one. Progress is called
         with the share that is done, below 1, if it is known.
+
+        Returns: a function that waits for the result and gives it, (b, c, scale h, scale w),
+            float32 on the device. Raises: InputError: its values are not finite.
         """
         x = x.to(self.device, torch.float32)
         b, c = x.shape[:2]
         n = self.in_channels
         if c == n:
-            return self._finite(x, progress)
+            return self._started(x, progress)
         if c == 1:
-            return self._finite(x.expand(-1, n, -1, -1), progress).mean(1, keepdim=True)
+            coloured = self._started(x.expand(-1, n, -1, -1), progress)
+            return lambda: coloured().mean(1, keepdim=True)
         if n == 1:
-            y = self._finite(x.flatten(0, 1)[:, None], progress)
-            return y.unflatten(0, (b, c)).squeeze(2)
+            grey = self._started(x.flatten(0, 1)[:, None], progress)
+            return lambda: grey().unflatten(0, (b, c)).squeeze(2)
         raise InputError(f"the picture has {c} colour channels, and the network takes {n}")
 
     @torch.no_grad()
@@ -98,25 +114,33 @@ class Runner:
             self(torch.zeros(1, colours, self.side, self.side))
         return -(-largest // self.side**2)
 
-    def _finite(self, x: Tensor, progress: Progress | None) -> Tensor:
-        """(b, in, h, w) -> (b, out, scale h, scale w), again in float32 if it was not finite."""
+    def _started(self, x: Tensor, progress: Progress | None) -> Callable[[], Tensor]:
+        """Queue (b, in, h, w), and what checks it and does it again in float32 if need be."""
         reporting = self.steps and progress and self.steps.reporting(x, progress)
         with reporting or contextlib.nullcontext():
             y = self._run(x, self.dtype)
-        if self.dtype != torch.float32 and not y.isfinite().all():
-            y = self._run(x, torch.float32)
-        if not y.isfinite().all():
-            raise InputError(
-                "the network gives values that are not finite, in fp32 too; give other weights"
-            )
-        return y
+        finite = y.isfinite().all()
+
+        @torch.no_grad()
+        def finish() -> Tensor:
+            if finite:
+                return y
+            again = y if self.dtype == torch.float32 else self._run(x, torch.float32)
+            if not again.isfinite().all():
+                raise InputError(
+                    "the network gives values that are not finite, in fp32 too; give other weights"
+                )
+            return again
+
+        return finish
 
     @torch.no_grad()
     def _automatic(self, shape: tuple[int, int, int, int]) -> torch.dtype:
         return automatic(self.network, self.device, self._run, shape)
 
     def _run(self, x: Tensor, dtype: torch.dtype) -> Tensor:
-        with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
+        lower = torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
+        with lower, tf32(self.tf32), any_sizes():
             if self.averaged:
                 return ensemble(lambda turned: run(self.network, turned).float(), x)
             return run(self.network, x).float()

@@ -62,7 +62,7 @@ class TileSizes:
                 *(h, w),
                 budget=SHARE * (free - result * on_cpu),
                 per_pixel=self.per_pixel,
-                per_row=8 * channels * w * scale**2 * on_cpu,  # a row of tiles, twice, in float32
+                per_row=8 * channels * w * scale**2,  # a row of tiles, twice, in float32
             )
         while math.prod(sides) > min(self.most, self.countable):
             sides = halved(sides)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from ...inference import blended, spans
+from ...networks.modules.prepared import weights_held
 from .pooling import GlobalPool
 from .running import Runner
 from .steps import Progress, part
@@ -135,23 +136,45 @@ class Tiling:
         passes = 2 if self.pool and len(rows) * len(columns) > 1 else 1
         number, done = passes * len(rows) * len(columns), 0
 
-        def restore(row: slice, column: slice) -> Tensor:
+        def start(row: slice, column: slice) -> Callable[[], Tensor]:
             nonlocal done
-            start, end = done / number, (done + 1) / number
-            tile = self.run(crop(row, column), progress=part(progress, start, end)).cpu()
+            first, last = done / number, (done + 1) / number
+            finish = self.run.start(crop(row, column), progress=part(progress, first, last))
             done += 1
-            if progress:
-                progress(end)
-            return tile
+
+            def finished() -> Tensor:
+                tile = finish()
+                if progress:
+                    progress(last)
+                return tile
+
+            return finished
+
+        def tiles() -> Iterator[Tensor]:
+            """The tiles in their order; a GPU has the next before it is asked for one."""
+            ahead = 0 if self.run.device.type == "cpu" else 1
+            started: list[Callable[[], Tensor]] = []
+            for row, column in itertools.product(rows, columns):
+                started.append(start(row, column))
+                if len(started) > ahead:
+                    yield started.pop(0)()
+            yield from (finish() for finish in started)
 
         with contextlib.ExitStack() as stack:
+            stack.enter_context(weights_held(self.run.network))
             if self.pool and passes == 2:
                 with self.pool.collecting():
-                    for row, column in itertools.product(rows, columns):
-                        restore(row, column)
+                    for _ in tiles():
+                        pass
                 stack.enter_context(self.pool.giving())
-            top = 0
-            for strip in blended(restore, rows, columns, scale=self.scale, overlap=self.overlap):
+            top, in_order = 0, tiles()  # in which they are blended
+            joined = blended(
+                lambda row, column: next(in_order),
+                *(rows, columns),
+                scale=self.scale,
+                overlap=self.overlap,
+            )
+            for strip in joined:
                 yield top, strip
                 top += strip.shape[2]
 

@@ -115,7 +115,7 @@ def packets(path: Path) -> Iterator[Any]:
                 yield packet
 
 
-def described(path: Path) -> tuple[int, int, bytes]:
+def sizes_and_header(path: Path) -> tuple[int, int, bytes]:
     """Height, width and codec header of a file that ``encode`` wrote."""
     import av
 

@@ -10,7 +10,7 @@ from typing import IO, Any, NamedTuple
 from ...errors import InputError
 from .colours import has_alpha
 from .containers import WRITTEN, main_stream, opened
-from .encoding import Codec, add_stream, described, duration, packets
+from .encoding import Codec, add_stream, duration, packets, sizes_and_header
 from .survey import Survey
 
 # Of the encoder and the file that the source was, not of what it shows.
@@ -96,7 +96,7 @@ def join(
         *(file, "w", kind, dict(MUXER_OPTIONS.get(kind, {}))), metadata_errors="surrogateescape"
     ) as output:
         output.metadata.update(kept_tags(source.metadata, kind))
-        height, width, header = described(parts[0])
+        height, width, header = sizes_and_header(parts[0])
         stream = add_stream(output, video, codec, height, width)
         _describe(stream, main_stream(source), kind)
         places = {each.index: _add(output, each, kind) for each in copied.streams}

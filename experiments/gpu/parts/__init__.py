@@ -1,0 +1,1 @@
+"""What is checked and measured, a part a file; each has results(device), which yields them."""

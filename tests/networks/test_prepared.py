@@ -1,0 +1,80 @@
+"""Weights are prepared at each call, or held for many; and how much a forward launches."""
+
+import contextlib
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from support.fake_gpu import fake_gpu
+from vmambair_arch import VmambaIR
+from vmambair_arch.networks.modules.prepared import weights_held
+
+TINY = {"dim": 6, "d_state": 2, "num_blocks": (1, 0, 0, 0), "num_refinement_blocks": 0}
+# Launches behind an operation, where they are not one: the scans', a fill and a copy, a bias.
+BEHIND = {"vmambair.planar_scan": 4, "vmambair.selective_scan": 3, "aten.constant_pad_nd": 2}
+MEMORY = ("aten.empty", "aten.new_empty", "aten._unsafe_view", "aten.detach", "aten.lift")
+
+
+class Launches(TorchDispatchMode):
+    """Counts what a GPU would run: no views, and no memory that is only given."""
+
+    number = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = str(func).rpartition(".")[0]
+        result = func(*args, **(kwargs or {}))
+        tensors = any(isinstance(leaf, torch.Tensor) for leaf in tree_leaves(result))
+        if tensors and not func.is_view and not name.startswith(MEMORY):
+            with_bias = name == "aten.convolution" and args[2] is not None
+            self.number += BEHIND.get(name, 1) + with_bias
+        return result
+
+
+def launches(held: bool, **options) -> int:
+    """Of a forward on a GPU, not the first of those for which weights are held."""
+    with fake_gpu() as device, torch.no_grad():
+        with device:
+            network = VmambaIR(**{**TINY, "scale": 4, "gate": "gelu", **options}).eval()
+        x = torch.empty(1, 3, 16, 16, device=device)
+        with weights_held(network) if held else contextlib.nullcontext():
+            network(x)
+            with Launches() as found:
+                network(x)
+    return found.number
+
+
+def test_a_forward_of_realsr_x4_launches_so_much():
+    blocks = 2 * (6 + 2 + 2) + 1 + 6
+    for held, most in ((True, 1110), (False, 1380)):
+        ends = launches(held, num_blocks=(0, 0, 0, 0))
+        pair = launches(held)  # of blocks: one in the encoder, one in the decoder
+        assert ends + blocks * (pair - ends) // 2 <= most
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_held_weights_change_nothing(dtype):
+    torch.manual_seed(0)
+    network, x = VmambaIR(**TINY).eval(), torch.rand(2, 3, 8, 16)
+    with torch.no_grad(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        expected = network(x)
+        with weights_held(network):
+            assert torch.equal(network(x), expected)
+            assert torch.equal(network(x), expected)
+        network.shallow.weight.mul_(2)
+        for parameter in network.parameters():
+            parameter.data.mul_(1.1)  # which no version counter sees
+        changed = network(x)
+        with weights_held(network):
+            assert torch.equal(network(x), changed)
+        assert not torch.equal(changed, expected)
+
+
+def test_gradients_reach_the_weights_though_they_are_held():
+    network = VmambaIR(**TINY)
+    with weights_held(network):
+        with torch.no_grad():
+            network(torch.rand(1, 3, 8, 8))
+        network(torch.rand(1, 3, 8, 8)).sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())

@@ -1,0 +1,130 @@
+"""JPEG, noise and sharpening of a whole batch, as BasicSR's, without a word per image.
+
+BasicSR asks the device for a number of each image, and a GPU then waits for the processor.
+"""
+
+import cv2
+import torch
+import torch.nn.functional as F
+from basicsr.utils import DiffJPEG, USMSharp
+from basicsr.utils.img_process_util import filter2D
+from torch import Tensor
+from torchvision.transforms.functional import rgb_to_grayscale
+
+from ..system.gpu_libraries import tf32
+
+
+class Jpeg(DiffJPEG):
+    """BasicSR's DiffJPEG with rounding; the factors of all images at once."""
+
+    def __init__(self):
+        super().__init__(differentiable=False)
+
+    def forward(self, x: Tensor, quality: Tensor) -> Tensor:
+        """Compress and decompress (b, 3, h, w) in [0, 1], each image at its quality, (b,) of 100.
+
+        Returns: (b, 3, h, w) in [0, 1].
+        """
+        factor = torch.where(quality < 50, 5000.0 / quality, 200.0 - quality * 2) / 100.0
+        h, w = x.shape[2:]
+        x = F.pad(x, (0, -w % 16, 0, -h % 16))
+        y, cb, cr = self.compress(x, factor=factor)
+        return self.decompress(y, cb, cr, *x.shape[2:], factor=factor)[..., :h, :w]
+
+
+class Sharpen(USMSharp):
+    """BasicSR's USMSharp, bit for bit on the CPU; on GPUs the blur is two passes of 51 pixels.
+
+    There the sums are in another order: at a pixel whose residual is at the threshold to 1e-6 the
+    mask may differ.
+    """
+
+    row: Tensor
+
+    def __init__(self):
+        super().__init__()
+        row = torch.from_numpy(cv2.getGaussianKernel(self.radius, 0)).float()
+        self.register_buffer("row", row.view(1, 1, 1, -1), persistent=False)
+
+    @tf32(False)
+    def forward(self, img: Tensor, weight: float = 0.5, threshold: float = 10) -> Tensor:
+        """(b, c, h, w) in [0, 1] -> the same, sharpened where it differs from its blur."""
+        residual = img - self._blur(img)
+        mask = (residual.abs() * 255 > threshold).float()
+        soft_mask = self._blur(mask)
+        sharp = (img + weight * residual).clip(0, 1)
+        return soft_mask * sharp + (1 - soft_mask) * img
+
+    def _blur(self, x: Tensor) -> Tensor:
+        if x.device.type == "cpu":
+            return filter2D(x, self.kernel)
+        return separable(x, self.row)
+
+
+def separable(x: Tensor, row: Tensor) -> Tensor:
+    """Filter (b, c, h, w), mirrored at its borders, by a row (1, 1, 1, k) and by its transpose."""
+    reach = row.shape[-1] // 2
+    planes = F.pad(x, [reach] * 4, mode="reflect").flatten(0, 1)[:, None]
+    return F.conv2d(F.conv2d(planes, row), row.mT).reshape(x.shape)
+
+
+def add_gaussian_noise(img: Tensor, sigma: Tensor, gray: Tensor) -> Tensor:
+    """BasicSR's add_gaussian_noise_pt with clip, which draws the same numbers.
+
+    Args:
+        img: (b, 3, h, w) in [0, 1].
+        sigma: (b,) standard deviations, in levels of 255.
+        gray: (b,) of 0 and 1, which images get noise that is equal in all channels.
+    Returns: (b, 3, h, w) in [0, 1].
+    """
+
+    def noise(*shape: int) -> Tensor:
+        drawn = torch.randn(shape, dtype=img.dtype, device=img.device)
+        return drawn * sigma.view(-1, 1, 1, 1) / 255.0
+
+    noise_gray = noise(*img.shape[2:]) if gray.any() else None  # only then there is one to draw
+    return torch.clamp(img + _mixed(noise(*img.shape), noise_gray, gray), 0, 1)
+
+
+def add_poisson_noise(img: Tensor, scale: Tensor, gray: Tensor) -> Tensor:
+    """BasicSR's add_poisson_noise_pt with clip, which draws the same numbers.
+
+    Args:
+        img: (b, 3, h, w) in [0, 1].
+        scale: (b,) factors on the noise.
+        gray: (b,) of 0 and 1, which images get noise that is equal in all channels.
+    Returns: (b, 3, h, w) in [0, 1].
+    """
+    noise_gray = None
+    if gray.any():  # only then there are numbers to draw
+        noise_gray = _poisson_noise(rgb_to_grayscale(img, num_output_channels=1))
+    noise = _mixed(_poisson_noise(img), noise_gray, gray)
+    return torch.clamp(img + noise * scale.view(-1, 1, 1, 1), 0, 1)
+
+
+def _mixed(noise: Tensor, noise_gray: Tensor | None, gray: Tensor) -> Tensor:
+    """The noise of each image, equal in all channels if it is gray."""
+    if noise_gray is None:
+        return noise
+    gray = gray.view(-1, 1, 1, 1)
+    return noise * (1 - gray) + noise_gray * gray
+
+
+def _poisson_noise(img: Tensor) -> Tensor:
+    """Noise of photons, of which each image has as many as levels, up to the next power of two."""
+    levels = torch.clamp((img * 255.0).round(), 0, 255)
+    photons = _next_power_of_two(_distinct(levels)).to(img).view(-1, 1, 1, 1)
+    exact = levels / 255.0
+    return torch.poisson(exact * photons) / photons - exact
+
+
+def _distinct(levels: Tensor) -> Tensor:
+    """How many of the levels 0 to 255 each image of (b, ...) has, (b,)."""
+    seen = levels.new_zeros(len(levels), 256)
+    return seen.scatter_(1, levels.flatten(1).long(), 1.0).sum(1)
+
+
+def _next_power_of_two(count: Tensor) -> Tensor:
+    """2^ceil(log2(count)) in whole numbers, for whole numbers >= 1."""
+    exponent = torch.frexp(count - 0.5).exponent
+    return torch.ones_like(exponent) << exponent

@@ -1,0 +1,58 @@
+"""Weights that a module makes of its parameters at each call, held while many calls follow."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Prepared(nn.Module):
+    """A module that pads its weights or takes their exponentials before it uses them.
+
+    Nothing is held but within ``weights_held``: weights may change between any two calls.
+    """
+
+    lowered = True  # whether autocast takes what is prepared in its dtype
+    held: dict[torch.dtype | None, Any] | None = None
+
+    def prepare(self) -> tuple[Any, ...]:
+        """Make the weights."""
+        raise NotImplementedError
+
+    def prepared(self) -> tuple[Any, ...]:
+        """The weights: made, or those that are held, in the dtype of autocast."""
+        if self.held is None or torch.is_grad_enabled():
+            return self.prepare()
+        dtype = self._autocast_dtype()
+        if dtype not in self.held:
+            made = self.prepare()
+            self.held[dtype] = made if dtype is None else _each_to(dtype, made)
+        return self.held[dtype]
+
+    def _autocast_dtype(self) -> torch.dtype | None:
+        kind = next(self.parameters()).device.type
+        lower = self.lowered and torch.is_autocast_enabled(kind)
+        return torch.get_autocast_dtype(kind) if lower else None
+
+
+@contextlib.contextmanager
+def weights_held(network: nn.Module) -> Iterator[None]:
+    """Within it the weights of a network do not change, and are prepared once for all calls.
+
+    Calls that keep gradients prepare their own; a compiled network is left alone.
+    """
+    compiled = network._compiled_call_impl is not None
+    modules = [m for m in network.modules() if isinstance(m, Prepared) and not compiled]
+    for module in modules:
+        module.held = {}
+    try:
+        yield
+    finally:
+        for module in modules:
+            module.held = None
+
+
+def _each_to(dtype: torch.dtype, tensors: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+    return tuple(None if tensor is None else tensor.to(dtype) for tensor in tensors)
