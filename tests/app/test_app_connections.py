@@ -7,13 +7,12 @@ import errno
 import gc
 import os
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from support import picture_files as files
+from support import forks, picture_files as files
 from support.app_servers import Server, running, until
 from support.patience import PATIENCE
 from vmambair_arch import cli
@@ -202,29 +201,20 @@ def test_a_lack_of_descriptors_is_one_line_and_other_errors_are_left_to_asyncio(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no limit on descriptors")
-def test_few_descriptors_and_many_connections_print_no_traceback(tmp_path):
-    script = (
-        "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64));"
-        "from vmambair_arch import cli; sys.exit(cli.vmambair(sys.argv[1:]))"
-    )
-    model = str(files.saved_identity(tmp_path))
-    command = [sys.executable, "-c", script, "app", "--port", "0", "--no-browser", "-m", model]
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        text=True,
-    )
+def test_few_descriptors_and_many_connections_print_no_traceback(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    few = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64));"
+    command = ["app", "--port", "0", "--no-browser", "-m", str(files.saved_identity(tmp_path))]
+    process = forks.start(few + forks.VMAMBAIR, *command)
     try:
-        assert process.stdout is not None
-        server = Server.printed(process.stdout.readline())
+        server = Server.printed(forks.line())
         with contextlib.ExitStack() as stack:
             for _ in range(100):
                 stack.enter_context(socket.create_connection(("127.0.0.1", server.port), PATIENCE))
         until(lambda: answers(server))
         process.terminate()
-        _, errors = process.communicate(timeout=PATIENCE)
+        process.join(PATIENCE)
     finally:
         process.kill()
+    errors = Path("err.txt").read_text()
     assert errors.count("\n") <= 1 and "Traceback" not in errors

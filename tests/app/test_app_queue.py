@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 import torch
 
 import vmambair_arch.app
-from support import picture_files as files
+from support import forks, picture_files as files
 from support.app_servers import Server, running, until
 from support.networks import TINY
 from support.patience import PATIENCE
@@ -249,21 +248,15 @@ def test_other_hosts_are_warned_of(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_amid_a_picture_and_nothing_is_left(tmp_path, number):
+def test_a_signal_ends_it_amid_a_picture_and_nothing_is_left(tmp_path, monkeypatch, number):
+    monkeypatch.chdir(tmp_path)
     save_network(VmambaIR(scale=4, dim=16, num_blocks=(4, 0, 0, 0)), tmp_path / "x4.pth")
-    command = [sys.executable, "-m", "vmambair_arch", "app", "--port", "0", "--no-browser"]
     (tmp_path / "temporary").mkdir()
-    path = os.pathsep.join(sys.path)
-    environment = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(tmp_path / "temporary")}
-    process = subprocess.Popen(
-        [*command, "-m", str(tmp_path / "x4.pth")],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-        text=True,
-    )
+    command = ["app", "--port", "0", "--no-browser", "-m", str(tmp_path / "x4.pth")]
+    temporary = {"TMPDIR": str(tmp_path / "temporary")}
+    process = forks.start(forks.VMAMBAIR, *command, environment=temporary)
     try:
-        server = Server.printed(process.stdout.readline())
+        server = Server.printed(forks.line())
         large = files.encoded(np.zeros((1024, 1024), np.uint8), "PNG")
         job, other = (server.send(large, name) for name in ("a.png", "b.png"))
         until(lambda: server.job(job["id"])["share"] > 0)
@@ -271,9 +264,9 @@ def test_a_signal_ends_it_amid_a_picture_and_nothing_is_left(tmp_path, number):
         coming = socket.create_connection(("127.0.0.1", server.port))
         coming.sendall(server.head(1000) + b"x")
         until(lambda: len(list((tmp_path / "temporary").glob("*/*/input"))) == 3)
-        process.send_signal(number)
-        _, errors = process.communicate(timeout=PATIENCE)
+        os.kill(process.pid, number)
+        process.join(PATIENCE)
     finally:
         process.kill()
-    assert process.returncode == 128 + number and errors == ""
+    assert process.exitcode == 128 + number and Path("err.txt").read_text() == ""
     assert list((tmp_path / "temporary").glob("vmambair-app-*")) == []

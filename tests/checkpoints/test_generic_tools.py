@@ -74,8 +74,9 @@ def test_a_restorer_takes_a_network_of_another_precision_and_leaves_it_so(kind):
     assert network.shallow.weight.dtype == kind
 
 
-@pytest.mark.parametrize("cast", [None, torch.float16, torch.bfloat16], ids=str)
-@pytest.mark.parametrize("share", [0.2, 0.5, 0.77])
+@pytest.mark.parametrize(
+    ("cast", "share"), [(None, 0.2), (torch.float16, 0.5), (torch.bfloat16, 0.77)], ids=str
+)
 def test_two_networks_averaged_tensor_by_tensor(network, cast, share):
     one, other = (saved(type(network)(**network.config), f"{n}.pth", cast) for n in "ab")
     mixed = {name: share * one[name] + (1 - share) * other[name] for name in one}

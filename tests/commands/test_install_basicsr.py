@@ -31,54 +31,57 @@ def run(*arguments, program=cli.vmambair):
 """
 
 
-def without_basicsr(code: str) -> list[str]:
-    """The lines that Python wrote to the error output, in a process that has no BasicSR."""
-    command = [sys.executable, "-c", WITHOUT + code]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stderr.splitlines()
+# What needs no BasicSR, and what needs it; the names are those of the fixture's files.
+COMMANDS = """
+from vmambair_arch.app import serving
+from vmambair_arch.commands import doctor
+from vmambair_arch.commands.bench import session
+from vmambair_arch.commands.export import verified_export
+run('restore', 'lq', '-o', 'out', '-m', 'NETWORK')
+run('compare', 'gt', 'out', '--lq', 'lq', '--bicubic', '-o', 'report')
+run('plot', 'report/report.json', 'table.md')
+run('convert', 'gelu.pth', 'released.pth')
+run('prepare', 'gt', 'prepared', '--scale', '4')
+print('# which need it', file=sys.stderr, flush=True)
+run('train', '-opt', 'a.yml', program=cli.basicsr)
+run('test', '-opt', 'a.yml', program=cli.basicsr)
+run('check', '-opt', 'a.yml')
+run('degrade', 'gt', 'out', '-opt', 'a.yml')
+"""
 
 
-@pytest.fixture
-def network(tmp_path, monkeypatch) -> str:
-    """A network, in a working directory with ground truth and its low-quality images."""
-    monkeypatch.chdir(tmp_path)
-    for folder, scale in (("gt", 1), ("lq", 4)):
-        Path(folder).mkdir()
+@pytest.fixture(scope="module")
+def without_basicsr(tmp_path_factory) -> tuple[Path, list[str], list[str]]:
+    """A folder in which commands ran in a process that has no BasicSR, and the lines that Python
+    wrote to the error output: of those that need none, and of those that do.
+    """
+    folder = tmp_path_factory.mktemp("without")
+    for name, scale in (("gt", 1), ("lq", 4)):
+        (folder / name).mkdir()
         pixels = files.noise("RGB", height=32, width=48)[::scale, ::scale]
-        Image.fromarray(np.ascontiguousarray(pixels)).save(f"{folder}/a.png")
-    save_network(VmambaIR(scale=4, gate="gelu", **TINY), "gelu.pth")
-    return files.saved_identity(tmp_path, 4)
+        Image.fromarray(np.ascontiguousarray(pixels)).save(folder / name / "a.png")
+    save_network(VmambaIR(scale=4, gate="gelu", **TINY), folder / "gelu.pth")
+    (folder / "a.yml").write_text("name: a\n")
+    code = WITHOUT + COMMANDS.replace("NETWORK", str(files.saved_identity(folder, 4)))
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    between = lines.index("# which need it")
+    return folder, lines[:between], lines[between + 1 :]
 
 
-def test_what_needs_no_basicsr_works_without_it(network):
-    lines = without_basicsr(
-        "from vmambair_arch.app import serving\n"
-        "from vmambair_arch.commands import doctor\n"
-        "from vmambair_arch.commands.bench import session\n"
-        "from vmambair_arch.commands.export import verified_export\n"
-        f"run('restore', 'lq', '-o', 'out', '-m', '{network}')\n"
-        "run('compare', 'gt', 'out', '--lq', 'lq', '--bicubic', '-o', 'report')\n"
-        "run('plot', 'report/report.json', 'table.md')\n"
-        "run('convert', 'gelu.pth', 'released.pth')\n"
-        "run('prepare', 'gt', 'prepared', '--scale', '4')\n"
-    )
+def test_what_needs_no_basicsr_works_without_it(without_basicsr):
+    folder, lines, _ = without_basicsr
     assert [line for line in lines if line.startswith("# ")] == ["# 0"] * 5, lines
-    assert Path("report/report.html").exists() and Path("table.md").exists()
+    assert (folder / "report/report.html").exists() and (folder / "table.md").exists()
 
 
-def test_what_needs_basicsr_says_how_to_install_it(network):
-    Path("a.yml").write_text("name: a\n")
-    lines = without_basicsr(
-        "run('train', '-opt', 'a.yml', program=cli.basicsr)\n"
-        "run('test', '-opt', 'a.yml', program=cli.basicsr)\n"
-        "run('check', '-opt', 'a.yml')\n"
-        "run('degrade', 'gt', 'out', '-opt', 'a.yml')\n"
-    )
+def test_what_needs_basicsr_says_how_to_install_it(without_basicsr):
     sentence = "BasicSR is not installed; run: vmambair install-basicsr"
     programs = ("basicsr", "basicsr", "vmambair", "vmambair")
     expected = [line for program in programs for line in (f"{program}: {sentence}", "# 2")]
-    assert lines == expected
+    assert without_basicsr[2] == expected
 
 
 # the source

@@ -1,10 +1,7 @@
 """vmambair restore and vmambair_arch.restore: what is read, what is written, what is refused."""
 
-import io
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -18,7 +15,7 @@ from safetensors.torch import load_file
 from skimage import data
 from torch import nn
 
-from support import picture_files as files
+from support import forks, picture_files as files
 from support.patience import PATIENCE
 from vmambair_arch import Restorer, VmambaIR, cli, load_network, restore, save_network, weights
 from vmambair_arch.app.networks import offered
@@ -86,16 +83,13 @@ def test_an_output_folder_inside_the_input_is_not_an_input(folder):
 
 
 def test_standard_input_and_output(folder):
-    command = [sys.executable, "-m", "vmambair_arch", "restore", "-", "-o", "-"]
-    content = files.encoded(files.noise("RGB"), "BMP")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [*command, "-m", "x4.safetensors"], input=content, capture_output=True, env=environment
-    )
-    image = Image.open(io.BytesIO(done.stdout))
+    Path("in").write_bytes(files.encoded(files.noise("RGB"), "BMP"))
+    command = ["restore", "-", "-o", "-", "-m", "x4.safetensors"]
+    assert forks.run(forks.VMAMBAIR, *command, streams=("in", "out", "err")) == 0
+    image = Image.open("out")
     assert image.format == "BMP"
     assert np.array_equal(np.asarray(image), large(files.noise("RGB")))
-    assert b"1 of 1 pictures restored" in done.stderr
+    assert "1 of 1 pictures restored" in Path("err").read_text()
 
 
 def test_another_format(folder):
@@ -309,18 +303,15 @@ sys.exit(cli.vmambair(["restore", *sys.argv[1:]]))
 def test_ctrl_c_and_sigterm_leave_only_finished_files(folder, number, code):
     for name in range(6):
         picture(f"in/{name}.png")
-    command = [sys.executable, "-c", ENDLESS, "in", "-o", "out", "-m", "x4.safetensors"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    while process.poll() is None and len(list(Path("out").glob("*.png"))) < 3:
+    process = forks.start(ENDLESS, "in", "-o", "out", "-m", "x4.safetensors")
+    while process.is_alive() and len(list(Path("out").glob("*.png"))) < 3:
         time.sleep(0.01)
-    process.send_signal(number)
-    told, errors = process.communicate()
+    os.kill(process.pid, number)
+    process.join(PATIENCE)
+    errors = Path("err.txt").read_text()
     assert "stopped" in errors and "Traceback" not in errors
-    assert process.returncode == code
-    assert "3 of 6 pictures restored" in told
+    assert process.exitcode == code
+    assert "3 of 6 pictures restored" in Path("out.txt").read_text()
     left = sorted(Path("out").iterdir())
     assert [path.name for path in left] == ["0.png", "1.png", "2.png"]
     for path in left:

@@ -3,15 +3,12 @@
 import json
 import logging
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from support import SUPPORT, films, picture_files as files
-from support.processes import ENVIRONMENT
+from support import films, picture_files as files, ranks
 from vmambair_arch import save_network
 from vmambair_arch.commands import sharing
 from vmambair_arch.commands.train import launch
@@ -42,7 +39,7 @@ def folder(tmp_path_factory) -> Path:
     save_network(files.identity(1), root / "same.safetensors")
     films.write(root / "film.mkv", sizes=((16, 24),) * FRAMES)
     runs = []
-    for name, ranks in (("one", 1), ("two", 2), ("four", 4)):
+    for name, many in (("one", 1), ("two", 2), ("four", 4)):
         restore = ["restore", "in", "-o", name, "-m", "x4.safetensors"]
         compare = ["compare", "gt", "--lq", "lq", "--model", "x4.safetensors", "-o", f"c{name}"]
         described = {
@@ -53,13 +50,11 @@ def folder(tmp_path_factory) -> Path:
             "refused": restore,
             "film": ["restore", "film.mkv", "-o", f"{name}.mp4", "-m", "same.safetensors"],
         }
-        for what in WHAT[ranks]:
-            runs.append({"name": f"{what}_{name}", "arguments": [described[what]] * ranks})
-    (root / "runs.json").write_text(json.dumps(runs))
-    command = [sys.executable, str(SUPPORT / "ranks.py"), "runs.json", "--pictures"]
-    done = subprocess.run(command, cwd=root, env=ENVIRONMENT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    codes = json.loads(done.stdout.splitlines()[-1])
+        for what in WHAT[many]:
+            runs.append({"name": f"{what}_{name}", "arguments": [described[what]] * many})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        codes = ranks.codes(runs)
     named = dict(zip([run["name"] for run in runs], codes, strict=True))
     (root / "codes.json").write_text(json.dumps(named))
     return root

@@ -47,11 +47,11 @@ RIVALS = {
 NETWORKS = {
     "VmambaIR": {
         "dim": 4,
-        "num_blocks": [1, 1, 1, 1],
+        "num_blocks": [1, 0, 0, 1],
         "num_refinement_blocks": 1,
         "d_state": 2,
     },
-    "Restormer": {"dim": 8, "num_blocks": [1, 1, 1, 1], "num_refinement_blocks": 1},
+    "Restormer": {"dim": 8, "num_blocks": [1, 0, 0, 1], "num_refinement_blocks": 1},
     "SwinIR": {
         "depths": [1, 1],
         "num_heads": [2, 2],
@@ -61,6 +61,7 @@ NETWORKS = {
     },
     "UNetDiscriminatorSN": {"num_feat": 8},
 }
+VGG_LAYERS = {"conv1_2": 0.1, "conv3_4": 1}  # a tenth of the layers' weights
 ITERATIONS = 20
 STAGES = {"gt_sizes": [16, 16, 24, 24, 32, 32], "iters": [5, 4, 4, 3, 2, 2], "gt_size": 32}
 DATA_SETS = {
@@ -132,6 +133,7 @@ def overrides(name: str, photographs: Path, vgg_weights: Path | None = None) -> 
             changes["train:scheduler:milestones"] = [ITERATIONS // 2]
         if "perceptual_opt" in opt["train"]:
             changes["train:perceptual_opt:vgg_weights"] = str(vgg_weights)
+            changes["train:perceptual_opt:layer_weights"] = VGG_LAYERS
     if "queue_size" in opt:
         changes |= {"gt_size": 32, "queue_size": 4}
     return [f"{key}={json.dumps(value)}" for key, value in changes.items()]

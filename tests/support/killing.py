@@ -1,25 +1,29 @@
-"""Train an option file to its end while killing it again and again; prints what happened as JSON.
+"""Train an option file to its end while killing it again and again.
 
-    python tests/support/killing.py OPTIONS KILLS SEED
-
-The trainings are forks of this process, which has imported everything: a start takes a moment.
+The trainings are forks of one that has imported everything: a start takes a moment.
 """
 
 import json
 import os
 import random
 import signal
-import sys
 import time
 from pathlib import Path
 
-from forks import prepare
-
+from support import forks
 from vmambair_arch import cli
 
 
+def killed(options: str, kills: int, seed: int) -> dict:
+    """What happened when a training was killed ``kills`` times and let end then."""
+    code = f"from support import killing; killing.main({options!r}, {kills}, {seed})"
+    assert forks.run(code) == 0, Path("err.txt").read_text()[-2000:]
+    return json.loads(Path("told.json").read_text())
+
+
 def main(options: str, kills: int, seed: int) -> None:
-    """Kill ``kills`` times, then let it end."""
+    """What the fork does: forks of its own, which are children that it can wait for."""
+    forks.try_and_draw_nothing()
     moments, told = random.Random(seed), {"kills": 0, "amid_a_save": 0, "exit_code": None}
     root = Path("experiments", Path(options).stem)
     while told["kills"] < kills:
@@ -31,7 +35,7 @@ def main(options: str, kills: int, seed: int) -> None:
         told["amid_a_save"] += bool(list(root.glob("*/.*.tmp")))
     _, status = os.waitpid(start(options), 0)
     told["exit_code"] = os.waitstatus_to_exitcode(status)
-    print(json.dumps(told))
+    Path("told.json").write_text(json.dumps(told))
 
 
 def start(options: str) -> int:
@@ -67,8 +71,3 @@ def wait(pid: int, root: Path, moments: random.Random) -> None:
 def newest(root: Path) -> int:
     """The number of states so far."""
     return len(list(root.glob("training_states/*.state")))
-
-
-if __name__ == "__main__":
-    prepare(trainings=True)
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

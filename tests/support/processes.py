@@ -1,6 +1,5 @@
-"""Option files for many processes, and the arguments and environment of their trainings."""
+"""Option files for many processes, and the arguments of their trainings."""
 
-import os
 from pathlib import Path
 
 import yaml
@@ -19,7 +18,6 @@ MODELS = {
 }
 # Not the RMSprop of GAN: its first steps make as much of a rounding error as of a gradient.
 ADVERSARIAL = {**GAN["gan"], "optim_d": {"type": "SGD", "lr": 0.1}}
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 
 
 def write(pairs: Path, name: str, model: str = "VmambaIRModel", *, batch: int = 1) -> str:

@@ -1,34 +1,44 @@
-"""Run commands of many processes, forks of this one, which has imported everything.
-
-    python tests/support/ranks.py RUNS [--pictures]
-
-RUNS is a file of JSON: a list of runs, done one after the other, each with
-
-    name: of the files NAME.RANK.out, where the processes print to.
-    arguments: of the command vmambair, for each rank; a single rank is no process of many.
-    signals: a list of [rank, iteration, signal]: what a rank sends itself after an iteration.
-    launcher: "pytorch" or "slurm".
-
-With --pictures there is no training among them, and nothing of BasicSR is imported.
-Prints the exit codes of all processes as JSON, by runs; -9 is one that SIGKILL ended.
-"""
+"""Commands of many processes, forks of one that has imported everything."""
 
 import json
 import os
 import signal
 import socket
-import sys
 from pathlib import Path
 
-from forks import prepare
-
+from support import forks
 from vmambair_arch import cli
+from vmambair_arch.training.progress import TrainingProgress
 
 LONGEST = 300  # seconds, then a process that hangs is ended
 NAMES = {
     "pytorch": ("RANK", "LOCAL_RANK", "WORLD_SIZE"),
     "slurm": ("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NTASKS"),
 }
+
+
+def codes(runs: list[dict]) -> list[list[int]]:
+    """The exit codes of all processes of runs, one run after the other in the working directory.
+
+    Each run has
+
+        name: of the files NAME.RANK.out, where the processes print to.
+        arguments: of the command vmambair, for each rank; a single rank is no process of many.
+        signals: a list of [rank, iteration, signal]: what a rank sends itself after an iteration.
+        launcher: "pytorch" or "slurm".
+
+    A code of -9 is that of one that SIGKILL ended.
+    """
+    Path("runs.json").write_text(json.dumps(runs))
+    assert forks.run("from support import ranks; ranks.main()") == 0, Path("err.txt").read_text()
+    return json.loads(Path("codes.json").read_text())
+
+
+def main() -> None:
+    """What the fork does: forks of its own, which are children that it can wait for."""
+    forks.try_and_draw_nothing()
+    runs = json.loads(Path("runs.json").read_text())
+    Path("codes.json").write_text(json.dumps([run(**described) for described in runs]))
 
 
 def run(name: str, arguments: list, signals: list = (), launcher: str = "pytorch") -> list[int]:
@@ -57,10 +67,6 @@ def run(name: str, arguments: list, signals: list = (), launcher: str = "pytorch
 
 def send_itself(signals: dict[int, int]) -> None:
     """Let this process send itself signals after iterations of its training."""
-    if not signals:
-        return
-    from vmambair_arch.training.progress import TrainingProgress
-
     done = TrainingProgress.done
 
     def done_and_sent(self, model, epoch, iteration):
@@ -69,8 +75,3 @@ def send_itself(signals: dict[int, int]) -> None:
             os.kill(os.getpid(), signals[iteration])
 
     TrainingProgress.done = done_and_sent
-
-
-if __name__ == "__main__":
-    prepare(trainings="--pictures" not in sys.argv)
-    print(json.dumps([run(**described) for described in json.loads(Path(sys.argv[1]).read_text())]))

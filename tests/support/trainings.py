@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,19 @@ MODELS = {
 
 def train(path: str, *arguments: str) -> int:
     return cli.basicsr(["train", "-opt", path, *arguments])
+
+
+def train_once(path: str, cache: Path, *arguments: str) -> None:
+    """Train an option file, or copy what it left when it was trained for another test.
+
+    Args:
+        cache: a folder of the test's module, for what it leaves.
+    """
+    if not cache.exists():
+        assert train(path, *arguments) == 0
+        shutil.copytree("experiments", cache)
+    else:
+        shutil.copytree(cache, "experiments")
 
 
 def log(root: Path = ROOT) -> str:

@@ -1,15 +1,14 @@
 """What killed processes leave is removed by the next run, and nothing of a living one."""
 
 import os
-import signal
-import subprocess
-import sys
 import tempfile
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 
-import vmambair_arch
+from support import forks
+from support.patience import PATIENCE
 from vmambair_arch.files import remove_leftovers, write_whole
 from vmambair_arch.system.holding import is_abandoned, scratch_folder
 
@@ -18,22 +17,22 @@ pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="Windows holds open files by itself"),
 ]
 HOLDING = {
-    "file": "write_whole(Path('out.png'), lambda file: (print('held', flush=True), input()))",
-    "folder": "with scratch_folder('vmambair-test-'): print('held', flush=True), input()",
+    "file": "write_whole(Path('out.png'), lambda file: wait())",
+    "folder": "with scratch_folder('vmambair-test-'): wait()",
 }
 
 
-def holder(what: str) -> subprocess.Popen:
-    """A process that holds a temporary file or folder until it reads a line."""
+def holder(what: str, folder: Path) -> BaseProcess:
+    """A process that holds a temporary file or folder until a signal ends it."""
     code = (
-        "import tempfile; tempfile.tempdir = '.'; from pathlib import Path\n"
+        "import signal, tempfile; tempfile.tempdir = '.'; from pathlib import Path\n"
         "from vmambair_arch.files import write_whole\n"
-        "from vmambair_arch.system.holding import scratch_folder\n" + HOLDING[what]
+        "from vmambair_arch.system.holding import scratch_folder\n"
+        "def wait(): print('held', flush=True), signal.pause()\n" + HOLDING[what]
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(vmambair_arch.__file__).parents[1])}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    process = subprocess.Popen([sys.executable, "-c", code], env=environment, **pipes)
-    assert process.stdout is not None and process.stdout.readline() == b"held\n"
+    out = str(folder / "out.txt")
+    process = forks.start(code, streams=(os.devnull, out, out))
+    assert forks.line(out) == "held\n"
     return process
 
 
@@ -46,14 +45,15 @@ def clear(what: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["file", "folder"])
-def test_a_living_process_keeps_what_a_killed_one_loses(monkeypatch, what):
+def test_a_living_process_keeps_what_a_killed_one_loses(tmp_path_factory, monkeypatch, what):
     monkeypatch.setattr(tempfile, "tempdir", ".")
-    with holder(what) as process:
-        left = list(Path().iterdir())
-        assert len(left) == 1
-        clear(what)
-        assert list(Path().iterdir()) == left
-        process.send_signal(signal.SIGKILL)
+    process = holder(what, tmp_path_factory.mktemp("out"))
+    left = list(Path().iterdir())
+    assert len(left) == 1
+    clear(what)
+    assert list(Path().iterdir()) == left
+    process.kill()
+    process.join(PATIENCE)
     clear(what)
     assert not list(Path().iterdir())
 

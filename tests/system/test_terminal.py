@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import vmambair_arch
+from support import forks
 from vmambair_arch import cli
 from vmambair_arch.errors import InputError, TrainingError, printable, shortened
 from vmambair_arch.system import terminal
@@ -122,24 +123,30 @@ def test_every_command_escapes_what_it_was_given(capfd, arguments):
     assert "x\\u202e" in said.err or "\\x1b" in said.err
 
 
+CLOSED = (
+    "import os; from vmambair_arch import cli; from vmambair_arch.errors import InputError\n"
+    "from vmambair_arch.system import terminal\n"
+    "def run(arguments):\n"
+    "    with open('written', 'wb') as file:\n"
+    "        assert file.fileno() > 2\n"
+    "        terminal.say('out'); terminal.warn('err'); os.write(2, b'foreign')\n"
+    "        import tqdm; list(tqdm.tqdm([1])); file.write(b'whole')\n"
+    "    raise InputError('no')\n"
+    "cli.convert._run = run; cli.convert.add.__globals__['_run'] = run\n"
+    "raise SystemExit(cli.vmambair(['convert', 'a', 'b']))\n"
+)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="the shell closes the streams")
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_closed_streams_change_neither_files_nor_the_exit_code(tmp_path, closed):
-    code = (
-        "import os; from vmambair_arch import cli; from vmambair_arch.errors import InputError\n"
-        "from vmambair_arch.system import terminal\n"
-        "def run(arguments):\n"
-        "    with open('written', 'wb') as file:\n"
-        "        assert file.fileno() > 2\n"
-        "        terminal.say('out'); terminal.warn('err'); os.write(2, b'foreign')\n"
-        "        import tqdm; list(tqdm.tqdm([1])); file.write(b'whole')\n"
-        "    raise InputError('no')\n"
-        "cli.convert._run = run; cli.convert.add.__globals__['_run'] = run\n"
-        "raise SystemExit(cli.vmambair(['convert', 'a', 'b']))\n"
-    )
-    (tmp_path / "code.py").write_text(code)
-    command = f"exec '{sys.executable}' code.py {closed}"
-    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
-    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, check=False)
-    assert done.returncode == 2
-    assert (tmp_path / "written").read_bytes() == b"whole"
+def test_closed_streams_change_neither_files_nor_the_exit_code(tmp_path, monkeypatch, closed):
+    monkeypatch.chdir(tmp_path)
+    streams = [None if name in closed.split() else os.devnull for name in ("<&-", ">&-", "2>&-")]
+    if any(streams):
+        assert forks.run(CLOSED, streams=tuple(streams)) == 2
+    else:
+        Path("code.py").write_text(CLOSED)
+        command = f"exec '{sys.executable}' code.py {closed}"
+        environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+        assert subprocess.run(["sh", "-c", command], env=environment).returncode == 2
+    assert Path("written").read_bytes() == b"whole"

@@ -5,14 +5,13 @@ import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from basicsr.utils.registry import LOSS_REGISTRY
 
+from support import forks
 from support.experiments import load_tensors
 from support.trainings import ROOT, assert_same, log, resumes, saved, train, truncate
 from vmambair_arch.models.files import Saving
@@ -96,15 +95,14 @@ def test_a_signal_ends_a_run_after_its_iteration_with_a_state(number, code, smal
 
 def test_a_second_sigint_stops_at_once(small):
     code = (
-        "import os, signal, vmambair_arch.plugin\n"
+        "import os, signal\n"
         "from vmambair_arch import cli\n"
         "from vmambair_arch.training import progress\n"
         "progress.TrainingProgress.done = lambda *_: (\n"
         " [os.kill(os.getpid(), signal.SIGINT) for _ in range(2)])\n"
         f"cli.basicsr(['train', '-opt', {small()!r}])\n"
     )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True)
-    assert ended.returncode == -signal.SIGINT
+    assert forks.run(code) == -signal.SIGINT
     assert saved() == set()
 
 

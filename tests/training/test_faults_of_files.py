@@ -16,7 +16,17 @@ import torch
 import yaml
 
 from support.experiments import load_tensors
-from support.trainings import FIRST_VERSION, ROOT, assert_same, log, resumes, saved, train, truncate
+from support.trainings import (
+    FIRST_VERSION,
+    ROOT,
+    assert_same,
+    log,
+    resumes,
+    saved,
+    train,
+    train_once,
+    truncate,
+)
 from vmambair_arch.checkpoints import training_states
 from vmambair_arch.option_files import options
 
@@ -102,11 +112,16 @@ def test_a_folder_that_becomes_read_only_is_said_and_retried(small, after):
 # damaged files
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache") / "experiments"
+
+
 @pytest.fixture
-def two_states(small):
+def two_states(small, cache):
     """An experiment with states at iterations 2 and 4; the option file trains to 6."""
     path = small("train:total_iter=4")
-    train(path)
+    train_once(path, cache)
     Path(path).write_text(Path(path).read_text().replace("total_iter: 4", "total_iter: 6"))
     return path
 

@@ -2,46 +2,44 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 
+from support import forks
 from support.patience import PATIENCE
-from support.processes import ENVIRONMENT, train, write
+from support.processes import train, write
 from vmambair_arch import cli
 
 ENDLESS = ("train:total_iter=1000000", "val:val_freq=1000000", "logger:save_keep_last=2")
-VMAMBAIR = [sys.executable, "-m", "vmambair_arch"]
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+VMAMBAIR = "from support import forked_launch; forked_launch.vmambair()"
+TORCHRUN = "from support import forked_launch; forked_launch.torchrun()"
 
 
 @pytest.fixture
 def start(pairs, tmp_path, monkeypatch):
-    """Start a command in an empty folder, with an option file that trains two ranks for long."""
+    """Start a launcher in an empty folder, with an option file that trains two ranks for long."""
     monkeypatch.chdir(tmp_path)
     write(pairs, "long")
     started = []
 
-    def start(*command: str) -> subprocess.Popen:
-        with open("out.txt", "w") as out:
-            started.append(subprocess.Popen(command, stdout=out, stderr=out, env=ENVIRONMENT))
+    def start(code: str, *arguments: str) -> BaseProcess:
+        started.append(forks.start(code, *arguments, streams=(os.devnull, "out.txt", "out.txt")))
         return started[-1]
 
     yield start
     for process in started:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)  # reaches the ranks; SIGKILL would leave them
-        process.wait(PATIENCE)
+        process.terminate()  # reaches the ranks; SIGKILL would leave them
+        process.join(PATIENCE)
 
 
-def wait_for(happened, launcher: subprocess.Popen) -> None:
+def wait_for(happened, launcher: BaseProcess) -> None:
     """Return when it has happened; fail if the launcher ends first."""
     deadline = time.monotonic() + PATIENCE
     while not happened():
-        assert launcher.poll() is None and time.monotonic() < deadline, Path("out.txt").read_text()
+        assert launcher.is_alive() and time.monotonic() < deadline, Path("out.txt").read_text()
         time.sleep(0.05)
 
 
@@ -51,13 +49,13 @@ def newest() -> int:
     return max((int(path.stem) for path in states), default=0)
 
 
-def ranks(launcher: subprocess.Popen) -> list[int]:
+def ranks(launcher: BaseProcess) -> list[int]:
     """The processes that a launcher has started, by their ids."""
     children = Path(f"/proc/{launcher.pid}/task").glob("*/children")
     return [int(pid) for path in children for pid in path.read_text().split()]
 
 
-def kill_one(launcher: subprocess.Popen) -> int:
+def kill_one(launcher: BaseProcess) -> int:
     """Kill a rank when there is a state; the iteration of the newest then."""
     before = newest()
     wait_for(lambda: newest() > before, launcher)
@@ -66,11 +64,12 @@ def kill_one(launcher: subprocess.Popen) -> int:
 
 
 def test_a_run_goes_on_after_a_rank_was_killed_and_stops_with_a_state(start):
-    launcher = start(*VMAMBAIR, *train("long.yml", *ENDLESS), "--nproc", "2", "--max-restarts", "1")
+    launcher = start(VMAMBAIR, *train("long.yml", *ENDLESS), "--nproc", "2", "--max-restarts", "1")
     saved = kill_one(launcher)
     wait_for(lambda: newest() > saved and "Resuming" in Path("out.txt").read_text(), launcher)
-    launcher.send_signal(signal.SIGTERM)
-    assert launcher.wait(PATIENCE) == 143
+    launcher.terminate()
+    launcher.join(PATIENCE)
+    assert launcher.exitcode == 143
     out = Path("out.txt").read_text()
     assert "was killed by SIGKILL; all start again from the last state (1 of 1)" in out
     assert "Traceback" not in out
@@ -78,18 +77,21 @@ def test_a_run_goes_on_after_a_rank_was_killed_and_stops_with_a_state(start):
 
 def test_torchrun_restarts_from_the_last_state_and_ends_all_when_a_rank_is_killed(start):
     command = ["-m", "vmambair_arch", *train("long.yml", *ENDLESS), "--launcher", "pytorch"]
-    launcher = start(*TORCHRUN, "--max-restarts", "1", *command)
+    two = ["--standalone", "--nproc-per-node", "2", "--max-restarts", "1"]
+    launcher = start(TORCHRUN, *two, *command)
     kill_one(launcher)
     wait_for(lambda: "Resuming" in Path("out.txt").read_text(), launcher)
     os.kill(max(ranks(launcher)), signal.SIGKILL)
-    assert launcher.wait(PATIENCE) == 1
+    launcher.join(PATIENCE)
+    assert launcher.exitcode == 1
     assert ranks(launcher) == []
 
 
 def test_what_is_wrong_is_said_once_for_all_processes(start):
     wrong = train("long.yml", "datasets:train:dataroot_gt=nowhere")
-    launcher = start(*VMAMBAIR, *wrong, "--nproc", "2", "--max-restarts", "3")
-    assert launcher.wait(PATIENCE) == 2
+    launcher = start(VMAMBAIR, *wrong, "--nproc", "2", "--max-restarts", "3")
+    launcher.join(PATIENCE)
+    assert launcher.exitcode == 2
     (line,) = Path("out.txt").read_text().splitlines()
     assert "datasets.train.dataroot_gt: there is no folder nowhere" in line
     assert not Path("experiments").exists()

@@ -1,18 +1,15 @@
 """Runs of many processes: equal to one of a larger batch, resumed by any number, ended as one."""
 
-import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
-from support import OPTIONS, SUPPORT
+from support import OPTIONS, ranks
 from support.experiments import load_tensors
-from support.processes import ENVIRONMENT, MODELS, train, write
+from support.processes import MODELS, train, write
 from support.small_degradations import DEGRADATION, KERNELS, both_orders
 from support.trainings import assert_same, metrics
 
@@ -55,7 +52,7 @@ def write_test(pairs: Path, name: str) -> str:
 
 
 def described(pairs: Path) -> list[dict]:
-    """The runs that the tests look at, as ``ranks.py`` takes them."""
+    """The runs that the tests look at, as ``ranks.codes`` takes them."""
     runs = []
 
     def add(name: str, *arguments: list[str], **more) -> None:
@@ -65,17 +62,17 @@ def described(pairs: Path) -> list[dict]:
         add(f"{model}_one", train(write(pairs, f"{model}_one", model, batch=2)))
         add(f"{model}_two", *[train(write(pairs, f"{model}_two", model))] * 2)
     micro = write(pairs, "micro", "SRGANModel")
-    for name, ranks, batch, precision in MICRO:
+    for name, many, batch, precision in MICRO:
         sizes = [f"datasets:train:batch_size_per_gpu={batch}", "train:total_batch_size=4"]
         forced = [*sizes, "train:total_iter=2", "train:optim_g:type=SGD", "val:val_freq=2"]
-        add(name, *[train(micro, f"name={name}", f"precision={precision}", *forced)] * ranks)
+        add(name, *[train(micro, f"name={name}", f"precision={precision}", *forced)] * many)
     term, kill = int(signal.SIGTERM), int(signal.SIGKILL)
     stopped = write(pairs, "stopped")
     add("stopped", *[train(stopped)] * 2, signals=[[1, 4, term]])  # one of them only
-    for ranks, batch in ((1, 2), (2, 1), (3, 1)):
+    for many, batch in ((1, 2), (2, 1), (3, 1)):
         state = "path:resume_state=experiments/stopped/training_states/4.state"
-        forced = [f"name=by_{ranks}", state, f"datasets:train:batch_size_per_gpu={batch}"]
-        add(f"by_{ranks}", *[train(stopped, *forced)] * ranks)
+        forced = [f"name=by_{many}", state, f"datasets:train:batch_size_per_gpu={batch}"]
+        add(f"by_{many}", *[train(stopped, *forced)] * many)
     due = write(pairs, "due")
     add("due", *[train(due)] * 2, signals=[[0, 5, term]])  # where a validation is due
     add("due_resumed", *[train(due, resume=True)] * 2)
@@ -83,12 +80,12 @@ def described(pairs: Path) -> list[dict]:
     add("pool_whole", *[train(pool, "name=pool_whole")] * 2)
     add("pool", *[train(pool)] * 2, signals=[[1, 7, term]])
     add("pool_resumed", *[train(pool, resume=True)] * 2)
-    for ranks in (1, 3):
-        tested = write_test(pairs, f"tested_by_{ranks}")
-        add(f"tested_by_{ranks}", *[["test", "-opt", tested]] * ranks)
-    for name, ranks in (("one", 1), ("two", 2)):
+    for many in (1, 3):
+        tested = write_test(pairs, f"tested_by_{many}")
+        add(f"tested_by_{many}", *[["test", "-opt", tested]] * many)
+    for name, many in (("one", 1), ("two", 2)):
         degrade = ["degrade", str(pairs / "gt"), f"degraded_{name}", "-opt", str(OPTIONS / RECIPE)]
-        add(f"degrade_{name}", *[degrade] * ranks)
+        add(f"degrade_{name}", *[degrade] * many)
     killed = write(pairs, "killed")
     add("killed", *[train(killed)] * 2, signals=[[1, 7, kill]])
     other = write(pairs, "other")
@@ -105,13 +102,7 @@ def codes(pairs, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("runs"))
         runs = described(pairs)
-        Path("runs.json").write_text(json.dumps(runs))
-        script = str(SUPPORT / "ranks.py")
-        ended = subprocess.run(
-            [sys.executable, script, "runs.json"], capture_output=True, text=True, env=ENVIRONMENT
-        )
-        assert ended.returncode == 0, ended.stderr
-        yield dict(zip([run["name"] for run in runs], json.loads(ended.stdout), strict=True))
+        yield dict(zip([run["name"] for run in runs], ranks.codes(runs), strict=True))
 
 
 def networks(name: str, iteration: int = 10) -> dict:
@@ -157,7 +148,7 @@ def test_two_ranks_with_two_micro_batches_train_as_one_of_the_large_batch(precis
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_shared_validation_has_the_figures_of_one_process(model, codes):
-    one, two = (metrics(f"experiments/{model}_{ranks}") for ranks in ("one", "two"))
+    one, two = (metrics(f"experiments/{model}_{many}") for many in ("one", "two"))
     assert [line["iter"] for line in two] == [5, 10]
     for mine, theirs in zip(one, two, strict=True):
         assert theirs["psnr"] == pytest.approx(mine["psnr"], abs=1e-3)  # of weights that differ

@@ -7,14 +7,19 @@ import torch
 import yaml
 
 from support.experiments import load_tensors
-from support.trainings import ROOT, log, train
+from support.trainings import ROOT, log, train, train_once
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache") / "experiments"
 
 
 @pytest.fixture
-def begun(experiment):
+def begun(experiment, cache):
     """An experiment of two iterations; returns its options, and a function that goes on."""
     options = experiment()
-    assert train(options, "--force_yml", "train:total_iter=2") == 0
+    train_once(options, cache, "--force_yml", "train:total_iter=2")
     for path in ROOT.glob("*.log"):
         path.unlink()
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_whole
-from ..reporting.plots import curves
 
 
 class Records:
@@ -40,6 +39,8 @@ class Records:
 
     def draw(self) -> None:
         """Draw curves.png beside the lines: a panel per metric, a curve per data set."""
+        from ..reporting.plots import curves  # Matplotlib would make every start a second longer
+
         figure = curves.draw({"": self.lines})
         if figure is None:
             return
