@@ -65,7 +65,7 @@ def profiled(name: str, call: Callable[[], Any]) -> Iterator[dict]:
     for event in kernels:
         totals[event.name] = totals.get(event.name, 0) + event.time_range.elapsed_us()
     longest = sorted(totals.items(), key=lambda item: -item[1])[:25]
-    yield {"name": f"{name}: kernels", "value": len(kernels), "predicted": 1380}
+    yield {"name": f"{name}: kernels", "value": len(kernels), "predicted": 1325}
     yield {
         "name": f"{name}: share of the time without a kernel",
         "value": 1 - busy / (end - start),
