@@ -74,8 +74,16 @@ def planar_calls(channels: int, dtype: torch.dtype) -> dict[str, Callable]:
 
 def selective_calls(channels: int, dtype: torch.dtype) -> dict[str, Callable]:
     """selective_scan of several chunks, two groups, forward and backward."""
-    b, d, length = 1, channels, 960
-    u, B = torch.zeros(b, d, length, dtype=dtype), torch.zeros(b, 2, N, length, dtype=dtype)
+    return _selective(channels, 960, dtype)
+
+
+def channel_calls(channels: int, dtype: torch.dtype) -> dict[str, Callable]:
+    """selective_scan as the network's channel scan calls it, in two directions."""
+    return _selective(2, channels, dtype)
+
+
+def _selective(d: int, length: int, dtype: torch.dtype) -> dict[str, Callable]:
+    u, B = torch.zeros(1, d, length, dtype=dtype), torch.zeros(1, 2, N, length, dtype=dtype)
     A, D = torch.zeros(d, N), torch.zeros(d)
     return {
         "forward": lambda: selective.forward(u, u, A, B, B, D, D, True),
@@ -83,7 +91,7 @@ def selective_calls(channels: int, dtype: torch.dtype) -> dict[str, Callable]:
     }
 
 
-CALLS = {"planar": planar_calls, "selective": selective_calls}
+CALLS = {"planar": planar_calls, "selective": selective_calls, "channel": channel_calls}
 
 
 def count(operation: str, channels: int, dtype: torch.dtype) -> list[dict]:

@@ -29,14 +29,18 @@ def run_planar():
     planar_triton.backward(torch.ones_like(y), *tensors, states)
 
 
-def run_selective():
-    tensors = list(selective_inputs((1, 4, 2, 9, 2)).values())
+def run_selective(channels=18):
+    tensors = list(selective_inputs((1, channels, 2, 9, 2)).values())
     del tensors[6]  # the gate is not the backend's
     y, _ = selective_triton.forward(*tensors, True)
     selective_triton.backward(torch.ones_like(y), *tensors, True)
 
 
-@pytest.mark.parametrize("run", [run_planar, run_selective])
+def run_short():
+    run_selective(channels=4)
+
+
+@pytest.mark.parametrize("run", [run_planar, run_selective, run_short])
 def test_threads_and_programs_meet_at_barriers_and_launches_only(run, monkeypatch):
     with memory_order.watched(monkeypatch) as order:
         run()

@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor, nn
 
-from .layers import ACTIVATIONS, PaddedPointwiseConv, SplitDepthwiseConv, SplitPointwiseConv, choice
+from .layers import GatedPointwiseConv, SplitDepthwiseConv, SplitPointwiseConv
 
 
 class EFFN(nn.Module):
@@ -41,10 +41,8 @@ class EFFN(nn.Module):
             )
         self.in_proj = SplitPointwiseConv(dim, hidden, bias=bias, padded=True)
         self.dwconv = SplitDepthwiseConv(hidden, bias=bias)
-        self.act = choice("gate", gate, ACTIVATIONS)
-        self.out_proj = PaddedPointwiseConv(hidden, dim, bias=bias)
+        self.out_proj = GatedPointwiseConv(hidden, dim, gate=gate, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, c, h, w) -> (b, c, h, w)"""
-        a, b = self.dwconv(*self.in_proj(x))
-        return self.out_proj(self.act(a) * b)
+        return self.out_proj(*self.dwconv(*self.in_proj(x)))

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .gating import GatedLinear
 from .prepared import Prepared
 
 
@@ -57,16 +58,28 @@ class SplitPointwiseConv(Prepared, nn.Linear):
         return *_halves(self.weight, self.channels), *_bias_halves(self.bias, self.channels)
 
 
-class PaddedPointwiseConv(Prepared, nn.Linear):
-    """A 1x1 convolution of a padded map: it knows nothing of channels past its in_features.
+class GatedPointwiseConv(Prepared, nn.Linear):
+    """A 1x1 convolution of act(a) * b, of padded maps: it knows no channels past its in_features.
 
     The weight gets zeros for them: to cut them off the map would copy its gradient.
+
+    Args:
+        half, channels: channels of the maps, and of the result.
+        gate: "silu" or "gelu".
+        bias: whether the convolution has bias.
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        """(b, c, h, w) -> (b, out, h, w)"""
+    def __init__(self, half: int, channels: int, *, gate: str, bias: bool):
+        super().__init__(half, channels, bias=bias)
+        self.act = choice("gate", gate, ACTIVATIONS)
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride] two maps
+        """Two of (b, m, h, w) -> (b, out, h, w)"""
         weight, bias = self.prepared()
-        return F.linear(input.movedim(1, -1), weight, bias).movedim(-1, 1)
+        a, b = a.movedim(1, -1), b.movedim(1, -1)
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():  # which chooses itself
+            return GatedLinear.apply(self.act, a, b, weight, bias).movedim(-1, 1)
+        return F.linear(self.act(a) * b, weight, bias).movedim(-1, 1)
 
     def prepare(self) -> tuple[Tensor, Tensor | None]:
         """The weight with zeros, and the bias."""

@@ -76,7 +76,7 @@ def end_carries(maps, parameters, ends, totals, k, chunk, height, width, d, shap
 
     The sum of its delta goes to totals.
     """
-    place = locate(maps, k, 0, chunk, height, width, d, shape)
+    place = locate(maps, 0, chunk, height, width, d, shape)
     rates = read_parameters(parameters, k, place, d, shape)
     u_pitch, pitch = pitches(d, shape)
     c = tl.zeros((shape.BLOCK_N, shape.BLOCK_D), tl.float32)
@@ -123,7 +123,7 @@ def retrace(c, h_before, delta, z, rates, u, dy, B, C, SOFTPLUS: tl.constexpr):
 @triton.jit(do_not_specialize=SIZES)
 def gradients(maps, parameters, between, grads, piece, k, chunk, sub, height, width, d, shape):
     """Write every gradient that the chunks from ``piece`` on contribute; sub divides chunk."""
-    place = locate(maps, k, piece, chunk, height, width, d, shape)
+    place = locate(maps, piece, chunk, height, width, d, shape)
     rates = read_parameters(parameters, k, place, d, shape)
     TILE: tl.constexpr = shape.BLOCK_N * shape.BLOCK_D
     in_tile = place.states[:, None] * shape.BLOCK_D + tl.arange(0, shape.BLOCK_D)[None, :]

@@ -36,7 +36,7 @@ def end_states(maps, parameters, ends, totals, k, chunk, height, width, d, shape
 
     ends (sequences, chunks, n, d) and totals (sequences, chunks, d) are float32.
     """
-    place = locate(maps, k, 0, chunk, height, width, d, shape)
+    place = locate(maps, 0, chunk, height, width, d, shape)
     rates = read_parameters(parameters, k, place, d, shape)
     h = tl.zeros((shape.BLOCK_N, shape.BLOCK_D), tl.float32)
     h, total = walk(
@@ -91,7 +91,7 @@ def outputs(maps, parameters, ends, y, last, k, chunk, height, width, d, shape):
     ends: (sequences, chunks, n, d) the state after each chunk.
     last: (sequences, n, d) the state after the last, which is written here; not if planar.
     """
-    place = locate(maps, k, 0, chunk, height, width, d, shape)
+    place = locate(maps, 0, chunk, height, width, d, shape)
     rates = read_parameters(parameters, k, place, d, shape)
     u_pitch, pitch = pitches(d, shape)
     y += place.y_at

@@ -167,12 +167,12 @@ def backward(
         for piece in range(0, rows, partial.shape[0]):
             count = min(partial.shape[0], rows - piece)
             sizes = (scan.height, scan.width, d, shape)
-            _run(
+            run(
                 gradients, count * triton.cdiv(d, WARP),
                 maps, scan.parameters(), between, grads, piece, k, scan.chunk, sub, *sizes,
                 num_warps=_warps(shape), maxnreg=GRADIENT_REGISTERS,
             )  # fmt: skip
-            _run(
+            run(
                 add_blocks, count * triton.cdiv(scan.chunk, ROWS),
                 partial, dB, dC, piece, scan.chunk, *sizes,
                 ROWS=ROWS, BLOCK=triton.next_power_of_2(r + 2 * n), num_warps=4,
@@ -189,7 +189,7 @@ def _between_chunks(kernel: Any, scan: Scan, maps: Maps, *, reverse: bool) -> Te
     if scan.chunks > 1:
         totals = scan.new(scan.sequences, scan.chunks, d)
         _over_chunks(kernel, scan, (maps, scan.parameters(), ends, totals))
-        _run(
+        run(
             across_chunks, scan.sequences * triton.cdiv(n * d, WARP),
             ends, totals, scan.A, k, scan.chunks, n, d,
             ROWS=ROWS, LANES=WARP, REVERSE=reverse, num_warps=1,
@@ -202,13 +202,13 @@ def _over_chunks(kernel: Any, scan: Scan, tensors: tuple[Any, ...]) -> None:
     k, _, d = scan.A.shape
     shape = scan.shape(block_of(d))
     programs = scan.sequences * scan.chunks * triton.cdiv(d, block_of(d))
-    _run(
+    run(
         kernel, programs, *tensors, k, scan.chunk, scan.height, scan.width, d, shape,
         num_warps=_warps(shape), maxnreg=REGISTERS,
     )  # fmt: skip
 
 
-def _run(kernel: Any, programs: int, *arguments: Any, **options: Any) -> None:
+def run(kernel: Any, programs: int, *arguments: Any, **options: Any) -> None:
     """Launch a kernel. Its loops load ahead by themselves, where that is of use."""
     kernel[(programs,)](*arguments, **options, num_stages=1)
 
@@ -234,7 +234,7 @@ def _add_maps(scan: Scan, maps: Tensor, y: Tensor) -> None:
     if scan.planar:
         count = y[0].numel()
         programs = y.shape[0] * triton.cdiv(count, BLOCK)
-        _run(add_maps, programs, maps, y, count, BLOCK=BLOCK, num_warps=4)
+        run(add_maps, programs, maps, y, count, BLOCK=BLOCK, num_warps=4)
 
 
 def _workspaces(scan: Scan, rows: int, sub: int) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,7 @@
 u, delta, y are (b, d, length), B and C (b, g, n, length); nothing is transposed. With M the bytes
 of u it moves, beside B and C, 5M forward (u and delta twice, y once) and 10M backward. One program
 a channel, as in mamba-ssm, would move 3M and 6M, but leave most of a GPU idle where b d is small.
+Short sequences of few channels, such as the network's channel scan, are a launch each, see short.
 """
 
 import torch
@@ -18,23 +19,29 @@ __all__ = ["backward", "forward", "unavailable"]
 
 def forward(u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tensor, Tensor]:
     """Return y (b, d, length) in the dtype of u and the last state (b, d, n)."""
-    from . import launch
+    from . import launch, short
 
     y = torch.empty_like(u)
     scan = _scan(u, delta, A, B, C, D, delta_bias, delta_softplus)
+    if short.fits(scan):
+        last_state = short.forward(scan, y)
+        return y, last_state.mT.contiguous().view(*u.shape[:2], -1)
     _, last_state = launch.forward(scan, y)  # (b * groups, n, d / groups)
     return y, last_state.mT.contiguous().view(*u.shape[:2], -1)
 
 
 def backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tensor, ...]:
     """Return the gradients of u, delta, A, B, C, D and delta_bias, each in its own dtype."""
-    from . import launch
+    from . import launch, short
 
     inputs = (u, delta, A, B, C, D, delta_bias)
     scan = _scan(*inputs, delta_softplus)
     du, ddelta, dB, dC = (torch.empty_like(t) for t in (u, delta, scan.B, scan.C))
-    states = launch.states_after_chunks(scan)
-    _, dbias, dA, dD = launch.backward(scan, states, dy, du, ddelta, dB, dC)
+    if short.fits(scan):
+        dbias, dA, dD = short.backward(scan, dy, du, ddelta, dB, dC)
+    else:
+        states = launch.states_after_chunks(scan)
+        _, dbias, dA, dD = launch.backward(scan, states, dy, du, ddelta, dB, dC)
     dB, dC = sum_groups(dB, B.shape[1]), sum_groups(dC, C.shape[1])
     grads = (du, ddelta, dA.mT.contiguous().flatten(0, 1), dB, dC, dD.flatten(), dbias.flatten())
     return tuple(grad.to(given.dtype) for grad, given in zip(grads, inputs, strict=True))

@@ -87,7 +87,7 @@ class Place(NamedTuple):
 
 
 @triton.jit
-def locate(maps, k, piece, chunk, height, width, d, shape):
+def locate(maps, piece, chunk, height, width, d, shape):
     """The place of this program.
 
     Programs count blocks of channels fastest, then chunks, from chunk ``piece`` on.
@@ -208,27 +208,29 @@ def load_states(vector, place, pixel, pitch):
 
 
 @triton.jit
-def step_size(given, rates, shape):
-    """Returns delta, and what softplus was taken of.
+def softplus(z):
+    """max(z, 0) + log1p(e) with e = exp(-|z|) <= 1, right to the last bits also near 0.
 
-    softplus(z) = max(z, 0) + log1p(e) with e = exp(-|z|) <= 1, right to the last bits also near 0:
     log1p(e) / e is a polynomial, exact at the Chebyshev points of [0, 1], and 5e-9 off at most.
     Beyond 20 the result is z, as in torch.
     """
+    e = tl.exp2(tl.abs(z) * -LOG2E)
+    ratio = -0.003176057 * e + 0.019542528
+    ratio = ratio * e - 0.056373615
+    ratio = ratio * e + 0.105436236
+    ratio = ratio * e - 0.15269667
+    ratio = ratio * e + 0.19663274
+    ratio = ratio * e - 0.24951616
+    ratio = ratio * e + 0.3332971
+    ratio = ratio * e - 0.49999893
+    return tl.maximum(z, 0.0) + e * (ratio * e + 1)
+
+
+@triton.jit
+def step_size(given, rates, shape):
+    """Returns delta, and what softplus was taken of."""
     z = rates.bias + (tl.sum(rates.weight * given[:, None], 0) if shape.PLANAR else given)
-    delta = z
-    if shape.SOFTPLUS:
-        e = tl.exp2(tl.abs(z) * -LOG2E)
-        ratio = -0.003176057 * e + 0.019542528
-        ratio = ratio * e - 0.056373615
-        ratio = ratio * e + 0.105436236
-        ratio = ratio * e - 0.15269667
-        ratio = ratio * e + 0.19663274
-        ratio = ratio * e - 0.24951616
-        ratio = ratio * e + 0.3332971
-        ratio = ratio * e - 0.49999893
-        delta = tl.maximum(z, 0.0) + e * (ratio * e + 1)
-    return delta, z
+    return softplus(z) if shape.SOFTPLUS else z, z
 
 
 @triton.jit
