@@ -172,7 +172,7 @@ def test_the_shipped_networks_are_built_and_of_one_size(compare, task):
             network = ARCH_REGISTRY.get(kind)(**options)
             sizes[name] = sum(parameter.numel() for parameter in network.parameters())
     assert len(sizes) == {"x4": 5, "derain": 3}[task]
-    assert max(sizes.values()) < 1.03 * min(sizes.values()), sizes
+    assert max(sizes.values()) < 1.05 * min(sizes.values()), sizes
     for options in found.get("ablations", {}).values():
         network = {**found["networks"][found["of"]]["network_g"], **options}
         ARCH_REGISTRY.get(network.pop("type"))(**network)

@@ -1,14 +1,13 @@
 """Pictures shared by several processes: the same files and one summary, as of one process."""
 
 import json
-import logging
 import shutil
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from support import films, picture_files as files, ranks
+from support import films, forks, picture_files as files, ranks
 from vmambair_arch import save_network
 from vmambair_arch.commands import sharing
 from vmambair_arch.commands.train import launch
@@ -21,6 +20,7 @@ WHAT = {  # what is done by how many
 
 
 FRAMES = 101  # of a film in two parts
+TORCHRUN = ("--standalone", "--nproc-per-node", "4", "-m", "vmambair_arch")
 
 
 @pytest.fixture(scope="module")
@@ -76,18 +76,20 @@ def test_one_film_is_restored_by_all_to_the_file_that_one_makes(folder):
     assert said(folder, "film_four").count(f"{FRAMES} frames restored") == 1
 
 
-def test_torchrun_runs_the_example_of_the_docs(folder, monkeypatch):
-    """--nproc, as the docs have it, with torchrun itself and a film."""
-    from vmambair_arch import cli
-
+@pytest.mark.parametrize(
+    ("name", "launcher", "before", "after"),
+    [
+        ("nproc", "vmambair", (), ("--nproc", "2")),
+        ("torchrun", "torchrun", TORCHRUN, ("--launcher", "pytorch")),
+    ],
+)
+def test_the_examples_of_the_docs_run(folder, monkeypatch, name, launcher, before, after):
+    """torchrun itself, which --nproc starts; its ranks are forks."""
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    command = ["restore", "film.mkv", "-o", "torchrun.mp4", "-m", "same.safetensors"]
-    try:
-        assert cli.vmambair([*command, "--nproc", "2"]) == 0
-    finally:
-        logging.disable(logging.NOTSET)  # as torchrun's failures were not to be logged
-    assert (folder / "torchrun.mp4").read_bytes() == (folder / "one.mp4").read_bytes()
+    command = ["restore", "film.mkv", "-o", f"{name}.mp4", "-m", "same.safetensors"]
+    code = f"from support import forked_launch; forked_launch.{launcher}()"
+    assert forks.run(code, *before, *command, *after) == 0, Path("err.txt").read_text()
+    assert (folder / f"{name}.mp4").read_bytes() == (folder / "one.mp4").read_bytes()
 
 
 def test_four_processes_restore_the_pictures_of_one(folder):

@@ -21,7 +21,7 @@ from support.scans import (
 )
 from vmambair_arch import Restormer, cli, ops, presets, save_network
 from vmambair_arch.commands.export import arguments as command, verified_export as export
-from vmambair_arch.exporting import plain_scans
+from vmambair_arch.exporting import plain_scans, regions
 from vmambair_arch.exporting.formats import EXPORT_FORMATS
 from vmambair_arch.exporting.tracing import Scans, in_place
 from vmambair_arch.networks.modules import oss
@@ -192,6 +192,12 @@ def test_a_torch_export_file_runs_where_there_is_only_torch(tmp_path):
     run = exported(tmp_path, network, "network.pt2", "--format", "torch-export")
     assert_same(run, network, (16, 16), (16, 24), (40, 16))
     assert b"vmambair::" not in (tmp_path / "network.pt2").read_bytes()
+
+    program = regions.load(tmp_path / "network.pt2")  # with this package, the same and faster
+    targets = [node.target for node in program.graph.nodes]
+    assert targets.count(torch.ops.vmambair.planar_scan.default) == sum(BLOCK["num_blocks"])
+    assert regions.CALL not in targets
+    assert_same(program.module(), network, (16, 16), (40, 16))
 
 
 @pytest.mark.long

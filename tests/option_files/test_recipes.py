@@ -107,10 +107,10 @@ def write(folder: Path, number: int, image: np.ndarray) -> None:
 
 @pytest.fixture(scope="module")
 def vgg_weights(tmp_path_factory) -> Path:
-    """VGG19 with random weights, in the form of torchvision's file."""
+    """VGG19's layers up to conv3_4 with random weights, in the form of torchvision's file."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("vgg") / "vgg19.pth"
-    layers = vgg.make_layers(vgg.cfgs["E"]).state_dict()
+    layers = vgg.make_layers(vgg.cfgs["E"][:10]).state_dict()
     torch.save({f"features.{name}": tensor for name, tensor in layers.items()}, path)
     return path
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from ..errors import InputError
-from . import plain_scans
+from . import plain_scans, regions
 from .tracing import OURS, Scans
 
 Run = Callable[[Tensor], Tensor]
@@ -37,6 +37,10 @@ class ExportFormat(ABC):
     @abstractmethod
     def load(self, content: bytes) -> Run:
         """A function that runs a file on a (1, in, h, w) float32 image on the CPU."""
+
+    def runs(self, content: bytes) -> dict[str, Run]:
+        """All ways in which a file is run, by what a report calls them."""
+        return {self.runner: self.load(content)}
 
 
 class Onnx(ExportFormat):
@@ -71,20 +75,26 @@ class TorchExport(ExportFormat):
     """torch.export's format, of torch's own operators: it loads where there is only torch."""
 
     name, runner, suffix = "torch.export's format", "torch.export", ".pt2"
-    scans = Scans(plain_scans.planar_scan, plain_scans.selective_scan)
+    scans = Scans(regions.planar_scan, plain_scans.selective_scan)
     smallest = 16  # torch.export keeps one pixel, which a side of 8 is in the latent, for itself
 
     def write(self, program: ExportedProgram, about: Mapping[str, str]) -> bytes:
         """The content of a .pt2 file; its metadata is its extra file ``vmambair.json``."""
         file = io.BytesIO()
+        regions.forget_origins(program)
         with warnings.catch_warnings():  # to it, weights whose channels lie together are no whole
             warnings.filterwarnings("ignore", "No complete tensor found")
             torch.export.save(program, file, extra_files={"vmambair.json": json.dumps(dict(about))})
         return file.getvalue()
 
     def load(self, content: bytes) -> Run:
-        """A function that runs a .pt2 file."""
+        """A function that runs a .pt2 file where there is only torch."""
         return torch.export.load(io.BytesIO(content)).module()
+
+    def runs(self, content: bytes) -> dict[str, Run]:
+        """By torch alone, and with this package's scans."""
+        ours = regions.load(io.BytesIO(content)).module()
+        return {**super().runs(content), f"{self.runner} with this package's scan": ours}
 
 
 EXPORT_FORMATS: dict[str, ExportFormat] = {"onnx": Onnx(), "torch-export": TorchExport()}

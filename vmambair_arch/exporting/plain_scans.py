@@ -1,13 +1,24 @@
-"""The scans in torch's own operators, for programs that do not know ours.
+"""The scans in torch's own operators, without loops, for programs that do not know ours.
 
-Letters: b batch, h w map, k directions, d scanned channels, n states, r step rank; m lines of p
-pixels. States are (n, d): the channels, of which there are more, lie together.
+The pixels of a sequence are cut into chunks, and each operator works on all chunks at once: those
+of one step in every chunk, so that nothing of the size of all states is kept. What the chunks end
+with is the input of a scan of a sixteenth of the length, which is done in the same way; the rest,
+of 1/256 of the length, takes log2 of it in steps. Nothing is divided by a decay. That suits GPUs,
+and programs for which a loop is slow or unknown; ``ops.chunked`` has the same idea, with loops as
+long as the picture at hand asks for, and with gradients.
+
+Letters: b batch, h w map, l pixels, k directions, d scanned channels, n states, r step rank; m
+chunks. States are (n, d): the channels, of which there are more, lie together.
 """
+
+import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch._higher_order_ops.scan import scan_op  # scan would compile each of its calls
+
+CHUNK = 16  # of more, the graph is larger; of fewer, more is kept
+LONGEST = 1 << 32  # pixels, where a graph is for any number of them
 
 
 def planar_scan(
@@ -18,22 +29,23 @@ def planar_scan(
     A: Tensor,
     D: Tensor,
 ) -> Tensor:
-    """``vmambair_arch.planar_scan`` of any height and width, in h + w steps three times.
-
-    One step for each pixel would be as fast on one core. Here a step works on all lines of the
-    map, so that more cores and a GPU have something to share, and the longest loop has as many
-    steps as a line has pixels.
+    """``vmambair_arch.planar_scan`` of any height and width.
 
     Args: see ``vmambair_arch.planar_scan``.
     Returns: (b, h, w, d).
     """
-    rows, columns = slice(0, None, 2), slice(1, None, 2)  # of the directions: there, and back
-    y = _along_lines(
-        x, projection[..., rows, :], delta_weight[rows], delta_bias[rows], A[rows], D[rows]
+    r, n = delta_weight.shape[2], A.shape[2]
+    turned = x.transpose(1, 2)
+    u = _in_order([x, turned, x, turned])
+    projections = projection.unbind(3)
+    projection = _in_order(
+        [p.transpose(1, 2) if k % 2 else p for k, p in enumerate(projections)]  # columns, and rows
     )
-    turned = x.transpose(1, 2), projection[..., columns, :].transpose(1, 2)
-    of_columns = (delta_weight[columns], delta_bias[columns], A[columns], D[columns])
-    return y + _along_lines(*turned, *of_columns).transpose(1, 2)
+    step, B, C = projection.split([r, n, n], 3)
+    delta = F.softplus(torch.einsum("blkr,kdr->blkd", step, delta_weight) + delta_bias)
+    there, back = (_recurrence(delta, delta * u, B, C, A.mT) + D * u).split(2, 2)
+    rows, columns = (there + back.flip(1)).unbind(2)
+    return rows.reshape(x.shape) + columns.reshape(turned.shape).transpose(1, 2)
 
 
 def selective_scan(
@@ -49,8 +61,6 @@ def selective_scan(
 ) -> Tensor:
     """``vmambair_arch.selective_scan`` of a sequence of fixed length, in log2(length) steps.
 
-    After each step a state knows twice as many pixels before it (Hillis and Steele).
-
     Args: see ``vmambair_arch.selective_scan``, of which these are what the networks use; B and C
         are (b, g, n, length).
     Returns: (b, d, length).
@@ -59,62 +69,80 @@ def selective_scan(
     delta = (F.softplus(delta) if delta_softplus else delta)[:, :, None]  # (b, d, 1, length)
     shared = u.shape[1] // B.shape[1]
     B, C = B.repeat_interleave(shared, 1), C.repeat_interleave(shared, 1)  # (b, d, n, length)
-    decay, h = torch.exp(delta * A[..., None]), delta * u[:, :, None] * B
-    distance = 1
-    while distance < u.shape[2]:
-        before = F.pad(h, (distance, 0))[..., :-distance]
-        h = h + decay * before
-        decay = decay * F.pad(decay, (distance, 0))[..., :-distance]
-        distance *= 2
+    decay, added = torch.exp(delta * A[..., None]), delta * u[:, :, None] * B
+    h = _in_log_steps(decay.movedim(3, 1), added.movedim(3, 1), u.shape[2]).movedim(1, 3)
     return (C * h).sum(2) + D[:, None] * u
 
 
-def _along_lines(x, projection, delta_weight, delta_bias, A, D) -> Tensor:
-    """The scan row by row, and back: x (b, m, p, d), the rest of two directions -> (b, m, p, d)."""
-    r, n = delta_weight.shape[2], A.shape[2]
-    u = torch.stack([x, x.flip(1, 2)], 3)  # (b, m, p, 2, d)
-    there, back = projection.unbind(3)
-    projection = torch.stack([there, back.flip(1, 2)], 3)
-    step, B, C = projection.split([r, n, n], 4)
-    delta = F.softplus((step[..., None, :] @ delta_weight.mT).squeeze(4) + delta_bias)
-    inputs = delta[..., None, :], (delta * u)[..., None, :], B[..., None], C[..., None]
-    delta, delta_u, B, C = (t.movedim(2, 0) for t in inputs)
-    y = _recurrence(delta, delta_u, B, C, A.mT.contiguous()).movedim(0, 2)
-    there, back = (y + D * u).unbind(3)
-    return there + back.flip(1, 2)
+def _in_order(maps: list[Tensor]) -> Tensor:
+    """Each direction's map (b, ., ., c), columns already turned -> (b, l, 4, c) in its order."""
+    rows, columns, rows_back, columns_back = (map_.flatten(1, 2) for map_ in maps)
+    return torch.stack([rows, columns, rows_back.flip(1), columns_back.flip(1)], 2)
 
 
 def _recurrence(delta: Tensor, delta_u: Tensor, B: Tensor, C: Tensor, A: Tensor) -> Tensor:
-    """The states' recurrence over pixels p of each line, and over the lines m.
+    """The scan of every direction.
 
-    Where each line ends follows from zero states before it; from the ends, the states with which
-    each line begins; from those, the output.
-
-    Args:
-        delta, delta_u: (p, b, m, 2, 1, d) step sizes, and those times u.
-        B, C: (p, b, m, 2, n, 1).
-        A: (2, n, d).
-    Returns: (p, b, m, 2, d).
+    Args: delta, delta_u (b, l, k, d) step sizes, and those times u; B, C (b, l, k, n); A (k, n, d).
+    Returns: (b, l, k, d).
     """
+    length = delta.shape[1]
+    sizes, inputs = _steps(delta[..., None, :]), _steps(delta_u[..., None, :])
+    Bs, Cs = _steps(B[..., None]), _steps(C[..., None, :])
+    rest, h = sizes[-1], inputs[-1] * Bs[-1]  # (b, m, k, n, d)
+    for size, input_, B in zip(sizes[-2::-1], inputs[-2::-1], Bs[-2::-1], strict=True):
+        h = h + torch.exp(rest * A) * input_ * B  # nothing that is computed below, and then kept
+        rest = rest + size
+    h = _before(_states(torch.exp(rest * A), h, _count(length)))
+    y = []
+    for size, input_, B, C in zip(sizes, inputs, Bs, Cs, strict=True):
+        h = torch.exp(size * A) * h + input_ * B
+        y.append((C @ h).squeeze(3))
+    return torch.stack(y, 2).flatten(1, 2)[:, :length]
 
-    def pixel(h: Tensor, delta: Tensor, delta_u: Tensor, B: Tensor, A: Tensor) -> list[Tensor]:
-        h = torch.exp(delta * A) * h + delta_u * B
-        return [h, h.new_zeros(1)]  # a scan has to return something of each step
 
-    def line(h: Tensor, delta: Tensor, end: Tensor, A: Tensor) -> list[Tensor]:
-        return [torch.exp(delta * A) * h + end, h.clone()]
+def _states(decay: Tensor, added: Tensor, length: int) -> Tensor:
+    """h[i] = decay[i] h[i - 1] + added[i] along axis 1, for all i."""
+    decays, ends = list(_steps(decay)), list(_steps(added))
+    for t in range(1, CHUNK):
+        ends[t] = decays[t] * ends[t - 1] + ends[t]
+        decays[t] = decays[t] * decays[t - 1]
+    h = _before(_in_log_steps(decays[-1], ends[-1], _count(length)))
+    h = torch.stack([decay * h + end for decay, end in zip(decays, ends, strict=True)], 2)
+    return h.flatten(1, 2)[:, :length]
 
-    def output(
-        h: Tensor, delta: Tensor, delta_u: Tensor, B: Tensor, C: Tensor, A: Tensor
-    ) -> list[Tensor]:
-        h = torch.exp(delta * A) * h + delta_u * B
-        return [h, (C * h).sum(3)]  # a matrix product would need the number of lines
 
-    zeros = torch.zeros_like(delta[0]) * torch.zeros_like(A)  # (b, m, 2, n, d)
-    ends, _ = scan_op(pixel, [zeros], [delta, delta_u, B], (A,))
-    of_lines = [delta.sum(0).movedim(1, 0), ends.movedim(1, 0)]
-    first = torch.zeros_like(zeros[:, 0], memory_format=torch.contiguous_format)
-    _, starts = scan_op(line, [first], of_lines, (A,))
-    starts = starts.movedim(0, 1).clone(memory_format=torch.contiguous_format)
-    _, y = scan_op(output, [starts], [delta, delta_u, B, C], (A,))
-    return y
+def _in_log_steps(decay: Tensor, h: Tensor, length: int) -> Tensor:
+    """What ``_states`` gives. Each step doubles what an h knows of (Hillis and Steele).
+
+    A decay that has come to the first is zero, so that it does not matter what is taken for those
+    before that.
+    """
+    longest = length if isinstance(length, int) else LONGEST // CHUNK**2
+    place = torch.arange(length, device=h.device)
+    decay = decay * (place > 0).to(h.dtype).reshape(-1, *[1] * (h.dim() - 2))
+    for step in range(math.ceil(math.log2(longest))):
+        before = (place - (1 << step)).clamp(min=0)
+        h = h + decay * h.index_select(1, before)
+        decay = decay * decay.index_select(1, before)
+    return h
+
+
+def _before(h: Tensor) -> Tensor:
+    """The state before each along axis 1; before the first there is nothing."""
+    return F.pad(h, (0, 0) * (h.dim() - 2) + (1, 0))[:, :-1]
+
+
+def _steps(sequence: Tensor) -> tuple[Tensor, ...]:
+    """(b, l, ...) -> the first, second, ... of every chunk, each (b, m, ...).
+
+    What is there no more is zero: a step of zero leaves a state as it is.
+    """
+    length = sequence.shape[1]
+    padding = (0, 0) * (sequence.dim() - 2) + (0, _count(length) * CHUNK - length)
+    return F.pad(sequence, padding).unflatten(1, (_count(length), CHUNK)).unbind(2)
+
+
+def _count(length: int) -> int:
+    """The chunks of a sequence: never one, which a graph for any size would keep for itself."""
+    return length // CHUNK + 2

@@ -52,7 +52,7 @@ def _run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         terminal.warn(f"stopped; {arguments.output} is not written")
         return 130
-    terminal.say(*verified_export.report(arguments.output, arguments.format, comparisons))
+    terminal.say(*verified_export.report(arguments.output, comparisons))
     return 0
 
 

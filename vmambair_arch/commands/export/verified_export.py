@@ -1,7 +1,8 @@
 """A network written for other programs, once it has been seen to compute the same there."""
 
+import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +29,7 @@ PHOTOGRAPHS = "skimage"  # the package of the photograph
 class Comparison(NamedTuple):
     """An image run by a file and by the network."""
 
+    runner: str  # of the file
     size: tuple[int, int]  # height and width
     error: float  # relative L2 difference of the outputs
     theirs: float  # seconds that the file took
@@ -72,39 +74,42 @@ def run(
         least = max(kind.smallest, smallest(network))
         tried = [[round_up(max(side, least), multiple) for side in sides] for sides in SIZES]
         sizes = [size] if size else dict.fromkeys((h, w) for h, w in tried)
-        comparisons = compare(kind.load(content), network, sizes)
+        comparisons = compare(kind.runs(content), network, sizes)
     worst = max(comparisons, key=lambda comparison: comparison.error)
     if not worst.error <= ERROR:  # nor if it is not a number
         raise InputError(
-            f"{out}: not written, since on {worst.size[0]} x {worst.size[1]} pixels its output"
-            f" differs from that of {model} by {worst.error:.1e}, and {ERROR:.0e} is allowed"
+            f"{out}: not written, since on {worst.size[0]} x {worst.size[1]} pixels its output in"
+            f" {worst.runner} differs from that of {model} by {worst.error:.1e}, and {ERROR:.0e} is"
+            " allowed"
         )
     write_whole(out, content)
     return comparisons
 
 
-def report(out: Path, format: str, comparisons: list[Comparison]) -> Iterator[str]:
+def report(out: Path, comparisons: list[Comparison]) -> Iterator[str]:
     """What the comparisons say: how far the file is from the network, and what it takes."""
     worst = max(comparison.error for comparison in comparisons)
-    yield f"{out}: relative L2 difference from the network at most {worst:.1e}"
-    runner = EXPORT_FORMATS[format].runner
-    for (h, w), _, theirs, ours in comparisons[1::2]:  # the second of each size, which is warm
+    megabytes = out.stat().st_size / 1e6
+    yield f"{out}: {megabytes:.1f} MB, relative L2 difference from the network at most {worst:.1e}"
+    for runner, (h, w), _, theirs, ours in comparisons[1::2]:  # of each size the second, warm
         yield f"{h} x {w} pixels: {theirs:.2f} s in {runner}, {ours:.2f} s here"
 
 
-def compare(file: Run, network: nn.Module, sizes: Iterable[tuple[int, int]]) -> list[Comparison]:
-    """Run a file and a network on random numbers and on a photograph of each size."""
+def compare(
+    runs: Mapping[str, Run], network: nn.Module, sizes: Iterable[tuple[int, int]]
+) -> list[Comparison]:
+    """Run a file in every way, and a network, on random numbers and a photograph of each size."""
     comparisons = []
     config: Any = network.config
     channels = config["in_channels"]
-    for size in sizes:
+    for (runner, file), size in itertools.product(runs.items(), sizes):
         for image in (torch.rand(1, channels, *size), photograph(channels, size)):
             theirs, seconds = _timed(file, image)
             ours, own_seconds = _timed(network, image)
             error = (
                 torch.linalg.vector_norm(theirs - ours) / torch.linalg.vector_norm(ours)
             ).item()
-            comparisons.append(Comparison(size, error, seconds, own_seconds))
+            comparisons.append(Comparison(runner, size, error, seconds, own_seconds))
     return comparisons
 
 
