@@ -47,6 +47,15 @@ def no_log_left_open():
     logger.initialized_logger.clear()
 
 
+@pytest.fixture(autouse=True)
+def threads_as_before():
+    """No test leaves another number of threads to the next: sums would end in other bits."""
+    before = torch.get_num_threads()
+    yield
+    if torch.get_num_threads() != before:
+        torch.set_num_threads(before)
+
+
 @pytest.fixture
 def curves():
     """Trainings draw their curves for a test that has this."""

@@ -77,7 +77,7 @@ WRONG = [
     ("scale", 2, "network_g.scale: VmambaIR makes 3 x 64 x 64 out of 3 x 16 x 16"),
     ("network_g.scale", 2, "network_g.scale: VmambaIR makes 3 x 16 x 16 out of 3 x 8 x 8"),
     ("network_g.dim", "8", "network_g.dim: is '8'; it must be a whole number"),
-    ("network_g.num_blocks", [1, 1, 1], "network_g.num_blocks: VmambaIR cannot be built"),
+    ("network_g.num_blocks", [1], "network_g.num_blocks: VmambaIR cannot be built"),
     ("network_g.num_blocks", [1, 1, 1, 10**9], "more than 1000 blocks"),
     ("network_g.d_state", 10**12, "network_g: VmambaIR cannot be built: it has more than"),
     ("network_g.in_channels", 4, "network_g.in_channels: VmambaIR cannot be built"),

@@ -20,15 +20,16 @@ WORK = 5e8
 
 
 class Threads(NamedTuple):
-    """A number of threads, and why that many: a sentence for a log."""
+    """A number of threads, why that many (a sentence for a log), and whether somebody chose it."""
 
     number: int
     why: str
+    chosen: bool = False
 
     @property
     def less(self) -> bool:
         """Whether other programs, or little work, leave cores unused."""
-        return self.number < cores()
+        return not self.chosen and self.number < cores()
 
     def __str__(self) -> str:
         return f"{self.number} thread{'s' * (self.number != 1)} on the CPU: {self.why}"
@@ -41,7 +42,7 @@ def use(given: int | None = None, *, work: float | None = None) -> Threads:
         given: how many; None leaves it to ``choose``.
         work: see there.
     """
-    threads = choose(work) if given is None else Threads(given, "as was asked for")
+    threads = choose(work) if given is None else Threads(given, "as was asked for", chosen=True)
     torch.set_num_threads(threads.number)
     return threads
 
@@ -54,7 +55,7 @@ def choose(work: float | None = None) -> Threads:
     """
     for name in GIVEN:
         if name in os.environ:
-            return Threads(torch.get_num_threads(), f"{name} is {os.environ[name]}")
+            return Threads(torch.get_num_threads(), f"{name} is {os.environ[name]}", chosen=True)
     number, why = cores(), [f"{cores()} core{'s' * (cores() != 1)} to use"]
     load = busy()
     if load is not None:

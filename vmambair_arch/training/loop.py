@@ -119,7 +119,8 @@ class Training:
                 progress.loaded()
                 self._step(step)
                 self.step_time.stop()
-                self.model.about["seconds"] = round(self.step_time.seconds, 3)
+                if self.step_time.limit is not None:  # else files would depend on the clock
+                    self.model.about["seconds"] = round(self.step_time.seconds, 3)
                 progress.done(self.model, self.epoch, self.iteration)
                 self._visit()
                 if self._is_over():

@@ -56,7 +56,7 @@ class Validation:
         metrics = {k: float(v) for k, v in results.items() if k in self.opt["val"]["metrics"]}
         if self.records and metrics:
             times = {"time": time.time()}
-            if "seconds" in model.about:  # of the steps so far; a test has none
+            if "seconds" in model.about:  # of the steps so far
                 times["seconds"] = model.about["seconds"]
             self.records.add({"iter": iteration, "dataset": name, **times, **metrics})
         grid = pictures.grid(model.first_visuals)

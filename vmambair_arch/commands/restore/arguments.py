@@ -228,7 +228,7 @@ def computing(arguments: argparse.Namespace) -> dict[str, Any]:
 def take_threads(arguments: argparse.Namespace) -> None:
     """Take the threads of --threads; without it as many as fit, and say so if cores are left."""
     taken = threads.use(arguments.threads)
-    if arguments.threads is None and taken.less and not torch.cuda.is_available():
+    if taken.less and not torch.cuda.is_available():
         terminal.warn(f"{taken}; --threads N takes another number")
 
 
