@@ -187,17 +187,24 @@ def test_a_file_for_one_size_takes_that_size_only(tmp_path, capsys):
         run(torch.rand(1, 3, 24, 16))
 
 
-def test_a_torch_export_file_runs_where_there_is_only_torch(tmp_path):
+@pytest.mark.parametrize(
+    ("given", "sizes"),
+    [
+        (["--size", "16", "24"], [(16, 24)]),
+        pytest.param([], [(16, 16), (16, 24), (40, 16)], marks=pytest.mark.long),  # a minute
+    ],
+)
+def test_a_torch_export_file_runs_where_there_is_only_torch(tmp_path, given, sizes):
     network = small("sisr_x4")
-    run = exported(tmp_path, network, "network.pt2", "--format", "torch-export")
-    assert_same(run, network, (16, 16), (16, 24), (40, 16))
+    run = exported(tmp_path, network, "network.pt2", "--format", "torch-export", *given)
+    assert_same(run, network, *sizes)
     assert b"vmambair::" not in (tmp_path / "network.pt2").read_bytes()
 
     program = regions.load(tmp_path / "network.pt2")  # with this package, the same and faster
     targets = [node.target for node in program.graph.nodes]
     assert targets.count(torch.ops.vmambair.planar_scan.default) == sum(BLOCK["num_blocks"])
     assert regions.CALL not in targets
-    assert_same(program.module(), network, (16, 16), (40, 16))
+    assert_same(program.module(), network, *sizes)
 
 
 @pytest.mark.long
