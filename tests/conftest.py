@@ -7,7 +7,10 @@ import signal
 
 # One thread side by side with other tests, else as many as torch takes: none asks who is busy.
 IS_ALONE = "PYTEST_XDIST_WORKER" not in os.environ
-os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count()) if IS_ALONE else "1")
+if IS_ALONE:
+    os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count()))
+else:
+    os.environ["OMP_NUM_THREADS"] = "1"  # what starts the workers has set the other
 
 import torch  # noqa: E402
 

@@ -18,6 +18,7 @@ from vmambair_arch.option_files import options as option_files
 from vmambair_arch.training import pipeline
 
 Row = dict[str, Any]
+FOREVER = 1e9  # seconds
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,8 @@ class Trainings:
         }
         opt["network_g"] = network
         opt["path"] = {"experiments_root": os.path.relpath(self.output / "runs")}
-        if seconds is not None:
-            opt["train"]["max_seconds"] = seconds
+        # With a limit, however far, validations tell the seconds so far.
+        opt["train"]["max_seconds"] = FOREVER if seconds is None else seconds
         if iterations is not None:
             opt["train"]["total_iter"] = iterations
         return yaml.safe_dump(opt, sort_keys=False)
