@@ -1,4 +1,4 @@
-"""JPEG, noise and sharpening of a whole batch, as BasicSR's, without a word per image.
+"""JPEG, noise and sharpening of a whole batch, as BasicSR's, without a wait for each image.
 
 BasicSR asks the device for a number of each image, and a GPU then waits for the processor.
 """

@@ -75,6 +75,16 @@ def steps_of(delta, at, bias, t, length, SOFTPLUS: tl.constexpr):
     return tl.where(t < length, softplus(z) if SOFTPLUS else z, 0.0), z
 
 
+@triton.jit
+def load_channel(parameters, which, channel, states, n, d):
+    """The bias, A (n) over log(2) and D of a channel of group ``which``."""
+    at = which * d + channel
+    bias = tl.load(parameters.bias + at).to(tl.float32)
+    D = tl.load(parameters.D + at).to(tl.float32)
+    A = parameters.A + (which * n + states) * d + channel
+    return bias, tl.load(A, mask=states < n, other=0.0).to(tl.float32) * LOG2E, D
+
+
 @triton.jit(do_not_specialize=SIZES)
 def scan_short(
     maps, parameters, y, last, k, length, n, d,
@@ -89,11 +99,7 @@ def scan_short(
     vector = ((sequence * n + states) * length)[:, None] + t[None, :]
     B = tl.load(maps.B + vector, mask=mask, other=0.0).to(tl.float32)
     C = tl.load(maps.C + vector, mask=mask, other=0.0).to(tl.float32)
-    which = sequence % k * d + channel
-    bias = tl.load(parameters.bias + which).to(tl.float32)
-    D = tl.load(parameters.D + which).to(tl.float32)
-    A = parameters.A + (sequence % k * n + states) * d + channel
-    A = tl.load(A, mask=n_mask, other=0.0).to(tl.float32) * LOG2E
+    bias, A, D = load_channel(parameters, sequence % k, channel, states, n, d)
     u = load_sequence(maps.u, row * length, t, length)
     delta, _ = steps_of(maps.step, row * length, bias, t, length, SOFTPLUS)
     decay = tl.exp2(A[:, None] * delta[None, :])
@@ -124,11 +130,7 @@ def scan_short_back(
     sum_dC = tl.zeros((BLOCK_N, BLOCK), tl.float32)
     for channel in range(0, d):
         row = (sequence * d + channel) * length
-        which = sequence % k * d + channel
-        bias = tl.load(parameters.bias + which).to(tl.float32)
-        D = tl.load(parameters.D + which).to(tl.float32)
-        A = parameters.A + (sequence % k * n + states) * d + channel
-        A = tl.load(A, mask=n_mask, other=0.0).to(tl.float32) * LOG2E
+        bias, A, D = load_channel(parameters, sequence % k, channel, states, n, d)
         u = load_sequence(maps.u, row, t, length)
         dy = load_sequence(maps.dy, row, t, length)
         delta, z = steps_of(maps.step, row, bias, t, length, SOFTPLUS)

@@ -74,7 +74,7 @@ def restore_video(
         deinterlace: make a frame of each field of interlaced video (bwdif), which is refused else.
         salvage: restore what there is of a video that is cut off or damaged, which is refused else.
         share: the number of this process and how many there are, of torch.distributed's group. All
-            call with the same arguments, restore every so-manieth part, and end together; the first
+            call with the same arguments, restore the parts in turn, and end together; the first
             writes the target, which does not depend on how many they are.
         progress: is called after each frame with the frames that are done, and all of them.
     Raises: InputError: the source is no video, not whole or of a kind that is not restored, the
