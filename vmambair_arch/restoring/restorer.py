@@ -47,6 +47,8 @@ class Restorer:
             "tile" leaves them the means of their tile.
         ensemble: the mean over the eight flips and rotations of each tile.
         compile: compile the network (torch.compile).
+        graphs: with ``tile`` on an NVIDIA GPU, replay tiles as CUDA graphs: what a network launches
+            for one is recorded once. Other devices run without, and say so.
         outscale: enlarge by this instead of the network's scale, by resizing with Lanczos.
         strength: 1 gives what the network makes, 0 the bicubic enlargement (at scale 1 the picture
             itself), what lies between them a blend.
@@ -67,6 +69,7 @@ class Restorer:
         pool: str = "tile",
         ensemble: bool = False,
         compile: bool = False,
+        graphs: bool = False,
         outscale: float | None = None,
         strength: float = 1,
         memory: float | None = None,
@@ -79,6 +82,11 @@ class Restorer:
             raise InputError(f"pool is {pool!r}: choose tile or global")
         if pool == "global" and compile:
             raise InputError("a compiled network cannot pool globally; leave compile or pool out")
+        if graphs and (tile is None or compile or pool == "global"):
+            raise InputError(
+                "graphs needs tiles of one size, a network that is not compiled and pool tile;"
+                " give tile, and leave compile and pool out"
+            )
         self.device = _device(device)
         if isinstance(model, nn.Module):
             self.network = _in_float32(model).to(self.device).eval()
@@ -105,6 +113,8 @@ class Restorer:
         )
         if compile:
             compile_network(self.network)
+        if graphs:
+            run.use_graphs()
 
     def __call__(self, image: AnyPicture, *, progress: Progress | None = None) -> AnyPicture:
         """Restore a picture.
