@@ -1,6 +1,7 @@
 """The package's layout: imports point down only, and importing it needs torch only."""
 
 import ast
+import graphlib
 import importlib
 import subprocess
 import sys
@@ -103,6 +104,20 @@ def test_the_table_points_down_only():
     for name, below in MAY_IMPORT.items():
         assert below <= above, f"{name}: {below - above} stand below it in the table"
         above.add(name)
+
+
+def module(path: Path) -> str:
+    """A file's name as it is imported."""
+    return ".".join(["vmambair_arch", *path.relative_to(PACKAGE).with_suffix("").parts])
+
+
+def test_no_files_import_each_other():
+    below = {module(path).removesuffix(".__init__"): imports(path) for path in FILES}
+    graph = {
+        name: {n if n in below else n.rpartition(".")[0] for n in names} & below.keys()
+        for name, names in below.items()
+    }
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names them
 
 
 @pytest.mark.parametrize("name", MAY_IMPORT)
