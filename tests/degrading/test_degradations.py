@@ -169,7 +169,7 @@ def test_a_state_of_8_bit_pairs_is_kept_in_bytes():
 
 
 def test_a_state_of_a_pool_of_another_size_is_refused():
-    with pytest.raises(InputError, match="a pool of 6 pairs and queue_size gives 4"):
+    with pytest.raises(InputError, match="a pool of 6 pairs but queue_size gives 4"):
         PairPool(4).load_state_dict(PairPool(6).state_dict(), torch.device("cpu"))
 
 

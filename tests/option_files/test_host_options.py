@@ -252,4 +252,4 @@ def test_a_model_that_calls_cuda_is_refused_where_there_is_none():
     opt |= {"second_blur_prob": 0.8, "gt_size": 128, "queue_size": 180, "gt_usm": True}
     problems = report(opt).problems
     assert any("RealESRNetModel, which calls CUDA" in problem for problem in problems), problems
-    assert any("queue_size: is no multiple of batch_size_per_gpu 16" in p for p in problems)
+    assert any("queue_size: is not a multiple of batch_size_per_gpu 16" in p for p in problems)
