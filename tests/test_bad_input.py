@@ -232,7 +232,7 @@ def test_a_silu_network_has_no_released_form(refused, experiment):
     network = tiny_network()
     network.pop("type")
     save_network(VmambaIR(**network), "in.pth")
-    assert "cannot say gate: silu" in refused("convert", "in.pth", "out.pth")
+    assert "cannot express gate: silu" in refused("convert", "in.pth", "out.pth")
 
 
 def test_a_bug_keeps_its_traceback(experiment, monkeypatch):
