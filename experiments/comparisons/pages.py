@@ -1,4 +1,4 @@
-"""The page of a comparison: its tables in Markdown and LaTeX, its pictures, what was spent."""
+"""The page of a comparison: its tables in Markdown and LaTeX, its pictures, and the time spent."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -39,14 +39,14 @@ def write(
     """Write README.md and tables.tex.
 
     Args:
-        networks: those that were trained for their time, by name, a training for each seed.
-        ablations: those that were trained for as many iterations.
+        networks: those trained for equal time, by name, a training per seed.
+        ablations: those trained for equal iterations.
         reports: of the test sets.
         speed: the benchmark.
-        contest: what was compared.
+        contest: the comparison's .yml file.
         output: the folder to write to.
         left_out: networks that nothing registers.
-        seconds: of training for each network.
+        seconds: of training per network.
     """
     common = min(_last_common(runs[0], contest) for runs in networks.values())
     parts = {
@@ -70,7 +70,7 @@ def write(
 
 
 def validated(runs: Runs) -> Table:
-    """The last validation of each: the mean over its seeds, and their spread."""
+    """The last validation of each network: mean and spread over its seeds."""
     rows = []
     for name, seeds in runs.items():
         values = [run.rows[-1]["psnr"] for run in seeds]
@@ -134,7 +134,7 @@ are trained with {contest["seeds"]} seeds. PSNR and SSIM are of Y.
 
 
 def _pictures(output: Path, sets: Sequence[str]) -> str:
-    """Links to the pictures that there are."""
+    """Links to the pictures that exist."""
     titles = {
         "psnr_over_seconds.png": "PSNR over the seconds of training",
         "psnr_over_iter.png": "PSNR over the iterations",
