@@ -92,8 +92,9 @@ def run(
     ablations = ablated(runs, contest, seconds)
     reports = outcome.compare(networks, sets, output, plugins)
     speed = outcome.time(networks, contest, output, plugins)
-    outcome.draw(networks, ablations, reports, speed, contest, output)
-    pages.write(networks, ablations, reports, speed, contest, output, left_out, seconds)
+    found = outcome.Findings(contest, seconds, left_out, networks, ablations, reports, speed)
+    outcome.draw(found, output)
+    pages.write(found, output)
     print(output / "README.md")
 
 

@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,33 @@ from vmambair_arch.reporting import Report
 from vmambair_arch.reporting.plots import crops, curves, tradeoff
 from vmambair_arch.reporting.plots.crops import Box
 
-Runs = Mapping[str, Sequence[Trained]]
+Runs = Mapping[str, Sequence[Trained]]  # by name, a training for each seed
 DAMAGED = "input"  # the name of the low-quality images among the methods at scale 1
 SIDE = 256  # pixels of the output that is timed
 DETAIL = (64, 48)  # width and height of a close-up's box
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a comparison found.
+
+    Args:
+        contest: the comparison's .yml file.
+        seconds: of training per network.
+        left_out: networks that nothing registers.
+        networks: those trained for equal time.
+        ablations: those trained for equal iterations.
+        reports: by test set.
+        speed: the benchmark.
+    """
+
+    contest: dict[str, Any]
+    seconds: float
+    left_out: Sequence[str]
+    networks: Runs
+    ablations: Runs
+    reports: Mapping[str, Report]
+    speed: Report
 
 
 def compare(networks: Runs, sets: Sets, output: Path, plugins: list[str]) -> dict[str, Report]:
@@ -82,24 +106,17 @@ def time(networks: Runs, contest: dict[str, Any], output: Path, plugins: list[st
     return reporting.read(path)
 
 
-def draw(
-    networks: Runs,
-    ablations: Runs,
-    reports: Mapping[str, Report],
-    speed: Report,
-    contest: dict[str, Any],
-    output: Path,
-) -> None:
+def draw(found: Findings, output: Path) -> None:
     """Draw PSNR over iterations and time, quality over speed, and close-ups from the test sets."""
     for over in curves.OVER:
-        rows = {name: runs[0].rows for name, runs in networks.items()}
+        rows = {name: runs[0].rows for name, runs in found.networks.items()}
         _save(curves.draw(rows, over=over), output / f"psnr_over_{over}.png")
-    if ablations:
-        rows = {name: runs[0].rows for name, runs in ablations.items()}
+    if found.ablations:
+        rows = {name: runs[0].rows for name, runs in found.ablations.items()}
         _save(curves.draw(rows), output / "ablations.png")
-    for name, report in reports.items():
-        _save(tradeoff.draw(report, speed), output / name / "quality_over_speed.png")
-        for kind, image in _most_different(report, contest["of"]).items():
+    for name, report in found.reports.items():
+        _save(tradeoff.draw(report, found.speed), output / name / "quality_over_speed.png")
+        for kind, image in _most_different(report, found.contest["of"]).items():
             path = output / name / f"{kind}.png"
             if not _is_newer(path, output / name / comparison.REPORT):
                 panels = details.of_report(report, image)

@@ -101,7 +101,7 @@ def test_a_network_is_downloaded_once_and_its_revision_can_be_pinned(stub):
     assert Restorer(f"hf:user/name@{COMMIT}", device="cpu").scale == 2
     assert len(stub.asked) == asked  # a commit stays what it is: the cache suffices
     assert Restorer("hf:user/name@v1/model.safetensors", device="cpu").scale == 2
-    with pytest.raises(InputError, match="is a VmambaIR, and no Restormer"):
+    with pytest.raises(InputError, match="is a VmambaIR, not a Restormer"):
         Restormer.from_pretrained("user/name")
 
 

@@ -144,7 +144,7 @@ def test_a_sequence_in_two_parts_is_convolved_as_one(width):
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
-    [({"seq_idx": torch.zeros(1, 4)}, "one sequence a row"), ({"activation": "relu"}, "'relu'")],
+    [({"seq_idx": torch.zeros(1, 4)}, "one sequence per row"), ({"activation": "relu"}, "'relu'")],
 )
 def test_what_the_convolution_does_not_do_is_refused(options, sentence):
     with pytest.raises(ValueError, match=sentence):

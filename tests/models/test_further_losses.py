@@ -29,11 +29,11 @@ def test_they_are_added_to_the_pixel_loss_and_told_apart():
     total = loss(output, gt)
     l1, l2 = (output - gt).abs().mean(), ((output - gt) ** 2).mean()
     torch.testing.assert_close(total, l1 + l2 + output.sum())
-    apart = loss.apart({"l_g_gan": gt, "l_g_pix": total})
-    assert {"l_g_gan", "l_g_pix", "l_l2", "l_seen"} == apart.keys()
-    torch.testing.assert_close(apart["l_g_pix"], l1)
-    torch.testing.assert_close(apart["l_l2"], l2)
-    assert loss.apart({"l_d_real": gt}).keys() == {"l_d_real"}  # not the generator's turn
+    parts = loss.split({"l_g_gan": gt, "l_g_pix": total})
+    assert {"l_g_gan", "l_g_pix", "l_l2", "l_seen"} == parts.keys()
+    torch.testing.assert_close(parts["l_g_pix"], l1)
+    torch.testing.assert_close(parts["l_l2"], l2)
+    assert loss.split({"l_d_real": gt}).keys() == {"l_d_real"}  # not the generator's turn
 
 
 def with_losses(small, model: str, losses: dict, *overrides: str) -> str:
@@ -71,7 +71,7 @@ def test_a_training_lowers_lpips_and_measures_it(small, backbone):
         ({"a": {"type": "FFTLoss", "weight": 1}}, "train.losses.a.weight: FFTLoss has no such"),
         (
             {"a": {"type": "MSSSIMLoss"}},
-            "the loss of losses: MS-SSIM of scales 5 needs",
+            "the loss of losses: MS-SSIM with scales 5 needs",
         ),
         ({"a": {"type": "LPIPSLoss", "backbone_weights": "no.pth"}}, "no.pth: there is no such"),
         ({}, "train.losses"),

@@ -85,7 +85,7 @@ def test_without_pyiqa_the_error_says_how_to_install_it(monkeypatch):
 
 
 def test_a_comparing_metric_without_ground_truth_is_named(pyiqa):
-    with pytest.raises(InputError, match="lpips compares with ground truth"):
+    with pytest.raises(InputError, match="lpips needs ground truth"):
         iqa.calculate_iqa(red(1), metric="lpips")
 
 

@@ -161,7 +161,7 @@ def test_an_overflow_lowers_the_scale_skips_the_step_and_is_no_fault(small, monk
     assert any(not torch.equal(v, files[2]["params"][k]) for k, v in files[3]["params"].items())
     assert [states[n]["scaler"]["scale"] for n in (1, 2, 3)] == [65536.0, 32768.0, 32768.0]
     assert states[3]["skipped"] == (0, 0)
-    assert "Iteration 2: no step, since gradients overflowed float16" in log()
+    assert "Iteration 2: no step, because gradients overflowed float16" in log()
     assert "loss_scale: 3.2768e+04" in log()
 
 
@@ -202,7 +202,7 @@ def test_micro_batches_share_a_scale(small):
 def test_a_model_that_differentiates_gradients_is_told_to_take_another_precision(small):
     model = built(small(precision="fp16", model="SRGANModel"))
     images = batch()["gt"].requires_grad_()
-    with pytest.raises(InputError, match="differentiates them once more"):
+    with pytest.raises(InputError, match="differentiates them again"):
         torch.autograd.grad(model.net_d(images).sum(), images, create_graph=True)
 
 

@@ -94,7 +94,7 @@ def test_a_compiled_network_is_not_copied_to_other_gpus(gpus, dist, refused):
     if not refused:
         build.refuse_compiled_copies(opt)
         return
-    with pytest.raises(InputError, match=r"^opt.yml: compile is true, and one process has 2 GPUs"):
+    with pytest.raises(InputError, match=r"^opt.yml: compile is true, but one process has 2 GPUs"):
         build.refuse_compiled_copies(opt)
 
 

@@ -274,7 +274,7 @@ def maps(output) -> list[torch.Tensor]:
         ({"num_blocks": [1, 1, 1, 1, 1]}, "two to four numbers of blocks"),
         ({"num_blocks": [1, 1, 1, -1]}, "four numbers of blocks"),
         ({"num_refinement_blocks": 1.5}, "num_refinement_blocks 1.5"),
-        ({"dim": 7}, "dim is 7; it must be an even number"),
+        ({"dim": 7}, "dim is 7; it must be even"),
         ({"dim": 0}, "dim is 0; it must be a whole number >= 1"),
         ({"in_channels": "3"}, "in_channels is '3'; it must be a whole number"),
         ({"d_state": 0}, "d_state is 0; it must be a whole number"),

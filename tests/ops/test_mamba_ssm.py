@@ -102,9 +102,9 @@ def test_it_computes_values_and_all_gradients(install, dtype):
 @pytest.mark.parametrize(
     ("stand_in", "sentence"),
     [
-        (WrongValue, "its self-test is wrong: relative error of y 1.0e-03"),
-        (WrongGradient, "its self-test is wrong: relative error of du 2.0e"),
-        (NotANumber, "its self-test is wrong: relative error of y nan"),
+        (WrongValue, "its self-test gives wrong results: relative error of y 1.0e-03"),
+        (WrongGradient, "its self-test gives wrong results: relative error of du 2.0e"),
+        (NotANumber, "its self-test gives wrong results: relative error of y nan"),
         (NoKernel, "its self-test fails: RuntimeError: no kernel image"),
     ],
 )

@@ -111,9 +111,9 @@ def test_weights_to_train_with_come_back_bit_for_bit_beside_an_optimizer_without
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("schedulefree.AdamFree", "schedulefree.AdamFree is no class of an optimizer"),
+        ("schedulefree.AdamFree", "schedulefree.AdamFree is not an optimizer class"),
         ("no_such_package.Adam", "no_such_package.Adam cannot be imported (No module named"),
-        ("collections.OrderedDict", "collections.OrderedDict is no class of an optimizer"),
+        ("collections.OrderedDict", "collections.OrderedDict is not an optimizer class"),
         ("../..", "../.. cannot be imported"),
         ("schedulefree.SGDScheduleFree, momentun: 0.9", "has no such option; did you mean"),
     ],

@@ -1,4 +1,4 @@
-"""The threads of a training: asked for, as in the state that is gone on from, or what fits."""
+"""The number of threads of a training: asked for, from a resumed state, or by the work."""
 
 from types import SimpleNamespace
 
@@ -50,7 +50,7 @@ def test_a_run_takes_what_its_work_is_worth():
 
 
 def test_a_run_goes_on_with_the_number_of_its_state():
-    line = "5 threads on the CPU: as the state that is gone on from was written with"
+    line = "5 threads on the CPU: as in the state that training resumes from"
     assert settled(written_with(5)) == line
     assert torch.get_num_threads() == 5
 
