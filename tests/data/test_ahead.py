@@ -45,7 +45,10 @@ def streams(monkeypatch) -> list[str]:
 
 
 def test_a_batch_is_copied_while_the_one_before_is_used_and_kept_until_that_is_done(streams):
-    batches = ({"lq": Levels(torch.full((1, 3, 2, 2), i)), "lq_path": [i]} for i in range(2))
+    batches = (
+        {"lq": Levels(torch.full((1, 3, 2, 2), i, dtype=torch.uint8)), "lq_path": [i]}
+        for i in range(2)
+    )
     copied = ["in copying", "copy", "out"]
     received = ["computing waits for copying", "kept for computing"]
     ahead = Ahead(batches, torch.device("cpu"))

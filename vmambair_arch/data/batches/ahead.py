@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ...restoring.tiles.transfer import scaled
+
 MOST = 255.0
 
 
@@ -80,7 +82,7 @@ def _pack(value: Any) -> Any:
 
 
 def unpacked(value: Any) -> Any:
-    """Images in float32 again, bit for bit: GPUs divide by a number otherwise than by a tensor."""
+    """Images in float32 again, bit for bit."""
     if not isinstance(value, Levels):
         return value
-    return value.levels.float() / torch.full((1,), MOST, device=value.levels.device)
+    return scaled(value.levels)
