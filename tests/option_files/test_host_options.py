@@ -228,7 +228,7 @@ HURTS = [
     ("SRGAN", "train.gan_opt.gan_type", "gan", "GAN type gan is not implemented"),
     ("SRGAN", "train.perceptual_opt.layer_weights", {"conv9_9": 1}, "layer_weights.conv9_9: is no"),
     ("EDVR", "train.tsa_itr", 1, "did you mean 'tsa_iter'?"),
-    ("MambaSISR6", "train.mixing_augs.mixup", True, "mixes no images here"),
+    ("MambaSISR6", "train.mixing_augs.mixup", True, "is not supported here"),
     ("MambaSISR6", "datasets.train.gt_sizes", [128, 160], "is not read by data sets of this type"),
     ("MambaSISR6", "model_type", "ImageCleanModel", "'ImageCleanModel' is not registered"),
 ]

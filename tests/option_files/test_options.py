@@ -47,7 +47,7 @@ WRONG = [
         "train.pixel_opt.loss_weight: is -1.0; it must be at least",
     ),
     ("train.pixel_opt", ..., "train.pixel_opt: is missing, and perceptual_opt too"),
-    ("train.mixing_augs", {"mixup": True}, "train.mixing_augs.mixup: true mixes no images here"),
+    ("train.mixing_augs", {"mixup": True}, "train.mixing_augs.mixup: true is not supported here"),
     (
         "val.metrics.psnr.crop_boder",
         4,
