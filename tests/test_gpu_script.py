@@ -39,11 +39,11 @@ def test_each_part_finds_something_and_nothing_wrong(script, part):
 
 @pytest.mark.long
 @pytest.mark.parametrize("part", ["networks", "trainings"])
-def test_the_longer_parts_too(script, part):
+def test_the_longer_parts_run_too(script, part):
     test_each_part_finds_something_and_nothing_wrong(script, part)
 
 
-def test_a_part_runs_in_a_process_and_what_it_found_is_kept(script, tmp_path):
+def test_a_part_runs_in_a_process_and_its_findings_are_kept(script, tmp_path):
     limits = {"layouts": 300.0, "scans": 0.01}
     results = script.run("cpu", ["layouts", "scans"], 9, tmp_path, limits)
     assert [result["value"] for result in results] == [0, 0, None]

@@ -99,7 +99,7 @@ def test_every_entry_of_the_package_is_in_the_table():
     assert sorted(set(map(part, FILES))) == sorted(MAY_IMPORT)
 
 
-def test_the_table_points_down_only():
+def test_the_table_points_only_down():
     above = {"BasicSR"}
     for name, below in MAY_IMPORT.items():
         assert below <= above, f"{name}: {below - above} stand below it in the table"
@@ -125,7 +125,7 @@ def test_imports_are_those_of_the_table(name):
     assert imported(name) == MAY_IMPORT[name]
 
 
-def test_importing_the_package_needs_torch_only():
+def test_importing_the_package_needs_only_torch():
     absent = ("basicsr", "cv2", "einops", "lmdb", "numba", "PIL", "safetensors", "scipy", "skimage")
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({(*absent, 'torchvision', 'yaml')}));"
@@ -135,7 +135,7 @@ def test_importing_the_package_needs_torch_only():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_public_face():
+def test_the_public_names_of_the_package():
     expected = {
         *("VmambaIR", "OSSBlock", "OSSModule", "EFFN", "presets"),
         *("load_network", "save_network", "selective_scan", "planar_scan"),
@@ -149,7 +149,7 @@ def test_the_public_face():
     "address",
     ["inference.run", "presets.build", "reporting.read", "restoring.video.restore_video"],
 )
-def test_public_addresses_below_the_face(address):
+def test_the_public_names_below_the_package(address):
     module, _, name = f"vmambair_arch.{address}".rpartition(".")
     assert callable(getattr(importlib.import_module(module), name))
 
@@ -162,5 +162,5 @@ def test_python_m_is_the_command():
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_every_file_says_its_idea_first(path):
+def test_every_file_begins_with_its_idea(path):
     assert (ast.get_docstring(ast.parse(path.read_text())) or "").splitlines()

@@ -22,7 +22,7 @@ def metadata(monkeypatch) -> dict:
     return asked
 
 
-def test_the_page_of_a_release_leads_nowhere_by_a_relative_address(monkeypatch):
+def test_the_page_of_a_release_has_no_relative_links(monkeypatch):
     monkeypatch.setenv("GITHUB_SERVER_URL", "https://example.org")
     monkeypatch.setenv("GITHUB_REPOSITORY", "owner/name")
     asked = metadata(monkeypatch)

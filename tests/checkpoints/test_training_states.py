@@ -113,7 +113,7 @@ def test_a_state_of_a_later_version_is_not_passed_over(copied, capsys):
     assert "a later version of vmambair_arch wrote it" in capsys.readouterr().err
 
 
-def test_a_state_that_the_model_cannot_take_is_passed_over_too(copied):
+def test_a_state_that_the_model_cannot_load_is_also_passed_over(copied):
     state = load_tensors(NEWEST)
     torch.save({**state, "optimizers": state["optimizers"] * 2}, NEWEST)
     assert_passed_over("Wrong lengths of optimizers")
@@ -143,7 +143,7 @@ def stepped(kind: type, **options) -> torch.optim.Optimizer:
 
 
 @pytest.mark.parametrize(("keys", "value"), UNFIT)
-def test_an_optimizer_does_not_go_on_with_what_its_kind_does_not_write(keys, value):
+def test_an_optimizer_refuses_a_state_that_its_kind_does_not_write(keys, value):
     optimizer = stepped(torch.optim.Adam)
     state = spoil(optimizer.state_dict(), keys, value)
     with pytest.raises((ValueError, TypeError)):
@@ -152,7 +152,7 @@ def test_an_optimizer_does_not_go_on_with_what_its_kind_does_not_write(keys, val
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS.values(), ids=OPTIMIZERS)
-def test_every_kind_of_optimizer_goes_on_with_its_own(kind):
+def test_every_kind_of_optimizer_resumes_from_its_own_state(kind):
     if kind is torch.optim.Muon:
         pytest.skip("takes matrices only")
     optimizer = stepped(kind)
@@ -169,7 +169,7 @@ def test_a_schedule_without_a_rate_is_refused(changes):
         optimizer_states.check_schedule(schedule)
 
 
-def test_a_state_that_was_passed_over_does_not_take_the_place_of_a_new_one(empty_folder):
+def test_a_state_that_was_passed_over_does_not_displace_a_new_one(empty_folder):
     opt = {"path": {"training_states": "states", "models": "models"}}
     for folder, name in (("states", "{}.state"), ("models", "net_g_{}.pth")):
         Path(folder).mkdir()
@@ -180,7 +180,7 @@ def test_a_state_that_was_passed_over_does_not_take_the_place_of_a_new_one(empty
     assert {path.name for path in Path("models").iterdir()} == {"net_g_4.pth", "net_g_100.pth"}
 
 
-def test_where_no_state_can_be_taken_the_newest_is_named(copied, capsys):
+def test_if_no_state_can_be_loaded_the_newest_is_named(copied, capsys):
     for path in ROOT.glob("training_states/*"):
         state = load_tensors(path)
         torch.save({**state, "optimizers": state["optimizers"] * 2}, path)
@@ -190,7 +190,7 @@ def test_where_no_state_can_be_taken_the_newest_is_named(copied, capsys):
     assert {path: path.read_bytes() for path in ROOT.glob("*/*.*th")} == before
 
 
-def test_states_of_basicsr_and_of_the_first_version_are_right():
+def test_states_of_basicsr_and_of_the_first_version_are_valid():
     from support.trainings import FIRST_VERSION
 
     state = load_tensors(FIRST_VERSION / "training_states/2.state")

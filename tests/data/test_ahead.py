@@ -44,7 +44,7 @@ def streams(monkeypatch) -> list[str]:
     return asked
 
 
-def test_a_batch_is_copied_while_the_one_before_is_used_and_kept_until_that_is_done(streams):
+def test_a_batch_is_copied_while_the_previous_one_is_used_and_kept_until_it_is_done(streams):
     batches = (
         {"lq": Levels(torch.full((1, 3, 2, 2), i, dtype=torch.uint8)), "lq_path": [i]}
         for i in range(2)
@@ -62,7 +62,7 @@ def test_a_batch_is_copied_while_the_one_before_is_used_and_kept_until_that_is_d
         next(ahead)
 
 
-def test_an_error_of_loading_waits_until_its_batch_is_due(streams):
+def test_a_loading_error_is_raised_when_its_batch_is_due(streams):
     def batches():
         yield {"lq": torch.zeros(1)}
         raise RuntimeError("DataLoader worker (pid 7) died")

@@ -31,7 +31,7 @@ def sentences(opt: dict, **changes) -> list[str]:
     return [problem.sentence for problem in problems("val", opt | changes)]
 
 
-def test_a_root_that_is_a_file(data_set):
+def test_a_root_that_is_a_file_is_named(data_set):
     assert sentences(data_set, dataroot_gt="gt/0.png") == [
         "val.dataroot_gt: gt/0.png is a file; give the folder that holds the images"
     ]
@@ -40,7 +40,7 @@ def test_a_root_that_is_a_file(data_set):
 @pytest.mark.parametrize(
     ("form", "options"), [("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {}), ("JPEG", {})]
 )
-def test_sizes_of_pairs_are_those_of_what_is_seen(form, options, tmp_path):
+def test_sizes_of_pairs_are_those_after_turning_upright(form, options, tmp_path):
     """Whatever turns the ground truth turns its size; by which training reads it too."""
     turned, kind = Image.Exif(), form.lower()
     turned[274] = 8
@@ -56,7 +56,7 @@ def test_sizes_of_pairs_are_those_of_what_is_seen(form, options, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["gt.lmdb", "renamed"])
-def test_an_lmdb_read_as_a_folder(name, data_set):
+def test_an_lmdb_given_as_a_folder_is_named(name, data_set):
     images = [image_lmdb.LmdbImage(f"{number}.png", 64, 72, 3) for number in range(6)]
     image_lmdb.write(Path("gt.lmdb"), Path("gt"), images)
     Path("gt.lmdb").rename(name)
@@ -65,7 +65,7 @@ def test_an_lmdb_read_as_a_folder(name, data_set):
     ]
 
 
-def test_names_with_spaces_in_a_list(data_set):
+def test_names_with_spaces_in_a_list_are_named(data_set):
     for folder in ("gt", "lq"):
         Path(folder, "0.png").rename(Path(folder, "photo 0.png"))
     Path("meta.txt").write_text("1.png (64,72,3)\nphoto 0.png (64,72,3)\n")
@@ -75,7 +75,7 @@ def test_names_with_spaces_in_a_list(data_set):
     assert len(entries("val", data_set | {"meta_info_file": "meta.txt"})) == 3
 
 
-def test_pairs_of_other_suffixes_are_told_so_once_each(data_set):
+def test_pairs_with_different_suffixes_are_named_once_each(data_set):
     for path in sorted(Path("lq").iterdir())[:2]:
         path.rename(path.with_suffix(".jpg"))
     assert sentences(data_set) == [
@@ -85,7 +85,7 @@ def test_pairs_of_other_suffixes_are_told_so_once_each(data_set):
     ]
 
 
-def test_nothing_advises_to_remove_what_has_no_partner(data_set):
+def test_no_message_advises_removing_what_has_no_partner(data_set):
     Path("gt/5.png").unlink()
     assert sentences(data_set) == [
         "val: lq/5.png has no partner in gt; add that, or move this elsewhere"
@@ -93,7 +93,7 @@ def test_nothing_advises_to_remove_what_has_no_partner(data_set):
 
 
 @pytest.mark.parametrize("error", [PermissionError(13, "Permission denied", "gt"), OSError("odd")])
-def test_a_folder_that_cannot_be_read(error, data_set, monkeypatch):
+def test_a_folder_that_cannot_be_read_is_named(error, data_set, monkeypatch):
     def refuse(self):
         raise error
 

@@ -53,7 +53,7 @@ def section(root: Path, backend: str) -> dict:
     }
 
 
-def test_what_is_read_is_what_was_written_byte_for_byte(folders):
+def test_reading_returns_what_was_written_byte_for_byte(folders):
     reader = client(folders / "gt.lmdb")
     for name in NAMES:
         data = (folders / "gt" / name).read_bytes()
@@ -228,13 +228,13 @@ def put(root: Path, key: str, value: bytes) -> None:
         t.put(key.encode(), value)
 
 
-def test_an_entry_that_is_no_image_is_named(folders):
+def test_an_entry_that_is_not_an_image_is_named(folders):
     put(folders / "gt.lmdb", "my.photo", b"\0" * 5000)
     message = fails(lambda: image_lmdb.check(folders / "gt.lmdb"))
     assert "my.photo.png is not an image" in message
 
 
-def test_a_page_that_leads_nowhere_is_named(folders):
+def test_a_broken_page_is_named(folders):
     put(folders / "gt.lmdb", "my.photo", b"\0" * 5000)  # in pages whose number follows the key
     data = folders / "gt.lmdb" / "data.mdb"
     head, *rest = data.read_bytes().split(b"my.photo")
@@ -245,7 +245,7 @@ def test_a_page_that_leads_nowhere_is_named(folders):
     assert message == fails(lambda: reader.get(str(folders / "gt.lmdb" / "my.photo.png"), "gt"))
 
 
-def test_a_list_of_images_that_is_no_text_is_named(folders):
+def test_a_list_of_images_that_is_not_text_is_named(folders):
     (folders / "gt.lmdb" / "meta_info.txt").write_bytes(b"\xff\xfe\0")
     assert "meta_info.txt:1: " in fails(lambda: image_lmdb.check(folders / "gt.lmdb"))
 
@@ -261,7 +261,7 @@ def test_damage_inside_an_image_is_named_when_it_is_read(folders, part):
     assert "the bytes of z.png are damaged" in message
 
 
-def test_a_key_that_is_not_there_is_named_when_it_is_read(folders):
+def test_a_missing_key_is_named_when_it_is_read(folders):
     reader = client(folders / "gt.lmdb")
     assert "none.png is not in data.mdb" in fails(
         lambda: reader.get(str(folders / "gt.lmdb" / "none.png"), "gt")

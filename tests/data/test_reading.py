@@ -101,7 +101,7 @@ def test_training_keeps_the_pixels_of_basicsr(name):
     assert np.array_equal(reading.training_pixels(FILES[name], name), cv2.imdecode(buffer, 1))
 
 
-def test_damage_and_other_files_are_sentences_everywhere(folder, tmp_path):
+def test_damaged_and_other_files_are_named_everywhere(folder, tmp_path):
     path = tmp_path / "a.jpg"
     for content, told in ((FILES["a.jpg"][:600], "damaged"), (b"<html>", "is a web page")):
         path.write_bytes(content)
@@ -115,7 +115,7 @@ def test_damage_and_other_files_are_sentences_everywhere(folder, tmp_path):
         reading.decode(file.getvalue(), "a.png")
 
 
-def test_every_command_takes_every_picture_of_a_folder(folder):
+def test_every_command_uses_every_picture_of_a_folder(folder):
     """What restore reads is prepared, degraded and trained on too."""
     assert {path.name for path in image_files({"dataroot_gt": str(folder)})} == set(FILES)
     assert inputs.others(folder) == degraded_copies.left_out(folder) == []

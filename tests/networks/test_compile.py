@@ -106,7 +106,7 @@ def test_a_copy_of_a_compiled_network_calls_the_original():
     assert copied._compiled_call_impl is network._compiled_call_impl
 
 
-def test_compiled_code_gives_the_scans_tensors_in_the_layout_that_they_were_given():
+def test_compiled_code_keeps_the_layout_of_the_scans_tensors():
     for name in (
         "planar_scan",
         "planar_scan_backward",
@@ -145,7 +145,7 @@ def test_checkpointing_keeps_the_gradients_and_a_fraction_of_the_memory():
     assert saved_bytes(checkpointed, x) < 0.4 * saved_bytes(plain, x)
 
 
-def test_checkpointing_is_no_part_of_the_networks_identity():
+def test_checkpointing_is_not_part_of_the_config():
     assert tiny(activation_checkpointing=True).config == tiny().config
 
 

@@ -45,7 +45,7 @@ def launches(held: bool, **options) -> int:
     return found.number
 
 
-def test_a_forward_of_realsr_x4_launches_so_much():
+def test_the_number_of_launches_in_a_forward_of_realsr_x4():
     blocks = 2 * (6 + 2 + 2) + 1 + 6
     for held, most in ((True, 1055), (False, 1325)):
         ends = launches(held, num_blocks=(0, 0, 0, 0))
@@ -54,7 +54,7 @@ def test_a_forward_of_realsr_x4_launches_so_much():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_held_weights_change_nothing(dtype):
+def test_held_weights_do_not_change_the_output(dtype):
     torch.manual_seed(0)
     network, x = VmambaIR(**TINY).eval(), torch.rand(2, 3, 8, 16)
     with torch.no_grad(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):

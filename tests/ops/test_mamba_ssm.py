@@ -81,7 +81,7 @@ def reason() -> str | None:
     return unusable("selective", "mamba_ssm", torch.ones(1), gradients=True)
 
 
-def test_one_that_answers_right_can_run(install):
+def test_a_correct_package_can_run(install):
     install(RightAnswer)
     assert reason() is None
 
@@ -108,7 +108,7 @@ def test_it_computes_values_and_all_gradients(install, dtype):
         (NoKernel, "its self-test fails: RuntimeError: no kernel image"),
     ],
 )
-def test_one_that_answers_wrong_cannot_run_and_says_why(install, stand_in, sentence):
+def test_a_package_with_wrong_results_cannot_run_and_says_why(install, stand_in, sentence):
     install(stand_in)
     assert sentence in (reason() or "")
     inputs = {name: t.requires_grad_() for name, t in selective_inputs(SHAPE).items()}
@@ -116,11 +116,11 @@ def test_one_that_answers_wrong_cannot_run_and_says_why(install, stand_in, sente
         selective_scan(**inputs, backend="mamba_ssm").sum().backward()
 
 
-def test_one_that_does_not_import_says_why(install, monkeypatch):
+def test_a_package_that_does_not_import_says_why(install, monkeypatch):
     monkeypatch.setitem(sys.modules, "mamba_ssm.ops.selective_scan_interface", None)
     assert "not installed" in (reason() or "")
 
 
-def test_float64_is_for_the_reference(install):
+def test_float64_is_left_to_the_reference(install):
     install(RightAnswer)
     assert "float64" in (mamba_ssm.unavailable(torch.ones(1).double()) or "")

@@ -43,7 +43,7 @@ def run_tests(folder: Path, processor: str, *tests: str) -> None:
 @pytest.mark.parametrize("processor", LESS)
 def test_the_scans_are_right_on_processors_with_fewer_instructions(processor, tmp_path):
     file = OPS / "test_planar_scan.py"  # what networks use; compiling is what takes time
-    decays = "test_decays_of_every_size_down_to_nothing[numba-cpu-torch.float32]"
+    decays = "test_decays_of_every_size_down_to_zero[numba-cpu-torch.float32]"
     run_tests(tmp_path, processor, f"{file}::{decays}")
 
 

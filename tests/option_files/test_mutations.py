@@ -280,7 +280,7 @@ def step(text: str, trains: bool, pairs: Path) -> None:
             break
 
 
-def test_mutated_option_files_are_refused_by_place_or_run(pairs, tmp_path, monkeypatch):
+def test_mutated_option_files_are_refused_with_a_place_or_run(pairs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     counts = run(200, 6, SEED, pairs)
     assert counts["clean"] + counts["refused"] == 200
@@ -288,7 +288,7 @@ def test_mutated_option_files_are_refused_by_place_or_run(pairs, tmp_path, monke
 
 
 @pytest.mark.long
-def test_many_mutated_option_files_are_refused_by_place_or_run(pairs, tmp_path, monkeypatch):
+def test_many_mutated_option_files_are_refused_with_a_place_or_run(pairs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     counts = run(20_000, 200, SEED + 1, pairs)
     assert counts["clean"] + counts["refused"] == 20_000

@@ -207,7 +207,7 @@ def test_a_network_is_measured_on_every_set_of_a_recipe(name, photographs, tmp_p
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_is_named_after_its_file_and_says_its_source(name):
+def test_a_recipe_is_named_after_its_file_and_names_its_source(name):
     assert RECIPES[name]["name"] == name
     comment = "".join(
         line for line in (OPTIONS / f"{name}.yml").read_text().splitlines() if line.startswith("#")
@@ -225,7 +225,7 @@ def test_a_recipe_builds_the_published_network(name):
 
 
 @pytest.mark.parametrize("name", RIVALS)
-def test_a_rival_differs_in_its_network_alone(name):
+def test_a_baseline_differs_only_in_its_network(name):
     rival, ours = ({**RECIPES[n]} for n in (name, RIVALS[name]))
     for key in ("name", "model_type", "network_g"):
         assert rival.pop(key) and ours.pop(key)

@@ -29,7 +29,7 @@ def on(device: str) -> str:
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_a_training_validates_saves_and_goes_on_from_a_state(small, device, precision):
+def test_a_training_validates_saves_and_resumes(small, device, precision):
     """On a GPU cuDNN may take other algorithms the second time: there not to the bit."""
     every = ("train:total_iter=4", "logger:save_checkpoint_freq=2", "val:val_freq=4")
     path = small(on(device), *every, precision=precision)
@@ -88,7 +88,7 @@ def test_a_picture_is_restored_as_in_float32_on_the_cpu(device, precision, depth
 
 
 @NO_GPU
-def test_batches_arrive_on_a_gpu_a_step_ahead():
+def test_the_next_batch_is_prefetched_to_the_gpu():
     pictures = torch.arange(3 * 2 * 3 * 8 * 8).view(3, 2, 3, 8, 8) % 256 / 255
     samples = [packed(lambda rows: {"lq": rows[0]}, [row]) for row in pictures]
     pinned = ({"lq": type(s["lq"])(s["lq"][0].pin_memory())} for s in samples)

@@ -63,7 +63,7 @@ def kill_one(launcher: BaseProcess) -> int:
     return newest()
 
 
-def test_a_run_goes_on_after_a_rank_was_killed_and_stops_with_a_state(start):
+def test_a_run_continues_after_a_rank_was_killed_and_stops_with_a_state(start):
     launcher = start(VMAMBAIR, *train("long.yml", *ENDLESS), "--nproc", "2", "--max-restarts", "1")
     saved = kill_one(launcher)
     wait_for(lambda: newest() > saved and "Resuming" in Path("out.txt").read_text(), launcher)
@@ -87,7 +87,7 @@ def test_torchrun_restarts_from_the_last_state_and_ends_all_when_a_rank_is_kille
     assert ranks(launcher) == []
 
 
-def test_what_is_wrong_is_said_once_for_all_processes(start):
+def test_an_error_is_printed_once_for_all_processes(start):
     wrong = train("long.yml", "datasets:train:dataroot_gt=nowhere")
     launcher = start(VMAMBAIR, *wrong, "--nproc", "2", "--max-restarts", "3")
     launcher.join(PATIENCE)

@@ -33,7 +33,7 @@ def options(pairs, tmp_path, monkeypatch):
     return write
 
 
-def test_a_training_ends_with_its_time_and_goes_on_with_more_of_it(options):
+def test_a_training_ends_at_max_seconds_and_resumes_with_more(options):
     assert train(options(max_seconds=3)) == 0
     assert saved() == {"3.state"}
     rows = metrics(str(ROOT))
@@ -45,6 +45,6 @@ def test_a_training_ends_with_its_time_and_goes_on_with_more_of_it(options):
     assert metrics(str(ROOT))[-1]["iter"] == 5
 
 
-def test_total_iter_ends_it_before_its_time(options):
+def test_total_iter_may_end_it_earlier(options):
     assert train(options(max_seconds=100)) == 0
     assert saved() == {"10.state"}
