@@ -1,4 +1,4 @@
-"""What a user gets wrong is one clear sentence, exit code 2, and nothing is written over."""
+"""A user's mistakes lead to one clear sentence and exit code 2, and overwrite nothing."""
 
 import shutil
 from pathlib import Path
@@ -133,7 +133,7 @@ def test_fewer_images_than_a_batch_are_named(refused, experiment):
 
 
 def test_a_picture_that_the_network_cannot_take_is_named(experiment, capsys):
-    """BasicSR's own SRModel does not pad; the training that came before stays."""
+    """BasicSR's own SRModel does not pad; the earlier training stays."""
     assert cli.vmambair(["train", "-opt", experiment(model_type="SRModel")]) == 2
     message = capsys.readouterr().err.strip().splitlines()[-1]
     assert "input is 16 x 18 pixels: height and width must be multiples of 8" in message
@@ -178,7 +178,7 @@ def test_a_truncated_checkpoint_is_named(refused, experiment, length):
 
 
 class Payload:
-    """A pickle of it would create a file when it is loaded."""
+    """A pickle of it would create a file when loaded."""
 
     def __reduce__(self):
         return Path.touch, (Path("executed"),)
@@ -236,7 +236,7 @@ def test_a_silu_network_has_no_released_form(refused, experiment):
 
 
 def test_a_bug_keeps_its_traceback(experiment, monkeypatch):
-    """Only what the user gave is made a sentence; anything else must be found."""
+    """Only the user's mistakes become a sentence; anything else must be debugged."""
     monkeypatch.setattr(options, "read", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cli.vmambair(["train", "-opt", experiment()])

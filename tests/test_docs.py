@@ -1,4 +1,4 @@
-"""README and docs: commands parse, Python compiles, links lead somewhere."""
+"""README and docs: commands parse, Python compiles, links work."""
 
 import ast
 import re

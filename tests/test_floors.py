@@ -1,4 +1,4 @@
-"""The floors of setup.py: no version with a published hole in what is used here, and kept here."""
+"""The floors of setup.py exclude versions with known vulnerabilities, and are respected here."""
 
 import runpy
 from importlib.metadata import PackageNotFoundError, version
@@ -9,7 +9,7 @@ import setuptools
 from packaging.requirements import Requirement
 
 SETUP = Path(__file__).parent.parent / "setup.py"
-# The newest version with a hole that ``vmambair`` would reach.
+# The newest version with a vulnerability that ``vmambair`` could reach.
 HOLES = {
     "torch": "2.9.1",
     "pillow": "12.2.0",
@@ -25,7 +25,7 @@ HOLES = {
 
 @pytest.fixture(scope="module")
 def requirements() -> list[Requirement]:
-    """All that setup.py asks for, extras and other Pythons included."""
+    """All requirements of setup.py, with extras and for other Pythons."""
     asked = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(setuptools, "setup", asked.update)

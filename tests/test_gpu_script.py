@@ -1,4 +1,4 @@
-"""What make gpu does on the day a card is there, in small on the CPU."""
+"""What make gpu does on a machine with a GPU, in miniature on the CPU."""
 
 import importlib
 import json
@@ -15,7 +15,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 @pytest.fixture
 def script(monkeypatch):
-    """The script as a module, beside its parts."""
+    """The script as a module, with its folder importable."""
     monkeypatch.syspath_prepend(str(HERE))
     yield importlib.import_module("run")
     for name in [name for name in sys.modules if name.partition(".")[0] in ("parts", "measuring")]:

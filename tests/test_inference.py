@@ -10,7 +10,7 @@ TINY = {"dim": 8, "num_blocks": [1, 0, 0, 1], "num_refinement_blocks": 0, "d_sta
 
 
 class Nearest(nn.Module):
-    """A network that only enlarges, and notes what it was given."""
+    """A network that only enlarges, and records its inputs."""
 
     multiple = 8
 

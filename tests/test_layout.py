@@ -1,4 +1,4 @@
-"""The package's layout: imports point down only, and importing it needs torch only."""
+"""The package's layout: imports point only down, and importing it needs only torch."""
 
 import ast
 import graphlib
@@ -13,8 +13,8 @@ import vmambair_arch
 
 PACKAGE = Path(vmambair_arch.__file__).parent
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
-# Every file and folder of the package, from the bottom up, and what it imports of those before it,
-# and of BasicSR.
+# Every file and folder of the package, from the bottom up, and what it imports from those before
+# it, and from BasicSR.
 LAYERS = """
 errors        |
 option_values | errors
@@ -83,7 +83,7 @@ def imports(path: Path) -> set[str]:
 
 
 def part(path: Path) -> str:
-    """The file or folder of the package that a file is or lies in."""
+    """The entry of the package that a file is or belongs to."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 

@@ -1,4 +1,4 @@
-"""What setup.py says of the package, and what a wheel of it holds."""
+"""The metadata in setup.py, and the contents of a wheel."""
 
 import re
 import runpy
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def metadata(monkeypatch) -> dict:
-    """What setup.py hands to setuptools."""
+    """What setup.py passes to setuptools."""
     asked = {}
     monkeypatch.setattr(setuptools, "setup", asked.update)
     runpy.run_path(str(ROOT / "setup.py"))

@@ -1,4 +1,4 @@
-"""What importing the plugin gives BasicSR, and what the released option files build."""
+"""What importing the plugin adds to BasicSR, and what the released option files build."""
 
 import pickle
 import subprocess

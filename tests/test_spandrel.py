@@ -1,4 +1,4 @@
-"""spandrel's loader knows our files and the released ones, and computes the same pixels."""
+"""spandrel loads our files and the released ones, and computes the same pixels."""
 
 import pytest
 import torch

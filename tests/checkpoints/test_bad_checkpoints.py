@@ -77,7 +77,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(content):
 
 
 class Payload:
-    """A pickle of it would create a file when it is loaded."""
+    """A pickle of it would create a file when loaded."""
 
     def __reduce__(self):
         return Path.touch, (Path("executed"),)

@@ -1,4 +1,4 @@
-"""Generic tools save, halve, average and prune networks of ours like those of any other module."""
+"""Generic tools can save, halve, average and prune our networks like any other module."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""Networks on the hub: a stub of it on loopback, its cache, offline; cards, and what is pushed."""
+"""Networks on the hub: a stub on loopback, its cache, offline use; cards and pushing."""
 
 import hashlib
 import http.server
@@ -22,7 +22,7 @@ COMMIT = "a" * 40
 
 
 class Stub(http.server.BaseHTTPRequestHandler):
-    """The part of the hub that a download asks for."""
+    """The part of the hub that a download needs."""
 
     files: dict[str, bytes] = {}  # by repo/name
     asked: list[str] = []
@@ -78,7 +78,7 @@ def endpoint():
 @pytest.fixture
 def stub(endpoint, empty_folder, tmp_path, monkeypatch):
     """A hub with repositories of an identity; its cache is the test's own."""
-    monkeypatch.setattr(constants, "ENDPOINT", endpoint)  # what HF_ENDPOINT and HF_HOME set
+    monkeypatch.setattr(constants, "ENDPOINT", endpoint)  # set by HF_ENDPOINT and HF_HOME
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
@@ -99,7 +99,7 @@ def test_a_network_is_downloaded_once_and_its_revision_can_be_pinned(stub):
     assert network.scale == 2 and not network.training
     asked = len(stub.asked)
     assert Restorer(f"hf:user/name@{COMMIT}", device="cpu").scale == 2
-    assert len(stub.asked) == asked  # a commit stays what it is: the cache suffices
+    assert len(stub.asked) == asked  # a commit never changes: the cache suffices
     assert Restorer("hf:user/name@v1/model.safetensors", device="cpu").scale == 2
     with pytest.raises(InputError, match="is a VmambaIR, not a Restormer"):
         Restormer.from_pretrained("user/name")

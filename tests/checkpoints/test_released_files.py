@@ -1,4 +1,4 @@
-"""Released files of any layout of the family are read, and converted to ours and back."""
+"""Released files of any layout of the family can be read, and converted to ours and back."""
 
 from pathlib import Path
 
@@ -15,12 +15,12 @@ from vmambair_arch.networks import released
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
-# Released layouts, read off the shapes.
+# Released layouts, inferred from shapes.
 
 
 @pytest.mark.parametrize("layout", released_layout.LAYOUTS)
 def test_the_rule_for_layouts_yields_the_released_ones(layout):
-    """So that the layouts it makes below are what the released code would write."""
+    """So that the layouts it makes below are those that the released code would write."""
     described, width = released_layout.read(layout), {"realsr": 0, "derain33": 2}.get(layout, 4)
     scale = 4 if layout in ("sisr", "realsr") else 1
     made = released_layout.shapes(**described["kwargs"], width=width, scale=scale)

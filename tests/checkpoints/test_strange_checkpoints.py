@@ -1,4 +1,4 @@
-"""Files that claim too much, hold the wrong things or are something else: one sentence at once."""
+"""Files that claim too much, hold the wrong things or are of another kind: one sentence at once."""
 
 import gzip
 import json
@@ -43,7 +43,7 @@ def replaced(change) -> dict[str, Tensor]:
     return {**state, "shallow.weight": change(state["shallow.weight"])}
 
 
-# What a file claims.
+# Files that claim too much.
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_an_archive_that_unpacks_to_more_than_memory_is_refused(monkeypatch):
     assert "bomb.pth: takes 0.0 GB of memory" in refusal("bomb.pth")
 
 
-# What tensors are.
+# Tensors of the wrong kind.
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_mapping_that_contains_itself_is_refused():
     assert "more than 8 wrappers" in refusal("cycle.pth")
 
 
-# What a file is.
+# Files of another kind.
 
 
 def pickled(protocol: int):

@@ -1,4 +1,4 @@
-"""States of a right form with wrong values: one is passed over for the state before it."""
+"""States of the right form with wrong values are passed over for the state before them."""
 
 import shutil
 from pathlib import Path
@@ -14,7 +14,7 @@ from vmambair_arch.models.schedules import OPTIMIZERS, build_schedule
 
 NEWEST = ROOT / "training_states/4.state"
 
-# Where a value lies, what it becomes, and what is said of it.
+# The place of a value, its replacement, and the message.
 WRONG = [
     (("epoch",), None, "epoch: input should be a valid integer"),
     (("iter",), -4, "iter: input should be greater than or equal to 0"),
@@ -54,7 +54,7 @@ WRONG = [
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, pairs):
-    """A run with states at iterations 2 and 4, that wants to train to 5."""
+    """A run with states at iterations 2 and 4, to be trained to 5."""
     from support.experiments import write_options
 
     folder = tmp_path_factory.mktemp("trained")
@@ -84,7 +84,7 @@ def test_a_wrong_value_is_named_by_its_place(keys, value, sentence, trained):
 
 
 def assert_passed_over(sentence: str) -> None:
-    """The run goes on from the state at 2, and says once why not from that at 4."""
+    """The run resumes from the state at 2, and says once why not from that at 4."""
     assert resumes("tiny.yml")
     warnings = [
         line for line in log().splitlines() if "passed over for the state before it" in line
@@ -119,7 +119,7 @@ def test_a_state_that_the_model_cannot_load_is_also_passed_over(copied):
     assert_passed_over("Wrong lengths of optimizers")
 
 
-# Where a value of an optimizer lies, and what it becomes.
+# The place of an optimizer's value, and its replacement.
 UNFIT = [
     (("param_groups", 0, "params"), []),
     (("param_groups", 0, "betas"), 5),
@@ -133,7 +133,7 @@ UNFIT = [
 
 
 def stepped(kind: type, **options) -> torch.optim.Optimizer:
-    """An optimizer after a step, of a matrix and a vector."""
+    """An optimizer of a matrix and a vector, after a step."""
     parameters = [torch.nn.Parameter(torch.ones(shape)) for shape in ((3, 2), (2,))]
     for parameter in parameters:
         parameter.grad = torch.ones_like(parameter)

@@ -1,4 +1,4 @@
-"""Data sets that are not as they should be: a sentence that says what is there and what to do."""
+"""Faulty data sets: a sentence says what was found and what to do."""
 
 import contextlib
 import shutil
@@ -41,7 +41,7 @@ def test_a_root_that_is_a_file_is_named(data_set):
     ("form", "options"), [("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {}), ("JPEG", {})]
 )
 def test_sizes_of_pairs_are_those_after_turning_upright(form, options, tmp_path):
-    """Whatever turns the ground truth turns its size; by which training reads it too."""
+    """A turned ground truth has a turned size, which training also uses."""
     turned, kind = Image.Exif(), form.lower()
     turned[274] = 8
     for folder, size in (("gt", (32, 48)), ("seen", (12, 8)), ("stored", (8, 12))):
@@ -104,7 +104,7 @@ def test_a_folder_that_cannot_be_read_is_named(error, data_set, monkeypatch):
 
 
 def test_what_a_data_set_cannot_read_itself_ends_in_a_sentence(experiment, monkeypatch, capsys):
-    """Of a video data set nothing is known before it is built."""
+    """Nothing is known about a video data set before it is built."""
 
     def build(opt):
         raise NotADirectoryError(20, "Not a directory", "clips/000")
@@ -130,7 +130,7 @@ def test_the_name_of_an_lmdb_may_end_in_a_slash(data_set, experiment):
 
 
 def calls(opt: dict) -> int:
-    """Calls of functions, Python's own among them, while a data set is listed and checked."""
+    """The number of function calls, builtins included, while a data set is listed and checked."""
     count = 0
 
     def profile(frame, event, argument):
@@ -165,6 +165,6 @@ def in_a_list(number: int) -> dict:
 
 @pytest.mark.parametrize("listed", [in_lmdb, in_a_list])
 def test_a_million_lines_are_checked_in_seconds(listed, data_set):
-    """By what a line more costs."""
+    """Judged by the cost of one more line."""
     once, twice = (calls(data_set | {"scale": 1} | listed(number)) for number in (100, 300))
     assert (twice - once) / 200 < 60

@@ -1,4 +1,4 @@
-"""imresize is BasicSR's, which is MATLAB's."""
+"""imresize equals BasicSR's, which equals MATLAB's."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Noise and JPEG on the fly: their levels, their seeds, and crops with one of them or neither."""
+"""Noise and JPEG made on the fly: levels, seeds, and crops with one of them or neither."""
 
 import random
 
@@ -85,7 +85,7 @@ def test_crops_get_both_one_of_the_two_or_neither(poor):
 def test_blocks_start_at_the_corner_asked_for():
     ramp = np.arange(40)[:, None] * 2 + np.arange(40) * 2
     image = np.repeat(ramp[..., None], 3, 2).astype(np.uint8)
-    coarse = compress(image, 1, (3, 5))[..., 1].astype(int)  # each block is of one grey
+    coarse = compress(image, 1, (3, 5))[..., 1].astype(int)  # each block is a single grey
     steps = [set(np.flatnonzero(np.diff(line))) for line in (coarse[:, 0], coarse[0])]
     assert steps[0] and steps[0] <= set(range(4, 40, BLOCK))
     assert steps[1] and steps[1] <= set(range(2, 40, BLOCK))

@@ -1,4 +1,4 @@
-"""Copies of a picture are known by what they show, and strangers are not taken for them."""
+"""Copies of a picture are found by content, and unrelated pictures are not."""
 
 from pathlib import Path
 
@@ -95,7 +95,7 @@ def test_nothing_is_found_in_an_empty_index():
     assert Index().find(see(PHOTOGRAPHS["coffee"])) == []
 
 
-# Many photographs: 1,000 and more if those beside the repository are as many.
+# Many photographs: 1,000 or more if there are enough next to the repository.
 
 
 FOLDERS = ("data/BSDS500/*", "photos/*", "data/Set5/GT", "data/Set14/GT")
@@ -104,7 +104,7 @@ SAME = {"302003.jpg", "woman.png"}  # which Set5 took from BSDS500
 
 @pytest.fixture(scope="module")
 def many():
-    """Photographs that show different things, by path, and an index of each fifth of them."""
+    """Photographs of different things, by path, and an index of every fifth of them."""
     paths = [path for folder in FOLDERS for path in sorted(SHARED.glob(f"{folder}/*.[jp][pn]g"))]
     if not paths:
         pytest.skip("there are no photographs beside the repository")

@@ -1,4 +1,4 @@
-"""LMDBs give back what was put in, train as folders do, and say what is wrong with them."""
+"""LMDBs return what was put in and train as folders do; faulty ones are named."""
 
 import shutil
 from pathlib import Path
@@ -17,13 +17,13 @@ from vmambair_arch.data import image_lmdb
 from vmambair_arch.data.image_lmdb import LmdbImage
 from vmambair_arch.errors import InputError
 
-# As folders are sorted with suffixes, a-b.png comes before a.png; and BasicSR cuts at the dots.
+# Sorted with suffixes, as in folders, a-b.png comes before a.png; and BasicSR cuts at dots.
 NAMES = ["a.png", "a-b.png", "my.photo.png", "my.photo.2.png", "Bild (1) ü.png", "z.png"]
 
 
 @pytest.fixture
 def folders(pairs, tmp_path) -> Path:
-    """The pairs under names that are hard to deal with, as folders and as LMDBs."""
+    """The pairs under difficult names, as folders and as LMDBs."""
     for side in ("gt", "lq"):
         (tmp_path / "data" / side).mkdir(parents=True)
         images = []
@@ -92,7 +92,7 @@ def test_both_give_the_same_pairs_in_the_same_order(folders):
         assert torch.equal(one["gt"], other["gt"])
 
 
-# What RealESRGANDataset looks for in its constructor.
+# What RealESRGANDataset needs in its constructor.
 KERNELS = ("blur_kernel_size", "kernel_list", "kernel_prob", "blur_sigma", "betag_range")
 KERNELS = (*KERNELS, "betap_range", "sinc_prob")
 DEGRADATIONS = [key + second for key in KERNELS for second in ("", "2")] + ["final_sinc_prob"]
@@ -120,7 +120,7 @@ def test_every_data_set_of_basicsr_that_reads_lmdbs_finds_names_with_dots(folder
     ("kind", "side"), [("PairedImageDataset", "lq"), ("PairedImageDataset", "gt"), ("", "lq")]
 )
 def test_the_path_of_an_image_in_an_lmdb_is_that_of_its_file(folders, kind, side):
-    """BasicSR gives the bare key; both lead to the image, names with dots too."""
+    """BasicSR uses the bare key; both lead to the image, also for names with dots."""
     paired = {**section(folders, "lmdb"), "phase": "val", "scale": 4}
     single = {**paired, "type": "SingleImageDataset"}
     single.pop("dataroot_gt")

@@ -1,4 +1,4 @@
-"""Gaussian noise on the fly: its level, its seeds, and the images it needs."""
+"""Gaussian noise made on the fly: its level, its seeds, and the images it needs."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Progressive patches: what each iteration loads, at which size, and from where it resumes."""
+"""Progressive patches: what each iteration loads, at which size, and where it resumes."""
 
 import random
 from pathlib import Path
@@ -41,7 +41,7 @@ def section(root, **options) -> dict:
 
 
 def run(batches: ProgressiveBatchSampler, epoch: int, start: int, iterations: int) -> list:
-    """The batches of some iterations, over as many epochs as that takes."""
+    """The batches of some iterations, over as many epochs as needed."""
     result = []
     while len(result) < iterations:
         batches.sampler.set_place(epoch, start)
@@ -91,7 +91,7 @@ def test_devices_that_share_a_process_get_a_batch_each():
 
 
 class Indexed(ProgressiveImageDataset):
-    """Takes places as the sampler gives them: epoch, position, index, gt_size."""
+    """A data set of the sampler's places: epoch, position, index, gt_size."""
 
     def __getitem__(self, place):
         return super().__getitem__(place[2:])

@@ -1,4 +1,4 @@
-"""Degradations: BasicSR's own numbers on a CPU, an exact pool, and the command that shows them."""
+"""Degradations: equal to BasicSR's on a CPU, an exact pool, and the command that previews them."""
 
 import json
 import random
@@ -31,7 +31,7 @@ def seed(number: int) -> None:
 
 @pytest.fixture
 def runnable(monkeypatch):
-    """BasicSR's models call .cuda(), and filter what JPEG left channels-last; not so here."""
+    """Keep BasicSR's models from calling .cuda() and from filtering JPEG's channels-last output."""
     for module in (realesrnet_model, realesrgan_model):
         host = module.filter2D
         monkeypatch.setattr(module, "filter2D", lambda x, k, f=host: f(x.contiguous(), k))
@@ -106,7 +106,7 @@ def test_pairs_are_used_unchanged(model_options):
 
 
 def numbered(number: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """A batch of two pairs whose pixels say which they are."""
+    """A batch of two pairs whose pixels identify them."""
     values = torch.tensor([2.0 * number, 2.0 * number + 1]).view(2, 1, 1, 1) / 255
     return values.expand(2, 3, 2, 2), values.expand(2, 3, 4, 4)
 
@@ -271,7 +271,7 @@ def test_kernels_have_the_size_asked_for_and_a_sum_of_one(data_options):
 
 @pytest.fixture
 def degrade(model_options, tmp_path, monkeypatch, capsys):
-    """Run the command on a folder in an empty one; returns its exit code and messages."""
+    """Run the command on a folder, in an empty one; returns its exit code and messages."""
     monkeypatch.chdir(tmp_path)
     of_run, of_gan = ("is_train", "dist", "rank"), ("l1_gt_usm", "percep_gt_usm", "gan_gt_usm")
     opt = {key: v for key, v in model_options.items() if key not in (*of_run, *of_gan)}
@@ -360,7 +360,7 @@ def test_degrade_without_images_is_an_error(degrade, source):
 
 
 def test_without_high_order_degradation_a_model_trains_on_pairs(experiment):
-    """As Real-ESRGAN's files for data that are pairs already."""
+    """As in Real-ESRGAN's files for data that are already pairs."""
     options = experiment(model_type="DegradationModel", high_order_degradation=False, queue_size=2)
     command = ["train", "-opt", options, "--auto_resume"]
     assert cli.basicsr([*command, "--force_yml", "train:total_iter=2"]) == 0

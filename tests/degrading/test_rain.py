@@ -1,4 +1,4 @@
-"""Rain drawn on photographs: what its numbers mean, its seeds, and the command that shows it."""
+"""Rain drawn on photographs: its parameters, its seeds, and the command that previews it."""
 
 import json
 import math

@@ -39,12 +39,12 @@ SIZES = ((8, 8), (24, 40), (8, 104))
 
 @pytest.fixture(autouse=True)
 def nothing_takes_long(monkeypatch):
-    """What a slow machine would say in between stays unsaid."""
+    """Suppress the announcements of slow steps, which depend on the machine."""
     monkeypatch.setattr(command, "PATIENCE", threading.TIMEOUT_MAX)
 
 
 def exported(tmp_path, network, name="network.onnx", *arguments: str):
-    """What the command writes for a network, loaded by the program that runs it."""
+    """The command's file for a network, loaded by the program that runs it."""
     save_network(network, tmp_path / "network.pth")
     out = tmp_path / name
     assert cli.vmambair(["export", str(tmp_path / "network.pth"), str(out), *arguments]) == 0
@@ -66,7 +66,7 @@ def restormer():
 
 @pytest.fixture(scope="module", params=["sisr_x4", "derain_w2"])  # the others when long
 def preset(request, tmp_path_factory):
-    """Networks of two presets' kinds, their ONNX files for any size, and what runs those."""
+    """Networks of two presets' kinds, their ONNX files for any size, and ways to run these."""
     folder = tmp_path_factory.mktemp(request.param)
     network = small(request.param)
     return network, folder / "network.onnx", exported(folder, network)
@@ -117,7 +117,7 @@ def test_the_scans_in_onnx_equal_the_reference():
 
 
 class EveryScan(nn.Module):
-    """Scans of all inputs in one graph: most of what an export takes is the same for each."""
+    """Scans of all inputs in one graph, since most of an export's time is per graph."""
 
     def forward(self, planar, selective):
         of_maps = [ops.planar_scan(**inputs) for inputs in planar]
@@ -310,7 +310,7 @@ def test_an_export_announces_slow_steps(tmp_path, capsys, monkeypatch):
 
 
 class Elapsed(threading.Thread):
-    """A timer whose time is over as soon as it starts."""
+    """A timer that fires as soon as it starts."""
 
     def __init__(self, interval, function, args, kwargs):
         super().__init__(target=function, args=args, kwargs=kwargs)

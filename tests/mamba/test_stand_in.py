@@ -1,4 +1,4 @@
-"""mamba_ssm and causal_conv1d where they are missing: ours stand in, with equal results."""
+"""mamba_ssm and causal_conv1d where they are missing: our stand-ins have equal results."""
 
 import importlib
 import subprocess
@@ -26,7 +26,7 @@ stand_in.install()
 
 
 def run(code: str, *folders) -> str:
-    """What a script prints, in a process where modules lie in folders, with the stand-ins."""
+    """What a script prints in a process with the stand-ins and further module folders."""
     paths = f"import sys; sys.path[:0] = {[str(folder) for folder in folders]}\n"
     command = [sys.executable, "-c", paths + USE.format(code=code)]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -36,7 +36,7 @@ def run(code: str, *folders) -> str:
 
 @pytest.fixture
 def package(tmp_path):
-    """A package mamba_ssm whose kernels' module has a content of the test's."""
+    """Writes a package mamba_ssm whose kernels' module has a given content."""
 
     def write(content: str):
         folder = tmp_path / "mamba_ssm/ops"
@@ -112,7 +112,7 @@ def test_the_scans_have_mamba_ssms_arguments():
 
 
 def by_hand(x, weight, bias):
-    """Each step the sum of it and those before, by the weights of its channel."""
+    """The weighted sum of each step and those before it, with its channel's weights."""
     y = torch.zeros_like(x) + bias[:, None]
     for t in range(x.shape[-1]):
         for i in range(weight.shape[1]):
@@ -153,7 +153,7 @@ def test_what_the_convolution_does_not_support_is_refused(options, sentence):
 
 @pytest.fixture
 def installed(monkeypatch):
-    """Put a function in the place of causal-conv1d's."""
+    """Replace causal-conv1d's function."""
 
     def put(function):
         package = type(sys)("causal_conv1d")

@@ -37,7 +37,7 @@ RUN = ("datasets:train:dataset_enlarge_ratio=4", "train:total_iter=3", "train:op
 
 @pytest.fixture
 def compared(small, monkeypatch):
-    """Train with a batch of 4 and with two micro-batches of 2; what each leaves and logs."""
+    """Train with a batch of 4 and with two micro-batches of 2; their weights and logs."""
     logs: dict[str, list] = {}
     done = TrainingProgress.done
 
@@ -48,7 +48,7 @@ def compared(small, monkeypatch):
     monkeypatch.setattr(TrainingProgress, "done", note)
 
     def run(model: str) -> list[dict]:
-        """With SGD: others divide by the gradients' sizes, and so enlarge what float32 rounds."""
+        """With SGD: others divide by the gradients' sizes, which magnifies rounding errors."""
         sgd = [f"train:optim_{n}:type=SGD" for n in ("gd" if "GAN" in model else "g")]
         found = []
         for name, batch, total in (("large", 4, "null"), ("micro", 2, "4")):
@@ -94,7 +94,7 @@ def test_gradients_that_a_model_discards_are_not_added_up(compared, monkeypatch)
 
 
 def test_pairs_that_a_model_makes_are_fed_one_micro_batch_after_another(model_options, monkeypatch):  # noqa: F811
-    """Trained on in one batch they give the same weights; what was fed can be taken back."""
+    """One large batch yields the same weights; feeding can be undone."""
     opt = {**model_options, "model_type": "DegradationModel", "queue_size": 2}
     model_options["datasets"]["train"]["batch_size_per_gpu"] = 1
     made = []

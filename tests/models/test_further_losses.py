@@ -1,4 +1,4 @@
-"""train.losses: added to the pixel loss of any model, told apart in the log, checked as options."""
+"""train.losses: added to any model's pixel loss, logged separately, and checked as options."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ LOSSES = {
 
 
 class Perceptual(nn.Module):
-    """A loss that returns what BasicSR's perceptual losses do."""
+    """A loss that returns a pair, like BasicSR's perceptual losses."""
 
     def forward(self, output, gt):
         return output.sum(), None

@@ -1,4 +1,4 @@
-"""The relativistic loss by its formula, in both of our adversarial models, and where it is not."""
+"""The relativistic loss: its formula, our adversarial models with it, and models without it."""
 
 import pytest
 import torch
@@ -39,7 +39,7 @@ def test_with_hinge_a_generator_learns_unlike_in_basicsr():
 
 @pytest.mark.parametrize("gan_type", ["vanilla", "hinge"])
 def test_basicsrs_hinge_loss_pushes_both_ways(gan_type):
-    """The plain one is right there: a discriminator parts the two, a generator raises its own."""
+    """BasicSR's plain loss is right: a discriminator separates them, a generator raises its own."""
     loss = build_loss({"type": "GANLoss", "gan_type": gan_type})
     prediction = torch.zeros(3, requires_grad=True)
     for real, disc, sign in ((True, True, -1), (False, True, 1), (True, False, -1)):

@@ -1,4 +1,4 @@
-"""Adversarial training: BasicSR's numbers, the two stages in sequence, and what is refused."""
+"""Adversarial training: equal to BasicSR's, in two stages, and what is refused."""
 
 from copy import deepcopy
 from pathlib import Path
@@ -32,7 +32,7 @@ TRAIN = {
 
 @pytest.fixture
 def random_vgg(monkeypatch):
-    """VGG19's features with fresh weights in place of a download."""
+    """VGG19's features with fresh weights instead of a download."""
     monkeypatch.setattr(vgg_arch, "VGG_PRETRAIN_PATH", "no/such/file")
     features = vgg.make_layers(vgg.cfgs["E"])
     monkeypatch.setattr(vgg, "vgg19", lambda pretrained: SimpleNamespace(features=features))
@@ -122,7 +122,7 @@ def test_a_second_stage_starts_from_the_first(experiment, odd_pairs):
 
 @pytest.fixture
 def degradation_sections(pairs, odd_pairs) -> dict:
-    """The sections of both stages of a training with degradations, from the pairs' ground truth."""
+    """The sections of both stages of a training that degrades the pairs' ground truth."""
     data = {
         "name": "train",
         "type": "DegradationDataset",

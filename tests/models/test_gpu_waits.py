@@ -1,4 +1,4 @@
-"""How often an iteration lets a GPU run empty, and what float32 and cuDNN are asked to be."""
+"""How often an iteration stalls a GPU, and the settings of float32 and cuDNN."""
 
 from types import SimpleNamespace
 
@@ -52,7 +52,7 @@ def test_an_iteration_with_degradations_waits_two_more_times(model_options, data
 
 @pytest.fixture
 def flags():
-    """What torch asks of cuDNN and cuBLAS; put back after the test."""
+    """torch's settings of cuDNN and cuBLAS, restored after the test."""
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     before = cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark
     yield lambda: (cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark)

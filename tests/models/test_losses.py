@@ -1,4 +1,4 @@
-"""The perceptual loss equals BasicSR's, and says which weights it lacks before training."""
+"""The perceptual loss equals BasicSR's, and names missing weights before training."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Metrics: pyiqa's by name, BasicSR's unchanged, and none that ends a training."""
+"""Metrics: pyiqa's by name, BasicSR's unchanged, and none ends a training."""
 
 import importlib.util
 import json

@@ -1,4 +1,4 @@
-"""What an iteration does beside the networks: the optimizer's step and the averaged weights."""
+"""The parts of an iteration besides the networks: the optimizer's step and the averaged weights."""
 
 import copy
 from types import SimpleNamespace
@@ -56,7 +56,7 @@ def test_the_files_choice_and_other_optimizers_are_kept(kind, options):
 
 
 def test_a_state_of_the_plain_step_continues_with_the_plain_step():
-    """So a run of an earlier version is resumed bit for bit."""
+    """So that a run of an earlier version resumes bit for bit."""
     networks = network(), network()
     plain = build_optimizer("Adam", networks[0].parameters(), **ADAM, fused=False)
     take_steps(plain, networks[0], 3)

@@ -15,7 +15,7 @@ from vmambair_arch.models.perceptual_losses import DISTSLoss, LPIPSLoss
 
 @pytest.fixture
 def no_cache(tmp_path, monkeypatch):
-    """Nothing of torchvision's lies on this machine, and nothing can be fetched."""
+    """torchvision's cache is empty, and nothing can be downloaded."""
 
     def refuse(*_, **__):
         raise OSError("no network")
@@ -32,7 +32,7 @@ def pictures(side: int = 40) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def assert_same_as(theirs, loss) -> None:
-    """Value and gradient of a loss are those of a function of two images."""
+    """Value and gradient of a loss equal those of a function of two images."""
     gradients, values = [], []
     for function in (theirs, lambda x, y: loss(x, y)[0]):
         output, gt = pictures()

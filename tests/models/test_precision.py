@@ -46,7 +46,7 @@ def batch(size: int = 2) -> dict:
 
 
 def gradients(model) -> torch.Tensor:
-    """Of all networks, in a row."""
+    """The concatenated gradients of all networks."""
     networks = [net for name, net in vars(model).items() if name in ("net_g", "net_d")]
     return torch.cat([p.grad.flatten() for net in networks for p in net.parameters()])
 
@@ -83,7 +83,7 @@ def test_training_lowers_the_loss_with_scan_and_losses_in_float32(precision, sma
 @pytest.mark.parametrize("model", ["VmambaIRModel", "SRModel", "SRGANModel", "ESRGANModel"])
 @pytest.mark.parametrize("precision", HALF)
 def test_gradients_equal_those_of_float32_within_the_precision(model, precision, small):
-    """In fp16 the scale is gone again, also where a discriminator's gradient enters a generator."""
+    """In fp16 they are unscaled, also where a discriminator's gradient enters a generator."""
     rows = []
     for name in ("fp32", precision):
         trained = built(small("train:total_iter=9", model=model, precision=name))
@@ -135,7 +135,7 @@ def test_a_model_of_another_package_also_trains_in_the_precision(small, monkeypa
 
 
 def overflowing(at, monkeypatch) -> None:
-    """Let gradients be infinite at some calls of the L1 loss, which itself stays finite."""
+    """Make gradients infinite at some calls of the L1 loss, which itself stays finite."""
     forward, calls = L1.forward, [0]
 
     def overflow(self, *images):

@@ -1,4 +1,4 @@
-"""Losses of structure and frequencies equal what others compute, and keep their gradients."""
+"""Losses of structure and frequencies equal other implementations, and have gradients."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_with_five_scales_it_equals_ms_ssim():
 
 
 def test_a_negative_has_a_finite_gradient():
-    """Its structures are all opposite, where a power of the similarity has no gradient."""
+    """All its structures are opposite, where a power of the similarity has no gradient."""
     gt = pictures(48)[1]
     output = (1 - gt).requires_grad_()
     loss = MSSSIMLoss(scales=3)(output, gt)

@@ -1,4 +1,4 @@
-"""VmambaIR computes what the released networks compute, and takes every option and image."""
+"""VmambaIR computes what the released networks compute, for all options and image sizes."""
 
 import pytest
 import torch
@@ -261,7 +261,7 @@ def test_a_block_keeps_channels_last(channel_scan_width):
 
 
 def maps(output) -> list[torch.Tensor]:
-    """The feature maps of more than one pixel among what a module returned."""
+    """The feature maps of more than one pixel among a module's outputs."""
     outputs = output if isinstance(output, tuple) else (output,)
     return [tensor for tensor in outputs if tensor.dim() == 4 and tensor.shape[-1] > 1]
 

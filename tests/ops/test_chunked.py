@@ -1,4 +1,4 @@
-"""The scans in torch's own operations: chunks of every length, bounded memory, other devices."""
+"""The scans in torch operations: chunks of every length, bounded memory, other devices."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""mamba-ssm as a backend, shown with stand-ins: it counts once it has answered right."""
+"""mamba-ssm as a backend, tested with stand-ins: it is used once it has computed correctly."""
 
 import sys
 from types import ModuleType
@@ -16,7 +16,7 @@ SHAPE = (2, 6, 4, 5, 2)
 
 
 class RightAnswer(torch.autograd.Function):
-    """selective_scan_fn as mamba-ssm has it, by the reference; it takes maps of one dtype only."""
+    """mamba-ssm's selective_scan_fn, by the reference; it takes only maps of one dtype."""
 
     @staticmethod
     def forward(ctx, u, delta, A, B, C, D, z, delta_bias, delta_softplus, return_last_state):
@@ -63,7 +63,7 @@ class NoKernel(RightAnswer):
 
 @pytest.fixture
 def install(monkeypatch, new_machine):
-    """Put a stand-in where mamba-ssm would be; None for a build that lost a symbol."""
+    """Put a stand-in in the place of mamba-ssm; None for a build that lacks a symbol."""
 
     def put(stand_in: type[RightAnswer]) -> None:
         interface = ModuleType("mamba_ssm.ops.selective_scan_interface")

@@ -1,4 +1,4 @@
-"""planar_scan: its oracle proved, every backend held to it, and what PyTorch sees of it."""
+"""planar_scan: proof of its oracle, every backend against it, and its integration in PyTorch."""
 
 from itertools import product
 from math import log
@@ -46,7 +46,7 @@ def reference(*args, **kwargs):
 
 
 def assert_agrees(scan, inputs: dict[str, Tensor]) -> None:
-    """Hold the output and every gradient to the float64 reference."""
+    """Compare the output and every gradient with the float64 reference."""
     with uninitialised_memory_is_nan():
         results = differentiate(scan, inputs)
     assert_close(results, differentiate(reference, double(inputs)))

@@ -1,4 +1,4 @@
-"""What both scans do with bad arguments, and with backends that cannot run."""
+"""Both scans with bad arguments, and with backends that cannot run."""
 
 import pytest
 import torch
@@ -46,7 +46,7 @@ def test_an_unknown_backend_is_named():
         planar_scan(**planar_inputs(PLANAR), backend="cuda")
 
 
-# Bad input: what is given in place of a good tensor, and the sentence.
+# Bad input: what replaces a good tensor, and the message.
 
 
 BAD_SELECTIVE = {

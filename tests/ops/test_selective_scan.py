@@ -1,4 +1,4 @@
-"""selective_scan: its oracle proved, every backend held to it, and what PyTorch sees of it."""
+"""selective_scan: proof of its oracle, every backend against it, and its integration in PyTorch."""
 
 from itertools import product
 from math import exp, log
@@ -47,7 +47,7 @@ def reference(*args, **kwargs):
 
 
 def assert_agrees(scan, inputs: dict[str, Tensor], **flags) -> None:
-    """Hold outputs and every gradient to the float64 reference."""
+    """Compare outputs and every gradient with the float64 reference."""
     with uninitialised_memory_is_nan():
         results = differentiate(lambda **i: scan(**i, **flags), inputs)
     assert_close(results, differentiate(lambda **i: reference(**i, **flags), double(inputs)))

@@ -1,4 +1,4 @@
-"""A backend is used once it has answered right on this machine, and a stamp remembers it."""
+"""A backend is used once it has computed correctly on this machine, which a stamp records."""
 
 import logging
 import re
@@ -52,7 +52,7 @@ def test_float64_is_tested_separately_and_more_strictly():
 
 
 class Backend:
-    """In the place of planar_scan's numba: the reference, with what a test wants to be wrong."""
+    """Replaces planar_scan's numba backend: the reference, with the faults that a test wants."""
 
     def __init__(self):
         self.calls = []
@@ -82,12 +82,12 @@ def no_kernel(tensor):
 
 
 def no_compiler(tensor):
-    """As Triton says it, where its driver cannot be compiled at the first launch."""
+    """Triton's error if its driver cannot be compiled at the first launch."""
     raise RuntimeError("Failed to find C compiler.")
 
 
 def no_header(tensor):
-    """The same, where there is no Python.h."""
+    """The same, without Python.h."""
     raise subprocess.CalledProcessError(1, ["gcc"])
 
 

@@ -1,4 +1,4 @@
-"""Option files after those of BasicSR, Real-ESRGAN and others: accepted, or told truly why not."""
+"""Option files like those of BasicSR, Real-ESRGAN and others: accepted, or refused for a reason."""
 
 import pytest
 import torch
@@ -59,7 +59,7 @@ PAIRS = {
 
 
 def real_world(model: str, train_set: dict, **top) -> dict:
-    """An option file after Real-ESRGAN's."""
+    """An option file like Real-ESRGAN's."""
     gan = {**GAN, "net_d_iters": 1} if "GAN" in model else {}
     opt = host(model, {"type": "MSRResNet", **RESIDUALS}, **gan) | top
     return opt | (VGG_D if gan else {}) | {"datasets": {"train": train_set, "val": dict(VAL_PAIRS)}}
@@ -106,7 +106,7 @@ def test_what_basicsr_and_real_esrgan_train_is_accepted(name):
     assert problems == []
 
 
-# What hurts in such a file, and what is said of it.
+# Harmful changes of such a file, and the messages.
 HURTS = [
     ("GAN", "l1_gt_usm", ..., "l1_gt_usm: is missing; add it"),
     ("net", "gt_usm", ..., "gt_usm: is missing; add it"),
@@ -168,7 +168,7 @@ def test_a_key_of_other_models_names_those():
     )
 
 
-# What MambaIR's, DAT's and MaIR's files say, and what to write.
+# Options of MambaIR's, DAT's and MaIR's files, and what to write instead.
 THEIRS = [
     ("datasets.train.task", "classical_sr", "leave it out for super-resolution"),
     ("datasets.train.noise", 25, "GaussianNoiseDataset has sigma_range"),

@@ -1,4 +1,4 @@
-"""Option files of BasicSR and of the released code, in shape: they pass, or fail for a reason."""
+"""Option files like those of BasicSR and the released code: they pass, or fail for a reason."""
 
 import pytest
 import torch
@@ -217,7 +217,7 @@ def test_models_with_their_own_options_are_reported_as_unchecked():
     assert "StyleGAN2Model of basicsr.models.stylegan2_model" in found.unchecked[0]
 
 
-# What such a file says and would not get.
+# What such a file may ask for without getting it.
 HURTS = [
     ("EDSR", "network_g.upscale", 3, "turns 3 x 32 x 32 (gt_size 128, scale 4) into 3 x 96 x 96"),
     ("EDSR", "network_g.img_rang", 1.0, "did you mean 'img_range'?"),

@@ -46,7 +46,7 @@ def test_every_option_of_our_networks_has_the_meaning_from_its_docstring():
 
 @functools.cache
 def validator(path):
-    """A schema that is one itself, which takes long to see."""
+    """A validator of the schema, which is itself checked to be valid; that takes long."""
     schema = json.loads(path.read_text())
     kind = jsonschema.validators.validator_for(schema)
     kind.check_schema(schema)

@@ -18,7 +18,7 @@ def opt(experiment) -> dict:
     return yaml.safe_load(Path(experiment()).read_text())
 
 
-# What a user writes, and a part of the only sentence that answers.
+# What a user writes, and a part of the only message.
 WRONG = [
     ("train.ema_deacy", 0.9, "train.ema_deacy: there is no such option; did you mean 'ema_decay'?"),
     ("total_iter", 4, "total_iter: there is no such option; its place is in train"),
@@ -239,7 +239,7 @@ def test_reading_does_not_change_the_random_number_generators(experiment):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-# What is right by itself, and has no effect beside the rest of the file.
+# Options that are valid by themselves, but have no effect with the rest of the file.
 WITHOUT_EFFECT = [
     ("path", {"resume_state": "a.state", "pretrain_network_g": "b.pth"}, "path.pretrain_network_g"),
     ("train", {"grad_clip": 0.1, "use_grad_clip": True}, "train.use_grad_clip"),

@@ -1,4 +1,4 @@
-"""Networks in files of other repositories: loaded as they lie there, trained, and their faults."""
+"""Networks in files of other repositories: loaded in place, trained, and their faults."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from PIL import Image
 
 from vmambair_arch import cli
 
-# In the style of Mamba restorers: the scan of mamba_ssm, BasicSR's registry, a module beside it.
+# In the style of Mamba restorers: mamba_ssm's scan, BasicSR's registry, a module in its folder.
 NETWORK = """
 import torch
 from basicsr.archs.flip_util import flipped

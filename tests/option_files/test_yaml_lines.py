@@ -1,4 +1,4 @@
-"""Option files as YAML: what cannot be meant is refused with its line, and nothing is executed."""
+"""Option files as YAML: invalid text is refused with its line, and nothing is executed."""
 
 import sys
 

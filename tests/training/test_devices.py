@@ -30,7 +30,7 @@ def on(device: str) -> str:
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_training_validates_saves_and_resumes(small, device, precision):
-    """On a GPU cuDNN may take other algorithms the second time: there not to the bit."""
+    """Not bit for bit on a GPU, where cuDNN may choose other algorithms the second time."""
     every = ("train:total_iter=4", "logger:save_checkpoint_freq=2", "val:val_freq=4")
     path = small(on(device), *every, precision=precision)
     assert train(path) == 0
@@ -52,7 +52,7 @@ def test_a_discriminator_is_trained_too(small, device):
 
 
 def test_a_process_group_of_one_trains(small, device, monkeypatch):
-    """nccl on a GPU, gloo for what the processes tell each other."""
+    """With nccl on a GPU, and gloo for messages between processes."""
     place = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1}
     for name, value in {**place, "MASTER_ADDR": "localhost", "MASTER_PORT": 29577}.items():
         monkeypatch.setenv(name, str(value))

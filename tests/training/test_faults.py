@@ -1,4 +1,4 @@
-"""What goes wrong in a long run costs nothing, or is said: images, workers, signals, NaN."""
+"""Faults in a long run are survived or reported: images, workers, signals, NaN."""
 
 import json
 import multiprocessing
@@ -152,11 +152,11 @@ def test_a_signal_lets_a_save_finish(method, small, monkeypatch):
 
 
 def failing(at, what, monkeypatch) -> None:
-    """Let the L1 loss do something else at some of its calls."""
+    """Make the L1 loss do something else at some of its calls."""
     forward, calls = L1.forward, [0]
 
     def forward_or_fail(self, *args):
-        calls[0] += args[0].grad_fn is not None  # of a network: the option check has a dry run
+        calls[0] += args[0].grad_fn is not None  # of a network: the option check makes a dry run
         loss = forward(self, *args)
         return what(loss) if calls[0] in at else loss
 
@@ -218,7 +218,7 @@ def test_a_loss_that_is_not_finite_changes_no_weight(model, small, monkeypatch):
 
 
 def test_a_gradient_that_is_not_finite_changes_no_weight(small, monkeypatch):
-    """The loss is finite, and so are most gradients."""
+    """Here the loss and most gradients are finite."""
 
     def poison(loss: torch.Tensor) -> torch.Tensor:
         loss.register_hook(lambda gradient: gradient * float("nan"))

@@ -1,4 +1,4 @@
-"""Disks that fill, files that are damaged or hostile: what is on them is kept, and it is said."""
+"""Full disks, damaged or hostile files: saved work is kept, and the fault is reported."""
 
 import contextlib
 import json
@@ -35,7 +35,7 @@ from vmambair_arch.option_files import options
 
 @contextlib.contextmanager
 def mounted(*arguments: str):
-    """Mount something at the last argument, or skip the test where that is not allowed."""
+    """Mount something at the last argument, or skip the test if that is not allowed."""
     done = subprocess.run(["mount", *arguments], capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"mount is not allowed here: {done.stderr.strip()}")
@@ -87,7 +87,7 @@ def test_a_disk_that_stays_full_is_logged_and_fails_only_the_end(small_disk, sma
 
 @contextlib.contextmanager
 def read_only(*folders: Path):
-    """Make folders read-only, for root too."""
+    """Make folders read-only, even for root."""
     with contextlib.ExitStack() as stack:
         for folder in map(str, folders):
             if os.geteuid():
@@ -127,7 +127,7 @@ def two_states(small, cache):
 
 
 def flip(path: Path, place: int | None = None) -> None:
-    """Flip a bit at a place, or amid the largest of the tensors."""
+    """Flip a bit at a place, or in the middle of the largest tensor."""
     content = bytearray(path.read_bytes())
     if place is None:
         tensor = max(zipfile.ZipFile(path).infolist(), key=lambda info: info.file_size)
@@ -153,7 +153,7 @@ def test_a_damaged_newest_state_is_passed_over(file, damage, two_states):
 
 
 def test_no_flipped_bit_of_a_state_goes_undetected(two_states):
-    """It is found, or changes nothing: some bytes of a zip file mean nothing."""
+    """It is detected, or changes nothing: some bytes of a zip file have no meaning."""
     path, place = ROOT / "training_states/4.state", random.Random(0)
     opt = options.read(two_states, is_train=True)
     opt["path"]["resume_state"] = str(path)
@@ -204,7 +204,7 @@ def test_the_best_network_is_chosen_by_the_first_metric(better, best, small):
 
 
 class Payload:
-    """A pickle of it would create a file when it is loaded."""
+    """A pickle of it would create a file when loaded."""
 
     def __reduce__(self):
         return Path.touch, (Path("executed"),)

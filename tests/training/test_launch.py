@@ -20,7 +20,7 @@ TORCHRUN = "from support import forked_launch; forked_launch.torchrun()"
 
 @pytest.fixture
 def start(pairs, tmp_path, monkeypatch):
-    """Start a launcher in an empty folder, with an option file that trains two ranks for long."""
+    """Start a launcher in an empty folder, with an option file of a long training of two ranks."""
     monkeypatch.chdir(tmp_path)
     write(pairs, "long")
     started = []
@@ -36,7 +36,7 @@ def start(pairs, tmp_path, monkeypatch):
 
 
 def wait_for(happened, launcher: BaseProcess) -> None:
-    """Return when it has happened; fail if the launcher ends first."""
+    """Return when a condition holds; fail if the launcher ends first."""
     deadline = time.monotonic() + PATIENCE
     while not happened():
         assert launcher.is_alive() and time.monotonic() < deadline, Path("out.txt").read_text()
@@ -50,13 +50,13 @@ def newest() -> int:
 
 
 def ranks(launcher: BaseProcess) -> list[int]:
-    """The processes that a launcher has started, by their ids."""
+    """The ids of the processes that a launcher has started."""
     children = Path(f"/proc/{launcher.pid}/task").glob("*/children")
     return [int(pid) for path in children for pid in path.read_text().split()]
 
 
 def kill_one(launcher: BaseProcess) -> int:
-    """Kill a rank when there is a state; the iteration of the newest then."""
+    """Kill a rank once there is a state; returns the newest state's iteration."""
     before = newest()
     wait_for(lambda: newest() > before, launcher)
     os.kill(max(ranks(launcher)), signal.SIGKILL)

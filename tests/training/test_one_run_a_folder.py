@@ -1,4 +1,4 @@
-"""A run has its folder to itself: a second one is told so, and moves and writes nothing."""
+"""A run has its folder to itself: a second one is refused, and moves and writes nothing."""
 
 import errno
 import os
@@ -76,7 +76,7 @@ def test_unusable_options_leave_nothing_behind(experiment):
 
 @needs_fork
 def test_a_killed_run_holds_nothing_and_neither_do_its_forks(empty_folder):
-    """Workers that load data are forks; they may outlive their training for seconds."""
+    """Workers that load data are forks; they may outlive their training by seconds."""
     ready, set_ready = os.pipe()
     holder = os.fork()
     if holder == 0:

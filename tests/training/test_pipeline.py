@@ -64,7 +64,7 @@ def test_basicsr_networks_train_validate_resume_and_test(
 
 
 def lmdb_data_sets(pairs: Path, folder: Path) -> dict:
-    """Training and validation sections that read the pairs from LMDB, each from its own."""
+    """Training and validation sections that read the pairs, each from its own LMDBs."""
     train = {"gt_size": 32, "use_hflip": True, "use_rot": True, "batch_size_per_gpu": 2}
     return {
         "train": {**lmdb_pairs(pairs, folder / "train"), **train, "num_worker_per_gpu": 0},

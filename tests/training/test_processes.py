@@ -1,4 +1,5 @@
-"""Runs of many processes: equal to one of a larger batch, resumed by any number, ended as one."""
+"""Runs of several processes: equal to one with a larger batch, resumable by any number of
+processes, and ended together."""
 
 import signal
 from pathlib import Path
@@ -38,7 +39,7 @@ def write_degraded(pairs: Path, name: str) -> str:
 
 
 def write_test(pairs: Path, name: str) -> str:
-    """An option file that measures two images with a metric that has no value for them, too."""
+    """An option file that measures two images, also with a metric that has no value for them."""
     Path("two.txt").write_text("0.png (64,72,3)\n1.png (64,72,3)\n")
     path = Path(write(pairs, name))
     opt = yaml.safe_load(path.read_text())
@@ -52,7 +53,7 @@ def write_test(pairs: Path, name: str) -> str:
 
 
 def described(pairs: Path) -> list[dict]:
-    """The runs that the tests look at, as ``ranks.codes`` takes them."""
+    """The runs that the tests use, in the form of ``ranks.codes``."""
     runs = []
 
     def add(name: str, *arguments: list[str], **more) -> None:
@@ -98,7 +99,7 @@ def described(pairs: Path) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def codes(pairs, tmp_path_factory):
-    """Exit codes of the runs by their names; what they leave is in the working directory."""
+    """Exit codes of the runs by name; their files are in the working directory."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("runs"))
         runs = described(pairs)
@@ -118,7 +119,7 @@ def networks(name: str, iteration: int = 10) -> dict:
 
 
 def assert_close(one: str, other: str, iteration: int = 10) -> None:
-    """Two runs have the same weights within what the order of additions makes."""
+    """Two runs have the same weights, up to the order of additions."""
     theirs = networks(other, iteration)
     for key, weights in networks(one, iteration).items():
         for name, tensor in weights.items():
@@ -126,7 +127,7 @@ def assert_close(one: str, other: str, iteration: int = 10) -> None:
 
 
 def said(name: str) -> list[str]:
-    """The sentences that the processes of a run print as the command does."""
+    """The messages that the processes of a run print."""
     lines = [line for out in sorted(Path().glob(f"{name}.*.out")) for line in out.open()]
     return [line.removeprefix("vmambair: ") for line in lines if line.startswith("vmambair: ")]
 

@@ -1,4 +1,4 @@
-"""What a run tells of itself while it trains."""
+"""What a run reports while it trains."""
 
 from unittest.mock import Mock
 

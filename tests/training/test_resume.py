@@ -42,7 +42,7 @@ def stop(monkeypatch):
 
 @pytest.fixture
 def long_run(experiment):
-    """Write an option file of six iterations that saves at the end only."""
+    """Write an option file of six iterations that saves only at the end."""
 
     def write(name: str, model: str, workers: int = 0, **train) -> str:
         Path("two.txt").write_text("0.png (64,72,3)\n1.png (64,72,3)\n")
@@ -62,7 +62,7 @@ def long_run(experiment):
 
 
 def results(name: str, total: int = TOTAL) -> dict:
-    """All that a run leaves, without the times and names by which any two differ."""
+    """All that a run leaves, without times and names, which always differ."""
     root = Path("experiments", name)
     files = {p.name: load_tensors(p) for p in root.glob("*/*.pth")}
     files["state"] = load_tensors(root / f"training_states/{total}.state")
@@ -216,7 +216,7 @@ def test_a_network_of_the_first_version_loads(first_version, experiment):
 
 @pytest.mark.parametrize("wrapped", [True, False])
 def test_a_raw_or_compiled_state_dict_loads_into_a_model_of_basicsr(wrapped, long_run):
-    """BasicSR has a KeyError for the one, and writes the other but does not read it."""
+    """BasicSR fails with a KeyError for a raw one; compiled ones it writes but cannot read."""
     train(long_run("whole", "SRModel"))
     path = "experiments/whole/models/net_g_6.pth"
     state = {f"_orig_mod.{name}": tensor for name, tensor in load_tensors(path)["params"].items()}
@@ -282,7 +282,7 @@ def test_the_log_of_a_resumed_run_says_where_it_continues(long_run, stop):
 
 
 def places(epoch: int, *, start: int = 0, world_size: int = 1, length: int = 7) -> list[tuple]:
-    """What the samplers of all processes give, in the order of the positions."""
+    """The places from the samplers of all processes, in the order of positions."""
     samplers = [
         PlacedSampler(length, ratio=3, rank=rank, world_size=world_size)
         for rank in range(world_size)
@@ -312,7 +312,7 @@ def test_a_sampler_continues_from_any_position_with_any_number_of_processes():
 
 @pytest.fixture
 def kill(long_run):
-    """Train a model in processes killed at random moments; returns what ``killing.py`` tells."""
+    """Train a model in processes killed at random moments; returns the report of ``killing.py``."""
 
     def run(model: str, *, kills: int, seed: int, workers: int, total: int) -> dict:
         for name in ("whole", "killed"):
@@ -320,7 +320,7 @@ def kill(long_run):
             opt = yaml.safe_load(path.read_text())
             opt["train"].update(total_iter=total, scheduler={**SCHEDULE, "periods": [total, 1]})
             opt["logger"]["save_checkpoint_freq"], opt["val"]["val_freq"] = 2, 10
-            opt["threads"] = 1  # this process may have others than those that are killed
+            opt["threads"] = 1  # this process may have another number than the killed ones
             path.write_text(yaml.safe_dump(opt))
         assert train("whole.yml") == 0
         return killing.killed("killed.yml", kills, seed)

@@ -1,4 +1,4 @@
-"""A run that goes on with other options: each is one line in the log, saying what is used."""
+"""Resuming with changed options: each is one line in the log that says what is used."""
 
 from pathlib import Path
 
@@ -17,14 +17,14 @@ def cache(tmp_path_factory):
 
 @pytest.fixture
 def begun(experiment, cache):
-    """An experiment of two iterations; returns its options, and a function that goes on."""
+    """An experiment of two iterations; returns its options, and a function that resumes it."""
     options = experiment()
     train_once(options, cache, "--force_yml", "train:total_iter=2")
     for path in ROOT.glob("*.log"):
         path.unlink()
 
     def resume(*changes: str, code: int = 0) -> list[str]:
-        """The lines of the log on options; changes are as for --force_yml."""
+        """Resume, and return the log's lines about options; changes are as for --force_yml."""
         force = ["--force_yml", *changes] if changes else []
         assert train(options, "--auto_resume", *force) == code
         lines = log().splitlines()
@@ -37,7 +37,7 @@ def test_unchanged_options_are_not_logged(begun):
     assert begun("train:total_iter=2") == []
 
 
-# What is changed, the level of its line, and what that says.
+# The change, and the level and text of its line.
 CHANGES = [
     ("train:optim_g:lr=5e-3", "WARNING", "train.optim_g.lr: 0.005 has no effect", "with 0.001;"),
     ("train:optim_g:betas=[0.5,0.9]", "WARNING", "optim_g.betas: [0.5, 0.9] has no effect", "null"),

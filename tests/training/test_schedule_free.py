@@ -1,4 +1,4 @@
-"""Optimizers by import path, and those whose weights to train with are not those to be used."""
+"""Optimizers by import path, and those whose training weights are not the weights to use."""
 
 import copy
 import signal
@@ -24,7 +24,7 @@ OPTIONS = (
 
 
 def results() -> dict:
-    """What a run leaves after its last iteration, but for the times."""
+    """What a run leaves after its last iteration, without the times."""
     files = {name: load_tensors(ROOT / name) for name in ("models/net_g_4.pth",)}
     files["state"] = load_tensors(ROOT / "training_states/4.state")
     for content in files.values():
@@ -33,7 +33,7 @@ def results() -> dict:
 
 
 def test_a_stopped_run_equals_an_uninterrupted_one(small):
-    """The stopped one is saved once more, which exchanges the weights once more."""
+    """The stopped one is saved one more time, which swaps the weights one more time."""
     path = small(*OPTIONS, model="SRModel")
     assert train(path) == 0
     whole = results()
@@ -58,7 +58,7 @@ def test_files_hold_the_weights_to_use_and_states_the_training_weights(small):
 
 
 class Shifting(torch.optim.SGD):
-    """An optimizer that trains with weights that are larger by one."""
+    """An optimizer whose training weights are larger by one."""
 
     shifted = False
 

@@ -15,7 +15,7 @@ NETWORK = {"dim": 2, "d_state": 1, "num_blocks": [1, 0, 0, 0]}
 
 @pytest.fixture
 def ladder(experiment):
-    """Write the three option files; their names begin with a letter of one's choice."""
+    """Write the three option files; their names begin with a given letter."""
 
     def write(letter: str) -> list[str]:
         paths = []

@@ -1,4 +1,4 @@
-"""A training ends when its steps have taken max_seconds, and tells what they took."""
+"""A training ends when its steps have taken max_seconds, and records their time."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ ROOT = Path("experiments/tiny")
 
 @pytest.fixture
 def options(pairs, tmp_path, monkeypatch):
-    """Writes an option file of a training of at most ten steps, each of which takes a second."""
+    """Writes an option file of a training of at most ten steps, each of one second."""
     monkeypatch.chdir(tmp_path)
     seconds = iter(range(1000))
 

@@ -1,4 +1,4 @@
-"""Optimizers, schedules, clipping, and what a run tells of itself."""
+"""Optimizers, schedules, clipping, and what a run reports."""
 
 import json
 import math
@@ -22,7 +22,7 @@ TINY = tiny_network(dim=2, d_state=1, num_blocks=[1, 0, 0, 0])
 
 @pytest.fixture
 def run(experiment):
-    """Train a tiny network of BasicSR with changed options of ``train``; the exit code."""
+    """Train a tiny network of BasicSR with changed options of ``train``; returns the exit code."""
 
     def train(name: str = "tiny", logger=None, **changes) -> int:
         path = Path(experiment(name, **host_options("MSRResNet")))
@@ -86,7 +86,7 @@ def test_an_optimizer_that_cannot_be_built_is_named(optimizer, message, run, cap
 
 
 def test_cyclic_cosine_goes_down_in_each_period_to_its_own_minimum():
-    """Restormer's schedule, made small: constant for 3, then from 3e-4 to 1e-6 over 6."""
+    """Restormer's schedule in miniature: constant for 3, then from 3e-4 to 1e-6 over 6."""
     optimizer = torch.optim.AdamW([parameter()], lr=3e-4)
     schedule = schedules.CosineAnnealingRestartCyclicLR(
         optimizer, [3, 6], restart_weights=[1, 1], eta_mins=[3e-4, 1e-6]
