@@ -65,7 +65,7 @@ MAY_IMPORT = read_layers()
 def imports(path: Path) -> set[str]:
     """Every module that a file imports, anywhere in it, with relative names made absolute.
 
-    Those that ``import_module`` is given as a string are among them.
+    Strings passed to ``import_module`` are included.
     """
     package = ["vmambair_arch", *path.relative_to(PACKAGE).parts[:-1]]
     found = set()
