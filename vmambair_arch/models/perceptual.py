@@ -1,4 +1,4 @@
-"""LPIPS and DISTS: distances between images by the features of a network that sees them."""
+"""LPIPS and DISTS: distances between images in the features of a network."""
 
 import itertools
 from typing import Literal
@@ -26,10 +26,10 @@ class LPIPS(nn.Module):
     """Learned distance of images: sum over stages of mean w . (f(x) / |f(x)| - f(y) / |f(y)|)^2.
 
     Args:
-        net: the network that sees: alex, vgg or squeeze.
-        backbone_weights: torchvision's file of it; see ``backbones.load``.
-        lpips_weights: the file of w, as the package lpips has it; without it, that of torchmetrics
-            or of lpips where one of them is installed.
+        net: the backbone: alex, vgg or squeeze.
+        backbone_weights: torchvision's file of the backbone; see ``backbones.load``.
+        lpips_weights: the file of w, as in the package lpips; by default the one in an installed
+            torchmetrics or lpips.
     Raises: InputError: weights are not found, or do not fit.
     Source: Zhang et al., arXiv 1801.03924, Eq. 1; version 0.1.
     """
@@ -67,13 +67,13 @@ class LPIPS(nn.Module):
 class DISTS(nn.Module):
     """Distance of structure and texture: 1 - sum over channels of alpha l + beta s.
 
-    l compares the means of a channel's features over the image, s their covariance, each as SSIM
-    does; the features are the image itself and those of VGG16's stages.
+    l compares the means of a channel's features over the image, s their covariance, as in SSIM; the
+    features are the image itself and those of VGG16's stages.
 
     Args:
         backbone_weights: torchvision's file of VGG16; see ``backbones.load``.
-        dists_weights: the file of alpha and beta, as the package DISTS_pytorch has it; without it,
-            that of torchmetrics or of DISTS_pytorch where one of them is installed.
+        dists_weights: the file of alpha and beta, as in the package DISTS_pytorch; by default the
+            one in an installed torchmetrics or DISTS_pytorch.
     Raises: InputError: weights are not found, or do not fit.
     Source: Ding et al., arXiv 2004.07728.
     """
@@ -116,7 +116,7 @@ class DISTS(nn.Module):
 
 
 class L2Pool(nn.Module):
-    """The root of a 3 x 3 window's weighted mean of squares, at every second pixel."""
+    """The root of the weighted mean of squares in a 3 x 3 window, at every second pixel."""
 
     window: Tensor
 
@@ -142,12 +142,12 @@ def _stages(net: str, layers: list[nn.Module], path: str | None) -> nn.ModuleLis
 
 
 def _unit(x: Tensor) -> Tensor:
-    """Features of length 1 at each pixel; the small number keeps the gradient of zeros finite."""
+    """Features normalised to length 1 at each pixel; 1e-8 keeps the gradient at zero finite."""
     return x / (x.square().sum(1, keepdim=True) + 1e-8).sqrt()
 
 
 def _similarities(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Of each channel, (b, c): of the means, and of the structures."""
+    """The similarities of means and of structures for each channel, each (b, c)."""
     small = 1e-6
     mean_x, mean_y = x.mean((2, 3)), y.mean((2, 3))
     variances = [((f - f.mean((2, 3), keepdim=True)) ** 2).mean((2, 3)) for f in (x, y)]
