@@ -8,7 +8,7 @@ from torch import distributed
 from support.experiments import load_tensors
 from support.trainings import ROOT, log, resumes, train
 from vmambair_arch import Restorer, VmambaIR
-from vmambair_arch.data.batches.ahead import Ahead, packed
+from vmambair_arch.data.batches.prefetch import Ahead, packed
 
 NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no NVIDIA GPU")
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")

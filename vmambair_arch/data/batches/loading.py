@@ -14,8 +14,8 @@ from torch.utils.data import BatchSampler, DataLoader
 
 from ...errors import InputError, TrainingError
 from ..progressive import ProgressiveBatchSampler, read_stages
-from .ahead import Ahead, packed
 from .micro_batches import MicroBatches, accumulation_steps, is_progressive
+from .prefetch import Ahead, packed
 from .sampling import PlacedSampler
 from .training_set import TrainingSet, collate
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from vmambair_arch.data.batches.ahead import Ahead, Levels, packed, unpacked
+from vmambair_arch.data.batches.prefetch import Ahead, Levels, packed, unpacked
 
 
 @pytest.fixture
