@@ -165,7 +165,7 @@ SCHEDULES = [
     (
         {"type": "CosineAnnealingRestartLR", "periods": [2, 2]},
         "problems",
-        "are 2, and restart_weights",
+        "has 2 items, and restart_weights has 1",
     ),
     ({"type": "MultiStepLR", "milestones": [2, 9]}, "warnings", "the last are never reached"),
     ({"type": "MultiStepLR", "milestones": ["x"]}, "problems", "milestones.0: is 'x'"),
