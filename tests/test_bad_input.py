@@ -129,7 +129,7 @@ def test_a_file_that_is_no_image(refused, experiment, own_pairs):
 def test_fewer_images_than_a_batch(refused, experiment):
     batch = "datasets:train:batch_size_per_gpu=7"
     message = refused("train", "-opt", experiment(), "--force_yml", batch)
-    assert "datasets.train has 6 images a process, fewer than a batch of 7" in message
+    assert "datasets.train has 6 images per process, fewer than a batch of 7" in message
 
 
 def test_a_picture_that_the_network_cannot_take(experiment, capsys):
@@ -232,7 +232,7 @@ def test_a_silu_network_has_no_released_form(refused, experiment):
     network = tiny_network()
     network.pop("type")
     save_network(VmambaIR(**network), "in.pth")
-    assert "cannot say gate: silu" in refused("convert", "in.pth", "out.pth")
+    assert "cannot express gate: silu" in refused("convert", "in.pth", "out.pth")
 
 
 def test_a_bug_keeps_its_traceback(experiment, monkeypatch):

@@ -126,7 +126,7 @@ def test_without_any_configuration_the_shapes_tell_and_what_they_cannot_is_said(
     if damage in damaged:
         state["_extra_state"] = damaged[damage]
     assert_equal(load_network(state), network)
-    assert "taken to have gate: gelu, channel_merge: multiply, residual: True" in caplog.text
+    assert "assumed are gate: gelu, channel_merge: multiply, residual: True" in caplog.text
 
 
 @pytest.mark.parametrize("depths", [[1, 0], [0, 0, 2]])
@@ -135,7 +135,7 @@ def test_the_shapes_tell_the_number_of_levels(depths):
     network = VmambaIR(**options, gate="gelu", channel_scan_width=2)
     state = {name: t for name, t in network.state_dict().items() if name != "_extra_state"}
     assert_equal(load_network(state), network)
-    with pytest.raises(InputError, match="a released network has four levels, and this one has"):
+    with pytest.raises(InputError, match="a released network has four levels, but this one has"):
         to_released(network)
 
 

@@ -112,12 +112,12 @@ def test_the_only_file_of_weights_is_taken_whatever_its_name(stub):
 @pytest.mark.parametrize(
     ("address", "sentence"),
     [
-        ("hf:name", "hf:name: is no address; give hf:user/name"),
+        ("hf:name", "hf:name: is not an address; give hf:user/name"),
         ("hf:user/gone", "there is no such repository, or it is private: hf auth login"),
         ("hf:user/name@v9", "there is no such revision"),
         ("hf:user/name/other.pth", "there is no such file in the repository"),
         ("hf:user/many", "has no model.safetensors; give one of a.pth, b.pth (hf:user/many/FILE)"),
-        ("hf:user/none", "give another: it holds no weights"),
+        ("hf:user/none", "give another: it has no weights"),
     ],
 )
 def test_what_is_not_there_is_one_sentence(stub, address, sentence):

@@ -107,9 +107,9 @@ def test_what_the_shapes_show_is_no_reason_to_refuse_a_conversion(factor):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"gate": "silu"}, "cannot say gate: silu"),
-        ({"gate": "gelu", "channel_merge": "add"}, "cannot say channel_merge: add"),
-        ({"gate": "gelu", "residual": False}, "cannot say residual: False"),
+        ({"gate": "silu"}, "cannot express gate: silu"),
+        ({"gate": "gelu", "channel_merge": "add"}, "cannot express channel_merge: add"),
+        ({"gate": "gelu", "residual": False}, "cannot express residual: False"),
     ],
 )
 def test_what_a_released_file_cannot_say_is_refused(options, sentence):

@@ -93,7 +93,7 @@ def test_tensors_that_claim_more_than_the_file_holds():
     state = VmambaIR(**TINY).state_dict()
     expanded = {name: torch.zeros(1).expand(t.shape) for name, t in state.items()}
     torch.save({"params": {**expanded, "_extra_state": state["_extra_state"]}}, "small.pth")
-    assert "its tensors claim 1 MB and hold 0; save them contiguous" in refusal("small.pth")
+    assert "its tensors claim 1 MB but hold 0; save them contiguous" in refusal("small.pth")
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
@@ -101,7 +101,7 @@ def test_a_file_larger_than_memory_is_not_read(monkeypatch, suffix):
     with Path(f"sparse{suffix}").open("wb") as file:
         file.truncate(2 * 10**9)
     monkeypatch.setattr(memory, "free", lambda device: 10**9)
-    assert "takes 2.0 GB of memory, and 1.0 are free" in refusal(f"sparse{suffix}")
+    assert "takes 2.0 GB of memory, but only 1.0 are free" in refusal(f"sparse{suffix}")
 
 
 def test_an_archive_that_unpacks_to_more_than_memory(monkeypatch):
@@ -148,7 +148,7 @@ def test_other_floating_points_load_as_float32(change):
 
 @pytest.mark.parametrize("name", [1, 1.5, None, True, (1, 2), b"x", "x" * 10**6])
 def test_a_name_that_is_none(name):
-    assert "is no name of a tensor" in refusal({name: torch.zeros(1)})
+    assert "is not a tensor's name" in refusal({name: torch.zeros(1)})
 
 
 def test_a_mapping_in_itself():
@@ -245,7 +245,7 @@ def test_a_training_state_names_the_network_beside_it():
     Path("tiny/training_states").mkdir(parents=True)
     torch.save(state, "tiny/training_states/5.state")
     message = refusal("tiny/training_states/5.state")
-    assert "is the state of a training" in message and "give net_g_5.pth" in message
+    assert "is a training state" in message and "give net_g_5.pth" in message
     Path("tiny/models").mkdir()
     save_network(VmambaIR(**TINY), "tiny/models/net_g_5.pth")
     assert f"give {Path('tiny/models/net_g_5.pth').absolute()}" in refusal(

@@ -19,7 +19,7 @@ WRONG = [
     (("epoch",), None, "epoch: input should be a valid integer"),
     (("iter",), -4, "iter: input should be greater than or equal to 0"),
     (("iter",), "4", "iter: input should be a valid integer"),
-    (("iter",), 2, "it is iteration 2's by what it says, and not by its name"),
+    (("iter",), 2, "its content says iteration 2, but its name does not"),
     (("seed",), "a", "seed: input should be a valid integer"),
     (("seen",), -3, "seen: input should be greater than or equal to 0"),
     (("best",), 5, "best: input should be a valid dictionary"),
@@ -47,7 +47,7 @@ WRONG = [
     (("processes", 0, "rng", "python"), [3, -torch.ones(625).long(), None], "generators cannot"),
     (("processes", 0, "rng", "python"), [3, None, None], "generators cannot take these states"),
     (("processes", 0, "rng"), {}, "generators cannot take these states"),
-    (("scaler",), {"scale": "x"}, "scaler: value error, is no state of a scale of gradients"),
+    (("scaler",), {"scale": "x"}, "scaler: value error, is not a state of a gradient scaler"),
     (("version",), 0, "version: input should be greater than or equal to 1"),
 ]
 

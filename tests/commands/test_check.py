@@ -152,7 +152,7 @@ def test_images_smaller_than_the_crop_or_the_border(check, split):
 def test_fewer_images_than_a_batch(check, split):
     code, _, problems = check(split(), "--force_yml", "datasets:train:batch_size_per_gpu=7")
     assert code == 2
-    assert "datasets.train has 6 images a process, fewer than a batch of 7" in problems[0]
+    assert "datasets.train has 6 images per process, fewer than a batch of 7" in problems[0]
 
 
 def test_what_basicsr_drops_is_a_warning(check, split, own):

@@ -33,7 +33,7 @@ def sentences(opt: dict, **changes) -> list[str]:
 
 def test_a_root_that_is_a_file(data_set):
     assert sentences(data_set, dataroot_gt="gt/0.png") == [
-        "val.dataroot_gt: gt/0.png is a file; give the folder that the images lie in"
+        "val.dataroot_gt: gt/0.png is a file; give the folder that holds the images"
     ]
 
 
@@ -80,7 +80,7 @@ def test_pairs_of_other_suffixes_are_told_so_once_each(data_set):
         path.rename(path.with_suffix(".jpg"))
     assert sentences(data_set) == [
         f"val: gt/{number}.png has no partner lq/{number}.png, and {number}.jpg has another"
-        " suffix; pairs need the same: convert one side of them"
+        " suffix; pairs need the same suffix: convert one side"
         for number in range(2)
     ]
 

@@ -203,7 +203,7 @@ def test_an_lmdb_without_its_files_is_named(folders):
     ("text", "sentence"),
     [
         ("a.png (64,72,3) 1\nz.png 64x72\n", "meta_info.txt:2: 'z.png 64x72' is not of the form"),
-        ("a.png (64,72,3) 1\na.jpg (64,72,3) 1\n", "meta_info.txt:2: the key 'a' stands twice"),
+        ("a.png (64,72,3) 1\na.jpg (64,72,3) 1\n", "meta_info.txt:2: the key 'a' appears twice"),
         ("", "an LMDB without images"),
         ("a.png (64,72,3) 1\nnone.png (64,72,3) 1\n", "none.png is not in data.mdb"),
     ],
@@ -231,7 +231,7 @@ def put(root: Path, key: str, value: bytes) -> None:
 def test_an_entry_that_is_no_image_is_named(folders):
     put(folders / "gt.lmdb", "my.photo", b"\0" * 5000)
     message = fails(lambda: image_lmdb.check(folders / "gt.lmdb"))
-    assert "my.photo.png holds no image" in message
+    assert "my.photo.png is not an image" in message
 
 
 def test_a_page_that_leads_nowhere_is_named(folders):

@@ -184,7 +184,7 @@ def test_stages_that_do_not_add_up_stop_a_training_before_it_writes(experiment, 
 BAD = [
     ({"iters": [3, 2]}, "of unequal length: gt_sizes 3, mini_batch_sizes 3, iters 2; give each"),
     ({"iters": None}, "iters is None; it must be a list"),
-    ({"mini_batch_sizes": [4, 2, 0]}, "mini_batch_sizes is [4, 2, 0]; it must be a list, a whole"),
+    ({"mini_batch_sizes": [4, 2, 0]}, "mini_batch_sizes is [4, 2, 0]; it must be a list with a"),
     ({"gt_sizes": [16, 24, 30]}, "gt_sizes has 30; each must be a multiple of the scale 4"),
     (
         {"gt_size": 24},
@@ -214,5 +214,5 @@ def test_stages_have_to_add_up_to_the_training():
 
 
 def test_a_stage_with_more_images_than_an_epoch_is_refused():
-    with pytest.raises(InputError, match="has 3 images a process and mini_batch_sizes asks for 4"):
+    with pytest.raises(InputError, match="has 3 images per process but mini_batch_sizes needs 4"):
         ProgressiveBatchSampler(PlacedSampler(3), read_stages({**LISTS, "scale": 1}))

@@ -169,7 +169,7 @@ def test_a_state_of_8_bit_pairs_is_kept_in_bytes():
 
 
 def test_a_state_of_a_pool_of_another_size_is_refused():
-    with pytest.raises(InputError, match="a pool of 6 pairs and queue_size gives 4"):
+    with pytest.raises(InputError, match="a pool of 6 pairs but queue_size gives 4"):
         PairPool(4).load_state_dict(PairPool(6).state_dict(), torch.device("cpu"))
 
 
@@ -188,7 +188,7 @@ BAD = [
     (
         {"resize_range": [1.2, 1.5]},
         400,
-        "resize_range: [1.2, 1.5] must hold 1",
+        "resize_range: [1.2, 1.5] must include 1",
     ),
     (
         {"gt_size": 404},
@@ -218,7 +218,10 @@ def test_options_that_make_no_sense_are_named(model_options, change, crop, messa
 BAD_DATA = [
     ({"sinc_prob2": None}, "sinc_prob2: is missing"),
     ({"kernel_prob": [1.0]}, "kernel_prob: has 1 weights for 6 kinds in kernel_list"),
-    ({"kernel_list": ["isotropic"] * 6}, "kernel_list.0: is 'isotropic', and not 'iso', 'aniso'"),
+    (
+        {"kernel_list": ["isotropic"] * 6},
+        "kernel_list.0: is 'isotropic'; it must be 'iso', 'aniso'",
+    ),
     ({"blur_kernel_size": 20}, "blur_kernel_size: 20 is even; it must be odd"),
     ({"final_sinc_prob": 2}, "final_sinc_prob: is 2; it must be at most 1"),
     ({"meta_info": "no.txt"}, "meta_info: there is no file no.txt"),

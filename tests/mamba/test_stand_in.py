@@ -239,7 +239,7 @@ def test_b_c_and_biases_may_be_given():
 
 
 def test_one_step_after_the_other_is_refused():
-    with pytest.raises(ValueError, match="whole sequences only; install mamba-ssm"):
+    with pytest.raises(ValueError, match="only whole sequences; install mamba-ssm"):
         Mamba(4)(torch.ones(1, 2, 4), inference_params={})
 
 

@@ -279,7 +279,7 @@ def test_the_number_of_micro_batches_follows_from_batch_and_processes(small):
         (["train:total_batch_size=0"], "total_batch_size: is 0; it must be at least 1"),
         (
             ["train:total_batch_size=4", "train:pixel_opt={type: L1Loss, reduction: sum}"],
-            "reduction: is sum, and total_batch_size takes the mean",
+            "reduction: is sum, but total_batch_size takes the mean",
         ),
         (["train:total_batch_size=8"], "fewer than a batch of 8; add images"),
     ],

@@ -63,8 +63,12 @@ def test_both_networks_train_by_it(small):
 @pytest.mark.parametrize(
     ("model", "kind", "message"),
     [
-        ("SRGANModel", "RelativisticGANLoss", "which VmambaIRGANModel and DegradationGANModel"),
-        ("ESRGANModel", "GANLoss", "without any gradient for the generator"),
+        (
+            "SRGANModel",
+            "RelativisticGANLoss",
+            "which only VmambaIRGANModel and DegradationGANModel",
+        ),
+        ("ESRGANModel", "GANLoss", "has no gradient for the generator"),
     ],
 )
 def test_models_that_would_not_learn_by_it_are_named(small, model, kind, message, capsys):

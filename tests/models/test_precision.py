@@ -291,7 +291,10 @@ def test_a_network_within_a_boundary_keeps_its_names_and_takes_nested_inputs():
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
-        ({"precision": "half"}, "precision: is 'half', and not 'fp32', 'tf32', 'bf16' or 'fp16'"),
+        (
+            {"precision": "half"},
+            "precision: is 'half'; it must be 'fp32', 'tf32', 'bf16' or 'fp16'",
+        ),
         ({"channels_last": 2}, "channels_last: is 2"),
     ],
 )

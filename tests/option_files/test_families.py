@@ -17,7 +17,7 @@ from option_files.test_host_options import (
 )
 from support.option_reports import change, report
 
-NEEDS_CUDA = "which calls CUDA, and this machine has none"
+NEEDS_CUDA = "which needs CUDA, and this machine has none"
 RANGES = ("resize_range", "noise_range", "poisson_scale_range", "jpeg_range")
 CHANCES = ("gaussian_noise_prob", "gray_noise_prob")
 DEGRADED = {
@@ -150,23 +150,33 @@ def test_the_sections_of_a_model_of_a_third_party_are_its_own(monkeypatch):
     found = report(third_party() | {"their_key": 1})
     assert found.problems == []
     assert any(
-        "ExampleModel of somebody.models may have options of its own" in u for u in found.unchecked
+        "ExampleModel of somebody.models may have its own options" in u for u in found.unchecked
     )
 
 
 def test_a_key_of_other_models_is_said_to_be_theirs():
     problems = report(change(edvr(), "train.optim_d", GAN["optim_d"])).problems
     assert len(problems) == 1
-    assert "train.optim_d: there is no such option of EDVRModel: it is of SRGANModel" in problems[0]
+    assert (
+        "train.optim_d: there is no such option of EDVRModel; it is an option of SRGANModel"
+        in problems[0]
+    )
     problems = report(change(edvr(), "gt_usm", True)).problems
-    assert "gt_usm: there is no such option of EDVRModel: it is of RealESRNetModel" in problems[0]
+    assert (
+        "gt_usm: there is no such option of EDVRModel; it is an option of RealESRNetModel"
+        in problems[0]
+    )
 
 
 # What MambaIR's, DAT's and MaIR's files say, and what to write.
 THEIRS = [
-    ("datasets.train.task", "classical_sr", "without it the pairs are super-resolved"),
+    ("datasets.train.task", "classical_sr", "leave it out for super-resolution"),
     ("datasets.train.noise", 25, "GaussianNoiseDataset has sigma_range"),
-    ("datasets.train.dataroot_gt", ["a", "b"], "it must be one folder; links to the files of all"),
+    (
+        "datasets.train.dataroot_gt",
+        ["a", "b"],
+        "it must be one folder; put links to the files of all",
+    ),
 ]
 
 

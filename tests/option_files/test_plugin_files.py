@@ -130,7 +130,7 @@ def test_a_file_that_is_not_there_is_named_with_its_line(experiment, capsys):
     assert cli.basicsr(["train", "-opt", experiment(), "--plugin", "gone.py"]) == 2
     assert "--plugin: there is no file gone.py" in capsys.readouterr().err
     assert cli.basicsr(["train", "-opt", experiment(), "--plugin", "tiny.yml"]) == 2
-    assert "tiny.yml: is no file of Python" in capsys.readouterr().err
+    assert "tiny.yml: is not a Python file" in capsys.readouterr().err
 
 
 DOUBLING = """

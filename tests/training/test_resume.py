@@ -200,7 +200,7 @@ def first_version(experiment):
 def test_a_run_of_the_first_version_goes_on_with_a_warning(first_version):
     assert train(first_version, "--auto_resume") == 0
     log = next(Path("experiments/first").glob("*.log")).read_text()
-    assert "2.state is of an older kind: the random numbers start anew; the order" in log
+    assert "2.state has an older format: the random numbers start anew; the order" in log
     state = load_tensors("experiments/first/training_states/4.state")
     assert state["optimizers"][0]["state"][0]["step"] == 4
 
