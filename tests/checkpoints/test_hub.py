@@ -166,7 +166,7 @@ TOLD = [
 def test_a_card_says_what_the_file_knows_and_asks_for_the_rest(empty_folder, capsys):
     outputs = ["-o", "README.md", "-o", "doubling.json", "-o", "doubling.safetensors"]
     assert cli.vmambair(["card", trained(), *outputs, *TOLD]) == 0
-    assert "not given, and left out: description (--description)" in capsys.readouterr().err
+    assert "not given and left out: description (--description)" in capsys.readouterr().err
     _, head, text = Path("README.md").read_text().split("---\n", 2)
     assert yaml.safe_load(head)["license"] == "cc-by-4.0"
     digest = hashlib.sha256(Path("net_g.pth").read_bytes()).hexdigest()
@@ -217,4 +217,4 @@ def test_push_sends_the_network_and_its_card(empty_folder, monkeypatch, capsys):
     monkeypatch.setattr(Api, "create_repo", refuse)
     assert cli.vmambair(["push", "net_g.pth", "user/name"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "user/name: the hub does not take it: 401 Client Error; see" in line
+    assert "user/name: the hub does not accept it: 401 Client Error; see" in line

@@ -343,7 +343,7 @@ def test_degrade_never_overwrites_anything(degrade, photographs):
     before = {path: path.stat().st_mtime_ns for path in photographs.iterdir()}
     code, messages = degrade(photographs, photographs)
     assert code == 2
-    assert "lies in the input folder" in messages
+    assert "is in the input folder" in messages
     code, messages = degrade(photographs / "1.png", photographs)
     assert code == 2
     assert "1.png: exists already" in messages

@@ -200,7 +200,7 @@ def test_an_option_file_is_a_model_for_every_command(doubling, monkeypatch):
         ({"network_g": {"type": "Doubling", "dim": 3}}, "network_g: Doubling cannot be built: "),
         ({"network_g": {}}, "network_g: network_g names no type"),
         ({"network_g": None}, "has no section network_g"),
-        ({"path": {}}, "path.pretrain_network_g: names no weights; write the file"),
+        ({"path": {}}, "path.pretrain_network_g: names no weights; set it to a weights file"),
         ({"network_g": {"type": "Doubling", "num_in_ch": 1}}, "do not fit Doubling"),
         ({"path": {"pretrain_network_g": "gone.pth"}}, "gone.pth: there is no such checkpoint"),
     ],
