@@ -23,7 +23,7 @@ from vmambair_arch import Restormer, cli, ops, presets, save_network
 from vmambair_arch.commands.export import arguments as command, verified_export as export
 from vmambair_arch.exporting import plain_scans, regions
 from vmambair_arch.exporting.formats import EXPORT_FORMATS
-from vmambair_arch.exporting.tracing import Scans, in_place
+from vmambair_arch.exporting.tracing import Scans, replaced_scans
 from vmambair_arch.networks.modules import oss
 
 onnx = pytest.importorskip("onnx")
@@ -336,7 +336,10 @@ def test_a_stopped_export_leaves_nothing(tmp_path, capsys, monkeypatch):
 
 
 def test_tracing_restores_the_networks_scans():
-    with pytest.raises(RuntimeError), in_place(Scans(plain_scans.planar_scan, ops.selective_scan)):
+    with (
+        pytest.raises(RuntimeError),
+        replaced_scans(Scans(plain_scans.planar_scan, ops.selective_scan)),
+    ):
         assert oss.planar_scan is plain_scans.planar_scan
         raise RuntimeError
     assert oss.planar_scan is ops.planar_scan and oss.selective_scan is ops.selective_scan

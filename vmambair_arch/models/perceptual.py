@@ -44,7 +44,7 @@ class LPIPS(nn.Module):
             "torchmetrics": f"functional/image/lpips_models/{net}.pth",
             "lpips": f"weights/v0.1/{net}.pth",
         }
-        found = backbones.beside(places, lpips_weights, "lpips_weights")
+        found = backbones.feature_weights(places, lpips_weights, "lpips_weights")
         names = [f"lin{number}.model.1.weight" for number in range(len(self.stages))]
         if found.keys() != set(names):
             raise InputError(f"lpips_weights: not those of LPIPS with {net}; give v0.1/{net}.pth")
@@ -94,7 +94,7 @@ class DISTS(nn.Module):
             "torchmetrics": "functional/image/dists_models/weights.pt",
             "DISTS_pytorch": "weights.pt",
         }
-        found = backbones.beside(places, dists_weights, "dists_weights")
+        found = backbones.feature_weights(places, dists_weights, "dists_weights")
         shape = (1, sum(CHANNELS), 1, 1)
         if {name: tuple(t.shape) for name, t in found.items()} != {"alpha": shape, "beta": shape}:
             raise InputError("dists_weights: not those of DISTS; give its weights.pt")
