@@ -400,7 +400,7 @@ def test_a_bundled_network_may_be_called_as_a_preset_is(bundled_derain, caplog, 
     assert PRESETS["derain"]["num_blocks"] == (3, 5, 7, 9)
     assert cli.vmambair(["convert", "derain", "out.pth"]) == 2
     assert (
-        "tells its options by its blocks" in capsys.readouterr().err
+        "options are inferred from its blocks" in capsys.readouterr().err
     )  # it was found, and has none
     labels = [choice.label for choice in offered([])]
     assert labels == [weights.DEFAULT, "derain"]

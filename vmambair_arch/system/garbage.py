@@ -1,4 +1,4 @@
-"""Python's search for cycles of objects, put off while a million objects without any are made."""
+"""Python's search for cyclic garbage, paused while a million acyclic objects are made."""
 
 import contextlib
 import gc
@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def not_collected() -> Iterator[None]:
-    """Search for no cycles meanwhile: it looks at all objects again and again as they get more.
+    """Pause the search, which walks over all objects again and again as their number grows.
 
-    Also a decorator, of functions that make many objects and no cycles.
+    Also a decorator, for functions that make many objects and no cycles.
     """
     was_on = gc.isenabled()
     gc.disable()
