@@ -51,11 +51,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
-def few(names: Iterable[str], most: int = 5) -> str:
+def few(names: Iterable[str], limit: int = 5) -> str:
     """The first few names and the number of the others: ``a, b and 7 more``."""
     names = list(names)
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
 
 
 def printable(text: object) -> str:
@@ -67,9 +67,9 @@ def printable(text: object) -> str:
     return "".join(map(_escaped, str(text)))
 
 
-def shortened(text: object, most: int = LINE) -> str:
-    """The first line of foreign text, such as a library's message, cut to ``most`` characters."""
-    return _cut(printable(next(iter(str(text).strip().splitlines()), "")), most)
+def shortened(text: object, limit: int = LINE) -> str:
+    """The first line of foreign text, such as a library's message, cut to ``limit`` characters."""
+    return _cut(printable(next(iter(str(text).strip().splitlines()), "")), limit)
 
 
 def _escaped(letter: str) -> str:
@@ -81,9 +81,9 @@ def _escaped(letter: str) -> str:
     return letter.encode("unicode_escape").decode()
 
 
-def _cut(text: str, most: int) -> str:
+def _cut(text: str, limit: int) -> str:
     """The beginning and the end of a long text: what was found comes first, what to do last."""
-    if len(text) <= most:
+    if len(text) <= limit:
         return text
-    half = (most - 5) // 2
+    half = (limit - 5) // 2
     return f"{text[:half]} ... {text[-half:]}"

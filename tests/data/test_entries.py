@@ -1,4 +1,4 @@
-"""Data sets that are not as they should be: a sentence that says what is there and what to do."""
+"""Faulty data sets: a sentence says what was found and what to do."""
 
 import contextlib
 import shutil
@@ -31,7 +31,7 @@ def sentences(opt: dict, **changes) -> list[str]:
     return [problem.sentence for problem in problems("val", opt | changes)]
 
 
-def test_a_root_that_is_a_file(data_set):
+def test_a_root_that_is_a_file_is_named(data_set):
     assert sentences(data_set, dataroot_gt="gt/0.png") == [
         "val.dataroot_gt: gt/0.png is a file; give the folder that holds the images"
     ]
@@ -40,8 +40,8 @@ def test_a_root_that_is_a_file(data_set):
 @pytest.mark.parametrize(
     ("form", "options"), [("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {}), ("JPEG", {})]
 )
-def test_sizes_of_pairs_are_those_of_what_is_seen(form, options, tmp_path):
-    """Whatever turns the ground truth turns its size; by which training reads it too."""
+def test_sizes_of_pairs_are_those_after_turning_upright(form, options, tmp_path):
+    """A turned ground truth has a turned size, which training also uses."""
     turned, kind = Image.Exif(), form.lower()
     turned[274] = 8
     for folder, size in (("gt", (32, 48)), ("seen", (12, 8)), ("stored", (8, 12))):
@@ -56,7 +56,7 @@ def test_sizes_of_pairs_are_those_of_what_is_seen(form, options, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["gt.lmdb", "renamed"])
-def test_an_lmdb_read_as_a_folder(name, data_set):
+def test_an_lmdb_given_as_a_folder_is_named(name, data_set):
     images = [image_lmdb.LmdbImage(f"{number}.png", 64, 72, 3) for number in range(6)]
     image_lmdb.write(Path("gt.lmdb"), Path("gt"), images)
     Path("gt.lmdb").rename(name)
@@ -65,7 +65,7 @@ def test_an_lmdb_read_as_a_folder(name, data_set):
     ]
 
 
-def test_names_with_spaces_in_a_list(data_set):
+def test_names_with_spaces_in_a_list_are_named(data_set):
     for folder in ("gt", "lq"):
         Path(folder, "0.png").rename(Path(folder, "photo 0.png"))
     Path("meta.txt").write_text("1.png (64,72,3)\nphoto 0.png (64,72,3)\n")
@@ -75,7 +75,7 @@ def test_names_with_spaces_in_a_list(data_set):
     assert len(entries("val", data_set | {"meta_info_file": "meta.txt"})) == 3
 
 
-def test_pairs_of_other_suffixes_are_told_so_once_each(data_set):
+def test_pairs_with_different_suffixes_are_named_once_each(data_set):
     for path in sorted(Path("lq").iterdir())[:2]:
         path.rename(path.with_suffix(".jpg"))
     assert sentences(data_set) == [
@@ -85,7 +85,7 @@ def test_pairs_of_other_suffixes_are_told_so_once_each(data_set):
     ]
 
 
-def test_nothing_advises_to_remove_what_has_no_partner(data_set):
+def test_no_message_advises_removing_what_has_no_partner(data_set):
     Path("gt/5.png").unlink()
     assert sentences(data_set) == [
         "val: lq/5.png has no partner in gt; add that, or move this elsewhere"
@@ -93,7 +93,7 @@ def test_nothing_advises_to_remove_what_has_no_partner(data_set):
 
 
 @pytest.mark.parametrize("error", [PermissionError(13, "Permission denied", "gt"), OSError("odd")])
-def test_a_folder_that_cannot_be_read(error, data_set, monkeypatch):
+def test_a_folder_that_cannot_be_read_is_named(error, data_set, monkeypatch):
     def refuse(self):
         raise error
 
@@ -104,7 +104,7 @@ def test_a_folder_that_cannot_be_read(error, data_set, monkeypatch):
 
 
 def test_what_a_data_set_cannot_read_itself_ends_in_a_sentence(experiment, monkeypatch, capsys):
-    """Of a video data set nothing is known before it is built."""
+    """Nothing is known about a video data set before it is built."""
 
     def build(opt):
         raise NotADirectoryError(20, "Not a directory", "clips/000")
@@ -130,7 +130,7 @@ def test_the_name_of_an_lmdb_may_end_in_a_slash(data_set, experiment):
 
 
 def calls(opt: dict) -> int:
-    """Calls of functions, Python's own among them, while a data set is listed and checked."""
+    """The number of function calls, builtins included, while a data set is listed and checked."""
     count = 0
 
     def profile(frame, event, argument):
@@ -165,6 +165,6 @@ def in_a_list(number: int) -> dict:
 
 @pytest.mark.parametrize("listed", [in_lmdb, in_a_list])
 def test_a_million_lines_are_checked_in_seconds(listed, data_set):
-    """By what a line more costs."""
+    """Judged by the cost of one more line."""
     once, twice = (calls(data_set | {"scale": 1} | listed(number)) for number in (100, 300))
     assert (twice - once) / 200 < 60

@@ -1,4 +1,4 @@
-"""train.losses: added to the pixel loss of any model, told apart in the log, checked as options."""
+"""train.losses: added to any model's pixel loss, logged separately, and checked as options."""
 
 from pathlib import Path
 
@@ -17,13 +17,13 @@ LOSSES = {
 
 
 class Perceptual(nn.Module):
-    """A loss that returns what BasicSR's perceptual losses do."""
+    """A loss that returns a pair, like BasicSR's perceptual losses."""
 
     def forward(self, output, gt):
         return output.sum(), None
 
 
-def test_they_are_added_to_the_pixel_loss_and_told_apart():
+def test_they_are_added_to_the_pixel_loss_and_logged_separately():
     loss = LossSum(nn.L1Loss(), {"l2": nn.MSELoss(), "seen": Perceptual()})
     output, gt = torch.rand(2, 1, 3, 4, 4)
     total = loss(output, gt)
@@ -77,13 +77,13 @@ def test_a_training_lowers_lpips_and_measures_it(small, backbone):
         ({}, "train.losses"),
     ],
 )
-def test_what_is_wrong_with_them_is_said_before_anything_runs(small, losses, message, capsys):
+def test_faulty_losses_are_named_before_anything_runs(small, losses, message, capsys):
     assert train(with_losses(small, "VmambaIRModel", losses)) == 2
     assert message in capsys.readouterr().err
     assert not Path("experiments").exists()
 
 
-def test_without_a_pixel_loss_there_is_nothing_to_add_them_to(small, capsys):
+def test_without_a_pixel_loss_they_are_refused(small, capsys):
     path = with_losses(small, "VmambaIRModel", LOSSES)
     opt = yaml.safe_load(Path(path).read_text())
     opt["train"]["pixel_opt"] = None

@@ -18,7 +18,7 @@ def opt(experiment) -> dict:
     return yaml.safe_load(Path(experiment()).read_text())
 
 
-# What a user writes, and a part of the only sentence that answers.
+# What a user writes, and a part of the only message.
 WRONG = [
     ("train.ema_deacy", 0.9, "train.ema_deacy: there is no such option; did you mean 'ema_decay'?"),
     ("total_iter", 4, "total_iter: there is no such option; its place is in train"),
@@ -123,7 +123,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("keys", "value", "sentence"), WRONG)
-def test_what_is_wrong_is_said_with_file_line_and_key(opt, keys, value, sentence):
+def test_problems_name_file_line_and_key(opt, keys, value, sentence):
     spoilt = change(opt, keys, value)
     problems = report(spoilt).problems
     matching = [problem for problem in problems if sentence in problem]
@@ -145,7 +145,7 @@ def test_an_override_is_named_instead_of_a_line(experiment):
         options.read(experiment(), is_train=True, overrides=["train:total_iter=x"])
 
 
-def test_a_section_that_is_null_is_not_there(experiment):
+def test_a_null_section_counts_as_missing(experiment):
     opt = options.read(experiment(), is_train=True, overrides=["val=null", "network_d=null"])
     assert "val" not in opt
     assert "network_d" not in opt
@@ -165,7 +165,7 @@ SCHEDULES = [
     (
         {"type": "CosineAnnealingRestartLR", "periods": [2, 2]},
         "problems",
-        "are 2, and restart_weights",
+        "has 2 items, and restart_weights has 1",
     ),
     ({"type": "MultiStepLR", "milestones": [2, 9]}, "warnings", "the last are never reached"),
     ({"type": "MultiStepLR", "milestones": ["x"]}, "problems", "milestones.0: is 'x'"),
@@ -173,13 +173,13 @@ SCHEDULES = [
 
 
 @pytest.mark.parametrize(("scheduler", "kind", "sentence"), SCHEDULES)
-def test_schedules_that_do_not_fit_total_iter(opt, scheduler, kind, sentence):
+def test_schedules_that_do_not_fit_total_iter_are_named(opt, scheduler, kind, sentence):
     found = getattr(report(change(opt, "train.scheduler", scheduler)), kind)
     assert len(found) == 1 or kind == "problems"
     assert sentence in found[0]
 
 
-def test_progressive_patches_fit_the_training():
+def test_progressive_patches_must_fit_the_training():
     from vmambair_arch.data.progressive import ProgressiveOptions
     from vmambair_arch.option_files.between_options import Checked, findings
 
@@ -201,7 +201,7 @@ def test_progressive_patches_fit_the_training():
     assert any("add up to 11, and train.total_iter is 10" in s for s in said)
 
 
-def test_what_a_third_party_defines_is_said_to_be_unchecked(opt, monkeypatch):
+def test_third_party_options_are_reported_as_unchecked(opt, monkeypatch):
     from basicsr.data.paired_image_dataset import PairedImageDataset
     from basicsr.models.sr_model import SRModel
 
@@ -216,7 +216,7 @@ def test_what_a_third_party_defines_is_said_to_be_unchecked(opt, monkeypatch):
     assert ["TheirModel of theirs.models" in found.unchecked[0], len(found.unchecked)] == [True, 2]
 
 
-def test_images_of_a_third_party_may_have_any_channels(opt, monkeypatch):
+def test_third_party_data_sets_may_have_any_channels(opt, monkeypatch):
     theirs = type("TheirDataset", (), {"__module__": "theirs.data"})
     monkeypatch.setitem(registry.DATASET_REGISTRY._obj_map, "TheirDataset", theirs)
     opt = change(opt, "network_g", tiny_network(in_channels=6, residual=False))
@@ -233,13 +233,13 @@ def test_differences_from_the_recipe_are_noted(experiment, capsys):
         options.read(experiment("own", recipe="gone.yml"), is_train=True)
 
 
-def test_reading_leaves_the_random_numbers_alone(experiment):
+def test_reading_does_not_change_the_random_number_generators(experiment):
     state = torch.get_rng_state()
     options.read(experiment(), is_train=True)
     assert torch.equal(torch.get_rng_state(), state)
 
 
-# What is right by itself, and has no effect beside the rest of the file.
+# Options that are valid by themselves, but have no effect with the rest of the file.
 WITHOUT_EFFECT = [
     ("path", {"resume_state": "a.state", "pretrain_network_g": "b.pth"}, "path.pretrain_network_g"),
     ("train", {"grad_clip": 0.1, "use_grad_clip": True}, "train.use_grad_clip"),

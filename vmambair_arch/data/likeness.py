@@ -169,15 +169,15 @@ class Index:
         if not 0.05 < scale < 20:
             return Likeness(key, 0, 1, mirrored, 0)
         if scale <= 1:
-            share, part = _laid(sight.checked, known.checked, transform, scale)
+            share, part = _overlap(sight.checked, known.checked, transform, scale)
         else:
             back = cv2.invertAffineTransform(transform)
-            share, part = _laid(known.checked, sight.checked, back, 1 / scale)
+            share, part = _overlap(known.checked, sight.checked, back, 1 / scale)
         sizes = sight.height / sight.checked.shape[0], known.height / known.checked.shape[0]
         return Likeness(key, share, sizes[0] / sizes[1] / scale, mirrored, part)
 
 
-def _laid(
+def _overlap(
     fine: np.ndarray, coarse: np.ndarray, transform: np.ndarray, scale: float
 ) -> tuple[float, float]:
     """Correlation of the details of two pictures where they overlap, and the overlap.

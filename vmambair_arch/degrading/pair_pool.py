@@ -60,12 +60,12 @@ class PairPool:
             self.lq = lq.new_empty((self.size, *lq.shape[1:]))
             self.gt = gt.new_empty((self.size, *gt.shape[1:]))
         if self.filled < self.size:
-            places = _beside(self.order[self.filled : self.filled + b], self.lq)
+            places = _to_device_of(self.order[self.filled : self.filled + b], self.lq)
             self.filled += b
             taken = lq, gt
         else:
             self.order = self.order[torch.randperm(self.size)]
-            places = _beside(self.order[:b], self.lq)
+            places = _to_device_of(self.order[:b], self.lq)
             taken = self.lq[places], self.gt[places]
         self.lq[places] = lq
         self.gt[places] = gt
@@ -109,7 +109,7 @@ class PairPool:
         return whole
 
 
-def _beside(places: Tensor, images: Tensor) -> Tensor:
+def _to_device_of(places: Tensor, images: Tensor) -> Tensor:
     """Move places to the images' device, so that indexing with them does not stall a GPU."""
     if images.device.type == "cuda":
         return places.pin_memory().to(images.device, non_blocking=True)

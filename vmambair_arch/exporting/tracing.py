@@ -50,7 +50,7 @@ def trace(network: nn.Module, size: tuple[int, int] | None, scans: Scans = OURS)
     }
     dynamic_shapes = None if size else (of_any_size,)
     try:
-        with torch.no_grad(), in_place(scans):
+        with torch.no_grad(), replaced_scans(scans):
             return torch.export.export(
                 network, (image,), dynamic_shapes=dynamic_shapes, strict=False
             )
@@ -82,7 +82,7 @@ def round_up(side: int, multiple: int) -> int:
 
 
 @contextmanager
-def in_place(scans: Scans) -> Iterator[None]:
+def replaced_scans(scans: Scans) -> Iterator[None]:
     """Replace the modules' scans within it, so that tracing sees the replacements."""
     originals = oss.planar_scan, oss.selective_scan
     oss.planar_scan, oss.selective_scan = scans

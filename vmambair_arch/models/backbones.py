@@ -81,7 +81,9 @@ def _state(kind: str, path: str | None, option: str) -> tuple[str, Mapping[str, 
         ) from error
 
 
-def beside(places: Mapping[str, str], path: str | None, option: str) -> Mapping[str, Tensor]:
+def feature_weights(
+    places: Mapping[str, str], path: str | None, option: str
+) -> Mapping[str, Tensor]:
     """The few weights by which a metric combines features, from a file.
 
     Args:

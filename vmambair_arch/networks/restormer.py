@@ -1,4 +1,4 @@
-"""Restormer: the U-Net with attention between channels, VmambaIR's nearest rival."""
+"""Restormer: the U-Net with attention between channels, VmambaIR's closest competitor."""
 
 from collections.abc import Sequence
 

@@ -74,16 +74,16 @@ class Paired(Images):
     filename_tmpl: Template = "{}"
 
 
-def needed_size(size: Any, scale: int, most: int | None = None, of: str = "") -> str:
+def needed_size(size: Any, scale: int, largest: int | None = None, option: str = "") -> str:
     """What the side of a ground truth crop must be, or an empty string if it is that.
 
     Args:
         size: the side, in pixels.
         scale: of the network.
-        most: the largest possible side, and ``of`` the option that sets it.
+        largest, option: the largest possible side, and the option that sets it.
     """
     whole = isinstance(size, int) and size > 0 and size % scale == 0
-    if whole and (most is None or size <= most):
+    if whole and (largest is None or size <= largest):
         return ""
-    limit = "" if most is None else f", at most {of} {most}"
+    limit = "" if largest is None else f", at most {option} {largest}"
     return f"a multiple of the scale {scale}{limit}"

@@ -48,7 +48,7 @@ def train(opt: dict[str, Any]) -> None:
         InputError: something in the options cannot be used; nothing has been written.
         StoppedError, TrainingError: as ``Training.run``.
     """
-    with _alone(opt) as remarks:
+    with _locked_results(opt) as remarks:
         _train(opt, remarks)
 
 
@@ -57,12 +57,12 @@ def test(opt: dict[str, Any]) -> None:
 
     Args and Raises: as ``train``.
     """
-    with _alone(opt) as remarks:
+    with _locked_results(opt) as remarks:
         _test(opt, remarks)
 
 
 @contextlib.contextmanager
-def _alone(opt: dict[str, Any]) -> Iterator[list[str]]:
+def _locked_results(opt: dict[str, Any]) -> Iterator[list[str]]:
     """Lock the folder of the results; rank 0 does so for all processes of the run.
 
     Yields: remarks for the log.
@@ -215,7 +215,7 @@ def _start_log(opt: dict[str, Any], kind: str, remarks: Sequence[str] = ()) -> l
     path = str(Path(opt["path"]["log"], f"{kind}_{opt['name']}_{get_time_str()}.log"))
     log = get_root_logger(log_file=path)
     if opt["rank"]:
-        _log_troubles(log, opt["rank"], path.replace(".log", f"_rank{opt['rank']}.log"))
+        _log_warnings(log, opt["rank"], path.replace(".log", f"_rank{opt['rank']}.log"))
     for handler in log.handlers:
         if isinstance(handler, logging.FileHandler):  # no traceback per line on a full disk
             handler.handleError = lambda record: None
@@ -230,12 +230,12 @@ def _start_log(opt: dict[str, Any], kind: str, remarks: Sequence[str] = ()) -> l
     return log
 
 
-def _log_troubles(log: logging.Logger, rank: int, path: str) -> None:
+def _log_warnings(log: logging.Logger, rank: int, path: str) -> None:
     """Log warnings to a file, created by the first of them, and errors also to the terminal."""
-    troubles = logging.FileHandler(path, delay=True)
+    warnings = logging.FileHandler(path, delay=True)
     for handler in log.handlers:
         handler.setLevel(logging.ERROR)
-    log.addHandler(troubles)
+    log.addHandler(warnings)
     log.setLevel(logging.WARNING)
     for handler in log.handlers:
         handler.setFormatter(

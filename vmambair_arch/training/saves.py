@@ -38,11 +38,11 @@ class Saves:
         self._log.info("Saving networks and training state.")
         iteration = place[0]
         self.model.progress = progress
-        error = self._tried(lambda: self.model.save(epoch, iteration))
+        error = self._try_writing(lambda: self.model.save(epoch, iteration))
         if not error:
             self.place = place
             self.good = self.good if self.model.in_a_row else iteration
-            error = self._tried(self._prune)
+            error = self._try_writing(self._prune)
         if error:
             self._log.error(
                 f"Iteration {iteration} cannot be saved: {error}. The last good checkpoint is"
@@ -56,7 +56,7 @@ class Saves:
     def write_networks(self, label: str) -> bool:
         """Write the networks as net_*_LABEL.pth; return whether that succeeded."""
         self.model.label = label
-        error = self._tried(lambda: self.model.save(epoch=-1, current_iter=-1))
+        error = self._try_writing(lambda: self.model.save(epoch=-1, current_iter=-1))
         if error:
             self._log.error(f"The {label} networks cannot be saved: {error}")
         return not error
@@ -70,7 +70,7 @@ class Saves:
             keep = self.opt["logger"]["save_keep_last"]
             training_states.prune(self.opt, keep, until=self.place[0])
 
-    def _tried(self, write: Callable[[], None]) -> str | None:
+    def _try_writing(self, write: Callable[[], None]) -> str | None:
         """Let rank 0 write; return in all processes why the disk did not let it, or None."""
         error = None
         try:

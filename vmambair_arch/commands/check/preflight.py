@@ -110,7 +110,7 @@ def _too_few(place: str, opt: dict[str, Any], data_set: dict[str, Any], images: 
     if not images or enlarged >= batch:
         return []
     return [
-        f"{place} has {enlarged:g} images a process, fewer than a batch of {batch}; add images,"
+        f"{place} has {enlarged:g} images per process, fewer than a batch of {batch}; add images,"
         " lower batch_size_per_gpu or raise dataset_enlarge_ratio"
     ]
 

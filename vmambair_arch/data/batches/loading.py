@@ -14,8 +14,8 @@ from torch.utils.data import BatchSampler, DataLoader
 
 from ...errors import InputError, TrainingError
 from ..progressive import ProgressiveBatchSampler, read_stages
-from .ahead import Ahead, packed
 from .micro_batches import MicroBatches, accumulation_steps, is_progressive
+from .prefetch import Prefetcher, packed
 from .sampling import PlacedSampler
 from .training_set import TrainingSet, collate
 
@@ -32,7 +32,7 @@ def faults(section: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def training_loader(opt: dict[str, Any]) -> DataLoader:
     """Micro-batches of datasets.train, as BasicSR's loader gives, without its known failures.
 
-    On a GPU the next batch is prefetched whatever ``prefetch_mode`` says, see ``ahead``. For
+    On a GPU the next batch is prefetched whatever ``prefetch_mode`` says, see ``prefetch``. For
     ``prefetch_mode: cpu`` the workers suffice, which always load ahead: BasicSR's thread hangs when
     loading fails, and shares its random numbers with the training.
 
@@ -163,7 +163,7 @@ def _start(loader: DataLoader, opt: dict[str, Any]) -> Any:
     handler = signal.getsignal(signal.SIGCHLD) if here else None
     iterator: Iterator[dict[str, Any]] = iter(loader)
     if _on_gpu(opt):
-        iterator = Ahead(iterator, torch.device("cuda", torch.cuda.current_device()))
+        iterator = Prefetcher(iterator, torch.device("cuda", torch.cuda.current_device()))
     if here:
         of_torch = getattr(handler, "__module__", None) == "torch.utils.data._utils.signal_handling"
         signal.signal(signal.SIGCHLD, signal.SIG_DFL if of_torch else handler or signal.SIG_DFL)
