@@ -411,7 +411,7 @@ def test_the_weights_of_a_preset_in_its_shadow_are_named(bundled_derain, caplog)
     other = Path("cache/vmambair/derain.pth").absolute()
     save_network(files.identity(4), other)
     assert Restorer("derain").scale == 1 and Restorer(other).scale == 4
-    assert f"derain is the bundled network; for the other one give -m {other}" in caplog.text
+    assert f"derain is the bundled network; for the preset's give -m {other}" in caplog.text
     assert [choice.model for choice in offered(["derain"])] == [
         *("derain", weights.DEFAULT, str(other))
     ]

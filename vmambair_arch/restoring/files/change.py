@@ -1,13 +1,13 @@
-"""Change: what became of a picture's pixels since its metadata were written."""
+"""Change: how a picture's pixels have changed since its metadata were written."""
 
 from typing import NamedTuple
 
 
 class Change(NamedTuple):
-    """What became of a picture's pixels since its metadata were written.
+    """How a picture's pixels have changed since its metadata were written.
 
     Args:
-        before, after: height and width, upright both times.
+        before, after: height and width, both upright.
         turned: whether the pixels were not stored upright.
     """
 
@@ -17,5 +17,5 @@ class Change(NamedTuple):
 
     @property
     def scale(self) -> tuple[float, float]:
-        """How many times higher and wider it got."""
+        """The factors by which height and width grew."""
         return self.after[0] / self.before[0], self.after[1] / self.before[1]
