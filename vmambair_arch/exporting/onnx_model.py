@@ -1,4 +1,4 @@
-"""A network's graph as an ONNX model, with no operators but ONNX's own."""
+"""A network's graph as an ONNX model, with ONNX's standard operators only."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ TRANSLATIONS = {
 
 
 def build(program: ExportedProgram) -> ir.Model:
-    """Translate a graph that has our scans, with input ``image`` and output ``restored``."""
+    """Translate a graph that contains our scans; input ``image``, output ``restored``."""
     onnx: Any = torch.onnx.export(
         program,
         input_names=["image"],
@@ -25,14 +25,14 @@ def build(program: ExportedProgram) -> ir.Model:
         custom_translation_table=TRANSLATIONS,
         dynamo=True,
         verbose=False,
-        optimize=False,  # takes minutes over rewritings that find nothing here
+        optimize=False,  # takes minutes for rewrites that find nothing here
     )
     _simplify(onnx.model)
     return onnx.model
 
 
 def _simplify(model: ir.Model) -> None:
-    """Leave no calls of functions, no constants' computations, and nothing for debugging."""
+    """Inline function calls, fold constants and drop debugging information."""
     optimizer.inline(model)
     optimizer.fold_constants(model)
     for simplification in (

@@ -1,14 +1,14 @@
-"""What kinds of pictures there are, and which values they may have."""
+"""What counts as a picture, and which values it may have."""
 
 import numpy as np
 
 from ..errors import InputError
 
-OVERSHOOT = 0.15  # below 0: sharpening filters, such as Lanczos, go so far beyond an edge
+OVERSHOOT = 0.15  # below 0: sharpening filters, such as Lanczos, overshoot this far at an edge
 
 
 def check(image: np.ndarray) -> None:
-    """Raise InputError for what is not a picture."""
+    """Raise InputError for anything that is not a picture."""
     if not isinstance(image, np.ndarray):
         raise InputError(
             f"the picture is a {type(image).__name__}; it must be a PIL image (open a file with"
@@ -27,12 +27,12 @@ def check(image: np.ndarray) -> None:
 
 
 def check_range(least: float, most: float, what: str) -> None:
-    """Raise InputError for floats that are not of [0, 1], but for what resizing overshoots."""
+    """Raise InputError for floats outside [0, 1], except for the overshoot of resizing."""
     if least >= -OVERSHOOT and most < 2:
         return
     advice = "divide by their range"
     if -1.5 < least < 0 and most <= 1.5:
-        advice = "if they are of [-1, 1], give (x + 1) / 2"
+        advice = "if they are in [-1, 1], give (x + 1) / 2"
     raise InputError(
         f"{what} has values from {least:g} to {most:g}; they must be finite floats in [0, 1];"
         f" {advice}, or give uint8 or uint16"
