@@ -250,7 +250,7 @@ def test_resizing_by_strips_is_resizing(kind, size, monkeypatch):
         (["a.png", "a.bmp", "-o", "out.png"], "one file for several pictures"),
         (["in", "-o", "out.png"], "one file for the pictures of in"),
         (["-", "-o", "out"], "give a file, or -"),
-        (["a.png", "-o", "out.gif"], ".gif is not written"),
+        (["a.png", "-o", "out.gif"], ".gif cannot be written"),
         (["a.png", "-o", "a.bmp/out"], "a.bmp/out: cannot be written to"),
         (["a.png", "-o", "/proc/out"], "/proc/out: cannot be written to"),
         (["a.png", "-o", "out", "--tile", "32"], "tile is 32"),

@@ -459,7 +459,7 @@ def test_the_command_says_what_is_lost_and_never_makes_a_folder_of_a_films_name(
     assert "not kept: " in said and "cover" in said and "attached font.ttf" in said
     for name in ("out.webm", "out.avi", "out.png"):
         assert run("in.mkv", "-o", name) == 2
-        assert f"{name}: .{name[4:]} is not written" in capsys.readouterr().err
+        assert f"{name}: .{name[4:]} cannot be written" in capsys.readouterr().err
         assert not Path(name).exists()
     assert run("camera.mts", "-o", "folder") == 0
     assert [path.name for path in Path("folder").iterdir()] == ["camera.mp4"]
