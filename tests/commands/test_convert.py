@@ -26,6 +26,6 @@ def test_a_bundled_network_is_exported_by_its_name(empty_folder, capsys):
 
 
 @pytest.mark.parametrize("command", ["convert", "export"])
-def test_a_name_that_is_none_is_told_the_names_there_are(command, empty_folder, capsys):
+def test_an_unknown_name_is_answered_with_the_known_names(command, empty_folder, capsys):
     assert cli.vmambair([command, "tiny_x5", "out.onnx"]) == 2
     assert f"nor a bundled network ({weights.DEFAULT}" in capsys.readouterr().err

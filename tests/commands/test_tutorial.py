@@ -29,7 +29,7 @@ def write_mine(recipe: Path) -> None:
     Path("mine.yml").write_text(yaml.safe_dump(opt))
 
 
-def test_the_tutorial_runs_from_photographs_to_a_network_that_is_used(tmp_path, monkeypatch):
+def test_the_tutorial_runs_from_photographs_to_a_network_in_use(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(OPTIONS, "options")
     for number, photograph in enumerate((data.coffee(), data.astronaut(), data.chelsea())):

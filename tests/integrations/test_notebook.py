@@ -43,6 +43,6 @@ def test_it_trains_restores_and_shows(photographs):
     assert sum("image/png" in output.get("data", {}) for output in said) == 2
 
 
-def test_it_is_kept_without_what_a_run_leaves():
+def test_it_is_stored_without_outputs():
     for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
         assert not cell.get("outputs") and cell.get("execution_count") is None

@@ -38,7 +38,7 @@ def taken(network: nn.Module) -> torch.dtype:
     return Restorer(network, device="cpu").tiling.run.dtype
 
 
-def test_a_cpu_without_units_computes_in_float32_and_tries_nothing(units):
+def test_a_cpu_without_bfloat16_units_computes_in_float32_without_a_trial(units):
     units("avx512_f")
     network = Network()
     assert taken(network) == torch.float32
@@ -48,7 +48,7 @@ def test_a_cpu_without_units_computes_in_float32_and_tries_nothing(units):
 
 
 @pytest.mark.parametrize("unit", precision.CPU_UNITS)
-def test_one_with_units_computes_in_bfloat16_where_nobody_sees_it(units, unit):
+def test_a_cpu_with_units_computes_in_bfloat16_if_the_error_is_invisible(units, unit):
     units(unit)
     seen = 10 ** (-precision.UNSEEN / 20)
     assert taken(Network(0.9 * seen)) == torch.bfloat16
@@ -56,19 +56,19 @@ def test_one_with_units_computes_in_bfloat16_where_nobody_sees_it(units, unit):
     assert taken(Network(float("nan"))) == torch.float32
 
 
-def test_a_network_that_cannot_is_not_asked(units):
+def test_a_network_without_bfloat16_support_is_not_tried(units):
     units(*precision.CPU_UNITS)
     network = Network()
     network.supports_bfloat16 = False
     assert taken(network) == torch.float32
 
 
-def test_an_error_that_is_not_seen_changes_forty_decibels_by_a_hundredth():
+def test_an_invisible_error_changes_forty_decibels_by_a_hundredth():
     own, more = 10 ** (-40 / 10), 10 ** (-precision.UNSEEN / 10)
     change = 10 * torch.tensor((own + more) / own).log10()
     assert 0.009 < change <= 0.01
 
 
-def test_the_image_that_is_tried_is_one_of_the_range():
+def test_the_trial_image_is_within_the_range():
     image = precision.probe((1, 3, 64, 64))
     assert image.shape == (1, 3, 64, 64) and 0 <= image.min() < 0.2 < 0.8 < image.max() <= 1

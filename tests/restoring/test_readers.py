@@ -116,7 +116,7 @@ def by_hand(
     return head + struct.pack(f"<{len(bits)}H", *bits) + pixels.tobytes()
 
 
-def test_tiffs_with_odd_numbers_are_read_where_all_pixels_are_there():
+def test_tiffs_with_odd_tags_are_read_if_all_pixels_are_there():
     """A count of bits too many, a strip longer than the file, and bits in reverse."""
     pixels = files.noise("RGB")
     assert np.array_equal(read(by_hand(pixels, [8, 8, 8, 1], pixels.nbytes)), pixels)
@@ -132,14 +132,14 @@ def test_tiffs_with_odd_numbers_are_read_where_all_pixels_are_there():
         assert np.array_equal(read(by_hand(stored, depths, pixels.nbytes, 2)), pixels)
 
 
-def test_a_volume_is_not_taken_for_its_first_plane():
+def test_a_volume_is_not_read_as_its_first_plane():
     volume = np.concatenate([files.noise("L")] * 3)
     content = by_hand(volume, [8], volume.nbytes, planes=3)
     with pytest.raises(InputError, match="3 planes of a volume"):
         read(content)
 
 
-def test_deep_tiffs_in_lzw_are_read_as_they_are_or_refused():
+def test_lzw_tiffs_of_16_bits_are_read_exactly_or_refused():
     """OpenCV writes LZW; what it reads wrong is never taken from it."""
     for kind in ("L", "RGB", "RGBA"):
         pixels = files.noise(kind, np.uint16)
@@ -167,7 +167,7 @@ def png_of(samples: np.ndarray, bits: int, kind: int, *extra: tuple[bytes, bytes
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
-def test_shades_and_keys_of_few_bits_are_exact(bits):
+def test_grey_values_and_keys_of_few_bits_are_exact(bits):
     """By arithmetic: a shade is scaled to 8 bits, and a key compared before that."""
     most = 2**bits - 1
     samples = np.random.default_rng(0).integers(0, most + 1, (7, 13))
@@ -187,7 +187,7 @@ def test_shades_and_keys_of_few_bits_are_exact(bits):
 
 
 @pytest.mark.parametrize("dtype", DEPTHS)
-def test_a_key_of_colours_is_exact(dtype):
+def test_a_colour_key_is_exact(dtype):
     pixels = files.noise("RGB", dtype)
     pixels[3, 4:9] = pixels[0, 0]
     key = struct.pack(">3H", *pixels[0, 0].tolist())

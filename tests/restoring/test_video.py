@@ -191,7 +191,7 @@ def test_parts_of_another_model_are_not_joined(tmp_path):
 
 
 @pytest.mark.parametrize("matrix", [1, 6])
-def test_colours_come_out_as_they_went_in(tmp_path, matrix):
+def test_colours_are_preserved(tmp_path, matrix):
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (250, 200, 20), (128, 128, 128)]
 
     def plain(number, h, w):
@@ -254,7 +254,7 @@ def test_a_turned_video_comes_out_upright(tmp_path):
     assert np.abs(upright - expected).mean() < 4
 
 
-def test_sound_that_a_container_cannot_hold_is_said_before_a_frame_is_restored(tmp_path):
+def test_sound_that_a_container_cannot_hold_is_reported_before_a_frame_is_restored(tmp_path):
     source, calls = write_video(tmp_path / "in.mkv", sound="wavpack"), []
     with pytest.raises(InputError, match="cannot hold wavpack.*give a name that ends in .mkv$"):
         restore_video(source, tmp_path / "out.mp4", calls.append, made_with="same")
@@ -272,7 +272,7 @@ def test_sound_that_no_container_can_hold_is_refused_with_how_to_convert_it(tmp_
 
 
 @pytest.mark.parametrize("cut", [0.0, 0.5, 0.95])
-def test_a_truncated_video_is_told_in_a_sentence(tmp_path, cut):
+def test_a_truncated_video_is_one_sentence(tmp_path, cut):
     whole = write_video(tmp_path / "whole.mp4").read_bytes()
     (tmp_path / "in.mp4").write_bytes(whole[: int(cut * len(whole))])
     with pytest.raises(InputError, match="in.mp4: ") as raised:
@@ -332,7 +332,7 @@ def test_the_command_restores_videos_beside_pictures(folder, capsys):
     assert "broken.mkv: is not a complete video" in capsys.readouterr().err
 
 
-def test_the_command_never_writes_over_a_video_unless_told(folder, capsys):
+def test_the_command_only_overwrites_a_video_on_request(folder, capsys):
     before = Path("film.mp4").read_bytes()
     assert run("film.mp4", "-o", "film.mp4") == 2
     assert "film.mp4 exists already; give another output" in capsys.readouterr().err
@@ -344,7 +344,7 @@ def test_the_command_never_writes_over_a_video_unless_told(folder, capsys):
     assert run("absent.mp4", "-o", "one.mp4") == 2
 
 
-def test_parts_are_those_of_the_weights_not_only_of_the_models_name(folder, monkeypatch):
+def test_parts_depend_on_the_weights_not_only_on_the_models_name(folder, monkeypatch):
     made_with = []
     monkeypatch.setattr(
         videos,

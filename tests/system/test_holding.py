@@ -45,7 +45,9 @@ def clear(what: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["file", "folder"])
-def test_a_living_process_keeps_what_a_killed_one_loses(tmp_path_factory, monkeypatch, what):
+def test_files_of_living_processes_are_kept_and_those_of_killed_ones_removed(
+    tmp_path_factory, monkeypatch, what
+):
     monkeypatch.setattr(tempfile, "tempdir", ".")
     process = holder(what, tmp_path_factory.mktemp("out"))
     left = list(Path().iterdir())

@@ -88,7 +88,7 @@ def test_the_wheel_zooms_both_sides_about_the_pointer(maps, open_page):
     assert np.abs(np.subtract(before, after)).max() <= 4  # one pixel
 
 
-def test_a_zoomed_picture_is_dragged_on_both_sides_and_cannot_be_lost(maps, open_page):
+def test_a_zoomed_picture_is_dragged_on_both_sides_and_cannot_leave_the_stage(maps, open_page):
     page = open_page(maps)
     stage = Stage(page)
     page.mouse.dblclick(*stage.point(0.5, 0.3))
@@ -195,7 +195,7 @@ def test_the_pixel_under_the_pointer_is_read_out(maps, open_page):
     assert readout == ["x 10, y 20", "40 80 0", "40 80 255"]
 
 
-def test_every_image_is_seen_closely_where_the_pointer_is(maps, open_page):
+def test_every_image_has_a_close_up_under_the_pointer(maps, open_page):
     page = open_page(maps)
     stage = Stage(page)
     page.mouse.move(*stage.point(20.5 / 64, 30.5 / 48))
@@ -232,7 +232,7 @@ def alone(tmp_path, open_page):
     return open_page(path)
 
 
-def test_the_viewer_stands_alone_and_shows_a_small_image_as_large_as_the_other(alone):
+def test_the_viewer_works_alone_and_enlarges_a_smaller_image_to_the_others_size(alone):
     stage = Stage(alone)
     assert stage.colours(0.2, 0.8, y=0.9) == [RED, BLUE]
     assert not alone.get_by_role("button", name="Errors").is_visible()  # without a truth
