@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ..errors import InputError
 from ..restoring.files import reading as pictures
+from ..system.garbage import not_collected
 from . import image_lmdb
 from .images import image_files, listed_files, resolve
 
@@ -87,11 +88,15 @@ def problems(section: str, opt: dict[str, Any], border: int = 0) -> Iterator[Pro
     except OSError as error:
         yield Problem("listing", _unreadable(section, opt["type"], error))
         return
+    fitting = set()  # sizes of a list, which are few
     for item in found:
         if isinstance(item, Problem):
             yield item
-        else:
-            yield from _sizes(section, item, opt, border)
+        elif item.sizes not in fitting:
+            wrong = list(_sizes(section, item, opt, border))
+            yield from wrong
+            if item.sizes and not wrong:
+                fitting.add(item.sizes)
 
 
 def _unreadable(place: str, what: str, error: OSError) -> str:
@@ -117,6 +122,7 @@ def resolve_root(key: str, root: str, kind: str) -> None:
         raise InputError(f"{key}: {root} is an LMDB; set io_backend.type to lmdb")
 
 
+@not_collected()
 def entries(section: str, opt: dict[str, Any]) -> list[Entry | Problem]:
     """List the images of a data set of a known layout, and the problems of the list.
 

@@ -19,10 +19,11 @@ from tqdm import tqdm
 from ..errors import InputError, shortened
 from ..restoring.files import png_chunks
 from ..system import signatures
+from ..system.garbage import not_collected
 
-META_LINE = re.compile(r"\s*(\S.*) \((\d+),(\d+),(\d+)\)(?: \d+)?\s*$")
+SHAPE = re.compile(r"(\d+),(\d+),(\d+)\)(?: \d+)?\s*$")  # what follows a name and " ("
 PNG_LEVEL = 3  # zlib's, as BasicSR's extract_subimages; recorded in the third column
-COMMIT_EVERY = 1000  # images, since a transaction keeps its pages in memory
+TOGETHER = 1000  # images written or looked up at once: a transaction keeps its pages in memory
 REMEDY = "make the LMDB again from its images (vmambair prepare --lmdb)"
 
 
@@ -37,9 +38,7 @@ class LmdbImage(NamedTuple):
     @property
     def key(self) -> str:
         """The name without its suffix; other dots stay."""
-        stem, _, suffix = self.name.rpartition(".")
-        plain = suffix.isalnum() and stem[-1:].isalnum()  # the usual case, where splitext is slow
-        return stem if plain else os.path.splitext(self.name)[0]
+        return _key(self.name)
 
     def reduced(self, scale: int) -> "LmdbImage":
         """The same image, ``scale`` times smaller."""
@@ -48,6 +47,12 @@ class LmdbImage(NamedTuple):
     def line(self) -> str:
         """BasicSR's form, ``name.png (height,width,channels)``."""
         return f"{self.name} ({self.height},{self.width},{self.channels})"
+
+
+def _key(name: str) -> str:
+    stem, _, suffix = name.rpartition(".")
+    plain = suffix.isalnum() and stem[-1:].isalnum()  # the usual case, where splitext is slow
+    return stem if plain else os.path.splitext(name)[0]
 
 
 def write(root: Path, folder: Path, images: Sequence[LmdbImage]) -> None:
@@ -68,7 +73,7 @@ def write(root: Path, folder: Path, images: Sequence[LmdbImage]) -> None:
     try:
         with lmdb.open(str(part), map_size=map_size) as environment:
             rest = iter(tqdm(images, desc=root.name, unit="image", disable=None))
-            while batch := list(itertools.islice(rest, COMMIT_EVERY)):
+            while batch := list(itertools.islice(rest, TOGETHER)):
                 with environment.begin(write=True) as transaction:
                     for image in batch:
                         data = (folder / image.name).read_bytes()
@@ -83,6 +88,7 @@ def write(root: Path, folder: Path, images: Sequence[LmdbImage]) -> None:
     part.rename(root)
 
 
+@not_collected()
 def read_meta(root: str | os.PathLike) -> dict[str, LmdbImage]:
     """The images that an LMDB's meta_info.txt lists, by key, sorted.
 
@@ -95,16 +101,19 @@ def read_meta(root: str | os.PathLike) -> dict[str, LmdbImage]:
         )
     text = meta.read_text(encoding="utf-8", errors="backslashreplace")  # such a line is malformed
     images: dict[str, LmdbImage] = {}
+    shapes: dict[str, tuple[int, ...]] = {}  # a million images have few of them
     for number, line in enumerate(text.splitlines(), 1):
-        match = META_LINE.match(line)
-        if not match:
+        name, _, end = line.rpartition(" (")
+        name = name.lstrip()
+        if end not in shapes and (match := SHAPE.match(end)):
+            shapes[end] = tuple(map(int, match.groups()))
+        if not name or end not in shapes:
             raise InputError(
                 f"{meta}:{number}: {shortened(repr(line))} is not of the form"
                 f" `name.png (height,width,3) 1`; {REMEDY}"
             )
-        name, height, width, channels = match.groups()
-        image = LmdbImage(name, int(height), int(width), int(channels))
-        if images.setdefault(key := image.key, image) is not image:
+        image = LmdbImage(name, *shapes[end])
+        if images.setdefault(key := _key(name), image) is not image:
             name = shortened(repr(key))
             raise InputError(f"{meta}:{number}: the key {name} appears twice; {REMEDY}")
     if not images:
@@ -121,19 +130,24 @@ def check(root: str | os.PathLike) -> dict[str, LmdbImage]:
     Raises: InputError: names the LMDB, the entry and what to do.
     """
     images = read_meta(root)
-    with _environment(root).begin(buffers=True) as transaction:
-        for key, image in images.items():
-            value = _value(transaction, root, key, image.name)
-            if signatures.read_as(value) is None:
-                raise InputError(f"{root}: {image.name} is not an image; {REMEDY}")
+    rest, environment = iter(images.items()), _environment(root)
+    with environment.begin(buffers=True) as transaction:
+        while batch := dict(itertools.islice(rest, TOGETHER)):
+            values = _values(transaction, batch) or _values_or_error(environment, root, batch)
+            for image, value in zip(batch.values(), values, strict=True):
+                is_png = value[:8] == png_chunks.SIGNATURE
+                if not is_png and signatures.read_as(value) is None:
+                    raise InputError(f"{root}: {image.name} is not an image; {REMEDY}")
     return images
 
 
 def paths(root: str | os.PathLike) -> list[str]:
     """``NAME.lmdb/image.png`` for each image, sorted by key; LmdbBackend.get reads these."""
-    return [os.path.join(root, image.name) for image in read_meta(root).values()]
+    inside = os.path.join(root, "")
+    return [inside + image.name for image in read_meta(root).values()]
 
 
+@not_collected()
 def paired_paths(folders: Sequence[str], keys: Sequence[str]) -> list[dict[str, str]]:
     """BasicSR's paired_paths_from_lmdb, also for names with dots.
 
@@ -146,11 +160,10 @@ def paired_paths(folders: Sequence[str], keys: Sequence[str]) -> list[dict[str, 
     first, second = (read_meta(root) for root in folders)
     for key in sorted(first.keys() ^ second.keys()):
         raise InputError(f"{key!r} is in only one of {folders[0]} and {folders[1]}; {REMEDY}")
+    in_first, in_second = (os.path.join(root, "") for root in folders)
+    one, other = (f"{key}_path" for key in keys)
     return [
-        {
-            f"{keys[0]}_path": os.path.join(folders[0], image.name),
-            f"{keys[1]}_path": os.path.join(folders[1], second[key].name),
-        }
+        {one: in_first + image.name, other: in_second + second[key].name}
         for key, image in first.items()
     ]
 
@@ -227,6 +240,24 @@ def _check_length(root: str | os.PathLike, environment: lmdb.Environment) -> Non
     there = Path(root, "data.mdb").stat().st_size
     if there < needed:
         raise InputError(f"{root}: data.mdb is truncated, {there} of {needed} bytes; {REMEDY}")
+
+
+def _values(transaction: lmdb.Transaction, images: dict[str, LmdbImage]) -> list[Any] | None:
+    """The bytes of several images, looked up in one call; None if one is missing or damaged."""
+    try:
+        with transaction.cursor() as cursor:
+            found = cursor.getmulti([key.encode() for key in images])
+    except lmdb.Error:
+        return None
+    return [value for _, value in found] if len(found) == len(images) else None
+
+
+def _values_or_error(
+    environment: lmdb.Environment, root: str | os.PathLike, images: dict[str, LmdbImage]
+) -> list[bytes]:
+    """The same, one by one, to name the image at fault; a failed transaction cannot go on."""
+    with environment.begin() as transaction:
+        return [_value(transaction, root, key, image.name) for key, image in images.items()]
 
 
 def _value(transaction: lmdb.Transaction, root: str | os.PathLike, key: str, name: str) -> Any:
