@@ -1,4 +1,4 @@
-"""vmambair app: what its server restores, what it refuses, and who may ask it."""
+"""vmambair app: what its server restores, what it refuses, and which clients it accepts."""
 
 import io
 import threading
@@ -22,7 +22,7 @@ PNG = files.png(files.noise("RGB"))
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """A server whose networks are one that enlarges 4 times, by nothing else, and the bundled."""
+    """A server with the bundled networks and one that only enlarges 4 times."""
     with running(files.saved_identity(tmp_path_factory.mktemp("networks"), 4)) as server:
         yield server
 
@@ -42,7 +42,7 @@ def command(tmp_path, monkeypatch):
 
 
 def described() -> bytes:
-    """A JPEG with a profile, and EXIF that says that it lies on its side."""
+    """A JPEG with a profile, and an EXIF orientation of 90 degrees."""
     exif = Image.Exif()
     exif[274], exif[270] = 6, "a shed"
     return files.encoded(files.noise("RGB"), "JPEG", icc_profile=files.ICC, exif=exif.tobytes())
@@ -231,13 +231,13 @@ def test_a_bug_fails_one_picture_and_is_logged_in_the_terminal(server, monkeypat
 
 
 def test_an_unknown_network_or_format_is_refused(server):
-    beyond = 1 + len(PURPOSES)  # those bundled, and the one given
+    beyond = 1 + len(PURPOSES)  # the bundled ones, and the given one
     sentence = f"network is {beyond}: there are 0 to {beyond - 1}"
     assert server.send(PNG, "a.png", network=beyond)["error"] == sentence
     assert "choose one of PNG" in server.send(PNG, "a.png", format="gif")["error"]
 
 
-# who may ask
+# which clients are accepted
 
 
 @pytest.mark.parametrize(

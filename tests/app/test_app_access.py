@@ -1,4 +1,4 @@
-"""vmambair app: who knows the token is let in, on a machine whose ports every user reaches."""
+"""vmambair app: only clients with the token are let in, since every user can reach the port."""
 
 import stat
 import sys

@@ -1,4 +1,4 @@
-"""vmambair app: others keep it neither waiting nor busy, and cannot fill the disk."""
+"""vmambair app: clients can neither block it nor overload it, and cannot fill the disk."""
 
 import asyncio
 import atexit
@@ -30,7 +30,7 @@ def server(tmp_path):
 
 @pytest.fixture
 def connect():
-    """Connections to a server, which end with the test."""
+    """Connections to a server, closed after the test."""
     with contextlib.ExitStack() as stack:
         yield lambda server: stack.enter_context(
             socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
@@ -38,7 +38,7 @@ def connect():
 
 
 def stored(server: Server) -> int:
-    """Bytes of inputs in the server's folder, from which some may go while it is looked at."""
+    """Bytes of inputs in the server's folder; some may be removed meanwhile."""
     total = 0
     for folder, _, names in os.walk(server.routes.uploads.folder):
         if "input" in names:
@@ -48,7 +48,7 @@ def stored(server: Server) -> int:
 
 
 def answer(connection: socket.socket) -> bytes:
-    """All that comes until the other side ends the connection."""
+    """Everything received until the server closes the connection."""
     parts = []
     with contextlib.suppress(ConnectionError):
         while part := connection.recv(2**16):
@@ -138,7 +138,7 @@ def test_simultaneous_uploads_are_counted_together(server, connect):
 
 @pytest.mark.parametrize("length", [4_000_000, None])
 def test_a_picture_larger_than_the_storage_limit_is_refused(server, connect, length):
-    """By the length that it tells, or while its bytes come."""
+    """By its content length, or while its bytes arrive."""
     connection = connect(server)
     body = b"x" * 3999 if length else b"fa0\r\n" + b"x" * 4000 + b"\r\n0\r\n\r\n"
     connection.sendall(server.head(length) + body)
@@ -149,7 +149,7 @@ def test_a_picture_larger_than_the_storage_limit_is_refused(server, connect, len
 
 
 def test_a_command_skips_pythons_last_garbage_collection(monkeypatch):
-    """Python's last collection goes over all of torch, which takes seconds."""
+    """Python's last garbage collection would visit all of torch, which takes seconds."""
     registered = []
     monkeypatch.setattr(atexit, "register", registered.append)
     assert cli.vmambair(["options"]) == 0

@@ -37,7 +37,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def page(server, open_page):  # noqa: F811
-    """The page, on a desk; the pictures of the test before are gone."""
+    """The page on a desktop, without the pictures of the previous test."""
     for job in server.routes.queue.jobs():
         server.routes.queue.remove(job)
     page = open_page(server.address)
@@ -47,7 +47,7 @@ def page(server, open_page):  # noqa: F811
 
 @pytest.fixture
 def halfway(monkeypatch):
-    """Pictures stop once the network has done some of its blocks, until this is set."""
+    """An event; until it is set, pictures pause after some blocks of the network."""
     go, advance = threading.Event(), Job.advance
 
     def wait(job: Job, share: float) -> None:
@@ -62,7 +62,7 @@ def halfway(monkeypatch):
 
 
 def expect(seen):
-    """Playwright's assertions on a page or a part of it, which wait until they hold."""
+    """Playwright's assertions on a page or an element, which wait until they hold."""
     return pytest.importorskip("playwright.sync_api").expect(seen)
 
 
@@ -139,7 +139,7 @@ def test_networks_are_compared_side_by_side_at_a_remembered_strength(page, serve
     stage = page.locator("#stage")
     page.locator("#pictures li").last.locator(".select").click()
     right = stage.get_by_label("Right")
-    expect(right.locator("option")).to_have_count(5)  # of both files, which are one picture
+    expect(right.locator("option")).to_have_count(5)  # of both files, which are the same picture
     expect(right.locator("option").nth(1)).to_have_text("tiny_x4")
     expect(right.locator("option").nth(2)).to_have_text("identity_x1.safetensors")
     strength = stage.get_by_label("Strength")

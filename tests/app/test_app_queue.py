@@ -1,4 +1,4 @@
-"""vmambair app: its queue, how far a picture is, its networks, and the command."""
+"""vmambair app: its queue, progress, networks, and the command."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ PNG = files.png(files.noise("RGB"))
 
 
 class Paused:
-    """A queue whose jobs wait until they are let go; what ran, in order."""
+    """A queue whose jobs wait until they are released, and the list of those that ran."""
 
     def __init__(self, folder: Path, keep: float = 1e9):
         self.folder, self.let, self.ran = folder, threading.Semaphore(0), []
@@ -134,7 +134,7 @@ def test_jobs_expire_even_if_nothing_happens(paused, monkeypatch):
     assert not job.folder.exists()
 
 
-# how far it is
+# progress
 
 
 def test_a_picture_is_stopped_within_the_network():
@@ -182,7 +182,7 @@ def test_networks_are_loaded_on_first_use_and_the_last_one_is_kept():
         return Restorer(files.identity(), device="cpu")
 
     two = networks.Networks(["a.pth", "b.pth"], build)
-    assert built == ["b.pth", "a.pth"]  # what is given is tried before the page opens
+    assert built == ["b.pth", "a.pth"]  # the given networks are loaded before the page opens
     for keys in ((0,), (2,), (2,), (0,), (0, 2)):
         two.load(keys)
     assert built == ["b.pth", "a.pth", "tiny_x4", "a.pth", "a.pth+tiny_x4"]

@@ -1,4 +1,4 @@
-"""vmambair bench measures what it says, within its limits, and says what it left out."""
+"""vmambair bench measures correctly, within its limits, and reports what it skipped."""
 
 import json
 import mmap
@@ -20,7 +20,7 @@ MEBIBYTE = 2**20
 
 
 def made_up(case: Case, seconds: float | None = None) -> dict:
-    """A result as measure returns it: a microsecond and 64 bytes a pixel."""
+    """A result like measure's: a microsecond and 64 bytes per pixel."""
     pixels = case.batch * case.size**2
     if seconds is None:
         seconds = pixels * 1e-6 * (1 if case.passes == cases.FORWARD else 3)
@@ -33,7 +33,7 @@ def made_up(case: Case, seconds: float | None = None) -> dict:
 
 @pytest.fixture
 def measured(monkeypatch) -> list[Case]:
-    """Replaces the measuring by made-up results; the cases in the order of their processes."""
+    """Replaces measurements by made-up results; the cases in the order of their processes."""
     order: list[Case] = []
 
     def process(case: Case, device: str) -> dict:
@@ -178,7 +178,7 @@ def test_a_network_is_measured_with_parameters_and_multiply_adds(briefly, monkey
 
 
 def test_peak_memory_is_what_a_call_holds_at_most():
-    def call() -> None:  # past the C library, which may keep what is freed
+    def call() -> None:  # bypasses the C library, which may keep freed memory
         for mebibytes in (64, 16):
             with mmap.mmap(-1, mebibytes * MEBIBYTE) as region:
                 for _ in range(mebibytes):

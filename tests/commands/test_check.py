@@ -1,4 +1,4 @@
-"""vmambair check finds what is wrong with the data and the networks, and writes nothing."""
+"""vmambair check finds problems in the data and the networks, and writes nothing."""
 
 import shutil
 from pathlib import Path
@@ -18,13 +18,13 @@ from vmambair_arch.commands.check import cost
 
 @pytest.fixture
 def own(pairs, tmp_path) -> Path:
-    """A copy of the pairs that a test may spoil."""
+    """A copy of the pairs that a test may damage."""
     return Path(shutil.copytree(pairs, tmp_path / "own"))
 
 
 @pytest.fixture
 def split(experiment, own, tmp_path):
-    """Write an option file that trains on ``own`` and validates on one picture made anew."""
+    """Write an option file that trains on ``own`` and validates on a new picture."""
     picture = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
     for side, pixels in {"gt": picture, "lq": picture[::4, ::4]}.items():
         (tmp_path / "val" / side).mkdir(parents=True)
@@ -50,7 +50,7 @@ def check(capsys):
         captured = capsys.readouterr()
         assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before
         assert "Traceback" not in captured.err
-        assert "image/s" not in captured.err  # a bar, in what is no terminal
+        assert "image/s" not in captured.err  # a progress bar outside a terminal
         said = [line for line in captured.err.splitlines() if "vmambair: " in line]
         return code, captured.out, [line.split("vmambair: ")[1] for line in said]
 
@@ -119,7 +119,7 @@ def test_the_same_picture_in_training_and_validation_is_an_error(check, split, o
 
 
 def test_a_copy_of_a_training_picture_is_a_warning_that_names_both(check, split, own, tmp_path):
-    """As Set5's woman, of which BSDS500 has a larger photograph."""
+    """Like Set5's woman, of which BSDS500 has a larger copy."""
     photograph = cv2.cvtColor(data.astronaut()[:400, :400], cv2.COLOR_RGB2BGR)
     smaller = cv2.resize(photograph, (300, 300), interpolation=cv2.INTER_AREA)
     for root, name, gt in ((own, "5.jpg", photograph), (tmp_path / "val", "w.png", smaller)):

@@ -1,4 +1,4 @@
-"""vmambair compare measures what validation measures, and refuses what does not fit together."""
+"""vmambair compare measures like validation, and refuses what does not match."""
 
 import json
 import math
@@ -35,7 +35,7 @@ def write(path: Path, image: np.ndarray) -> None:
 
 @pytest.fixture
 def sets(tmp_path, monkeypatch) -> Path:
-    """In the working directory: gt, lq (x4), and results of two methods, named as people do."""
+    """In the working directory: gt, lq (x4), and results of two methods with typical names."""
     monkeypatch.chdir(tmp_path)
     for name in PHOTOGRAPHS:
         image = photograph(name)
@@ -88,7 +88,7 @@ def test_rgb_and_another_border_are_measured_if_asked(sets):
 
 
 def test_results_and_models_have_the_figures_of_validation(experiment, pairs, tmp_path):
-    """Those of basicsr test, of its pictures and of the network."""
+    """The values equal those of basicsr test, for its pictures and for the network."""
     network = saved_identity(tmp_path, 4)
     metrics = {
         name: {"type": f"calculate_{name}", "crop_border": 4, "test_y_channel": True}

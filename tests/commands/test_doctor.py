@@ -1,4 +1,4 @@
-"""vmambair doctor names what there is and what is missing, and fails where a backend is wrong."""
+"""vmambair doctor lists what is available and what is missing, and fails if a backend is wrong."""
 
 import pytest
 import torch

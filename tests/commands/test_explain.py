@@ -1,4 +1,4 @@
-"""vmambair explain: receptive fields and attributions of networks that can be told by hand."""
+"""vmambair explain: receptive fields and attributions of networks, checked by hand."""
 
 import json
 from pathlib import Path
@@ -43,12 +43,12 @@ def test_an_attribution_sums_to_the_gain_in_edges_and_stays_within_the_receptive
     edges = [attribution.edges(sums()(picture), 10, 12, 4) for picture in (blurred, x)]
     assert gained.sum() == pytest.approx(float(edges[1] - edges[0]), rel=0.01)
     outside = gained.clone()
-    outside[9:16, 11:18] = 0  # the square, a pixel more, and the kernel around it
+    outside[9:16, 11:18] = 0  # the square, one more pixel, and the kernel around it
     assert not outside.any() and gained.any()
 
 
 def test_a_path_ends_at_the_picture_and_a_flat_picture_has_no_attribution():
-    x = torch.rand(1, 3, 8, 3)  # narrower than the blur is wide
+    x = torch.rand(1, 3, 8, 3)  # narrower than the blur
     *_, last = attribution._path(x, 4)
     assert torch.equal(last, x)
     flat = torch.full((1, 1, 12, 12), 0.5)

@@ -1,4 +1,4 @@
-"""What works without BasicSR, what says how to get it, and the command that installs it."""
+"""What works without BasicSR, what asks to install it, and the command that installs it."""
 
 import subprocess
 import sys
@@ -100,7 +100,7 @@ setup(
 
 
 def source(folder: Path, setup: str = SETUP) -> Path:
-    """A source of BasicSR as it is released, as far as it is mended."""
+    """The parts of BasicSR's released source that are patched."""
     folder.mkdir(parents=True)
     (folder / "setup.py").write_text(setup)
     (folder / "requirements.txt").write_text("addict\nfuture\nopencv-python\ntb-nightly\ntqdm\n")
@@ -125,7 +125,7 @@ def test_the_broken_line_is_replaced_and_what_nothing_imports_is_not_required(
 
 @pytest.fixture
 def pip(monkeypatch):
-    """A stand-in for pip, which may unpack a source; what it was asked."""
+    """A stand-in for pip, which may unpack a source; records its arguments."""
     asked = []
 
     def answer(*arguments: str, temporary: Path | None = None):

@@ -1,4 +1,4 @@
-"""vmambair restore counts what it leaves out, and makes no folder of a file's name."""
+"""vmambair restore counts what it leaves out, and does not mistake a file's name for a folder."""
 
 from pathlib import Path
 

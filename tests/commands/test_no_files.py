@@ -1,4 +1,4 @@
-"""vmambair restore refuses pipes and devices, which it would wait for or read for ever."""
+"""vmambair restore refuses pipes and devices, which might block or never end."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Folders become pairs, sub-images, meta information and LMDBs, and a stopped run goes on."""
+"""Folders become pairs, sub-images, meta information and LMDBs, and a stopped run continues."""
 
 import json
 import multiprocessing
@@ -46,14 +46,14 @@ def prepare(*arguments: str) -> int:
 
 
 def files(root: str) -> dict[str, bytes]:
-    """Every file below a folder, but the record and LMDB's lock, by its path."""
+    """Every file below a folder, by path, except the record and LMDB's lock."""
     found = sorted(path for path in Path(root).rglob("*") if path.is_file())
     left_out = (FILE, "lock.mdb")
     return {str(p.relative_to(root)): p.read_bytes() for p in found if p.name not in left_out}
 
 
 def reduced(image: np.ndarray, scale: int) -> np.ndarray:
-    """What BasicSR makes of an image in [0, 255], as a file holds it."""
+    """BasicSR's reduction of an image in [0, 255], as stored in a file."""
     return (np.asarray(imresize(image / 255.0, 1 / scale)).clip(0, 1) * 255).round()
 
 
@@ -133,7 +133,7 @@ def test_the_section_that_is_printed_trains(photographs, experiment, backend, ca
 
 
 def test_existing_pairs_are_cut_alike_too(photographs):
-    """As DIV2K names them, with the scale behind, and of equal size, as in deraining."""
+    """Named like DIV2K's, with the scale appended, and of equal size, as in deraining."""
     prepare("in", "made", "--scale", "4")
     for path in list(Path("made/lq_x4").iterdir()):
         path.rename(path.with_name(f"{path.stem}x4.png"))
@@ -202,7 +202,7 @@ SETTINGS = ["--scale", "4", "--sub-images", "96", "--step", "72", "--lmdb", "--p
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
-    """A folder with twelve photographs in ``in``, and in ``whole`` what a run made of them."""
+    """A folder with twelve photographs in ``in``, and a complete run's output in ``whole``."""
     root = tmp_path_factory.mktemp("many")
     (root / "in").mkdir()
     for number in range(12):
@@ -212,7 +212,7 @@ def whole(tmp_path_factory) -> Path:
 
 
 def runs(pid: str) -> bool:
-    """Whether a process is there, and not only its exit code, which nobody has asked for."""
+    """Whether a process is running, and not a zombie."""
     try:
         return Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -220,7 +220,7 @@ def runs(pid: str) -> bool:
 
 
 def stop(out: str, number: int) -> int | None:
-    """Run prepare in a process group of its own, signal it when some are done; its exit code."""
+    """Run prepare in its own process group, and signal it when some are done; its exit code."""
 
     def run() -> None:
         os.setsid()
@@ -280,7 +280,7 @@ def test_a_record_cut_in_the_middle_of_a_line_loses_that_line_only(photographs):
 
 
 def test_a_full_disk_is_reported_and_the_run_continues_later(photographs, capsys):
-    """A limit on the size of files stands for it: writing fails in the same place."""
+    """Simulated by a limit on file sizes: writing fails at the same place."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8192, limits[1]))
     try:
@@ -310,7 +310,7 @@ def test_no_space_for_an_lmdb_is_reported_and_leaves_none_behind(photographs, ca
 
 @pytest.fixture
 def refused(capsys):
-    """Run prepare, which must fail and write nothing; its sentence."""
+    """Run prepare, which must fail and write nothing; returns its message."""
 
     def run(*arguments: str) -> str:
         before = files(".")

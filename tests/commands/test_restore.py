@@ -198,7 +198,7 @@ def test_existing_files_are_kept(folder, capsys):
     picture("b.png", "L")
     before = Path("b.png").read_bytes()
     assert run("a.png", "-o", "b.png") == 2
-    assert run("a.png", "b.png", "-o", ".") == 2  # an input is a file that exists
+    assert run("a.png", "b.png", "-o", ".") == 2  # here an input is the existing file
     assert Path("b.png").read_bytes() == before
     assert "b.png exists already" in capsys.readouterr().err
     assert run("a.png", "-o", "b.png", "--skip-existing") == 0
@@ -237,7 +237,7 @@ def test_resizing_by_strips_equals_resizing_at_once(kind, size, monkeypatch):
         assert np.abs(whole - expected.clip(0, 255)).max() <= 0.501
     monkeypatch.setattr(resizing, "STRIP", 500)
     strips = resizing.resized(pixels, *size)
-    assert np.abs(strips.astype(int) - whole).max() <= 1  # where a half is rounded
+    assert np.abs(strips.astype(int) - whole).max() <= 1  # where halves are rounded
 
 
 @pytest.mark.parametrize(
@@ -280,7 +280,7 @@ def test_a_picture_larger_than_the_limit_is_refused(folder, capsys):
     assert "more than the limit" in capsys.readouterr().err
 
 
-# vmambair restore, which comes to no end: the fourth picture waits for a signal.
+# vmambair restore that never ends: the fourth picture waits for a signal.
 ENDLESS = """
 import sys, time
 from vmambair_arch import cli
@@ -379,7 +379,7 @@ def test_every_purpose_has_its_network():
 
 @pytest.fixture
 def bundled_derain(tmp_path, monkeypatch):
-    """A bundled network that is called as a preset is."""
+    """A bundled network with the name of a preset."""
     (tmp_path / "bundled").mkdir()
     (tmp_path / "bundled/__init__.py").touch()
     save_network(files.identity(1), tmp_path / "bundled/derain.safetensors")
@@ -392,7 +392,7 @@ def bundled_derain(tmp_path, monkeypatch):
 
 
 def test_a_bundled_network_may_have_the_name_of_a_preset(bundled_derain, caplog, capsys):
-    Path("derain").mkdir()  # a folder of pictures, say
+    Path("derain").mkdir()  # for example, a folder of pictures
     assert Restorer("derain").network.config == files.identity(1).config
     assert not caplog.records
     with pytest.raises(InputError, match=r"bundled network \(.*derain\) nor a preset \([^)]*w2\)"):
@@ -401,7 +401,7 @@ def test_a_bundled_network_may_have_the_name_of_a_preset(bundled_derain, caplog,
     assert cli.vmambair(["convert", "derain", "out.pth"]) == 2
     assert (
         "options are inferred from its blocks" in capsys.readouterr().err
-    )  # it was found, and has none
+    )  # it was found, but has no weights
     labels = [choice.label for choice in offered([])]
     assert labels == [weights.DEFAULT, "derain"]
 
@@ -488,7 +488,7 @@ def test_arrays_that_are_not_pictures_are_refused():
     for value in (255.0, np.nan, -np.inf):
         with pytest.raises(InputError, match="finite floats in"):
             restorer(np.full((5, 5), value))
-    slightly = restorer(np.full((5, 5), 1.01))  # as resizing leaves them
+    slightly = restorer(np.full((5, 5), 1.01))  # as after resizing
     assert (slightly == 1).all()
     for shape, kind in (((5, 5), int), ((5, 5), bool), ((5, 5, 6), np.uint8), ((0, 5), np.uint8)):
         with pytest.raises(InputError, match="the picture is"):
@@ -622,7 +622,7 @@ def test_the_bar_counts_pictures_of_unknown_size_once_they_are_read(folder, caps
 
 
 class Bicubic(nn.Module):
-    """A network that enlarges as any other: neighbours run into each other."""
+    """A network that enlarges like a real one: neighbouring pixels mix."""
 
     def forward(self, x):
         return nn.functional.interpolate(x, scale_factor=4, mode="bicubic")
@@ -696,7 +696,7 @@ def test_a_chain_keeps_a_pictures_kind_and_reports_progress(kind):
 @pytest.mark.parametrize("scale", [1, 2])
 def test_strength_goes_from_the_plain_enlargement_to_the_network(scale):
     pixels = np.asarray(Image.fromarray(data.astronaut()).resize((20, 16)))
-    plain = 255 * imresize(pixels / 255, scale).clip(0, 1)  # alike but for the borders
+    plain = 255 * imresize(pixels / 255, scale).clip(0, 1)  # equal except at the borders
     network = files.identity(scale)
     full = restore(pixels, network).astype(float)
     none = restore(pixels, network, strength=0).astype(float)

@@ -1,4 +1,4 @@
-"""Pictures shared by several processes: the same files and one summary, as of one process."""
+"""Pictures shared by several processes: the same files and summary as with one process."""
 
 import json
 import shutil
@@ -12,20 +12,20 @@ from vmambair_arch import save_network
 from vmambair_arch.commands import sharing
 from vmambair_arch.commands.train import launch
 
-WHAT = {  # what is done by how many
+WHAT = {  # the commands, and their numbers of processes
     1: ("restore", "compare", "prepare", "film"),
     2: ("restore", "again", "compare", "prepare", "refused"),
     4: ("restore", "film"),
 }
 
 
-FRAMES = 101  # of a film in two parts
+FRAMES = 101  # frames of a film in two parts
 TORCHRUN = ("--standalone", "--nproc-per-node", "4", "-m", "vmambair_arch")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A folder in which everything was done by one process, by two and by four."""
+    """A folder with the results of one, two and four processes."""
     root = tmp_path_factory.mktemp("shared")
     for number in range(5):
         for place, size in (("in", 8), ("gt", 32)):

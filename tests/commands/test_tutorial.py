@@ -17,7 +17,7 @@ SMALLER = {"480": "64", "240": "32"}  # sub-images, and the steps between them
 
 
 def write_mine(recipe: Path) -> None:
-    """mine.yml, a recipe with the changes that the tutorial makes, and a training of two steps."""
+    """mine.yml: the recipe with the tutorial's changes, and a training of two steps."""
     opt = yaml.safe_load(recipe.read_text())
     opt |= {"name": "mine", "recipe": str(recipe), "network_g": tiny_network(), "num_gpu": 0}
     for section, folder in {"train": "datasets/mine", "val": "datasets/mine_val"}.items():

@@ -136,7 +136,7 @@ def test_a_comparison_and_a_benchmark_are_quality_over_speed(folder):
     figure = tradeoff.draw(comparison(), report)
     assert figure is not None
     psnr = figure.axes[0].lines
-    assert len(psnr) == 1  # bicubic was not timed, the other not compared
+    assert len(psnr) == 1  # bicubic was not timed, the other network not compared
     assert psnr[0].get_ydata()[0] == pytest.approx(30.5)
     assert psnr[0].get_xdata()[0] == pytest.approx(0.128 / (4 * 128) ** 2 * 1e6)
     reporting.write(report, Path("named.json"))

@@ -53,7 +53,7 @@ def test_tables_sort_by_keyboard(page):
 def test_the_best_is_bold_where_two_or_more_were_measured(page):
     best = page.locator(".scores.is-chosen b").all_inner_texts()
     assert best == ["31.00", "33.25"]
-    assert page.locator(".scores.is-chosen u").count() == 0  # of two none is the second
+    assert page.locator(".scores.is-chosen u").count() == 0  # of two values none is the second
     page.get_by_role("group", name="Metric").get_by_role(
         "button", name="LPIPS"
     ).click()  # lower is better

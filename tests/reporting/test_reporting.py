@@ -1,4 +1,4 @@
-"""Reports: written and read to be the same, refused when they are damaged, and made into tables."""
+"""Reports survive writing and reading, are refused when damaged, and become tables."""
 
 import json
 import math
@@ -157,7 +157,7 @@ def test_a_mean_over_fewer_images_than_anothers_has_a_note_and_no_rank():
 
 
 def test_every_renderer_marks_the_same_cells():
-    """Of values that look alike, missing, infinite and incomplete."""
+    """With values that are displayed alike, missing, infinite and incomplete."""
     values = {"A": [30.001, 30.0], "B": [30.004, 30.0], "C": [math.inf, 1.0], "D": [None, None]}
     table = tables.table([comparison({**values, "E": [29.0, 28.0], "F": [None, 40.0]})])
     assert ranks(table) == [[2], [2], [1], [0], [0], [0]]

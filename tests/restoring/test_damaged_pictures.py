@@ -1,4 +1,4 @@
-"""Files that are damaged, hostile or of others: one sentence each, and never an end of a batch."""
+"""Damaged, hostile or foreign files: one sentence each, and they never end a batch."""
 
 import io
 import os
@@ -95,7 +95,7 @@ def test_no_file_ends_a_batch_or_prints_a_librarys_message(tmp_path, capfd):
 
 
 def odd_exif() -> bytes:
-    """A JPEG whose EXIF data announce 90 entries and hold one."""
+    """A JPEG whose EXIF data declare 90 entries and hold one."""
     entry = struct.pack("<H", 90) + struct.pack("<HHI4s", 274, 3, 1, b"\1\0\0\0")
     data = b"Exif\0\0II*\0\x08\0\0\0" + entry
     content = files.encoded(files.noise("RGB"), "JPEG")
@@ -104,14 +104,14 @@ def odd_exif() -> bytes:
 
 
 def not_a_number() -> bytes:
-    """A TIFF whose resolution is no number."""
+    """A TIFF whose resolution is NaN."""
     nan = struct.pack("<f", float("nan"))
     tags = [(tag, "f", 1, struct.unpack("<f", nan)[0], True) for tag in (282, 283)]
     return files.tiff(files.noise("RGB"), extratags=tags)
 
 
 def broken_filter() -> bytes:
-    """A PNG of 16 bits with right checksums and a filter that there is not."""
+    """A PNG of 16 bits with correct checksums and an unknown filter."""
     rows = zlib.compress(b"\x63" + bytes(6 * 8 + 7 * 49))
     header = struct.pack(">2I5B", 8, 8, 16, 2, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", rows), (b"IEND", b"")]
@@ -134,7 +134,7 @@ def test_only_our_own_limit_applies_to_a_large_tiff(monkeypatch):
     assert Image.MAX_IMAGE_PIXELS == 100
 
 
-# little that stands for much
+# few bytes that inflate to many
 
 
 def test_a_picture_that_does_not_fit_into_memory_is_refused_before_it_is_decoded(monkeypatch):
@@ -181,7 +181,7 @@ def test_a_grey_jpeg_is_not_mistaken_for_a_truncated_one():
     assert not read(files.encoded(flat, "JPEG")).warnings
 
 
-# what is read although a program is strict
+# files that are read although stricter programs refuse them
 
 
 def test_long_texts_and_profiles_of_a_png_are_kept():
@@ -248,7 +248,7 @@ def many_tags(number: int) -> bytes:
 
 
 def many_pages(number: int) -> bytes:
-    """A TIFF of which each page begins within the one before."""
+    """A TIFF whose pages overlap: each begins within the previous one."""
     directory = struct.pack("<H", 60) + struct.pack("<HHI4s", 256, 3, 1, b"\1\0\0\0") * 60
     content = bytearray(b"II*\0" + struct.pack("<I", 8) + directory)
     for _ in range(number):
@@ -276,7 +276,7 @@ def test_work_grows_linearly_with_the_input(make):
 
 @pytest.mark.parametrize("filling", [b" ", b" hdrgm:a", b"<hdrgm:a>", b" xmpNote:HasExtendedXMP="])
 def test_long_xmp_is_read_quickly(filling):
-    """By minutes or for ever, if a pattern looked at each place of a run again."""
+    """With a pattern that backtracks over runs it would take minutes, or forever."""
     spaces = b'xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/"'
     packet = b"<x " + spaces + b">" + filling * (4_000_000 // len(filling)) + b"</x>"
     read(files.encoded(files.noise("RGB"), "WEBP", xmp=packet))
@@ -289,7 +289,7 @@ def many_comments(number: int) -> bytes:
 
 @pytest.mark.parametrize("make", [many_texts, many_comments])
 def test_many_texts_are_read_quickly(make):
-    """In minutes, if each were added to a copy of all before it."""
+    """Copying all earlier texts for each would take minutes."""
     read(make(60_000))
 
 
@@ -310,7 +310,7 @@ def test_a_jpeg_may_have_many_scans_or_many_pixels():
     assert content[at : at + 4] == frame
 
     def made(height: int, width: int, more: int) -> bytes:
-        """A JPEG whose header tells a size, with more scans than it had, and room for it."""
+        """A JPEG with another size in its header, more scans, and padding."""
         size = struct.pack(">HH", height, width)
         scans = content[at + 4 : -2] + last * more + bytes(height * width // 512)
         return content[:at] + size + scans + b"\xff\xd9"
@@ -323,7 +323,7 @@ def test_a_jpeg_may_have_many_scans_or_many_pixels():
 
 
 def with_parts(height: int, width: int, number: int, begins: int, lengths: int) -> bytes:
-    """A TIFF whose pixels are said to lie in so many strips or tiles."""
+    """A TIFF that declares this many strips or tiles."""
     content = files.tiff(np.zeros((1, 1), np.uint8))
     how, start = ifd.layout(content) or (ifd.Layout(), 8)
     entries = dict(ifd.directory(content, start, how).entries)

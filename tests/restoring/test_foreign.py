@@ -1,4 +1,4 @@
-"""Networks of other architectures: as spandrel computes them, in every command that takes one."""
+"""Networks of other architectures give spandrel's results, in every command that takes one."""
 
 import json
 import sys
@@ -99,7 +99,7 @@ def stub(kind: str = "ImageModelDescriptor", **options):
 
 @pytest.fixture
 def loads(monkeypatch):
-    """Let spandrel load a descriptor, whatever the file."""
+    """Make spandrel load a descriptor for any file."""
 
     def use(descriptor):
         loaded = "load_from_state_dict"

@@ -1,4 +1,4 @@
-"""Metadata are carried as bytes; what sizes, turns and parts changed is put right or said."""
+"""Metadata are kept as bytes; what resizing, turning and dropped parts make wrong is corrected."""
 
 import io
 import struct
@@ -35,7 +35,7 @@ def entry(kind: int, data: bytes) -> ifd.Entry:
 
 
 def exif_data(order: str) -> bytes:
-    """What cameras and programs write, with texts in UTF-8 and values of every kind."""
+    """Like the EXIF of cameras and programs, with texts in UTF-8 and values of every type."""
     number = ("<" if order == "<" else ">") + "i"
     inner = {
         36864: entry(UNDEFINED, b"0231"),
@@ -72,7 +72,7 @@ def values(data: bytes) -> dict[int, tuple[int, bytes]]:
 
 @pytest.mark.parametrize("order", "<>")
 def test_moved_maker_notes_are_kept_with_a_warning(order):
-    """Their bytes may tell places in the file, which only their maker knows to change."""
+    """Their bytes may contain file offsets, which only their maker could correct."""
     data = exif_data(order)
     picture = Picture(files.noise("RGB"), exif=data)
     for form in ("JPEG", "PNG", "WEBP"):
@@ -173,7 +173,7 @@ def geotiff(raster_type: int, orientation: int = 1, **matrix: bool) -> bytes:
 @pytest.mark.parametrize("raster_type", [1, 2])
 @pytest.mark.parametrize("matrix", [{}, {"matrix": True}])
 def test_pixels_of_a_geotiff_keep_their_coordinates(raster_type, matrix):
-    """A pixel's centre has the coordinates that it had; by GeoTIFF's formulas."""
+    """A pixel's centre keeps its coordinates, by GeoTIFF's formulas."""
     content = geotiff(raster_type, **matrix)
     again = written(enlarged(read(content)), "TIFF")
     half = 0.5 if raster_type == 1 else 0.0  # where a pixel's centre lies in its coordinates

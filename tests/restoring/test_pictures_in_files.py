@@ -1,4 +1,4 @@
-"""What goes in comes out: values, depth, alpha, profile, EXIF and orientation of every format."""
+"""Every format keeps values, depth, alpha, profile, EXIF and orientation."""
 
 import io
 import struct
@@ -31,7 +31,7 @@ def palette(transparent: bool) -> tuple[bytes, np.ndarray]:
 
 
 def examples() -> dict[str, tuple[bytes, np.ndarray]]:
-    """Files by name, and the pixels that they hold."""
+    """Files by name, and their pixels."""
     made = {}
     for kind in KINDS:
         shallow, deep = files.noise(kind), files.noise(kind, DEEP)
@@ -67,7 +67,7 @@ EXAMPLES = examples()
 
 @pytest.fixture(scope="module")
 def restored(tmp_path_factory):
-    """The folder with what a network that changes nothing makes of every example."""
+    """The folder with an identity network's output for every example."""
     folder = tmp_path_factory.mktemp("pictures")
     (folder / "in").mkdir()
     for name, (content, _) in EXAMPLES.items():
@@ -107,7 +107,7 @@ def test_jpeg_and_lossy_webp_stay_near_their_values():
 
 
 def exif(orientation: int) -> Image.Exif:
-    """What a camera writes."""
+    """EXIF data like a camera's."""
     tags = Image.Exif()
     tags[MAKE], tags[ORIENTATION] = "Maker", orientation
     tags.get_ifd(EXIF).update({DATE: "2024:02:29 12:00:00", LENS: "35 mm", WIDTH: 33, HEIGHT: 20})
@@ -143,7 +143,7 @@ def rewritten(picture: Picture) -> bytes:
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF"])
 def test_profile_exif_and_resolution_are_kept(form):
     kept = {"icc_profile": files.ICC, "exif": exif(1).tobytes()}  # nested ones too
-    if form != "WEBP":  # which has no place for it
+    if form != "WEBP":  # which cannot hold it
         kept["dpi"] = (300, 300)
     picture = read(files.encoded(files.noise("RGB"), form, **kept))
     larger = picture.replaced(picture.pixels.repeat(2, 0).repeat(2, 1))
@@ -180,7 +180,7 @@ PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 
 
 def xmp(orientation: int) -> bytes:
-    """As Photoshop writes it."""
+    """XMP like Photoshop's."""
     return PACKET.replace("TURN", str(orientation)).encode()
 
 

@@ -1,4 +1,4 @@
-"""The precision that auto takes on a CPU: bfloat16 where it has units for it and nobody sees it."""
+"""The precision of auto on a CPU: bfloat16 if it has units for it and the error is invisible."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from vmambair_arch.restoring.tiles import precision
 
 @pytest.fixture
 def units(monkeypatch):
-    """Have torch tell of a CPU with some units."""
+    """Make torch report a CPU with certain units."""
 
     def have(*names):
         told = {name: name in names for name in ("avx512_f", *precision.CPU_UNITS)}
@@ -20,7 +20,7 @@ def units(monkeypatch):
 
 
 class Network(nn.Module):
-    """Gives the image back through a product that is off, in bfloat16 only, by so much."""
+    """Returns the image, in bfloat16 only with a given error."""
 
     scale = 1
 

@@ -1,4 +1,4 @@
-"""Floats of any other range than [0, 1] are refused, in arrays and in tensors."""
+"""Floats outside [0, 1] are refused, in arrays and in tensors."""
 
 import numpy as np
 import pytest

@@ -48,7 +48,7 @@ TIFF_LAYOUTS = list(
 @pytest.mark.parametrize("dtype", DEPTHS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_tiffs_of_every_layout_are_read_as_they_were_written(kind, dtype):
-    """tifffile wrote the values that are expected."""
+    """tifffile wrote the expected values."""
     expected, number = files.noise(kind, dtype), 0
     for planar, (compression, predictor), tile, order, big in TIFF_LAYOUTS:
         if kind == "L" and planar == "separate":
@@ -98,7 +98,7 @@ def test_tiffs_of_libtiff_are_read_as_pil_reads_them_or_refused(mode, compressio
 def by_hand(
     pixels: np.ndarray, bits: list[int], length: int, fill: int = 1, planes: int = 1
 ) -> bytes:
-    """A TIFF of one strip behind its directory, whose numbers may be odd."""
+    """A TIFF of one strip after its directory, whose tags may be odd."""
     h, w = pixels.shape[:2]
     numbers = {256: [w], 257: [h], 258: bits, 259: [1], 262: [pixels.ndim - 1], 266: [fill]}
     numbers |= {273: [0], 277: [pixels.reshape(h, w, -1).shape[2]], 278: [h], 279: [length]}
@@ -140,7 +140,7 @@ def test_a_volume_is_not_read_as_its_first_plane():
 
 
 def test_lzw_tiffs_of_16_bits_are_read_exactly_or_refused():
-    """OpenCV writes LZW; what it reads wrong is never taken from it."""
+    """OpenCV writes LZW; what it reads wrong must not be read by it."""
     for kind in ("L", "RGB", "RGBA"):
         pixels = files.noise(kind, np.uint16)
         order = {"L": ..., "RGB": [2, 1, 0], "RGBA": [2, 1, 0, 3]}[kind]
@@ -151,7 +151,7 @@ def test_lzw_tiffs_of_16_bits_are_read_exactly_or_refused():
 
 
 def packed(samples: np.ndarray, bits: int) -> bytes:
-    """Rows of a PNG, unfiltered, of samples (h, w) of few bits."""
+    """Unfiltered rows of a PNG, from samples (h, w) of few bits."""
     h, w = samples.shape
     padded = np.pad(samples, ((0, 0), (0, -w % (8 // bits)))).astype(np.uint8)
     each = np.unpackbits(padded[..., None], axis=2)[..., 8 - bits :]
@@ -168,7 +168,7 @@ def png_of(samples: np.ndarray, bits: int, kind: int, *extra: tuple[bytes, bytes
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
 def test_grey_values_and_keys_of_few_bits_are_exact(bits):
-    """By arithmetic: a shade is scaled to 8 bits, and a key compared before that."""
+    """Grey values are scaled to 8 bits, and the key is compared before that."""
     most = 2**bits - 1
     samples = np.random.default_rng(0).integers(0, most + 1, (7, 13))
     shades = (samples * (255 // most)).astype(np.uint8)
@@ -199,7 +199,7 @@ def test_a_colour_key_is_exact(dtype):
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "BMP"])
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
 def test_files_of_8_bits_are_read_as_opencv_reads_them(form, mode):
-    """All but the alpha, which PIL tells."""
+    """All but the alpha, which is compared with PIL."""
     image = Image.fromarray(files.noise("RGBA")).convert(mode)
     file = io.BytesIO()
     try:

@@ -1,4 +1,4 @@
-"""The parts of one video restored by several processes: one file, as one process makes it."""
+"""Several processes restore the parts of one video into the same file as one process."""
 
 import contextlib
 from pathlib import Path
@@ -47,7 +47,7 @@ def test_each_process_restores_its_parts_and_the_file_equals_that_of_one_process
     film, size, counts
 ):
     assert restored(film, "one.mp4") == FRAMES
-    # Here one after the other, the first last, since it waits for the others.
+    # One after the other, the first last, since it waits for the others.
     made = [restored(film, "many.mp4", (rank, size)) for rank in reversed(range(size))]
     assert made[::-1] == counts
     one, many = (film.with_name(name).read_bytes() for name in ("one.mp4", "many.mp4"))
@@ -65,7 +65,7 @@ def test_one_process_continues_the_work_of_two_and_the_reverse(film):
 
 
 def test_a_failure_in_one_process_ends_all(film, monkeypatch):
-    """The others would wait for it for ever."""
+    """Otherwise the others would wait forever."""
     monkeypatch.setattr(processes, "gather", lambda value: [value, ""])
 
     def full(image):

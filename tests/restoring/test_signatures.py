@@ -1,4 +1,4 @@
-"""What a file is that is not restored is told by how it begins, with the way on."""
+"""Files that cannot be restored are recognised by how they begin, and get advice."""
 
 import gzip
 import io

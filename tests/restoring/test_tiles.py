@@ -1,4 +1,4 @@
-"""Tiles cover the picture, blend without a trace, and are as large as memory allows."""
+"""Tiles cover the picture, blend seamlessly, and are as large as memory allows."""
 
 import itertools
 import math
@@ -21,7 +21,7 @@ from vmambair_arch.system import memory
 
 
 class Blur(nn.Module):
-    """A network that sees two pixels around each, and enlarges twice."""
+    """A network with a receptive field of two pixels around each, which enlarges twice."""
 
     multiple = 4
 
@@ -31,7 +31,7 @@ class Blur(nn.Module):
 
 
 class Failing(nn.Module):
-    """A network that gives its input back, if it is no larger than so many pixels."""
+    """An identity network that runs out of memory above a number of pixels."""
 
     scale = 1
 
@@ -253,7 +253,9 @@ def test_a_picture_of_10000_by_64_pixels_is_restored_by_a_real_network():
 
 
 def test_ensemble_is_the_mean_of_eight_views():
-    class Shifted(nn.Module):  # gives the pixel to the left, of which the mean is all neighbours'
+    class Shifted(
+        nn.Module
+    ):  # returns the pixel to the left; the mean over the ensemble is that of all neighbours
         scale = 1
 
         def forward(self, x):
@@ -369,7 +371,7 @@ def test_a_picture_larger_than_the_memory_is_restored_within_it(tmp_path):
 
 
 def gigabytes_of(tmp_path, *, megapixels: int, memory: int) -> float:
-    """The most that a process has held which restores a picture."""
+    """Peak memory of a process that restores a picture."""
     command = [sys.executable, "-c", LARGE, str(megapixels // 6), str(memory)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""Videos restored: every frame at its time, the sound untouched, nothing lost when interrupted."""
+"""Restored videos keep every frame's time and the sound, and interruptions lose nothing."""
 
 import itertools
 from fractions import Fraction
@@ -102,7 +102,7 @@ def test_every_frame_is_restored_at_its_time_and_the_sound_is_kept(tmp_path, suf
     source, target = write_video(tmp_path / "in.mp4"), tmp_path / f"out{suffix}"
     restore_video(source, target, double, made_with="double", part=4, crf=0)
     before, after = frames(source), frames(target)
-    start = after[0][0]  # Matroska moves all times, so that no sound begins before zero
+    start = after[0][0]  # Matroska shifts all times, so that no sound begins before zero
     times = [time - start for time, _ in after]
     assert times == pytest.approx([time for time, _ in before], abs=2e-3)
     assert start == (pytest.approx(0.064, abs=2e-3) if suffix == ".mkv" else 0)
@@ -308,7 +308,7 @@ def test_bad_input_is_one_sentence(tmp_path, monkeypatch):
 
 @pytest.fixture
 def folder(empty_folder) -> Path:
-    """A folder to run in, with a network that changes nothing, a video, a picture and no video."""
+    """A folder with an identity network, a video, a picture and a file that is neither."""
     save_network(identity(1), "same.safetensors")
     write_video(Path("film.mp4"))
     Image.fromarray(picture(0)).save("picture.png")

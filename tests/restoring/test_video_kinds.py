@@ -1,4 +1,4 @@
-"""Videos of every kind: what is kept, what is refused, and what is said to be lost."""
+"""Videos of every kind: what is kept, what is refused, and what is reported as lost."""
 
 import itertools
 import struct
@@ -23,7 +23,7 @@ def same(image: np.ndarray) -> np.ndarray:
 
 
 def restored(source: Path, ending: str = ".mkv", **options):
-    """The target, and what was said of it."""
+    """The target, and the notes on it."""
     target = source.with_name(f"out{ending}")
     options = {"crf": 1, "part": 4, "overwrite": True, **options}
     return target, restore_video(source, target, same, made_with="same", **options)
@@ -276,7 +276,7 @@ def test_pictures_texts_and_sound_are_not_videos(tmp_path):
     assert is_video(tmp_path / "missing.webm") and not is_video(tmp_path / "missing.png")
 
 
-# whole or not
+# complete or not
 
 
 @pytest.mark.parametrize("cut", [0.5, 0.8])
@@ -364,7 +364,7 @@ def rich(path: Path) -> Path:
 
 
 def described(path: Path) -> dict:
-    """What a file says of itself and its tracks."""
+    """The tags of a file and its tracks."""
     from av.stream import Disposition
 
     with av.open(path) as container:

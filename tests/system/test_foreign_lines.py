@@ -1,4 +1,4 @@
-"""What libraries in C write to standard error stays away from it; what we write does not."""
+"""Messages of C libraries are kept off standard error; ours are not."""
 
 import io
 import os
@@ -24,7 +24,7 @@ def saved(mode: str, form: str, **options) -> bytes:
 
 
 def spoilt(content: bytes) -> bytes:
-    """With other bytes in its middle."""
+    """The data with other bytes in the middle."""
     middle = len(content) * 2 // 3
     return content[:middle] + b"\x11\xff\xd5\x77" * 3 + content[middle + 12 :]
 

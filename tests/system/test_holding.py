@@ -1,4 +1,4 @@
-"""What killed processes leave is removed by the next run, and nothing of a living one."""
+"""The next run removes what killed processes left behind, but nothing of a living one."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""What the commands say: one function prints it, and no name of a file does harm to a terminal."""
+"""Only one function prints, and no file name can harm a terminal."""
 
 import ast
 import io

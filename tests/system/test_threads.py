@@ -1,4 +1,4 @@
-"""Threads: as many as there are idle cores and work, said, and sleeping soon when idle."""
+"""Threads follow the idle cores and the work, are reported, and sleep soon when idle."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ BUSY, IDLE = "cpu{} 100 0 50 0 0 0 0 0 0 0", "cpu{} 100 0 50 {} 0 0 0 0 0 0"
 
 @pytest.fixture(autouse=True)
 def as_it_was(monkeypatch, tmp_path):
-    """No variable says how many, no quota is set, nothing takes time, and torch is as before."""
+    """No environment variable or quota is set, nothing sleeps, and torch's setting is restored."""
     before = torch.get_num_threads()
     for name in threads.GIVEN:
         monkeypatch.delenv(name, raising=False)
@@ -27,7 +27,7 @@ def as_it_was(monkeypatch, tmp_path):
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
-    """A machine of eight cores, of which the process may use some, and others are busy."""
+    """A machine of eight cores; the process may use some of them, and some are busy."""
 
     def make(*, bound=range(8), busy=(), load=None):
         monkeypatch.setattr(os, "cpu_count", lambda: 8)
