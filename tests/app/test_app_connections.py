@@ -94,7 +94,7 @@ def test_the_time_limit_of_a_body_grows_with_the_bytes_received():
 
 
 def test_a_response_that_the_client_does_not_read_is_closed(server, connect, monkeypatch):
-    monkeypatch.setattr(connections, "TAKING", 0.05)
+    monkeypatch.setattr(connections, "READ_TIMEOUT", 0.05)
     ended = []
     lost = connections.Connection.connection_lost
     monkeypatch.setattr(

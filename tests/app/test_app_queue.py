@@ -124,7 +124,7 @@ def test_old_jobs_are_forgotten_with_their_files(paused, monkeypatch):
 
 
 def test_jobs_expire_even_if_nothing_happens(paused, monkeypatch):
-    monkeypatch.setattr(queue, "LOOK", 0.01)
+    monkeypatch.setattr(queue, "CHECK_INTERVAL", 0.01)
     jobs = paused()
     job = jobs.add("a")
     jobs.let.release()

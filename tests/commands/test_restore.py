@@ -337,12 +337,12 @@ def test_pictures_are_read_ahead_and_written_in_the_background(folder, monkeypat
     jobs, done = plan.plan(["in"], "out"), []
     batch_restore.restore(
         *(jobs, Restorer("x1.safetensors")),
-        ahead=2,
+        prefetch=2,
         quality=95,
         max_megapixels=1,
         begin=lambda job, megapixels: None,
         progress=lambda job, share: next_picture.set() if job is jobs[1] else None,
-        tell=done.append,
+        report=done.append,
     )
     assert [each.job.source for each in done] == [job.source for job in jobs]
 
@@ -541,12 +541,12 @@ def test_the_time_remaining_does_not_count_failed_pictures(folder, capsys):
         picture(name)
     jobs = plan.plan(["a.png", "b.png", "c.png"], "out")
     told = RestoreProgress(jobs)
-    told.tell(batch_restore.Done(jobs[0], failure="damaged"))
+    told.report(batch_restore.Done(jobs[0], failure="damaged"))
     told.advance(jobs[1], 1.0)
-    told.tell(batch_restore.Done(jobs[1], (20, 33), (20, 33), 0.1))
+    told.report(batch_restore.Done(jobs[1], (20, 33), (20, 33), 0.1))
     told.advance(jobs[2], 1.0)
     assert told.passed == pytest.approx(3 * 20 * 33 / 1e6)
-    told.tell(batch_restore.Done(jobs[2], failure="cannot be written"))
+    told.report(batch_restore.Done(jobs[2], failure="cannot be written"))
     assert told.passed == pytest.approx(3 * 20 * 33 / 1e6)
     assert told.summary() == 1
 

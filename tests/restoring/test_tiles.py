@@ -354,7 +354,7 @@ jobs = plan.plan(["large.bmp"], "out.bmp")
 options = {"ahead": 1, "quality": 95, "max_megapixels": 64}
 options |= dict.fromkeys(["begin", "progress"], lambda job, number: None)
 told = []
-batch_restore.restore(jobs, Restorer(Greedy(), memory=memory), **options, tell=told.append)
+batch_restore.restore(jobs, Restorer(Greedy(), memory=memory), **options, report=told.append)
 (done,) = told
 assert not done.failure, done.failure
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)

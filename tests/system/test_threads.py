@@ -16,7 +16,7 @@ BUSY, IDLE = "cpu{} 100 0 50 0 0 0 0 0 0 0", "cpu{} 100 0 50 {} 0 0 0 0 0 0"
 def as_it_was(monkeypatch, tmp_path):
     """No environment variable or quota is set, nothing sleeps, and torch's setting is restored."""
     before = torch.get_num_threads()
-    for name in threads.GIVEN:
+    for name in threads.VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(threads, "QUOTA", tmp_path / "cpu.max")
     monkeypatch.setattr(threads, "STATISTICS", tmp_path / "stat")
