@@ -1,4 +1,4 @@
-"""Pixels on their way to a device and back: to GPUs in their own depth, beside the computing."""
+"""Copies pixels to a device and back; for GPUs in their own depth, overlapping the computation."""
 
 from collections.abc import Callable, Iterator
 
@@ -8,14 +8,14 @@ from torch import Tensor
 
 
 def most(dtype: np.dtype) -> int:
-    """The number that stands for 1 in pixels of a type."""
+    """The value that represents 1 in pixels of a dtype."""
     return np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else 1
 
 
 def sent(pixels: np.ndarray, device: torch.device) -> Tensor:
-    """Pixels (h, w, c) -> (1, c, h, w) in [0, 1], float32; on a GPU of NVIDIA's or AMD's already.
+    """Pixels (h, w, c) -> (1, c, h, w) in [0, 1], float32, copied to the device if it is "cuda".
 
-    There nothing waits for the copy but what computes with it.
+    On a GPU only the kernels that use the pixels wait for the copy.
     """
     if device.type == "cuda":
         native = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
@@ -27,16 +27,16 @@ def sent(pixels: np.ndarray, device: torch.device) -> Tensor:
 
 
 def scaled(pixels: Tensor) -> Tensor:
-    """Pixels of any type -> float32 in [0, 1], to the bits of NumPy's division."""
+    """Pixels of any dtype -> float32 in [0, 1], bit for bit like NumPy's division."""
     one = most(np.dtype(str(pixels.dtype).removeprefix("torch.")))
-    # By a tensor: a GPU multiplies by the reciprocal of a number.
+    # Divides by a tensor: by a number a GPU would multiply with its reciprocal.
     return pixels.float() / torch.full((1,), float(one), device=pixels.device)
 
 
 def receive(strips: Iterator[tuple[int, Tensor]], out: np.ndarray) -> None:
-    """Write rows of a picture, (b, c, rows, w) from a row on, into its pixels (h, w, c).
+    """Write strips of a picture, each a first row and (b, c, rows, w), into its pixels (h, w, c).
 
-    A GPU goes on with the next rows before those that it has finished are written.
+    A GPU continues with the next strip before the finished one is written.
     """
     under_way: list[tuple[int, Callable[[], np.ndarray]]] = []
 
@@ -54,11 +54,11 @@ def receive(strips: Iterator[tuple[int, Tensor]], out: np.ndarray) -> None:
 
 
 def returned(strip: Tensor, dtype: np.dtype) -> Callable[[], np.ndarray]:
-    """Rows (c, h, w) about [0, 1] -> pixels (h, w, c), of the type or float32 of its numbers.
+    """Rows (c, h, w) of about [0, 1] -> pixels (h, w, c) of the dtype, or as float32 of its values.
 
-    From a GPU the copy runs beside the computing.
+    The copy from a GPU overlaps the computation.
 
-    Returns: a function that waits for them.
+    Returns: a function that waits for the pixels and returns them.
     """
     one = most(dtype)
     strip = strip.clamp(0, 1).mul_(one)
