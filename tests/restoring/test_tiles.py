@@ -419,7 +419,7 @@ def test_a_gpu_gets_the_next_tile_before_the_first_is_awaited(kind, expected, mo
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_pixels_transferred_in_their_own_depth_become_the_same_values(dtype):
     pixels = np.random.default_rng(0).random((7, 9, 3))
-    pixels = (pixels * transfer.most(np.dtype(dtype))).astype(dtype)
-    expected = transfer.sent(pixels, torch.device("cpu"))
+    pixels = (pixels * transfer.max_value(np.dtype(dtype))).astype(dtype)
+    expected = transfer.to_device(pixels, torch.device("cpu"))
     found = transfer.scaled(torch.from_numpy(pixels)).permute(2, 0, 1)[None]
     assert torch.equal(found, expected)
