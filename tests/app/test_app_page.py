@@ -100,7 +100,7 @@ def test_a_picture_is_dropped_restored_compared_and_downloaded(page, server, hal
 
 def test_a_failure_is_shown_and_the_next_picture_is_restored(page):
     bring(page, "notes.txt", b"not a picture")
-    sentence = "notes.txt: is text, no picture"
+    sentence = "notes.txt: is text, not a picture"
     page.locator("#stage").get_by_text(sentence).wait_for()
     expect(page.locator("#status")).to_have_text(sentence)
     bring(page, "image.png", ASTRONAUT, "paste")

@@ -305,7 +305,7 @@ def sentences(capsys) -> list[str]:
         ),
         (["--lq", "lq", "--bicubic", "--scale", "2"], "32 x 24 pixels made by bicubic, and gt/"),
         (["cropped"], "64 x 44 pixels, and gt/astronaut.png has 64 x 48 pixels; give results of"),
-        (["text"], "text/coffee.png: is text, no picture"),
+        (["text"], "text/coffee.png: is text, not a picture"),
         (["cut"], "cut/coffee.png: damaged"),
         (["deep"], "deep/coffee.png: has 16 bits a channel; convert it to 8"),
         (["clear"], "clear/coffee.png: is transparent; flatten it"),

@@ -91,7 +91,7 @@ def test_networks_are_explained_in_a_picture_and_in_numbers(folder, capsys):
         sides = list(numbers["receptive_field"].values())
         assert sides == sorted(sides) and 0 < numbers["diffusion_index"] <= 100
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("one: half of the effective receptive field lies in")
+    assert lines[0].startswith("one: half of the effective receptive field is in")
     assert lines[-1] == "out.png, out.json"
 
 

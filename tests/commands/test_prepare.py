@@ -396,7 +396,7 @@ def test_unusable_images_are_named_and_the_others_made(photographs, capsys):
     assert prepare(*arguments) == 1
     told = capsys.readouterr().err
     assert "in/cat.png: damaged" in told
-    assert "in/text.png: is text, no picture" in told
+    assert "in/text.png: is text, not a picture" in told
     assert "in/small.png: 40 x 80 pixels, and each side needs at least 64" in told
     assert "3 images could not be used" in told
     assert len(list(Path("out/gt").glob("*"))) > 8

@@ -114,7 +114,7 @@ def test_bad_files_are_reported_at_the_end_and_the_others_are_restored(folder, c
     assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "c.png"]
     told = capsys.readouterr()
     assert "in/b.png: damaged" in told.err and "2 of 4 pictures restored" in told.out
-    assert "in/notes.txt: is text, no picture" in told.err
+    assert "in/notes.txt: is text, not a picture" in told.err
 
 
 def test_a_picture_whose_name_has_no_suffix_keeps_its_format(folder):

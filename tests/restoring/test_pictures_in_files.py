@@ -367,7 +367,7 @@ def test_a_broken_chunk_is_refused(name):
 
 
 def test_files_that_are_not_pictures_are_refused():
-    assert "is text, no picture" in refusal(b"Dear reader")
+    assert "is text, not a picture" in refusal(b"Dear reader")
     assert "is empty" in refusal(b"")
 
 

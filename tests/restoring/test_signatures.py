@@ -73,7 +73,7 @@ OTHERS = {
     "empty": (b"", "is empty", "copy"),
     "text": ("Grüße aus".encode(), "is text", ""),
     "thumbs": (b"\xd0\xcf\x11\xe0" + bytes(50), "Thumbs.db", ""),
-    "unknown": (b"\x07\xf3\x99\x01" + bytes(50), "no picture", "save it as PNG"),
+    "unknown": (b"\x07\xf3\x99\x01" + bytes(50), "not a known kind of picture", "save it as PNG"),
     "dds": (b"DDS " + bytes(124), "DDS", "PNG"),
     "ico": (files.encoded(files.noise("RGB", height=32, width=32), "ICO"), "icon", "PNG"),
     "avis": (b"\0\0\0\x18ftypavis\0\0\0\0avis", "animation", "ffmpeg"),
