@@ -68,7 +68,7 @@ def test_our_lines_pass_and_those_of_libraries_do_not(tmp_path, monkeypatch):
     try:
         stream = open(foreign_lines.STDERR, "w", encoding="ascii", closefd=False)  # noqa: SIM115
         monkeypatch.setattr(sys, "stderr", stream)
-        foreign_lines.apart()
+        foreign_lines.separate_stderr()
         with foreign_lines.silenced():
             os.write(foreign_lines.STDERR, b"libpng error\n")
             print("ours", file=sys.stderr)
