@@ -23,7 +23,7 @@ from .tiles.running import Runner
 from .tiles.steps import Progress, part
 from .tiles.tile_sizes import TileSizes
 from .tiles.tiling import Tiling
-from .tiles.transfer import receive, sent
+from .tiles.transfer import to_device, write_strips
 
 AnyPicture = TypeVar("AnyPicture", np.ndarray, Image.Image)
 KEPT = {"icc_profile", "exif", "dpi", "xmp"}  # of a PIL image's info
@@ -212,10 +212,10 @@ class Restorer:
         h, w, c = pixels.shape
 
         def crop(rows: slice, columns: slice) -> Tensor:
-            return sent(pixels[rows, columns], self.device)
+            return to_device(pixels[rows, columns], self.device)
 
         strips = self.tiling.strips(crop, h, w, channels=c, result=out.nbytes, progress=progress)
-        receive(strips, out)
+        write_strips(strips, out)
 
 
 def restore(

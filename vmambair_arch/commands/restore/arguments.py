@@ -193,12 +193,12 @@ def _restore_pictures(
         restore(
             jobs,
             restorer,
-            ahead=arguments.jobs,
+            prefetch=arguments.jobs,
             quality=arguments.quality,
             max_megapixels=arguments.max_megapixels,
             begin=progress.begin,
             progress=progress.advance,
-            tell=progress.tell,
+            report=progress.report,
         )
     except BaseException:  # whatever ended it, report what was done
         progress.summary()
@@ -231,7 +231,7 @@ def computing(arguments: argparse.Namespace) -> dict[str, Any]:
 def take_threads(arguments: argparse.Namespace) -> None:
     """Use --threads, or by default one thread per idle core; say so if cores are left unused."""
     taken = threads.use(arguments.threads)
-    if taken.less and not torch.cuda.is_available():
+    if taken.leaves_cores_unused and not torch.cuda.is_available():
         terminal.warn(f"{taken}; --threads N takes another number")
 
 

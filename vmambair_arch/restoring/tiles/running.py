@@ -93,7 +93,7 @@ class Runner:
         raise InputError(f"the picture has {c} colour channels, and the network takes {n}")
 
     @torch.no_grad()
-    def get_ready_to_tell(self) -> None:
+    def prepare_progress(self) -> None:
         """Count the work of a call on a small image, before the first that reports progress."""
         if self.steps:
             self.steps.count()
