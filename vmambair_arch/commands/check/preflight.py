@@ -85,7 +85,7 @@ def _data_set(opt, section, found, warnings, leaks: Leaks, *, fast: bool) -> str
             warnings += [like] * bool(like)
     found += _listed(looks)
     if not listed:
-        return f"datasets.{section}: its layout is not known here; no image was looked at"
+        return f"datasets.{section}: its layout is unknown; no image was checked"
     return f"datasets.{section}: {len(listed)} entries, {seen} images decoded"
 
 

@@ -79,7 +79,7 @@ def _read(stored: Stored, chunk: Chunk) -> None:
         if unit == 1 and across and down:
             stored.dpi = across / METRE, down / METRE
         elif across != down:
-            stored.warnings.append(f"that its pixels are {down} : {across} is dropped")
+            stored.warnings.append(f"its pixel aspect ratio, {down} : {across}, is dropped")
     elif kind == b"acTL" and len(data) == 8:
         (number,) = struct.unpack_from(">I", data)
         if number > 1:
