@@ -90,7 +90,7 @@ def test_a_backend_that_auto_passes_over_fails(monkeypatch, capsys):
 
 
 def test_the_inputs_of_the_self_test_are_the_operations_own():
-    inputs = self_test.problem("planar")
-    assert planar_scan(**inputs).shape == inputs["x"].shape
-    inputs = self_test.problem("selective")
-    assert selective_scan(**inputs).shape == inputs["u"].shape
+    for inputs in self_test.problems("planar"):
+        assert planar_scan(**inputs).shape == inputs["x"].shape
+    for inputs in self_test.problems("selective"):
+        assert selective_scan(**inputs).shape == inputs["u"].shape

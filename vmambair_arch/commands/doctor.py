@@ -112,7 +112,7 @@ def _self_test(operation: str, name: str, device: torch.device) -> tuple[bool, s
 
 @torch.no_grad()
 def _milliseconds(operation: str, device: torch.device) -> float:
-    problem = self_test.problem(operation)
+    problem = self_test.problems(operation)[0]
     inputs = {name: tensor.to(device) for name, tensor in problem.items()}
     scan: Callable = planar_scan if operation == "planar" else selective_scan
     scan(**inputs)  # warms up: the very first call loads half of torch
