@@ -216,7 +216,7 @@ def write(
         packet: its XMP.
         iptc: its IPTC data.
         carried: chunks on its colours and with texts.
-        dpi: pixels an inch, across and down.
+        dpi: pixels per inch, across and down.
     Source: Portable Network Graphics (PNG) Specification, third edition, sections 5, 9 and 11.
     """
     h, w = pixels.shape[:2]
