@@ -13,6 +13,7 @@ from ..errors import InputError
 from .format import Column, Report
 
 BENCHED = ("seconds", "peak_mib")  # the columns of a benchmark that its table has
+CASES, ENTRANTS = ("seconds_a_megapixel", "peak_mib"), ("psnr", "file_mb")  # those of rivals
 COSTS = {  # and those of its networks, in these units
     "parameters": ("parameters (M)", 1e6),
     "multiply_adds": ("multiply-adds (G)", 1e9),
@@ -86,13 +87,14 @@ def table(reports: Sequence[Report]) -> Table:
 
     A comparison: the means of each method, a group of columns for each data set; reports of one
     title are of one data set. A benchmark: time and memory of one image and one thread, a group
-    for each size. A training: a row for each run, a group for each data set, its last validation.
+    for each size. Rivals: the time of a megapixel and the memory, a group for each size and number
+    of threads, then what depends on neither. A training: a row for each run, a group for each data
+    set, its last validation.
 
     Raises: InputError: they cannot stand in one table.
     """
-    return {"comparison": _comparison, "benchmark": _benchmark, "training": _training}[
-        reports[0].kind
-    ](reports)
+    of_kind = {"comparison": _comparison, "benchmark": _benchmark, "rivals": _rivals}
+    return {**of_kind, "training": _training}[reports[0].kind](reports)
 
 
 def means(
@@ -182,6 +184,31 @@ def _costs(found: Mapping[Any, Mapping[str, Any]]) -> list[Cell]:
     """What a network costs, of the row that tells it."""
     row = next((row for row in found.values() if row.get("products")), {})
     return [Cell(row[k] / unit) if k in row else Cell() for k, (_, unit) in COSTS.items()]
+
+
+def _rivals(reports: Sequence[Report]) -> Table:
+    if len(reports) > 1:
+        raise InputError("a table has one run of rivals; give the reports one by one")
+    columns = reports[0].columns
+    found: dict[tuple[Any, ...], dict[tuple[Any, ...], Mapping[str, Any]]] = {}
+    for row in reports[0].rows:
+        found.setdefault((row["name"], row["scale"], row["runner"]), {})[
+            row["size"], row["threads"]
+        ] = row
+    places = sorted({place for cases in found.values() for place in cases})
+    groups = [
+        (f"{size} x {size}, {threads} thread{'s' if threads > 1 else ''}", CASES)
+        for size, threads in places
+    ]
+    groups.append(("", ENTRANTS))
+    rows = []
+    for (name, scale, runner), cases in found.items():
+        values = [cases.get(place, {}).get(key) for place in places for key in CASES]
+        values += [next(iter(cases.values())).get(key) for key in ENTRANTS]
+        rows.append((f"{name}, x{scale}, {runner}", [Cell(value) for value in values]))
+    return Table(
+        "network", [(title, [columns[key] for key in keys]) for title, keys in groups], rows
+    )
 
 
 def _training(reports: Sequence[Report]) -> Table:
