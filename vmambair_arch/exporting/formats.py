@@ -28,11 +28,12 @@ class ExportFormat(ABC):
     suffix: str
     needs: tuple[str, ...] = ()  # packages of the extra
     scans: Scans  # what the graph that is written has for the network's
+    forms: tuple[str, ...]  # that the scan of the map can have; the first is the default
     smallest: int  # the least side that a file for any size takes
 
     @abstractmethod
-    def write(self, program: ExportedProgram, about: Mapping[str, str]) -> bytes:
-        """The content of a file, with what ``describe`` says in its metadata."""
+    def write(self, program: ExportedProgram, about: Mapping[str, str], form: str) -> bytes:
+        """The content of a file, with what ``describe`` says in its metadata; form of ``forms``."""
 
     @abstractmethod
     def load(self, content: bytes) -> Run:
@@ -49,15 +50,16 @@ class Onnx(ExportFormat):
     name, runner, suffix = "ONNX", "onnxruntime", ".onnx"
     needs = ("onnx", "onnxscript", "onnxruntime")
     scans = OURS  # become ONNX when the file is written
+    forms = "sequential", "parallel"
     smallest = 8
 
-    def write(self, program: ExportedProgram, about: Mapping[str, str]) -> bytes:
+    def write(self, program: ExportedProgram, about: Mapping[str, str], form: str) -> bytes:
         """The content of an .onnx file: input ``image``, output ``restored``."""
         from onnxscript import ir  # comes with an extra
 
         from . import onnx_model
 
-        model = onnx_model.build(program)
+        model = onnx_model.build(program, form)
         model.metadata_props.update(about)
         return ir.to_proto(model).SerializeToString()
 
@@ -76,9 +78,10 @@ class TorchExport(ExportFormat):
 
     name, runner, suffix = "torch.export's format", "torch.export", ".pt2"
     scans = Scans(regions.planar_scan, plain_scans.selective_scan)
+    forms = ("parallel",)
     smallest = 16  # torch.export keeps one pixel, which a side of 8 is in the latent, for itself
 
-    def write(self, program: ExportedProgram, about: Mapping[str, str]) -> bytes:
+    def write(self, program: ExportedProgram, about: Mapping[str, str], form: str) -> bytes:
         """The content of a .pt2 file; its metadata is its extra file ``vmambair.json``."""
         file = io.BytesIO()
         regions.forget_origins(program)
