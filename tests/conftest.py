@@ -5,19 +5,19 @@ import logging
 import os
 import signal
 
-# One thread side by side with other tests, else as many as torch takes: none asks who is busy.
+# One thread beside other tests, else as many as torch uses: no test depends on the machine's load.
 IS_ALONE = "PYTEST_XDIST_WORKER" not in os.environ
 if IS_ALONE:
     os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count()))
 else:
-    os.environ["OMP_NUM_THREADS"] = "1"  # what starts the workers has set the other
+    os.environ["OMP_NUM_THREADS"] = "1"  # the workers' parent has set the other
 
 import torch  # noqa: E402
 
 if not torch.cuda.is_available():  # with a GPU, Triton's kernels are compiled and tested there
     os.environ.setdefault("TRITON_INTERPRET", "1")  # read when a kernel is decorated
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background shells ignore it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it in background jobs
 
 from pathlib import Path  # noqa: E402
 
@@ -52,7 +52,7 @@ def no_log_left_open():
 
 @pytest.fixture(autouse=True)
 def threads_as_before():
-    """No test leaves another number of threads to the next: sums would end in other bits."""
+    """Restore the number of threads after each test: the bits of sums depend on it."""
     before = torch.get_num_threads()
     yield
     if torch.get_num_threads() != before:
@@ -61,12 +61,12 @@ def threads_as_before():
 
 @pytest.fixture
 def curves():
-    """Trainings draw their curves for a test that has this."""
+    """Let the trainings of a test draw their curves."""
 
 
 @pytest.fixture(autouse=True)
 def no_curves(request, monkeypatch):
-    """They draw none for the others: of a tiny training that is half the time."""
+    """In other tests they draw none, which takes half the time of a tiny training."""
     if "curves" not in request.fixturenames:
         monkeypatch.setattr(Records, "draw", lambda records: None)
 
@@ -110,7 +110,7 @@ def empty_folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def after(monkeypatch):
-    """Do something in the process of a training when an iteration has ended."""
+    """Call a function in a training's process at the end of an iteration."""
     from vmambair_arch.training.progress import TrainingProgress
 
     todo, done = {}, TrainingProgress.done

@@ -1,4 +1,4 @@
-"""What make gpu does on the day a card is there, in small on the CPU."""
+"""What make gpu does on a machine with a GPU, in miniature on the CPU."""
 
 import importlib
 import json
@@ -15,7 +15,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 @pytest.fixture
 def script(monkeypatch):
-    """The script as a module, beside its parts."""
+    """The script as a module, with its folder importable."""
     monkeypatch.syspath_prepend(str(HERE))
     yield importlib.import_module("run")
     for name in [name for name in sys.modules if name.partition(".")[0] in ("parts", "measuring")]:
@@ -39,11 +39,11 @@ def test_each_part_finds_something_and_nothing_wrong(script, part):
 
 @pytest.mark.long
 @pytest.mark.parametrize("part", ["networks", "trainings"])
-def test_the_longer_parts_too(script, part):
+def test_the_longer_parts_run_too(script, part):
     test_each_part_finds_something_and_nothing_wrong(script, part)
 
 
-def test_a_part_runs_in_a_process_and_what_it_found_is_kept(script, tmp_path):
+def test_a_part_runs_in_a_process_and_its_findings_are_kept(script, tmp_path):
     limits = {"layouts": 300.0, "scans": 0.01}
     results = script.run("cpu", ["layouts", "scans"], 9, tmp_path, limits)
     assert [result["value"] for result in results] == [0, 0, None]

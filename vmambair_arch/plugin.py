@@ -1,10 +1,10 @@
-"""Imported for its effect: BasicSR made importable, and everything of ours registered with it."""
+"""Imported for its effect: it makes BasicSR importable and registers all of ours with it."""
 
 from . import compat
 
 compat.apply()
 
-# BasicSR, and what subclasses it, imports only after compat.
+# BasicSR, and modules with subclasses of it, can be imported only after compat.
 from basicsr.utils import registry  # noqa: E402
 
 from .data.bicubic import BicubicImageDataset  # noqa: E402
@@ -27,7 +27,7 @@ from .networks import released  # noqa: E402
 from .networks.modules import EFFN, OSSBlock, OSSModule  # noqa: E402
 from .networks.vmambair import VmambaIR  # noqa: E402
 
-stand_in.install()  # for networks of others
+stand_in.install()  # for other people's networks
 
 REGISTERED = [
     (registry.ARCH_REGISTRY, VmambaIR),

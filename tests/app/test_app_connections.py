@@ -80,7 +80,7 @@ def test_a_picture_that_trickles_in_is_refused(server, connect, monkeypatch):
     connection = connect(server)
     connection.sendall(server.head(1000) + b"x")
     said = answer(connection)
-    assert b" 408 " in said and b"the picture came too slowly" in said
+    assert b" 408 " in said and b"the picture arrived too slowly" in said
     assert stored(server) == 0
 
 
@@ -145,7 +145,7 @@ def test_a_picture_that_is_larger_than_what_is_kept_is_refused(server, connect, 
     body = b"x" * 3999 if length else b"fa0\r\n" + b"x" * 4000 + b"\r\n0\r\n\r\n"
     connection.sendall(server.head(length) + body)
     taken = b"4 MB" if length else b"0.004 MB"
-    sentence = b"takes %s, and 0.003 MB are kept in all; raise that (--keep)" % taken
+    sentence = b"takes %s, and the limit for all pictures is 0.003 MB; raise it (--keep)" % taken
     assert sentence in answer(connection)
     assert stored(server) == 0
 

@@ -194,7 +194,7 @@ def test_where_the_mark_cannot_be_set_back_the_peak_is_told_or_not_known(monkeyp
     monkeypatch.setattr(memory, "CLEAR_REFS", tmp_path / "clear_refs")  # written without effect
     torch.ones(256 * MEBIBYTE, dtype=torch.uint8)  # a mark above what the calls reach
     peak, how = memory.peak_above_idle(lambda: None, "cpu")
-    assert peak is None and "does not set VmHWM back" in how
+    assert peak is None and "does not reset VmHWM" in how
     monkeypatch.setattr(memory, "STATUS", tmp_path / "no_status")
     peak, how = memory.peak_above_idle(lambda: None, "cpu")
     assert peak is None and how == "not known on cpu here"

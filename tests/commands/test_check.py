@@ -149,10 +149,10 @@ def test_images_smaller_than_the_crop_or_the_border(check, split):
     assert "too small for metrics that cut a border of 30" in problems[0]
 
 
-def test_fewer_images_than_a_batch(check, split):
+def test_fewer_images_than_a_batch_are_named(check, split):
     code, _, problems = check(split(), "--force_yml", "datasets:train:batch_size_per_gpu=7")
     assert code == 2
-    assert "datasets.train has 6 images a process, fewer than a batch of 7" in problems[0]
+    assert "datasets.train has 6 images per process, fewer than a batch of 7" in problems[0]
 
 
 def test_what_basicsr_drops_is_a_warning(check, split, own):

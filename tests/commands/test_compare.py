@@ -290,25 +290,25 @@ def sentences(capsys) -> list[str]:
         (["sharp", "sharp"], "two methods are called sharp; give one another name (NAME=...)"),
         (
             ["few"],
-            "few: has nothing for astronaut.png, chelsea.png of 3 images of the ground truth",
+            "few: has nothing for astronaut.png, chelsea.png of 3 ground-truth images",
         ),
         (
             ["both"],
-            "both: astronaut_a.png and astronaut_b.png could all be of astronaut.png; leave",
+            "both: astronaut_a.png and astronaut_b.png all match astronaut.png; leave",
         ),
         (["sharp", "--lq", "lq", "--model", "no.pth"], "no.pth"),
         (["sharp", "--lq", "lq", "--model", "realsr"], "realsr: neither a file nor a bundled"),
-        (["sharp", "--crop-border", "20"], "48 pixels, of which a border of 20 leaves too little"),
+        (["sharp", "--crop-border", "20"], "48 pixels, and a border of 20 leaves less than"),
         (
             ["lq"],
             "lq/astronautx4.png: 16 x 12 pixels, and gt/astronaut.png has 64 x 48 pixels; give",
         ),
         (["--lq", "lq", "--bicubic", "--scale", "2"], "32 x 24 pixels made by bicubic, and gt/"),
-        (["cropped"], "64 x 44 pixels, and gt/astronaut.png has 64 x 48 pixels; give what is of"),
+        (["cropped"], "64 x 44 pixels, and gt/astronaut.png has 64 x 48 pixels; give results of"),
         (["text"], "text/coffee.png: is text, no picture"),
         (["cut"], "cut/coffee.png: damaged"),
-        (["deep"], "deep/coffee.png: has 16 bits a channel, and 8 are compared; convert it"),
-        (["clear"], "clear/coffee.png: is transparent, and colours are compared; flatten it"),
+        (["deep"], "deep/coffee.png: has 16 bits a channel; convert it to 8"),
+        (["clear"], "clear/coffee.png: is transparent; flatten it"),
         (["sharp", "-o", "gt/coffee.png"], "gt/coffee.png: is a file; give a folder to write to"),
     ],
 )
@@ -371,7 +371,7 @@ def test_many_problems_of_a_kind_are_counted(sets, capsys):
 def test_two_ground_truths_of_one_name_are_told(sets, capsys):
     shutil.copy("blurred/coffee.bmp", "gt/coffee.bmp")
     assert compare("gt", "sharp") == 2
-    assert re.search("gt/coffee.bmp and coffee.png have one name", capsys.readouterr().err)
+    assert re.search("gt/coffee.bmp and coffee.png have the same name", capsys.readouterr().err)
 
 
 def test_a_metric_that_cannot_run_is_one_sentence(sets, monkeypatch, capsys):

@@ -102,7 +102,7 @@ def test_networks_are_explained_in_a_picture_and_in_numbers(folder, capsys):
         (["photo.png"], "photo.png exists already; give another name or --overwrite"),
         (["out.png", "--at", "50", "3"], "--at 50 3 is not in photo.png, which has 50 x 40 pixels"),
         (["out.png", "--side", "0"], "--side is 0; it must be 1 or more"),
-        (["out.png", "--window", "99"], "--window is 99: one makes 50 x 40 pixels of the part"),
+        (["out.png", "--window", "99"], "--window is 99, and one's output has only 50 x 40 pixels"),
         (["out.png", "-m", "no.pth"], "no.pth"),
     ],
 )

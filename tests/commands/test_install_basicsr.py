@@ -172,7 +172,7 @@ def test_a_source_that_pip_cannot_ask_for_its_metadata_is_mended_all_the_same(pi
     [
         (None, 1, "cannot be fetched; pip says:\nvmambair: no such release"),
         (SETUP, 1, "cannot be installed; pip says:\nvmambair: no such release"),
-        ("setup()", 0, "setup.py of basicsr==1.4.2 is not the one known here"),
+        ("setup()", 0, "setup.py of basicsr==1.4.2 is not as expected"),
     ],
 )
 def test_what_fails_is_told_in_the_words_of_pip(pip, capsys, setup, code, sentence):

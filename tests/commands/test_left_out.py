@@ -56,7 +56,7 @@ def test_many_kinds_are_not_all_named(folder, capsys):
 def test_a_name_with_the_suffix_of_another_file_is_no_folder(folder, capsys, name):
     assert run("b.png", "-o", name) == 2
     told = capsys.readouterr().err
-    assert f"{name}: {Path(name).suffix.lower()} is not written" in told
+    assert f"{name}: {Path(name).suffix.lower()} cannot be written" in told
     assert f"{name}/ for a folder" in told and not Path(name).exists()
 
 
@@ -70,6 +70,6 @@ def test_a_slash_a_folder_that_is_there_and_other_dots_say_folder(folder, name):
 @pytest.mark.parametrize("name", ["out.gif", "out.png", "out.exe"])
 def test_a_video_becomes_no_folder_of_such_a_name_either(folder, name):
     Path("film.mp4").touch()
-    with pytest.raises(InputError, match="is not written"):
+    with pytest.raises(InputError, match="cannot be written"):
         videos.plan(["film.mp4"], name, alone=True)
     assert videos.plan(["film.mp4"], f"{name}/", alone=True)[0].target == Path(name, "film.mp4")

@@ -352,8 +352,8 @@ def test_input_folders_that_cannot_be_used_are_named(photographs, refused):
     Path("empty").mkdir()
     assert "nowhere: there is no such folder" in refused("nowhere", "out")
     assert "empty: no images in it" in refused("empty", "out")
-    assert "in/out: lies inside the input folder in" in refused("in", "in/out")
-    assert "in: lies inside the input folder in" in refused("in", "in")
+    assert "in/out: is inside the input folder in" in refused("in", "in/out")
+    assert "in: is inside the input folder in" in refused("in", "in")
     save("in/cat.bmp", data.chelsea())
     message = refused("in", "out")
     assert "in/cat.png and cat.bmp would get the same name" in message
@@ -374,10 +374,10 @@ def test_halves_of_pairs_are_named(photographs, refused):
         (["--scale", "5"], "scale (5,): choose of (2, 3, 4, 8)"),
         (["--lq", "in", "--scale", "2", "--scale", "4"], "scale (2, 4): choose one of (1, 2,"),
         (["--sub-images", "64", "--step", "0"], "with a step of 0"),
-        (["--step", "48"], "step and threshold are of sub-images; give their size too"),
-        (["--scale", "3", "--sub-images", "64"], "have to be multiples of 3"),
-        (["--sub-images", "64", "--step", "-1"], "no length negative"),
-        (["--processes", "0"], "0 processes can do nothing"),
+        (["--step", "48"], "step and threshold need sub-images; give their size too"),
+        (["--scale", "3", "--sub-images", "64"], "must be positive multiples of 3"),
+        (["--sub-images", "64", "--step", "-1"], "the threshold 0 or more"),
+        (["--processes", "0"], "--processes is 0; it must be 1 or more"),
     ],
 )
 def test_settings_that_cannot_be_are_named(photographs, refused, arguments, sentence):
@@ -395,7 +395,7 @@ def test_images_that_cannot_be_used_are_named_and_the_others_made(photographs, c
     told = capsys.readouterr().err
     assert "in/cat.png: damaged" in told
     assert "in/text.png: is text, no picture" in told
-    assert "in/small.png: 40 x 80 pixels, and 64 are the least for a side" in told
+    assert "in/small.png: 40 x 80 pixels, and each side needs at least 64" in told
     assert "3 images could not be used" in told
     assert len(list(Path("out/gt").glob("*"))) > 8
     assert not list(Path("out").glob("*.lmdb"))

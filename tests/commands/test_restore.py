@@ -400,7 +400,7 @@ def test_a_bundled_network_may_be_called_as_a_preset_is(bundled_derain, caplog, 
     assert PRESETS["derain"]["num_blocks"] == (3, 5, 7, 9)
     assert cli.vmambair(["convert", "derain", "out.pth"]) == 2
     assert (
-        "tells its options by its blocks" in capsys.readouterr().err
+        "options are inferred from its blocks" in capsys.readouterr().err
     )  # it was found, and has none
     labels = [choice.label for choice in offered([])]
     assert labels == [weights.DEFAULT, "derain"]
@@ -411,7 +411,7 @@ def test_the_weights_of_a_preset_in_its_shadow_are_named(bundled_derain, caplog)
     other = Path("cache/vmambair/derain.pth").absolute()
     save_network(files.identity(4), other)
     assert Restorer("derain").scale == 1 and Restorer(other).scale == 4
-    assert f"derain is the bundled network; for the other one give -m {other}" in caplog.text
+    assert f"derain is the bundled network; for the preset's give -m {other}" in caplog.text
     assert [choice.model for choice in offered(["derain"])] == [
         *("derain", weights.DEFAULT, str(other))
     ]

@@ -189,7 +189,10 @@ def test_every_network_is_named_once_for_each_program():
     ("arguments", "message"),
     [
         (["-m", "tiny_x4"], "--rivals measures networks of its own; leave --model and --plugin"),
-        (["--only", "ResNet"], "nothing to measure is called 'ResNet': choose of bicubic, tiny_x4"),
+        (
+            ["--only", "ResNet"],
+            "nothing to measure is called 'ResNet': choose from bicubic, tiny_x4",
+        ),
         (["--sizes", "100"], "size is 100; it must be a positive multiple of 8"),
         (["--minutes", "0"], "minutes is 0; it must be a number above 0"),
     ],
@@ -202,5 +205,5 @@ def test_bad_input_is_one_sentence(arguments, message, monkeypatch, tmp_path, ca
 
 def test_a_row_without_a_known_peak_has_a_question_mark():
     told = {"name": "a", "runner": "b", "size": 64, "threads": 1, "seconds_min": 1.0, "psnr": None}
-    line = report.row({**told, "seconds_a_megapixel": 1.0, "peak_mib": None, "file_mb": 1.0})
+    line = report.row({**told, "seconds_per_megapixel": 1.0, "peak_mib": None, "file_mb": 1.0})
     assert line.split()[-2:] == ["?", "1.0"]

@@ -97,4 +97,4 @@ def test_what_cannot_be_cropped_is_one_sentence(folder, arguments, message, caps
 def test_a_box_lies_in_the_picture(folder, box, capsys):
     capsys.readouterr()
     assert plot("gt/baby.png", "out/baby.png", "out.png", "--crop", *box.split()) == 2
-    assert "does not lie in baby, which has 64 x 48 pixels" in capsys.readouterr().err
+    assert "is not within baby, which has 64 x 48 pixels" in capsys.readouterr().err

@@ -48,7 +48,12 @@ def rivals() -> Report:
     rows = [
         {
             **{"name": name, "runner": runner, "size": size, "threads": threads, "scale": 4},
-            **{"seconds_a_megapixel": 64.0 / threads, "peak_mib": size, "psnr": psnr, "file_mb": 2},
+            **{
+                "seconds_per_megapixel": 64.0 / threads,
+                "peak_mib": size,
+                "psnr": psnr,
+                "file_mb": 2,
+            },
         }
         for name, runner, psnr in names
         for size in ((64, 128) if psnr else (64,))
@@ -166,7 +171,7 @@ def test_rivals_are_a_row_for_each_network_and_program(folder):
     assert plot("rivals.json", "rivals.md") == 0
     head, _, *rows = Path("rivals.md").read_text().splitlines()
     places = [f"{size} x {size}, {n} thread{'s' * (n > 1)}" for size in (64, 128) for n in (1, 2)]
-    labels = [f"{place} {label}" for place in places for label in ("s a megapixel", "MiB")]
+    labels = [f"{place} {label}" for place in places for label in ("s per megapixel", "MiB")]
     cells = [cell.strip() for cell in head.strip("|").split("|")]
     assert cells == ["network", *labels, "PSNR (dB)", "file, MB"]
     assert [row.split("|")[1].strip() for row in rows] == [

@@ -197,7 +197,7 @@ def test_a_wrong_checksum_beside_the_pixels_is_a_warning():
     content = files.png(files.noise("L"), (b"tEXt", b"Title\0One"))
     picture = read(content.replace(text, text[:-1] + bytes([text[-1] ^ 1])))
     assert picture.carried == ()
-    assert picture.warnings == ("a part beside its pixels (tEXt) is damaged and dropped",)
+    assert picture.warnings == ("a part besides its pixels (tEXt) is damaged and dropped",)
     data = content.index(b"IDAT") + 10
     assert "damaged" in refusal(content[:data] + bytes([content[data] ^ 1]) + content[data + 1 :])
 
@@ -334,7 +334,7 @@ def with_parts(height: int, width: int, number: int, begins: int, lengths: int) 
 
 @pytest.mark.parametrize("tags", [(273, 279), (324, 325)])
 def test_strips_and_tiles_of_a_byte_are_refused_where_they_are_many(tags):
-    refused = "has 100,000 strips or tiles, more than 65,536 and of fewer than 1,024 pixels each"
+    refused = "has 100,000 strips or tiles, more than 65,536 and with fewer than 1,024 pixels each"
     assert refused in refusal(with_parts(100_000, 9, 100_000, *tags))
     for height, width, number in ((60_000, 1, 60_000), (100_000, 2000, 100_000)):
         content = with_parts(height, width, number, *tags)
@@ -352,7 +352,7 @@ def test_of_thousands_of_tags_the_first_are_kept_and_it_is_said():
     content = content.ljust(len(content) + len(content) % 2, b"\0")
     content = content[:4] + struct.pack("<I", len(content)) + content[8:]
     picture = read(content + ifd.packed(entries, how, len(content)))
-    assert picture.warnings == ("its tags behind the first 4,096 are dropped",)
+    assert picture.warnings == ("its tags after the first 4,096 are dropped",)
 
 
 def test_thousands_of_tags_are_looked_at_once():

@@ -125,11 +125,11 @@ def test_a_network_that_divides_pictures_itself_gets_whole_ones(loads):
     [
         (
             {"kind": "MaskedImageModelDescriptor", "purpose": "Inpainting"},
-            "fills in what a mask leaves out, and there is no mask here",
+            "fills in masked areas, and there is no mask here",
         ),
-        ({"purpose": "FaceSR"}, "takes faces that are cut out and turned upright"),
-        ({"output_channels": 1}, "makes 1 channels of 3, and pictures have 1 or 3"),
-        ({"input_channels": 4, "output_channels": 4}, "makes 4 channels of 4"),
+        ({"purpose": "FaceSR"}, "takes cropped, upright faces"),
+        ({"output_channels": 1}, "turns 3 channels into 1, but pictures have 1 or 3"),
+        ({"input_channels": 4, "output_channels": 4}, "turns 4 channels into 4"),
     ],
 )
 def test_networks_for_something_else_are_refused_with_a_sentence(loads, options, sentence):

@@ -293,7 +293,7 @@ def test_bad_input_is_one_sentence(tmp_path, monkeypatch):
             restore_video(name, tmp_path / target, same, made_with="same", **options)
 
     refused("there is no such video", tmp_path / "missing.mp4")
-    refused("is no whole video", tmp_path / "text.mp4")
+    refused("is not a complete video", tmp_path / "text.mp4")
     refused("only sound", tmp_path / "sound.mp4")
     refused("must end in .mp4, .m4v, .mov, .mkv", source, "out.avi")
     refused("exists already", source, "there.mp4")
@@ -329,7 +329,7 @@ def test_the_command_restores_videos_beside_pictures(folder, capsys):
     ):
         assert np.abs(found.astype(int) - given).mean() < 3
     assert sound(Path("out/film_x1.mp4")) == sound(Path("film.mp4"))
-    assert "broken.mkv: is no whole video" in capsys.readouterr().err
+    assert "broken.mkv: is not a complete video" in capsys.readouterr().err
 
 
 def test_the_command_never_writes_over_a_video_unless_told(folder, capsys):

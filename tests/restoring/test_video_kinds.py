@@ -155,7 +155,7 @@ def test_turned_and_mirrored_videos_come_out_upright(tmp_path, matrix, orientati
 
 def test_videos_turned_by_other_angles_are_refused(tmp_path):
     source = films.with_matrix(films.write(tmp_path / "in.mp4"), (1, 1, -1, 1))
-    refused("in.mp4: is turned by other than right angles", source)
+    refused("in.mp4: is not rotated by a multiple of 90 degrees", source)
 
 
 def test_a_size_that_changes_is_refused_with_the_frame_and_both_sizes(tmp_path):
@@ -285,10 +285,10 @@ def test_pictures_texts_and_sound_are_no_videos(tmp_path):
 @pytest.mark.parametrize(
     ("name", "container", "sentence"),
     [
-        ("in.mp4", None, r"\d+ of the 60 frames that its index names are there"),
-        ("in.mkv", None, r"\d.\d\d s of the 2.40 s that its header names are there|cut off"),
-        ("in.avi", None, r"\d.\d\d s of the 2.40 s that its header names are there|cut off"),
-        ("in.flv", None, r"\d.\d\d s of the \d.\d\d s that its header names are there|cut off"),
+        ("in.mp4", None, r"\d+ of the 60 frames in its index are there"),
+        ("in.mkv", None, r"\d.\d\d s of the 2.40 s in its header are there|cut off"),
+        ("in.avi", None, r"\d.\d\d s of the 2.40 s in its header are there|cut off"),
+        ("in.flv", None, r"\d.\d\d s of the \d.\d\d s in its header are there|cut off"),
     ],
 )
 def test_a_video_that_is_cut_off_is_refused_or_salvaged(tmp_path, name, container, sentence, cut):
@@ -324,7 +324,7 @@ def test_videos_put_one_behind_the_other_are_refused_with_what_to_do(tmp_path):
     part = films.write(tmp_path / "part.ts", sizes=(SIZE,) * 40, codec="mpeg2video")
     source = tmp_path / "in.ts"
     source.write_bytes(part.read_bytes() * 2)
-    with pytest.raises(InputError, match="from frame 4. on its times begin anew.*-c copy"):
+    with pytest.raises(InputError, match="from frame 4. on its times start again.*-c copy"):
         restored(source, salvage=True)  # the packet between them is cut off
 
 
@@ -486,4 +486,4 @@ def test_an_index_that_contradicts_itself_is_not_believed(tmp_path, told):
     content = bytearray(path.read_bytes())
     struct.pack_into(">I", content, content.index(b"stsz") + 12, told)
     path.write_bytes(content)
-    refused("of the 10 frames that its index names are there", path)
+    refused("of the 10 frames in its index are there", path)

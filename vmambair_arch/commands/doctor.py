@@ -15,13 +15,13 @@ from ..ops import dispatch, planar, planar_scan, selective, selective_scan, self
 from ..system import machine, terminal, threads
 
 OPERATIONS = {"planar": planar.BACKENDS, "selective": selective.BACKENDS}
-SECONDS = 2.0  # that calls are timed on a device, for both operations together
+SECONDS = 2.0  # of timing per device, for both operations together
 DRIVER = Path("/proc/driver/nvidia/version")
 
 
 def add(commands) -> None:
     """Add the command to those of a parser."""
-    description = "say what this machine can run: versions, devices, backends, a self-test"
+    description = "show what this machine can run: versions, devices, backends, a self-test"
     command = commands.add_parser("doctor", help=description, description=description)
     command.set_defaults(run=_print)
 
@@ -31,10 +31,10 @@ def _print(arguments: argparse.Namespace) -> int:
 
 
 def report(tell: Callable[[str], None]) -> bool:
-    """Describe the machine, and test the backends that ``auto`` asks on each device.
+    """Describe the machine, and test the backends that ``auto`` would try on each device.
 
     Args:
-        tell: called with each line, as it comes.
+        tell: called with each line as soon as it is known.
     Returns: whether every self-test passed.
     """
     for line in (*_versions(), *_devices()):
@@ -77,7 +77,7 @@ def _why_no_gpu() -> str:
 
 
 def _operation(operation: str, device: str, tell: Callable[[str], None]) -> bool:
-    """Test the backends of an operation until one is right; whether the first that can run is."""
+    """Test an operation's backends until one passes; returns whether no test failed."""
     names, x = OPERATIONS[operation], torch.ones(1, device=device)
     tell(f"{operation}_scan on {device}:")
     failed = found = False
@@ -97,16 +97,16 @@ def _operation(operation: str, device: str, tell: Callable[[str], None]) -> bool
 
 
 def _self_test(operation: str, name: str, device: torch.device) -> tuple[bool, str]:
-    """Hold a backend against the float64 reference: (wrong, in words)."""
+    """Compare a backend with the float64 reference; returns whether it is wrong, and a summary."""
     module, dtype, start = dispatch.load(operation, name), torch.float32, time.perf_counter()
     try:
         errors = self_test.errors(operation, module, device, dtype, gradients=True)
-    except Exception as error:  # whatever a backend raises is what this test is there to tell
+    except Exception as error:  # a backend may raise anything, and this test reports it
         return True, f"{type(error).__name__}: {error}"
     if wrong := self_test.wrong(errors, dtype):
         return True, ", ".join(wrong)
     worst = max(error for name, error in errors.items() if name[0] == "d")
-    seconds = time.perf_counter() - start  # compiling takes the most of it, the first time
+    seconds = time.perf_counter() - start  # mostly compilation, the first time
     return False, f"relative error {errors['y']:.1e}, of gradients {worst:.1e}; {seconds:.1f} s"
 
 
@@ -115,7 +115,7 @@ def _milliseconds(operation: str, device: torch.device) -> float:
     problem = self_test.problem(operation)
     inputs = {name: tensor.to(device) for name, tensor in problem.items()}
     scan: Callable = planar_scan if operation == "planar" else selective_scan
-    scan(**inputs)  # the first call of all loads half of torch
+    scan(**inputs)  # warms up: the very first call loads half of torch
     runs, start = 0, time.perf_counter()
     while not runs or time.perf_counter() - start < SECONDS / len(OPERATIONS):
         scan(**inputs)

@@ -1,4 +1,4 @@
-"""A network's graph as an ONNX model, with no operators but ONNX's own."""
+"""A network's graph as an ONNX model, with ONNX's standard operators only."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ PLANAR_SCANS = {"sequential": onnx_scans.planar_scan, "parallel": onnx_parallel.
 
 
 def build(program: ExportedProgram, scan: str = "sequential") -> ir.Model:
-    """Translate a graph that has our scans, with input ``image`` and output ``restored``.
+    """Translate a graph that contains our scans; input ``image``, output ``restored``.
 
-    Args: scan: of the map, one of ``PLANAR_SCANS``.
+    Args: scan: the form of the planar scan, one of ``PLANAR_SCANS``.
     """
     onnx: Any = torch.onnx.export(
         program,
@@ -28,14 +28,14 @@ def build(program: ExportedProgram, scan: str = "sequential") -> ir.Model:
         },
         dynamo=True,
         verbose=False,
-        optimize=False,  # takes minutes over rewritings that find nothing here
+        optimize=False,  # takes minutes for rewrites that find nothing here
     )
     _simplify(onnx.model)
     return onnx.model
 
 
 def _simplify(model: ir.Model) -> None:
-    """Leave no calls of functions, no constants' computations, and nothing for debugging."""
+    """Inline function calls, fold constants and drop debugging information."""
     optimizer.inline(model)
     optimizer.fold_constants(model)
     for simplification in (

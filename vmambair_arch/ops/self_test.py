@@ -1,9 +1,9 @@
-"""A backend is trusted once it has answered right on this machine.
+"""A backend is trusted once it has computed correctly on this machine.
 
-There are more processors, GPUs, compilers and builds than anyone has tried. So the first use of a
-backend begins with a small problem whose answer the reference computes in float64; a stamp in the
-user's cache remembers that it was right. Values and gradients are tested apart: who restores
-images does not wait for the backward pass to be compiled. ``vmambair doctor`` has the same problem.
+No one has tried every processor, GPU, compiler and build. So before its first use a backend solves
+a small problem, and its result is compared with the reference's in float64; a stamp in the user's
+cache records success. Values and gradients are tested separately: restoring images does not wait
+for the backward pass to be compiled. ``vmambair doctor`` uses the same problem.
 """
 
 import functools
@@ -34,18 +34,18 @@ def failure(
     dtype: torch.dtype,
     gradients: bool,
 ) -> str | None:
-    """Why a backend is not to be trusted, or None once it has answered right on this machine.
+    """Why a backend cannot be trusted, or None if it computes correctly on this machine.
 
     Args:
         operation: "planar" or "selective".
         name, module: of the backend.
         device: where its tensors are.
         dtype: of its states, float32 or float64.
-        gradients: those are tested too.
-    Raises: torch.cuda.OutOfMemoryError: there is no room for the test.
+        gradients: whether to test them too.
+    Raises: torch.cuda.OutOfMemoryError: there is no memory for the test.
     """
     if module is REFERENCES[operation] or (name == "triton" and device.type == "cpu"):
-        return None  # what the others are held to; and Triton's interpreter, which is for tests
+        return None  # the reference itself, and Triton's interpreter, which is for tests
     if gradients and (reason := failure(operation, name, module, device, dtype, False)):
         return reason
     stamp = stamps.path(operation, name, device, dtype, "gradients" if gradients else "values")
@@ -58,10 +58,10 @@ def failure(
 
 
 def problem(operation: str, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
-    """The inputs of the test on the CPU: steps and decays of every size, the largest beyond e^88.
+    """The test's inputs, on the CPU: steps and decays of all magnitudes, the largest beyond e^88.
 
-    They are those of the operations' public functions, with softplus in selective_scan; there are
-    several tiles of the sequence and a block of channels that is not full.
+    They are inputs of the operations' public functions, with softplus in selective_scan. The
+    sequence spans several tiles, and the last block of channels is only partly filled.
     """
     random = functools.partial(
         torch.randn, generator=torch.Generator().manual_seed(0), dtype=dtype, device="cpu"
@@ -94,9 +94,9 @@ def problem(operation: str, dtype: torch.dtype = torch.float32) -> dict[str, Ten
 def errors(
     operation: str, module: ModuleType, device: torch.device, dtype: torch.dtype, gradients: bool
 ) -> dict[str, float]:
-    """The relative L2 errors of a backend's answers by name: y, and dx or the like of each input.
+    """The relative L2 errors of a backend's results by name: y, and dx or the like per input.
 
-    Raises: whatever the backend does.
+    Raises: whatever the backend raises.
     """
     inputs = problem(operation, dtype)
     given = {name: tensor.to(device) for name, tensor in inputs.items()}
@@ -111,7 +111,7 @@ def errors(
 
 
 def wrong(errors: dict[str, float], dtype: torch.dtype) -> list[str]:
-    """What the errors that are too large are, in words; a result that is not a number is wrong."""
+    """The errors that are too large, in words; so is NaN."""
     allowed = TOLERANCES[dtype]
     return [f"relative error of {n} {e:.1e}" for n, e in errors.items() if not e <= allowed]
 
@@ -138,14 +138,14 @@ def _tried(*test: Any) -> str | None:
     try:
         found = wrong(errors(*test), test[3])
     except torch.cuda.OutOfMemoryError:
-        raise  # says nothing of the backend
-    except Exception as error:  # whatever it is, this backend is of no use here
+        raise  # says nothing about the backend
+    except Exception as error:  # whatever it is, this backend cannot be used here
         return f"its self-test fails: {type(error).__name__}: {error}"
-    return f"its self-test is wrong: {', '.join(found)}" if found else None
+    return f"its self-test gives wrong results: {', '.join(found)}" if found else None
 
 
 def _in_a_thread(function: Callable[[], Any]) -> Any:
-    """Call a function where nothing of the caller's reaches it: autocast, tracing, fake tensors."""
+    """Call a function in a thread, where the caller's autocast, tracing and fake tensors end."""
     future: Future = Future()
 
     def run() -> None:

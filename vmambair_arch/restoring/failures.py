@@ -4,10 +4,10 @@ from ..errors import InputError, printable
 
 
 def sentence(error: InputError | MemoryError | OSError, where: str) -> str:
-    """What went wrong with a picture, led by its name.
+    """A sentence on a picture's failure that begins with its name.
 
     Args:
-        error: what was raised; an OSError as its file was written.
+        error: the exception; an OSError was raised while writing the file.
         where: the picture.
     """
     where = printable(where)

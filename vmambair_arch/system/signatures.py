@@ -1,6 +1,6 @@
-"""What a file is, told by how it begins: pictures that are read, and of others the way on.
+"""Recognises files by their first bytes: pictures that can be read, and advice for others.
 
-One table for those who want a picture and those who want a network.
+One table for callers that expect a picture and those that expect a network.
 """
 
 import codecs
@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from ..errors import shortened
 
-HEAD = 4096  # bytes that tell
+HEAD = 4096  # bytes to look at
 
-READ = {  # formats of pictures that are read here, by how their files begin
+READ = {  # formats of pictures that can be read, by how their files begin
     "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
     "JPEG": re.compile(rb"\xff\xd8\xff"),
     "WEBP": re.compile(rb"RIFF....WEBP", re.DOTALL),
@@ -29,12 +29,12 @@ READ = {  # formats of pictures that are read here, by how their files begin
 
 
 class Kind(NamedTuple):
-    """A kind of files that are no picture to read.
+    """A kind of file that cannot be read as a picture.
 
     Args:
-        what: its name, behind "is".
-        picture: what follows for who wants a picture.
-        network: the way on for who wants a network; None: it may hold one.
+        what: its name, after "is".
+        picture: the rest of the sentence if a picture was expected.
+        network: the advice if a network was expected; None: it may contain one.
     """
 
     what: str
@@ -64,7 +64,7 @@ DRAWING = Kind("a drawing made of lines", "; export it as PNG (Inkscape, rsvg-co
 PAGES = Kind("a document", "; make PNG files of its pages (pdftoppm -png, Ghostscript)")
 PICTURE = Kind("a picture", "")
 
-# What other files are; the first that fits.
+# The kinds of other files; the first match counts.
 OTHERS = {
     rb"\0*$": Kind("empty or holds nothing but zeros", "; copy or download it again", None),
     rb"GIF8[79]a": Kind(
@@ -149,13 +149,13 @@ _others = {re.compile(pattern, re.DOTALL | re.IGNORECASE): kind for pattern, kin
 
 
 def read_as(content: bytes | mmap.mmap) -> str | None:
-    """The format of a file that is read as a picture, a name in ``READ``; None: it is another."""
+    """The format of a picture file, a name in ``READ``; None for any other file."""
     head = bytes(content[:64])
     return next((name for name, begin in READ.items() if begin.match(head)), None)
 
 
 def no_picture(content: bytes | mmap.mmap) -> str:
-    """What a file is that is not read as a picture, and the way on: without its subject."""
+    """A sentence, without its subject, on what a file that is not a picture is, and what to do."""
     head = bytes(content[:HEAD])
     if head.lower().startswith(b"bm"):
         return "is no picture that is known here, though it begins as a BMP; save it as PNG"
@@ -168,11 +168,11 @@ def no_picture(content: bytes | mmap.mmap) -> str:
 
 
 def no_checkpoint(head: bytes) -> str | None:
-    """``is a web page, not a checkpoint; ...`` of a file's first bytes; None: it may be one."""
+    """``is a web page, not a checkpoint; ...`` from a file's first bytes; None: it may be one."""
     kind = PICTURE if read_as(head) else _kind(head[:HEAD])
     if kind:
         return f"is {kind.what}, not a checkpoint; {kind.network}" if kind.network else None
-    try:  # the last letter may be cut
+    try:  # the last character may be truncated
         text = codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
         return None
@@ -182,7 +182,7 @@ def no_checkpoint(head: bytes) -> str | None:
 
 
 def no_zip_of_torch(names: Iterable[str]) -> str | None:
-    """What a zip archive with these files in it is, unless it is what torch.save writes."""
+    """What a zip archive with these files is, or None if torch.save may have written it."""
     names = list(names)
     lasts = {name.rsplit("/", 1)[-1] for name in names}
     if any("/code/" in name for name in names) and "constants.pkl" in lasts:

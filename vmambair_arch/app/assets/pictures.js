@@ -1,12 +1,12 @@
-// The pictures that the page knows: those on their way to the server, and the server's jobs.
+// The page's pictures: those being uploaded, and the server's jobs.
 //
-// Each is {key, name, state, share, ...}; state is "sending" or "refused" on the way, and then
-// what Job.state in jobs.py can be. An event "change" tells that something is different.
+// Each is {key, name, state, share, ...}; state is "sending" or "refused" during the upload, and
+// then one of Job.state in jobs.py. A "change" event is sent after every change.
 
 import * as server from "./server.js";
 
-const SOON = 250; // milliseconds until the server is asked again: while something happens,
-const LATER = 3000; // and otherwise, since another window may bring pictures
+const SOON = 250; // milliseconds between polls while a job is active,
+const LATER = 3000; // and otherwise, since another window may add pictures
 
 const OVER = ["done", "failed", "cancelled", "refused"];
 
@@ -17,9 +17,9 @@ export class Pictures extends EventTarget {
     super();
     this.coming = []; // not yet on the server
     this.jobs = [];
-    this.gone = ""; // why the server gives no answer: "silent", or a sentence
+    this.gone = ""; // why the server does not answer: "silent", or a sentence
     this.counted = 0;
-    this.turn = 0; // counts the looks: of two under way, the later is believed
+    this.turn = 0; // number of the latest poll; older ones still under way are ignored
     this.look();
   }
 
@@ -31,13 +31,13 @@ export class Pictures extends EventTarget {
     return this.all.find((picture) => picture.key === key);
   }
 
-  // How many come before a picture that waits.
+  // How many pictures come before a waiting one.
   before(picture) {
     const active = this.jobs.filter((job) => !isOver(job));
     return active.findIndex((job) => job.key === picture.key);
   }
 
-  // Send files, one after the other, with {network, format}; returns the keys that they have.
+  // Upload files, one after the other, with {network, format}; returns their keys.
   add(files, options) {
     const added = files.map((file) => ({
       key: `coming-${++this.counted}`,
@@ -85,7 +85,7 @@ export class Pictures extends EventTarget {
     this.coming = this.coming.filter((other) => other !== picture);
   }
 
-  // End what is done with a picture.
+  // Cancel a picture's upload or job.
   cancel(picture) {
     if (picture.state !== "sending") return this.ask(server.cancel(picture.key));
     if (picture.abort) picture.abort();
@@ -93,7 +93,7 @@ export class Pictures extends EventTarget {
     this.tell();
   }
 
-  // Take a picture from the page and from the server.
+  // Remove a picture from the page and from the server.
   remove(picture) {
     this.drop(picture);
     this.jobs = this.jobs.filter((job) => job !== picture);
@@ -102,7 +102,7 @@ export class Pictures extends EventTarget {
   }
 
   async ask(request) {
-    this.turn += 1; // what a look under way finds is old
+    this.turn += 1; // a poll under way would bring outdated jobs
     try {
       await request;
     } catch (error) {
@@ -111,7 +111,7 @@ export class Pictures extends EventTarget {
     this.look();
   }
 
-  // See what the server says, now and then again.
+  // Poll the server, now and again later.
   async look() {
     clearTimeout(this.timer);
     const turn = ++this.turn;
@@ -119,7 +119,7 @@ export class Pictures extends EventTarget {
     try {
       jobs = await server.jobs();
     } catch (error) {
-      this.gone = reason(error); // which the page says
+      this.gone = reason(error); // shown on the page
     }
     if (turn !== this.turn) return;
     if (jobs) Object.assign(this, { gone: "", jobs: jobs.map(known) });

@@ -22,11 +22,11 @@ def add(commands) -> None:
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     names = "e.g. planar_scan realsr_x4 RRDBNet"
     add("--only", nargs="+", default=[], metavar="NAME", help=names)
-    model = "a checkpoint as vmambair restore takes it, to measure too, or without --only alone"
+    model = "a model as for vmambair restore; without --only, nothing else is measured; repeatable"
     add("-m", "--model", action="append", default=[], metavar="MODEL", help=model)
     plugins.add_argument(command)
-    add("--minutes", type=float, default=25.0, help="then start no further case")
-    rivals = "instead, other networks and programs beside ours, on photographs, on the CPU"
+    add("--minutes", type=float, default=25.0, help="after which no further case is started")
+    rivals = "measure other networks and programs beside ours instead, on photographs, on the CPU"
     add("--rivals", action="store_true", help=rivals)
     command.set_defaults(run=_run)
 

@@ -1,4 +1,4 @@
-"""How the Triton kernels are launched: block sizes out of the shape, workspaces, the order."""
+"""Launching the Triton kernels: block sizes from the shape, workspaces, the order."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,34 +13,34 @@ from .backward import Between, Gradients, add_blocks, end_carries, gradients
 from .forward import across_chunks, add_maps, end_states, outputs
 from .tiles import Maps, Parameters, Shape
 
-PROGRAMS = 2048  # wanted in a launch: 16 warps for each multiprocessor of a large GPU
+PROGRAMS = 2048  # target for a launch: 16 warps for each multiprocessor of a large GPU
 CHUNKS = (32, 256)  # least and most steps of a chunk, powers of 2
 WARP = 32  # threads, and channels of a block where sums run over channels
-ROWS = 32  # chunks that across_chunks takes at once, and steps that add_blocks takes
-BLOCK = 1024  # numbers that add_maps takes
-# Registers of a thread, at most: 16 and 12 warps fit on a multiprocessor. Without a bound, the
-# compiler takes too few for loads a step ahead, and too many for the gradients.
+ROWS = 32  # chunks that across_chunks processes at once, and steps of a program of add_blocks
+BLOCK = 1024  # numbers of a program of add_maps
+# The most registers of a thread: 16 and 12 warps fit on a multiprocessor. Without a bound, the
+# compiler uses too few for prefetching a step, and too many for the gradients.
 REGISTERS = 128
 GRADIENT_REGISTERS = 168
-WORKSPACE = 256 * 2**20  # bytes that the backward pass may use beside the states between chunks
+WORKSPACE = 256 * 2**20  # bytes that the backward pass may use, besides states between chunks
 
 
 @dataclass(frozen=True)
 class Scan:
-    """The tensors of one call, contiguous, as the kernels take them.
+    """The tensors of one call, contiguous, in the kernels' form.
 
-    Each image has k sequences: the 4 directions of a planar scan, over all its
-    channels, or the groups of channels of a selective scan. d counts the channels of a sequence.
+    Each image has k sequences: the 4 directions of a planar scan, over all its channels, or the
+    groups of channels of a selective scan. d is the number of channels of a sequence.
 
     Args:
-        planar: which of the two.
-        softplus: whether delta is the softplus of what is given.
+        planar: whether it is a planar scan.
+        softplus: whether to take softplus of delta.
         u: (b, height, width, d) if planar, else (b, k * d, width), of height 1.
-        step, B, C: if planar, the projection (b, height, width, 4, r + 2n) in all three places;
-            else delta like u, B and C (b, k, n, width).
+        step, B, C: if planar, each the projection (b, height, width, 4, r + 2n); else delta like u,
+            and B and C (b, k, n, width).
         weight: (k, r, d); r is 0 unless planar.
         bias, D: (k, d).
-        A: (k, n, d), channels last as in the tiles, or loads would have to change the layout.
+        A: (k, n, d), channels last as in the tiles; otherwise loads would change the layout.
     """
 
     planar: bool
@@ -56,7 +56,7 @@ class Scan:
 
     @property
     def sequences(self) -> int:
-        """Sequences of all images."""
+        """The number of sequences of all images."""
         return self.u.shape[0] * self.A.shape[0]
 
     @property
@@ -89,24 +89,25 @@ class Scan:
         return Maps(self.u, self.step, self.B, self.C, dy)
 
     def parameters(self) -> Parameters:
-        """The tensors that do not."""
+        """The tensors that do not vary along a sequence."""
         return Parameters(self.weight, self.bias, self.A, self.D)
 
     def shape(self, block: int) -> Shape:
-        """What kernels for blocks of so many channels are compiled for."""
+        """The compile-time sizes of kernels for blocks of ``block`` channels."""
         n, r = self.A.shape[1], self.r
         blocks = (triton.next_power_of_2(n), triton.next_power_of_2(max(r, 1)), block)
         return Shape(*map(tl.constexpr, (n, r, *blocks, self.planar, self.softplus)))
 
     def new(self, *shape: int) -> Tensor:
-        """Room for numbers that kernels leave each other."""
+        """Memory for numbers that kernels pass to each other."""
         return self.u.new_empty(shape, dtype=torch.float32)
 
 
 def chunk_length(sequences: int, d: int, length: int) -> int:
-    """Steps of a chunk: long chunks leave few states between them, short ones fill a GPU.
+    """Steps of a chunk: long chunks have few states between them, short ones fill a GPU.
 
-    What two of the shortest chunks would hold is one chunk: the steps in a row are as many.
+    A sequence that two of the shortest chunks would hold is one chunk: it has as many steps in a
+    row.
     """
     least, most = CHUNKS
     if length <= 2 * least:
@@ -118,15 +119,15 @@ def chunk_length(sequences: int, d: int, length: int) -> int:
 
 
 def steps_at_hand(chunk: int) -> int:
-    """Steps whose states ``gradients`` has at hand: near the root of a chunk's, dividing them."""
+    """Steps whose states ``gradients`` keeps: a divisor of a chunk's, near their square root."""
     return 1 << chunk.bit_length() // 2
 
 
 def forward(scan: Scan, y: Tensor) -> tuple[Tensor, Tensor]:
     """Write y, laid out like u.
 
-    Returns: in float32 the states after each chunk (sequences, chunks, n, d), but for the last
-        chunk; and those after the last (sequences, n, d), which are not written if planar.
+    Returns: in float32 the states after each chunk but the last (sequences, chunks, n, d); and
+        those after the last (sequences, n, d), which are not written if planar.
     """
     with torch.cuda.device_of(scan.u):
         states = states_after_chunks(scan)
@@ -138,7 +139,7 @@ def forward(scan: Scan, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def states_after_chunks(scan: Scan) -> Tensor:
-    """The state after each chunk (sequences, chunks, n, d); not written if there is one."""
+    """The state after each chunk (sequences, chunks, n, d); not written if there is only one."""
     with torch.cuda.device_of(scan.u):
         return _between_chunks(end_states, scan, scan.maps(scan.u), reverse=False)
 
@@ -149,11 +150,11 @@ def backward(
     """Write the gradients of the maps, laid out like the maps.
 
     Args:
-        states: those after each chunk, from forward.
+        states: after each chunk, from forward.
         dy, du: like u.
         dstep: like delta; not written if planar.
-        dB, dC: like B and C; if planar, dB is the gradient of the projection, and dC not written.
-    Returns: the gradients of weight, bias, A and D, each of its shape, in float32.
+        dB, dC: like B and C; if planar, dB is the gradient of the projection, dC is not written.
+    Returns: the gradients of weight, bias, A and D, in their shapes and float32.
     """
     k, n, d = scan.A.shape
     r, maps, shape = scan.r, scan.maps(dy), scan.shape(WARP)
@@ -183,7 +184,7 @@ def backward(
 
 
 def _between_chunks(kernel: Any, scan: Scan, maps: Maps, *, reverse: bool) -> Tensor:
-    """What each chunk hands to the next, or to the one before it, if there is more than one."""
+    """What each chunk passes to the next, or to the previous one; not written for one chunk."""
     k, n, d = scan.A.shape
     ends = scan.new(scan.sequences, scan.chunks, n, d)
     if scan.chunks > 1:
@@ -209,23 +210,23 @@ def _over_chunks(kernel: Any, scan: Scan, tensors: tuple[Any, ...]) -> None:
 
 
 def run(kernel: Any, programs: int, *arguments: Any, **options: Any) -> None:
-    """Launch a kernel. Its loops load ahead by themselves, where that is of use."""
+    """Launch a kernel, without Triton's pipelining: its loops prefetch by themselves."""
     kernel[(programs,)](*arguments, **options, num_stages=1)
 
 
 def block_of(d: int) -> int:
-    """Channels of a block, a warp for each 32: as many as leave no more of them idle."""
+    """Channels of a block, a warp for each 32: the most that leave no more of them idle."""
     return max(b for b in (32, 64, 128) if -(-d // b) * b == -(-d // WARP) * WARP)
 
 
 def _warps(shape: Shape) -> int:
-    """Warps of a program: a thread holds at most 16 states, unless they are very many."""
+    """Warps of a program: a thread holds at most 16 states, unless there are very many."""
     channels, states = shape.BLOCK_D.value, shape.BLOCK_N.value
     return min(max(channels // WARP, channels * states // 512), 8)
 
 
 def _own_maps(scan: Scan, y: Tensor) -> Tensor:
-    """A map for each direction, which all write at the same time; y itself if not planar."""
+    """A map for each direction, since all write at the same time; y itself if not planar."""
     return scan.new(y.shape[0], 4, *y.shape[1:]) if scan.planar else y
 
 
@@ -238,7 +239,7 @@ def _add_maps(scan: Scan, maps: Tensor, y: Tensor) -> None:
 
 
 def _workspaces(scan: Scan, rows: int, sub: int) -> tuple[Tensor, Tensor]:
-    """Room for ``gradients`` on as many chunks at once as WORKSPACE allows, at least one."""
+    """Memory for ``gradients`` on as many chunks at once as WORKSPACE allows, at least one."""
     _, n, d = scan.A.shape
     blocks, count = triton.cdiv(d, WARP), scan.r + 2 * n
     states = blocks * (scan.chunk // sub + sub) * triton.next_power_of_2(n) * WARP

@@ -11,14 +11,14 @@ from . import curves, dots, rivals, scaling, tradeoff
 
 
 def draw(reports: Sequence[Report], *, over: str = "iter") -> Figure:
-    """Draw reports of one kind, or a comparison over a benchmark.
+    """Draw reports of one kind, or a comparison with a benchmark.
 
-    A comparison: dots of each method. A training: curves over the iterations, or the seconds of
-    training (over="seconds"). A benchmark: time and memory over pixels. Rivals: quality over the
-    time of a megapixel, and the time of each. A comparison and a benchmark: quality over the time
-    of a megapixel.
+    A comparison: dots for each method. A training: curves over the iterations, or over the seconds
+    of training (over="seconds"). A benchmark: time and memory over pixels. Rivals: quality over
+    time per megapixel, and the time of each. A comparison and a benchmark: quality over time per
+    megapixel.
 
-    Raises: InputError: they cannot be in one picture, or have nothing to draw.
+    Raises: InputError: the reports cannot be combined, or have nothing to draw.
     """
     kinds = {report.kind: report for report in reports}
     if kinds.keys() == {"comparison", "benchmark"} and len(reports) == 2:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from ..format import Report
 
-TIME = "seconds_a_megapixel"
+TIME = "seconds_per_megapixel"
 
 
 def draw(report: Report) -> Figure | None:
@@ -46,7 +46,7 @@ def _quality(axes: Axes, rows: list[dict[str, Any]], colours: dict[str, str]) ->
         place = row[TIME], row["psnr"]
         axes.plot(*place, "o", color=colours[row["runner"]])
         axes.annotate(row["name"], place, (5, 4), textcoords="offset points", fontsize=8)
-    axes.set(xscale="log", xlabel="seconds a megapixel of input", ylabel="PSNR (dB)")
+    axes.set(xscale="log", xlabel="seconds per megapixel of input", ylabel="PSNR (dB)")
     axes.set_title("quality, of those with trained weights")
     axes.grid(alpha=0.3, which="both")
     axes.margins(x=0.25, y=0.15)
@@ -63,7 +63,7 @@ def _times(axes: Axes, rows: list[dict[str, Any]], colours: dict[str, str]) -> N
         axes.annotate(f" {row[TIME]:.3g}", (row[TIME], place), va="center", fontsize=8)
     names = [f"{row['name']}, x{row['scale']} ({row['size']})" for row in rows]
     axes.set_yticks(range(len(rows)), names, fontsize=8)
-    axes.set(xscale="log", xlabel="seconds a megapixel of input")
+    axes.set(xscale="log", xlabel="seconds per megapixel of input")
     axes.set_title("time, with the scale and the size of the photograph")
     axes.margins(x=0.15)
     axes.legend(fontsize=8)

@@ -2,12 +2,12 @@
 
 import io
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from . import geography, ifd
+from .change import Change
 from .exif_editor import EXIF, GPS, INTEROPERABILITY, Editor
 from .ifd import Directory, Entry
 
@@ -25,24 +25,6 @@ COMPRESSION, THUMBNAIL, THUMBNAIL_BYTES, JPEG = 259, 513, 514, 6
 PREFIX = b"Exif\0\0"  # of EXIF data in some files
 MAKER_NOTE = 37500
 MOVED = "its maker notes (EXIF) are kept, but what they tell of places in its file is wrong now"
-
-
-class Change(NamedTuple):
-    """What became of a picture's pixels since its metadata were written.
-
-    Args:
-        before, after: height and width, upright both times.
-        turned: whether the pixels were not stored upright.
-    """
-
-    before: tuple[int, ...]
-    after: tuple[int, ...]
-    turned: bool = False
-
-    @property
-    def scale(self) -> tuple[float, float]:
-        """How many times higher and wider it got."""
-        return self.after[0] / self.before[0], self.after[1] / self.before[1]
 
 
 def orientation(data: bytes) -> int | None:

@@ -1,4 +1,4 @@
-"""Single values of EXIF data changed or dropped where they stand; all other bytes stay."""
+"""Changes or drops single values of EXIF data in place; all other bytes stay unchanged."""
 
 import struct
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ EXIF, GPS, INTEROPERABILITY = 34665, 34853, 40965  # directories, the last one i
 
 
 class Editor:
-    """EXIF data, of which single values are changed where they stand."""
+    """EXIF data whose single values can be changed in place."""
 
     def __init__(self, data: bytes):
         found = ifd.layout(data)
@@ -23,18 +23,18 @@ class Editor:
         self.interoperability = self._nested(data, self.exif, INTEROPERABILITY)
 
     def directories(self) -> list[Directory]:
-        """Those that are there, or should be."""
+        """The directories that exist or are referred to."""
         below = ((self.first, EXIF, self.exif), (self.first, GPS, self.gps))
         below = (*below, (self.exif, INTEROPERABILITY, self.interoperability))
         return [self.first, *(nested for outer, tag, nested in below if tag in outer.entries)]
 
     def numbers(self, place: Directory, tag: int) -> tuple[float, ...]:
-        """A tag's numbers; none if there is none."""
+        """A tag's numbers; empty if there is no such tag."""
         entry = place.entries.get(tag)
         return entry.numbers(self.how.order) if entry else ()
 
     def put(self, place: Directory, tag: int, values: Sequence[float]) -> None:
-        """Change as many numbers as there are; small ones get more bytes if they need them."""
+        """Change a tag's numbers, as many as it has; a SHORT becomes a LONG if necessary."""
         entry = place.entries[tag]
         letter = ifd.LETTERS.get(entry.kind, "")
         try:
@@ -52,7 +52,7 @@ class Editor:
             self.drop(place, [tag])
 
     def drop(self, place: Directory, tags: Sequence[int]) -> None:
-        """Take entries out of a directory; those behind move up."""
+        """Remove entries from a directory; later ones move up."""
         size = self.how.entry.size
         spots = {place.spots[tag] for tag in tags if tag in place.spots}
         first = place.start + self.how.many.size

@@ -1,11 +1,7 @@
 """GeoTIFF: where on the map the pixels of a picture lie, put right when their number changes."""
 
-from typing import TYPE_CHECKING
-
+from .change import Change
 from .exif_editor import Editor
-
-if TYPE_CHECKING:
-    from .exif import Change
 
 SCALE, TIEPOINTS, MATRIX, RATIONAL = 33550, 33922, 34264, 50844
 KEYS, DOUBLES, TEXTS = 34735, 34736, 34737
@@ -13,7 +9,7 @@ TAGS = (SCALE, TIEPOINTS, MATRIX, RATIONAL, KEYS, DOUBLES, TEXTS)
 RASTER_TYPE, IS_POINT = 1025, 2  # a key, and its value if a pixel is a point
 
 
-def move(editor: Editor, change: "Change") -> bool:
+def move(editor: Editor, change: Change) -> bool:
     """Scale what the first directory says; False if it said it of pixels that were turned since.
 
     Source: OGC GeoTIFF 1.1, requirements 7.2 and 7.4 and annex B; for rational polynomials

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .exif import Change
+from .change import Change
 
 IPTC = 0x0404
 RECORD = b"\x1c"  # how IPTC data begin that lie in no resource

@@ -7,7 +7,7 @@ from PIL import Image
 
 from ...errors import InputError
 from . import exif, iptc, xmp
-from .exif import Change
+from .change import Change
 from .png_chunks import Chunks
 
 # Modes of PIL as they are restored. What is missing has no red, green and blue, or 32 bits.

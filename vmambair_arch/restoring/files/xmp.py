@@ -2,7 +2,7 @@
 
 import re
 
-from .exif import Change
+from .change import Change
 
 # Properties, by what they say. A prefix stands for the same name space in nearly all files.
 ORIENTATION = b"tiff:Orientation"

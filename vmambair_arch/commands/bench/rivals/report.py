@@ -13,7 +13,7 @@ from ... import origin
 from .entrants import PROGRAMS
 
 COLUMNS = {
-    "seconds_a_megapixel": Column(label="s a megapixel", decimals=2, better="lower"),
+    "seconds_per_megapixel": Column(label="s per megapixel", decimals=2, better="lower"),
     "peak_mib": Column(label="MiB", decimals=0, better="lower"),
     "psnr": Column(label="PSNR (dB)", decimals=2, better="higher"),
     "file_mb": Column(label="file, MB", decimals=1, better="lower"),
@@ -23,7 +23,7 @@ COLUMNS = {
     "load_seconds": Column(label="to load, s", decimals=1, better="lower"),
 }
 HEADER = (
-    f"{'':22} {'':12} {'size':>5} {'threads':>7} {'least s':>9} {'s a megapixel':>13}"
+    f"{'':22} {'':12} {'size':>5} {'threads':>7} {'least s':>9} {'s per megapixel':>13}"
     f" {'peak MiB':>9} {'file MB':>8} {'PSNR':>6}"
 )
 
@@ -34,7 +34,7 @@ def row(told: Mapping[str, Any]) -> str:
     psnr = "" if told["psnr"] is None else f"{told['psnr']:.2f}"
     return (
         f"{told['name']:22} {told['runner']:12} {told['size']:5} {told['threads']:7}"
-        f" {told['seconds_min']:9.3f} {told['seconds_a_megapixel']:13.2f} {peak:>9}"
+        f" {told['seconds_min']:9.3f} {told['seconds_per_megapixel']:13.2f} {peak:>9}"
         f" {told['file_mb']:8.1f} {psnr:>6}"
     )
 

@@ -83,7 +83,7 @@ class Session:
             **{"name": entrant.name, "runner": entrant.runner, "size": size, "threads": threads},
             "trained": entrant.trained or "random weights",
             **result,
-            "seconds_a_megapixel": result["seconds_min"] / size**2 * 1e6,
+            "seconds_per_megapixel": result["seconds_min"] / size**2 * 1e6,
             "psnr": self.psnr.get(entrant),
         }
 
@@ -202,7 +202,7 @@ def run(
     for name in only:
         if not any(entrant.name.startswith(name) for entrant in entrants):
             names = ", ".join(dict.fromkeys(entrant.name for entrant in entrants))
-            raise InputError(f"nothing to measure is called {name!r}: choose of {names}")
+            raise InputError(f"nothing to measure is called {name!r}: choose from {names}")
     chosen = [e for e in entrants if not only or e.name.startswith(tuple(only))]
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as temporary:
