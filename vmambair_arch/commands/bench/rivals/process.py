@@ -6,6 +6,7 @@ It is started by its path, and imports the standard library and numpy alone unti
 chosen: torch, which the package imports, is most of the memory of those that need none.
 """
 
+import importlib
 import json
 import statistics
 import sys
@@ -122,8 +123,7 @@ def onnxruntime(model: str, threads: int) -> tuple[Run, int]:
 
 def openvino(model: str, threads: int) -> tuple[Run, int]:
     """An .onnx file, in float32 as the others, also where the processor knows bfloat16."""
-    import openvino
-
+    openvino: Any = importlib.import_module("openvino")
     hints = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
     compiled = openvino.Core().compile_model(model, "CPU", hints)
     return lambda image: compiled(image)[0], Path(model).stat().st_size
@@ -131,7 +131,7 @@ def openvino(model: str, threads: int) -> tuple[Run, int]:
 
 def ncnn(model: str, threads: int) -> tuple[Run, int]:
     """A .param file and its .bin, from ``data`` to ``output``, on the CPU."""
-    import ncnn
+    ncnn: Any = importlib.import_module("ncnn")
 
     files = [Path(model), Path(model).with_suffix(".bin")]
     network = ncnn.Net()
