@@ -89,7 +89,7 @@ def _read(stored: Stored, chunk: Chunk) -> None:
             )
     elif kind in png_chunks.COLOURS:
         stored.carried.append((kind, data))
-    elif kind not in png_chunks.UNSAID and kind != b"fdAT":
+    elif kind not in png_chunks.SILENT and kind != b"fdAT":
         if kind[0:1].isupper():
             raise InputError(f"needs an unknown feature (its chunk {kind!r}); save it again")
         if kind[3:4].islower() and kind not in png_chunks.NAMES:  # safe to copy when pixels change

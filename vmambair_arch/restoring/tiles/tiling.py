@@ -95,7 +95,7 @@ class Tiling:
         """
         sides = self._sides(h, w, channels, result)
         if progress:
-            self.run.get_ready_to_tell()
+            self.run.prepare_progress()
         while True:
             try:
                 yield from self._strips(crop, h, w, sides, progress)
