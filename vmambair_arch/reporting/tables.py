@@ -152,7 +152,7 @@ def _comparison(reports: Sequence[Report]) -> Table:
 
 def _benchmark(reports: Sequence[Report]) -> Table:
     if len(reports) > 1:
-        raise InputError("a table has one benchmark; give the reports one by one")
+        raise InputError("only one benchmark fits in a table; give the reports one by one")
     report = reports[0]
     cells: dict[str, dict[Any, Any]] = {}
     for row in report.rows:
@@ -188,7 +188,7 @@ def _costs(found: Mapping[Any, Mapping[str, Any]]) -> list[Cell]:
 
 def _rivals(reports: Sequence[Report]) -> Table:
     if len(reports) > 1:
-        raise InputError("a table has one run of rivals; give the reports one by one")
+        raise InputError("only one run of rivals fits in a table; give the reports one by one")
     columns = reports[0].columns
     found: dict[tuple[Any, ...], dict[tuple[Any, ...], Mapping[str, Any]]] = {}
     for row in reports[0].rows:

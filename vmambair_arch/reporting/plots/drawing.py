@@ -48,11 +48,11 @@ def _curves(reports: Sequence[Report], over: str) -> Figure | None:
 
 def _scaling(reports: Sequence[Report]) -> Figure | None:
     if len(reports) > 1:
-        raise InputError("a picture has one benchmark; give the reports one by one")
+        raise InputError("only one benchmark fits in a picture; give the reports one by one")
     return scaling.draw(reports[0].rows)
 
 
 def _rivals(reports: Sequence[Report]) -> Figure | None:
     if len(reports) > 1:
-        raise InputError("a picture has one run of rivals; give the reports one by one")
+        raise InputError("only one run of rivals fits in a picture; give the reports one by one")
     return rivals.draw(reports[0])
