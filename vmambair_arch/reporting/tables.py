@@ -151,7 +151,7 @@ def _comparison(reports: Sequence[Report]) -> Table:
 
 def _benchmark(reports: Sequence[Report]) -> Table:
     if len(reports) > 1:
-        raise InputError("a table has one benchmark; give the reports one by one")
+        raise InputError("only one benchmark fits in a table; give the reports one by one")
     report = reports[0]
     cells: dict[str, dict[Any, Any]] = {}
     for row in report.rows:
