@@ -43,7 +43,12 @@ CHANGES = [
     ("train:optim_g:betas=[0.5,0.9]", "WARNING", "optim_g.betas: [0.5, 0.9] has no effect", "null"),
     ("train:scheduler:gamma=0.1", "WARNING", "scheduler.gamma: 0.1 has no effect", "with 0.5;"),
     ("train:scheduler:milestones=[1]", "WARNING", "milestones: [1] has no effect", "with [3];"),
-    ("manual_seed=7", "WARNING", "manual_seed: 7 has no effect", "goes on with 0;"),
+    (
+        "manual_seed=7",
+        "WARNING",
+        "manual_seed: 7 has no effect",
+        "continues with 0, from the state;",
+    ),
     ("train:ema_decay=0", "INFO", "train.ema_decay: 0 is used from here on", "it was 0.9"),
     ("datasets:train:batch_size_per_gpu=1", "INFO", "batch_size_per_gpu: 1 is used", "it was 2"),
     ("datasets:train:use_rot=false", "INFO", "use_rot: false is used", "it was true"),

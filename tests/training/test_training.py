@@ -69,8 +69,8 @@ def test_training_with_an_optimizer_that_basicsr_lacks(run):
 @pytest.mark.parametrize(
     ("optimizer", "message"),
     [
-        ({"type": "AdaW", "lr": 1}, "'AdaW' is no optimizer of torch; did you mean 'AdamW'?"),
-        ({"type": "LBFGS", "lr": 1}, "'LBFGS' is no optimizer of torch"),
+        ({"type": "AdaW", "lr": 1}, "'AdaW' is not an optimizer of torch; did you mean 'AdamW'?"),
+        ({"type": "LBFGS", "lr": 1}, "'LBFGS' is not an optimizer of torch"),
         (
             {"type": "Adam", "lr": 1, "momentum": 1},
             "train.optim_g.momentum: Adam has no such option",
@@ -120,7 +120,7 @@ def test_a_warm_up_rises_linearly_to_the_full_rate_and_leaves_it_to_the_schedule
         ),
         (
             {"type": "CosineRestartLR"},
-            "'CosineRestartLR' is no schedule; did you mean 'CosineAnnealing",
+            "'CosineRestartLR' is not a schedule; did you mean 'CosineAnnealing",
         ),
     ],
 )

@@ -19,7 +19,7 @@ class VmambaIRGANModel(VmambaIRModel, SRGANModel):
     """SRGANModel that pads and crops when it tests, and loads our and the released checkpoints.
 
     It trains as SRGANModel does, bit for bit. Its options are SRGANModel's and RealESRGANModel's
-    ``train.ldl_opt``: a loss where the output has artifacts that the averaged network's has not.
+    ``train.ldl_opt``: a loss where the output has artifacts that the averaged network's lacks.
     ``train.gan_opt`` may be RelativisticGANLoss, which compares real and made images.
     Raises: InputError: network_d, train.gan_opt or train.optim_d is missing, or ldl_opt is given
         without ema_decay.

@@ -100,7 +100,7 @@ def load(operation: str, name: str) -> ModuleType:
 def _warn(operation: str, name: str, device: str, reason: str | None) -> None:
     """Warn once per process that a backend which could run is passed over."""
     token = object()
-    if WARNED.setdefault((operation, name, device), token) is token:  # one thread alone
+    if WARNED.setdefault((operation, name, device), token) is token:  # in the first thread only
         logger.warning(
             "%s_scan on %s: backend %s is passed over: %s", operation, device, name, reason
         )

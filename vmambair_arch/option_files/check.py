@@ -142,9 +142,9 @@ class _Check:
             if key.endswith("_opt"):
                 self._typed(("train", key), registry.LOSS_REGISTRY)
             elif key.startswith("optim_"):
-                self._named(("train", key), kind, OPTIMIZERS, "optimizer of torch")
+                self._named(("train", key), kind, OPTIMIZERS, "an optimizer of torch")
             elif key == "scheduler":
-                self._named(("train", key), kind, SCHEDULES, "schedule")
+                self._named(("train", key), kind, SCHEDULES, "a schedule")
         for name, _ in self._mappings("train", "losses"):
             self._typed(("train", "losses", name), registry.LOSS_REGISTRY)
 
@@ -161,8 +161,8 @@ class _Check:
             except InputError as error:
                 self._problem((*keys, "type"), str(error))
             return
-        hint = f"{nearest(name, there)}; known are {', '.join(sorted(there))}"
-        self._problem((*keys, "type"), f"{shown(name)} is no {what}{hint}")
+        hint = f"{nearest(name, there)}; choose one of {', '.join(sorted(there))}"
+        self._problem((*keys, "type"), f"{shown(name)} is not {what}{hint}")
 
     # The parts of the steps above.
 
@@ -240,7 +240,7 @@ class _Check:
             there = sorted(key.removesuffix("_basicsr") for key, _ in registry_)
             hint = nearest(name, there)
             self._problem(
-                keys, f"{shown(name)} is not registered{hint}; known are {', '.join(there)}"
+                keys, f"{shown(name)} is not registered{hint}; choose one of {', '.join(there)}"
             )
         return found
 

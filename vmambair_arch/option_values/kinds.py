@@ -38,7 +38,7 @@ def _printable(text: str) -> str:
 
 def _something(value: Any) -> Any:
     if isinstance(value, str) and value in NOTHING:
-        raise ValueError("stands for nothing: write ~ without quotes, or leave the key out")
+        raise ValueError("is no path: write ~ without quotes for none, or leave the key out")
     return value
 
 

@@ -19,7 +19,7 @@ LOADING = (  # options of a data set that no sample depends on
     *("pin_memory", "persistent_workers"),
 )
 PLACE = ("last_epoch", "_step_count", "base_lrs", "_last_lr")  # the position in any schedule
-ANEW = "begin anew from the state's network (path.pretrain_network_g)"
+ANEW = "start again from the state's network (path.pretrain_network_g)"
 Line = tuple[int, str]  # a level of logging, and a sentence
 
 
@@ -83,7 +83,7 @@ def _without_effect(opt: dict[str, Any], state: Mapping[str, Any]) -> Iterator[L
     for key, value in (asked.get("path") or {}).items():
         place = f"{where(opt, ('path', key))}: {shown(value)} has no effect"
         if key == "resume_state" and opt["auto_resume"] and value:
-            yield level, f"{place}: --auto_resume goes on from {path}"
+            yield level, f"{place}: --auto_resume resumes from {path}"
         if key.startswith("pretrain_network_") and value:
             yield level, f"{place}: the networks are those of {path}"
     if not _written_by(state):
@@ -130,4 +130,7 @@ def _is_another_schedule(opt: Mapping[str, Any], state: Mapping[str, Any]) -> bo
 
 
 def _no_effect(place: str, ours: str, theirs: str) -> str:
-    return f"{place}: {ours} has no effect: the state goes on with {theirs}; to change it, {ANEW}"
+    return (
+        f"{place}: {ours} has no effect: training continues with {theirs}, from the state; to"
+        f" change it, {ANEW}"
+    )
