@@ -123,7 +123,7 @@ def test_a_file_that_is_no_image_is_named(refused, experiment, own_pairs):
     for side in ("gt", "lq"):
         (own_pairs / side / "Thumbs.db").write_text("not a picture")
     message = refused("train", "-opt", experiment(), "--force_yml", *folders(own_pairs))
-    assert "Thumbs.db: is text, no picture" in message
+    assert "Thumbs.db: is text, not a picture" in message
 
 
 def test_fewer_images_than_a_batch_are_named(refused, experiment):

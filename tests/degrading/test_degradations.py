@@ -238,7 +238,7 @@ def test_nonsensical_options_of_the_data_set_are_named(data_options, change, mes
 def test_an_unreadable_image_of_the_data_set_is_named(data_options, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"\x89PNG")
     data_set = DegradationDataset({**data_options, "dataroot_gt": str(tmp_path), "meta_info": None})
-    with pytest.raises(InputError, match="broken.png: is text, no picture"):
+    with pytest.raises(InputError, match="broken.png: is text, not a picture"):
         data_set[0]
 
 
@@ -323,7 +323,7 @@ def test_degrade_reports_bad_images_and_degrades_the_others(degrade, photographs
     Path("in/good.png").write_bytes((photographs / "3.png").read_bytes())
     code, messages = degrade("in", "out")
     assert code == 1
-    assert "broken.png: is text, no picture" in messages
+    assert "broken.png: is text, not a picture" in messages
     assert "small.png: 40 x 200 pixels are too few: these degradations need 74 a side" in messages
     assert sorted(path.name for path in Path("out").iterdir()) == ["degradations.jsonl", "good.png"]
 

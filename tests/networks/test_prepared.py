@@ -12,8 +12,9 @@ from vmambair_arch import VmambaIR
 from vmambair_arch.networks.modules.prepared import weights_held
 
 TINY = {"dim": 6, "d_state": 2, "num_blocks": (1, 0, 0, 0), "num_refinement_blocks": 0}
-# Launches of operations that have not one: see test_triton_code; a fill and a copy.
-BEHIND = {"vmambair.planar_scan": 4, "aten.constant_pad_nd": 2}
+# Launches behind an operation, where they are not one: four kernels, see test_triton_code, and two
+# parameters turned; a fill and a copy.
+BEHIND = {"vmambair.planar_scan": 6, "aten.constant_pad_nd": 2}
 MEMORY = ("aten.empty", "aten.new_empty", "aten._unsafe_view", "aten.detach", "aten.lift")
 
 
@@ -47,7 +48,7 @@ def launches(held: bool, **options) -> int:
 
 def test_the_number_of_launches_in_a_forward_of_realsr_x4():
     blocks = 2 * (6 + 2 + 2) + 1 + 6
-    for held, most in ((True, 1055), (False, 1325)):
+    for held, most in ((True, 893), (False, 1163)):
         ends = launches(held, num_blocks=(0, 0, 0, 0))
         pair = launches(held)  # of blocks: one in the encoder, one in the decoder
         assert ends + blocks * (pair - ends) // 2 <= most

@@ -21,12 +21,12 @@ CPU = torch.device("cpu")
 SHAPE = (2, 3, 4, 6, 4, 2)
 
 
-def test_the_problem_has_decays_of_every_size():
+def test_the_problems_have_decays_of_every_size():
     for operation in self_test.REFERENCES:
-        inputs = self_test.problem(operation)
-        step = torch.nn.functional.softplus(inputs["delta_bias"][..., None])
-        exponents = (step * inputs["A"]).abs()
-        assert exponents.min() < 1e-4 and exponents.max() > 88
+        for inputs in self_test.problems(operation):
+            step = torch.nn.functional.softplus(inputs["delta_bias"][..., None])
+            exponents = (step * inputs["A"]).abs()
+            assert exponents.min() < 1e-4 and exponents.max() > 88
 
 
 @pytest.mark.parametrize("operation", ["planar", "selective"])

@@ -1,6 +1,11 @@
 """The Triton backend beyond tests of the scans: chunks, and a GPU if there is one."""
 
+import ast
+import importlib
+import inspect
+from collections.abc import Set
 from itertools import product
+from pkgutil import iter_modules
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +20,7 @@ from support.scans import (
     uninitialised_memory_is_nan,
 )
 from vmambair_arch import planar_scan, selective_scan
-from vmambair_arch.ops import dispatch, planar, selective
+from vmambair_arch.ops import dispatch, gpu, planar, selective, self_test
 from vmambair_arch.ops.gpu import (
     device as triton_device,
     planar as planar_triton,
@@ -23,6 +28,8 @@ from vmambair_arch.ops.gpu import (
 )
 
 triton_launch = pytest.importorskip("vmambair_arch.ops.gpu.launch", exc_type=ImportError)
+triton_both_ways = pytest.importorskip("vmambair_arch.ops.gpu.both_ways", exc_type=ImportError)
+triton_short = pytest.importorskip("vmambair_arch.ops.gpu.short", exc_type=ImportError)
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
 interpreted = pytest.mark.skipif(
     not triton_device.interpreted(), reason="Triton is not interpreted"
@@ -97,6 +104,48 @@ def test_chunks_are_powers_of_two_that_pieces_divide(length):
     assert chunk & (chunk - 1) == 0 and chunk % triton_launch.steps_at_hand(chunk) == 0
     assert least <= chunk <= most
     assert chunk <= 2 * least or 12 * length >= chunk * triton_launch.PROGRAMS  # fill a large GPU
+
+
+# The self-test.
+
+
+def kernels() -> Set[str]:
+    """The kernels that are launched: what no other function on the GPU calls."""
+    modules = [
+        importlib.import_module(f"{gpu.__name__}.{m.name}") for m in iter_modules(gpu.__path__)
+    ]
+    functions = {
+        name: inspect.getsource(value.fn)
+        for module in modules
+        for name, value in vars(module).items()
+        if hasattr(value, "fn")
+    }
+    nodes = [node for source in functions.values() for node in ast.walk(ast.parse(source))]
+    return functions.keys() - {node.id for node in nodes if isinstance(node, ast.Name)}
+
+
+def test_the_self_test_reaches_every_kernel(monkeypatch):
+    launched = set()
+
+    def note(kernel, *arguments, **options):
+        launched.add(kernel.fn.__name__)
+
+    for module in (triton_launch, triton_short, triton_both_ways):
+        monkeypatch.setattr(module, "run", note)
+    for operation in self_test.REFERENCES:
+        for inputs in self_test.problems(operation):
+            module = dispatch.load(operation, "triton")
+            self_test._answers(operation, module, inputs, gradients=True)
+    assert launched == kernels()
+
+
+@interpreted
+def test_the_short_scan_answers_a_self_test_right(monkeypatch):
+    cpu, dtype = torch.device("cpu"), torch.float32
+    problems = [self_test._selective_problem(dtype, d=2, length=20)]
+    monkeypatch.setattr(self_test, "problems", lambda *_: problems)
+    errors = self_test.errors("selective", selective_triton, cpu, dtype, gradients=True)
+    assert len(errors) == 9 and not self_test.wrong(errors, dtype)
 
 
 # Where it can run.

@@ -59,6 +59,7 @@ def test_launches_of_a_call(hopper):
     assert launches("selective forward") == FORWARD
     assert launches("channel forward") == ["scan_short"]
     assert launches("channel backward") == ["scan_short_back"]
+    assert launches("channel both ways") == ["scan_both_ways"]
     assert launches("selective backward") == ["end_states", "across_chunks", *BACKWARD]
 
 
@@ -115,6 +116,15 @@ def test_a_scan_over_chunks_takes_few_cycles_a_chunk(hopper):
     assert loop["cycles"] <= 1700
 
 
+def assert_the_channel_scan_spills_nothing(rows: list[dict]) -> None:
+    (row,) = rows_of(rows, "channel both ways", "scan_both_ways")
+    assert row["registers"] <= 128 and row["stack"] == 0
+
+
+def test_the_channel_scan_spills_nothing(hopper):
+    assert_the_channel_scan_spills_nothing(hopper)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("capability", "dtype", "channels"),
@@ -128,3 +138,4 @@ def test_every_gpu_and_width(capability, dtype, channels):
     rows = compiled(capability, dtype, channels)
     assert not any(row["atomics"] for row in rows)
     assert_threads_keep_to_themselves(rows, ["end_states", "outputs", "end_carries"])
+    assert_the_channel_scan_spills_nothing(rows)

@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from support.scans import planar_inputs, selective_inputs
+from vmambair_arch.ops import self_test
 from vmambair_arch.ops.gpu import (
+    channel as channel_triton,
     device as triton_device,
     planar as planar_triton,
     selective as selective_triton,
@@ -40,7 +42,11 @@ def run_short():
     run_selective(channels=4)
 
 
-@pytest.mark.parametrize("run", [run_planar, run_selective, run_short])
+def run_channel():
+    channel_triton.forward(**self_test._channel_problem(torch.float32, d=2, length=5))
+
+
+@pytest.mark.parametrize("run", [run_planar, run_selective, run_short, run_channel])
 def test_threads_and_programs_meet_at_barriers_and_launches_only(run, monkeypatch):
     with memory_order.watched(monkeypatch) as order:
         run()

@@ -26,7 +26,7 @@ OPT = {
 @pytest.fixture(autouse=True)
 def eight_idle_cores(monkeypatch):
     before = torch.get_num_threads()
-    for name in threads.GIVEN:
+    for name in threads.VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(threads, "cores", lambda: 8)
     monkeypatch.setattr(threads, "busy", lambda: 0.0)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 from ..errors import InputError
 from .jobs import RESULT, Job
-from .restoring import at
+from .restoring import encoded_at
 
 NAME = "restored.zip"
 
@@ -33,7 +33,9 @@ def write(
                     if strength is None or not job.shown:
                         archive.write(job.folder / RESULT, name)
                     else:
-                        archive.writestr(name, at(job, strength, max_megapixels=max_megapixels))
+                        archive.writestr(
+                            name, encoded_at(job, strength, max_megapixels=max_megapixels)
+                        )
                 except (InputError, OSError):  # removed to save space after it was listed
                     continue
                 names.add(name)

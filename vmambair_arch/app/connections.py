@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 
 MOST = 128  # connections at once; a browser opens six
 HEADERS = 10.0  # seconds for the headers of a request to arrive
-TAKING = 60.0  # seconds within which the client must read some of a pending response
-ENDING = 2.0  # seconds that a response may still take once the server shuts down
+READ_TIMEOUT = 60.0  # seconds within which the client must read some of a pending response
+SHUTDOWN_TIMEOUT = 2.0  # seconds that a response may still take once the server shuts down
 GRACE = 20.0  # seconds that a body may take whatever its length,
 RATE = 16e3  # plus a second per this many bytes
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -28,7 +28,7 @@ class TooSlowError(Exception):
     """A request body arrives too slowly."""
 
 
-def most() -> int:
+def max_connections() -> int:
     """How many connections may be open; each may have a file open too."""
     if resource is None:
         return MOST
@@ -59,13 +59,13 @@ class Connection(H11Protocol):
     ``limit_concurrency`` answers with 503 but leaves connections open, so that descriptors run out.
     """
 
-    _headers: asyncio.TimerHandle | None = None
-    _taking: asyncio.TimerHandle | None = None
+    _header_timer: asyncio.TimerHandle | None = None
+    _read_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a request, or close if there are too many connections."""
         super().connection_made(transport)
-        if len(self.connections) > most():
+        if len(self.connections) > max_connections():
             transport.abort()
         else:
             self._await_headers()
@@ -81,20 +81,20 @@ class Connection(H11Protocol):
     def pause_writing(self) -> None:
         """Pause a response while its buffer is full, until the client reads some of it."""
         super().pause_writing()
-        self._taking = self.loop.call_later(TAKING, self.transport.abort)
+        self._read_timer = self.loop.call_later(READ_TIMEOUT, self.transport.abort)
 
     def resume_writing(self) -> None:
         """Continue a response."""
         super().resume_writing()
-        if self._taking is not None:
-            self._taking.cancel()
+        if self._read_timer is not None:
+            self._read_timer.cancel()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel all timers."""
         super().connection_lost(exc)
         self._cancel_headers()
-        if self._taking is not None:
-            self._taking.cancel()
+        if self._read_timer is not None:
+            self._read_timer.cancel()
 
     def shutdown(self) -> None:
         """Close: at once if a request is still arriving, otherwise after its response, but soon."""
@@ -102,16 +102,16 @@ class Connection(H11Protocol):
         if self.cycle is not None and self.cycle.more_body:
             self.transport.abort()
         else:
-            self.loop.call_later(ENDING, self.transport.abort)
+            self.loop.call_later(SHUTDOWN_TIMEOUT, self.transport.abort)
 
     def _await_headers(self) -> None:
-        if self._headers is None:
-            self._headers = self.loop.call_later(HEADERS, self.transport.abort)
+        if self._header_timer is None:
+            self._header_timer = self.loop.call_later(HEADERS, self.transport.abort)
 
     def _cancel_headers(self) -> None:
-        if self._headers is not None:
-            self._headers.cancel()
-            self._headers = None
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
 
 
 class Exhaustion:

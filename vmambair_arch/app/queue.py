@@ -9,7 +9,7 @@ from .jobs import CancelledError, Job
 
 MOST = 500  # finished jobs that are kept, the newest
 AGE = 24 * 3600.0  # seconds for which they are kept
-LOOK = 60.0  # seconds between checks of their age
+CHECK_INTERVAL = 60.0  # seconds between checks of their age
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class Queue:
                     if job.state == "waiting":
                         job.state = "running"
                         return job
-                self._changed.wait(LOOK)
+                self._changed.wait(CHECK_INTERVAL)
                 self._forget()
         return None
 

@@ -41,7 +41,7 @@ def restore(job: Job, networks: Networks, *, max_megapixels: float, strength: fl
             source.unlink(missing_ok=True)
 
 
-def at(job: Job, strength: float, *, max_megapixels: float) -> bytes:
+def encoded_at(job: Job, strength: float, *, max_megapixels: float) -> bytes:
     """The file of a restored picture at another strength, without restoring again.
 
     Raises: InputError: it is not a picture; OSError: its files have been removed meanwhile.

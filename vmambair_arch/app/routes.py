@@ -23,7 +23,7 @@ from .connections import TooSlowError, paced
 from .jobs import RESULT, Job
 from .networks import Networks
 from .queue import Queue
-from .restoring import at
+from .restoring import encoded_at
 from .same_origin import SameOrigin
 from .uploads import Uploads
 
@@ -150,7 +150,7 @@ class Routes:
             if strength == self.strength:
                 path = job.folder / RESULT
                 return FileResponse(path, media_type=DOWNLOADED, filename=job.result)
-            content = await run_in_threadpool(at, job, strength, max_megapixels=self.most)
+            content = await run_in_threadpool(encoded_at, job, strength, max_megapixels=self.most)
         except InputError as error:
             return _refused(str(error), 400)
         except OSError:

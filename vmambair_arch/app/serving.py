@@ -59,7 +59,7 @@ def server(app: ASGIApp) -> uvicorn.Server:
             app,
             http=connections.Connection,
             backlog=max(
-                connections.most() // 4, 4
+                connections.max_connections() // 4, 4
             ),  # this many are accepted at a time, before any is counted
             log_level="warning",
             access_log=False,

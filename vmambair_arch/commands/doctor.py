@@ -30,19 +30,19 @@ def _print(arguments: argparse.Namespace) -> int:
     return 0 if report(terminal.say) else 1
 
 
-def report(tell: Callable[[str], None]) -> bool:
+def report(say: Callable[[str], None]) -> bool:
     """Describe the machine, and test the backends that ``auto`` would try on each device.
 
     Args:
-        tell: called with each line as soon as it is known.
+        say: called with each line as soon as it is known.
     Returns: whether every self-test passed.
     """
     for line in (*_versions(), *_devices()):
-        tell(line)
+        say(line)
     passed = True
     for device in ("cuda", "cpu") if torch.cuda.is_available() else ("cpu",):
         for operation in OPERATIONS:
-            passed = _operation(operation, device, tell) and passed
+            passed = _operation(operation, device, say) and passed
     return passed
 
 
@@ -76,23 +76,23 @@ def _why_no_gpu() -> str:
     return "torch finds no device"
 
 
-def _operation(operation: str, device: str, tell: Callable[[str], None]) -> bool:
+def _operation(operation: str, device: str, say: Callable[[str], None]) -> bool:
     """Test an operation's backends until one passes; returns whether no test failed."""
     names, x = OPERATIONS[operation], torch.ones(1, device=device)
-    tell(f"{operation}_scan on {device}:")
+    say(f"{operation}_scan on {device}:")
     failed = found = False
     for name in names:
         if reason := dispatch.not_for_auto(operation, name, x):
-            tell(f"  {name}: not here: {reason}")
+            say(f"  {name}: not here: {reason}")
         elif found:
-            tell(f"  {name}: can run")
+            say(f"  {name}: can run")
         else:
             wrong, verdict = _self_test(operation, name, x.device)
-            tell(f"  {name}: self-test {'FAILED' if wrong else 'passed'}: {verdict}")
+            say(f"  {name}: self-test {'FAILED' if wrong else 'passed'}: {verdict}")
             failed, found = failed or wrong, not wrong
     if found:
         chosen = dispatch.fastest(operation, names, x, gradients=True)
-        tell(f"  auto takes {chosen}: {_milliseconds(operation, x.device):.2f} ms a call")
+        say(f"  auto takes {chosen}: {_milliseconds(operation, x.device):.2f} ms per call")
     return not failed
 
 
@@ -112,7 +112,7 @@ def _self_test(operation: str, name: str, device: torch.device) -> tuple[bool, s
 
 @torch.no_grad()
 def _milliseconds(operation: str, device: torch.device) -> float:
-    problem = self_test.problem(operation)
+    problem = self_test.problems(operation)[0]
     inputs = {name: tensor.to(device) for name, tensor in problem.items()}
     scan: Callable = planar_scan if operation == "planar" else selective_scan
     scan(**inputs)  # warms up: the very first call loads half of torch

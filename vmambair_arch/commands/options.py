@@ -34,8 +34,8 @@ def _run(arguments: argparse.Namespace) -> None:
             terminal.say(f"{path.name}: {_about(path)}")
         return
     copies = {arguments.copy / path.name: path for path in recipes()}
-    if there := [copy for copy in copies if copy.exists()]:
-        raise InputError(f"{there[0]}: exists already; give another folder or remove it")
+    if existing := [copy for copy in copies if copy.exists()]:
+        raise InputError(f"{existing[0]}: exists already; give another folder or remove it")
     arguments.copy.mkdir(parents=True, exist_ok=True)
     schema = (PACKAGE / "option_files/schemas/options.json").resolve().as_uri()
     for copy, path in copies.items():

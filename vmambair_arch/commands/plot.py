@@ -126,7 +126,7 @@ def draw_crops(
             raise InputError("--image is for a report; give a report.json, or leave it out")
         panels = details.of_files(given)
     elif len(given) > 1:
-        raise InputError("crops are of one report; give the reports one by one")
+        raise InputError("crops need a single report; give the reports one by one")
     else:
         report = reporting.read(Path(given[0]))
         if report.kind != "comparison":

@@ -30,13 +30,14 @@ def add(commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from .card import facts as known, formats
+    from .card import formats
+    from .card.facts import gather
 
     library = hub.library()
     with models.file(arguments.model) as file, tempfile.TemporaryDirectory() as folder:
         network = checkpoints.load_network(file)
         given = card.given(arguments)
-        facts = known.gather(file, **given)
+        facts = gather(file, **given)
         written = Path(folder, hub.FILE)
         metadata = formats.modelspec(facts)
         checkpoints.write_file(written, network.state_dict(), network.config, metadata=metadata)

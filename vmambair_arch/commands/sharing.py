@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..system import processes, terminal
 
 Item = TypeVar("Item")
-LONGEST = 30 * 86400.0  # seconds a process may work on after the others; gloo notices a dead one
+TIMEOUT = 30 * 86400.0  # seconds a process may work on after the others; gloo notices a dead one
 
 
 class Share(NamedTuple):
@@ -99,7 +99,7 @@ def _joined(arguments: argparse.Namespace) -> Iterator[Share]:
         local = int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count()
         arguments.device = f"cuda:{local}"
         torch.cuda.set_device(local)
-    processes.open_group("gloo", use_gpu=False, timeout=LONGEST)
+    processes.open_group("gloo", use_gpu=False, timeout=TIMEOUT)
     try:
         yield Share(processes.rank(), processes.world_size())
     finally:

@@ -13,7 +13,7 @@ from .checks import state_dtype
 logger = logging.getLogger("vmambair_arch")
 WARNED: dict[tuple[str, str, str], object] = {}  # the backends already warned about
 
-# The modules of the backends by their names; {} is "planar" or "selective".
+# The modules of the backends by their names; {} is the operation.
 MODULES = {
     "reference": ".reference.{}",
     "numba": ".cpu.{}",
@@ -63,11 +63,10 @@ def fastest(operation: str, backends: tuple[str, ...], x: Tensor, *, gradients: 
     for name in backends:
         reasons[name] = not_for_auto(operation, name, x)
         if reasons[name] is None:
-            reasons[name] = unusable(operation, name, x, gradients=gradients)
+            reasons[name] = passed_over(operation, name, x, gradients=gradients)
             if reasons[name] is None:
                 _announce(operation, name, x.device.type, str(reasons))
                 return name
-            _warn(operation, name, x.device.type, reasons[name])
     raise RuntimeError(
         f"no backend of {operation}_scan can run on {x.device}: {reasons}; install numba for CPUs,"
         " triton for GPUs, or name backend='reference', a slow loop over pixels"
@@ -91,13 +90,21 @@ def unusable(operation: str, name: str, x: Tensor, *, gradients: bool) -> str | 
     )
 
 
+def passed_over(operation: str, name: str, x: Tensor, *, gradients: bool) -> str | None:
+    """Why a backend that could run is of no use, of which a warning is given once; or None."""
+    reason = unusable(operation, name, x, gradients=gradients)
+    if reason:
+        _warn(operation, name, x.device.type, reason)
+    return reason
+
+
 @functools.cache
 def load(operation: str, name: str) -> ModuleType:
     """Import a backend's module when it is first needed."""
     return importlib.import_module(MODULES[name].format(operation), __package__)
 
 
-def _warn(operation: str, name: str, device: str, reason: str | None) -> None:
+def _warn(operation: str, name: str, device: str, reason: str) -> None:
     """Warn once per process that a backend which could run is passed over."""
     token = object()
     if WARNED.setdefault((operation, name, device), token) is token:  # in the first thread only

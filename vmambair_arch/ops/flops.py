@@ -6,10 +6,12 @@ from r numbers. The backward pass recomputes the states, and gradients flow to u
 three times as many. Exponentials, softplus and sums are not counted; nor does torch count them.
 """
 
+import math
+
 import torch
 from torch.utils.flop_counter import register_flop_formula
 
-from . import planar, selective  # noqa: F401  # they register the operators
+from . import channel, planar, selective  # noqa: F401  # they register the operators
 
 PER_STATE, PER_CHANNEL = 4, 2
 BACKWARD = 3  # times the forward
@@ -28,6 +30,13 @@ def _planar(x, projection, delta_weight, delta_bias, A, D, *_, **__) -> int:
 def _selective(u, delta, A, *_, **__) -> int:
     b, d, length = u
     return 2 * b * d * length * (PER_STATE * A[-1] + PER_CHANNEL)
+
+
+@register_flop_formula(torch.ops.vmambair.channel_scan)
+def _channel(sequence, projection, delta_weight, delta_bias, A, *_, **__) -> int:
+    b, d, length = sequence
+    products = b * length * d * (math.prod(projection[:2]) + math.prod(delta_weight[::2]))
+    return 2 * products + 2 * _selective(sequence, None, A)
 
 
 @register_flop_formula(torch.ops.vmambair.planar_scan_backward)

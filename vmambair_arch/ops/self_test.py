@@ -1,9 +1,9 @@
 """A backend is trusted once it has computed correctly on this machine.
 
 No one has tried every processor, GPU, compiler and build. So before its first use a backend solves
-a small problem, and its result is compared with the reference's in float64; a stamp in the user's
+small problems, and its results are compared with the reference's in float64; a stamp in the user's
 cache records success. Values and gradients are tested separately: restoring images does not wait
-for the backward pass to be compiled. ``vmambair doctor`` uses the same problem.
+for the backward pass to be compiled. ``vmambair doctor`` uses the same.
 """
 
 import functools
@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from . import stamps
-from .reference import planar, selective
+from .reference import channel, planar, selective
 
-REFERENCES = {"planar": planar, "selective": selective}
+REFERENCES = {"planar": planar, "selective": selective, "channel": channel}
 # The largest relative L2 error of each result.
 TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-10}
 
@@ -37,7 +37,7 @@ def failure(
     """Why a backend cannot be trusted, or None if it computes correctly on this machine.
 
     Args:
-        operation: "planar" or "selective".
+        operation: "planar", "selective" or, without gradients, "channel".
         name, module: of the backend.
         device: where its tensors are.
         dtype: of its states, float32 or float64.
@@ -57,29 +57,37 @@ def failure(
     return reason
 
 
-def problem(operation: str, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
-    """The test's inputs, on the CPU: steps and decays of all magnitudes, the largest beyond e^88.
+def problems(operation: str, dtype: torch.dtype = torch.float32) -> list[dict[str, Tensor]]:
+    """The tests' inputs, on the CPU: steps and decays of all magnitudes, the largest beyond e^88.
 
-    They are inputs of the operations' public functions, with softplus in selective_scan. The
-    sequence spans several tiles, and the last block of channels is only partly filled.
+    They are inputs of the operations' public functions, with softplus in selective_scan. In the
+    first the sequence spans several tiles, and the last block of channels is only partly filled;
+    the second of selective_scan is short, with few channels: Triton has other kernels for those.
     """
-    random = functools.partial(
-        torch.randn, generator=torch.Generator().manual_seed(0), dtype=dtype, device="cpu"
-    )
-    spread = functools.partial(torch.linspace, dtype=dtype, device="cpu")
-    n, r = 16, 3
-    rates = -(10 ** spread(-3, 2, n))
     if operation == "planar":
-        h, w, d = 13, 17, 40
-        return {
-            "x": random(1, h, w, d),
-            "projection": random(1, h, w, 4, r + 2 * n),
-            "delta_weight": random(4, d, r),
-            "delta_bias": random(4, d) + spread(-7, 5, d),
-            "A": rates * (random(4, d, n) / 4).exp(),
-            "D": random(4, d),
-        }
-    b, g, d, length = 1, 2, 20, 300
+        return [_planar_problem(dtype)]
+    if operation == "channel":
+        return [_channel_problem(dtype, d=d, length=length) for d, length in ((1, 300), (4, 100))]
+    return [_selective_problem(dtype, d=20, length=300), _selective_problem(dtype, d=4, length=100)]
+
+
+def _planar_problem(dtype: torch.dtype) -> dict[str, Tensor]:
+    random, rates, biases = _numbers(dtype)
+    h, w, d, r = 13, 17, 40, 3
+    n = len(rates)
+    return {
+        "x": random(1, h, w, d),
+        "projection": random(1, h, w, 4, r + 2 * n),
+        "delta_weight": random(4, d, r),
+        "delta_bias": random(4, d) + biases(d),
+        "A": rates * (random(4, d, n) / 4).exp(),
+        "D": random(4, d),
+    }
+
+
+def _selective_problem(dtype: torch.dtype, *, d: int, length: int) -> dict[str, Tensor]:
+    random, rates, biases = _numbers(dtype)
+    b, g, n = 1, 2, len(rates)
     return {
         "u": random(b, d, length),
         "delta": random(b, d, length),
@@ -87,8 +95,29 @@ def problem(operation: str, dtype: torch.dtype = torch.float32) -> dict[str, Ten
         "B": random(b, g, n, length),
         "C": random(b, g, n, length),
         "D": random(d),
-        "delta_bias": random(d) + spread(-7, 5, d),
+        "delta_bias": random(d) + biases(d),
     }
+
+
+def _channel_problem(dtype: torch.dtype, *, d: int, length: int) -> dict[str, Tensor]:
+    random, rates, biases = _numbers(dtype)
+    b, n, r = 2, len(rates), 3
+    return {
+        "sequence": random(b, d, length),
+        "projection": random(2, r + 2 * n, d),
+        "delta_weight": random(2, d, r),
+        "delta_bias": random(2, d) + biases(2 * d).view(2, d),
+        "A": rates * (random(2, d, n) / 4).exp(),
+        "D": random(2, d),
+    }
+
+
+def _numbers(dtype: torch.dtype) -> tuple[Callable, Tensor, Callable]:
+    """What makes random numbers, the same each time; rates of 16 states; what makes biases."""
+    generator = torch.Generator().manual_seed(0)
+    random = functools.partial(torch.randn, generator=generator, dtype=dtype, device="cpu")
+    spread = functools.partial(torch.linspace, dtype=dtype, device="cpu")
+    return random, -(10 ** spread(-3, 2, 16)), functools.partial(spread, -7, 5)
 
 
 def errors(
@@ -96,18 +125,21 @@ def errors(
 ) -> dict[str, float]:
     """The relative L2 errors of a backend's results by name: y, and dx or the like per input.
 
+    With several problems, the largest.
+
     Raises: whatever the backend raises.
     """
-    inputs = problem(operation, dtype)
-    given = {name: tensor.to(device) for name, tensor in inputs.items()}
-    with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
-        answers = _answers(operation, module, given, gradients)
-    exact = {name: tensor.double() for name, tensor in inputs.items()}
-    truths = _answers(operation, REFERENCES[operation], exact, gradients)
-    return {
-        name: float((answers[name].cpu().double() - truth).norm() / truth.norm())
-        for name, truth in truths.items()
-    }
+    found: dict[str, Tensor] = {}
+    for inputs in problems(operation, dtype):
+        given = {name: tensor.to(device) for name, tensor in inputs.items()}
+        with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+            answers = _answers(operation, module, given, gradients)
+        exact = {name: tensor.double() for name, tensor in inputs.items()}
+        truths = _answers(operation, REFERENCES[operation], exact, gradients)
+        for name, truth in truths.items():
+            error = (answers[name].cpu().double() - truth).norm() / truth.norm()
+            found[name] = torch.maximum(error, found.get(name, error))  # of which NaN is the larger
+    return {name: float(error) for name, error in found.items()}
 
 
 def wrong(errors: dict[str, float], dtype: torch.dtype) -> list[str]:
@@ -121,6 +153,8 @@ def _answers(
 ) -> dict[str, Tensor]:
     """y, and the gradients of half the sum of its squares."""
     tensors = tuple(inputs.values())
+    if operation == "channel":
+        return {"y": module.forward(*tensors)}
     if operation == "planar":
         y, states = module.forward(*tensors, gradients)
         grads = module.backward(y, *tensors, states) if gradients else ()

@@ -70,11 +70,11 @@ def ranked(cells: Sequence[Cell], column: Column) -> list[Cell]:
         None if cell.value is None or cell.note else round(cell.value, column.decimals)
         for cell in cells
     ]
-    there = [value for value in shown if value is not None]
-    if column.better is None or len(there) < 2:
+    present = [value for value in shown if value is not None]
+    if column.better is None or len(present) < 2:
         return list(cells)
-    order = sorted(set(there), reverse=column.better == "higher")
-    places = {value: place for place, value in enumerate(order[: min(len(there) - 1, 2)], 1)}
+    order = sorted(set(present), reverse=column.better == "higher")
+    places = {value: place for place, value in enumerate(order[: min(len(present) - 1, 2)], 1)}
     return [
         cell if value is None else cell._replace(rank=places.get(value, 0))
         for cell, value in zip(cells, shown, strict=True)
@@ -114,17 +114,17 @@ def means(
         for name in columns:
             if row.get(name) is not None:
                 of_method[name].append(row[name])
-    most = {n: max(len(found[n]) for found in values.values()) for n in columns}
+    max_count = {n: max(len(found[n]) for found in values.values()) for n in columns}
     return {
-        method: {name: _mean(those, most[name]) for name, those in found.items()}
+        method: {name: _mean(those, max_count[name]) for name, those in found.items()}
         for method, found in values.items()
     }
 
 
-def _mean(values: Sequence[float], most: int) -> Cell:
+def _mean(values: Sequence[float], max_count: int) -> Cell:
     if not values:
         return Cell()
-    return Cell(fmean(values), note=f"of {len(values)}" if len(values) < most else "")
+    return Cell(fmean(values), note=f"of {len(values)}" if len(values) < max_count else "")
 
 
 def _comparison(reports: Sequence[Report]) -> Table:
@@ -151,7 +151,7 @@ def _comparison(reports: Sequence[Report]) -> Table:
 
 def _benchmark(reports: Sequence[Report]) -> Table:
     if len(reports) > 1:
-        raise InputError("a table has one benchmark; give the reports one by one")
+        raise InputError("only one benchmark fits in a table; give the reports one by one")
     report = reports[0]
     cells: dict[str, dict[Any, Any]] = {}
     for row in report.rows:

@@ -16,16 +16,16 @@ from ..system import memory as system_memory
 from . import models
 from .alpha import filled
 from .files.picture import to_array, to_image
+from .kinds import check, check_range
 from .resizing import at_strength, resized
 from .tiles.pooling import GlobalPool
 from .tiles.running import Runner
 from .tiles.steps import Progress, part
 from .tiles.tile_sizes import TileSizes
 from .tiles.tiling import Tiling
-from .tiles.transfer import receive, sent
+from .tiles.transfer import to_device, write_strips
 
 AnyPicture = TypeVar("AnyPicture", np.ndarray, Image.Image)
-OVERSHOOT = 0.15  # below 0: sharpening filters, such as Lanczos, overshoot this far at an edge
 KEPT = {"icc_profile", "exif", "dpi", "xmp"}  # of a PIL image's info
 
 
@@ -47,6 +47,8 @@ class Restorer:
             they use the means of their tile.
         ensemble: the mean over the eight flips and rotations of each tile.
         compile: compile the network (torch.compile).
+        graphs: with ``tile`` on an NVIDIA GPU, replay tiles as CUDA graphs: what a network launches
+            for one is recorded once. Other devices run without, and say so.
         outscale: enlarge by this instead of the network's scale, by resizing with Lanczos.
         strength: 1 for the network's output, 0 for the bicubic enlargement (at scale 1 the picture
             itself), in between for a blend.
@@ -67,6 +69,7 @@ class Restorer:
         pool: str = "tile",
         ensemble: bool = False,
         compile: bool = False,
+        graphs: bool = False,
         outscale: float | None = None,
         strength: float = 1,
         memory: float | None = None,
@@ -79,6 +82,11 @@ class Restorer:
             raise InputError(f"pool is {pool!r}: choose tile or global")
         if pool == "global" and compile:
             raise InputError("a compiled network cannot pool globally; leave compile or pool out")
+        if graphs and (tile is None or compile or pool == "global"):
+            raise InputError(
+                "graphs needs tiles of one size, a network that is not compiled and pool tile;"
+                " give tile, and leave compile and pool out"
+            )
         self.device = _device(device)
         if isinstance(model, nn.Module):
             self.network = _in_float32(model).to(self.device).eval()
@@ -105,6 +113,8 @@ class Restorer:
         )
         if compile:
             compile_network(self.network)
+        if graphs:
+            run.use_graphs()
 
     def __call__(self, image: AnyPicture, *, progress: Progress | None = None) -> AnyPicture:
         """Restore a picture.
@@ -140,7 +150,7 @@ class Restorer:
                 f"x is {x.dtype} of shape {tuple(x.shape)}; it must be floats in [0, 1] of shape"
                 " (b, c, h, w)"
             )
-        _check_range(x.min().item(), x.max().item(), "x")
+        check_range(x.min().item(), x.max().item(), "x")
         b, c, h, w = x.shape
         y = torch.empty(b, c, h * self.scale, w * self.scale, device=x.device)
         strips = self.tiling.strips(
@@ -156,7 +166,7 @@ class Restorer:
 
     def _restored(self, image: np.ndarray, progress: Progress | None) -> np.ndarray:
         """(h, w) or (h, w, c) -> the same kind, outscale times as high and wide."""
-        _check(image)
+        check(image)
         h, w = image.shape[:2]
         pixels = image.reshape(h, w, -1)
         sizes = [*{self.scale, self.outscale}]  # of the two results, if they differ
@@ -202,10 +212,10 @@ class Restorer:
         h, w, c = pixels.shape
 
         def crop(rows: slice, columns: slice) -> Tensor:
-            return sent(pixels[rows, columns], self.device)
+            return to_device(pixels[rows, columns], self.device)
 
         strips = self.tiling.strips(crop, h, w, channels=c, result=out.nbytes, progress=progress)
-        receive(strips, out)
+        write_strips(strips, out)
 
 
 def restore(
@@ -265,35 +275,3 @@ def _device(name: str | torch.device) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device {name} cannot be used: {str(error).splitlines()[0]}") from error
     return device
-
-
-def _check(image: np.ndarray) -> None:
-    """Raise InputError for anything that is not a picture."""
-    if not isinstance(image, np.ndarray):
-        raise InputError(
-            f"the picture is a {type(image).__name__}; it must be a PIL image (open a file with"
-            " PIL.Image.open) or a NumPy array; restore_tensor takes tensors"
-        )
-    kind = image.dtype.newbyteorder("=")
-    known = kind in (np.uint8, np.uint16) or np.issubdtype(kind, np.floating)
-    shaped = image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 2, 3, 4))
-    if not known or not shaped or image.size == 0:
-        raise InputError(
-            f"the picture is {image.dtype} of shape {image.shape}; it must be (h, w) or (h, w, c)"
-            " of uint8, uint16 or floats in [0, 1], c 1 to 4"
-        )
-    if np.issubdtype(image.dtype, np.floating):
-        _check_range(float(image.min()), float(image.max()), "the picture")
-
-
-def _check_range(least: float, most: float, what: str) -> None:
-    """Raise InputError for floats outside [0, 1], except for the overshoot of resizing."""
-    if least >= -OVERSHOOT and most < 2:
-        return
-    advice = "divide by their range"
-    if -1.5 < least < 0 and most <= 1.5:
-        advice = "if they are in [-1, 1], give (x + 1) / 2"
-    raise InputError(
-        f"{what} has values from {least:g} to {most:g}; they must be finite floats in [0, 1];"
-        f" {advice}, or give uint8 or uint16"
-    )

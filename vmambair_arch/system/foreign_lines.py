@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 STDERR = 2  # the descriptor that C libraries write to
 _lock = threading.Lock()
-_inside, _kept = 0, -1  # number of threads in ``silenced``, and the saved descriptor
+_users, _saved = 0, -1  # number of threads in ``silenced``, and the saved descriptor
 
 
-def apart() -> None:
+def separate_stderr() -> None:
     """Give Python's standard error its own descriptor, which ``silenced`` leaves alone."""
     stream = sys.stderr
     try:
@@ -34,28 +34,28 @@ def silenced() -> Iterator[None]:
     libpng, libjpeg, libtiff and OpenCV write lines that name no file to the descriptor, and Python
     cannot turn that off. Several threads may be inside at the same time.
     """
-    global _inside, _kept
+    global _users, _saved
     with _lock:
-        if _inside == 0:
-            _kept = _redirected()
-        _inside += 1
+        if _users == 0:
+            _saved = _redirected()
+        _users += 1
     try:
         yield
     finally:
         with _lock:
-            _inside -= 1
-            if _inside == 0 and _kept >= 0:
-                os.dup2(_kept, STDERR)
-                os.close(_kept)
+            _users -= 1
+            if _users == 0 and _saved >= 0:
+                os.dup2(_saved, STDERR)
+                os.close(_saved)
 
 
 def _in_a_fork() -> None:
     """Undo, in a forked process, redirections by threads that it does not have."""
-    global _lock, _inside
+    global _lock, _users
     _lock = threading.Lock()
-    if _inside and _kept >= 0:
-        os.dup2(_kept, STDERR)
-    _inside = 0
+    if _users and _saved >= 0:
+        os.dup2(_saved, STDERR)
+    _users = 0
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows

@@ -42,9 +42,11 @@ class Kind(NamedTuple):
     network: str | None = "give the network's file"
 
 
-LIGHT = ": it holds light in floating-point numbers; map its tones (for example in GIMP) and save"
-LIGHT += " it as PNG or TIFF of 16 bits"
-WEIGHTS = ", no picture; weights are given with -m"
+LIGHT = (
+    ": its values are floating-point light; tone-map it (for example in GIMP) and save it as PNG"
+)
+LIGHT += " or TIFF with 16 bits"
+WEIGHTS = ", not a picture; weights are given with -m"
 LAYERS = "; export it as PNG or TIFF from the program that made it"
 NOT_READ = ", which is not read; convert it to PNG"
 
@@ -55,12 +57,12 @@ RAW = Kind(
 )
 VIDEO = Kind(
     "a video",
-    "; give it a name with one of the endings that vmambair restore takes for videos (.mp4, .mov,"
-    " .mkv, ...), or take its pictures out of it (ffmpeg)",
+    "; give it a suffix that vmambair restore takes for videos (.mp4, .mov, .mkv, ...), or extract"
+    " its frames (ffmpeg)",
 )
 PACKED = Kind("an archive", "; unpack it and give the pictures in it", "unpack it")
 TENSORS = Kind("a file of weights or of a training state of a network", WEIGHTS, None)
-DRAWING = Kind("a drawing made of lines", "; export it as PNG (Inkscape, rsvg-convert)")
+DRAWING = Kind("a vector drawing", "; export it as PNG (Inkscape, rsvg-convert)")
 PAGES = Kind("a document", "; make PNG files of its pages (pdftoppm -png, Ghostscript)")
 PICTURE = Kind("a picture", "")
 
@@ -80,8 +82,7 @@ OTHERS = {
     rb"%PDF|%!PS|\xc5\xd0\xd3\xc6": PAGES,
     rb"\s*<(?:!doctype html|html|head)|(?=\s*<)(?=.*<(?:html|head|body|!doctype html))": Kind(
         "a web page",
-        ", as it comes instead of a file when a download fails or wants a login; download the file"
-        " again",
+        ", as servers send it when a download fails or needs a login; download the file again",
         "download the file itself again",
     ),
     rb"(?=\s*<)(?=.*<svg)": DRAWING,
@@ -111,7 +112,7 @@ OTHERS = {
         "convert it to PyTorch",
     ),
     rb".{16}\xde\xc0\xef\xbe": Kind(
-        "an LMDB, a data base",
+        "an LMDB, a database",
         "; it is read by its folder NAME.lmdb, with type: lmdb in an option file",
     ),
     rb"\x93NUMPY": Kind(
@@ -130,20 +131,20 @@ OTHERS = {
     rb"/\* XPM \*/|#define \w+_width": Kind("an X11 picture", f"{NOT_READ} (ImageMagick)"),
     rb"DDS ": Kind("a DirectDraw surface (DDS)", "; convert it to PNG (ImageMagick)"),
     rb"qoif": Kind("a QOI picture", f"{NOT_READ} (ImageMagick)"),
-    rb"\0\0[\x01\x02]\0[^\0]": Kind("an icon of Windows", "; save its picture as PNG"),
-    rb"icns": Kind("an icon of macOS", "; save its picture as PNG"),
-    rb"[\x8a\x8b][MJ]NG": Kind("a picture of the MNG kind", NOT_READ),
+    rb"\0\0[\x01\x02]\0[^\0]": Kind("a Windows icon", "; save its picture as PNG"),
+    rb"icns": Kind("a macOS icon", "; save its picture as PNG"),
+    rb"[\x8a\x8b][MJ]NG": Kind("an MNG picture", NOT_READ),
     rb"BPG\xfb|FLIF": Kind("a picture of a kind that is not read", "; convert it to PNG"),
-    rb"ID3|\xff\xfb|fLaC|RIFF....WAVE": Kind("sound", ", no picture"),
+    rb"ID3|\xff\xfb|fLaC|RIFF....WAVE": Kind("sound", ", not a picture"),
     rb"\0\x05\x16\x07": Kind(
-        "what macOS keeps beside a file of the same name without ._", ", no picture"
+        "what macOS stores next to a file of the same name without ._", ", not a picture"
     ),
     rb"\xd0\xcf\x11\xe0": Kind(
-        "a file of Windows or Office (such as Thumbs.db)", ", no picture that is known here"
+        "a file of Windows or Office (such as Thumbs.db)", ", not a known kind of picture"
     ),
-    rb"\x7fELF|MZ": Kind("a program", ", no picture"),
+    rb"\x7fELF|MZ": Kind("a program", ", not a picture"),
 }
-TEXT = Kind("text", ", no picture")
+TEXT = Kind("text", ", not a picture")
 _text = re.compile(rb"[\t\n\r -~\x80-\xff]{2,}$")
 _others = {re.compile(pattern, re.DOTALL | re.IGNORECASE): kind for pattern, kind in OTHERS.items()}
 
@@ -158,13 +159,10 @@ def no_picture(content: bytes | mmap.mmap) -> str:
     """A sentence, without its subject, on what a file that is not a picture is, and what to do."""
     head = bytes(content[:HEAD])
     if head.lower().startswith(b"bm"):
-        return "is no picture that is known here, though it begins as a BMP; save it as PNG"
+        return "is not a known kind of picture, though it begins like a BMP; save it as PNG"
     if kind := _kind(head) or (TEXT if _text.match(head) else None):
         return f"is {kind.what}{kind.picture}"
-    return (
-        "is no picture of a kind that is known here; open it in the program that made it, and save"
-        " it as PNG"
-    )
+    return "is not a known kind of picture; open it in the program that made it, and save it as PNG"
 
 
 def no_checkpoint(head: bytes) -> str | None:

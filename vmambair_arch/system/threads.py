@@ -13,7 +13,7 @@ STATISTICS = Path("/proc/stat")  # time of each core by activity since the syste
 SAMPLE = 0.1  # seconds for which the cores are observed
 IDLE = (3, 4)  # columns of a core's numbers: idle, and waiting for a disk
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container (Linux, control groups of version 2)
-GIVEN = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 # Weights times pixels of a step, per thread: with less (a network of 0.2 M weights on 8 x 16 x 16
 # pixels) a step on two threads takes as long as on one.
 WORK = 5e8
@@ -27,7 +27,7 @@ class Threads(NamedTuple):
     chosen: bool = False
 
     @property
-    def less(self) -> bool:
+    def leaves_cores_unused(self) -> bool:
         """Whether it leaves cores unused, for other programs or because of little work."""
         return not self.chosen and self.number < cores()
 
@@ -53,7 +53,7 @@ def choose(work: float | None = None) -> Threads:
     Args:
         work: weights times pixels of a step; None if it is unknown or large.
     """
-    for name in GIVEN:
+    for name in VARIABLES:
         if name in os.environ:
             return Threads(torch.get_num_threads(), f"{name} is {os.environ[name]}", chosen=True)
     number, why = cores(), [f"{cores()} core{'s' * (cores() != 1)} to use"]

@@ -15,16 +15,16 @@ export const isOver = (picture) => OVER.includes(picture.state);
 export class Pictures extends EventTarget {
   constructor() {
     super();
-    this.coming = []; // not yet on the server
+    this.uploads = []; // not yet on the server
     this.jobs = [];
     this.gone = ""; // why the server does not answer: "silent", or a sentence
     this.counted = 0;
-    this.turn = 0; // number of the latest poll; older ones still under way are ignored
-    this.look();
+    this.latestPoll = 0; // number of the latest poll; older ones still under way are ignored
+    this.poll();
   }
 
   get all() {
-    return [...this.jobs, ...this.coming];
+    return [...this.jobs, ...this.uploads];
   }
 
   find(key) {
@@ -48,18 +48,18 @@ export class Pictures extends EventTarget {
       file,
       options,
     }));
-    const idle = !this.coming.some((picture) => picture.state === "sending");
-    this.coming.push(...added);
+    const idle = !this.uploads.some((picture) => picture.state === "sending");
+    this.uploads.push(...added);
     if (idle) this.sendAll();
-    this.tell();
+    this.notify();
     return added.map(({ key }) => key);
   }
 
   async sendAll() {
     let next;
-    while ((next = this.coming.find((picture) => picture.state === "sending"))) {
+    while ((next = this.uploads.find((picture) => picture.state === "sending"))) {
       await this.send(next);
-      this.tell();
+      this.notify();
     }
   }
 
@@ -67,7 +67,7 @@ export class Pictures extends EventTarget {
     const { file, options } = picture;
     const { sent, abort } = server.send(file, options, (share) => {
       picture.share = share;
-      this.tell();
+      this.notify();
     });
     picture.abort = abort;
     try {
@@ -75,14 +75,14 @@ export class Pictures extends EventTarget {
       this.drop(picture);
       if (job && !this.find(job.id)) this.jobs.push(known(job));
       if (job) this.dispatchEvent(new CustomEvent("sent", { detail: [picture.key, job.id] }));
-      this.look();
+      this.poll();
     } catch (error) {
       Object.assign(picture, { state: "refused", failure: error.message, file: null });
     }
   }
 
   drop(picture) {
-    this.coming = this.coming.filter((other) => other !== picture);
+    this.uploads = this.uploads.filter((other) => other !== picture);
   }
 
   // Cancel a picture's upload or job.
@@ -90,45 +90,45 @@ export class Pictures extends EventTarget {
     if (picture.state !== "sending") return this.ask(server.cancel(picture.key));
     if (picture.abort) picture.abort();
     else this.drop(picture);
-    this.tell();
+    this.notify();
   }
 
   // Remove a picture from the page and from the server.
   remove(picture) {
     this.drop(picture);
     this.jobs = this.jobs.filter((job) => job !== picture);
-    this.tell();
+    this.notify();
     if (picture.id) this.ask(server.remove(picture.id));
   }
 
   async ask(request) {
-    this.turn += 1; // a poll under way would bring outdated jobs
+    this.latestPoll += 1; // a poll under way would bring outdated jobs
     try {
       await request;
     } catch (error) {
       this.gone = reason(error);
     }
-    this.look();
+    this.poll();
   }
 
   // Poll the server, now and again later.
-  async look() {
+  async poll() {
     clearTimeout(this.timer);
-    const turn = ++this.turn;
+    const poll = ++this.latestPoll;
     let jobs = null;
     try {
       jobs = await server.jobs();
     } catch (error) {
       this.gone = reason(error); // shown on the page
     }
-    if (turn !== this.turn) return;
+    if (poll !== this.latestPoll) return;
     if (jobs) Object.assign(this, { gone: "", jobs: jobs.map(known) });
-    this.tell();
+    this.notify();
     const active = !this.gone && this.jobs.some((job) => !isOver(job));
-    this.timer = setTimeout(() => this.look(), active ? SOON : LATER);
+    this.timer = setTimeout(() => this.poll(), active ? SOON : LATER);
   }
 
-  tell() {
+  notify() {
     this.dispatchEvent(new Event("change"));
   }
 }

@@ -73,8 +73,8 @@ class Session:
             factor = 4 if case.passes == BOTH and forward in self.results else 0
             return factor and factor * self.results[forward][0]["seconds"], 0
         nearest = min(known, key=lambda c: abs(c.size - case.size))
-        result, more = self.results[nearest][0], (case.size / nearest.size) ** 2
-        return result["seconds"] * more, (result["peak_mib"] or 0) * 2**20 * more
+        result, growth = self.results[nearest][0], (case.size / nearest.size) ** 2
+        return result["seconds"] * growth, (result["peak_mib"] or 0) * 2**20 * growth
 
 
 def run(

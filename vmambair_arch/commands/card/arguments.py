@@ -63,7 +63,8 @@ def say_missing(facts: "Facts") -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from . import facts as known, formats
+    from . import formats
+    from .facts import gather
 
     for path in arguments.output:
         if path.suffix not in SUFFIXES:
@@ -73,7 +74,7 @@ def _run(arguments: argparse.Namespace) -> None:
         if not path.parent.is_dir():
             raise InputError(f"{path}: there is no folder {path.parent}; create it first")
     with models.file(arguments.model) as file:
-        facts = known.gather(file, **given(arguments))
+        facts = gather(file, **given(arguments))
         if not arguments.output:
             terminal.say(*formats.markdown(facts).split("\n"))
         for path in arguments.output:

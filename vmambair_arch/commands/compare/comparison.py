@@ -24,10 +24,10 @@ TABLES = {"report.md": markdown.render, "report.tex": latex.render}
 
 def check_output(folder: Path, *, overwrite: bool) -> None:
     """Raise InputError if a folder already has a report that must not be overwritten."""
-    there = [name for name in (PAGE, REPORT, *TABLES) if (folder / name).exists()]
-    if there and not overwrite:
+    existing = [name for name in (PAGE, REPORT, *TABLES) if (folder / name).exists()]
+    if existing and not overwrite:
         raise InputError(
-            f"{folder / there[0]} exists already; give another output (-o) or --overwrite"
+            f"{folder / existing[0]} exists already; give another output (-o) or --overwrite"
         )
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; give a folder to write to")

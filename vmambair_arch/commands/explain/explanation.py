@@ -84,7 +84,7 @@ def explain(
         )
         shown.append(Explained(name, *maps, notes))
         lines.append(
-            f"{name}: half of the effective receptive field lies in {half} x {half} pixels, 99 % in"
+            f"{name}: half of the effective receptive field is in {half} x {half} pixels, 99 % in"
             f" {almost} x {almost}; diffusion index {numbers['diffusion_index']:.2f}"
         )
     content = {

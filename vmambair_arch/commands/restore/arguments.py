@@ -64,6 +64,8 @@ def add(commands) -> None:
     add_computing(computing)
     compiling = "compile the network, for many pictures"
     computing.add_argument("--compile", action="store_true", help=compiling)
+    graphs = "replay tiles (--tile) as CUDA graphs, for small tiles on an NVIDIA GPU"
+    computing.add_argument("--graphs", action="store_true", help=graphs)
     sharing.add_arguments(command.add_argument_group("several processes"))
     command.set_defaults(run=_run)
 
@@ -191,12 +193,12 @@ def _restore_pictures(
         restore(
             jobs,
             restorer,
-            ahead=arguments.jobs,
+            prefetch=arguments.jobs,
             quality=arguments.quality,
             max_megapixels=arguments.max_megapixels,
             begin=progress.begin,
             progress=progress.advance,
-            tell=progress.tell,
+            report=progress.report,
         )
     except BaseException:  # whatever ended it, report what was done
         progress.summary()
@@ -213,7 +215,8 @@ def _restorer(arguments: argparse.Namespace) -> "Restorer | Chain":
     if arguments.compile:
         terminal.warn("compiling the network, which takes minutes")
     models = [resolved(model, arguments.plugin) for model in arguments.model]
-    restorer = chain.load(models, compile=arguments.compile, **computing(arguments))
+    faster = {"compile": arguments.compile, "graphs": arguments.graphs}
+    restorer = chain.load(models, **faster, **computing(arguments))
     restorer(np.zeros((8, 8), np.uint8))
     return restorer
 
@@ -228,7 +231,7 @@ def computing(arguments: argparse.Namespace) -> dict[str, Any]:
 def take_threads(arguments: argparse.Namespace) -> None:
     """Use --threads, or by default one thread per idle core; say so if cores are left unused."""
     taken = threads.use(arguments.threads)
-    if taken.less and not torch.cuda.is_available():
+    if taken.leaves_cores_unused and not torch.cuda.is_available():
         terminal.warn(f"{taken}; --threads N takes another number")
 
 

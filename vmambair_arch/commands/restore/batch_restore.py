@@ -42,12 +42,12 @@ def restore(
     jobs: Sequence[RestoreJob],
     restorer: Restorer | Chain,
     *,
-    ahead: int,
+    prefetch: int,
     quality: int,
     max_megapixels: float,
     begin: Callable[[RestoreJob, float], None],
     progress: Callable[[RestoreJob, float], None],
-    tell: Callable[[Done], None],
+    report: Callable[[Done], None],
 ) -> None:
     """Restore pictures one after the other; each file is written completely or not at all.
 
@@ -55,49 +55,49 @@ def restore(
 
     Args:
         jobs, restorer: the pictures, and what restores them.
-        ahead: how many pictures to read ahead, and to write in the background.
+        prefetch: how many pictures to read ahead, and to write in the background.
         quality: of lossy files, 1 to 100.
         max_megapixels: larger pictures are refused.
         begin: called when a picture has been read, with its megapixels.
         progress: called with a picture and the fraction of it that is done.
-        tell: called with the result, once its file is written.
+        report: called with the result, once its file is written.
     """
-    readers, writers = ThreadPoolExecutor(ahead), ThreadPoolExecutor(ahead)
+    readers, writers = ThreadPoolExecutor(prefetch), ThreadPoolExecutor(prefetch)
     read = functools.partial(_read, max_megapixels=max_megapixels)
     written: deque[Future[Done]] = deque()
     try:
-        for job, coming in _ahead(readers, read, jobs, ahead):
+        for job, pending in _prefetched(readers, read, jobs, prefetch):
             try:
-                picture = coming.result()
+                picture = pending.result()
                 begin(job, math.prod(picture.pixels.shape[:2]) / 1e6)
                 done, restored = _restore(job, picture, restorer, progress)
             except (InputError, MemoryError) as error:
-                tell(Done(job, failure=failures.sentence(error, str(job.source or STREAM))))
+                report(Done(job, failure=failures.sentence(error, str(job.source or STREAM))))
                 continue
             written.append(writers.submit(_write, done, restored, quality))
-            while written and (len(written) > ahead or written[0].done()):
-                tell(written.popleft().result())
+            while written and (len(written) > prefetch or written[0].done()):
+                report(written.popleft().result())
     finally:
         readers.shutdown(cancel_futures=True)
         while written:
-            tell(written.popleft().result())
+            report(written.popleft().result())
         writers.shutdown()
 
 
-def _ahead(
+def _prefetched(
     executor: Executor,
     call: Callable[[RestoreJob], Picture],
     jobs: Sequence[RestoreJob],
     number: int,
 ) -> Iterator[tuple[RestoreJob, Future[Picture]]]:
     """Each job with its call's future; calls are submitted ``number`` jobs ahead."""
-    coming: deque[tuple[RestoreJob, Future[Picture]]] = deque()
+    pending: deque[tuple[RestoreJob, Future[Picture]]] = deque()
     for job in jobs:
-        coming.append((job, executor.submit(call, job)))
-        if len(coming) > number:
-            yield coming.popleft()
-    while coming:
-        yield coming.popleft()
+        pending.append((job, executor.submit(call, job)))
+        if len(pending) > number:
+            yield pending.popleft()
+    while pending:
+        yield pending.popleft()
 
 
 def _read(job: RestoreJob, *, max_megapixels: float) -> Picture:

@@ -66,7 +66,7 @@ class RestoreProgress:
         if share == 1:
             self._pass(job)
 
-    def tell(self, done: Done) -> None:
+    def report(self, done: Done) -> None:
         """Print a line for a written picture, or keep its failure for the summary."""
         self.printed += 1
         if done.failure:

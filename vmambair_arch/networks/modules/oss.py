@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...ops import planar_scan, selective_scan
+from ...ops.channel import channel_scan, is_one_launch
 from .effn import EFFN
 from .layers import NORMS, DepthwiseConv, LayerNorm, PointwiseConv, SplitPointwiseConv, choice
 from .prepared import Prepared
@@ -198,12 +199,20 @@ class ChannelScan(Prepared):
             wide = torch.promote_types(self.A_log.dtype, x.dtype)
             means = x.movedim(1, -1).flatten(1, 2).mean(1, dtype=wide)  # (b, c)
             sequence = self.widen(means[..., None]).mT  # (b, width, c)
-            u = torch.stack([sequence, sequence.flip(-1)], 1)  # (b, 2, width, c)
-            projection = torch.einsum("bkdl,kpd->bkpl", u, self.projection)
-            forwards, backwards = scan_directions(u, projection, self)
-            s = self.narrow((forwards + backwards.flip(-1)).mT).squeeze(-1)
+            s = self.narrow(self._both_ways(sequence).mT).squeeze(-1)
             s = self.norm(s)
         return s[..., None, None].to(x.dtype)
+
+    def _both_ways(self, sequence: Tensor) -> Tensor:
+        """(b, width, c) -> (b, width, c)"""
+        if is_one_launch(sequence, self.A_log.shape[-1]):
+            (A,) = self.prepared()
+            weights = (self.projection, self.delta_weight, self.delta_bias, A, self.D)
+            return channel_scan(sequence.contiguous(), *weights)
+        u = torch.stack([sequence, sequence.flip(-1)], 1)  # (b, 2, width, c)
+        projection = torch.einsum("bkdl,kpd->bkpl", u, self.projection)
+        forwards, backwards = scan_directions(u, projection, self)
+        return forwards + backwards.flip(-1)
 
     def prepare(self) -> tuple[Tensor]:
         """The decay rates."""

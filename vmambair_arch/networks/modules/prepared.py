@@ -54,5 +54,19 @@ def weights_held(network: nn.Module) -> Iterator[None]:
             module.held = None
 
 
+@contextlib.contextmanager
+def weights_prepared_anew(network: nn.Module) -> Iterator[None]:
+    """Within it weights are prepared at each call, also where they are held."""
+    modules = [m for m in network.modules() if isinstance(m, Prepared)]
+    before = [module.held for module in modules]
+    for module in modules:
+        module.held = None
+    try:
+        yield
+    finally:
+        for module, held in zip(modules, before, strict=True):
+            module.held = held
+
+
 def _each_to(dtype: torch.dtype, tensors: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
     return tuple(None if tensor is None else tensor.to(dtype) for tensor in tensors)

@@ -25,8 +25,12 @@ SIZES = ("k", "length", "n", "d")
 def fits(scan: Scan) -> bool:
     """Whether a call is one of these."""
     _, n, d = scan.A.shape
-    small = d <= MOST_CHANNELS and n <= MOST_STATES
-    return not scan.planar and small and scan.width <= LONGEST
+    return not scan.planar and fits_in_a_tile(d, scan.width, n)
+
+
+def fits_in_a_tile(d: int, length: int, n: int) -> bool:
+    """Whether so few channels, steps and states are taken at once."""
+    return d <= MOST_CHANNELS and length <= LONGEST and n <= MOST_STATES
 
 
 def forward(scan: Scan, y: Tensor) -> Tensor:

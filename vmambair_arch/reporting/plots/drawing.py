@@ -45,5 +45,5 @@ def _curves(reports: Sequence[Report], over: str) -> Figure | None:
 
 def _scaling(reports: Sequence[Report]) -> Figure | None:
     if len(reports) > 1:
-        raise InputError("a picture has one benchmark; give the reports one by one")
+        raise InputError("only one benchmark fits in a picture; give the reports one by one")
     return scaling.draw(reports[0].rows)

@@ -69,8 +69,8 @@ class Directory(NamedTuple):
 
     Args:
         entries: by tag; of duplicates the first.
-        places: offset of each value.
-        spots: offset of each entry.
+        values_at: offset of each value.
+        entries_at: offset of each entry.
         start, end: offsets of the number of entries, where it begins, and of the entries' end.
         following: offset of the next directory, or 0.
         whole: whether all its entries and values exist and were read.
@@ -78,8 +78,8 @@ class Directory(NamedTuple):
     """
 
     entries: dict[int, Entry]
-    places: dict[int, int]
-    spots: dict[int, int]
+    values_at: dict[int, int]
+    entries_at: dict[int, int]
     start: int
     end: int
     following: int
@@ -122,7 +122,7 @@ def directory(content: bytes, start: int, how: Layout, *, room: int | None = Non
     end = first + there * entry.size
     more = max(there - MOST, 0)
     entries: dict[int, Entry] = {}
-    places, spots, whole = {}, {}, there == number and not more
+    values_at, entries_at, whole = {}, {}, there == number and not more
     left = len(content) if room is None else room
     last = end - more * entry.size
     spaced = range(first, last, entry.size)
@@ -137,11 +137,11 @@ def directory(content: bytes, start: int, how: Layout, *, room: int | None = Non
             continue
         left -= size
         entries[tag] = Entry(kind, count, bytes(content[place : place + size]))
-        places[tag], spots[tag] = place, spot
+        values_at[tag], entries_at[tag] = place, spot
     following = 0
     if (whole or more) and end + offset.size <= len(content):
         (following,) = offset.unpack_from(content, end)
-    return Directory(entries, places, spots, start, end, following, whole, more)
+    return Directory(entries, values_at, entries_at, start, end, following, whole, more)
 
 
 def chain(content: bytes, start: int, how: Layout, *, most: int) -> list[Directory]:

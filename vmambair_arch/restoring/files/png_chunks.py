@@ -20,7 +20,7 @@ TEXTS = (b"tEXt", b"zTXt", b"iTXt")  # titles, authors, workflows
 PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 RAW = b"Raw profile type "  # an ImageMagick text that contains other data as hexadecimal digits
 # Kinds dropped without a warning: read elsewhere, hints for viewers, or about the file.
-UNSAID = (b"iCCP", b"pHYs", b"eXIf", b"bKGD", b"hIST", b"sPLT", b"sBIT", b"tIME", b"acTL", b"fcTL")
+SILENT = (b"iCCP", b"pHYs", b"eXIf", b"bKGD", b"hIST", b"sPLT", b"sBIT", b"tIME", b"acTL", b"fcTL")
 NAMES = {b"caBX": "its content credentials (C2PA) are dropped"}
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 # PSNR in dB of bfloat16 against float32: added to a network's own error at 40 dB it changes the
 # PSNR by 0.01 dB, 10 log10(1 + 10^-2.64); added to larger errors by less.
-UNSEEN = 66.4
+INVISIBLE = 66.4
 CPU_UNITS = ("avx512_bf16", "amx_bf16")  # names of torch.cpu.get_capabilities
 
 
@@ -21,7 +21,7 @@ def automatic(
     """bfloat16 or float32.
 
     bfloat16 on a GPU that supports it. On a CPU with units for it the network is run on a small
-    image in both, and the results must agree to ``UNSEEN``.
+    image in both, and the results must agree to ``INVISIBLE``.
 
     Args:
         network: may declare that it does not support bfloat16.
@@ -36,7 +36,7 @@ def automatic(
     if device.type == "cpu" and cpu_computes_in_bfloat16():
         small = probe(shape)
         error = (run(small, torch.bfloat16) - run(small, torch.float32)).square().mean()
-        if error <= 10 ** (-UNSEEN / 10):  # false for NaN
+        if error <= 10 ** (-INVISIBLE / 10):  # false for NaN
             return torch.bfloat16
     return torch.float32
 

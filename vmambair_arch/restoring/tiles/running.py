@@ -1,6 +1,7 @@
 """Runs a network on one tile: on its device, in its precision, with the channels that it takes."""
 
 import contextlib
+import logging
 from collections.abc import Callable
 
 import torch
@@ -9,9 +10,11 @@ from torch import Tensor, nn
 from ...errors import InputError
 from ...inference import ensemble, run
 from ...system.gpu_libraries import any_sizes, tf32
+from .graphs import Graphs
 from .precision import automatic
 from .steps import Progress, Steps
 
+logger = logging.getLogger("vmambair_arch")
 SMALL = 64  # side of the image that probes a network
 PRECISIONS = {
     "fp32": torch.float32,
@@ -58,6 +61,7 @@ class Runner:
         shape = (1, self.in_channels, self.side, self.side)
         self.dtype = PRECISIONS.get(precision) or self._automatic(shape)
         small = torch.zeros(shape, device=device)
+        self._call = self._run
         self.steps = Steps(network, lambda x: self._run(x, self.dtype), small) if stepwise else None
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -89,10 +93,17 @@ class Runner:
         raise InputError(f"the picture has {c} colour channels, and the network takes {n}")
 
     @torch.no_grad()
-    def get_ready_to_tell(self) -> None:
+    def prepare_progress(self) -> None:
         """Count the work of a call on a small image, before the first that reports progress."""
         if self.steps:
             self.steps.count()
+
+    def use_graphs(self) -> None:
+        """From now on launch tiles of a size as one CUDA graph, if the device has such."""
+        if self.device.type == "cuda":
+            self._call = Graphs(self._run, self.network)
+        else:
+            logger.warning("the device is %s, and graphs are CUDA's: it runs without", self.device)
 
     def scale(self) -> int:
         """The network's scale, from its output for a small image."""
@@ -120,7 +131,7 @@ class Runner:
         """Queue (b, in, h, w); the result is checked, and repeated in float32 if not finite."""
         reporting = self.steps and progress and self.steps.reporting(x, progress)
         with reporting or contextlib.nullcontext():
-            y = self._run(x, self.dtype)
+            y = self._call(x, self.dtype)
         finite = y.isfinite().all()
 
         @torch.no_grad()

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from ...system import memory
 
-MEASURED = 128  # side of the image to measure memory with; pictures no larger are not tiled
-UNKNOWN = 256  # side of tiles where the system does not report its memory
-COUNTED = 2**31 - 1  # elements of a map up to which GPU libraries have all their algorithms
+PROBE_SIDE = 128  # side of the image to measure memory with; pictures no larger are not tiled
+DEFAULT_SIDE = 256  # side of tiles where the system does not report its memory
+MAX_ELEMENTS = 2**31 - 1  # elements of a map up to which GPU libraries have all their algorithms
 SHARE = 0.8  # of the free memory; the rest is left to other programs
 GIGABYTE = 1e9
 
@@ -25,7 +25,7 @@ class TileSizes:
         device: whose memory counts.
         limit: gigabytes that this process may use; None for the free memory.
         largest_map: elements of the largest map inside the network, per pixel of the input, where
-            a map may not have more than ``COUNTED``; None elsewhere.
+            a map may not have more than ``MAX_ELEMENTS``; None elsewhere.
     """
 
     def __init__(
@@ -38,9 +38,9 @@ class TileSizes:
         self.run = run
         self.device = device
         self.limit = limit
-        self.countable = COUNTED // largest_map if largest_map else math.inf  # pixels
+        self.max_by_elements = MAX_ELEMENTS // largest_map if largest_map else math.inf  # pixels
         self.per_pixel: float | None = None  # bytes, once measured
-        self.most = math.inf  # pixels of a tile, once memory has run out
+        self.max_by_memory = math.inf  # pixels of a tile, once memory has run out
 
     def choose(self, h: int, w: int, *, channels: int, scale: int, result: int) -> Sides:
         """The whole picture if it fits into memory, else the largest tiles that do.
@@ -51,11 +51,11 @@ class TileSizes:
             scale: of the network.
             result: bytes that the restored picture will take in the CPU's memory.
         """
-        if h * w <= MEASURED**2:
+        if h * w <= PROBE_SIDE**2:
             return h, w
         if self.per_pixel is None:
             self.per_pixel = self._measure(channels)
-        sides = min(h, UNKNOWN), min(w, UNKNOWN)
+        sides = min(h, DEFAULT_SIDE), min(w, DEFAULT_SIDE)
         if (free := self._free()) and self.per_pixel:
             on_cpu = self.device.type == "cpu"
             sides = largest(
@@ -64,14 +64,14 @@ class TileSizes:
                 per_pixel=self.per_pixel,
                 per_row=8 * channels * w * scale**2,  # a row of tiles, twice, in float32
             )
-        while math.prod(sides) > min(self.most, self.countable):
+        while math.prod(sides) > min(self.max_by_memory, self.max_by_elements):
             sides = halved(sides)
         return sides
 
     def ran_out(self, sides: Sides) -> Sides:
         """Half the tiles that did not fit; later pictures get no larger ones either."""
         sides = halved(sides)
-        self.most = min(self.most, math.prod(sides))
+        self.max_by_memory = min(self.max_by_memory, math.prod(sides))
         return sides
 
     def _free(self) -> float | None:
@@ -82,7 +82,7 @@ class TileSizes:
 
     def _measure(self, channels: int) -> float:
         """Bytes per pixel while it is restored; 0 where the system does not report it."""
-        for side in (MEASURED, 2 * MEASURED):  # an earlier high-water mark may hide the first
+        for side in (PROBE_SIDE, 2 * PROBE_SIDE):  # an earlier high-water mark may hide the first
             x = torch.rand(1, channels, side, side)
             peak, _ = memory.peak_above_idle(lambda x=x: self.run(x), self.device)
             if peak:

@@ -9,7 +9,7 @@ from ...errors import InputError
 # Numbers of ITU-T H.273.
 BT709, BT601 = 1, 6
 MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}  # swscale's number of each matrix
-UNSAID = (0, 2, 3)  # the matrix of RGB, and unspecified ones
+UNSPECIFIED = (0, 2, 3)  # the matrix of RGB, and unspecified ones
 HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics
 LIMITED, FULL = 1, 2  # range
 
@@ -28,21 +28,21 @@ class Colours(NamedTuple):
 
         Raises: InputError: it is HDR, or its matrix is not supported.
         """
-        said, name = stream.codec_context, stream.container.name.removeprefix("file:")
-        if said.color_trc in HDR:
+        codec, name = stream.codec_context, stream.container.name.removeprefix("file:")
+        if codec.color_trc in HDR:
             raise InputError(
-                f"{name}: high dynamic range ({HDR[said.color_trc]}) is not restored; convert the"
+                f"{name}: high dynamic range ({HDR[codec.color_trc]}) is not restored; convert the"
                 " video to BT.709 first"
             )
-        if said.colorspace not in MATRICES and said.colorspace not in UNSAID:
+        if codec.colorspace not in MATRICES and codec.colorspace not in UNSPECIFIED:
             raise InputError(
-                f"{name}: colours of matrix {said.colorspace} (ITU-T H.273) are not restored;"
+                f"{name}: colours of matrix {codec.colorspace} (ITU-T H.273) are not restored;"
                 " convert the video to BT.709 first"
             )
-        usual = BT709 if said.height >= 720 else BT601
-        matrix = said.colorspace if said.colorspace in MATRICES else usual
-        full = said.color_range == FULL or (said.pix_fmt or "").startswith("yuvj")
-        return cls(matrix, FULL if full else LIMITED, said.color_trc, said.color_primaries)
+        usual = BT709 if codec.height >= 720 else BT601
+        matrix = codec.colorspace if codec.colorspace in MATRICES else usual
+        full = codec.color_range == FULL or (codec.pix_fmt or "").startswith("yuvj")
+        return cls(matrix, FULL if full else LIMITED, codec.color_trc, codec.color_primaries)
 
     def to_rgb(self, frame: Any, *, deep: bool, alpha: bool) -> np.ndarray:
         """A decoded frame as (h, w, 3 or 4) uint8, or uint16 if ``deep``."""

@@ -6,7 +6,8 @@ from typing import Any
 
 from .containers import main_stream, opened
 
-STATING = ("asf", "avi", "flv", "matroska", "mov", "mxf")  # containers that state their duration
+# Containers that state their duration.
+WITH_DURATION = ("asf", "avi", "flv", "matroska", "mov", "mxf")
 SLACK = 0.1  # seconds by which headers may be wrong
 
 
@@ -59,7 +60,7 @@ def _missing(container: Any, spans: dict[int, Span]) -> str:
         return f"{whole} of the {stream.frames} frames in its index are there"
     if video.damaged:
         return f"{video.damaged} of its {video.packets} frames are cut off or damaged"
-    if not kind.startswith(STATING):
+    if not kind.startswith(WITH_DURATION):
         return ""
     step = video.seconds / max(video.packets, 1)
     there, stated = _seconds(container, stream, spans)
