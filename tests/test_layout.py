@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import vmambair_arch
+from support.order import FEW_BUT_LONG
 
 PACKAGE = Path(vmambair_arch.__file__).parent
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
@@ -164,3 +165,7 @@ def test_python_m_is_the_command():
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_every_file_begins_with_its_idea(path):
     assert (ast.get_docstring(ast.parse(path.read_text())) or "").splitlines()
+
+
+def test_the_files_that_are_tested_first_are_there():
+    assert {*FEW_BUT_LONG} <= {path.stem for path in Path(__file__).parent.rglob("test_*.py")}

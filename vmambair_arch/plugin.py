@@ -21,6 +21,7 @@ from .models.iqa import calculate_iqa  # noqa: E402
 from .models.losses import VGGPerceptualLoss  # noqa: E402
 from .models.perceptual_losses import DISTSLoss, LPIPSLoss  # noqa: E402
 from .models.perceptual_metrics import calculate_dists, calculate_lpips  # noqa: E402
+from .models.psnr_loss import PSNRLoss  # noqa: E402
 from .models.structure_losses import FFTLoss, FocalFrequencyLoss, MSSSIMLoss  # noqa: E402
 from .models.vmambair_model import VmambaIRModel  # noqa: E402
 from .networks import released  # noqa: E402
@@ -50,6 +51,7 @@ REGISTERED = [
     (registry.LOSS_REGISTRY, FocalFrequencyLoss),
     (registry.LOSS_REGISTRY, LPIPSLoss),
     (registry.LOSS_REGISTRY, MSSSIMLoss),
+    (registry.LOSS_REGISTRY, PSNRLoss),
     (registry.LOSS_REGISTRY, RelativisticGANLoss),
     (registry.LOSS_REGISTRY, VGGPerceptualLoss),
     (registry.METRIC_REGISTRY, calculate_dists),

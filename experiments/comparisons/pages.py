@@ -21,7 +21,7 @@ PARAMETERS = Column(label="parameters (M)", decimals=3)
 MULTIPLY_ADDS = Column(label="multiply-adds (G)", decimals=2)
 PRODUCTS = Column(label="without the scans", decimals=2)
 ACTIVATIONS = Column(label="activations (M)", decimals=1)
-SECONDS = Column(label="s a megapixel", decimals=2)
+SECONDS = Column(label="s per megapixel", decimals=2)
 MIB = Column(label="MiB", decimals=0)
 SIZES = [PARAMETERS, MULTIPLY_ADDS, PRODUCTS, ACTIVATIONS, SECONDS, MIB]
 
@@ -119,7 +119,7 @@ def _pictures(output: Path, sets: Sequence[str]) -> str:
         "ablations.png": "PSNR of the ablations",
     }
     for name in sets:
-        titles[f"{name}/quality_over_speed.png"] = f"{name}: PSNR over seconds a megapixel"
+        titles[f"{name}/quality_over_speed.png"] = f"{name}: PSNR over seconds per megapixel"
         titles[f"{name}/best.png"] = f"{name}: where it leads most"
         titles[f"{name}/worst.png"] = f"{name}: where it leads least, or trails most"
     there = {path: title for path, title in titles.items() if (output / path).exists()}

@@ -217,7 +217,7 @@ def test_running_out_of_memory_fails_one_picture_with_a_message(server, monkeypa
     with monkeypatch.context() as patch:
         patch.setattr(writing, "check", lambda *_, **__: (_ for _ in ()).throw(MemoryError()))
         job = server.restored(PNG, "a.png")
-    assert job["failure"].startswith("a.png: memory does not suffice")
+    assert job["failure"].startswith("a.png: not enough memory")
     assert server.restored(PNG, "a.png")["state"] == "done"
 
 

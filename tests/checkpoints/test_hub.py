@@ -217,4 +217,4 @@ def test_push_sends_the_network_and_its_card(empty_folder, monkeypatch, capsys):
     monkeypatch.setattr(Api, "create_repo", refuse)
     assert cli.vmambair(["push", "net_g.pth", "user/name"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "user/name: the hub does not accept it: 401 Client Error; see" in line
+    assert "user/name: the hub does not accept it: 401 Client Error; check" in line

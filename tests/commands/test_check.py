@@ -65,7 +65,7 @@ def test_a_valid_training_file_gets_its_costs(check, split):
     network.pop("type")
     parameters = sum(p.numel() for p in VmambaIR(**network).parameters())
     assert f"{parameters:,} parameters" in report
-    for part in ("multiply-adds", "estimated memory", "s an iteration on cpu: 4 iterations take"):
+    for part in ("multiply-adds", "estimated memory", "s per iteration on cpu: 4 iterations take"):
         assert part in report
 
 
@@ -76,7 +76,7 @@ def test_a_test_file_gets_its_costs(check, split):
     Path(options).write_text(yaml.safe_dump(opt))
     code, report, _ = check(options)
     assert code == 0
-    assert "s an image on cpu" in report
+    assert "s per image on cpu" in report
 
 
 def test_all_problems_are_listed(check, split, own):

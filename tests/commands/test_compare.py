@@ -307,7 +307,7 @@ def sentences(capsys) -> list[str]:
         (["cropped"], "64 x 44 pixels, and gt/astronaut.png has 64 x 48 pixels; give results of"),
         (["text"], "text/coffee.png: is text, not a picture"),
         (["cut"], "cut/coffee.png: damaged"),
-        (["deep"], "deep/coffee.png: has 16 bits a channel; convert it to 8"),
+        (["deep"], "deep/coffee.png: has 16 bits per channel; convert it to 8"),
         (["clear"], "clear/coffee.png: is transparent; flatten it"),
         (["sharp", "-o", "gt/coffee.png"], "gt/coffee.png: is a file; give a folder to write to"),
     ],

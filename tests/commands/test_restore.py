@@ -139,7 +139,7 @@ def test_running_out_of_memory_for_one_picture_is_reported_and_the_others_are_re
     monkeypatch.setattr(writing, "check", fail)
     assert run("in", "-o", "out") == 1
     assert [path.name for path in Path("out").iterdir()] == ["a.png"]
-    assert "in/b.png: memory does not suffice" in capsys.readouterr().err
+    assert "in/b.png: not enough memory" in capsys.readouterr().err
 
 
 def test_a_dangling_link_is_reported(folder, capsys):

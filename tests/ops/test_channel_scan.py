@@ -1,4 +1,4 @@
-"""The channel scan as one launch: what it computes, interpreted, and when a network takes it."""
+"""The channel scan in one launch: its results, interpreted, and when a network uses it."""
 
 import logging
 
@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 
 @interpreted
 @pytest.mark.parametrize(("d", "length"), [(1, 1), (1, 19), (3, 6)])
-def test_it_is_the_composition(monkeypatch, d, length):
+def test_it_equals_the_composition(monkeypatch, d, length):
     problem = self_test._channel_problem(torch.float32, d=d, length=length)
     monkeypatch.setattr(self_test, "problems", lambda *_: [problem])
     with uninitialised_memory_is_nan():
@@ -31,7 +31,7 @@ def test_it_is_the_composition(monkeypatch, d, length):
 
 @interpreted
 @pytest.mark.parametrize("width", [0, 2])
-def test_a_network_that_takes_it_computes_the_same(monkeypatch, width):
+def test_a_network_that_uses_it_computes_the_same(monkeypatch, width):
     torch.manual_seed(0)
     scan = oss.ChannelScan(dim=7, d_state=3, width=width)
     x = torch.randn(2, 7, 3, 4, dtype=torch.bfloat16)
@@ -57,9 +57,9 @@ def test_it_is_for_short_sequences_without_gradients_on_a_gpu():
             assert not taken(1, 1, 48)
 
 
-def test_one_that_is_wrong_is_passed_over_with_one_warning(new_machine, monkeypatch, caplog):
+def test_a_wrong_backend_is_passed_over_with_one_warning(new_machine, monkeypatch, caplog):
     with fake_gpu(), torch.no_grad(), caplog.at_level(logging.WARNING, "vmambair_arch"):
-        monkeypatch.setattr(dispatch.self_test, "failure", lambda *_: "its self-test is wrong")
+        monkeypatch.setattr(dispatch.self_test, "failure", lambda *_: "wrong results")
         assert not taken(1, 1, 48) and not taken(1, 1, 96)
     (record,) = caplog.records
     assert "channel_scan on cuda: backend triton is passed over" in record.message

@@ -22,7 +22,7 @@ from support.scans import (
 from vmambair_arch import planar_scan, selective_scan
 from vmambair_arch.ops import planar
 
-SMALL = (2, 2, 2, 6, 4, 2)
+SMALL = (2, 1, 2, 6, 4, 2)
 LARGER = (2, 3, 4, 6, 4, 2)  # enough numbers to tell roundings from errors
 PLACES = [pytest.param(pair, id="-".join(pair)) for pair in product(planar.BACKENDS, DEVICES)]
 
@@ -188,14 +188,14 @@ def test_nan_stays_in_its_image_and_channel(scan):
 
 @pytest.mark.parametrize("k", range(4))
 def test_nan_in_b_spreads_along_its_direction_and_nan_in_c_stays(scan, k):
-    inputs = planar_inputs((1, 3, 4, 17, 16, 2))
+    inputs = planar_inputs((1, 3, 4, 6, 4, 2))
     after = [
         [[0, 0, 0, 0], [0, 0, 1, 1], [1, 1, 1, 1]],
         [[0, 0, 0, 1], [0, 0, 1, 1], [0, 0, 1, 1]],
         [[1, 1, 1, 1], [1, 1, 1, 0], [0, 0, 0, 0]],
         [[1, 1, 1, 0], [1, 1, 1, 0], [1, 1, 0, 0]],
     ]
-    for place, expected in ((2, after[k]), (2 + 16, [[0] * 4, [0, 0, 1, 0], [0] * 4])):
+    for place, expected in ((2, after[k]), (2 + 4, [[0] * 4, [0, 0, 1, 0], [0] * 4])):
         projection = inputs["projection"].clone()
         projection[0, 1, 2, k, place] = torch.nan
         y = scan(**{**inputs, "projection": projection})
@@ -221,7 +221,7 @@ def test_a_state_beyond_float16_does_not_overflow(scan):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_autocast_changes_nothing(scan, dtype):
-    inputs = planar_inputs(SMALL, dtype)
+    inputs = planar_inputs((1, 1, 2, 6, 4, 2), dtype)
     results = differentiate(scan, inputs)
     with torch.autocast(scan.device, torch.bfloat16):
         inside = differentiate(scan, inputs)

@@ -1,7 +1,7 @@
-"""The machine code of the Triton kernels, compiled for GPUs that need not be there.
+"""The machine code of the Triton kernels, compiled for GPUs that need not be present.
 
-The bars are what the best version reached, with a few percent for another version of the compiler.
-A step is one pass through a loop with the exponentials of its states.
+The limits are what the best version reached, plus a few percent for other compiler versions. A step
+is one pass through a loop with the exponentials of its states.
 """
 
 import json
@@ -68,7 +68,7 @@ def test_no_kernel_adds_with_atomics(hopper):
 
 
 def assert_threads_keep_to_themselves(rows: list[dict], kernels: list[str]) -> None:
-    """One channel a thread with its states: no thread needs another, and no state leaves it."""
+    """A thread has one channel with all its states: it needs no other, and no state leaves it."""
     for kernel in kernels:
         call = "planar backward" if kernel == "end_carries" else "planar forward"
         loop, (row,) = step(rows, call, kernel), rows_of(rows, call, kernel)
@@ -108,7 +108,7 @@ def test_the_three_steps_of_the_gradients(hopper):
     assert retrace["cycles"] <= 1650
 
 
-def test_a_scan_over_chunks_takes_few_cycles_a_chunk(hopper):
+def test_a_scan_over_chunks_takes_few_cycles_per_chunk(hopper):
     (row,) = rows_of(hopper, "planar forward", "across_chunks")
     (loop,) = row["loops"]
     assert loop["exponentials"] == 32  # chunks at once

@@ -82,7 +82,7 @@ def test_pictures_in_files_are_measured_against_the_first(folder, monkeypatch):
         (["gt/no.png", "out.png"], "gt/no.png"),
         (
             ["comparison/report.json", "comparison/report.json", "out.png"],
-            "crops are of one report",
+            "crops need a single report",
         ),
     ],
 )

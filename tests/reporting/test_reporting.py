@@ -66,7 +66,7 @@ def test_a_report_cannot_hold_nan(tmp_path):
         (None, "damaged, it is not JSON (Expecting"),
         ({"format": "other"}, "not a report: give the report.json of vmambair comp"),
         ({"version": 2}, "a report of version 2, and this package reads version 1; update it"),
-        ({"kind": "poem"}, "damaged (kind: Input should be 'comparison', 'benchmark' or"),
+        ({"kind": "poem"}, "damaged (kind: Input should be 'comparison', 'benchmark',"),
         ({"rows": [{"image": "0"}]}, "damaged (row 1 has None as its method); make it again"),
         ({"rows": [{"image": "0", "method": "A", "psnr": "x"}]}, "row 1 has 'x' as its psnr"),
         ({"rows": [[]]}, "damaged (rows.0: Input should be a valid dictionary)"),

@@ -166,7 +166,7 @@ def test_a_jpeg_without_its_last_bytes_is_read_with_a_warning(options):
     assert not whole.warnings
     without_end = read(content[:-2])
     assert np.array_equal(without_end.pixels, whole.pixels)
-    assert without_end.warnings == ("its end marker is missing; its pixels seem to be whole",)
+    assert without_end.warnings == ("its end marker is missing; its pixels seem to be complete",)
     if not options:
         cut = read(content[:-40])
         assert "its last bytes are missing" in cut.warnings[0]

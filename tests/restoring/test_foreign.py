@@ -111,7 +111,7 @@ def loads(monkeypatch):
 
 def test_a_network_that_tiles_pictures_itself_gets_whole_ones(loads):
     path = loads(stub(tiling=spandrel.ModelTiling.INTERNAL))
-    with pytest.raises(InputError, match="the network divides pictures itself; leave it out"):
+    with pytest.raises(InputError, match="the network tiles pictures itself; leave it out"):
         Restorer(path, tile=64)
     restorer = Restorer(path, memory=1e-9)
     sizes = []

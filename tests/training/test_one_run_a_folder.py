@@ -64,7 +64,7 @@ def test_a_second_test_of_the_same_name_leaves_the_results_of_the_first_alone(ex
     path.write_text(path.read_text().replace("  train:\n", "  test:\n"))
     with locked(Path("results/tiny")):
         assert cli.basicsr(["test", "-opt", options]) == 2
-    assert "is writing it" in capsys.readouterr().err
+    assert "is writing to it" in capsys.readouterr().err
     assert not Path("results").exists()
 
 
@@ -100,7 +100,7 @@ def test_links_lead_to_the_same_lock(empty_folder):
     EXPERIMENT.symlink_to(Path("there").resolve())
     with (
         locked(EXPERIMENT),
-        pytest.raises(InputError, match="is writing it"),
+        pytest.raises(InputError, match="is writing to it"),
         locked(Path("there")),
     ):
         pass
@@ -112,15 +112,15 @@ def test_a_file_system_without_locks_is_a_warning(experiment, monkeypatch):
 
     monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
     assert train(experiment()) == 0
-    assert "no locks on its file system; start no second run of this name" in log()
+    assert "no locks on its file system; do not start a second run with this name" in log()
 
 
 def test_basicsrs_own_loop_holds_the_lock_too(empty_folder):
     path = {"experiments_root": str(EXPERIMENT), "training_states": str(EXPERIMENT / "x")}
     opt = {"rank": 0, "path": path, "auto_resume": False}
-    with locked(EXPERIMENT), pytest.raises(InputError, match="is writing it"):
+    with locked(EXPERIMENT), pytest.raises(InputError, match="is writing to it"):
         compat.load_resume_state(opt)
     assert compat.load_resume_state(opt) is None
-    with pytest.raises(InputError, match="is writing it"), locked(EXPERIMENT):
+    with pytest.raises(InputError, match="is writing to it"), locked(EXPERIMENT):
         pass
     compat._running.close()

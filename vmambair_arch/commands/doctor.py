@@ -92,7 +92,7 @@ def _operation(operation: str, device: str, say: Callable[[str], None]) -> bool:
             failed, found = failed or wrong, not wrong
     if found:
         chosen = dispatch.fastest(operation, names, x, gradients=True)
-        say(f"  auto takes {chosen}: {_milliseconds(operation, x.device):.2f} ms a call")
+        say(f"  auto takes {chosen}: {_milliseconds(operation, x.device):.2f} ms per call")
     return not failed
 
 

@@ -17,6 +17,7 @@ EPILOG = """examples:
   vmambair plot experiments/*/metrics.jsonl curves.png
   vmambair plot experiments/*/metrics.jsonl curves.png --over seconds
   vmambair plot experiments/benchmarks/bench.json speed.svg
+  vmambair plot experiments/benchmarks/rivals.json rivals.md
   vmambair plot Set5/report.json bench.json quality_over_speed.pdf
   vmambair plot comparison/report.json detail.pdf --image baby --crop 100 80 64 48
   vmambair plot gt.png bicubic.png ours=out.png detail.png --crop 100 80 64 48
@@ -36,7 +37,9 @@ def add(commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = command.add_argument
-    reports = "a report.json, a bench.json or a metrics.jsonl; with --crop also [NAME=]PICTURE"
+    reports = (
+        "a report.json, bench.json, rivals.json or metrics.jsonl; with --crop also [NAME=]PICTURE"
+    )
     add("reports", nargs="+", metavar="REPORT", help=reports)
     output = f"picture ({', '.join(PICTURES)}) or table ({', '.join(TABLES)})"
     add("output", type=Path, metavar="OUT", help=output)
@@ -126,7 +129,7 @@ def draw_crops(
             raise InputError("--image is for a report; give a report.json, or leave it out")
         panels = details.of_files(given)
     elif len(given) > 1:
-        raise InputError("crops are of one report; give the reports one by one")
+        raise InputError("crops need a single report; give the reports one by one")
     else:
         report = reporting.read(Path(given[0]))
         if report.kind != "comparison":

@@ -28,11 +28,15 @@ class ExportFormat(ABC):
     suffix: str
     needs: tuple[str, ...] = ()  # packages of the extra
     scans: Scans  # replace the network's scans in the graph
+    forms: tuple[str, ...]  # that the planar scan can have; the first is the default
     smallest: int  # the least side that a file for any size takes
 
     @abstractmethod
-    def write(self, program: ExportedProgram, about: Mapping[str, str]) -> bytes:
-        """The content of a file, with the result of ``describe`` in its metadata."""
+    def write(self, program: ExportedProgram, about: Mapping[str, str], form: str) -> bytes:
+        """The content of a file, with the result of ``describe`` in its metadata.
+
+        Args: form: of the planar scan, one of ``forms``.
+        """
 
     @abstractmethod
     def load(self, content: bytes) -> Run:
@@ -49,15 +53,16 @@ class Onnx(ExportFormat):
     name, runner, suffix = "ONNX", "onnxruntime", ".onnx"
     needs = ("onnx", "onnxscript", "onnxruntime")
     scans = OURS  # translated to ONNX when the file is written
+    forms = "sequential", "parallel"
     smallest = 8
 
-    def write(self, program: ExportedProgram, about: Mapping[str, str]) -> bytes:
+    def write(self, program: ExportedProgram, about: Mapping[str, str], form: str) -> bytes:
         """The content of an .onnx file: input ``image``, output ``restored``."""
         from onnxscript import ir  # installed by an extra
 
         from . import onnx_model
 
-        model = onnx_model.build(program)
+        model = onnx_model.build(program, form)
         model.metadata_props.update(about)
         return ir.to_proto(model).SerializeToString()
 
@@ -76,9 +81,10 @@ class TorchExport(ExportFormat):
 
     name, runner, suffix = "torch.export's format", "torch.export", ".pt2"
     scans = Scans(regions.planar_scan, plain_scans.selective_scan)
+    forms = ("parallel",)
     smallest = 16  # a side of 8 is one pixel in the latent, a size that torch.export specialises
 
-    def write(self, program: ExportedProgram, about: Mapping[str, str]) -> bytes:
+    def write(self, program: ExportedProgram, about: Mapping[str, str], form: str) -> bytes:
         """The content of a .pt2 file; its metadata is its extra file ``vmambair.json``."""
         file = io.BytesIO()
         regions.forget_origins(program)

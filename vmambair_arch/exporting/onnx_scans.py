@@ -1,5 +1,7 @@
 """The scans in ONNX operators: the planar scan as a loop over pixels, the channel scan without one.
 
+``onnx_parallel`` has the scan of the plane without a loop.
+
 Letters: h w map, l = h w pixels, d scanned channels, n states, r step rank, g groups of channels.
 
 A step of the loop takes one pixel of each of the four directions: its operators work on a few
@@ -8,6 +10,7 @@ thousand numbers, which stay in cache. In onnxruntime, on one thread and 64 x 64
 take 32 and 52; loops over all lines of the map at once take 55 and 87.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from onnxscript import FLOAT, graph, opset18, script
@@ -23,6 +26,15 @@ def planar_scan(x, projection, delta_weight, delta_bias, A, D, keep, backend) ->
     Args: ONNX values; see ``vmambair_arch.planar_scan``.
     Returns: (1, h, w, d), and a placeholder for the states of a backward pass.
     """
+    return of_map(x, projection, delta_weight, delta_bias, A, D, scan=_sequential)
+
+
+def of_map(x, projection, delta_weight, delta_bias, A, D, *, scan: Callable[..., Any]):
+    """The directions brought in order, scanned, and back in their places.
+
+    Args: ONNX values; scan: from delta, delta_u, B, C and A, as ``recurrence`` has them, to y.
+    Returns: as ``planar_scan``.
+    """
     r, n = delta_weight.shape[2], A.shape[2]
     turned = op.Transpose(x, perm=[0, 2, 1, 3])
     lines = op.Concat(_pixels(x), _pixels(turned), axis=1)
@@ -31,8 +43,7 @@ def planar_scan(x, projection, delta_weight, delta_bias, A, D, keep, backend) ->
     step, B, C = _part(projection, 0, r), _part(projection, r, n), _part(projection, r + n, n)
     delta = _softplus(op.Einsum(step, delta_weight, equation="lkr,kdr->lkd") + delta_bias)
     A = op.Transpose(A, perm=[0, 2, 1])
-    y = recurrence(
-        A * 0.0,
+    y = scan(
         op.Unsqueeze(delta, [2]),
         op.Unsqueeze(delta * u, [2]),
         op.Unsqueeze(B, [3]),
@@ -89,6 +100,10 @@ def recurrence(h: FLOAT, delta: FLOAT, delta_u: FLOAT, B: FLOAT, C: FLOAT, A: FL
 
     h, y = op.Scan(h, delta, delta_u, B, C, body=pixel, num_scan_inputs=4)
     return y
+
+
+def _sequential(delta, delta_u, B, C, A):
+    return recurrence(A * 0.0, delta, delta_u, B, C, A)
 
 
 def _in_order(projection):

@@ -1,7 +1,7 @@
-"""channel_scan: the scan of a short sequence in two directions, all of it at once on a GPU.
+"""channel_scan: the scan of a short sequence in two directions, in one launch on a GPU.
 
-It is for networks on a GPU that ask for no gradients: elsewhere ``selective_scan`` does the same
-between a dozen of torch's operations, each of which would be a launch for a few hundred numbers.
+It is for networks on a GPU that need no gradients. Elsewhere ``selective_scan`` does the same
+together with a dozen torch operations, each of which would be a launch for a few hundred numbers.
 """
 
 import torch
@@ -12,9 +12,9 @@ from .selective import EXACT
 
 
 def is_one_launch(sequence: Tensor, n: int) -> bool:
-    """Whether ``channel_scan`` can take a sequence (b, d, length) with n states a channel.
+    """Whether ``channel_scan`` can take a sequence (b, d, length) with n states per channel.
 
-    Not where gradients are wanted, nor where torch.compile fuses what is around a scan.
+    Not where gradients are needed, nor where torch.compile fuses the operations around a scan.
     """
     if sequence.device.type == "cpu" or torch.is_grad_enabled() or torch.compiler.is_compiling():
         return False
@@ -34,7 +34,7 @@ def channel_scan(
     A: Tensor,
     D: Tensor,
 ) -> Tensor:
-    """Scan sequences forwards and backwards and add up what each direction leaves at a place.
+    """Scan sequences forwards and backwards and add up the directions' results at each place.
 
     Direction k projects each place x[t] to step, B[t] and C[t] = projection[k] x[t] and runs, with
     delta = softplus(delta_weight[k] step + delta_bias[k]), the recurrence of ``planar_scan``.

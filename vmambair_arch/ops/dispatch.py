@@ -91,7 +91,7 @@ def unusable(operation: str, name: str, x: Tensor, *, gradients: bool) -> str | 
 
 
 def passed_over(operation: str, name: str, x: Tensor, *, gradients: bool) -> str | None:
-    """Why a backend that could run is of no use, of which a warning is given once; or None."""
+    """Why a backend that could run cannot be used, with one warning; or None."""
     reason = unusable(operation, name, x, gradients=gradients)
     if reason:
         _warn(operation, name, x.device.type, reason)

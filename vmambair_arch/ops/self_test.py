@@ -113,7 +113,7 @@ def _channel_problem(dtype: torch.dtype, *, d: int, length: int) -> dict[str, Te
 
 
 def _numbers(dtype: torch.dtype) -> tuple[Callable, Tensor, Callable]:
-    """What makes random numbers, the same each time; rates of 16 states; what makes biases."""
+    """A seeded random function, the rates of 16 states, and a function for biases."""
     generator = torch.Generator().manual_seed(0)
     random = functools.partial(torch.randn, generator=generator, dtype=dtype, device="cpu")
     spread = functools.partial(torch.linspace, dtype=dtype, device="cpu")
@@ -138,7 +138,7 @@ def errors(
         truths = _answers(operation, REFERENCES[operation], exact, gradients)
         for name, truth in truths.items():
             error = (answers[name].cpu().double() - truth).norm() / truth.norm()
-            found[name] = torch.maximum(error, found.get(name, error))  # of which NaN is the larger
+            found[name] = torch.maximum(error, found.get(name, error))  # NaN wins
     return {name: float(error) for name, error in found.items()}
 
 

@@ -4,7 +4,8 @@ A report is a JSON object with these keys:
 
     format    "vmambair report"
     version   1
-    kind      "comparison" (vmambair compare), "benchmark" (vmambair bench) or "training"
+    kind      "comparison" (vmambair compare), "benchmark" (vmambair bench), "rivals" (vmambair
+              bench --rivals) or "training"
     title     its subject: a data set, a processor, a run
     command   that made it
     machine   what the figures depend on: processor, memory, system, versions, ...
@@ -21,6 +22,10 @@ is needed to run the computing methods again.
 A row of a benchmark has the name, the size (height and width of the input), the passes, batch,
 threads and channels (of a scan; 0 for a network). The details have the device, the minutes that it
 took, the figures (ratios of rows, with their targets) and the skipped cases, with the reason.
+
+A row of rivals has the name of a network, its scale and what it was trained for, the runner (the
+program), the size (height and width of the photograph) and the threads. The details have the
+minutes, the photographs for quality, and the skipped cases, with the reason.
 
 A row of a training has the iter, the dataset and the time of a validation, and the seconds of the
 steps before it (processor time on a CPU). A training only writes its rows, a line each, into
@@ -45,6 +50,7 @@ NEEDED: dict[str, dict[str, type | tuple[type, ...]]] = {
         **{"name": str, "size": int, "passes": str},
         **{"batch": int, "threads": int, "channels": int},
     },
+    "rivals": {"name": str, "runner": str, "size": int, "threads": int, "scale": int},
     "training": {"iter": (int, str), "dataset": str},  # a test's iter is its name
 }
 
@@ -77,7 +83,7 @@ class Report(BaseModel):
 
     format: Literal["vmambair report"] = FORMAT
     version: Literal[1] = VERSION
-    kind: Literal["comparison", "benchmark", "training"]
+    kind: Literal["comparison", "benchmark", "rivals", "training"]
     title: str
     command: str
     machine: dict[str, Any]

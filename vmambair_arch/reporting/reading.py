@@ -43,8 +43,8 @@ def _check(content: Any, path: Path) -> None:
     """Raise InputError for JSON that is not a report, or one of a later version."""
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(
-            f"{path}: not a report: give the report.json of vmambair compare, the"
-            " bench.json of vmambair bench or a training's metrics.jsonl"
+            f"{path}: not a report: give the report.json of vmambair compare, the bench.json or"
+            " rivals.json of vmambair bench, or a training's metrics.jsonl"
         )
     version = content.get("version")
     if isinstance(version, int) and version > VERSION:

@@ -13,7 +13,8 @@ from ..errors import InputError
 from .format import Column, Report
 
 BENCHED = ("seconds", "peak_mib")  # the columns of a benchmark's table
-COSTS = {  # and those of its networks, with labels and units
+CASES, ENTRANTS = ("seconds_per_megapixel", "peak_mib"), ("psnr", "file_mb")  # those of rivals
+COSTS = {  # those of a benchmark's networks, with labels and units
     "parameters": ("parameters (M)", 1e6),
     "multiply_adds": ("multiply-adds (G)", 1e9),
     "products": ("without the scans", 1e9),
@@ -86,14 +87,14 @@ def table(reports: Sequence[Report]) -> Table:
 
     A comparison: the means of each method, a group of columns for each data set; reports with the
     same title belong to one data set. A benchmark: time and memory for one image and one thread, a
-    group for each size. A training: a row for each run with its last validation, a group for each
-    data set.
+    group for each size. Rivals: time per megapixel and memory, a group for each size and number of
+    threads, then quality and file size. A training: a row for each run with its last validation, a
+    group for each data set.
 
     Raises: InputError: the reports cannot be combined.
     """
-    return {"comparison": _comparison, "benchmark": _benchmark, "training": _training}[
-        reports[0].kind
-    ](reports)
+    of_kind = {"comparison": _comparison, "benchmark": _benchmark, "rivals": _rivals}
+    return {**of_kind, "training": _training}[reports[0].kind](reports)
 
 
 def means(
@@ -151,7 +152,7 @@ def _comparison(reports: Sequence[Report]) -> Table:
 
 def _benchmark(reports: Sequence[Report]) -> Table:
     if len(reports) > 1:
-        raise InputError("a table has one benchmark; give the reports one by one")
+        raise InputError("only one benchmark fits in a table; give the reports one by one")
     report = reports[0]
     cells: dict[str, dict[Any, Any]] = {}
     for row in report.rows:
@@ -183,6 +184,31 @@ def _costs(found: Mapping[Any, Mapping[str, Any]]) -> list[Cell]:
     """A network's costs, from the row that has them."""
     row = next((row for row in found.values() if row.get("products")), {})
     return [Cell(row[k] / unit) if k in row else Cell() for k, (_, unit) in COSTS.items()]
+
+
+def _rivals(reports: Sequence[Report]) -> Table:
+    if len(reports) > 1:
+        raise InputError("only one run of rivals fits in a table; give the reports one by one")
+    columns = reports[0].columns
+    found: dict[tuple[Any, ...], dict[tuple[Any, ...], Mapping[str, Any]]] = {}
+    for row in reports[0].rows:
+        found.setdefault((row["name"], row["scale"], row["runner"]), {})[
+            row["size"], row["threads"]
+        ] = row
+    places = sorted({place for cases in found.values() for place in cases})
+    groups = [
+        (f"{size} x {size}, {threads} thread{'s' if threads > 1 else ''}", CASES)
+        for size, threads in places
+    ]
+    groups.append(("", ENTRANTS))
+    rows = []
+    for (name, scale, runner), cases in found.items():
+        values = [cases.get(place, {}).get(key) for place in places for key in CASES]
+        values += [next(iter(cases.values())).get(key) for key in ENTRANTS]
+        rows.append((f"{name}, x{scale}, {runner}", [Cell(value) for value in values]))
+    return Table(
+        "network", [(title, [columns[key] for key in keys]) for title, keys in groups], rows
+    )
 
 
 def _training(reports: Sequence[Report]) -> Table:

@@ -14,5 +14,5 @@ def sentence(error: InputError | MemoryError | OSError, where: str) -> str:
     if isinstance(error, OSError):
         return f"{where}: cannot be written: {error}"
     if isinstance(error, MemoryError):
-        error = InputError("memory does not suffice; close other programs or resize it")
+        error = InputError("not enough memory; close other programs or resize it")
     return str(error) if str(error).startswith(where) else f"{where}: {error}"

@@ -52,13 +52,16 @@ def _acquire(lock: FileLock, path: Path, folder: Path) -> str | None:
             file.write(b" " * START + json.dumps(_ourselves()).encode())
     except Timeout as error:
         raise InputError(
-            f"{folder}: {_holder(path)} is writing it; wait for its end, stop it, or give this run"
-            " another name"
+            f"{folder}: {_holder(path)} is writing to it; wait for its end, stop it, or give this"
+            " run another name"
         ) from error
     except (OSError, NotImplementedError) as error:
         number = getattr(error, "errno", errno.ENOSYS)
         if number in WITHOUT_LOCKS:
-            return f"{folder.parent}: no locks on its file system; start no second run of this name"
+            return (
+                f"{folder.parent}: no locks on its file system; do not start a second run with this"
+                " name"
+            )
         raise InputError(f"{path}: cannot be locked ({os.strerror(number or 0)})") from error
     return None
 

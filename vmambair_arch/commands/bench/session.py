@@ -134,11 +134,6 @@ def _chosen(case: Case, sizes: Sequence[int], only: Sequence[str]) -> bool:
 def _check(
     sizes: Sequence[int], output: Path, device: str, only: Sequence[str], minutes: float
 ) -> None:
-    for size in sizes:
-        if size <= 0 or size % 8:
-            raise InputError(f"size is {size}; it must be a positive multiple of 8")
-    if minutes <= 0:
-        raise InputError(f"minutes is {minutes:g}; it must be a number above 0")
     if device not in ("cpu", "cuda"):
         raise InputError(f"device {device!r}: choose cpu or cuda")
     if device == "cuda" and not torch.cuda.is_available():
@@ -148,6 +143,16 @@ def _check(
             raise InputError(
                 f"nothing to measure is called {name!r}: choose from {', '.join(NAMES)}"
             )
+    check(sizes, output, minutes)
+
+
+def check(sizes: Sequence[int], output: Path, minutes: float) -> None:
+    """Create the folder to write to, and raise InputError for what no run can use."""
+    for size in sizes:
+        if size <= 0 or size % 8:
+            raise InputError(f"size is {size}; it must be a positive multiple of 8")
+    if minutes <= 0:
+        raise InputError(f"minutes is {minutes:g}; it must be a number above 0")
     if importlib.util.find_spec("matplotlib") is None:
         raise InputError("the plot needs matplotlib: pip install matplotlib")
     try:

@@ -85,7 +85,7 @@ def _data_set(opt, section, found, warnings, leaks: Leaks, *, fast: bool) -> str
             warnings += [like] * bool(like)
     found += _listed(looks)
     if not listed:
-        return f"datasets.{section}: its layout is not known here; no image was looked at"
+        return f"datasets.{section}: its layout is unknown; no image was checked"
     return f"datasets.{section}: {len(listed)} entries, {seen} images decoded"
 
 
@@ -156,14 +156,14 @@ def _forward_costs(forward: Cost, shape: Sequence[int]) -> Iterator[str]:
 
 def _time(opt: dict[str, Any], seconds: float, device: torch.device) -> Iterator[str]:
     if not opt["is_train"]:
-        yield f"{seconds:.3g} s an image on {device}"
+        yield f"{seconds:.3g} s per image on {device}"
         return
     total = opt["train"]["total_iter"]
     length = datetime.timedelta(seconds=round(seconds * total))
     with contextlib.suppress(OverflowError):  # a year of five digits
         end = datetime.datetime.now() + length
         yield (
-            f"{seconds:.3g} s an iteration on {device}: {total} iterations take {length} without"
+            f"{seconds:.3g} s per iteration on {device}: {total} iterations take {length} without"
             f" validation, and would end on {end:%Y-%m-%d %H:%M}"
         )
 

@@ -26,7 +26,7 @@ def read(path: Path) -> np.ndarray:
     picture = reading.read_file(path, max_megapixels=math.inf)
     pixels = np.atleast_3d(picture.pixels)
     if pixels.dtype != np.uint8:
-        raise InputError(f"{path}: has 16 bits a channel; convert it to 8")
+        raise InputError(f"{path}: has 16 bits per channel; convert it to 8")
     if picture.has_alpha:
         if pixels[..., -1].min() < 255:
             raise InputError(f"{path}: is transparent; flatten it, only colours are compared")

@@ -33,6 +33,8 @@ def add(commands) -> None:
     sizes.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help=size)
     any_size = "the file takes any multiples of 8 (the default without --size)"
     sizes.add_argument("--dynamic", action="store_true", help=any_size)
+    scan = "the scan of the map: a loop over pixels (ONNX's default), or all chunks at once"
+    command.add_argument("--scan", choices=["sequential", "parallel"], help=scan)
     command.set_defaults(run=_run)
 
 
@@ -47,6 +49,7 @@ def _run(arguments: argparse.Namespace) -> int:
             plugins=arguments.plugin,
             format=arguments.format,
             size=size,
+            scan=arguments.scan,
             doing=_announced,
         )
     except KeyboardInterrupt:

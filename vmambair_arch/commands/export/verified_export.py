@@ -43,6 +43,7 @@ def run(
     plugins: Sequence[str] = (),
     format: str = "onnx",
     size: tuple[int, int] | None = None,
+    scan: str | None = None,
     doing: Callable[[str], AbstractContextManager[None]] = nullcontext,
 ) -> list[Comparison]:
     """Export a network to a file, if the file's output equals the network's.
@@ -53,13 +54,17 @@ def run(
         plugins: Python files that register networks.
         format: "onnx" or "torch-export".
         size: the only height and width that the file takes; None for any multiples of 8.
+        scan: "sequential", a loop over the pixels, or "parallel", without loops; None for the
+            format's default.
         doing: called with a description of each step; its result is entered during the step.
     Returns: the comparisons of file and network.
     Raises: InputError: the model cannot be read, the file exists or has another suffix, the size
-        is not a multiple of 8, a package is missing, or the outputs differ. No file is written.
+        is not a multiple of 8, the format has no such scan, a package is missing, or the outputs
+        differ. No file is written.
     """
     kind = EXPORT_FORMATS[format]
     _check_out(out, format)
+    form = _form(format, scan)
     check_installed(*kind.needs, PHOTOGRAPHS)
     network = networks.load(model, plugins)
     multiple: Any = network.multiple
@@ -68,7 +73,7 @@ def run(
     with doing("tracing the network"):
         program = trace(network, size, kind.scans)
     with doing(f"converting it to {kind.name}"):
-        content = kind.write(program, describe(network, size))
+        content = kind.write(program, describe(network, size), form)
     with doing(f"running it in {kind.runner} and comparing it with the network"):
         least = max(kind.smallest, smallest(network))
         tried = [[round_up(max(side, least), multiple) for side in sides] for sides in SIZES]
@@ -133,6 +138,15 @@ def _check_out(out: Path, format: str) -> None:
         raise InputError(f"{out}: exists already; give another name or remove it")
     if not out.parent.is_dir():
         raise InputError(f"{out}: there is no folder {out.parent}; create it first")
+
+
+def _form(format: str, scan: str | None) -> str:
+    forms = EXPORT_FORMATS[format].forms
+    if scan is None or scan in forms:
+        return scan or forms[0]
+    raise InputError(
+        f"--scan {scan}: files of format {format} have the scan {' or '.join(forms)}; leave it out"
+    )
 
 
 @torch.no_grad()

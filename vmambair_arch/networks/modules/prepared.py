@@ -56,7 +56,7 @@ def weights_held(network: nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def weights_prepared_anew(network: nn.Module) -> Iterator[None]:
-    """Within it weights are prepared at each call, also where they are held."""
+    """Within it weights are prepared at each call, even if they are held."""
     modules = [m for m in network.modules() if isinstance(m, Prepared)]
     before = [module.held for module in modules]
     for module in modules:

@@ -1,8 +1,8 @@
-"""The network's channel scan in one launch of Triton, where no gradients are wanted.
+"""The network's channel scan in one Triton launch, where no gradients are needed.
 
-A program takes one channel of a sequence, forwards and then backwards, as tiles (n, length). What
-the network's composition stacks, flips, projects and adds up between its operations is computed
-where it is used: delta and B and C of a place are products of its d numbers, d being 1 or a few.
+A program scans one channel of a sequence, forwards and then backwards, as tiles (n, length). What
+the network's composition stacks, flips, projects and adds up is computed where it is used: delta, B
+and C of a place are products of its d numbers, and d is 1 or a few.
 """
 
 import torch
@@ -67,4 +67,4 @@ def scan_both_ways(
         written = y + row * length + place
         out += tl.load(written, mask=(t < length) & (k == 1), other=0.0)
         tl.store(written, out, mask=t < length)
-        tl.debug_barrier()  # the other direction's thread of a place is another
+        tl.debug_barrier()  # another thread has this place in the other direction

@@ -1,4 +1,4 @@
-"""channel_scan on an NVIDIA GPU, in Triton: one launch for all of it."""
+"""channel_scan on an NVIDIA GPU, in Triton: a single launch."""
 
 from torch import Tensor
 
@@ -8,7 +8,7 @@ __all__ = ["fits", "forward", "unavailable"]
 
 
 def fits(d: int, length: int, n: int) -> bool:
-    """Whether the kernel takes so many channels, steps and states."""
+    """Whether the kernel can take d channels, ``length`` steps and n states."""
     from . import short
 
     return short.fits_in_a_tile(d, length, n)

@@ -31,7 +31,7 @@ def draw(comparison: Report, benchmark: Report) -> Figure | None:
                 continue
             axes.plot(seconds[name], cell.value, "o", color=f"C{number}")
             axes.annotate(name, (seconds[name], cell.value), (5, 4), textcoords="offset points")
-        axes.set(xscale="log", xlabel="seconds a megapixel", ylabel=column.label)
+        axes.set(xscale="log", xlabel="seconds per megapixel", ylabel=column.label)
         axes.set_title(comparison.title)
         axes.grid(alpha=0.3, which="both")
         axes.margins(x=0.25, y=0.15)

@@ -96,9 +96,9 @@ def updated(data: bytes, change: Change, pixels: np.ndarray) -> tuple[bytes, lis
     if change.turned or change.before != change.after:
         _scale_focal_plane(editor, change)
         if not _move_subject(editor, change):
-            lost.append("where its subject is (EXIF) is dropped, since the pixels were turned")
+            lost.append("its subject area (EXIF) is dropped, since the pixels were turned")
         if not geography.move(editor, change):
-            lost.append("its place on the map (GeoTIFF) is dropped, since its pixels were turned")
+            lost.append("its map coordinates (GeoTIFF) are dropped, since the pixels were turned")
         if not _renew_thumbnail(editor, pixels):
             lost.append("its thumbnail is dropped")
     return bytes(editor.data), lost

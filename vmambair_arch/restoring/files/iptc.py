@@ -62,7 +62,7 @@ def updated(block: bytes, change: Change) -> tuple[bytes | None, list[str]]:
         if each.number in TOLD_ELSEWHERE:
             continue
         if what and (change.turned or (what != "paths" and change.before != change.after)):
-            lost.append(f"its {what} (Photoshop) are dropped, since its size or turn changed")
+            lost.append(f"its {what} (Photoshop) are dropped, since its size or rotation changed")
         else:
             kept.append(each.whole)
     return b"".join(kept) or None, list(dict.fromkeys(lost))

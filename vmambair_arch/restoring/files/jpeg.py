@@ -133,7 +133,7 @@ def _read(stored: Stored, parts: Segments) -> None:
             if unit in INCHES and across and down:
                 stored.dpi = across / INCHES[unit], down / INCHES[unit]
             elif unit not in INCHES and across != down and across and down:
-                stored.warnings.append(f"that its pixels are {down} : {across} is dropped")
+                stored.warnings.append(f"its pixel aspect ratio, {down} : {across}, is dropped")
         elif marker == 0xE1 and data.startswith(EXIF):
             exif.append(data[len(EXIF) :])
         elif marker == 0xE1 and data.startswith(XMP):
@@ -201,7 +201,7 @@ def _decode(stored: Stored, parts: Segments) -> np.ndarray:
     if lost:
         stored.warnings.append(f"its last bytes are missing, and so are {lost:,} pixels")
     elif not parts.ended:
-        stored.warnings.append("its end marker is missing; its pixels seem to be whole")
+        stored.warnings.append("its end marker is missing; its pixels seem to be complete")
     if not _is_complete(parts):
         stored.warnings.append("its last scans are missing, and so are its finest details")
     return pixels

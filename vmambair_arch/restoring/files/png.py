@@ -79,7 +79,7 @@ def _read(stored: Stored, chunk: Chunk) -> None:
         if unit == 1 and across and down:
             stored.dpi = across / METRE, down / METRE
         elif across != down:
-            stored.warnings.append(f"that its pixels are {down} : {across} is dropped")
+            stored.warnings.append(f"its pixel aspect ratio, {down} : {across}, is dropped")
     elif kind == b"acTL" and len(data) == 8:
         (number,) = struct.unpack_from(">I", data)
         if number > 1:
@@ -216,7 +216,7 @@ def write(
         packet: its XMP.
         iptc: its IPTC data.
         carried: chunks on its colours and with texts.
-        dpi: pixels an inch, across and down.
+        dpi: pixels per inch, across and down.
     Source: Portable Network Graphics (PNG) Specification, third edition, sections 5, 9 and 11.
     """
     h, w = pixels.shape[:2]

@@ -90,8 +90,8 @@ def _limited(file: IO[bytes], where: str, most: float) -> bytes:
     content = b"" if length > most else head + file.read(most)
     if max(length, len(content)) > most:
         raise InputError(
-            f"{where}: has more than {most / 1e6:,.0f} MB, and no picture within the limit does, or"
-            " none fits into memory; raise the limit (--max-megapixels) or resize it"
+            f"{where}: has more than {most / 1e6:,.0f} MB, more than a picture within the limit or"
+            " the memory; raise the limit (--max-megapixels) or resize it"
         )
     return content
 
@@ -145,7 +145,7 @@ def check_size(height: int, width: int, max_megapixels: float) -> None:
     if megapixels > max_megapixels:
         raise InputError(
             f"has {width} x {height} pixels, {megapixels:,.0f} megapixels, more than the limit of"
-            f" {max_megapixels:g}; if it is to be restored, raise the limit (--max-megapixels)"
+            f" {max_megapixels:g}; to restore it, raise the limit (--max-megapixels)"
         )
 
 

@@ -57,7 +57,7 @@ def write(
         exif_data: its EXIF data.
         packet: its XMP.
         iptc: its IPTC data, in Photoshop's resources.
-        dpi: pixels an inch, across and down.
+        dpi: pixels per inch, across and down.
     Source: TIFF 6.0, sections 2, 8 and 14; Adobe Photoshop TIFF Technical Notes, ZIP compression;
         BigTIFF, www.awaresystems.be/imaging/tiff/bigtiff.html.
     """

@@ -143,7 +143,7 @@ def _depth(page: Page) -> int:
             raise InputError("has premultiplied alpha of 16 bits; save it with straight alpha")
         return 16
     if bits != {8} and (not bits <= {1, 2, 4} or len(bits) > 1 or samples > 1):
-        raise InputError(f"has {max(bits)} bits a sample; save it with 8 or 16")
+        raise InputError(f"has {max(bits)} bits per sample; save it with 8 or 16")
     return max(bits)
 
 

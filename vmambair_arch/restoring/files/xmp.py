@@ -70,7 +70,7 @@ def alone(packet: bytes, *, turned: bool) -> tuple[bytes, list[str]]:
         for space, (names, _) in REGIONS.items():
             packet, found = _without(packet, space, names)
             if found:
-                lost.append("where faces are (XMP) is dropped, since the pixels were turned")
+                lost.append("its face regions (XMP) are dropped, since the pixels were turned")
     packet, number = re.subn(EXTENSION, b"", packet)
     if number:
         lost.append("the second part of its XMP is dropped")

@@ -57,9 +57,7 @@ class Tiling:
         whole: bool = False,
     ):
         if whole and tile is not None:
-            raise InputError(
-                f"tile is {tile}, and the network divides pictures itself; leave it out"
-            )
+            raise InputError(f"tile is {tile}, and the network tiles pictures itself; leave it out")
         if overlap < 0:
             raise InputError(f"overlap is {overlap}; it must be 0 or more")
         if tile is not None and tile < overlap + multiple:
@@ -105,12 +103,12 @@ class Tiling:
                     raise
                 if self.whole:
                     raise InputError(
-                        "memory does not suffice, and the network takes whole pictures only; close"
+                        "not enough memory, and the network takes whole pictures only; close"
                         " other programs or resize the picture"
                     ) from error
                 if max(sides) // 2 < self.smallest:
                     raise InputError(
-                        f"memory does not suffice for tiles of {sides[0]} x {sides[1]} pixels;"
+                        f"not enough memory for tiles of {sides[0]} x {sides[1]} pixels;"
                         " close other programs or give less overlap"
                     ) from error
             sides = self.sizes.ran_out(sides)  # here the error no longer holds tensors

@@ -105,7 +105,7 @@ def join(
         output.start_encoding()
         if (stream.codec_context.extradata or b"") != header:
             raise InputError(
-                f"{parts[0].parent}: parts of another version of FFmpeg; remove the folder"
+                f"{parts[0].parent}: parts from another version of FFmpeg; remove the folder"
             )
         others = source.demux(copied.streams) if copied.streams else ()
         streams = [_frames(parts, stream, video), _copies(others, places)]

@@ -32,7 +32,7 @@ class Parts:
         other = [name for name in about if theirs.get(name) != about[name]]
         if other:
             raise InputError(
-                f"{folder}: parts of another run ({other[0]}: {theirs.get(other[0])}, now"
+                f"{folder}: parts from another run ({other[0]}: {theirs.get(other[0])}, now"
                 f" {about[other[0]]}); remove the folder, or run the same again"
             )
 

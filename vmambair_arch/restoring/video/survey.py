@@ -62,7 +62,7 @@ def survey(source: Path, *, deinterlace: bool, salvage: bool) -> Survey:
     lacks = missing(source)
     if lacks and not salvage:
         raise InputError(
-            f"{source}: is not whole ({lacks}); copy or download it again, or take what is there"
+            f"{source}: is incomplete ({lacks}); copy or download it again, or take what is there"
             " with --salvage"
         )
     found, order = _look(source, FLAGGED if deinterlace else None, deinterlace, salvage)
