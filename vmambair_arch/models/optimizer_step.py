@@ -36,7 +36,7 @@ def staged(model: Any, optimizer: Optimizer, name: str) -> Callable:
             try:
                 return step(*args, **kwargs)
             finally:
-                del optimizer.found_inf
+                del optimizer.found_inf  # pyright: ignore
         if not model.is_finite(name, norm):
             optimizer._opt_called = True  # pyright: ignore  # or torch's schedules complain
             return None
