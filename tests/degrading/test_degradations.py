@@ -324,7 +324,10 @@ def test_degrade_reports_bad_images_and_degrades_the_others(degrade, photographs
     code, messages = degrade("in", "out")
     assert code == 1
     assert "broken.png: is text, not a picture" in messages
-    assert "small.png: 40 x 200 pixels are too few: these degradations need 74 a side" in messages
+    assert (
+        "small.png: 40 x 200 pixels are too few: these degradations need sides of at least 74"
+        in messages
+    )
     assert sorted(path.name for path in Path("out").iterdir()) == ["degradations.jsonl", "good.png"]
 
 

@@ -113,10 +113,13 @@ def test_a_warm_up_rises_linearly_to_the_full_rate_and_leaves_it_to_the_schedule
             {"type": "CosineAnnealingRestartLR", "periods": [3]},
             "periods: add up to 3, and total_iter is 4",
         ),
-        ({"type": "CosineAnnealingRestartLR", "periods": [2, 2]}, "are 2, and restart_weights 1"),
+        (
+            {"type": "CosineAnnealingRestartLR", "periods": [2, 2]},
+            "has 2 items, and restart_weights has 1",
+        ),
         (
             {"type": "CosineAnnealingRestartCyclicLR", "periods": [2, 2], "eta_mins": [0, 0, 0]},
-            "are 2, and eta_mins 3",
+            "has 2 items, and eta_mins has 3",
         ),
         (
             {"type": "CosineRestartLR"},
