@@ -132,6 +132,7 @@ def _loop(loop: sass.Loop) -> dict:
         "shuffles": counts["SHFL"],
         "barriers": counts["BAR"],
         "shared": counts["LDS"] + counts["STS"],
+        "spills": counts["LDL"] + counts["STL"],
         "loads": counts["LDG"],
         "cycles": round(loop.cycles()),
         "cycles_from_dram": round(loop.cycles(sass.DRAM)),

@@ -116,6 +116,10 @@ def test_a_scan_over_chunks_takes_few_cycles_per_chunk(hopper):
     assert loop["cycles"] <= 1700
 
 
+def test_no_register_is_spilled_in_a_loop(hopper):
+    assert not any(loop["spills"] for row in hopper for loop in row["loops"])
+
+
 def assert_the_channel_scan_spills_nothing(rows: list[dict]) -> None:
     (row,) = rows_of(rows, "channel both ways", "scan_both_ways")
     assert row["registers"] <= 128 and row["stack"] == 0

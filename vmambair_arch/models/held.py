@@ -1,10 +1,12 @@
 """All state that the mixins add to BasicSR's models and share, in one place."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from basicsr.models.base_model import BaseModel
 from torch import Tensor, nn
+
+from .late import Pending
 
 
 def _nothing() -> None:
@@ -21,8 +23,10 @@ class Held(BaseModel):
     is_first = is_last = True  # whether the micro-batch is its first, its last
     fault: str | None = None  # what was not finite in it
     overflow = False  # whether gradients overflowed because of fp16's scale
+    pending: Pending | None = None  # its step, while it is unknown whether that was skipped
     unsettled = False  # whether weights have changed before its end
     _micro_batches = 1
+    _current: tuple[int, Sequence[dict[str, Any]]] = (0, ())  # its number and micro-batches
     _has_unscaled = _is_loss_faulty = False
     _aside: dict[nn.Parameter, Tensor]  # gradients of earlier micro-batches
     _losses: dict[str, list[Tensor]]  # since the last step, by the names of their criteria
@@ -35,6 +39,7 @@ class Held(BaseModel):
     # The training.
     largest_norm: float  # of an optimizer's gradients
     skipped = in_a_row = 0  # iterations with a fault: all, and the latest in a row
+    faulty = 0  # the last iteration with a fault
     iteration = 0  # the last one that the networks were trained in
     progress: dict[str, Any] = {}  # what the run adds to a training state, in plain types
     about: dict[str, Any] = {}  # options and versions for each file, in plain types

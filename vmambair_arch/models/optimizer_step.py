@@ -30,6 +30,13 @@ def staged(model: Any, optimizer: Optimizer, name: str) -> Callable:
             return None
         model.unscale(optimizer)
         norm = _clipped(optimizer, model.largest_norm)
+        if model.decides_late(optimizer):
+            optimizer.found_inf = model.decide_late(name, norm)  # pyright: ignore  # as GradScaler
+            model.unsettled = True
+            try:
+                return step(*args, **kwargs)
+            finally:
+                del optimizer.found_inf  # pyright: ignore
         if not model.is_finite(name, norm):
             optimizer._opt_called = True  # pyright: ignore  # or torch's schedules complain
             return None

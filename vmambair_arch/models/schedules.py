@@ -19,7 +19,7 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     for name, kind in vars(torch.optim).items()
     if isinstance(kind, type) and issubclass(kind, Optimizer) and name not in NEED_MORE
 }
-FUSED_ON_CPU = ("Adam", "AdamW")
+FUSED = ("Adam", "AdamW")
 NOT_FUSED = {"fused", "foreach", "capturable", "differentiable"}  # the file's own choice
 
 
@@ -65,8 +65,8 @@ SCHEDULES: dict[str, type[LRScheduler]] = {
 def build_optimizer(kind: str, parameters: Any, lr: float, **options: Any) -> Optimizer:
     """Any of torch's optimizers by its name, or another by its import path.
 
-    Adam and AdamW on a CPU use their fused step: one pass over the weights, where the plain one
-    makes a dozen, parameter by parameter.
+    Adam and AdamW on a CPU or CUDA use their fused step: one pass over the weights, where the plain
+    one makes a dozen.
 
     Raises: InputError: there is no such optimizer, or it refuses the options or the parameters.
     """
@@ -77,7 +77,7 @@ def build_optimizer(kind: str, parameters: Any, lr: float, **options: Any) -> Op
         )
     make = imported(kind) if "." in kind else OPTIMIZERS[kind]
     parameters = list(parameters)
-    if kind in FUSED_ON_CPU and not options.keys() & NOT_FUSED and _on_cpu(parameters):
+    if kind in FUSED and not options.keys() & NOT_FUSED and _can_be_fused(parameters):
         options["fused"] = True
     try:
         return make(parameters, lr=lr, **options)
@@ -105,12 +105,13 @@ def imported(kind: str) -> Callable[..., Optimizer]:
     return found
 
 
-def _on_cpu(parameters: list[Any]) -> bool:
-    """Whether all parameters, or groups of them, are floating-point tensors on the CPU."""
+def _can_be_fused(parameters: list[Any]) -> bool:
+    """Whether all parameters, or groups of them, are floating-point tensors on CPU or CUDA."""
     groups = [group["params"] if isinstance(group, dict) else [group] for group in parameters]
     tensors = [tensor for group in groups for tensor in group]
     return all(
-        isinstance(t, Tensor) and t.device.type == "cpu" and t.is_floating_point() for t in tensors
+        isinstance(t, Tensor) and t.device.type in ("cpu", "cuda") and t.is_floating_point()
+        for t in tensors
     )
 
 

@@ -142,10 +142,19 @@ class Training:
         samples = sum(len(next(iter(batch.values()))) for batch in batches)
         self.seen += samples * self.opt["world_size"]
         self._before = None
+        self._check_convergence()
+
+    def _settle(self) -> None:
+        """Let the model find out whether its last step was skipped; a GPU may not have said yet."""
+        self.model.settle()
+        self._check_convergence()
+
+    def _check_convergence(self) -> None:
         if self.model.diverged:
             last_good = self.saves.last_good()
+            faulty, fault = self.model.faulty, self.model.fault
             raise TrainingError(
-                f"iteration {iteration}: {self.model.fault}, the tenth step in a row that is not"
+                f"iteration {faulty}: {fault}, the tenth step in a row that is not"
                 f" finite; the last good checkpoint is {last_good}; resume from it with a lower"
                 " learning rate or train.grad_clip, or look at the images the log names"
             )
@@ -162,6 +171,7 @@ class Training:
     def _validate(self) -> None:
         """Validate. A signal ends it between two images; a resumed run validates again."""
         assert self.validation
+        self._settle()
         self.validation_due = True
         if self.opt["dist"]:
             self.model.before_round = lambda: self.interruption.check_all(self.model.device)
@@ -189,6 +199,7 @@ class Training:
             )
 
     def _save(self) -> bool:
+        self._settle()
         return self.saves.write(self._place(), self.epoch, self._progress())
 
     def _rescue(self, error: BaseException) -> None:

@@ -16,7 +16,7 @@ from .recurrence import GROUP, Adjoint, Segment, Shared, kept_of, record, retrac
 
 
 class Maps(NamedTuple):
-    """The maps of an image, flat: what the backward pass reads, and what it adds to."""
+    """The flat maps of an image that the backward pass reads or adds to."""
 
     x: Any
     projection: Any
@@ -87,7 +87,7 @@ def scan_back(dy, maps, parameters, states, segment, dmaps, dparameters, image, 
 
 @jit
 def _start_segment(rows, flat, block, pixels, B_at, d, c):
-    """Take a segment of the maps, and compute its step sizes, before and after softplus."""
+    """Gather a segment of the maps, and compute its step sizes, before and after softplus."""
     r = len(block.weight) // width(block.weight)
     gather(rows.x, flat.x, pixels, d, c)
     gather(rows.dy, flat.dy, pixels, d, c)

@@ -11,7 +11,7 @@ import triton.language as tl
 from torch import Tensor
 
 from .forward import compose
-from .launch import run
+from .launch import power_of_2, run
 from .short import load_sequence
 from .tiles import LOG2E, softplus
 
@@ -19,8 +19,8 @@ from .tiles import LOG2E, softplus
 def forward(sequence, projection, delta_weight, delta_bias, A, D) -> Tensor:
     """Launch the kernel; the tensors and the result are those of ``ops.channel.channel_scan``."""
     (b, d, length), (_, _, n), r = sequence.shape, A.shape, delta_weight.shape[2]
-    y, block = torch.empty_like(sequence), max(triton.next_power_of_2(length), 32)
-    blocks = triton.next_power_of_2(n), triton.next_power_of_2(r), block
+    y, block = torch.empty_like(sequence), max(power_of_2(length), 32)
+    blocks = power_of_2(n), power_of_2(r), block
     with torch.cuda.device_of(sequence):
         run(
             scan_both_ways, b * d,

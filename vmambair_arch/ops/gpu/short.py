@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .backward import LN2
 from .forward import compose
-from .launch import Scan, run
+from .launch import Scan, power_of_2, run
 from .tiles import LOG2E, softplus
 
 LONGEST, MOST_CHANNELS, MOST_STATES = 512, 8, 16
@@ -57,11 +57,11 @@ def backward(
 def _launch(kernel: Any, scan: Scan, programs: int, tensors: tuple[Any, ...]) -> None:
     """Launch a kernel, a warp for each 32 steps: 16 numbers of a tile per thread."""
     k, n, d = scan.A.shape
-    block = max(triton.next_power_of_2(scan.width), 32)
+    block = max(power_of_2(scan.width), 32)
     with torch.cuda.device_of(scan.u):
         run(
             kernel, programs, *tensors, k, scan.width, n, d,
-            BLOCK_N=triton.next_power_of_2(n), BLOCK=block, SOFTPLUS=scan.softplus,
+            BLOCK_N=power_of_2(n), BLOCK=block, SOFTPLUS=scan.softplus,
             num_warps=block // 32,
         )  # fmt: skip
 
