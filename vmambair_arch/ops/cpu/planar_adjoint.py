@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .exponentials import LOG2_E, exp2
-from .jit import jit
+from .jit import allocation_free, jit
 from .lane_sums import sum_rows
 from .lanes import broadcast, columns, load, prefetch, put, put_columns, spread, store, take, width
 from .pixels import TILE, Block, ask_for, gather, raw_steps, step_sizes, walk
-from .recurrence import GROUP, Adjoint, Segment, Shared, kept_of, record, retrace, scratch_of
+from .recurrence import Adjoint, Segment, Shared, kept_of, products_of, record, retrace
 
 
 class Maps(NamedTuple):
@@ -23,6 +23,13 @@ class Maps(NamedTuple):
     dy: Any
     dx: Any
     dprojection: Any
+
+
+class Products(NamedTuple):
+    """What leads from raw steps to the projection: rows of lanes, r a pixel, and their sums."""
+
+    rows: Any
+    sums: Any
 
 
 class Grads(NamedTuple):
@@ -57,8 +64,9 @@ def scan_back(dy, maps, parameters, states, segment, dmaps, dparameters, image, 
     pixels, B_at, next_pixels, next_B_at = np.empty((4, size), np.int64)
     tile_x, tile_dy, raw, delta, through_decay, through_x = np.empty((6, size * W), x.dtype)
     rows = Segment(tile_x, tile_dy, raw, delta, through_decay, through_x)
-    kept, scratch = kept_of(block.rate, n, size), scratch_of(block.rate, n)
-    h_t, g, dA = np.zeros((3, n * W), x.dtype)
+    kept, products = kept_of(block.rate, n, size), products_of(block.rate, n)
+    g, dA = np.zeros((2, n * W), x.dtype)
+    through_raw = Products(np.zeros((TILE * r + W) * W, x.dtype), np.empty(TILE * r + W, x.dtype))
     grads = Grads(np.zeros(r * W, x.dtype), np.zeros(W, x.dtype), np.zeros(W, x.dtype))
     adjoint = Adjoint(g, dA, flat.dprojection)
     count = h * w - len(states) * size
@@ -68,15 +76,16 @@ def scan_back(dy, maps, parameters, states, segment, dmaps, dparameters, image, 
         walk(next_pixels, next_B_at, (i - 1) * size, ahead, k, h, w, r, r + 2 * n)
         shared = Shared(flat.projection, B_at, n)
         _start_segment(rows, flat, block, pixels[:count], B_at, d, c)
-        h_t[:] = 0
+        kept.states[: n * W] = 0
         if i > 0:
-            h_t[:] = states[i - 1]
-        record(h_t, kept, block.rate, rows, shared, count)
-        for group in range((count - 1) // GROUP, -1, -1):
-            for t in range(group * GROUP, min((group + 1) * GROUP, ahead)):
+            kept.states[: n * W] = states[i - 1]
+        record(kept, block.rate, rows, shared, count)
+        for last in range(count, 0, -TILE):
+            first = max(last - TILE, 0)
+            for t in range(first, min(last, ahead)):
                 _ask_for_pixel(flat, next_pixels[t] * d + c, next_B_at[t], r, n)
-            retrace(adjoint, scratch, kept, block.rate, rows, shared, group, count)
-        _finish_segment(rows, flat, block, grads, pixels[:count], B_at, d, c)
+            retrace(adjoint, products, kept, block.rate, rows, shared, first, last)
+        _finish_segment(rows, flat, block, grads, through_raw, pixels[:count], B_at, d, c)
         pixels, B_at, next_pixels, next_B_at, count = next_pixels, next_B_at, pixels, B_at, size
 
     put_columns(dparameters[0][image, k], c, d - c, grads.weight)
@@ -85,7 +94,7 @@ def scan_back(dy, maps, parameters, states, segment, dmaps, dparameters, image, 
     put(dparameters[3][image, k], c, d - c, load(grads.D, 0))
 
 
-@jit
+@allocation_free
 def _start_segment(rows, flat, block, pixels, B_at, d, c):
     """Take a segment of the maps, and compute its step sizes, before and after softplus."""
     r = len(block.weight) // width(block.weight)
@@ -95,12 +104,11 @@ def _start_segment(rows, flat, block, pixels, B_at, d, c):
     step_sizes(rows.delta, rows.raw, len(pixels))
 
 
-@jit
-def _finish_segment(rows, flat, block, grads, pixels, B_at, d, c):
+@allocation_free
+def _finish_segment(rows, flat, block, grads, products, pixels, B_at, d, c):
     """Lead what delta and delta x get on to dx, the step's projection, weight, bias and D."""
     dx, weight, W = flat.dx, block.weight, width(flat.dx)
     r = len(weight) // W
-    products, step_sums = np.zeros((TILE * r + W) * W, dx.dtype), np.empty(TILE * r + W, dx.dtype)
     for first in range(0, len(pixels), TILE):
         last = min(first + TILE, len(pixels))
         for t in range(first, last):
@@ -113,17 +121,17 @@ def _finish_segment(rows, flat, block, grads, pixels, B_at, d, c):
             store(grads.bias, 0, load(grads.bias, 0) + draw)
             store(grads.D, 0, load(grads.D, 0) + dy_t * x_t)
             for j in range(r):
-                store(products, ((t - first) * r + j) * W, draw * load(weight, j * W))
+                store(products.rows, ((t - first) * r + j) * W, draw * load(weight, j * W))
                 number = broadcast(flat.projection, B_at[t] - r + j)
                 store(grads.weight, j * W, load(grads.weight, j * W) + draw * number)
         for j in range(0, (last - first) * r, W):
-            store(step_sums, j, sum_rows(products, j * W))
+            store(products.sums, j, sum_rows(products.rows, j * W))
         for t in range(first, last):
             for j in range(r):
-                flat.dprojection[B_at[t] - r + j] += step_sums[(t - first) * r + j]
+                flat.dprojection[B_at[t] - r + j] += products.sums[(t - first) * r + j]
 
 
-@jit
+@allocation_free
 def _ask_for_pixel(flat, x_at, B_at, r, n):
     """Ask for all that the backward pass reads and writes of a pixel."""
     prefetch(flat.x, x_at)
