@@ -61,9 +61,8 @@ def forward(x, projection, delta_weight, delta_bias, A, D, keep) -> tuple[Tensor
 def backward(dy, x, projection, delta_weight, delta_bias, A, D, states) -> tuple[Tensor, ...]:
     """Return the gradients of x, projection, delta_weight, delta_bias, A and D.
 
-    Blocks of channels add to the gradient of the projection, and directions to that of x. So
-    four blocks work at a time, each on another direction: no two add at one place, and the order
-    of the sums is always the same.
+    Directions add to the gradient of x, in order, and blocks of channels to that of the projection,
+    in order too: whatever the turns, so that the sums are always the same.
     """
     given = (x, projection, delta_weight, delta_bias, A, D)
     dy, *arrays = arrays_of(dy, *given)
@@ -94,16 +93,17 @@ def backward(dy, x, projection, delta_weight, delta_bias, A, D, states) -> tuple
 
 @functools.lru_cache
 def _turns(blocks: int, alone: bool) -> list[np.ndarray]:
-    """Pairs of block and direction, in the order in which an image takes them.
+    """Rows of a direction, a first block and how many of them, in the order an image takes them.
 
-    The pairs of a turn add to different places. Where every thread has images of its own, alone,
-    all turns are one.
+    The rows of a turn add to different places: blocks follow each other at a direction's distance.
+    Where every thread has images of its own, alone, all turns are one, and blocks go together.
     """
-    turns = []
-    for first in range(0, blocks, 4):
-        together = np.arange(first, min(first + 4, blocks))
-        turns += [np.stack([together, (together + turn) % 4], axis=1) for turn in range(4)]
-    return [np.concatenate(turns)] if alone else turns
+    if alone:
+        return [np.array([(k, 0, blocks) for k in range(4)])]
+    return [
+        np.array([(turn - block, block, 1) for block in range(blocks) if 0 <= turn - block < 4])
+        for turn in range(blocks + 3)
+    ]
 
 
 def _blocks(x: np.ndarray) -> int:
@@ -186,19 +186,18 @@ def _backward(first, last, turn, dy, maps, parameters, states, segment, dmaps, d
     x, projection = maps
     dx, dprojection = dmaps
     for cell in range(first, last):
-        image, pair = cell // len(turn), cell % len(turn)
-        maps_of_image = (x[image], projection[image])
-        dmaps_of_image = (dx[image], dprojection[image])
-        block, k = turn[pair]
+        image = cell // len(turn)
+        k, block, blocks = turn[cell % len(turn)]
         scan_back(
             dy[image],
-            maps_of_image,
+            (x[image], projection[image]),
             parameters,
-            states[image, k, block],
+            states[image, k],
             segment,
-            dmaps_of_image,
+            (dx[image], dprojection[image]),
             dparameters,
             image,
             k,
-            block * width(x),
+            block,
+            blocks,
         )
