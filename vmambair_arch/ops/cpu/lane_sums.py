@@ -34,7 +34,8 @@ def halve(typing_context, a, b):
     """Two rows in one: what ``sum_halves`` wants of each pair."""
 
     def generate(context, builder, sig, args):
-        return _add_halves(builder, *args, *_levels(a)[0])
+        group, unit = _levels(a)[0]
+        return _add_halves(builder, args[0], args[1], group, unit)
 
     return a(a, b), generate
 
