@@ -1,8 +1,8 @@
-# Two commands do everything: make demo, make test. Each sets .venv up when it is missing or stale.
-# make test-long runs what takes many minutes; make coverage says which lines the tests run, in
-# half as much time again; make gpu measures on an NVIDIA GPU; make docs makes a site in build/docs.
-# make compare-x4 DATA=FOLDER and compare-derain train networks from scratch, BUDGET seconds each;
-# experiments/README.md says more.
+# The two main commands: make demo, make test. Each sets up .venv if it is missing or stale.
+# make test-long runs the tests that take many minutes; make coverage reports which lines the tests
+# run, and takes half as long again; make gpu measures on an NVIDIA GPU; make docs builds a site in
+# build/docs. make compare-x4 DATA=FOLDER and compare-derain train networks from scratch, BUDGET
+# seconds each; see experiments/README.md.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -39,8 +39,8 @@ docs: .venv/installed
 	$(BIN)/python docs/figures/network.py
 	$(BIN)/mkdocs build --strict
 
-# BasicSR's build imports torch: with --no-build-isolation it finds this one and downloads no second.
-# From Python 3.13 on that build fails, and vmambair install-basicsr mends it.
+# BasicSR's build imports torch: with --no-build-isolation it uses this one and downloads no other.
+# From Python 3.13 on that build fails, and vmambair install-basicsr works around it.
 .venv/installed: setup.py pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install torch torchvision

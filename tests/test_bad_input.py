@@ -1,4 +1,4 @@
-"""What a user gets wrong is one clear sentence, exit code 2, and nothing is written over."""
+"""A user's mistakes lead to one clear sentence and exit code 2, and overwrite nothing."""
 
 import shutil
 from pathlib import Path
@@ -44,7 +44,7 @@ def folders(root: Path) -> list[str]:
     ]
 
 
-def test_no_such_option_file(refused, experiment):
+def test_a_missing_option_file_is_named(refused, experiment):
     experiment()
     assert "no/such.yml: there is no such option file" in refused("train", "-opt", "no/such.yml")
 
@@ -56,7 +56,7 @@ def test_broken_yaml_names_file_and_line(refused, experiment):
 
 
 @pytest.mark.parametrize("text", ["", "- a\n- b\n", "just words\n"])
-def test_a_file_without_options(refused, experiment, text):
+def test_a_file_without_options_is_named(refused, experiment, text):
     Path(experiment()).write_text(text)
     assert "tiny.yml: holds no options" in refused("train", "-opt", "tiny.yml")
 
@@ -74,13 +74,13 @@ def test_an_unknown_network_gets_the_nearest_known_one(refused, experiment):
     assert "network_g.type: 'VmambaR' is not registered; did you mean 'VmambaIR'?" in message
 
 
-def test_a_network_option_that_does_not_exist_gets_the_nearest_known_one(refused, experiment):
+def test_an_unknown_network_option_gets_the_nearest_known_one(refused, experiment):
     options_file = experiment(network_g=tiny_network(num_blokcs=[1, 1, 1, 1]))
     message = refused("train", "-opt", options_file)
     assert "network_g.num_blokcs: VmambaIR has no such option; did you mean 'num_blocks'" in message
 
 
-def test_an_impossible_value_of_a_network_option(refused, experiment):
+def test_an_impossible_value_of_a_network_option_is_named(refused, experiment):
     message = refused("train", "-opt", experiment(network_g=tiny_network(scale=5)))
     assert "scale is 5: choose one of (1, 2, 3, 4, 8)" in message
 
@@ -91,13 +91,13 @@ def test_unknown_models_and_data_sets_are_named(refused, experiment, kind):
     assert "'Nothing' is not registered" in message
 
 
-def test_a_missing_data_folder(refused, experiment):
+def test_a_missing_data_folder_is_named(refused, experiment):
     root = "datasets:train:dataroot_gt=no/folder"
     message = refused("train", "-opt", experiment(), "--force_yml", root)
     assert "datasets.train.dataroot_gt: there is no folder no/folder" in message
 
 
-def test_a_missing_half_of_a_pair(refused, experiment, own_pairs):
+def test_a_missing_half_of_a_pair_is_named(refused, experiment, own_pairs):
     (own_pairs / "lq/3.png").unlink()
     message = refused("train", "-opt", experiment(), "--force_yml", *folders(own_pairs))
     assert "gt/3.png has no partner" in message
@@ -107,46 +107,46 @@ def test_a_missing_half_of_a_pair(refused, experiment, own_pairs):
     assert "lq/3.png has no partner" in message
 
 
-def test_a_pair_of_the_wrong_size(refused, experiment, own_pairs):
+def test_a_pair_of_the_wrong_size_is_named(refused, experiment, own_pairs):
     picture = cv2.imread(str(own_pairs / "lq/2.png"))
     cv2.imwrite(str(own_pairs / "lq/2.png"), picture[:-1])
     message = refused("train", "-opt", experiment(), "--force_yml", *folders(own_pairs))
     assert "2.png: lq is 15 x 18 and gt 64 x 72 pixels, which is not 4 times it" in message
 
 
-def test_an_image_smaller_than_the_crop(refused, experiment):
+def test_an_image_smaller_than_the_crop_is_named(refused, experiment):
     message = refused("train", "-opt", experiment(), "--force_yml", "datasets:train:gt_size=128")
     assert "0.png: gt is 64 x 72 pixels, smaller than gt_size 128" in message
 
 
-def test_a_file_that_is_no_image(refused, experiment, own_pairs):
+def test_a_file_that_is_no_image_is_named(refused, experiment, own_pairs):
     for side in ("gt", "lq"):
         (own_pairs / side / "Thumbs.db").write_text("not a picture")
     message = refused("train", "-opt", experiment(), "--force_yml", *folders(own_pairs))
-    assert "Thumbs.db: is text, no picture" in message
+    assert "Thumbs.db: is text, not a picture" in message
 
 
-def test_fewer_images_than_a_batch(refused, experiment):
+def test_fewer_images_than_a_batch_are_named(refused, experiment):
     batch = "datasets:train:batch_size_per_gpu=7"
     message = refused("train", "-opt", experiment(), "--force_yml", batch)
-    assert "datasets.train has 6 images a process, fewer than a batch of 7" in message
+    assert "datasets.train has 6 images per process, fewer than a batch of 7" in message
 
 
-def test_a_picture_that_the_network_cannot_take(experiment, capsys):
-    """BasicSR's own SRModel does not pad; the training that came before stays."""
+def test_a_picture_that_the_network_cannot_take_is_named(experiment, capsys):
+    """BasicSR's own SRModel does not pad; the earlier training stays."""
     assert cli.vmambair(["train", "-opt", experiment(model_type="SRModel")]) == 2
     message = capsys.readouterr().err.strip().splitlines()[-1]
     assert "input is 16 x 18 pixels: height and width must be multiples of 8" in message
     assert "model_type: VmambaIRModel, pads" in message
 
 
-def test_a_checkpoint_of_another_network(refused, experiment):
+def test_a_checkpoint_of_another_network_is_named(refused, experiment):
     torch.save({"params": {"conv_first.weight": torch.zeros(3)}}, "other.pth")
     message = refused("test", "-opt", experiment(path={"pretrain_network_g": "other.pth"}))
     assert "other.pth: not a checkpoint of VmambaIR: 'conv_first.weight' do not fit" in message
 
 
-def test_a_checkpoint_of_another_scale(refused, experiment):
+def test_a_checkpoint_of_another_scale_is_named(refused, experiment):
     network = tiny_network(scale=2)
     network.pop("type")
     save_network(VmambaIR(**network), "x2.pth")
@@ -154,7 +154,7 @@ def test_a_checkpoint_of_another_scale(refused, experiment):
     assert "x2.pth: its network has scale 2, not 4" in message
 
 
-def test_a_checkpoint_with_another_gate_though_every_shape_fits(refused, experiment):
+def test_a_checkpoint_with_another_gate_is_named_although_every_shape_fits(refused, experiment):
     network = tiny_network(gate="gelu")
     network.pop("type")
     save_network(VmambaIR(**network), "gelu.pth")
@@ -162,13 +162,13 @@ def test_a_checkpoint_with_another_gate_though_every_shape_fits(refused, experim
     assert "made with gate: gelu, this network has gate: silu" in message
 
 
-def test_a_checkpoint_that_is_not_there(refused, experiment):
+def test_a_missing_checkpoint_is_named(refused, experiment):
     message = refused("test", "-opt", experiment(path={"pretrain_network_g": "none.pth"}))
     assert "none.pth: there is no such checkpoint" in message
 
 
 @pytest.mark.parametrize("length", [0, 10, 2000])
-def test_a_truncated_checkpoint(refused, experiment, length):
+def test_a_truncated_checkpoint_is_named(refused, experiment, length):
     network = tiny_network()
     network.pop("type")
     save_network(VmambaIR(**network), "whole.pth")
@@ -178,7 +178,7 @@ def test_a_truncated_checkpoint(refused, experiment, length):
 
 
 class Payload:
-    """A pickle of it would create a file when it is loaded."""
+    """A pickle of it would create a file when loaded."""
 
     def __reduce__(self):
         return Path.touch, (Path("executed"),)
@@ -192,20 +192,20 @@ def test_a_file_that_needs_pickled_code_is_refused_and_not_executed(refused, exp
     assert not Path("executed").exists()
 
 
-def test_a_resume_state_that_is_a_network(refused, experiment):
+def test_a_resume_state_that_is_a_network_is_named(refused, experiment):
     torch.save({"params": {}}, "network.pth")
     message = refused("train", "-opt", experiment(path={"resume_state": "network.pth"}))
     assert "network.pth: not a training state: it has no 'epoch'" in message
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_a_gpu_that_is_not_there(refused, experiment):
+def test_a_missing_gpu_is_named(refused, experiment):
     message = refused("train", "-opt", experiment(num_gpu=1))
     assert "num_gpu is 1, and this machine has 0 GPUs" in message
 
 
 @pytest.mark.parametrize("override", ["nothing", "trian:total_iter=5", "train:total_iter=[1"])
-def test_an_override_that_fits_nowhere(refused, experiment, override):
+def test_an_override_that_fits_nowhere_is_named(refused, experiment, override):
     assert f"--force_yml {override}" in refused(
         "train", "-opt", experiment(), "--force_yml", override
     )
@@ -218,7 +218,7 @@ def test_overrides_are_yaml_and_never_evaluated(experiment):
     assert opt["train"]["optim_g"]["lr"] == 2e-4
 
 
-def test_converting_over_a_file_is_refused(refused, experiment):
+def test_converting_onto_an_existing_file_is_refused(refused, experiment):
     experiment()
     Path("out.pth").write_text("precious")
     network = tiny_network(gate="gelu")
@@ -232,11 +232,11 @@ def test_a_silu_network_has_no_released_form(refused, experiment):
     network = tiny_network()
     network.pop("type")
     save_network(VmambaIR(**network), "in.pth")
-    assert "cannot say gate: silu" in refused("convert", "in.pth", "out.pth")
+    assert "cannot express gate: silu" in refused("convert", "in.pth", "out.pth")
 
 
 def test_a_bug_keeps_its_traceback(experiment, monkeypatch):
-    """Only what the user gave is made a sentence; anything else must be found."""
+    """Only the user's mistakes become a sentence; anything else must be debugged."""
     monkeypatch.setattr(options, "read", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cli.vmambair(["train", "-opt", experiment()])

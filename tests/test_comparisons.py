@@ -144,7 +144,7 @@ def test_derain_in_miniature_with_seeds_where_networks_are_close(compare, contes
     assert "| U-Net" in Path("out/README.md").read_text()
 
 
-def test_reports_tell_the_script_that_made_them(monkeypatch):
+def test_reports_name_the_script_that_made_them(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["experiments/comparisons/compare.py", "x4", "my photos"])
     assert origin.command() == "python experiments/comparisons/compare.py x4 'my photos'"
     monkeypatch.setattr(sys, "argv", ["/usr/bin/vmambair", "bench"])
@@ -160,7 +160,7 @@ def test_a_folder_of_data_is_asked_for_in_a_sentence(compare, contest, given, ca
 
 
 @pytest.mark.parametrize("task", ["x4", "derain"])
-def test_the_shipped_networks_are_built_and_of_one_size(compare, task):
+def test_the_shipped_networks_can_be_built_and_have_one_size(compare, task):
     nothing = yaml_lines.OptionFile("", {}, yaml_lines.Place(""))
     plugin_files.load(nothing, [str(SCRIPTS / "rivals.py")])
     found = yaml.safe_load((SCRIPTS / f"{task}.yml").read_text())

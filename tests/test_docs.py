@@ -1,4 +1,4 @@
-"""README and docs: commands parse, Python compiles, links lead somewhere."""
+"""README and docs: commands parse, Python compiles, links work."""
 
 import ast
 import re
@@ -28,7 +28,7 @@ def parse(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_every_command_is_one_that_parses(path):
+def test_every_command_parses(path):
     for line in lines(path):
         try:
             parse(shlex.split(line, comments=True))
@@ -37,7 +37,7 @@ def test_every_command_is_one_that_parses(path):
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_every_block_of_python_compiles_and_imports_what_is_there(path):
+def test_every_block_of_python_compiles_and_imports_what_exists(path):
     for block in filter(is_python, blocks(path)):
         for node in ast.walk(ast.parse(block)):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("vmambair_arch"):

@@ -1,4 +1,4 @@
-"""The floors of setup.py: no version with a published hole in what is used here, and kept here."""
+"""The floors of setup.py exclude versions with known vulnerabilities, and are respected here."""
 
 import runpy
 from importlib.metadata import PackageNotFoundError, version
@@ -9,7 +9,7 @@ import setuptools
 from packaging.requirements import Requirement
 
 SETUP = Path(__file__).parent.parent / "setup.py"
-# The newest version with a hole that ``vmambair`` would reach.
+# The newest version with a vulnerability that ``vmambair`` could reach.
 HOLES = {
     "torch": "2.9.1",
     "pillow": "12.2.0",
@@ -25,7 +25,7 @@ HOLES = {
 
 @pytest.fixture(scope="module")
 def requirements() -> list[Requirement]:
-    """All that setup.py asks for, extras and other Pythons included."""
+    """All requirements of setup.py, with extras and for other Pythons."""
     asked = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(setuptools, "setup", asked.update)
@@ -34,7 +34,7 @@ def requirements() -> list[Requirement]:
     return [Requirement(line) for line in sum(lists, [])]
 
 
-def test_no_floor_admits_a_version_with_a_known_hole(requirements):
+def test_no_floor_admits_a_version_with_a_known_vulnerability(requirements):
     asked = {requirement.name for requirement in requirements}
     assert asked >= HOLES.keys()
     for requirement in requirements:
@@ -42,13 +42,13 @@ def test_no_floor_admits_a_version_with_a_known_hole(requirements):
             assert not requirement.specifier.contains(hole), requirement
 
 
-def test_what_reads_files_of_others_or_listens_has_a_floor(requirements):
+def test_packages_that_read_foreign_files_or_listen_have_a_floor(requirements):
     readers = {"numpy", "safetensors", "tifffile", "lmdb", "uvicorn", "pyyaml", *HOLES}
     for requirement in requirements:
         assert requirement.specifier or requirement.name not in readers, requirement
 
 
-def test_what_is_installed_keeps_the_floors(requirements):
+def test_installed_packages_respect_the_floors(requirements):
     for requirement in requirements:
         if requirement.marker and not requirement.marker.evaluate():
             continue

@@ -1,8 +1,11 @@
-"""What make gpu does on the day a card is there, in small on the CPU."""
+"""What make gpu does on a machine with a GPU, in miniature on the CPU."""
 
+import contextlib
 import importlib
 import json
 import sys
+import warnings
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,7 +18,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 @pytest.fixture
 def script(monkeypatch):
-    """The script as a module, beside its parts."""
+    """The script as a module, with its folder importable."""
     monkeypatch.syspath_prepend(str(HERE))
     yield importlib.import_module("run")
     for name in [name for name in sys.modules if name.partition(".")[0] in ("parts", "measuring")]:
@@ -26,7 +29,7 @@ def script(monkeypatch):
 NAMES = ["correctness", "layouts", "scans", "networks", "trainings", "precisions", "restoring"]
 
 
-@pytest.mark.parametrize("part", ["correctness", "layouts", "scans", "precisions", "restoring"])
+@pytest.mark.parametrize("part", NAMES)
 def test_each_part_finds_something_and_nothing_wrong(script, part):
     assert list(script.PARTS) == NAMES
     found = list(importlib.import_module(f"parts.{part}").results("cpu"))
@@ -37,13 +40,72 @@ def test_each_part_finds_something_and_nothing_wrong(script, part):
         assert result["name"] in script.row({"part": part, **json.loads(json.dumps(result))})
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("part", ["networks", "trainings"])
-def test_the_longer_parts_too(script, part):
-    test_each_part_finds_something_and_nothing_wrong(script, part)
+@pytest.fixture
+def card(script, monkeypatch):
+    """Imports a part, which takes the CPU for a card, and times nothing."""
+    for name in ("synchronize", "set_sync_debug_mode", "reset_peak_memory_stats"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_: None)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 2**30)
+
+    def once(call, *_, **__):
+        call()
+        return 1e-3
+
+    def part(name):
+        module = importlib.import_module(f"parts.{name}")
+        monkeypatch.setattr(module, "on_gpu", lambda device: True)
+        for timed in ("seconds", "replayed_seconds"):
+            monkeypatch.setattr(module, timed, once, raising=False)
+        return module
+
+    return part
 
 
-def test_a_part_runs_in_a_process_and_what_it_found_is_kept(script, tmp_path):
+@contextlib.contextmanager
+def profile(activities):
+    """Two kernels of 1 and 2 us within 4 us, and something on the processor."""
+
+    def event(name, kind, start, end):
+        span = SimpleNamespace(start=start, end=end, elapsed_us=lambda: end - start)
+        return SimpleNamespace(name=name, device_type=kind, time_range=span)
+
+    kinds = torch.autograd.DeviceType
+    events = [event("a", kinds.CUDA, 0, 1), event("b", kinds.CUDA, 2, 4)]
+    yield SimpleNamespace(events=lambda: [*events, event("c", kinds.CPU, 0, 9)])
+
+
+def test_networks_on_a_card(card, monkeypatch):
+    networks = card("networks")
+    network = networks.presets.build("realsr_x4", **networks.SMALL)
+    replaced = {"SIZES": (8,), "compile_network": lambda network: None, "profile": profile}
+    for name, value in replaced.items():
+        monkeypatch.setattr(networks, name, value)
+    monkeypatch.setattr(networks.presets, "build", lambda name: network)
+    found = {result["name"]: result["value"] for result in networks.results("cpu")}
+    assert found["realsr_x4 8x8 bf16: kernels"] == 2
+    assert found["realsr_x4 8x8 bf16: share of the time without a kernel"] == 0.25
+    assert found["realsr_x4 8x8 fp32 as a graph"] == found["realsr_x4 8x8 fp32 compiled"] == 1
+
+
+def test_every_recipe_is_trained_on_a_card(card, monkeypatch):
+    trainings = card("trainings")
+    monkeypatch.setattr(trainings, "PRECISIONS", ("fp32",))
+    monkeypatch.setattr(trainings, "is_small", lambda device: True)
+    found = list(trainings.results("cpu"))
+    assert len(found) == 3 * len(trainings.RECIPES)
+    assert sum(result.get("unit") == "it/s" for result in found) == len(trainings.RECIPES)
+
+
+def test_waits_for_a_card_are_told_with_their_lines(card):
+    def step():
+        warnings.warn("called a synchronizing CUDA operation", stacklevel=1)
+        warnings.warn("something else", stacklevel=1)
+
+    (found,) = card("trainings").waits("tiny_x4", step, "SRModel", "cuda")
+    assert found["value"] == 1 and found["note"].startswith("test_gpu_script.py:")
+
+
+def test_a_part_runs_in_a_process_and_its_findings_are_kept(script, tmp_path):
     limits = {"layouts": 300.0, "scans": 0.01}
     results = script.run("cpu", ["layouts", "scans"], 9, tmp_path, limits)
     assert [result["value"] for result in results] == [0, 0, None]

@@ -10,7 +10,7 @@ TINY = {"dim": 8, "num_blocks": [1, 0, 0, 1], "num_refinement_blocks": 0, "d_sta
 
 
 class Nearest(nn.Module):
-    """A network that only enlarges, and notes what it was given."""
+    """A network that only enlarges, and records its inputs."""
 
     multiple = 8
 
@@ -25,7 +25,7 @@ class Nearest(nn.Module):
 
 @pytest.mark.parametrize(("h", "w"), [(1, 1), (1, 9), (7, 3), (8, 17), (2, 8)])
 @pytest.mark.parametrize("scale", [1, 3])
-def test_any_size_from_one_pixel_up(h, w, scale):
+def test_any_size_from_one_pixel_up_is_restored(h, w, scale):
     network = VmambaIR(**TINY, scale=scale)
     with torch.no_grad():
         output = inference.run(network, torch.rand(1, 3, h, w))
@@ -33,7 +33,7 @@ def test_any_size_from_one_pixel_up(h, w, scale):
     assert output.isfinite().all()
 
 
-def test_grey_images_and_batches():
+def test_grey_images_and_batches_are_restored():
     network = VmambaIR(**TINY, in_channels=1, out_channels=1, scale=2)
     images = torch.rand(2, 1, 5, 8)
     together = inference.run(network, images)
@@ -42,19 +42,19 @@ def test_grey_images_and_batches():
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4])
-def test_what_is_cropped_is_only_what_was_padded(scale):
+def test_only_the_padding_is_cropped(scale):
     network, x = Nearest(scale), torch.rand(2, 3, 9, 15)
     output = inference.run(network, x)
     assert network.given.shape == (2, 3, 16, 16)
     assert torch.equal(output, nn.functional.interpolate(x, scale_factor=scale))
 
 
-def test_a_network_that_takes_any_size_is_given_the_image_itself():
+def test_a_network_that_takes_any_size_gets_the_image_itself():
     network, x = nn.Upsample(scale_factor=2), torch.rand(1, 3, 9, 15)
     assert torch.equal(inference.run(network, x), network(x))
 
 
-def test_an_image_of_the_right_size_is_not_touched():
+def test_an_image_of_the_right_size_is_not_padded():
     x = torch.rand(1, 3, 8, 16)
     assert torch.equal(inference.pad(x, 8), x)
 

@@ -1,6 +1,7 @@
-"""The package's layout: imports point down only, and importing it needs torch only."""
+"""The package's layout: imports point only down, and importing it needs only torch."""
 
 import ast
+import graphlib
 import importlib
 import subprocess
 import sys
@@ -9,11 +10,12 @@ from pathlib import Path
 import pytest
 
 import vmambair_arch
+from support.order import FEW_BUT_LONG
 
 PACKAGE = Path(vmambair_arch.__file__).parent
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
-# Every file and folder of the package, from the bottom up, and what it imports of those before it,
-# and of BasicSR.
+# Every file and folder of the package, from the bottom up, and what it imports from those before
+# it, and from BasicSR.
 LAYERS = """
 errors        |
 option_values | errors
@@ -64,7 +66,7 @@ MAY_IMPORT = read_layers()
 def imports(path: Path) -> set[str]:
     """Every module that a file imports, anywhere in it, with relative names made absolute.
 
-    Those that ``import_module`` is given as a string are among them.
+    Strings passed to ``import_module`` are included.
     """
     package = ["vmambair_arch", *path.relative_to(PACKAGE).parts[:-1]]
     found = set()
@@ -82,7 +84,7 @@ def imports(path: Path) -> set[str]:
 
 
 def part(path: Path) -> str:
-    """The file or folder of the package that a file is or lies in."""
+    """The entry of the package that a file is or belongs to."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -98,11 +100,25 @@ def test_every_entry_of_the_package_is_in_the_table():
     assert sorted(set(map(part, FILES))) == sorted(MAY_IMPORT)
 
 
-def test_the_table_points_down_only():
+def test_the_table_points_only_down():
     above = {"BasicSR"}
     for name, below in MAY_IMPORT.items():
         assert below <= above, f"{name}: {below - above} stand below it in the table"
         above.add(name)
+
+
+def module(path: Path) -> str:
+    """A file's name as it is imported."""
+    return ".".join(["vmambair_arch", *path.relative_to(PACKAGE).with_suffix("").parts])
+
+
+def test_no_files_import_each_other():
+    below = {module(path).removesuffix(".__init__"): imports(path) for path in FILES}
+    graph = {
+        name: {n if n in below else n.rpartition(".")[0] for n in names} & below.keys()
+        for name, names in below.items()
+    }
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names them
 
 
 @pytest.mark.parametrize("name", MAY_IMPORT)
@@ -110,7 +126,7 @@ def test_imports_are_those_of_the_table(name):
     assert imported(name) == MAY_IMPORT[name]
 
 
-def test_importing_the_package_needs_torch_only():
+def test_importing_the_package_needs_only_torch():
     absent = ("basicsr", "cv2", "einops", "lmdb", "numba", "PIL", "safetensors", "scipy", "skimage")
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({(*absent, 'torchvision', 'yaml')}));"
@@ -120,7 +136,7 @@ def test_importing_the_package_needs_torch_only():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_public_face():
+def test_the_public_names_of_the_package():
     expected = {
         *("VmambaIR", "OSSBlock", "OSSModule", "EFFN", "presets"),
         *("load_network", "save_network", "selective_scan", "planar_scan"),
@@ -134,7 +150,7 @@ def test_the_public_face():
     "address",
     ["inference.run", "presets.build", "reporting.read", "restoring.video.restore_video"],
 )
-def test_public_addresses_below_the_face(address):
+def test_the_public_names_below_the_package(address):
     module, _, name = f"vmambair_arch.{address}".rpartition(".")
     assert callable(getattr(importlib.import_module(module), name))
 
@@ -147,5 +163,9 @@ def test_python_m_is_the_command():
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_every_file_says_its_idea_first(path):
+def test_every_file_begins_with_its_idea(path):
     assert (ast.get_docstring(ast.parse(path.read_text())) or "").splitlines()
+
+
+def test_the_files_that_are_tested_first_are_there():
+    assert {*FEW_BUT_LONG} <= {path.stem for path in Path(__file__).parent.rglob("test_*.py")}

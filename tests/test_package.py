@@ -1,4 +1,4 @@
-"""What setup.py says of the package, and what a wheel of it holds."""
+"""The metadata in setup.py, and the contents of a wheel."""
 
 import re
 import runpy
@@ -15,14 +15,14 @@ ROOT = Path(__file__).parents[1]
 
 
 def metadata(monkeypatch) -> dict:
-    """What setup.py hands to setuptools."""
+    """What setup.py passes to setuptools."""
     asked = {}
     monkeypatch.setattr(setuptools, "setup", asked.update)
     runpy.run_path(str(ROOT / "setup.py"))
     return asked
 
 
-def test_the_page_of_a_release_leads_nowhere_by_a_relative_address(monkeypatch):
+def test_the_page_of_a_release_has_no_relative_links(monkeypatch):
     monkeypatch.setenv("GITHUB_SERVER_URL", "https://example.org")
     monkeypatch.setenv("GITHUB_REPOSITORY", "owner/name")
     asked = metadata(monkeypatch)

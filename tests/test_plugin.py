@@ -1,4 +1,4 @@
-"""What importing the plugin gives BasicSR, and what the released option files build."""
+"""What importing the plugin adds to BasicSR, and what the released option files build."""
 
 import pickle
 import subprocess
@@ -75,7 +75,7 @@ def test_importing_the_plugin_first_makes_basicsr_train_importable(imported):
     assert code == 0, errors
 
 
-def test_a_third_package_joins_by_its_entry_point(tmp_path, experiment, monkeypatch):
+def test_another_package_registers_by_its_entry_point(tmp_path, experiment, monkeypatch):
     distribution = tmp_path / "site" / "third-1.0.dist-info"
     distribution.mkdir(parents=True)
     (distribution / "METADATA").write_text("Metadata-Version: 2.1\nName: third\nVersion: 1.0\n")
@@ -107,7 +107,7 @@ def test_a_plugin_that_cannot_be_imported_is_named(tmp_path, experiment, monkeyp
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_basicsr_reads_tensors_only_whatever_the_default_of_torch(tmp_path, monkeypatch, zipped):
+def test_basicsr_reads_only_tensors_whatever_torchs_default(tmp_path, monkeypatch, zipped):
     class Payload:
         def __reduce__(self):
             return (tmp_path / "executed").touch, ()

@@ -1,4 +1,4 @@
-"""spandrel's loader knows our files and the released ones, and computes the same pixels."""
+"""spandrel loads our files and the released ones, and computes the same pixels."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ def network(**options) -> VmambaIR:
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 @pytest.mark.parametrize("scale", [1, 4])
-def test_a_file_of_ours_gives_equal_pixels(tmp_path, suffix, scale):
+def test_our_file_yields_equal_pixels(tmp_path, suffix, scale):
     ours = network(scale=scale)
     save_network(ours, tmp_path / f"network{suffix}")
     model = spandrel.ModelLoader().load_from_file(tmp_path / f"network{suffix}")
@@ -32,7 +32,7 @@ def test_a_file_of_ours_gives_equal_pixels(tmp_path, suffix, scale):
 
 
 @pytest.mark.parametrize("layout", ["sisr", "realsr", "derain32", "derain33"])
-def test_a_released_file_gives_the_released_networks_output(tmp_path, layout):
+def test_a_released_file_yields_the_released_networks_output(tmp_path, layout):
     torch.save({"params": fill(read(layout)["tensors"])}, tmp_path / "released.pth")
     model = spandrel.ModelLoader().load_from_file(tmp_path / "released.pth")
     image, output = golden(layout)
@@ -47,7 +47,7 @@ def test_tiling_is_discouraged(tmp_path):
     assert model.tiling is spandrel.ModelTiling.DISCOURAGED
 
 
-def test_it_runs_in_bfloat16_and_says_that_float16_is_not_for_it(tmp_path):
+def test_it_runs_in_bfloat16_and_declares_float16_unsupported(tmp_path):
     save_network(network(scale=2), tmp_path / "network.pth")
     model = spandrel.ModelLoader().load_from_file(tmp_path / "network.pth")
     image = torch.rand(1, 3, 16, 16)
@@ -66,7 +66,7 @@ def test_other_networks_are_left_to_spandrel(tmp_path):
         spandrel.ModelLoader().load_from_file(tmp_path / "restormer.pth")
 
 
-def test_a_network_that_spandrel_cannot_say_is_refused_in_a_sentence(tmp_path):
+def test_a_network_that_spandrel_cannot_describe_is_refused_in_a_sentence(tmp_path):
     save_network(network(dual_pixel=True, in_channels=6), tmp_path / "network.pth")
     with pytest.raises(ValueError, match="takes? two pictures at once.*load_network"):
         spandrel.ModelLoader().load_from_file(tmp_path / "network.pth")

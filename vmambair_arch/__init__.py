@@ -36,7 +36,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Restoring pictures needs more than torch, and is imported when it is asked for."""
+    """Import ``restoring`` on first use: it needs more than torch."""
     if name in ("Restorer", "restore"):
         from . import restoring
 

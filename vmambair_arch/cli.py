@@ -29,10 +29,10 @@ COMMANDS = (
 
 
 class Parser(argparse.ArgumentParser):
-    """One that quotes what it was given as ``printable`` does; so do its commands."""
+    """A parser whose errors quote arguments as ``printable`` does; its commands do so too."""
 
     def error(self, message: str) -> NoReturn:
-        """Print a usage and the message, and exit with 2."""
+        """Print the usage and the message, and exit with 2."""
         super().error(printable(message))
 
 
@@ -44,7 +44,7 @@ def basicsr(argv: Sequence[str] | None = None) -> int:
 
 
 def vmambair(argv: Sequence[str] | None = None) -> int:
-    """The command ``vmambair``: basicsr's commands and the rest."""
+    """The command ``vmambair``: basicsr's commands and all others."""
     parser = Parser("vmambair", description="VmambaIR for BasicSR.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
@@ -59,9 +59,9 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     traceback, has 1 too); 130 and 143 stopped by SIGINT or SIGTERM, with a state written.
     """
     terminal.ready()
-    atexit.register(gc.freeze)  # or Python's last collection, over all of torch, takes seconds
+    atexit.register(gc.freeze)  # else Python's last collection, over all of torch, takes seconds
     arguments = parser.parse_args(argv)
-    arguments.argv = sys.argv[1:] if argv is None else [*argv]  # for processes that are started
+    arguments.argv = sys.argv[1:] if argv is None else [*argv]  # for child processes
     allocator.keep_freed_memory()
     try:
         return arguments.run(arguments) or 0

@@ -1,7 +1,7 @@
 """Every patch that BasicSR needs to run on current libraries and without a GPU.
 
-Nothing else patches. Each function says which version is broken, and where. Both releases that
-call themselves 1.4.2 (PyPI's of 2022, git master's of 2024) need them.
+No other module patches BasicSR. Each function says which version is broken, and where. Both
+releases that call themselves 1.4.2 (PyPI's of 2022, git master's of 2024) need them.
 """
 
 import atexit
@@ -25,7 +25,7 @@ from .errors import InputError
 from .system import processes
 from .system.folder_lock import locked
 
-_running = contextlib.ExitStack()  # the lock on the folder of a run by basicsr/train.py
+_running = contextlib.ExitStack()  # the lock on the folder of a run of basicsr/train.py
 atexit.register(_running.close)
 
 
@@ -49,7 +49,7 @@ def apply() -> None:
     sort_folders()
     read_whole_lmdb_keys()
     read_pictures_right()
-    # There, an image that a metric refuses (NIQE: a small one) ends the training.
+    # In BasicSR, an image that a metric refuses (NIQE: a small one) ends the training.
     sr_model.calculate_metric = importlib.import_module(".models.metrics", __package__).measure
 
 
@@ -73,7 +73,7 @@ def supply_functional_tensor() -> None:
 def read_tensors_only() -> None:
     """BasicSR calls torch.load without weights_only in nine places, such as archs/spynet_arch.py.
 
-    Its default, True since torch 2.6, can be set off by an environment variable; False runs code.
+    An environment variable can turn off its default, True since torch 2.6; False runs code.
     """
     load = torch.load
     if getattr(load, "for_basicsr", False):
@@ -104,7 +104,7 @@ def supply_distutils() -> None:
 def init_process_group(backend: str, **options: Any) -> None:
     """Join torchrun's processes; basicsr/utils/dist_util.py divides by the number of GPUs, even 0.
 
-    It takes the GPU of RANK, not of LOCAL_RANK. See ``processes.open_group``.
+    BasicSR's takes the GPU of RANK, not of LOCAL_RANK. See ``processes.open_group``.
     """
     _join("pytorch", backend, **options)
 
@@ -122,13 +122,13 @@ def _join(
 
 
 def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
-    """Read the state to resume from; basicsr/train.py does it through CUDA alone.
+    """Read the state to resume from; basicsr/train.py can do so only with CUDA.
 
-    ``--auto_resume`` looks where the experiment is, from any working directory, and passes damaged
-    states over; see ``training_states.find``. From here to the end of the process the folder of the
-    experiment is locked, since train.py would move that of a run that goes on out of its way.
+    ``--auto_resume`` looks in the experiment's folder, from any working directory, and skips
+    damaged states; see ``training_states.find``. From here to the end of the process the folder is
+    locked, since another train.py would rename the folder of a run that is still going on.
     """
-    _running.close()  # of a run before, in the same process
+    _running.close()  # an earlier run's, in the same process
     without_lock = None
     if opt["rank"] == 0:
         without_lock = _running.enter_context(locked(Path(opt["path"]["experiments_root"])))
@@ -139,10 +139,10 @@ def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def read_pictures_right() -> None:
-    """utils/img_util.py imfrombytes takes what OpenCV makes of a file for the picture.
+    """utils/img_util.py imfrombytes trusts whatever OpenCV makes of a file.
 
-    OpenCV scrambles TIFFs with a plane for each colour, does not open others, and makes grey of
-    what is missing; see ``data.reading.training_pixels``.
+    OpenCV scrambles TIFFs with a plane for each colour, cannot open others, and fills missing
+    parts with grey; see ``data.reading.training_pixels``.
     """
     imfrombytes = importlib.import_module(".data.reading", __package__).imfrombytes
     data: Any = importlib.import_module("basicsr.data")
@@ -152,9 +152,10 @@ def read_pictures_right() -> None:
 
 
 def sort_folders() -> None:
-    """Data sets read folders in the order of the disk, because utils/misc.py scandir sorts nothing.
+    """utils/misc.py scandir does not sort, so data sets read folders in the disk's order.
 
-    Sorted by name without suffix, as LMDBs are by key: a run does not depend on where it reads.
+    Here they are sorted by name without suffix, as LMDBs are by key: a run does not depend on where
+    its data are.
     """
     data_util: Any = importlib.import_module("basicsr.data.data_util")
     scandir = importlib.import_module("basicsr.utils").scandir
@@ -166,8 +167,8 @@ def sort_folders() -> None:
 def read_whole_lmdb_keys() -> None:
     """LMDB keys are cut at the first dot, in data/data_util.py and two data sets.
 
-    utils/file_client.py encodes no key beyond ASCII, opens no LMDB twice, gives None for a missing
-    key and dies of SIGBUS in a truncated file.
+    utils/file_client.py cannot encode keys beyond ASCII or open an LMDB twice, returns None for a
+    missing key and dies of SIGBUS in a truncated file.
     """
     client: Any = importlib.import_module("basicsr.utils.file_client")
     client.FileClient._backends["lmdb"] = image_lmdb.LmdbBackend
@@ -181,7 +182,7 @@ def read_whole_lmdb_keys() -> None:
 
 
 def list_whole_keys(data_set: Any) -> None:
-    """These two data sets read meta_info.txt in their constructor: list it once more after it."""
+    """These two data sets read meta_info.txt in their constructor: list the keys again after it."""
     initialise = data_set.__init__
     if hasattr(initialise, "__wrapped__"):
         return

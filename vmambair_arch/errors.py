@@ -1,21 +1,21 @@
-"""The errors that the commands answer with a sentence, their exit codes, and what it quotes."""
+"""The errors that commands report in a sentence, their exit codes, and how to quote in it."""
 
 import difflib
 import unicodedata
 from collections.abc import Iterable
 
 LINE = 160  # characters of foreign text that a sentence quotes
-LONGEST = 4000  # characters of a sentence: a path has up to 4096 bytes
+LONGEST = 4000  # characters of a sentence: a path can have 4096 bytes
 JOINERS = "\u200c\u200d"  # in words of some scripts, and in emojis
-HARMFUL = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, directions, bytes that are no text, breaks
+HARMFUL = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, text direction, undecodable bytes, breaks
 
 
 class Sentences(Exception):  # noqa: N818 a part of errors
     """An error of one sentence, or of several, each a line of ``str``.
 
     Args:
-        sentences: what no line can hold, such as a break in a file's name, is escaped, as
-            ``printable`` does, and the middle of a very long one is left out.
+        sentences: escaped by ``printable``, so that each is a line even with a line break in a
+            file's name; the middle of a very long one is left out.
     """
 
     def __init__(self, *sentences: str):
@@ -51,39 +51,39 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
-def few(names: Iterable[str], most: int = 5) -> str:
-    """The first of many names, and how many there are more: ``a, b and 7 more``."""
+def few(names: Iterable[str], limit: int = 5) -> str:
+    """The first few names and the number of the others: ``a, b and 7 more``."""
     names = list(names)
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
 
 
 def printable(text: object) -> str:
-    """Text, such as a file's name, as one line that does nothing to a terminal or a log.
+    """Text, such as a file's name, as one line that is harmless in a terminal or a log.
 
-    Escapes, line breaks, marks of direction and bytes that are no text become ``\\x1b``, ``\\n``,
+    Escapes, line breaks, direction marks and undecodable bytes become ``\\x1b``, ``\\n``,
     ``\\u202e``, ``\\xff``.
     """
     return "".join(map(_escaped, str(text)))
 
 
-def shortened(text: object, most: int = LINE) -> str:
-    """The first line of foreign text, such as a library's message, cut to ``most`` characters."""
-    return _cut(printable(next(iter(str(text).strip().splitlines()), "")), most)
+def shortened(text: object, limit: int = LINE) -> str:
+    """The first line of foreign text, such as a library's message, cut to ``limit`` characters."""
+    return _cut(printable(next(iter(str(text).strip().splitlines()), "")), limit)
 
 
 def _escaped(letter: str) -> str:
     if letter in JOINERS or unicodedata.category(letter) not in HARMFUL:
         return letter
-    byte = ord(letter) - 0xDC00  # where Python keeps a byte that is no text
+    byte = ord(letter) - 0xDC00  # surrogateescape: Python's form of an undecodable byte
     if 0x80 <= byte <= 0xFF:
         return f"\\x{byte:02x}"
     return letter.encode("unicode_escape").decode()
 
 
-def _cut(text: str, most: int) -> str:
+def _cut(text: str, limit: int) -> str:
     """The beginning and the end of a long text: what was found comes first, what to do last."""
-    if len(text) <= most:
+    if len(text) <= limit:
         return text
-    half = (most - 5) // 2
+    half = (limit - 5) // 2
     return f"{text[:half]} ... {text[-half:]}"

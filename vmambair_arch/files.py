@@ -9,18 +9,18 @@ from typing import IO, Any
 
 from .system.holding import hold, is_abandoned
 
-PART = 40  # characters of a name in that of its temporary file
+PART = 40  # characters of the file's name that its temporary name repeats
 TEMPORARY = re.compile(r"\..+\.\d+(\.\w+)?\.tmp", re.DOTALL)
 
 
 def write_whole(path: Path, content: bytes | Callable[[IO[bytes]], Any]) -> None:
     """Write a file under a temporary name in its folder, flush it to the disk and rename it.
 
-    Whatever happens meanwhile, power cuts included, the path then holds the old file or the new.
+    Whatever happens meanwhile, power cuts included, the path holds the old file or the new one.
 
     Args:
         path: the file.
-        content: all of it, or what is called with a binary file, open for writing.
+        content: all of it, or a function that writes it to a binary file.
     Raises: OSError: the disk is full or read-only; the old file is as it was.
     """
     temporary, file = _temporary(path)
@@ -29,9 +29,9 @@ def write_whole(path: Path, content: bytes | Callable[[IO[bytes]], Any]) -> None
             file.write(content) if isinstance(content, bytes) else content(file)
             file.flush()
             os.fsync(file.fileno())
-            if os.name == "posix":  # while the file is held: nobody takes it for a leftover
+            if os.name == "posix":  # while the file is held, so nobody takes it for a leftover
                 os.replace(temporary, path)
-        if os.name != "posix":  # where only closed files can be renamed
+        if os.name != "posix":  # there only closed files can be renamed
             os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -45,15 +45,15 @@ def write_whole(path: Path, content: bytes | Callable[[IO[bytes]], Any]) -> None
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files of processes that were killed while they wrote, no others."""
+    """Remove the temporary files of processes that were killed while writing, but no others."""
     for path in folder.glob(".*.tmp"):
         if TEMPORARY.fullmatch(path.name) and is_abandoned(path):
             path.unlink(missing_ok=True)
 
 
 def _temporary(path: Path) -> tuple[Path, IO[bytes]]:
-    """A new file beside a path, held by this process, under a name that nobody can guess."""
-    part = path.name[:PART]  # names are as long as the path's may be
+    """A new file in a path's folder, held by this process, under an unguessable name."""
+    part = path.name[:PART]  # the path's name may be as long as a name can be
     while True:
         temporary = path.with_name(f".{part}.{os.getpid()}.{secrets.token_hex(8)}.tmp")
         file = temporary.open("xb")

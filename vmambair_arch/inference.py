@@ -11,7 +11,7 @@ def run(network: nn.Module, x: Tensor) -> Tensor:
     """Run a network on an image of any size from 1 x 1 up: pad, run, crop.
 
     Args:
-        network: any network; one that takes only some sizes says so by ``multiple``, as VmambaIR.
+        network: any network; ``multiple``, if it has that, says what h and w must be multiples of.
         x: (b, in, h, w) images in [0, 1].
     Returns: (b, out, scale h, scale w).
     """
@@ -58,8 +58,8 @@ def spans(size: int, side: int, overlap: int, multiple: int = 1) -> list[slice]:
     Args:
         size: of the axis.
         side: of the tiles, in pixels; more than ``overlap``.
-        overlap: the least that neighbours share.
-        multiple: tiles start at multiples of it, where the pixels fall into the same cells of a
+        overlap: the least number of pixels that neighbours share.
+        multiple: tiles start at multiples of it, so that pixels fall into the same cells of a
             network's coarser levels as in the whole image.
     """
     if side >= size:
@@ -84,10 +84,10 @@ def blended(
     """Restore an image tile by tile, and yield rows of the result as soon as they are finished.
 
     Each tile fades out into its neighbours by half a cosine, and the weights of all tiles at a
-    pixel add up to one. In memory is one row of tiles.
+    pixel add up to one. Only one row of tiles is in memory.
 
     Args:
-        restore: gives the restored tile, (b, c, scale h, scale w), of the rows and columns given.
+        restore: returns the restored tile, (b, c, scale h, scale w), for given rows and columns.
         rows: the tiles along the height, from ``spans``.
         columns: the tiles along the width, likewise.
         scale: of the network.
@@ -114,7 +114,7 @@ def blended(
 
 
 def _weights(row: Tensor, column: Tensor, tile: Tensor) -> Tensor:
-    """The weights of a tile from those along its axes, made where it is."""
+    """The weights of a tile from those along its axes, computed on its device."""
     if tile.device.type != "cpu":
         row, column = row.to(tile), column.to(tile)
     return (row[:, None] * column).to(tile)

@@ -1,10 +1,10 @@
-"""Imported for its effect: BasicSR made importable, and everything of ours registered with it."""
+"""Imported for its effect: it makes BasicSR importable and registers all of ours with it."""
 
 from . import compat
 
 compat.apply()
 
-# BasicSR, and what subclasses it, imports only after compat.
+# BasicSR, and modules with subclasses of it, can be imported only after compat.
 from basicsr.utils import registry  # noqa: E402
 
 from .data.bicubic import BicubicImageDataset  # noqa: E402
@@ -21,13 +21,14 @@ from .models.iqa import calculate_iqa  # noqa: E402
 from .models.losses import VGGPerceptualLoss  # noqa: E402
 from .models.perceptual_losses import DISTSLoss, LPIPSLoss  # noqa: E402
 from .models.perceptual_metrics import calculate_dists, calculate_lpips  # noqa: E402
+from .models.psnr_loss import PSNRLoss  # noqa: E402
 from .models.structure_losses import FFTLoss, FocalFrequencyLoss, MSSSIMLoss  # noqa: E402
 from .models.vmambair_model import VmambaIRModel  # noqa: E402
 from .networks import released  # noqa: E402
 from .networks.modules import EFFN, OSSBlock, OSSModule  # noqa: E402
 from .networks.vmambair import VmambaIR  # noqa: E402
 
-stand_in.install()  # for networks of others
+stand_in.install()  # for other people's networks
 
 REGISTERED = [
     (registry.ARCH_REGISTRY, VmambaIR),
@@ -50,6 +51,7 @@ REGISTERED = [
     (registry.LOSS_REGISTRY, FocalFrequencyLoss),
     (registry.LOSS_REGISTRY, LPIPSLoss),
     (registry.LOSS_REGISTRY, MSSSIMLoss),
+    (registry.LOSS_REGISTRY, PSNRLoss),
     (registry.LOSS_REGISTRY, RelativisticGANLoss),
     (registry.LOSS_REGISTRY, VGGPerceptualLoss),
     (registry.METRIC_REGISTRY, calculate_dists),

@@ -1,7 +1,7 @@
-"""Imported for its effect: spandrel's loader then knows VmambaIR, our files and the released ones.
+"""Imported for its effect: spandrel then loads VmambaIR's files, ours and the released ones.
 
-``import vmambair_arch.spandrel`` once, before a file is loaded by a program built on spandrel, such
-as chaiNNer or ComfyUI. Needs the extra ``spandrel``.
+``import vmambair_arch.spandrel`` once, before a program built on spandrel, such as chaiNNer or
+ComfyUI, loads a file. Needs the extra ``spandrel``.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ class VmambaIRArchitecture(Architecture[VmambaIR]):
 
         Tiling is discouraged: the channel scan pools over the whole image.
 
-        Raises: InputError (a ValueError): it is damaged, or a network that spandrel cannot say.
+        Raises: InputError (a ValueError): it is damaged, or spandrel cannot describe its network.
         """
         network = load_network(state_dict)
         assert isinstance(network, VmambaIR)
@@ -60,13 +60,13 @@ class VmambaIRArchitecture(Architecture[VmambaIR]):
 
 
 def is_vmambair(state_dict: Mapping[str, Any]) -> bool:
-    """Whether a state dict has the names of a VmambaIR, ours or the released ones."""
+    """Whether a state dict has the names of a VmambaIR, ours or a released one."""
     return any(
         name.endswith((".oss.planar_scan.A_log", ".attn.x_proj_weight")) for name in state_dict
     ) and ("shallow.weight" in state_dict or "patch_embed.proj.weight" in state_dict)
 
 
-# Before Restormer, whose names the released files share as far as they can.
+# Before Restormer, since the released files share most of its names.
 MAIN_REGISTRY.add(
     ArchSupport.from_architecture(VmambaIRArchitecture()),  # pyright: ignore[reportArgumentType] T is covariant
     ignore_duplicates=True,

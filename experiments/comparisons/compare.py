@@ -1,9 +1,9 @@
-"""Train networks from scratch in the same way, one after the other, and compare what they reach.
+"""Train networks from scratch under the same conditions, one after the other, and compare them.
 
     python experiments/comparisons/compare.py x4 DATA
 
-is `make compare-x4 DATA=DATA`. Interrupted, the same command goes on; what is done is not done
-again, and with more --seconds every training goes on from its last state.
+is `make compare-x4 DATA=DATA`. After an interruption the same command continues without repeating
+finished work; with more --seconds every training continues from its last state.
 """
 
 import argparse
@@ -69,12 +69,12 @@ def run(
     """Train, measure, and write tables and pictures.
 
     Args:
-        task: the name of a file beside this one, or a file like those.
+        task: the name of a .yml file in this folder, or the path of a similar file.
         data: the folder of photographs.
-        seconds: for each network; the ablations have the iterations of a share of it.
+        seconds: per network; ablations train for the iterations of a fraction of it.
         output: the folder to write to.
-        plugins: files of Python that register networks.
-    Raises: InputError: something cannot be used. StoppedError, TrainingError: as in training.
+        plugins: Python files that register networks.
+    Raises: InputError: invalid input. StoppedError, TrainingError: as in training.
     """
     path = Path(task) if task.endswith(".yml") else HERE / f"{task}.yml"
     if not path.is_file():
@@ -92,13 +92,14 @@ def run(
     ablations = ablated(runs, contest, seconds)
     reports = outcome.compare(networks, sets, output, plugins)
     speed = outcome.time(networks, contest, output, plugins)
-    outcome.draw(networks, ablations, reports, speed, contest, output)
-    pages.write(networks, ablations, reports, speed, contest, output, left_out, seconds)
+    found = outcome.Findings(contest, seconds, left_out, networks, ablations, reports, speed)
+    outcome.draw(found, output)
+    pages.write(found, output)
     print(output / "README.md")
 
 
 def _leave_out(contest: dict[str, Any]) -> list[str]:
-    """Take out the networks that nothing has registered; their names."""
+    """Remove the networks that nothing has registered; returns their names."""
     networks = contest["networks"]
     missing = [
         n for n, given in networks.items() if given["network_g"]["type"] not in ARCH_REGISTRY
@@ -112,7 +113,7 @@ def _leave_out(contest: dict[str, Any]) -> list[str]:
 def trained(
     runs: trainings.Trainings, contest: dict[str, Any], seconds: float
 ) -> dict[str, list[trainings.Trained]]:
-    """Train every network for its time; those that are close to another with more seeds too."""
+    """Train every network for its time, and those close to another with further seeds."""
     first = {name: [runs.train(name, seconds=seconds)] for name in contest["networks"]}
     for name in trainings.close(first, contest["close"]):
         for seed in range(1, contest["seeds"]):
@@ -123,7 +124,7 @@ def trained(
 def ablated(
     runs: trainings.Trainings, contest: dict[str, Any], seconds: float
 ) -> dict[str, list[trainings.Trained]]:
-    """Train every ablation for as many iterations as the network had done in a part of its time."""
+    """Train every ablation for the iterations that the network did in a fraction of its time."""
     if not contest.get("ablations"):
         return {}
     base = runs.train(contest["of"], seconds=seconds)

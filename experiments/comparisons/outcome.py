@@ -1,8 +1,9 @@
-"""What trained networks reach: reports of the test sets, their speed, curves and details."""
+"""Results of trained networks: reports on the test sets, speed, curves and close-ups."""
 
 import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,39 @@ from vmambair_arch.reporting import Report
 from vmambair_arch.reporting.plots import crops, curves, tradeoff
 from vmambair_arch.reporting.plots.crops import Box
 
-Runs = Mapping[str, Sequence[Trained]]
+Runs = Mapping[str, Sequence[Trained]]  # by name, a training for each seed
 DAMAGED = "input"  # the name of the low-quality images among the methods at scale 1
 SIDE = 256  # pixels of the output that is timed
-DETAIL = (64, 48)  # width and height of the box of a detail
+DETAIL = (64, 48)  # width and height of a close-up's box
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a comparison found.
+
+    Args:
+        contest: the comparison's .yml file.
+        seconds: of training per network.
+        left_out: networks that nothing registers.
+        networks: those trained for equal time.
+        ablations: those trained for equal iterations.
+        reports: by test set.
+        speed: the benchmark.
+    """
+
+    contest: dict[str, Any]
+    seconds: float
+    left_out: Sequence[str]
+    networks: Runs
+    ablations: Runs
+    reports: Mapping[str, Report]
+    speed: Report
 
 
 def compare(networks: Runs, sets: Sets, output: Path, plugins: list[str]) -> dict[str, Report]:
-    """Measure the first seed of every network on every test set, unless that is done.
+    """Measure the first seed of every network on every test set, unless that was done before.
 
-    Returns: the reports by the names of their sets.
+    Returns: the reports, by name of the test set.
     """
     files = {name: runs[0].file for name, runs in networks.items()}
     newest = max(file.stat().st_mtime for file in files.values())
@@ -61,7 +85,7 @@ def compare(networks: Runs, sets: Sets, output: Path, plugins: list[str]) -> dic
 
 
 def time(networks: Runs, contest: dict[str, Any], output: Path, plugins: list[str]) -> Report:
-    """Time a forward pass of every network in a process of its own, unless that is done."""
+    """Time a forward pass of every network in its own process, unless that was done before."""
     path = output / "bench.json"
     names = {str(runs[0].file): name for name, runs in networks.items()}
     if path.exists():
@@ -82,24 +106,17 @@ def time(networks: Runs, contest: dict[str, Any], output: Path, plugins: list[st
     return reporting.read(path)
 
 
-def draw(
-    networks: Runs,
-    ablations: Runs,
-    reports: Mapping[str, Report],
-    speed: Report,
-    contest: dict[str, Any],
-    output: Path,
-) -> None:
-    """Draw PSNR over iterations and time, quality over speed, and details of the test sets."""
+def draw(found: Findings, output: Path) -> None:
+    """Draw PSNR over iterations and time, quality over speed, and close-ups from the test sets."""
     for over in curves.OVER:
-        rows = {name: runs[0].rows for name, runs in networks.items()}
+        rows = {name: runs[0].rows for name, runs in found.networks.items()}
         _save(curves.draw(rows, over=over), output / f"psnr_over_{over}.png")
-    if ablations:
-        rows = {name: runs[0].rows for name, runs in ablations.items()}
+    if found.ablations:
+        rows = {name: runs[0].rows for name, runs in found.ablations.items()}
         _save(curves.draw(rows), output / "ablations.png")
-    for name, report in reports.items():
-        _save(tradeoff.draw(report, speed), output / name / "quality_over_speed.png")
-        for kind, image in _most_different(report, contest["of"]).items():
+    for name, report in found.reports.items():
+        _save(tradeoff.draw(report, found.speed), output / name / "quality_over_speed.png")
+        for kind, image in _most_different(report, found.contest["of"]).items():
             path = output / name / f"{kind}.png"
             if not _is_newer(path, output / name / comparison.REPORT):
                 panels = details.of_report(report, image)
@@ -117,7 +134,7 @@ def _save(figure, path: Path) -> None:
 
 
 def _most_different(report: Report, of: str) -> dict[str, str]:
-    """The image where a network leads the best other most, and where it trails it most."""
+    """The images where a network's lead over the best other network is largest and smallest."""
     psnr: dict[str, dict[str, float]] = {}
     models = report.details["run"]["models"]
     for row in report.rows:
@@ -131,11 +148,11 @@ def _most_different(report: Report, of: str) -> dict[str, str]:
 
 
 def _box(panels: Sequence[crops.Panel]) -> Box:
-    """Where the errors of the methods differ most."""
+    """The box in which the errors of the methods differ most."""
     truth = panels[0].pixels.astype(np.float32)
     h, w = truth.shape[:2]
     width, height = min(DETAIL[0], w), min(DETAIL[1], h)
-    models = (panel.pixels for panel in panels[2:])  # behind the truth, and bicubic or the input
+    models = (panel.pixels for panel in panels[2:])  # after the truth, and bicubic or the input
     errors = (((pixels - truth) ** 2).mean(2) for pixels in models)
     means = [cv2.boxFilter(error, -1, (width, height), anchor=(0, 0)) for error in errors]
     spread = np.ptp(np.stack(means), axis=0)[: h - height + 1, : w - width + 1]

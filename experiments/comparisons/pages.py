@@ -1,10 +1,11 @@
-"""The page of a comparison: its tables in Markdown and LaTeX, its pictures, what was spent."""
+"""The page of a comparison: its tables in Markdown and LaTeX, its pictures, and the time spent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from outcome import Findings, Runs
 from trainings import Trained
 
 from vmambair_arch.files import write_whole
@@ -12,7 +13,6 @@ from vmambair_arch.reporting import Column, Report, latex, markdown, tables
 from vmambair_arch.reporting.columns import METRICS
 from vmambair_arch.reporting.tables import Cell, Table
 
-Runs = Mapping[str, Sequence[Trained]]
 PSNR = METRICS["psnr"]
 ITERATIONS = Column(label="iterations", decimals=0)
 SEEDS = Column(label="seeds", decimals=0)
@@ -21,56 +21,38 @@ PARAMETERS = Column(label="parameters (M)", decimals=3)
 MULTIPLY_ADDS = Column(label="multiply-adds (G)", decimals=2)
 PRODUCTS = Column(label="without the scans", decimals=2)
 ACTIVATIONS = Column(label="activations (M)", decimals=1)
-SECONDS = Column(label="s a megapixel", decimals=2)
+SECONDS = Column(label="s per megapixel", decimals=2)
 MIB = Column(label="MiB", decimals=0)
 SIZES = [PARAMETERS, MULTIPLY_ADDS, PRODUCTS, ACTIVATIONS, SECONDS, MIB]
 
 
-def write(
-    networks: Runs,
-    ablations: Runs,
-    reports: Mapping[str, Report],
-    speed: Report,
-    contest: dict[str, Any],
-    output: Path,
-    left_out: Sequence[str],
-    seconds: float,
-) -> None:
-    """Write README.md and tables.tex.
-
-    Args:
-        networks: those that were trained for their time, by name, a training for each seed.
-        ablations: those that were trained for as many iterations.
-        reports: of the test sets.
-        speed: the benchmark.
-        contest: what was compared.
-        output: the folder to write to.
-        left_out: networks that nothing registers.
-        seconds: of training for each network.
-    """
-    common = min(_last_common(runs[0], contest) for runs in networks.values())
+def write(found: Findings, output: Path) -> None:
+    """Write README.md and tables.tex."""
+    common = min(_last_common(runs[0], found.contest) for runs in found.networks.values())
     parts = {
-        f"At equal time: {seconds:g} s of training each": tables.table([*reports.values()]),
-        "At equal time, on the photographs of val": validated(networks),
-        f"At equal iterations: {common}, on the photographs of val": validated(
-            {name: [run.at(common) for run in runs] for name, runs in networks.items()}
+        f"At equal time: {found.seconds:g} s of training each": tables.table(
+            [*found.reports.values()]
         ),
-        "Size and speed, of a result of 256 x 256": sizes(speed),
+        "At equal time, on the photographs of val": validated(found.networks),
+        f"At equal iterations: {common}, on the photographs of val": validated(
+            {name: [run.at(common) for run in runs] for name, runs in found.networks.items()}
+        ),
+        "Size and speed, of a result of 256 x 256": sizes(found.speed),
     }
-    if ablations:
-        until = next(iter(ablations.values()))[0].rows[-1]["iter"]
-        parts[f"{contest['of']} after {until} iterations, on the photographs of val"] = validated(
-            ablations
+    if found.ablations:
+        until = next(iter(found.ablations.values()))[0].rows[-1]["iter"]
+        parts[f"{found.contest['of']} after {until} iterations, on the photographs of val"] = (
+            validated(found.ablations)
         )
-    text = _head(networks, ablations, speed, contest, left_out, seconds)
+    text = _head(found)
     text += "".join(f"\n## {title}\n\n{markdown.render(t)}" for title, t in parts.items())
-    write_whole(output / "README.md", (text + _pictures(output, [*reports])).encode())
+    write_whole(output / "README.md", (text + _pictures(output, [*found.reports])).encode())
     tex = "\n".join(f"% {title}\n{latex.render(table)}" for title, table in parts.items())
     write_whole(output / "tables.tex", tex.encode())
 
 
 def validated(runs: Runs) -> Table:
-    """The last validation of each: the mean over its seeds, and their spread."""
+    """The last validation of each network: mean and spread over its seeds."""
     rows = []
     for name, seeds in runs.items():
         values = [run.rows[-1]["psnr"] for run in seeds]
@@ -106,42 +88,38 @@ def _last_common(run: Trained, contest: dict[str, Any]) -> int:
     )
 
 
-def _head(
-    networks: Runs,
-    ablations: Runs,
-    speed: Report,
-    contest: dict[str, Any],
-    left_out: Sequence[str],
-    seconds: float,
-) -> str:
-    every = [run for runs in (*networks.values(), *ablations.values()) for run in runs]
+def _head(found: Findings) -> str:
+    every = [run for runs in (*found.networks.values(), *found.ablations.values()) for run in runs]
     spent = sum(seconds for seconds in {str(r.file): r.rows[-1]["seconds"] for r in every}.values())
-    missing = "".join(f"\n{name} is missing: no package registered it.\n" for name in left_out)
-    train = contest["options"]["train"]
+    missing = "".join(
+        f"\n{name} is missing: no package registered it.\n" for name in found.left_out
+    )
+    train = found.contest["options"]["train"]
     loss, optimizer, ema = train["pixel_opt"]["type"], train["optim_g"], train["ema_decay"]
-    close, hours = contest["close"], f"{spent / 3600:.2f}"
-    return f"""# {", ".join(networks)}, trained from scratch in the same way
+    processor = found.speed.machine["processor"]
+    close, hours = found.contest["close"], f"{spent / 3600:.2f}"
+    return f"""# {", ".join(found.networks)}, trained from scratch in the same way
 
 Made by `python experiments/comparisons/compare.py`, which wrote this page; `experiments/README.md`
 says what it shows and what it does not. {len(every)} trainings, {hours} hours of processor time in
-their steps, on one core of: {speed.machine["processor"]}. `options/` has their option files and
+their steps, on one core of: {processor}. `options/` has their option files and
 `metrics/` every validation.
 
 Loss {loss}, {optimizer["type"]} with a constant rate of {optimizer["lr"]:g}; what is measured is
 the average of the weights, of decay {ema:g}. Networks closer than {close:g} dB on val to another
-are trained with {contest["seeds"]} seeds. PSNR and SSIM are of Y.
+are trained with {found.contest["seeds"]} seeds. PSNR and SSIM are of Y.
 {missing}"""
 
 
 def _pictures(output: Path, sets: Sequence[str]) -> str:
-    """Links to the pictures that there are."""
+    """Links to the pictures that exist."""
     titles = {
         "psnr_over_seconds.png": "PSNR over the seconds of training",
         "psnr_over_iter.png": "PSNR over the iterations",
         "ablations.png": "PSNR of the ablations",
     }
     for name in sets:
-        titles[f"{name}/quality_over_speed.png"] = f"{name}: PSNR over seconds a megapixel"
+        titles[f"{name}/quality_over_speed.png"] = f"{name}: PSNR over seconds per megapixel"
         titles[f"{name}/best.png"] = f"{name}: where it leads most"
         titles[f"{name}/worst.png"] = f"{name}: where it leads least, or trails most"
     there = {path: title for path, title in titles.items() if (output / path).exists()}

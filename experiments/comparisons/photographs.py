@@ -1,4 +1,4 @@
-"""What is trained on and measured, made of a folder of photographs."""
+"""Training, validation and test sets made from a folder of photographs."""
 
 import os
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ class Sets:
     """Folders of pictures.
 
     Args:
-        train: of the training set, gt and, if it is not degraded on the fly, lq.
-        val: what trainings are followed with, likewise.
-        tests: by name, the ground truth and the low-quality images of a test set.
+        train: dataroot_gt of the training set and, unless it is degraded on the fly, dataroot_lq.
+        val: the same for validation during training.
+        tests: ground truth and low-quality images of each test set, by name.
     """
 
     train: dict[str, str]
@@ -33,13 +33,13 @@ class Sets:
 
 
 def prepare(data: str, output: Path, contest: dict[str, Any]) -> Sets:
-    """Cut and degrade the photographs; what is there already stays.
+    """Cut and degrade the photographs; existing results are kept.
 
     Args:
-        data: a folder as LAYOUT says.
-        output: where the pictures go.
-        contest: what is compared.
-    Raises: InputError: the folder is not as LAYOUT says.
+        data: a folder as described by LAYOUT.
+        output: the folder to write to.
+        contest: the comparison's .yml file.
+    Raises: InputError: the folder does not match LAYOUT.
     """
     root = Path(data)
     tests = sorted(path for path in root.glob("test/*") if path.is_dir())
@@ -68,7 +68,7 @@ def _has_images(folder: Path) -> bool:
 def _make(
     source: Path, output: Path, scale: int, *, size: int | None = None, step: int | None = None
 ) -> None:
-    """Ground truth, cut if a size is given, and its bicubic reductions at scales above 1."""
+    """Write ground truth, cut if a size is given, and reduce it bicubically at scales above 1."""
     scales = [scale] if scale > 1 else []
     report = folders.run(source, output, scales=scales, size=size, step=step, processes=1)
     if report.failures:
@@ -76,7 +76,7 @@ def _make(
 
 
 def _degrade(folder: Path, options: dict[str, Any]) -> None:
-    """The low-quality images that validation measures, of a data set that degrades on the fly."""
+    """Write the low-quality validation images of a data set that degrades on the fly."""
     (folder / "lq").mkdir(exist_ok=True)
     given = {**options, "dataroot_gt": str(folder / "gt"), "phase": "val", "name": "test"}
     data_set = build_dataset(given)
@@ -88,7 +88,7 @@ def _degrade(folder: Path, options: dict[str, Any]) -> None:
 
 
 def _roots(folder: Path, scale: int) -> dict[str, str]:
-    """The keys of a data set, below the working directory."""
+    """The dataroot keys of a data set, relative to the working directory."""
     roots = {"dataroot_gt": os.path.relpath(folder / "gt")}
     if scale > 1:
         roots["dataroot_lq"] = os.path.relpath(folder / f"lq_x{scale}")

@@ -1,6 +1,6 @@
-"""Rivals that BasicSR has not: Restormer with an upsampling tail, and a plain U-Net.
+"""Rivals that BasicSR lacks: Restormer with an upsampling tail, and a plain U-Net.
 
-Both are the U-Net of VmambaIR and Restormer, up to the block that they are made of.
+Both are the U-Net of VmambaIR and Restormer with another block.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,9 +15,9 @@ from basicsr.utils.registry import ARCH_REGISTRY  # isort: skip
 
 
 class Rival(nn.Module):
-    """A U-Net of some block, (b, 3, h, w) -> (b, 3, scale h, scale w), as VmambaIR is one.
+    """VmambaIR's U-Net with another block, (b, 3, h, w) -> (b, 3, scale h, scale w).
 
-    It stands in another module, so that its files are not taken for those of a network of ours.
+    The U-Net is a submodule, so that its files are not mistaken for those of our networks.
     """
 
     def __init__(self, block: Callable[[int, int], nn.Module], **options):
@@ -45,7 +45,7 @@ class RestormerSR(Rival):
 
     Args:
         scale, dim, num_blocks, num_refinement_blocks: as VmambaIR's.
-        heads: of the three levels and of the latent.
+        heads: of the three levels and the latent.
         ffn_expansion_factor: see EFFN.
     Source: Restormer, arXiv 2111.09881, Section 3; the tail is VmambaIR's, arXiv 2403.11423.
     """

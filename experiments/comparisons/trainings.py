@@ -1,4 +1,4 @@
-"""Trainings one after the other, each for its time or its iterations."""
+"""Trainings, one after the other, each for a given time or number of iterations."""
 
 import json
 import os
@@ -23,10 +23,10 @@ FOREVER = 1e9  # seconds
 
 @dataclass(frozen=True)
 class Trained:
-    """A training that has ended.
+    """A finished training.
 
     Args:
-        file: the network that it ended with.
+        file: its final network.
         options: the section network_g.
         rows: of its validations: iter, seconds and psnr.
     """
@@ -36,18 +36,18 @@ class Trained:
     rows: list[Row]
 
     def at(self, iteration: int) -> "Trained":
-        """What it was at a validation: its rows until then."""
+        """This training as of an iteration: with the rows until then."""
         return replace(self, rows=[row for row in self.rows if row["iter"] <= iteration])
 
 
 class Trainings:
-    """Trains what it is asked for, unless that is done.
+    """Trains networks, unless that was done before.
 
     Args:
-        contest: what is compared.
+        contest: the comparison's .yml file.
         sets: of pictures.
-        output: the folder that gets options/NAME.yml, metrics/NAME.jsonl and runs/NAME.
-        plugins: files of Python that register networks.
+        output: the folder for options/NAME.yml, metrics/NAME.jsonl and runs/NAME.
+        plugins: Python files that register networks.
     """
 
     def __init__(self, contest: dict[str, Any], sets: Sets, output: Path, plugins: list[str]):
@@ -64,13 +64,13 @@ class Trainings:
         seconds: float | None = None,
         iterations: int | None = None,
     ) -> Trained:
-        """Train a network from its last state, or from scratch, to its end.
+        """Train a network to its end, from its last state or from scratch.
 
         Args:
-            name: of a network; or of an ablation, with the options in which it differs.
-            options: of an ablation.
-            seed: of all random numbers, the first weights among them.
-            seconds, iterations: after which it ends.
+            name: of a network or an ablation.
+            options: in which an ablation differs.
+            seed: of all random numbers, including the initial weights.
+            seconds, iterations: the limit.
         """
         given = self.contest["networks"][name if options is None else self.contest["of"]]
         network = {**given["network_g"], **(options or {})}
@@ -109,7 +109,7 @@ class Trainings:
         }
         opt["network_g"] = network
         opt["path"] = {"experiments_root": os.path.relpath(self.output / "runs")}
-        # With a limit, however far, validations tell the seconds so far.
+        # Validations record the seconds only if there is a limit.
         opt["train"]["max_seconds"] = FOREVER if seconds is None else seconds
         if iterations is not None:
             opt["train"]["total_iter"] = iterations
@@ -119,7 +119,7 @@ class Trainings:
 def close(
     trained: dict[str, list[Trained]], difference: float, *, to: str | None = None
 ) -> list[str]:
-    """The names of those whose PSNR is closer than that to another's, or to that of one of them."""
+    """Names of the networks with a PSNR within ``difference`` of another's, or only of ``to``'s."""
     last = {name: runs[0].rows[-1]["psnr"] for name, runs in trained.items()}
     others = last if to is None else {to: last[to]}
     found = {
@@ -132,7 +132,7 @@ def close(
 
 
 def _warm_up(network: dict[str, Any]) -> None:
-    """Have kernels compiled that a machine meets for the first time, which is no training."""
+    """Compile kernels that are new to this machine, so that it is not counted as training."""
     options = {key: value for key, value in network.items() if key != "type"}
     made = ARCH_REGISTRY.get(network["type"])(**options)
     made(torch.rand(1, 3, 32, 32)).sum().backward()
@@ -147,7 +147,7 @@ def _has_ended(rows: list[Row], seconds: float | None, iterations: int | None) -
 
 
 def _rows(root: Path) -> list[Row]:
-    """The validations of a training, without the time of the day."""
+    """The validations of a training, without their timestamps."""
     path = root / "metrics.jsonl"
     lines = path.read_text().splitlines() if path.is_file() else []
     rows = [json.loads(line) for line in lines]

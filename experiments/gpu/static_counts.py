@@ -19,7 +19,7 @@ import torch
 import triton
 from triton.backends.compiler import GPUTarget
 
-from vmambair_arch.ops.gpu import launch, planar, selective
+from vmambair_arch.ops.gpu import channel, launch, planar, selective
 
 N = 16
 
@@ -78,8 +78,12 @@ def selective_calls(channels: int, dtype: torch.dtype) -> dict[str, Callable]:
 
 
 def channel_calls(channels: int, dtype: torch.dtype) -> dict[str, Callable]:
-    """selective_scan as the network's channel scan calls it, in two directions."""
-    return _selective(2, channels, dtype)
+    """The network's channel scan: selective_scan in two directions, and channel_scan."""
+    sequence, r = torch.zeros(1, 1, channels), -(-channels // 16)
+    shapes = (2, r + 2 * N, 1), (2, 1, r), (2, 1), (2, 1, N), (2, 1)
+    inputs = sequence, *map(torch.zeros, shapes)
+    fused = {"both ways": lambda: channel.forward(*inputs)}
+    return _selective(2, channels, dtype) | fused
 
 
 def _selective(d: int, length: int, dtype: torch.dtype) -> dict[str, Callable]:
@@ -128,6 +132,7 @@ def _loop(loop: sass.Loop) -> dict:
         "shuffles": counts["SHFL"],
         "barriers": counts["BAR"],
         "shared": counts["LDS"] + counts["STS"],
+        "spills": counts["LDL"] + counts["STL"],
         "loads": counts["LDG"],
         "cycles": round(loop.cycles()),
         "cycles_from_dram": round(loop.cycles(sass.DRAM)),

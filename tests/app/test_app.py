@@ -1,4 +1,4 @@
-"""vmambair app: what its server restores, what it refuses, and who may ask it."""
+"""vmambair app: what its server restores, what it refuses, and which clients it accepts."""
 
 import io
 import threading
@@ -22,7 +22,7 @@ PNG = files.png(files.noise("RGB"))
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """A server whose networks are one that enlarges 4 times, by nothing else, and the bundled."""
+    """A server with the bundled networks and one that only enlarges 4 times."""
     with running(files.saved_identity(tmp_path_factory.mktemp("networks"), 4)) as server:
         yield server
 
@@ -42,7 +42,7 @@ def command(tmp_path, monkeypatch):
 
 
 def described() -> bytes:
-    """A JPEG with a profile, and EXIF that says that it lies on its side."""
+    """A JPEG with a profile, and an EXIF orientation of 90 degrees."""
     exif = Image.Exif()
     exif[274], exif[270] = 6, "a shed"
     return files.encoded(files.noise("RGB"), "JPEG", icc_profile=files.ICC, exif=exif.tobytes())
@@ -66,14 +66,16 @@ def cmyk() -> bytes:
         ("wrong_suffix.bmp", PNG),
     ],
 )
-def test_what_is_downloaded_is_what_restore_writes(server, command, name, content):
+def test_downloads_equal_the_files_that_restore_writes(server, command, name, content):
     job = server.restored(content, name)
     assert command(content, name) == 0
     assert job["state"] == "done" and job["failure"] == ""
     assert server.file(job, "result") == Path("out", name).read_bytes()
 
 
-def test_the_bundled_network_gives_what_restore_writes(server, tmp_path, monkeypatch):
+def test_downloads_of_the_bundled_network_equal_the_files_that_restore_writes(
+    server, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     content = files.png(files.noise("RGB", height=32, width=48))
     job = server.restored(content, "a.png", network=1)
@@ -84,7 +86,7 @@ def test_the_bundled_network_gives_what_restore_writes(server, tmp_path, monkeyp
     assert job["seconds"] > 0 and job["share"] == 1
 
 
-def test_networks_run_one_after_the_other_as_restore_runs_them(server, tmp_path, monkeypatch):
+def test_networks_in_sequence_give_the_result_of_restore(server, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     content = files.png(files.noise("RGB", np.uint16, height=8, width=12))
     job = server.restored(content, "a.png", network="0,1")
@@ -97,7 +99,7 @@ def test_networks_run_one_after_the_other_as_restore_runs_them(server, tmp_path,
 
 @pytest.mark.parametrize("strength", [0, 0.6])
 @pytest.mark.parametrize("name", ["a.png", "a.jpg"])
-def test_another_strength_is_what_restore_writes_and_nothing_is_restored_again(
+def test_another_strength_gives_the_result_of_restore_without_restoring_again(
     server, tmp_path, monkeypatch, strength, name
 ):
     monkeypatch.chdir(tmp_path)
@@ -114,7 +116,7 @@ def test_another_strength_is_what_restore_writes_and_nothing_is_restored_again(
         assert status == 400 and b"strength is" in answer
 
 
-def test_all_results_come_in_one_file(server):
+def test_all_results_are_downloaded_in_one_file(server):
     for job in server.routes.queue.jobs():
         server.routes.queue.remove(job)
     assert server.ask("GET", "/results.zip")[0] == 404
@@ -145,7 +147,7 @@ def test_a_film_is_restored_frame_by_frame(server, tmp_path):
     assert str(server.routes.uploads.folder) not in broken["failure"]
 
 
-def test_another_format_is_written_if_it_is_chosen(server):
+def test_a_chosen_format_is_written(server):
     job = server.restored(PNG, "a b.png", format="WEBP")
     status, content, headers = server.ask("GET", f"/jobs/{job['id']}/result")
     assert status == 200 and Image.open(io.BytesIO(content)).format == "WEBP"
@@ -154,7 +156,7 @@ def test_another_format_is_written_if_it_is_chosen(server):
     )
 
 
-def test_the_page_shows_the_picture_enlarged_with_bicubic_beside_the_restored_one(server):
+def test_the_page_shows_the_bicubic_enlargement_next_to_the_restored_picture(server):
     pixels = files.noise("RGBA", np.uint16)
     job = server.restored(files.png(pixels), "a.png")
     before, after = (Image.open(io.BytesIO(server.file(job, n))) for n in ("before", "after"))
@@ -166,7 +168,7 @@ def test_the_page_shows_the_picture_enlarged_with_bicubic_beside_the_restored_on
     assert np.array_equal(np.asarray(preview), eight)
 
 
-def test_a_result_that_browsers_cannot_hold_is_shown_smaller_and_downloaded_whole(
+def test_a_result_too_large_for_browsers_is_shown_smaller_and_downloaded_in_full(
     server, monkeypatch
 ):
     monkeypatch.setattr(copies, "MEGAPIXELS", 0.002)
@@ -191,7 +193,7 @@ def test_a_result_that_browsers_cannot_hold_is_shown_smaller_and_downloaded_whol
         ("alpha.jpg", files.png(files.noise("RGBA"))),
     ],
 )
-def test_a_picture_that_cannot_be_restored_has_the_sentence_of_restore(
+def test_a_picture_that_cannot_be_restored_gets_the_message_of_restore(
     server, command, capsys, name, content
 ):
     job = server.restored(content, name)
@@ -211,15 +213,15 @@ def test_pictures_above_the_limit_are_refused(command, capsys, tmp_path):
     assert "b.png: takes more than 17 MB" in large["error"]
 
 
-def test_memory_that_runs_out_is_a_sentence_and_the_next_picture_is_done(server, monkeypatch):
+def test_running_out_of_memory_fails_one_picture_with_a_message(server, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(writing, "check", lambda *_, **__: (_ for _ in ()).throw(MemoryError()))
         job = server.restored(PNG, "a.png")
-    assert job["failure"].startswith("a.png: memory does not suffice")
+    assert job["failure"].startswith("a.png: not enough memory")
     assert server.restored(PNG, "a.png")["state"] == "done"
 
 
-def test_a_fault_of_ours_ends_one_picture_and_is_shown_in_the_terminal(server, monkeypatch, caplog):
+def test_a_bug_fails_one_picture_and_is_logged_in_the_terminal(server, monkeypatch, caplog):
     with monkeypatch.context() as patch:
         patch.setattr(writing, "check", lambda *_, **__: 1 / 0)
         job = server.restored(PNG, "a.png")
@@ -228,30 +230,30 @@ def test_a_fault_of_ours_ends_one_picture_and_is_shown_in_the_terminal(server, m
     assert server.restored(PNG, "a.png")["state"] == "done"
 
 
-def test_a_network_or_format_that_there_is_not_is_refused(server):
-    beyond = 1 + len(PURPOSES)  # those bundled, and the one given
+def test_an_unknown_network_or_format_is_refused(server):
+    beyond = 1 + len(PURPOSES)  # the bundled ones, and the given one
     sentence = f"network is {beyond}: there are 0 to {beyond - 1}"
     assert server.send(PNG, "a.png", network=beyond)["error"] == sentence
     assert "choose one of PNG" in server.send(PNG, "a.png", format="gif")["error"]
 
 
-# who may ask
+# which clients are accepted
 
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:7860", "10.0.0.1", "", "[", "a" * 99]
 )
-def test_hosts_of_others_are_refused(server, host):
+def test_foreign_host_names_are_refused(server, host):
     status, content, _ = server.ask("GET", "/jobs", Host=host or " ")
     assert status in (400, 403) and b'"id"' not in content
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:1", "127.0.0.1", "[::1]:7860"])
-def test_this_machine_is_reached_by_all_its_names_and_through_a_tunnel(server, host):
+def test_local_host_names_and_tunnels_are_accepted(server, host):
     assert server.ask("GET", "/", Host=host)[0] == 200
 
 
-def test_a_server_that_is_open_to_others_takes_addresses_but_not_the_names_of_others():
+def test_an_open_server_accepts_any_address_but_no_foreign_names():
     from vmambair_arch.app.same_origin import SameOrigin
 
     guard = SameOrigin(lambda *_: None, host="0.0.0.0")
@@ -264,18 +266,18 @@ def test_a_server_that_is_open_to_others_takes_addresses_but_not_the_names_of_ot
     ("method", "path"),
     [("POST", "/jobs?name=a"), ("POST", "/jobs/1/cancel"), ("DELETE", "/jobs/1")],
 )
-def test_other_pages_change_nothing(server, origin, method, path):
+def test_other_pages_cannot_change_anything(server, origin, method, path):
     assert server.ask(method, path, b"", Origin=origin)[0] == 403
 
 
-def test_other_pages_show_nothing_of_ours_but_may_link_here(server):
+def test_other_pages_cannot_show_our_content_but_may_link_to_it(server):
     site = {"Sec_Fetch_Site": "cross-site", "Origin": ""}
     assert server.ask("GET", "/jobs", Sec_Fetch_Mode="no-cors", **site)[0] == 403
     assert server.ask("GET", "/", Sec_Fetch_Mode="navigate", **site)[0] == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/assets/app.js", "/jobs", "/nowhere", "/jobs/1/result"])
-def test_every_answer_keeps_the_page_to_itself(server, path):
+def test_every_response_has_headers_that_isolate_the_page(server, path):
     headers = server.ask("GET", path)[2]
     assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
     assert headers["cross-origin-resource-policy"] == "same-origin"
@@ -286,24 +288,24 @@ def test_every_answer_keeps_the_page_to_itself(server, path):
     "path",
     ["/assets/..%2f..%2fcli.py", "/assets/../routes.py", "/assets/%2fetc%2fpasswd", "/../setup.py"],
 )
-def test_no_path_is_read_that_is_asked_for(server, path):
+def test_no_path_in_a_request_is_read(server, path):
     assert server.ask("GET", path)[0] == 404
 
 
-def test_a_name_is_a_label_and_no_path(server):
+def test_a_files_name_is_only_a_label(server):
     job = server.restored(PNG, "../../etc/\x1b[31mpass\nwd.png")
     assert job["name"] == "[31mpasswd.png" and job["result"] == "[31mpasswd_x4.png"
     assert server.ask("GET", f"/jobs/{job['id']}/input")[0] == 404
     assert server.ask("GET", f"/jobs/{job['id']}/..%2f..%2fresult")[0] == 404
 
 
-def test_the_page_asks_nothing_of_the_network(server):
+def test_the_page_loads_nothing_from_the_network(server):
     names = ("", "assets/app.js", "assets/app.css", "assets/viewer.js", "assets/viewer.css")
     text = b"".join(server.ask("GET", f"/{name}")[1] for name in names)
     assert b"https://" not in text and b"//" + b"cdn" not in text
 
 
-def test_too_many_pictures_that_wait_are_refused(tmp_path, monkeypatch):
+def test_too_many_waiting_pictures_are_refused(tmp_path, monkeypatch):
     with running(files.saved_identity(tmp_path), keep=len(PNG) + 10) as server:
         go = threading.Event()
         monkeypatch.setattr(server.routes.queue, "work", lambda job: go.wait(PATIENCE))
@@ -314,7 +316,7 @@ def test_too_many_pictures_that_wait_are_refused(tmp_path, monkeypatch):
         go.set()
 
 
-def test_cancel_and_remove_by_the_page(server):
+def test_jobs_are_cancelled_and_removed(server):
     job = server.restored(PNG, "a.png")
     assert server.ask("POST", f"/jobs/{job['id']}/cancel")[0] == 204
     assert server.job(job["id"])["state"] == "done"  # too late

@@ -1,4 +1,4 @@
-"""vmambair app: who knows the token is let in, on a machine whose ports every user reaches."""
+"""vmambair app: only clients with the token are let in, since every user can reach the port."""
 
 import stat
 import sys
@@ -31,7 +31,7 @@ def server(tmp_path_factory):
         *(("POST", "/jobs?name=a"), ("POST", "/jobs/1/cancel"), ("DELETE", "/jobs/1")),
     ],
 )
-def test_nothing_is_answered_without_the_token(server, method, path):
+def test_requests_without_the_token_are_refused(server, method, path):
     status, content, headers = server.ask(method, path, b"", Cookie="")
     assert status == 403 and b"open the address that the running vmambair app printed" in content
     assert headers["x-content-type-options"] == "nosniff" and "set-cookie" not in headers
@@ -51,7 +51,7 @@ def test_a_person_without_the_token_gets_a_page_that_says_what_to_do(server):
     assert TOKEN.encode() not in content
 
 
-def test_the_printed_address_gives_the_cookie_that_the_page_then_sends(server):
+def test_the_printed_address_sets_the_cookie_that_the_page_sends(server):
     status, content, headers = server.ask("GET", f"/?token={TOKEN}", Cookie="")
     assert status == 200 and b"<title>VmambaIR</title>" in content
     cookie, *attributes = headers["set-cookie"].split("; ")
@@ -65,7 +65,7 @@ def test_a_server_without_a_token_lets_the_page_in(tmp_path):
         assert server.ask("POST", "/jobs?name=a", Cookie="", Origin="http://evil.example")[0] == 403
 
 
-def test_each_start_prints_another_token_and_no_token_prints_none(capsys, monkeypatch):
+def test_each_start_prints_a_new_token_and_no_token_prints_none(capsys, monkeypatch):
     monkeypatch.setattr(serving, "serve", lambda *_, **__: None)
     command = ["app", "--port", "0", "--no-browser"]
     tokens = set()
@@ -78,9 +78,7 @@ def test_each_start_prints_another_token_and_no_token_prints_none(capsys, monkey
     assert "token" not in capsys.readouterr().out
 
 
-def test_the_browser_is_given_a_file_of_ours_since_commands_are_seen_by_everyone(
-    capsys, monkeypatch
-):
+def test_the_browser_opens_a_private_file_because_command_lines_are_public(capsys, monkeypatch):
     opened, address, told = threading.Event(), [], []
 
     def see(url: str) -> None:
@@ -108,5 +106,5 @@ def test_the_browser_is_given_a_file_of_ours_since_commands_are_seen_by_everyone
         *("localhost:", "[::1", "::1", "127.0.0.1:80:80", "[localhost]", "lo cal"),
     ],
 )
-def test_hosts_that_no_browser_sends_are_refused(server, host):
+def test_malformed_hosts_are_refused(server, host):
     assert server.ask("GET", "/jobs", Host=host)[0] in (400, 403)

@@ -1,4 +1,4 @@
-"""vmambair app: others keep it neither waiting nor busy, and cannot fill the disk."""
+"""vmambair app: clients can neither block it nor overload it, and cannot fill the disk."""
 
 import asyncio
 import atexit
@@ -30,7 +30,7 @@ def server(tmp_path):
 
 @pytest.fixture
 def connect():
-    """Connections to a server, which end with the test."""
+    """Connections to a server, closed after the test."""
     with contextlib.ExitStack() as stack:
         yield lambda server: stack.enter_context(
             socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
@@ -38,7 +38,7 @@ def connect():
 
 
 def stored(server: Server) -> int:
-    """Bytes of inputs in the server's folder, from which some may go while it is looked at."""
+    """Bytes of inputs in the server's folder; some may be removed meanwhile."""
     total = 0
     for folder, _, names in os.walk(server.routes.uploads.folder):
         if "input" in names:
@@ -48,7 +48,7 @@ def stored(server: Server) -> int:
 
 
 def answer(connection: socket.socket) -> bytes:
-    """All that comes until the other side ends the connection."""
+    """Everything received until the server closes the connection."""
     parts = []
     with contextlib.suppress(ConnectionError):
         while part := connection.recv(2**16):
@@ -57,16 +57,14 @@ def answer(connection: socket.socket) -> bytes:
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "])
-def test_a_request_whose_headers_do_not_come_is_ended(server, connect, monkeypatch, begun):
+def test_a_request_whose_headers_do_not_arrive_is_closed(server, connect, monkeypatch, begun):
     monkeypatch.setattr(connections, "HEADERS", 0.05)
     connection = connect(server)
     connection.sendall(begun)
     assert answer(connection) == b""
 
 
-def test_a_connection_that_was_answered_waits_for_its_next_headers_no_longer(
-    server, connect, monkeypatch
-):
+def test_an_idle_connection_waits_no_longer_for_its_next_headers(server, connect, monkeypatch):
     monkeypatch.setattr(connections, "HEADERS", 0.05)
     connection = connect(server)
     connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -80,11 +78,11 @@ def test_a_picture_that_trickles_in_is_refused(server, connect, monkeypatch):
     connection = connect(server)
     connection.sendall(server.head(1000) + b"x")
     said = answer(connection)
-    assert b" 408 " in said and b"the picture came too slowly" in said
+    assert b" 408 " in said and b"the picture arrived too slowly" in said
     assert stored(server) == 0
 
 
-def test_the_time_of_a_body_grows_with_what_has_come():
+def test_the_time_limit_of_a_body_grows_with_the_bytes_received():
     async def parts():
         yield b"x" * 1000
         yield b"y"
@@ -95,8 +93,8 @@ def test_the_time_of_a_body_grows_with_what_has_come():
     assert asyncio.run(read()) == [b"x" * 1000, b"y"]
 
 
-def test_an_answer_that_nobody_takes_is_ended(server, connect, monkeypatch):
-    monkeypatch.setattr(connections, "TAKING", 0.05)
+def test_a_response_that_the_client_does_not_read_is_closed(server, connect, monkeypatch):
+    monkeypatch.setattr(connections, "READ_TIMEOUT", 0.05)
     ended = []
     lost = connections.Connection.connection_lost
     monkeypatch.setattr(
@@ -111,7 +109,7 @@ def test_an_answer_that_nobody_takes_is_ended(server, connect, monkeypatch):
     until(lambda: ended)
 
 
-def test_connections_beyond_the_limit_are_ended_and_the_rest_are_answered(
+def test_connections_beyond_the_limit_are_closed_and_the_others_are_answered(
     server, connect, monkeypatch
 ):
     monkeypatch.setattr(connections, "MOST", 3)
@@ -128,7 +126,7 @@ def answers(server: Server) -> bool:
         return False
 
 
-def test_pictures_that_come_at_once_are_counted_together(server, connect):
+def test_simultaneous_uploads_are_counted_together(server, connect):
     opened = [connect(server) for _ in range(30)]
     for part in (server.head(2000) + b"x" * 500, b"x" * 1499, b"x"):
         for connection in opened:
@@ -139,26 +137,26 @@ def test_pictures_that_come_at_once_are_counted_together(server, connect):
 
 
 @pytest.mark.parametrize("length", [4_000_000, None])
-def test_a_picture_that_is_larger_than_what_is_kept_is_refused(server, connect, length):
-    """By the length that it tells, or while its bytes come."""
+def test_a_picture_larger_than_the_storage_limit_is_refused(server, connect, length):
+    """By its content length, or while its bytes arrive."""
     connection = connect(server)
     body = b"x" * 3999 if length else b"fa0\r\n" + b"x" * 4000 + b"\r\n0\r\n\r\n"
     connection.sendall(server.head(length) + body)
     taken = b"4 MB" if length else b"0.004 MB"
-    sentence = b"takes %s, and 0.003 MB are kept in all; raise that (--keep)" % taken
+    sentence = b"takes %s, and the limit for all pictures is 0.003 MB; raise it (--keep)" % taken
     assert sentence in answer(connection)
     assert stored(server) == 0
 
 
-def test_leaving_looks_at_no_object_again(monkeypatch):
-    """Python's last collection goes over all of torch, which takes seconds."""
+def test_a_command_skips_pythons_last_garbage_collection(monkeypatch):
+    """Python's last garbage collection would visit all of torch, which takes seconds."""
     registered = []
     monkeypatch.setattr(atexit, "register", registered.append)
     assert cli.vmambair(["options"]) == 0
     assert gc.freeze in registered
 
 
-def test_a_body_that_does_not_end_is_cut_off(server, connect):
+def test_an_endless_body_is_cut_off(server, connect):
     connection = connect(server)
     chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
     sent = 0
@@ -170,21 +168,23 @@ def test_a_body_that_does_not_end_is_cut_off(server, connect):
     assert stored(server) == 0
 
 
-def test_a_length_beyond_the_limit_is_refused_before_a_byte_is_stored(server, connect, monkeypatch):
+def test_a_length_beyond_the_limit_is_refused_before_anything_is_stored(
+    server, connect, monkeypatch
+):
     connection = connect(server)
     connection.sendall(server.head(10**15) + b"x")
     said = answer(connection)
     assert b"takes more than 17 MB" in said and stored(server) == 0
 
 
-def test_only_so_many_pictures_may_wait(server, monkeypatch, tmp_path):
+def test_the_number_of_waiting_pictures_is_limited(server, monkeypatch, tmp_path):
     monkeypatch.setattr(uploads, "MOST", 2)
     waiting = [Job(n, (0,), None, tmp_path) for n in ("a.png", "b.png")]
     monkeypatch.setattr(server.routes.uploads, "waiting", lambda: waiting)
     assert "too many pictures wait" in server.send(PNG, "c.png")["error"]
 
 
-def test_a_lack_of_descriptors_is_one_line_and_other_errors_are_left_to_asyncio(caplog):
+def test_a_lack_of_descriptors_is_reported_once_and_other_errors_are_left_to_asyncio(caplog):
     handler = connections.Exhaustion()
     loop = asyncio.new_event_loop()
     try:

@@ -37,7 +37,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def page(server, open_page):  # noqa: F811
-    """The page, on a desk; the pictures of the test before are gone."""
+    """The page on a desktop, without the pictures of the previous test."""
     for job in server.routes.queue.jobs():
         server.routes.queue.remove(job)
     page = open_page(server.address)
@@ -47,7 +47,7 @@ def page(server, open_page):  # noqa: F811
 
 @pytest.fixture
 def halfway(monkeypatch):
-    """Pictures stop once the network has done some of its blocks, until this is set."""
+    """An event; until it is set, pictures pause after some blocks of the network."""
     go, advance = threading.Event(), Job.advance
 
     def wait(job: Job, share: float) -> None:
@@ -62,7 +62,7 @@ def halfway(monkeypatch):
 
 
 def expect(seen):
-    """Playwright's assertions on a page or a part of it, which wait until they hold."""
+    """Playwright's assertions on a page or an element, which wait until they hold."""
     return pytest.importorskip("playwright.sync_api").expect(seen)
 
 
@@ -98,9 +98,9 @@ def test_a_picture_is_dropped_restored_compared_and_downloaded(page, server, hal
     assert download.value.path().read_bytes() == (job.folder / "result").read_bytes()
 
 
-def test_what_cannot_be_restored_is_said_and_the_next_picture_is_done(page):
+def test_a_failure_is_shown_and_the_next_picture_is_restored(page):
     bring(page, "notes.txt", b"not a picture")
-    sentence = "notes.txt: is text, no picture"
+    sentence = "notes.txt: is text, not a picture"
     page.locator("#stage").get_by_text(sentence).wait_for()
     expect(page.locator("#status")).to_have_text(sentence)
     bring(page, "image.png", ASTRONAUT, "paste")
@@ -110,7 +110,7 @@ def test_what_cannot_be_restored_is_said_and_the_next_picture_is_done(page):
     expect(page.locator("#pictures li")).to_have_count(1)
 
 
-def test_what_a_result_has_lost_is_said_at_its_line(page, monkeypatch):
+def test_a_results_losses_are_shown_at_its_line(page, monkeypatch):
     sentence = "its colour profile cannot be kept"
     monkeypatch.setattr(writing, "lost", lambda *_: (sentence,))
     bring(page, "image.png", ASTRONAUT)
@@ -118,7 +118,7 @@ def test_what_a_result_has_lost_is_said_at_its_line(page, monkeypatch):
     page.locator("#pictures li").get_by_text(sentence).wait_for()
 
 
-def test_what_runs_is_cancelled_and_what_waits_goes_on(page, halfway):
+def test_a_running_picture_is_cancelled_and_waiting_ones_continue(page, halfway):
     for name in ("one.png", "two.png"):
         bring(page, name, ASTRONAUT)
     one, two = (page.locator("#pictures li", has_text=name) for name in ("one.png", "two.png"))
@@ -130,7 +130,7 @@ def test_what_runs_is_cancelled_and_what_waits_goes_on(page, halfway):
     two.get_by_text("192 × 128").wait_for()
 
 
-def test_networks_are_compared_side_by_side_at_a_strength_that_is_kept(page, server):
+def test_networks_are_compared_side_by_side_at_a_remembered_strength(page, server):
     page.get_by_text("Beside it, to compare").click()
     page.get_by_label("identity_x1.safetensors", exact=True).check()
     for name in ("one.png", "two.png"):
@@ -139,7 +139,7 @@ def test_networks_are_compared_side_by_side_at_a_strength_that_is_kept(page, ser
     stage = page.locator("#stage")
     page.locator("#pictures li").last.locator(".select").click()
     right = stage.get_by_label("Right")
-    expect(right.locator("option")).to_have_count(5)  # of both files, which are one picture
+    expect(right.locator("option")).to_have_count(5)  # of both files, which are the same picture
     expect(right.locator("option").nth(1)).to_have_text("tiny_x4")
     expect(right.locator("option").nth(2)).to_have_text("identity_x1.safetensors")
     strength = stage.get_by_label("Strength")
@@ -162,7 +162,7 @@ def test_networks_are_compared_side_by_side_at_a_strength_that_is_kept(page, ser
     expect(stage.get_by_label("Strength")).to_have_value("60")
 
 
-def test_a_folder_gives_its_pictures_and_says_what_is_left_out(page, tmp_path):
+def test_a_folder_adds_its_pictures_and_reports_what_is_left_out(page, tmp_path):
     for name in ("album/a.png", "album/deep/b.png", "album/.c.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_bytes(ASTRONAUT)
@@ -173,7 +173,7 @@ def test_a_folder_gives_its_pictures_and_says_what_is_left_out(page, tmp_path):
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_the_page_has_no_faults_for_screen_readers_and_keyboards(server, open_page, dark):
+def test_the_page_has_no_accessibility_violations(server, open_page, dark):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     for job in server.routes.queue.jobs():
         server.routes.queue.remove(job)
@@ -189,7 +189,7 @@ def test_the_page_has_no_faults_for_screen_readers_and_keyboards(server, open_pa
         assert found.violations_count == 0, found.generate_report()
 
 
-def test_on_a_phone_in_the_dark_nothing_is_cut_off(server, open_page):  # noqa: F811
+def test_nothing_is_cut_off_on_a_phone_in_dark_mode(server, open_page):  # noqa: F811
     page = open_page(server.address, touch=True, dark=True)
     page.locator("#files").set_input_files(
         {"name": "astronaut.png", "mimeType": "image/png", "buffer": ASTRONAUT}
@@ -200,7 +200,7 @@ def test_on_a_phone_in_the_dark_nothing_is_cut_off(server, open_page):  # noqa: 
     assert page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
 
 
-def test_a_keyboard_is_enough(page):
+def test_the_page_can_be_used_with_a_keyboard_only(page):
     bring(page, "one.png", ASTRONAUT)
     page.locator(".viewer-divider").wait_for()
     reached = []

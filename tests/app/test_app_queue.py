@@ -1,4 +1,4 @@
-"""vmambair app: its queue, how far a picture is, its networks, and the command."""
+"""vmambair app: its queue, progress, networks, and the command."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ PNG = files.png(files.noise("RGB"))
 
 
 class Paused:
-    """A queue whose jobs wait until they are let go; what ran, in order."""
+    """A queue whose jobs wait until they are released, and the list of those that ran."""
 
     def __init__(self, folder: Path, keep: float = 1e9):
         self.folder, self.let, self.ran = folder, threading.Semaphore(0), []
@@ -72,7 +72,7 @@ def test_pictures_are_restored_one_at_a_time_in_their_order(paused):
     assert jobs.ran == ["a", "b", "c"]
 
 
-def test_cancelling_ends_what_runs_and_what_waits(paused):
+def test_running_and_waiting_jobs_can_be_cancelled(paused):
     jobs = paused()
     a, b, c = map(jobs.add, "abc")
     until(lambda: a.state == "running")
@@ -83,7 +83,7 @@ def test_cancelling_ends_what_runs_and_what_waits(paused):
     assert not a.folder.exists() and not b.folder.exists()
 
 
-def test_a_job_that_is_removed_is_ended_and_leaves_no_file(paused):
+def test_a_removed_job_is_cancelled_and_leaves_no_file(paused):
     jobs = paused()
     a, b = map(jobs.add, "ab")
     until(lambda: a.state == "running")
@@ -93,7 +93,7 @@ def test_a_job_that_is_removed_is_ended_and_leaves_no_file(paused):
     assert jobs.queue.jobs() == [] and jobs.ran == ["a"]
 
 
-def test_the_oldest_files_go_when_there_are_too_many(paused):
+def test_the_oldest_files_are_removed_beyond_the_limit(paused):
     jobs = paused(keep=250)
     made = list(map(jobs.add, "abcd"))
     jobs.let.release(4)
@@ -102,7 +102,7 @@ def test_the_oldest_files_go_when_there_are_too_many(paused):
     assert [job.folder.exists() for job in made] == [False, False, True, True]
 
 
-def test_the_newest_files_stay_whatever_they_take(paused):
+def test_the_newest_files_stay_whatever_their_size(paused):
     jobs = paused(keep=1)
     job = jobs.add("a")
     jobs.let.release()
@@ -123,8 +123,8 @@ def test_old_jobs_are_forgotten_with_their_files(paused, monkeypatch):
     assert not made[3].folder.exists()
 
 
-def test_jobs_grow_old_while_nothing_happens(paused, monkeypatch):
-    monkeypatch.setattr(queue, "LOOK", 0.01)
+def test_jobs_expire_even_if_nothing_happens(paused, monkeypatch):
+    monkeypatch.setattr(queue, "CHECK_INTERVAL", 0.01)
     jobs = paused()
     job = jobs.add("a")
     jobs.let.release()
@@ -134,7 +134,7 @@ def test_jobs_grow_old_while_nothing_happens(paused, monkeypatch):
     assert not job.folder.exists()
 
 
-# how far it is
+# progress
 
 
 def test_a_picture_is_stopped_within_the_network():
@@ -159,7 +159,7 @@ def tiny() -> VmambaIR:
 # the networks
 
 
-def test_networks_are_those_given_the_bundled_one_and_those_of_the_cache(tmp_path, monkeypatch):
+def test_the_given_bundled_and_cached_networks_are_offered(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     (tmp_path / "vmambair").mkdir()
     for name in ("derain.pth", "sisr_x4.safetensors", "notes.txt"):
@@ -174,7 +174,7 @@ def test_networks_are_those_given_the_bundled_one_and_those_of_the_cache(tmp_pat
     ]
 
 
-def test_networks_are_loaded_when_they_are_first_used_and_the_last_one_is_kept():
+def test_networks_are_loaded_on_first_use_and_the_last_one_is_kept():
     built = []
 
     def build(models):
@@ -182,13 +182,13 @@ def test_networks_are_loaded_when_they_are_first_used_and_the_last_one_is_kept()
         return Restorer(files.identity(), device="cpu")
 
     two = networks.Networks(["a.pth", "b.pth"], build)
-    assert built == ["b.pth", "a.pth"]  # what is given is tried before the page opens
+    assert built == ["b.pth", "a.pth"]  # the given networks are loaded before the page opens
     for keys in ((0,), (2,), (2,), (0,), (0, 2)):
         two.load(keys)
     assert built == ["b.pth", "a.pth", "tiny_x4", "a.pth", "a.pth+tiny_x4"]
 
 
-def test_a_network_of_the_cache_that_is_damaged_is_a_sentence(tmp_path, monkeypatch):
+def test_a_damaged_network_in_the_cache_is_reported(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     (tmp_path / "vmambair").mkdir()
     (tmp_path / "vmambair" / "derain.pth").write_bytes(b"nothing")
@@ -212,13 +212,13 @@ def test_a_network_of_the_cache_that_is_damaged_is_a_sentence(tmp_path, monkeypa
         (["--host", "no.such.host.invalid"], "host is no.such.host.invalid"),
     ],
 )
-def test_what_cannot_be_is_told_before_anything_is_served(capsys, arguments, sentence):
+def test_invalid_options_are_reported_before_anything_is_served(capsys, arguments, sentence):
     assert cli.vmambair(["app", "--port", "0", "--no-browser", *arguments]) == 2
     told = capsys.readouterr()
     assert sentence in told.err and told.err.count("\n") == 1 and not told.out
 
 
-def test_a_port_in_use_is_a_sentence(capsys):
+def test_a_port_in_use_is_reported(capsys):
     with serving.listen("127.0.0.1", 0) as listener:
         port = str(listener.getsockname()[1])
         assert cli.vmambair(["app", "--port", port, "--no-browser"]) == 2
@@ -239,7 +239,7 @@ def test_without_its_extra_it_says_what_to_install(capsys, monkeypatch, missing)
     )
 
 
-def test_other_hosts_are_warned_of(capsys, monkeypatch):
+def test_listening_to_other_hosts_is_a_warning(capsys, monkeypatch):
     monkeypatch.setattr(serving, "serve", lambda *_, **__: None)
     assert cli.vmambair(["app", "--port", "0", "--host", "0.0.0.0"]) == 0
     told = capsys.readouterr()
@@ -248,7 +248,9 @@ def test_other_hosts_are_warned_of(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_amid_a_picture_and_nothing_is_left(tmp_path, monkeypatch, number):
+def test_a_signal_during_a_picture_ends_the_server_and_leaves_nothing_behind(
+    tmp_path, monkeypatch, number
+):
     monkeypatch.chdir(tmp_path)
     save_network(VmambaIR(scale=4, dim=16, num_blocks=(4, 0, 0, 0)), tmp_path / "x4.pth")
     (tmp_path / "temporary").mkdir()

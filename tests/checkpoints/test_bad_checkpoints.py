@@ -63,7 +63,7 @@ def test_a_file_of_ours_that_lacks_a_tensor_names_it():
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 @pytest.mark.parametrize("kept", [0, 7, 200, -1])
-def test_a_truncated_file(suffix, kept):
+def test_a_truncated_file_is_refused(suffix, kept):
     path = Path("network" + suffix)
     save_network(VmambaIR(**TINY), path)
     path.write_bytes(path.read_bytes()[:kept])
@@ -71,13 +71,13 @@ def test_a_truncated_file(suffix, kept):
 
 
 @pytest.mark.parametrize("content", [b"PK\x03\x04", b"\x80\x02", bytes(1000)])
-def test_a_file_that_is_no_checkpoint(content):
+def test_a_file_that_is_no_checkpoint_is_refused(content):
     Path("notes.pth").write_bytes(content)
     assert refusal("notes.pth").startswith("notes.pth: truncated or not a checkpoint")
 
 
 class Payload:
-    """A pickle of it would create a file when it is loaded."""
+    """A pickle of it would create a file when loaded."""
 
     def __reduce__(self):
         return Path.touch, (Path("executed"),)
@@ -98,31 +98,31 @@ def test_a_whole_pickled_module_is_refused():
     assert "would run pickled code (torch.nn.modules.conv.Conv2d)" in refusal("module.pth")
 
 
-def test_a_file_that_holds_one_tensor():
+def test_a_file_that_holds_a_single_tensor_is_refused():
     torch.save(torch.zeros(3), "tensor.pth")
     assert refusal("tensor.pth") == "tensor.pth: holds a Tensor, not tensors by name"
 
 
-def test_a_missing_file_and_a_folder():
+def test_a_missing_file_and_a_folder_are_refused():
     Path("folder").mkdir()
     for path in ("none.pth", "folder"):
         assert refusal(path).startswith(f"{path}: there is no such checkpoint")
 
 
-def test_an_empty_state_dict():
+def test_an_empty_state_dict_is_refused():
     assert "patch_embed.proj.weight is missing" in refusal({})
 
 
-def test_a_configuration_of_some_later_version():
+def test_a_configuration_of_a_later_version_is_refused():
     state = VmambaIR(**TINY).state_dict()
     text = json.dumps({**VmambaIR(**TINY).config, "experts": 8}).encode()
     state["_extra_state"] = torch.tensor(list(text), dtype=torch.uint8)
-    assert "its configuration builds no VmambaIR" in refusal(state)
+    assert "its configuration cannot build a VmambaIR" in refusal(state)
     assert "experts" in refusal(state)
 
 
 @pytest.mark.parametrize("path", ["network.ckpt", "network", "none/network.pth"])
-def test_saving_where_it_cannot_be(path):
+def test_saving_to_an_impossible_path_is_refused(path):
     with pytest.raises(InputError, match="must end in .pth or .safetensors|there is no folder"):
         save_network(VmambaIR(**TINY), path)
     assert not list(Path().iterdir())
@@ -134,7 +134,7 @@ def test_weights_that_fit_in_shape_but_not_in_meaning_are_refused():
         load_weights(VmambaIR(**TINY), state, "a.pth")
 
 
-def test_a_refused_load_leaves_the_network_as_it_was():
+def test_a_refused_load_leaves_the_network_unchanged():
     network = VmambaIR(**TINY)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     with pytest.raises(InputError, match="its network has dim 16, not 8"):

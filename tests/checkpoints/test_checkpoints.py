@@ -40,7 +40,7 @@ EVERY_OPTION = {
 
 
 def wrapped(state: dict[str, Tensor], how: str) -> dict:
-    """A state dict as the many programs that write one leave it."""
+    """A state dict as various programs write it."""
     decoy = {name: torch.zeros_like(tensor) for name, tensor in state.items()}
     prefixes = {"module.": "module.", "_orig_mod.": "_orig_mod.", "both": "module._orig_mod."}
     if how in prefixes:
@@ -98,9 +98,9 @@ def test_a_loaded_network_is_ready_to_run():
 
 @pytest.mark.parametrize("without", [None, *EVERY_OPTION])
 def test_every_option_survives_save_and_load(without):
-    """All options at once, and each of them at its default among the others."""
+    """All options changed at once, and each at its default with the others changed."""
     options = {name: value for name, value in EVERY_OPTION.items() if name != without}
-    if without == "residual":  # which wants equal channels
+    if without == "residual":  # which needs equal channels
         options["in_channels"] = options["out_channels"]
     network = VmambaIR(**options)
     save_network(network, "network.pth")

@@ -1,4 +1,4 @@
-"""Generic tools save, halve, average and prune networks of ours like those of any other module."""
+"""Generic tools can save, halve, average and prune our networks like any other module."""
 
 import copy
 import json
@@ -32,7 +32,7 @@ def network(request):
     return kind(**options)
 
 
-def test_every_tensor_of_a_state_dict_is_the_networks_memory_and_contiguous(network):
+def test_every_tensor_of_a_state_dict_is_contiguous_and_shares_the_networks_memory(network):
     state = network.state_dict()
     assert all(tensor.is_contiguous() for tensor in state.values())
     for name, parameter in network.named_parameters():
@@ -77,7 +77,7 @@ def test_a_restorer_takes_a_network_of_another_precision_and_leaves_it_so(kind):
 @pytest.mark.parametrize(
     ("cast", "share"), [(None, 0.2), (torch.float16, 0.5), (torch.bfloat16, 0.77)], ids=str
 )
-def test_two_networks_averaged_tensor_by_tensor(network, cast, share):
+def test_two_networks_can_be_averaged_tensor_by_tensor(network, cast, share):
     one, other = (saved(type(network)(**network.config), f"{n}.pth", cast) for n in "ab")
     mixed = {name: share * one[name] + (1 - share) * other[name] for name in one}
     torch.save({"params": mixed}, "mixed.pth")
@@ -93,7 +93,7 @@ def saved(network, path: str, cast: torch.dtype | None) -> dict[str, Tensor]:
     return {name: tensor.to(cast or tensor.dtype) for name, tensor in state.items()}
 
 
-def test_the_configuration_beside_the_tensors_suffices(network):
+def test_the_configuration_next_to_the_tensors_suffices(network):
     save_network(network, "whole.pth")
     save_network(network, "whole.safetensors")
     content = torch.load("whole.pth", weights_only=True)
@@ -114,7 +114,7 @@ def test_the_configuration_among_the_tensors_suffices(network):
 
 
 @pytest.mark.parametrize("damage", ["missing", "averaged", "no JSON", "too deep"])
-def test_without_any_configuration_the_shapes_tell_and_what_they_cannot_is_said(damage, caplog):
+def test_without_a_configuration_shapes_are_used_and_assumptions_logged(damage, caplog):
     network = VmambaIR(**TINY, gate="gelu", norm="bias_free", channel_scan_width=2)
     state = network.state_dict()
     text = state.pop("_extra_state")
@@ -126,20 +126,20 @@ def test_without_any_configuration_the_shapes_tell_and_what_they_cannot_is_said(
     if damage in damaged:
         state["_extra_state"] = damaged[damage]
     assert_equal(load_network(state), network)
-    assert "taken to have gate: gelu, channel_merge: multiply, residual: True" in caplog.text
+    assert "assumed are gate: gelu, channel_merge: multiply, residual: True" in caplog.text
 
 
 @pytest.mark.parametrize("depths", [[1, 0], [0, 0, 2]])
-def test_the_shapes_tell_the_number_of_levels(depths):
+def test_the_shapes_show_the_number_of_levels(depths):
     options = {**TINY, "num_blocks": depths, "ffn_expansion_factor": 2.0}
     network = VmambaIR(**options, gate="gelu", channel_scan_width=2)
     state = {name: t for name, t in network.state_dict().items() if name != "_extra_state"}
     assert_equal(load_network(state), network)
-    with pytest.raises(InputError, match="a released network has four levels, and this one has"):
+    with pytest.raises(InputError, match="a released network has four levels, but this one has"):
         to_released(network)
 
 
-def test_a_network_that_trains_on_takes_weights_without_configuration():
+def test_a_network_to_train_further_accepts_weights_without_configuration():
     from vmambair_arch.checkpoints import load_weights, read_weights
 
     network, trained = VmambaIR(**TINY, gate="silu"), VmambaIR(**TINY, gate="silu")

@@ -1,4 +1,4 @@
-"""Networks on the hub: a stub of it on loopback, its cache, offline; cards, and what is pushed."""
+"""Networks on the hub: a stub on loopback, its cache, offline use; cards and pushing."""
 
 import hashlib
 import http.server
@@ -22,7 +22,7 @@ COMMIT = "a" * 40
 
 
 class Stub(http.server.BaseHTTPRequestHandler):
-    """The part of the hub that a download asks for."""
+    """The part of the hub that a download needs."""
 
     files: dict[str, bytes] = {}  # by repo/name
     asked: list[str] = []
@@ -78,7 +78,7 @@ def endpoint():
 @pytest.fixture
 def stub(endpoint, empty_folder, tmp_path, monkeypatch):
     """A hub with repositories of an identity; its cache is the test's own."""
-    monkeypatch.setattr(constants, "ENDPOINT", endpoint)  # what HF_ENDPOINT and HF_HOME set
+    monkeypatch.setattr(constants, "ENDPOINT", endpoint)  # set by HF_ENDPOINT and HF_HOME
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
@@ -99,34 +99,34 @@ def test_a_network_is_downloaded_once_and_its_revision_can_be_pinned(stub):
     assert network.scale == 2 and not network.training
     asked = len(stub.asked)
     assert Restorer(f"hf:user/name@{COMMIT}", device="cpu").scale == 2
-    assert len(stub.asked) == asked  # a commit stays what it is: the cache suffices
+    assert len(stub.asked) == asked  # a commit never changes: the cache suffices
     assert Restorer("hf:user/name@v1/model.safetensors", device="cpu").scale == 2
-    with pytest.raises(InputError, match="is a VmambaIR, and no Restormer"):
+    with pytest.raises(InputError, match="is a VmambaIR, not a Restormer"):
         Restormer.from_pretrained("user/name")
 
 
-def test_the_only_file_of_weights_is_taken_whatever_its_name(stub):
+def test_the_only_file_of_weights_is_used_whatever_its_name(stub):
     assert hub.download("user/other").name == "x2.safetensors"
 
 
 @pytest.mark.parametrize(
     ("address", "sentence"),
     [
-        ("hf:name", "hf:name: is no address; give hf:user/name"),
+        ("hf:name", "hf:name: is not an address; give hf:user/name"),
         ("hf:user/gone", "there is no such repository, or it is private: hf auth login"),
         ("hf:user/name@v9", "there is no such revision"),
         ("hf:user/name/other.pth", "there is no such file in the repository"),
         ("hf:user/many", "has no model.safetensors; give one of a.pth, b.pth (hf:user/many/FILE)"),
-        ("hf:user/none", "give another: it holds no weights"),
+        ("hf:user/none", "give another: it has no weights"),
     ],
 )
-def test_what_is_not_there_is_one_sentence(stub, address, sentence):
+def test_what_does_not_exist_is_one_sentence(stub, address, sentence):
     with pytest.raises(InputError) as error:
         models.file(address)
     assert sentence in str(error.value) and "\n" not in str(error.value)
 
 
-def test_offline_the_cache_is_used_or_its_lack_is_said(stub, monkeypatch):
+def test_offline_the_cache_is_used_or_reported_as_missing(stub, monkeypatch):
     hub.download("user/name")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert hub.download("user/name").name == "model.safetensors"
@@ -163,10 +163,10 @@ TOLD = [
 ]
 
 
-def test_a_card_tells_what_the_file_knows_and_asks_for_the_rest(empty_folder, capsys):
+def test_a_card_says_what_the_file_knows_and_asks_for_the_rest(empty_folder, capsys):
     outputs = ["-o", "README.md", "-o", "doubling.json", "-o", "doubling.safetensors"]
     assert cli.vmambair(["card", trained(), *outputs, *TOLD]) == 0
-    assert "not given, and left out: description (--description)" in capsys.readouterr().err
+    assert "not given and left out: description (--description)" in capsys.readouterr().err
     _, head, text = Path("README.md").read_text().split("---\n", 2)
     assert yaml.safe_load(head)["license"] == "cc-by-4.0"
     digest = hashlib.sha256(Path("net_g.pth").read_bytes()).hexdigest()
@@ -217,4 +217,4 @@ def test_push_sends_the_network_and_its_card(empty_folder, monkeypatch, capsys):
     monkeypatch.setattr(Api, "create_repo", refuse)
     assert cli.vmambair(["push", "net_g.pth", "user/name"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "user/name: the hub does not take it: 401 Client Error; see" in line
+    assert "user/name: the hub does not accept it: 401 Client Error; check" in line

@@ -1,4 +1,4 @@
-"""Released files of any layout of the family are read, and converted to ours and back."""
+"""Released files of any layout of the family can be read, and converted to ours and back."""
 
 from pathlib import Path
 
@@ -15,12 +15,12 @@ from vmambair_arch.networks import released
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
-# Released layouts, read off the shapes.
+# Released layouts, inferred from shapes.
 
 
 @pytest.mark.parametrize("layout", released_layout.LAYOUTS)
-def test_the_rule_for_layouts_gives_the_released_ones(layout):
-    """So that the layouts it makes below are what the released code would write."""
+def test_the_rule_for_layouts_yields_the_released_ones(layout):
+    """So that the layouts it makes below are those that the released code would write."""
     described, width = released_layout.read(layout), {"realsr": 0, "derain33": 2}.get(layout, 4)
     scale = 4 if layout in ("sisr", "realsr") else 1
     made = released_layout.shapes(**described["kwargs"], width=width, scale=scale)
@@ -28,7 +28,7 @@ def test_the_rule_for_layouts_gives_the_released_ones(layout):
 
 
 @pytest.mark.parametrize("layout", released_layout.LAYOUTS)
-def test_every_option_is_read_off_a_released_file(layout):
+def test_every_option_is_inferred_from_a_released_file(layout):
     described = released_layout.read(layout)
     network = load_network(released_layout.fill(described["tensors"]))
     build = released.network_function(described["network"])
@@ -57,7 +57,7 @@ def test_every_option_is_read_off_a_released_file(layout):
     ],
     ids=lambda options: " ".join(f"{name}={value}" for name, value in options.items()),
 )
-def test_any_layout_of_the_family_is_read(options):
+def test_any_layout_of_the_family_can_be_read(options):
     shapes = released_layout.shapes(**options)
     state = released_layout.fill(shapes)
     network = load_network({"params": state})
@@ -97,7 +97,7 @@ def test_released_to_ours_and_back_is_the_same_file(layout, suffix):
 
 
 @pytest.mark.parametrize("factor", [2.66, 2.665, 1.1])
-def test_what_the_shapes_show_is_no_reason_to_refuse_a_conversion(factor):
+def test_options_that_shapes_show_do_not_prevent_a_conversion(factor):
     network = VmambaIR(**TINY, gate="gelu", ffn_expansion_factor=factor)
     loaded = load_network(to_released(network))
     x = torch.rand(1, 3, 8, 8)
@@ -107,17 +107,17 @@ def test_what_the_shapes_show_is_no_reason_to_refuse_a_conversion(factor):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"gate": "silu"}, "cannot say gate: silu"),
-        ({"gate": "gelu", "channel_merge": "add"}, "cannot say channel_merge: add"),
-        ({"gate": "gelu", "residual": False}, "cannot say residual: False"),
+        ({"gate": "silu"}, "cannot express gate: silu"),
+        ({"gate": "gelu", "channel_merge": "add"}, "cannot express channel_merge: add"),
+        ({"gate": "gelu", "residual": False}, "cannot express residual: False"),
     ],
 )
-def test_what_a_released_file_cannot_say_is_refused(options, sentence):
+def test_what_a_released_file_cannot_express_is_refused(options, sentence):
     with pytest.raises(InputError, match=sentence):
         to_released(VmambaIR(**TINY, **options))
 
 
-def test_a_released_option_with_a_value_that_does_not_exist():
+def test_a_released_option_with_an_unknown_value_is_refused():
     message = "LayerNorm_type is 'Batch': choose one of WithBias, BiasFree"
     with pytest.raises(ValueError, match=message):
         released.network_function("MambaSISR6")(LayerNorm_type="Batch")

@@ -1,4 +1,4 @@
-"""Files that claim too much, hold the wrong things or are something else: one sentence at once."""
+"""Files that claim too much, hold the wrong things or are of another kind: one sentence at once."""
 
 import gzip
 import json
@@ -43,7 +43,7 @@ def replaced(change) -> dict[str, Tensor]:
     return {**state, "shallow.weight": change(state["shallow.weight"])}
 
 
-# What a file claims.
+# Files that claim too much.
 
 
 @pytest.mark.parametrize(
@@ -69,19 +69,19 @@ def replaced(change) -> dict[str, Tensor]:
     ],
     ids=str,
 )
-def test_a_configuration_that_the_tensors_do_not_have(monkeypatch, options):
+def test_a_configuration_that_does_not_match_the_tensors_is_refused(monkeypatch, options):
     monkeypatch.setattr(nn.Module, "to_empty", lambda *_, **__: pytest.fail("allocated"))
     assert refusal(configured(**options)).startswith("the state dict: ")
 
 
 @pytest.mark.parametrize("number", ["100000000", "9" * 400, "7"])
-def test_a_block_with_a_number_that_leaves_gaps(number):
+def test_gaps_in_the_numbers_of_blocks_are_refused(number):
     state = {**VmambaIR(**TINY).state_dict(), f"latent.{number}.norm1.weight": torch.ones(64)}
     del state["_extra_state"]
     assert "do not fit VmambaIR" in refusal(state)
 
 
-def test_more_blocks_than_any_network_has():
+def test_more_blocks_than_any_network_has_are_refused():
     state = VmambaIR(**TINY).state_dict()
     blocks = {f"latent.{number}.norm1.weight": torch.ones(1) for number in range(1, 2000)}
     assert "its tensors [1, 1, 0, 2000] and 1" in refusal({**state, **blocks})
@@ -89,11 +89,11 @@ def test_more_blocks_than_any_network_has():
     assert "more than 1000 blocks" in refusal({**state, **blocks})
 
 
-def test_tensors_that_claim_more_than_the_file_holds():
+def test_tensors_that_claim_more_than_the_file_holds_are_refused():
     state = VmambaIR(**TINY).state_dict()
     expanded = {name: torch.zeros(1).expand(t.shape) for name, t in state.items()}
     torch.save({"params": {**expanded, "_extra_state": state["_extra_state"]}}, "small.pth")
-    assert "its tensors claim 1 MB and hold 0; save them contiguous" in refusal("small.pth")
+    assert "its tensors claim 1 MB but hold 0; save them contiguous" in refusal("small.pth")
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
@@ -101,17 +101,17 @@ def test_a_file_larger_than_memory_is_not_read(monkeypatch, suffix):
     with Path(f"sparse{suffix}").open("wb") as file:
         file.truncate(2 * 10**9)
     monkeypatch.setattr(memory, "free", lambda device: 10**9)
-    assert "takes 2.0 GB of memory, and 1.0 are free" in refusal(f"sparse{suffix}")
+    assert "takes 2.0 GB of memory, but only 1.0 are free" in refusal(f"sparse{suffix}")
 
 
-def test_an_archive_that_unpacks_to_more_than_memory(monkeypatch):
+def test_an_archive_that_unpacks_to_more_than_memory_is_refused(monkeypatch):
     with zipfile.ZipFile("bomb.pth", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", bytes(10**6))
     monkeypatch.setattr(memory, "free", lambda device: 10**5)
     assert "bomb.pth: takes 0.0 GB of memory" in refusal("bomb.pth")
 
 
-# What tensors are.
+# Tensors of the wrong kind.
 
 
 @pytest.mark.parametrize(
@@ -129,12 +129,12 @@ def test_an_archive_that_unpacks_to_more_than_memory(monkeypatch):
         (lambda t: None, "is a NoneType, not a tensor"),
     ],
 )
-def test_a_tensor_that_is_no_weight(change, kind):
+def test_a_tensor_that_is_no_weight_is_refused(change, kind):
     message = refusal(replaced(change))
     assert "'shallow.weight'" in message and kind in message
 
 
-def test_weights_that_are_not_finite_do_not_begin_a_training_either():
+def test_weights_that_are_not_finite_do_not_start_a_training_either():
     network = VmambaIR(**TINY)
     with pytest.raises(InputError, match="w.pth: 'shallow.weight': values that are not finite"):
         load_weights(network, replaced(lambda t: t / 0), "w.pth")
@@ -147,18 +147,18 @@ def test_other_floating_points_load_as_float32(change):
 
 
 @pytest.mark.parametrize("name", [1, 1.5, None, True, (1, 2), b"x", "x" * 10**6])
-def test_a_name_that_is_none(name):
-    assert "is no name of a tensor" in refusal({name: torch.zeros(1)})
+def test_an_invalid_name_is_refused(name):
+    assert "is not a tensor's name" in refusal({name: torch.zeros(1)})
 
 
-def test_a_mapping_in_itself():
+def test_a_mapping_that_contains_itself_is_refused():
     content = {}
     content["params"] = content
     torch.save(content, "cycle.pth")
     assert "more than 8 wrappers" in refusal("cycle.pth")
 
 
-# What a file is.
+# Files of another kind.
 
 
 def pickled(protocol: int):
@@ -203,7 +203,7 @@ def arrays(path: Path) -> None:
         (pickled(5), "not what torch.save writes"),
     ],
 )
-def test_something_else_is_told_by_what_it_holds(write, kind):
+def test_other_files_are_recognised_by_their_content(write, kind):
     path = Path("network.pth")
     write(path)
     message = refusal(path)
@@ -211,7 +211,7 @@ def test_something_else_is_told_by_what_it_holds(write, kind):
 
 
 @pytest.mark.parametrize("cut", range(1, 12))
-def test_a_broken_pickle_in_a_whole_archive(cut):
+def test_a_broken_pickle_in_a_whole_archive_is_refused(cut):
     torch.save({"params": {"a": torch.zeros(1)}}, "whole.pth")
     with zipfile.ZipFile("whole.pth") as whole, zipfile.ZipFile("broken.pth", "w") as broken:
         for entry in whole.infolist():
@@ -223,14 +223,14 @@ def test_a_broken_pickle_in_a_whole_archive(cut):
 
 
 @pytest.mark.parametrize("special", ["folder", "/dev/zero", "pipe"])
-def test_what_is_no_file_is_not_read(special):
+def test_what_is_not_a_file_is_not_read(special):
     Path("folder").mkdir()
     if hasattr(os, "mkfifo"):
         os.mkfifo("pipe")
     assert f"{special}: there is no such checkpoint" in refusal(special)
 
 
-def test_the_content_decides_and_not_the_suffix():
+def test_the_content_decides_not_the_suffix():
     network = VmambaIR(**TINY)
     save_network(network, "a.pth")
     save_network(network, "b.safetensors")
@@ -240,12 +240,12 @@ def test_the_content_decides_and_not_the_suffix():
         assert load_network(path).config == network.config
 
 
-def test_a_training_state_names_the_network_beside_it():
+def test_a_training_state_names_the_network_that_belongs_to_it():
     state = {"epoch": 0, "iter": 5, "optimizers": [], "schedulers": []}
     Path("tiny/training_states").mkdir(parents=True)
     torch.save(state, "tiny/training_states/5.state")
     message = refusal("tiny/training_states/5.state")
-    assert "is the state of a training" in message and "give net_g_5.pth" in message
+    assert "is a training state" in message and "give net_g_5.pth" in message
     Path("tiny/models").mkdir()
     save_network(VmambaIR(**TINY), "tiny/models/net_g_5.pth")
     assert f"give {Path('tiny/models/net_g_5.pth').absolute()}" in refusal(

@@ -1,4 +1,4 @@
-"""States of a right form with wrong values: one is passed over for the state before it."""
+"""States of the right form with wrong values are passed over for the state before them."""
 
 import shutil
 from pathlib import Path
@@ -14,12 +14,12 @@ from vmambair_arch.models.schedules import OPTIMIZERS, build_schedule
 
 NEWEST = ROOT / "training_states/4.state"
 
-# Where a value lies, what it becomes, and what is said of it.
+# The place of a value, its replacement, and the message.
 WRONG = [
     (("epoch",), None, "epoch: input should be a valid integer"),
     (("iter",), -4, "iter: input should be greater than or equal to 0"),
     (("iter",), "4", "iter: input should be a valid integer"),
-    (("iter",), 2, "it is iteration 2's by what it says, and not by its name"),
+    (("iter",), 2, "its content says iteration 2, but its name does not"),
     (("seed",), "a", "seed: input should be a valid integer"),
     (("seen",), -3, "seen: input should be greater than or equal to 0"),
     (("best",), 5, "best: input should be a valid dictionary"),
@@ -47,14 +47,14 @@ WRONG = [
     (("processes", 0, "rng", "python"), [3, -torch.ones(625).long(), None], "generators cannot"),
     (("processes", 0, "rng", "python"), [3, None, None], "generators cannot take these states"),
     (("processes", 0, "rng"), {}, "generators cannot take these states"),
-    (("scaler",), {"scale": "x"}, "scaler: value error, is no state of a scale of gradients"),
+    (("scaler",), {"scale": "x"}, "scaler: value error, is not a state of a gradient scaler"),
     (("version",), 0, "version: input should be greater than or equal to 1"),
 ]
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, pairs):
-    """A run with states at iterations 2 and 4, that wants to train to 5."""
+    """A run with states at iterations 2 and 4, to be trained to 5."""
     from support.experiments import write_options
 
     folder = tmp_path_factory.mktemp("trained")
@@ -84,7 +84,7 @@ def test_a_wrong_value_is_named_by_its_place(keys, value, sentence, trained):
 
 
 def assert_passed_over(sentence: str) -> None:
-    """The run goes on from the state at 2, and says once why not from that at 4."""
+    """The run resumes from the state at 2, and says once why not from that at 4."""
     assert resumes("tiny.yml")
     warnings = [
         line for line in log().splitlines() if "passed over for the state before it" in line
@@ -113,13 +113,13 @@ def test_a_state_of_a_later_version_is_not_passed_over(copied, capsys):
     assert "a later version of vmambair_arch wrote it" in capsys.readouterr().err
 
 
-def test_a_state_that_the_model_cannot_take_is_passed_over_too(copied):
+def test_a_state_that_the_model_cannot_load_is_also_passed_over(copied):
     state = load_tensors(NEWEST)
     torch.save({**state, "optimizers": state["optimizers"] * 2}, NEWEST)
     assert_passed_over("Wrong lengths of optimizers")
 
 
-# Where a value of an optimizer lies, and what it becomes.
+# The place of an optimizer's value, and its replacement.
 UNFIT = [
     (("param_groups", 0, "params"), []),
     (("param_groups", 0, "betas"), 5),
@@ -133,7 +133,7 @@ UNFIT = [
 
 
 def stepped(kind: type, **options) -> torch.optim.Optimizer:
-    """An optimizer after a step, of a matrix and a vector."""
+    """An optimizer of a matrix and a vector, after a step."""
     parameters = [torch.nn.Parameter(torch.ones(shape)) for shape in ((3, 2), (2,))]
     for parameter in parameters:
         parameter.grad = torch.ones_like(parameter)
@@ -143,7 +143,7 @@ def stepped(kind: type, **options) -> torch.optim.Optimizer:
 
 
 @pytest.mark.parametrize(("keys", "value"), UNFIT)
-def test_an_optimizer_does_not_go_on_with_what_its_kind_does_not_write(keys, value):
+def test_an_optimizer_refuses_a_state_that_its_kind_does_not_write(keys, value):
     optimizer = stepped(torch.optim.Adam)
     state = spoil(optimizer.state_dict(), keys, value)
     with pytest.raises((ValueError, TypeError)):
@@ -152,7 +152,7 @@ def test_an_optimizer_does_not_go_on_with_what_its_kind_does_not_write(keys, val
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS.values(), ids=OPTIMIZERS)
-def test_every_kind_of_optimizer_goes_on_with_its_own(kind):
+def test_every_kind_of_optimizer_resumes_from_its_own_state(kind):
     if kind is torch.optim.Muon:
         pytest.skip("takes matrices only")
     optimizer = stepped(kind)
@@ -169,7 +169,7 @@ def test_a_schedule_without_a_rate_is_refused(changes):
         optimizer_states.check_schedule(schedule)
 
 
-def test_a_state_that_was_passed_over_does_not_take_the_place_of_a_new_one(empty_folder):
+def test_a_state_that_was_passed_over_does_not_displace_a_new_one(empty_folder):
     opt = {"path": {"training_states": "states", "models": "models"}}
     for folder, name in (("states", "{}.state"), ("models", "net_g_{}.pth")):
         Path(folder).mkdir()
@@ -180,7 +180,7 @@ def test_a_state_that_was_passed_over_does_not_take_the_place_of_a_new_one(empty
     assert {path.name for path in Path("models").iterdir()} == {"net_g_4.pth", "net_g_100.pth"}
 
 
-def test_where_no_state_can_be_taken_the_newest_is_named(copied, capsys):
+def test_if_no_state_can_be_loaded_the_newest_is_named(copied, capsys):
     for path in ROOT.glob("training_states/*"):
         state = load_tensors(path)
         torch.save({**state, "optimizers": state["optimizers"] * 2}, path)
@@ -190,7 +190,7 @@ def test_where_no_state_can_be_taken_the_newest_is_named(copied, capsys):
     assert {path: path.read_bytes() for path in ROOT.glob("*/*.*th")} == before
 
 
-def test_states_of_basicsr_and_of_the_first_version_are_right():
+def test_states_of_basicsr_and_of_the_first_version_are_valid():
     from support.trainings import FIRST_VERSION
 
     state = load_tensors(FIRST_VERSION / "training_states/2.state")

@@ -1,4 +1,4 @@
-"""vmambair bench measures what it says, within its limits, and says what it left out."""
+"""vmambair bench measures correctly, within its limits, and reports what it skipped."""
 
 import json
 import mmap
@@ -20,7 +20,7 @@ MEBIBYTE = 2**20
 
 
 def made_up(case: Case, seconds: float | None = None) -> dict:
-    """A result as measure returns it: a microsecond and 64 bytes a pixel."""
+    """A result like measure's: a microsecond and 64 bytes per pixel."""
     pixels = case.batch * case.size**2
     if seconds is None:
         seconds = pixels * 1e-6 * (1 if case.passes == cases.FORWARD else 3)
@@ -33,7 +33,7 @@ def made_up(case: Case, seconds: float | None = None) -> dict:
 
 @pytest.fixture
 def measured(monkeypatch) -> list[Case]:
-    """Replaces the measuring by made-up results; the cases in the order of their processes."""
+    """Replaces measurements by made-up results; the cases in the order of their processes."""
     order: list[Case] = []
 
     def process(case: Case, device: str) -> dict:
@@ -77,14 +77,14 @@ def test_a_full_run_has_every_figure_case_and_file(measured, tmp_path):
     assert (tmp_path / "new" / "bench.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_what_figures_compare_is_measured_alternately(measured, tmp_path):
+def test_compared_cases_are_measured_alternately(measured, tmp_path):
     list(session.run([64], tmp_path, device="cpu", only=["realsr_x4", "RRDBNet"]))
     pair = [case for case in measured if case in (Case("RRDBNet"), Case("realsr_x4"))]
     assert pair == [Case("RRDBNet"), Case("realsr_x4")] * session.ROUNDS
     assert measured.count(Case("RRDBNet", passes=BOTH)) == 1  # in no figure
 
 
-def test_only_takes_names_and_their_beginnings(measured, tmp_path):
+def test_only_takes_names_and_prefixes(measured, tmp_path):
     list(session.run([8], tmp_path, device="cpu", only=["derain", "planar_scan/ref"]))
     assert {case.name for case in measured} == {"derain", "derain_w2", "planar_scan/reference"}
 
@@ -116,7 +116,7 @@ def test_a_backend_or_network_that_is_missing_is_skipped_with_the_reason(monkeyp
     assert cases.unavailable(Case("planar_scan/reference", channels=48), "cpu") is None
 
 
-def test_a_case_that_fails_is_skipped_with_its_last_words():
+def test_a_failing_case_is_skipped_with_its_last_line():
     reason = session._in_a_process(Case("planar_scan/no_such", channels=48), "cpu")
     assert isinstance(reason, str)
     assert reason.startswith("it failed: ValueError: planar_scan has no backend 'no_such'")
@@ -178,7 +178,7 @@ def test_a_network_is_measured_with_parameters_and_multiply_adds(briefly, monkey
 
 
 def test_peak_memory_is_what_a_call_holds_at_most():
-    def call() -> None:  # past the C library, which may keep what is freed
+    def call() -> None:  # bypasses the C library, which may keep freed memory
         for mebibytes in (64, 16):
             with mmap.mmap(-1, mebibytes * MEBIBYTE) as region:
                 for _ in range(mebibytes):
@@ -190,11 +190,11 @@ def test_peak_memory_is_what_a_call_holds_at_most():
     assert 0.9 * 64 * MEBIBYTE < peak < 1.2 * 64 * MEBIBYTE
 
 
-def test_where_the_mark_cannot_be_set_back_the_peak_is_told_or_not_known(monkeypatch, tmp_path):
+def test_where_the_high_water_mark_cannot_be_reset_the_peak_may_be_unknown(monkeypatch, tmp_path):
     monkeypatch.setattr(memory, "CLEAR_REFS", tmp_path / "clear_refs")  # written without effect
     torch.ones(256 * MEBIBYTE, dtype=torch.uint8)  # a mark above what the calls reach
     peak, how = memory.peak_above_idle(lambda: None, "cpu")
-    assert peak is None and "does not set VmHWM back" in how
+    assert peak is None and "does not reset VmHWM" in how
     monkeypatch.setattr(memory, "STATUS", tmp_path / "no_status")
     peak, how = memory.peak_above_idle(lambda: None, "cpu")
     assert peak is None and how == "not known on cpu here"
@@ -205,7 +205,7 @@ def test_an_unknown_peak_is_a_question_mark_in_the_table():
     assert report.row(case, {**made_up(case), "peak_mib": None}).endswith("?")
 
 
-def test_memory_that_the_process_keeps_counts_again_for_the_next_call():
+def test_memory_kept_by_the_process_counts_again_in_the_next_call():
     def call() -> None:
         torch.ones(64 * MEBIBYTE, dtype=torch.uint8)
 
@@ -242,12 +242,12 @@ def test_bad_input_is_one_sentence(measured, arguments, message, monkeypatch, tm
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_a_gpu_that_is_not_there_is_one_sentence(measured, capsys):
+def test_a_missing_gpu_is_reported(measured, capsys):
     assert cli.vmambair(["bench", "--device", "cuda"]) == 2
     assert "device cuda: torch finds no GPU here; give --device cpu" in capsys.readouterr().err
 
 
-def test_copies_for_mamba_ssm_are_a_case_of_gpus(monkeypatch):
+def test_copies_for_mamba_ssm_are_measured_on_gpus_only(monkeypatch):
     names = {case.name for case in cases.grid([64])}
     assert cases.COPIES in names
     case = Case(cases.COPIES, 8, channels=16)

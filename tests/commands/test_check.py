@@ -1,4 +1,4 @@
-"""vmambair check finds what is wrong with the data and the networks, and writes nothing."""
+"""vmambair check finds problems in the data and the networks, and writes nothing."""
 
 import shutil
 from pathlib import Path
@@ -18,13 +18,13 @@ from vmambair_arch.commands.check import cost
 
 @pytest.fixture
 def own(pairs, tmp_path) -> Path:
-    """A copy of the pairs that a test may spoil."""
+    """A copy of the pairs that a test may damage."""
     return Path(shutil.copytree(pairs, tmp_path / "own"))
 
 
 @pytest.fixture
 def split(experiment, own, tmp_path):
-    """Write an option file that trains on ``own`` and validates on one picture made anew."""
+    """Write an option file that trains on ``own`` and validates on a new picture."""
     picture = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
     for side, pixels in {"gt": picture, "lq": picture[::4, ::4]}.items():
         (tmp_path / "val" / side).mkdir(parents=True)
@@ -50,14 +50,14 @@ def check(capsys):
         captured = capsys.readouterr()
         assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before
         assert "Traceback" not in captured.err
-        assert "image/s" not in captured.err  # a bar, in what is no terminal
+        assert "image/s" not in captured.err  # a progress bar outside a terminal
         said = [line for line in captured.err.splitlines() if "vmambair: " in line]
         return code, captured.out, [line.split("vmambair: ")[1] for line in said]
 
     return run
 
 
-def test_a_clean_file_gets_its_costs(check, split):
+def test_a_valid_training_file_gets_its_costs(check, split):
     code, report, problems = check(split())
     assert (code, problems) == (0, [])
     assert "datasets.train: 6 entries, 12 images decoded" in report
@@ -65,7 +65,7 @@ def test_a_clean_file_gets_its_costs(check, split):
     network.pop("type")
     parameters = sum(p.numel() for p in VmambaIR(**network).parameters())
     assert f"{parameters:,} parameters" in report
-    for part in ("multiply-adds", "estimated memory", "s an iteration on cpu: 4 iterations take"):
+    for part in ("multiply-adds", "estimated memory", "s per iteration on cpu: 4 iterations take"):
         assert part in report
 
 
@@ -76,7 +76,7 @@ def test_a_test_file_gets_its_costs(check, split):
     Path(options).write_text(yaml.safe_dump(opt))
     code, report, _ = check(options)
     assert code == 0
-    assert "s an image on cpu" in report
+    assert "s per image on cpu" in report
 
 
 def test_all_problems_are_listed(check, split, own):
@@ -98,7 +98,7 @@ def test_all_problems_are_listed(check, split, own):
     assert all(problem.startswith("tiny.yml:") for problem in problems)
 
 
-def test_an_image_whose_header_reads_and_whose_pixels_do_not(check, split, own):
+def test_an_image_with_a_good_header_and_damaged_pixels_is_reported(check, split, own):
     content = bytearray((own / "gt/1.png").read_bytes())
     content[len(content) // 2] ^= 0xFF
     (own / "gt/1.png").write_bytes(content)
@@ -107,7 +107,7 @@ def test_an_image_whose_header_reads_and_whose_pixels_do_not(check, split, own):
     assert "gt/1.png" in problems[0]
 
 
-def test_the_same_picture_in_training_and_validation(check, split, own, tmp_path):
+def test_the_same_picture_in_training_and_validation_is_an_error(check, split, own, tmp_path):
     picture = cv2.imread(str(own / "gt/5.png"))
     cv2.imwrite(str(tmp_path / "val/gt/other_name.bmp"), picture)
     cv2.imwrite(str(tmp_path / "val/lq/other_name.bmp"), cv2.imread(str(own / "lq/5.png")))
@@ -119,7 +119,7 @@ def test_the_same_picture_in_training_and_validation(check, split, own, tmp_path
 
 
 def test_a_copy_of_a_training_picture_is_a_warning_that_names_both(check, split, own, tmp_path):
-    """As Set5's woman, of which BSDS500 has a larger photograph."""
+    """Like Set5's woman, of which BSDS500 has a larger copy."""
     photograph = cv2.cvtColor(data.astronaut()[:400, :400], cv2.COLOR_RGB2BGR)
     smaller = cv2.resize(photograph, (300, 300), interpolation=cv2.INTER_AREA)
     for root, name, gt in ((own, "5.jpg", photograph), (tmp_path / "val", "w.png", smaller)):
@@ -134,14 +134,14 @@ def test_a_copy_of_a_training_picture_is_a_warning_that_names_both(check, split,
     assert "% alike, 1.3 times as large)" in line
 
 
-def test_what_is_no_picture_is_told_without_an_object_of_ours(check, split, own):
+def test_a_file_that_is_not_a_picture_is_reported_without_internals(check, split, own):
     (own / "gt/1.png").write_bytes(b"not a picture")
     code, _, problems = check(split())
     assert code == 2 and any("gt/1.png" in problem for problem in problems)
     assert not any("0x" in problem or "BytesIO" in problem for problem in problems)
 
 
-def test_images_smaller_than_the_crop_or_the_border(check, split):
+def test_images_smaller_than_the_crop_or_the_border_are_reported(check, split):
     code, _, problems = check(split(), "--force_yml", "datasets:train:gt_size=96")
     assert (code, len(problems)) == (2, 6)
     code, _, problems = check(split(), "--force_yml", "val:metrics:psnr:crop_border=30")
@@ -149,10 +149,10 @@ def test_images_smaller_than_the_crop_or_the_border(check, split):
     assert "too small for metrics that cut a border of 30" in problems[0]
 
 
-def test_fewer_images_than_a_batch(check, split):
+def test_fewer_images_than_a_batch_are_named(check, split):
     code, _, problems = check(split(), "--force_yml", "datasets:train:batch_size_per_gpu=7")
     assert code == 2
-    assert "datasets.train has 6 images a process, fewer than a batch of 7" in problems[0]
+    assert "datasets.train has 6 images per process, fewer than a batch of 7" in problems[0]
 
 
 def test_what_basicsr_drops_is_a_warning(check, split, own):
@@ -184,7 +184,7 @@ def test_lmdbs_are_read(check, split, own, tmp_path):
     assert ": 5 is in only one of" in problems[0]
 
 
-def test_a_checkpoint_that_does_not_fit(check, split):
+def test_a_checkpoint_that_does_not_fit_is_reported(check, split):
     network = tiny_network(dim=16)
     network.pop("type")
     save_network(VmambaIR(**network), "wide.pth")
@@ -193,7 +193,7 @@ def test_a_checkpoint_that_does_not_fit(check, split):
     assert "path.pretrain_network_g: wide.pth" in problems[0]
 
 
-def test_a_step_that_fails_is_a_sentence(check, split, monkeypatch):
+def test_a_failing_step_is_reported(check, split, monkeypatch):
     monkeypatch.setattr(
         "vmambair_arch.models.vmambair_model.VmambaIRModel.optimize_parameters",
         lambda *_: [][0],
@@ -223,7 +223,7 @@ def test_training_lists_each_kind_of_problem_once(split, own, capsys):
     assert last.endswith("(and 2 more like it)")
 
 
-def test_costs_are_those_of_the_network():
+def test_the_costs_equal_the_networks():
     options = {"type": "VmambaIR", **presets.PRESETS["realsr_x4"]}
     found = cost.forward(options, (1, 3, 64, 64))
     assert found.products / 1e9 == pytest.approx(15.5, abs=0.05)  # without the scans

@@ -1,4 +1,4 @@
-"""vmambair compare measures what validation measures, and refuses what does not fit together."""
+"""vmambair compare measures like validation, and refuses what does not match."""
 
 import json
 import math
@@ -35,7 +35,7 @@ def write(path: Path, image: np.ndarray) -> None:
 
 @pytest.fixture
 def sets(tmp_path, monkeypatch) -> Path:
-    """In the working directory: gt, lq (x4), and results of two methods, named as people do."""
+    """In the working directory: gt, lq (x4), and results of two methods with typical names."""
     monkeypatch.chdir(tmp_path)
     for name in PHOTOGRAPHS:
         image = photograph(name)
@@ -88,7 +88,7 @@ def test_rgb_and_another_border_are_measured_if_asked(sets):
 
 
 def test_results_and_models_have_the_figures_of_validation(experiment, pairs, tmp_path):
-    """Those of basicsr test, of its pictures and of the network."""
+    """The values equal those of basicsr test, for its pictures and for the network."""
     network = saved_identity(tmp_path, 4)
     metrics = {
         name: {"type": f"calculate_{name}", "crop_border": 4, "test_y_channel": True}
@@ -126,7 +126,7 @@ def test_bicubic_is_the_baseline_of_papers(sets):
     assert report().details["border"] == 4
 
 
-def test_the_bundled_network_has_a_word_and_is_better_than_bicubic(sets):
+def test_the_bundled_network_is_called_bundled_and_beats_bicubic(sets):
     assert compare("gt", "--lq", "lq", "--bicubic", "--model", "bundled") == 0
     means = reporting.tables.means(report().columns, report().rows)
     assert list(means) == ["bicubic", "bundled"]
@@ -152,7 +152,7 @@ def test_metrics_of_pyiqa_are_columns_with_their_direction(sets, pyiqa):  # noqa
     assert all(isinstance(row["niqe"], float) for row in report().rows)
 
 
-def test_lpips_is_that_of_validation_without_pyiqa(sets, backbone, monkeypatch):
+def test_lpips_equals_validations_without_pyiqa(sets, backbone, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyiqa", None)
     layers = Path("experiments/pretrained_models/alexnet-owt-7be5be79.pth")
     layers.parent.mkdir(parents=True)
@@ -174,7 +174,7 @@ def test_equal_pictures_have_an_infinite_psnr(sets):
     assert r"\infty" in Path("comparison/report.tex").read_text()
 
 
-def test_one_picture_is_compared_with_one(sets):
+def test_a_single_picture_is_compared_with_a_single_ground_truth(sets):
     assert compare("gt/coffee.png", "a=sharp/coffee_EXPERIMENT.png", "b=blurred/coffee.bmp") == 0
     assert list(values()) == [("a", "coffee"), ("b", "coffee")] and report().title == "coffee"
 
@@ -208,7 +208,7 @@ def test_the_tables_are_made_again_from_the_report(sets):
         assert Path(table).read_bytes() == Path("comparison", table).read_bytes()
 
 
-def test_a_page_is_made_again_only_when_that_is_said(sets, capsys):
+def test_a_page_is_only_overwritten_on_request(sets, capsys):
     assert compare("gt", "sharp", "-o", "new/out") == 0
     before = Path("new/out/report.json").stat().st_mtime_ns
     assert compare("gt", "sharp", "-o", "new/out") == 2
@@ -217,7 +217,7 @@ def test_a_page_is_made_again_only_when_that_is_said(sets, capsys):
     assert compare("gt", "sharp", "-o", "new/out", "--overwrite") == 0
 
 
-def test_the_page_shows_as_many_images_as_are_asked_for(sets):
+def test_the_page_embeds_the_requested_number_of_images(sets):
     assert compare("gt", "sharp", "--images", "1", "-o", "one") == 0
     assert compare("gt", "sharp", "-o", "all") == 0
     for folder, number in (("one", 1), ("all", 3)):
@@ -234,14 +234,14 @@ def test_the_page_shows_as_many_images_as_are_asked_for(sets):
     "result",
     ["baby", "baby_SwinIR", "baby-x4", "babyx4", "baby_x4_SwinIR", "baby.4", "baby X2"],
 )
-def test_a_result_is_known_by_its_beginning(result, tmp_path):
+def test_a_result_is_matched_by_the_beginning_of_its_name(result, tmp_path):
     (tmp_path / f"{result}.png").touch()
     (tmp_path / "notes.txt").touch()
     found, remarks = matching.match({"baby": Path("baby.png")}, tmp_path)
     assert found["baby"].stem == result and not remarks
 
 
-def test_the_longer_name_wins_and_what_data_sets_add_is_left_out(tmp_path):
+def test_the_longest_name_wins_and_suffixes_of_data_sets_are_ignored(tmp_path):
     for name in ("img_1_x4", "img_1_2_x4", "img_10", "img_001_SRF_4_SwinIR"):
         (tmp_path / f"{name}.png").touch()
     names = ("img_1", "img_1_2", "img_10", "img_001_SRF_4_HR")
@@ -290,25 +290,25 @@ def sentences(capsys) -> list[str]:
         (["sharp", "sharp"], "two methods are called sharp; give one another name (NAME=...)"),
         (
             ["few"],
-            "few: has nothing for astronaut.png, chelsea.png of 3 images of the ground truth",
+            "few: has nothing for astronaut.png, chelsea.png of 3 ground-truth images",
         ),
         (
             ["both"],
-            "both: astronaut_a.png and astronaut_b.png could all be of astronaut.png; leave",
+            "both: astronaut_a.png and astronaut_b.png all match astronaut.png; leave",
         ),
         (["sharp", "--lq", "lq", "--model", "no.pth"], "no.pth"),
         (["sharp", "--lq", "lq", "--model", "realsr"], "realsr: neither a file nor a bundled"),
-        (["sharp", "--crop-border", "20"], "48 pixels, of which a border of 20 leaves too little"),
+        (["sharp", "--crop-border", "20"], "48 pixels, and a border of 20 leaves less than"),
         (
             ["lq"],
             "lq/astronautx4.png: 16 x 12 pixels, and gt/astronaut.png has 64 x 48 pixels; give",
         ),
         (["--lq", "lq", "--bicubic", "--scale", "2"], "32 x 24 pixels made by bicubic, and gt/"),
-        (["cropped"], "64 x 44 pixels, and gt/astronaut.png has 64 x 48 pixels; give what is of"),
-        (["text"], "text/coffee.png: is text, no picture"),
+        (["cropped"], "64 x 44 pixels, and gt/astronaut.png has 64 x 48 pixels; give results of"),
+        (["text"], "text/coffee.png: is text, not a picture"),
         (["cut"], "cut/coffee.png: damaged"),
-        (["deep"], "deep/coffee.png: has 16 bits a channel, and 8 are compared; convert it"),
-        (["clear"], "clear/coffee.png: is transparent, and colours are compared; flatten it"),
+        (["deep"], "deep/coffee.png: has 16 bits per channel; convert it to 8"),
+        (["clear"], "clear/coffee.png: is transparent; flatten it"),
         (["sharp", "-o", "gt/coffee.png"], "gt/coffee.png: is a file; give a folder to write to"),
     ],
 )
@@ -337,7 +337,7 @@ def damage() -> None:
     write(Path("clear/coffee.png"), np.concatenate([photograph("coffee"), alpha], axis=2))
 
 
-def test_all_that_is_wrong_is_told_at_once(sets, capsys):
+def test_all_problems_are_reported_at_once(sets, capsys):
     damage()
     assert compare("gt", "few", "both", "missing") == 2
     assert [sentence.partition(": ")[2].split(":")[0] for sentence in sentences(capsys)] == [
@@ -368,13 +368,13 @@ def test_many_problems_of_a_kind_are_counted(sets, capsys):
     assert len(found := sentences(capsys)) == 6 and found[-1].endswith("4 more like the one before")
 
 
-def test_two_ground_truths_of_one_name_are_told(sets, capsys):
+def test_two_ground_truths_with_the_same_name_are_reported(sets, capsys):
     shutil.copy("blurred/coffee.bmp", "gt/coffee.bmp")
     assert compare("gt", "sharp") == 2
-    assert re.search("gt/coffee.bmp and coffee.png have one name", capsys.readouterr().err)
+    assert re.search("gt/coffee.bmp and coffee.png have the same name", capsys.readouterr().err)
 
 
-def test_a_metric_that_cannot_run_is_one_sentence(sets, monkeypatch, capsys):
+def test_a_metric_that_cannot_run_is_reported(sets, monkeypatch, capsys):
     monkeypatch.setitem(__import__("sys").modules, "pyiqa", None)
     assert compare("gt", "sharp", "--metrics", "psnr", "musiq") == 2
     (sentence,) = sentences(capsys)

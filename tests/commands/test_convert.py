@@ -21,11 +21,11 @@ def test_a_network_of_the_cache_folder_is_converted_by_its_name(
 
 def test_a_bundled_network_is_exported_by_its_name(empty_folder, capsys):
     command = ["export", weights.DEFAULT, "out.onnx", "--size", "20", "16"]
-    assert cli.vmambair(command) == 2  # which is seen once the network is read
+    assert cli.vmambair(command) == 2  # found once the network is read
     assert "multiples of 8" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["convert", "export"])
-def test_a_name_that_is_none_is_told_the_names_there_are(command, empty_folder, capsys):
+def test_an_unknown_name_is_answered_with_the_known_names(command, empty_folder, capsys):
     assert cli.vmambair([command, "tiny_x5", "out.onnx"]) == 2
     assert f"nor a bundled network ({weights.DEFAULT}" in capsys.readouterr().err

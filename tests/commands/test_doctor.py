@@ -1,4 +1,4 @@
-"""vmambair doctor names what there is and what is missing, and fails where a backend is wrong."""
+"""vmambair doctor lists what is available and what is missing, and fails if a backend is wrong."""
 
 import pytest
 import torch
@@ -32,13 +32,13 @@ def test_it_names_versions_devices_backends_and_what_it_tested(monkeypatch, caps
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_a_machine_without_a_gpu_is_told_why(monkeypatch, capsys):
+def test_a_machine_without_a_gpu_gets_the_reason(monkeypatch, capsys):
     monkeypatch.setattr(doctor, "SECONDS", 0.0)
     assert doctor.report(print)
     assert "GPU: none that torch can use: " in capsys.readouterr().out
 
 
-def test_a_backend_that_cannot_run_is_there_with_the_reason(only_plain_torch, capsys):
+def test_a_backend_that_cannot_run_is_listed_with_the_reason(only_plain_torch, capsys):
     assert doctor.report(print)
     told = capsys.readouterr().out
     for operation, backends in doctor.OPERATIONS.items():
@@ -90,7 +90,7 @@ def test_a_backend_that_auto_passes_over_fails(monkeypatch, capsys):
 
 
 def test_the_inputs_of_the_self_test_are_the_operations_own():
-    inputs = self_test.problem("planar")
-    assert planar_scan(**inputs).shape == inputs["x"].shape
-    inputs = self_test.problem("selective")
-    assert selective_scan(**inputs).shape == inputs["u"].shape
+    for inputs in self_test.problems("planar"):
+        assert planar_scan(**inputs).shape == inputs["x"].shape
+    for inputs in self_test.problems("selective"):
+        assert selective_scan(**inputs).shape == inputs["u"].shape

@@ -1,4 +1,4 @@
-"""vmambair explain: receptive fields and attributions of networks that can be told by hand."""
+"""vmambair explain: receptive fields and attributions of networks, checked by hand."""
 
 import json
 from pathlib import Path
@@ -29,13 +29,13 @@ def test_the_field_of_a_convolution_is_its_kernel():
     assert sides == [1, 3, 5, 5]
 
 
-def test_the_field_of_an_enlarging_network_is_of_all_that_becomes_of_the_pixel():
+def test_the_field_of_an_enlarging_network_covers_all_output_pixels_of_the_pixel():
     enlarge = nn.Upsample(scale_factor=2)
     field = attribution.receptive_field(enlarge, torch.rand(1, 3, 4, 4), 1, 2)
     assert field[1, 2] == 3 * 4 and field.sum() == 12
 
 
-def test_an_attribution_adds_up_to_what_the_edges_gain_and_stays_where_the_network_looks():
+def test_an_attribution_sums_to_the_gain_in_edges_and_stays_within_the_receptive_field():
     torch.manual_seed(0)
     x = torch.rand(1, 1, 24, 24)
     gained = attribution.local_attribution(sums(), x, 10, 12, 4, steps=50)
@@ -43,12 +43,12 @@ def test_an_attribution_adds_up_to_what_the_edges_gain_and_stays_where_the_netwo
     edges = [attribution.edges(sums()(picture), 10, 12, 4) for picture in (blurred, x)]
     assert gained.sum() == pytest.approx(float(edges[1] - edges[0]), rel=0.01)
     outside = gained.clone()
-    outside[9:16, 11:18] = 0  # the square, a pixel more, and the kernel around it
+    outside[9:16, 11:18] = 0  # the square, one more pixel, and the kernel around it
     assert not outside.any() and gained.any()
 
 
-def test_a_path_ends_at_the_picture_and_a_flat_picture_gains_nothing():
-    x = torch.rand(1, 3, 8, 3)  # narrower than the blur is wide
+def test_a_path_ends_at_the_picture_and_a_flat_picture_has_no_attribution():
+    x = torch.rand(1, 3, 8, 3)  # narrower than the blur
     *_, last = attribution._path(x, 4)
     assert torch.equal(last, x)
     flat = torch.full((1, 1, 12, 12), 0.5)
@@ -56,7 +56,7 @@ def test_a_path_ends_at_the_picture_and_a_flat_picture_gains_nothing():
     assert gained.abs().max() < 1e-3
 
 
-def test_the_diffusion_index_tells_one_pixel_from_all():
+def test_the_diffusion_index_distinguishes_one_pixel_from_all():
     assert attribution.diffusion_index(torch.ones(5, 8)) == pytest.approx(100)
     one = torch.zeros(5, 8)
     one[2, 3] = -7.0
@@ -91,7 +91,7 @@ def test_networks_are_explained_in_a_picture_and_in_numbers(folder, capsys):
         sides = list(numbers["receptive_field"].values())
         assert sides == sorted(sides) and 0 < numbers["diffusion_index"] <= 100
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("one: half of the effective receptive field lies in")
+    assert lines[0].startswith("one: half of the effective receptive field is in")
     assert lines[-1] == "out.png, out.json"
 
 
@@ -102,11 +102,11 @@ def test_networks_are_explained_in_a_picture_and_in_numbers(folder, capsys):
         (["photo.png"], "photo.png exists already; give another name or --overwrite"),
         (["out.png", "--at", "50", "3"], "--at 50 3 is not in photo.png, which has 50 x 40 pixels"),
         (["out.png", "--side", "0"], "--side is 0; it must be 1 or more"),
-        (["out.png", "--window", "99"], "--window is 99: one makes 50 x 40 pixels of the part"),
+        (["out.png", "--window", "99"], "--window is 99, and one's output has only 50 x 40 pixels"),
         (["out.png", "-m", "no.pth"], "no.pth"),
     ],
 )
-def test_what_cannot_be_explained_is_one_sentence(folder, arguments, message, capsys):
+def test_invalid_input_is_one_sentence(folder, arguments, message, capsys):
     given = arguments if "-m" in arguments else [*arguments, "-m", "one.pth"]
     assert explain(*given) == 2
     error = capsys.readouterr().err

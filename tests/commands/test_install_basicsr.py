@@ -1,4 +1,4 @@
-"""What works without BasicSR, what says how to get it, and the command that installs it."""
+"""What works without BasicSR, what asks to install it, and the command that installs it."""
 
 import subprocess
 import sys
@@ -100,7 +100,7 @@ setup(
 
 
 def source(folder: Path, setup: str = SETUP) -> Path:
-    """A source of BasicSR as it is released, as far as it is mended."""
+    """The parts of BasicSR's released source that are patched."""
     folder.mkdir(parents=True)
     (folder / "setup.py").write_text(setup)
     (folder / "requirements.txt").write_text("addict\nfuture\nopencv-python\ntb-nightly\ntqdm\n")
@@ -125,7 +125,7 @@ def test_the_broken_line_is_replaced_and_what_nothing_imports_is_not_required(
 
 @pytest.fixture
 def pip(monkeypatch):
-    """A stand-in for pip, which may unpack a source; what it was asked."""
+    """A stand-in for pip, which may unpack a source; records its arguments."""
     asked = []
 
     def answer(*arguments: str, temporary: Path | None = None):
@@ -152,7 +152,7 @@ def test_pip_fetches_and_installs(pip, capsys):
     assert capsys.readouterr().out.endswith("BasicSR is installed\n")
 
 
-def test_a_source_that_pip_cannot_ask_for_its_metadata_is_mended_all_the_same(pip):
+def test_a_source_without_metadata_is_patched_all_the_same(pip):
     install = install_basicsr._pip
     codes = iter([1, 0])
 
@@ -172,10 +172,10 @@ def test_a_source_that_pip_cannot_ask_for_its_metadata_is_mended_all_the_same(pi
     [
         (None, 1, "cannot be fetched; pip says:\nvmambair: no such release"),
         (SETUP, 1, "cannot be installed; pip says:\nvmambair: no such release"),
-        ("setup()", 0, "setup.py of basicsr==1.4.2 is not the one known here"),
+        ("setup()", 0, "setup.py of basicsr==1.4.2 is not as expected"),
     ],
 )
-def test_what_fails_is_told_in_the_words_of_pip(pip, capsys, setup, code, sentence):
+def test_failures_are_reported_with_the_output_of_pip(pip, capsys, setup, code, sentence):
     pip.setup, pip.code = setup, code
     assert cli.vmambair(["install-basicsr"]) == 2
     assert sentence in capsys.readouterr().err

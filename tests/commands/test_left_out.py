@@ -1,4 +1,4 @@
-"""vmambair restore counts what it leaves out, and makes no folder of a file's name."""
+"""vmambair restore counts what it leaves out, and does not mistake a file's name for a folder."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def run(*arguments: str) -> int:
 
 
 @pytest.mark.parametrize("name", ["b.psd", "b.CR2", "deeper/b.gif", "b.mp4", "deeper/b.mkv"])
-def test_pictures_and_videos_left_out_are_counted_and_an_error(folder, capsys, name):
+def test_pictures_and_videos_left_out_are_counted_and_set_the_exit_code(folder, capsys, name):
     Path("in", name).touch()
     Path("in/notes.txt").touch()
     assert run("in", "-o", "out") == 1
@@ -34,7 +34,7 @@ def test_pictures_and_videos_left_out_are_counted_and_an_error(folder, capsys, n
     assert Path("out/a.png").is_file()
 
 
-def test_other_files_left_out_are_counted_and_no_error(folder, capsys):
+def test_other_files_left_out_are_only_counted(folder, capsys):
     for name in ("Thumbs.db", "x.txt", "y.txt", "README", ".hidden.psd", "out/old.psd"):
         Path("in", name).parent.mkdir(exist_ok=True)
         Path("in", name).touch()
@@ -53,23 +53,23 @@ def test_many_kinds_are_not_all_named(folder, capsys):
 
 
 @pytest.mark.parametrize("name", ["out.gif", "out.PDF", "out.mp4", "out.psd", "out.zip", "out.txt"])
-def test_a_name_with_the_suffix_of_another_file_is_no_folder(folder, capsys, name):
+def test_a_name_with_the_suffix_of_another_format_is_not_a_folder(folder, capsys, name):
     assert run("b.png", "-o", name) == 2
     told = capsys.readouterr().err
-    assert f"{name}: {Path(name).suffix.lower()} is not written" in told
+    assert f"{name}: {Path(name).suffix.lower()} cannot be written" in told
     assert f"{name}/ for a folder" in told and not Path(name).exists()
 
 
 @pytest.mark.parametrize("name", ["out.gif/", "v1.2", "out.final", "results_x4.0", "there.gif"])
-def test_a_slash_a_folder_that_is_there_and_other_dots_say_folder(folder, name):
+def test_a_slash_an_existing_folder_and_other_dots_mean_a_folder(folder, name):
     Path("there.gif").mkdir()
     assert run("b.png", "-o", name) == 0
     assert Path(name, "b.png").is_file()
 
 
 @pytest.mark.parametrize("name", ["out.gif", "out.png", "out.exe"])
-def test_a_video_becomes_no_folder_of_such_a_name_either(folder, name):
+def test_a_videos_output_with_another_suffix_is_not_a_folder_either(folder, name):
     Path("film.mp4").touch()
-    with pytest.raises(InputError, match="is not written"):
+    with pytest.raises(InputError, match="cannot be written"):
         videos.plan(["film.mp4"], name, alone=True)
     assert videos.plan(["film.mp4"], f"{name}/", alone=True)[0].target == Path(name, "film.mp4")

@@ -27,7 +27,7 @@ def test_copies_are_the_recipes_and_editors_find_their_schema(tmp_path, capsys):
     assert f"{len(copies)} option files" in capsys.readouterr().out
 
 
-def test_no_file_is_replaced(tmp_path, capsys):
+def test_copying_never_replaces_a_file(tmp_path, capsys):
     (tmp_path / "train_vmambair_x4.yml").write_text("mine")
     assert cli.vmambair(["options", "--copy", str(tmp_path)]) == 2
     assert "train_vmambair_x4.yml: exists already" in capsys.readouterr().err

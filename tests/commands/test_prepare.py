@@ -1,4 +1,4 @@
-"""Folders become pairs, sub-images, meta information and LMDBs, and a stopped run goes on."""
+"""Folders become pairs, sub-images, meta information and LMDBs, and a stopped run continues."""
 
 import json
 import multiprocessing
@@ -46,14 +46,14 @@ def prepare(*arguments: str) -> int:
 
 
 def files(root: str) -> dict[str, bytes]:
-    """Every file below a folder, but the record and LMDB's lock, by its path."""
+    """Every file below a folder, by path, except the record and LMDB's lock."""
     found = sorted(path for path in Path(root).rglob("*") if path.is_file())
     left_out = (FILE, "lock.mdb")
     return {str(p.relative_to(root)): p.read_bytes() for p in found if p.name not in left_out}
 
 
 def reduced(image: np.ndarray, scale: int) -> np.ndarray:
-    """What BasicSR makes of an image in [0, 255], as a file holds it."""
+    """BasicSR's reduction of an image in [0, 255], as stored in a file."""
     return (np.asarray(imresize(image / 255.0, 1 / scale)).clip(0, 1) * 255).round()
 
 
@@ -70,12 +70,12 @@ OFFSETS = [
 
 
 @pytest.mark.parametrize(("length", "size", "step", "threshold", "expected"), OFFSETS)
-def test_sub_images_begin_where_basicsr_has_them_begin(length, size, step, threshold, expected):
+def test_sub_images_begin_where_basicsrs_do(length, size, step, threshold, expected):
     assert offsets(length, Recipe((), size, step, threshold)) == expected
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])
-def test_pairs_are_basicsr_reductions_of_what_divides_by_the_scale(photographs, scale):
+def test_pairs_are_basicsr_reductions_of_images_cropped_to_the_scale(photographs, scale):
     assert prepare("in", "out", "--scale", str(scale)) == 0
     names = {"cat.png", "cup.of.coffee.png", "camera.png", "rocket.png"}
     assert {path.name for path in Path("out/gt").iterdir()} == names
@@ -102,7 +102,7 @@ def test_sub_images_are_cut_alike_out_of_both_whole_images(photographs):
             np.testing.assert_array_equal(cv2.imread(f"out/{folder}/{name}"), window)
 
 
-def test_a_png_that_stays_as_it_is_is_copied_byte_for_byte(photographs):
+def test_an_unchanged_png_is_copied_byte_for_byte(photographs):
     assert prepare("in", "out") == 0
     for name in ("cat.png", "cup.of.coffee.png", "camera.png"):
         assert Path("out/gt", name).read_bytes() == Path("in", name).read_bytes()
@@ -132,8 +132,8 @@ def test_the_section_that_is_printed_trains(photographs, experiment, backend, ca
     assert cli.basicsr(["train", "-opt", options]) == 0
 
 
-def test_pairs_that_are_there_are_cut_alike_too(photographs):
-    """As DIV2K names them, with the scale behind, and of equal size, as in deraining."""
+def test_existing_pairs_are_cut_alike_too(photographs):
+    """Named like DIV2K's, with the scale appended, and of equal size, as in deraining."""
     prepare("in", "made", "--scale", "4")
     for path in list(Path("made/lq_x4").iterdir()):
         path.rename(path.with_name(f"{path.stem}x4.png"))
@@ -159,7 +159,7 @@ def test_depth_and_alpha_are_kept_and_what_basicsr_drops_is_said(photographs, ca
     assert "1 of 6 images have alpha (such as clear.png)" in told
 
 
-def test_a_photograph_taken_sideways_stands_upright(photographs):
+def test_a_photograph_taken_sideways_is_turned_upright(photographs):
     exif = Image.Exif()
     exif[0x0112] = 6  # turn it by 90 degrees
     Image.fromarray(data.chelsea()[:64, :96]).save("in/sideways.jpg", exif=exif)
@@ -170,7 +170,7 @@ def test_a_photograph_taken_sideways_stands_upright(photographs):
     )
 
 
-def test_lmdbs_can_be_asked_for_later(photographs):
+def test_lmdbs_can_be_added_later(photographs):
     prepare("in", "out", "--scale", "4")
     made = files("out")
     assert prepare("in", "out", "--scale", "4", "--lmdb") == 0
@@ -183,7 +183,7 @@ def test_lmdbs_can_be_asked_for_later(photographs):
     }
 
 
-def test_a_finished_run_makes_nothing_twice_and_a_lost_file_again(photographs):
+def test_a_finished_run_only_makes_lost_files_again(photographs):
     prepare("in", "out", "--scale", "4")
     made = files("out")
     before = {path: path.stat().st_mtime_ns for path in Path("out").rglob("*.png")}
@@ -202,7 +202,7 @@ SETTINGS = ["--scale", "4", "--sub-images", "96", "--step", "72", "--lmdb", "--p
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
-    """A folder with twelve photographs in ``in``, and in ``whole`` what a run made of them."""
+    """A folder with twelve photographs in ``in``, and a complete run's output in ``whole``."""
     root = tmp_path_factory.mktemp("many")
     (root / "in").mkdir()
     for number in range(12):
@@ -212,7 +212,7 @@ def whole(tmp_path_factory) -> Path:
 
 
 def runs(pid: str) -> bool:
-    """Whether a process is there, and not only its exit code, which nobody has asked for."""
+    """Whether a process is running, and not a zombie."""
     try:
         return Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -220,7 +220,7 @@ def runs(pid: str) -> bool:
 
 
 def stop(out: str, number: int) -> int | None:
-    """Run prepare in a process group of its own, signal it when some are done; its exit code."""
+    """Run prepare in its own process group, and signal it when some are done; its exit code."""
 
     def run() -> None:
         os.setsid()
@@ -249,7 +249,9 @@ def stop(out: str, number: int) -> int | None:
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)]
 )
-def test_a_stopped_run_goes_on_and_ends_as_one_that_was_not(whole, number, code, monkeypatch):
+def test_a_stopped_run_continues_and_ends_like_an_uninterrupted_one(
+    whole, number, code, monkeypatch
+):
     monkeypatch.chdir(whole)
     out = Path(f"out{number}")
     assert stop(str(out), number) == code
@@ -277,8 +279,8 @@ def test_a_record_cut_in_the_middle_of_a_line_loses_that_line_only(photographs):
     assert files("out") == made
 
 
-def test_a_full_disk_is_a_sentence_and_the_run_goes_on_later(photographs, capsys):
-    """A limit on the size of files stands for it: writing fails in the same place."""
+def test_a_full_disk_is_reported_and_the_run_continues_later(photographs, capsys):
+    """Simulated by a limit on file sizes: writing fails at the same place."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8192, limits[1]))
     try:
@@ -291,7 +293,7 @@ def test_a_full_disk_is_a_sentence_and_the_run_goes_on_later(photographs, capsys
     assert files("out") == files("expected")
 
 
-def test_no_space_for_an_lmdb_is_a_sentence_and_leaves_none(photographs, capsys):
+def test_no_space_for_an_lmdb_is_reported_and_leaves_none_behind(photographs, capsys):
     prepare("in", "out")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (32768, limits[1]))
@@ -308,7 +310,7 @@ def test_no_space_for_an_lmdb_is_a_sentence_and_leaves_none(photographs, capsys)
 
 @pytest.fixture
 def refused(capsys):
-    """Run prepare, which must fail and write nothing; its sentence."""
+    """Run prepare, which must fail and write nothing; returns its message."""
 
     def run(*arguments: str) -> str:
         before = files(".")
@@ -352,14 +354,14 @@ def test_input_folders_that_cannot_be_used_are_named(photographs, refused):
     Path("empty").mkdir()
     assert "nowhere: there is no such folder" in refused("nowhere", "out")
     assert "empty: no images in it" in refused("empty", "out")
-    assert "in/out: lies inside the input folder in" in refused("in", "in/out")
-    assert "in: lies inside the input folder in" in refused("in", "in")
+    assert "in/out: is inside the input folder in" in refused("in", "in/out")
+    assert "in: is inside the input folder in" in refused("in", "in")
     save("in/cat.bmp", data.chelsea())
     message = refused("in", "out")
     assert "in/cat.png and cat.bmp would get the same name" in message
 
 
-def test_halves_of_pairs_are_named(photographs, refused):
+def test_images_without_a_partner_are_named(photographs, refused):
     shutil.copytree("in", "lq")
     os.rename("lq/cat.png", "lq/dog.png")
     message = refused("in", "out", "--lq", "lq", "--scale", "4")
@@ -374,17 +376,17 @@ def test_halves_of_pairs_are_named(photographs, refused):
         (["--scale", "5"], "scale (5,): choose of (2, 3, 4, 8)"),
         (["--lq", "in", "--scale", "2", "--scale", "4"], "scale (2, 4): choose one of (1, 2,"),
         (["--sub-images", "64", "--step", "0"], "with a step of 0"),
-        (["--step", "48"], "step and threshold are of sub-images; give their size too"),
-        (["--scale", "3", "--sub-images", "64"], "have to be multiples of 3"),
-        (["--sub-images", "64", "--step", "-1"], "no length negative"),
-        (["--processes", "0"], "0 processes can do nothing"),
+        (["--step", "48"], "step and threshold need sub-images; give their size too"),
+        (["--scale", "3", "--sub-images", "64"], "must be positive multiples of 3"),
+        (["--sub-images", "64", "--step", "-1"], "the threshold 0 or more"),
+        (["--processes", "0"], "--processes is 0; it must be 1 or more"),
     ],
 )
-def test_settings_that_cannot_be_are_named(photographs, refused, arguments, sentence):
+def test_invalid_settings_are_named(photographs, refused, arguments, sentence):
     assert sentence in refused("in", "out", *arguments)
 
 
-def test_images_that_cannot_be_used_are_named_and_the_others_made(photographs, capsys):
+def test_unusable_images_are_named_and_the_others_made(photographs, capsys):
     whole = Path("in/cat.png").read_bytes()
     Path("in/cat.png").write_bytes(whole[: len(whole) // 2])
     Path("in/text.png").write_text("not an image")
@@ -394,8 +396,8 @@ def test_images_that_cannot_be_used_are_named_and_the_others_made(photographs, c
     assert prepare(*arguments) == 1
     told = capsys.readouterr().err
     assert "in/cat.png: damaged" in told
-    assert "in/text.png: is text, no picture" in told
-    assert "in/small.png: 40 x 80 pixels, and 64 are the least for a side" in told
+    assert "in/text.png: is text, not a picture" in told
+    assert "in/small.png: 40 x 80 pixels, and each side needs at least 64" in told
     assert "3 images could not be used" in told
     assert len(list(Path("out/gt").glob("*"))) > 8
     assert not list(Path("out").glob("*.lmdb"))
@@ -416,12 +418,12 @@ def test_a_partner_of_the_wrong_size_is_named(photographs, capsys):
     assert "made/lq_x4/cat.png: 20 x 20 pixels, and its ground truth 108 x 148" in told
 
 
-def test_pixels_that_are_no_bytes_are_refused(photographs, capsys):
+def test_pixels_of_other_types_are_refused(photographs, capsys):
     cv2.imwrite("in/float.tif", np.zeros((64, 64), np.float32))
     assert prepare("in", "out") == 1
     assert "float.tif: holds floating-point numbers" in capsys.readouterr().err
 
 
-def test_an_image_that_has_gone_meanwhile_is_named(photographs):
+def test_an_image_removed_meanwhile_is_named(photographs):
     with pytest.raises(ValueError, match=r"gone.png: cannot be read"):
         read(Path("in/gone.png"))

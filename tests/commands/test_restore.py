@@ -57,7 +57,7 @@ def large(pixels: np.ndarray) -> np.ndarray:
 # from the command line
 
 
-def test_a_file_becomes_the_file_that_is_named(folder, capsys):
+def test_a_file_is_restored_to_the_named_file(folder, capsys):
     pixels = picture("a.png")
     assert cli.vmambair(["restore", "a.png", "-o", "b.png", "-m", "x4.safetensors"]) == 0
     assert np.array_equal(np.asarray(Image.open("b.png")), large(pixels))
@@ -82,7 +82,7 @@ def test_an_output_folder_inside_the_input_is_not_an_input(folder):
     assert [path.name for path in Path("in/out").iterdir()] == ["a.png"]
 
 
-def test_standard_input_and_output(folder):
+def test_standard_input_and_output_are_supported(folder):
     Path("in").write_bytes(files.encoded(files.noise("RGB"), "BMP"))
     command = ["restore", "-", "-o", "-", "-m", "x4.safetensors"]
     assert forks.run(forks.VMAMBAIR, *command, streams=("in", "out", "err")) == 0
@@ -92,20 +92,20 @@ def test_standard_input_and_output(folder):
     assert "1 of 1 pictures restored" in Path("err").read_text()
 
 
-def test_another_format(folder):
+def test_another_format_can_be_chosen(folder):
     pixels = picture("in/a.bmp")
     assert run("in", "-o", "out", "--format", "tiff") == 0
     assert np.array_equal(np.asarray(Image.open("out/a.tif")), pixels)
 
 
-def test_a_wrong_suffix_is_read_by_content_and_written_as_it_says(folder):
+def test_a_file_is_read_by_content_and_written_by_suffix(folder):
     (folder / "a.png").write_bytes(files.encoded(files.noise("RGB"), "JPEG"))
     assert run("a.png", "-o", "out") == 0
     assert Image.open("out/a.png").format == "PNG"
     assert np.array_equal(np.asarray(Image.open("out/a.png")), np.asarray(Image.open("a.png")))
 
 
-def test_bad_files_are_reported_at_the_end_and_the_others_are_done(folder, capsys):
+def test_bad_files_are_reported_at_the_end_and_the_others_are_restored(folder, capsys):
     for name in ("a.png", "c.png"):
         picture(f"in/{name}")
     Path("in/b.png").write_bytes(Path("in/a.png").read_bytes()[:-20])
@@ -114,7 +114,7 @@ def test_bad_files_are_reported_at_the_end_and_the_others_are_done(folder, capsy
     assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "c.png"]
     told = capsys.readouterr()
     assert "in/b.png: damaged" in told.err and "2 of 4 pictures restored" in told.out
-    assert "in/notes.txt: is text, no picture" in told.err
+    assert "in/notes.txt: is text, not a picture" in told.err
 
 
 def test_a_picture_whose_name_has_no_suffix_keeps_its_format(folder):
@@ -124,7 +124,7 @@ def test_a_picture_whose_name_has_no_suffix_keeps_its_format(folder):
     assert Image.open("out/photo").format == "PNG"
 
 
-def test_memory_that_runs_out_for_one_picture_is_reported_and_the_others_are_done(
+def test_running_out_of_memory_for_one_picture_is_reported_and_the_others_are_restored(
     folder, capsys, monkeypatch
 ):
     picture("in/a.png")
@@ -139,10 +139,10 @@ def test_memory_that_runs_out_for_one_picture_is_reported_and_the_others_are_don
     monkeypatch.setattr(writing, "check", fail)
     assert run("in", "-o", "out") == 1
     assert [path.name for path in Path("out").iterdir()] == ["a.png"]
-    assert "in/b.png: memory does not suffice" in capsys.readouterr().err
+    assert "in/b.png: not enough memory" in capsys.readouterr().err
 
 
-def test_a_link_to_nothing_is_reported(folder, capsys):
+def test_a_dangling_link_is_reported(folder, capsys):
     picture("in/a.png")
     Path("in/b.png").symlink_to("nowhere.png")
     assert run("in", "-o", "out") == 1
@@ -154,7 +154,7 @@ def test_a_link_to_nothing_is_reported(folder, capsys):
     ["ein Bild/日本 ü.png", "-o.png", "[a]*.png", os.fsdecode(b"\xff\n.png"), 251 * "a" + ".png"],
     ids=["spaces and scripts", "dash", "pattern", "no text", "long"],
 )
-def test_names_of_any_kind(folder, name, capsys):
+def test_names_of_any_kind_are_accepted(folder, name, capsys):
     picture(f"in/{name}")
     assert run(f"in/{name}", "-o", "out") == 0
     assert run("in", "-o", "mein out") == 0
@@ -162,7 +162,7 @@ def test_names_of_any_kind(folder, name, capsys):
     assert "1 of 1 pictures restored" in capsys.readouterr().out
 
 
-def test_a_name_that_begins_with_a_dash_comes_after_two(folder):
+def test_a_name_that_begins_with_a_dash_follows_two_dashes(folder):
     picture("-a.png")
     assert cli.vmambair(["restore", "-o", "out", "-m", "x1.safetensors", "--", "-a.png"]) == 0
     assert Path("out/-a.png").is_file()
@@ -181,7 +181,7 @@ def test_links_to_folders_are_not_followed_and_a_folder_that_is_a_link_is_read(f
     assert [path.name for path in Path("out").rglob("*")] == ["a.png"]
 
 
-def test_a_disk_that_is_full_is_reported_and_leaves_no_part_of_a_file(folder, capsys, monkeypatch):
+def test_a_full_disk_is_reported_and_leaves_no_partial_file(folder, capsys, monkeypatch):
     picture("a.png")
 
     def fail(number):
@@ -193,12 +193,12 @@ def test_a_disk_that_is_full_is_reported_and_leaves_no_part_of_a_file(folder, ca
     assert "a.png: cannot be written" in capsys.readouterr().err
 
 
-def test_files_that_exist_are_kept(folder, capsys):
+def test_existing_files_are_kept(folder, capsys):
     pixels = picture("a.png")
     picture("b.png", "L")
     before = Path("b.png").read_bytes()
     assert run("a.png", "-o", "b.png") == 2
-    assert run("a.png", "b.png", "-o", ".") == 2  # an input is a file that exists
+    assert run("a.png", "b.png", "-o", ".") == 2  # here an input is the existing file
     assert Path("b.png").read_bytes() == before
     assert "b.png exists already" in capsys.readouterr().err
     assert run("a.png", "-o", "b.png", "--skip-existing") == 0
@@ -207,7 +207,7 @@ def test_files_that_exist_are_kept(folder, capsys):
     assert np.array_equal(np.asarray(Image.open("b.png")), pixels)
 
 
-def test_skip_existing_goes_on_where_it_stopped(folder, capsys):
+def test_skip_existing_continues_an_interrupted_run(folder, capsys):
     for name in ("a.png", "b.png"):
         picture(name)
     assert run("a.png", "-o", ".", "--suffix", "_new") == 0
@@ -228,7 +228,7 @@ def test_outscale_resizes_the_result(folder):
 
 @pytest.mark.parametrize("size", [(7, 90), (50, 33), (131, 200), (1, 1)])
 @pytest.mark.parametrize("kind", ["L", "RGBA"])
-def test_resizing_by_strips_is_resizing(kind, size, monkeypatch):
+def test_resizing_by_strips_equals_resizing_at_once(kind, size, monkeypatch):
     pixels = files.noise(kind, height=64, width=70)
     whole = resizing.resized(pixels, *size)
     if kind == "L":
@@ -237,7 +237,7 @@ def test_resizing_by_strips_is_resizing(kind, size, monkeypatch):
         assert np.abs(whole - expected.clip(0, 255)).max() <= 0.501
     monkeypatch.setattr(resizing, "STRIP", 500)
     strips = resizing.resized(pixels, *size)
-    assert np.abs(strips.astype(int) - whole).max() <= 1  # where a half is rounded
+    assert np.abs(strips.astype(int) - whole).max() <= 1  # where halves are rounded
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_resizing_by_strips_is_resizing(kind, size, monkeypatch):
         (["a.png", "a.bmp", "-o", "out.png"], "one file for several pictures"),
         (["in", "-o", "out.png"], "one file for the pictures of in"),
         (["-", "-o", "out"], "give a file, or -"),
-        (["a.png", "-o", "out.gif"], ".gif is not written"),
+        (["a.png", "-o", "out.gif"], ".gif cannot be written"),
         (["a.png", "-o", "a.bmp/out"], "a.bmp/out: cannot be written to"),
         (["a.png", "-o", "/proc/out"], "/proc/out: cannot be written to"),
         (["a.png", "-o", "out", "--tile", "32"], "tile is 32"),
@@ -265,7 +265,7 @@ def test_resizing_by_strips_is_resizing(kind, size, monkeypatch):
         (["a.png", "-o", "out", "--max-megapixels", "-1"], "--max-megapixels is -1"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_written(folder, arguments, sentence, capsys):
+def test_invalid_input_is_refused_before_anything_is_written(folder, arguments, sentence, capsys):
     (folder / "empty").mkdir()
     for name in ("a.png", "a.bmp", "in/c.png"):
         picture(name)
@@ -280,7 +280,7 @@ def test_a_picture_larger_than_the_limit_is_refused(folder, capsys):
     assert "more than the limit" in capsys.readouterr().err
 
 
-# vmambair restore, which comes to no end: the fourth picture waits for a signal.
+# vmambair restore that never ends: the fourth picture waits for a signal.
 ENDLESS = """
 import sys, time
 from vmambair_arch import cli
@@ -318,7 +318,7 @@ def test_ctrl_c_and_sigterm_leave_only_finished_files(folder, number, code):
         Image.open(path).load()
 
 
-def test_pictures_are_read_ahead_and_written_behind(folder, monkeypatch):
+def test_pictures_are_read_ahead_and_written_in_the_background(folder, monkeypatch):
     read, write = batch_restore._read, batch_restore._write
     two_reads, next_picture = threading.Barrier(2, timeout=PATIENCE), threading.Event()
 
@@ -337,12 +337,12 @@ def test_pictures_are_read_ahead_and_written_behind(folder, monkeypatch):
     jobs, done = plan.plan(["in"], "out"), []
     batch_restore.restore(
         *(jobs, Restorer("x1.safetensors")),
-        ahead=2,
+        prefetch=2,
         quality=95,
         max_megapixels=1,
         begin=lambda job, megapixels: None,
         progress=lambda job, share: next_picture.set() if job is jobs[1] else None,
-        tell=done.append,
+        report=done.append,
     )
     assert [each.job.source for each in done] == [job.source for job in jobs]
 
@@ -379,7 +379,7 @@ def test_every_purpose_has_its_network():
 
 @pytest.fixture
 def bundled_derain(tmp_path, monkeypatch):
-    """A bundled network that is called as a preset is."""
+    """A bundled network with the name of a preset."""
     (tmp_path / "bundled").mkdir()
     (tmp_path / "bundled/__init__.py").touch()
     save_network(files.identity(1), tmp_path / "bundled/derain.safetensors")
@@ -391,8 +391,8 @@ def bundled_derain(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_bundled_network_may_be_called_as_a_preset_is(bundled_derain, caplog, capsys):
-    Path("derain").mkdir()  # a folder of pictures, say
+def test_a_bundled_network_may_have_the_name_of_a_preset(bundled_derain, caplog, capsys):
+    Path("derain").mkdir()  # for example, a folder of pictures
     assert Restorer("derain").network.config == files.identity(1).config
     assert not caplog.records
     with pytest.raises(InputError, match=r"bundled network \(.*derain\) nor a preset \([^)]*w2\)"):
@@ -400,24 +400,24 @@ def test_a_bundled_network_may_be_called_as_a_preset_is(bundled_derain, caplog, 
     assert PRESETS["derain"]["num_blocks"] == (3, 5, 7, 9)
     assert cli.vmambair(["convert", "derain", "out.pth"]) == 2
     assert (
-        "tells its options by its blocks" in capsys.readouterr().err
-    )  # it was found, and has none
+        "options are inferred from its blocks" in capsys.readouterr().err
+    )  # it was found, but has no weights
     labels = [choice.label for choice in offered([])]
     assert labels == [weights.DEFAULT, "derain"]
 
 
-def test_the_weights_of_a_preset_in_its_shadow_are_named(bundled_derain, caplog):
+def test_the_weights_of_a_preset_hidden_by_a_bundled_network_are_named(bundled_derain, caplog):
     Path("cache/vmambair").mkdir(parents=True)
     other = Path("cache/vmambair/derain.pth").absolute()
     save_network(files.identity(4), other)
     assert Restorer("derain").scale == 1 and Restorer(other).scale == 4
-    assert f"derain is the bundled network; for the other one give -m {other}" in caplog.text
+    assert f"derain is the bundled network; for the preset's give -m {other}" in caplog.text
     assert [choice.model for choice in offered(["derain"])] == [
         *("derain", weights.DEFAULT, str(other))
     ]
 
 
-def test_models_lists_the_bundled_networks_with_what_each_is_for(capsys):
+def test_models_lists_the_bundled_networks_and_their_purposes(capsys):
     with pytest.raises(SystemExit) as ended:
         cli.vmambair(["restore", "--models"])
     lines = capsys.readouterr().out.splitlines()
@@ -429,7 +429,7 @@ def test_models_lists_the_bundled_networks_with_what_each_is_for(capsys):
     ]
 
 
-def test_a_file_goes_before_a_bundled_network_of_its_name(folder):
+def test_a_file_takes_precedence_over_a_bundled_network_of_the_same_name(folder):
     (folder / weights.DEFAULT).write_bytes(b"no network")
     with pytest.raises(InputError, match=weights.DEFAULT):
         Restorer(weights.DEFAULT)
@@ -481,14 +481,14 @@ def test_a_pil_image_keeps_its_kind_and_profile(mode):
     assert output.info["icc_profile"] == files.ICC
 
 
-def test_arrays_that_are_no_pictures_are_refused():
+def test_arrays_that_are_not_pictures_are_refused():
     restorer = Restorer(files.identity())
     with pytest.raises(InputError, match="the picture is a str"):
         restorer("photo.jpg")
     for value in (255.0, np.nan, -np.inf):
         with pytest.raises(InputError, match="finite floats in"):
             restorer(np.full((5, 5), value))
-    slightly = restorer(np.full((5, 5), 1.01))  # as resizing leaves them
+    slightly = restorer(np.full((5, 5), 1.01))  # as after resizing
     assert (slightly == 1).all()
     for shape, kind in (((5, 5), int), ((5, 5), bool), ((5, 5, 6), np.uint8), ((0, 5), np.uint8)):
         with pytest.raises(InputError, match="the picture is"):
@@ -499,7 +499,7 @@ def test_arrays_that_are_no_pictures_are_refused():
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.longdouble, ">u2", ">f4"])
-def test_arrays_of_rarer_kinds_and_layouts(dtype):
+def test_arrays_of_unusual_dtypes_and_layouts_are_restored(dtype):
     image = files.noise("RGBA")
     image = (image / 255).astype(dtype) if np.dtype(dtype).kind == "f" else image.astype(dtype)
     image = np.asfortranarray(image)[::-1, ::2]
@@ -510,14 +510,14 @@ def test_arrays_of_rarer_kinds_and_layouts(dtype):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_tensors_in_batches(channels):
+def test_batches_of_tensors_are_restored(channels):
     x = torch.rand(2, channels, 70, 45)
     y = Restorer(files.identity(2), tile=48).restore_tensor(x)
     expected = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
     torch.testing.assert_close(y, expected, rtol=0, atol=1e-6)
 
 
-def test_colours_go_through_a_grey_network_one_by_one():
+def test_colour_channels_pass_through_a_grey_network_one_by_one():
     network = files.identity(2, in_channels=1, out_channels=1)
     image = files.noise("RGB")
     assert np.array_equal(restore(image, network), image.repeat(2, 0).repeat(2, 1))
@@ -536,17 +536,17 @@ def test_a_result_that_memory_cannot_hold_is_refused(monkeypatch):
         restore(files.noise("RGB"), files.identity(4), tile=48, strength=0.5)
 
 
-def test_the_time_that_is_left_does_not_count_pictures_that_failed(folder, capsys):
+def test_the_time_remaining_does_not_count_failed_pictures(folder, capsys):
     for name in ("a.png", "b.png", "c.png"):
         picture(name)
     jobs = plan.plan(["a.png", "b.png", "c.png"], "out")
     told = RestoreProgress(jobs)
-    told.tell(batch_restore.Done(jobs[0], failure="damaged"))
+    told.report(batch_restore.Done(jobs[0], failure="damaged"))
     told.advance(jobs[1], 1.0)
-    told.tell(batch_restore.Done(jobs[1], (20, 33), (20, 33), 0.1))
+    told.report(batch_restore.Done(jobs[1], (20, 33), (20, 33), 0.1))
     told.advance(jobs[2], 1.0)
     assert told.passed == pytest.approx(3 * 20 * 33 / 1e6)
-    told.tell(batch_restore.Done(jobs[2], failure="cannot be written"))
+    told.report(batch_restore.Done(jobs[2], failure="cannot be written"))
     assert told.passed == pytest.approx(3 * 20 * 33 / 1e6)
     assert told.summary() == 1
 
@@ -561,7 +561,7 @@ def test_progress_ends_at_one(options, kind):
     assert len(shares) > 10
 
 
-def test_progress_within_a_picture_that_is_restored_whole_is_that_of_its_layers():
+def test_progress_within_a_whole_picture_follows_the_networks_layers():
     class Layers(nn.Module):
         scale = 1
 
@@ -582,7 +582,7 @@ def test_progress_within_a_picture_that_is_restored_whole_is_that_of_its_layers(
     assert len(shares) == 17
 
 
-def test_telling_progress_changes_nothing():
+def test_reporting_progress_does_not_change_the_result():
     network = VmambaIR(dim=4, num_blocks=[1, 1, 0, 0], num_refinement_blocks=1, d_state=2)
     image = files.noise("RGB", height=100, width=90)
     for options in ({}, {"tile": 64, "pool": "global"}):
@@ -593,7 +593,7 @@ def test_telling_progress_changes_nothing():
         assert not any(module._forward_hooks for module in network.modules())
 
 
-def test_progress_can_end_the_work():
+def test_an_exception_raised_by_progress_ends_the_work():
     network = VmambaIR(dim=4, num_blocks=[1, 0, 0, 0], num_refinement_blocks=0, d_state=2)
     seen = []
 
@@ -608,7 +608,7 @@ def test_progress_can_end_the_work():
     assert not any(module._forward_hooks for module in network.modules())
 
 
-def test_the_bar_counts_pictures_whose_size_is_told_once_they_are_read(folder, capsys):
+def test_the_bar_counts_pictures_of_unknown_size_once_they_are_read(folder, capsys):
     picture("a.png")
     stream, known = plan.RestoreJob(None, Path("x.png"), None), plan.plan(["a.png"], "out")[0]
     told = RestoreProgress([stream, known])
@@ -622,14 +622,14 @@ def test_the_bar_counts_pictures_whose_size_is_told_once_they_are_read(folder, c
 
 
 class Bicubic(nn.Module):
-    """A network that enlarges as any other: neighbours run into each other."""
+    """A network that enlarges like a real one: neighbouring pixels mix."""
 
     def forward(self, x):
         return nn.functional.interpolate(x, scale_factor=4, mode="bicubic")
 
 
 @pytest.mark.parametrize("outscale", [4, 3])
-def test_what_hides_under_alpha_leaves_no_fringe(outscale):
+def test_colours_hidden_under_alpha_leave_no_fringe(outscale):
     image = np.zeros((24, 24, 4), np.uint8)  # black where it is transparent
     image[8:16, 8:16] = (255, 40, 0, 255)
     image[7, 8:16] = (255, 40, 0, 90)
@@ -640,7 +640,7 @@ def test_what_hides_under_alpha_leaves_no_fringe(outscale):
     assert (output[:8, :8] == 0).all()
 
 
-def test_alpha_stays_as_it_is_at_scale_1_and_is_restored_above():
+def test_alpha_is_unchanged_at_scale_1_and_restored_above():
     class Dark(nn.Module):
         def __init__(self, scale):
             super().__init__()
@@ -683,7 +683,7 @@ def test_nothing_is_rounded_between_two_networks():
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, Image.Image])
-def test_a_chain_keeps_a_pictures_kind_and_tells_its_progress(kind):
+def test_a_chain_keeps_a_pictures_kind_and_reports_progress(kind):
     pixels = files.noise("RGB", kind if kind != Image.Image else np.uint8)
     image = Image.fromarray(pixels) if kind is Image.Image else pixels
     shares = []
@@ -696,7 +696,7 @@ def test_a_chain_keeps_a_pictures_kind_and_tells_its_progress(kind):
 @pytest.mark.parametrize("scale", [1, 2])
 def test_strength_goes_from_the_plain_enlargement_to_the_network(scale):
     pixels = np.asarray(Image.fromarray(data.astronaut()).resize((20, 16)))
-    plain = 255 * imresize(pixels / 255, scale).clip(0, 1)  # alike but for the borders
+    plain = 255 * imresize(pixels / 255, scale).clip(0, 1)  # equal except at the borders
     network = files.identity(scale)
     full = restore(pixels, network).astype(float)
     none = restore(pixels, network, strength=0).astype(float)
@@ -708,7 +708,7 @@ def test_strength_goes_from_the_plain_enlargement_to_the_network(scale):
     assert np.array_equal(chain(pixels), none)
 
 
-def test_a_strength_beyond_0_and_1_is_refused(folder, capsys):
+def test_a_strength_outside_0_to_1_is_refused(folder, capsys):
     picture("a.png")
     assert run("a.png", "-o", "out.png", "--strength", "1.5") == 2
     assert "strength is 1.5; it must be a number from 0 to 1" in capsys.readouterr().err

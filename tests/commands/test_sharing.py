@@ -1,4 +1,4 @@
-"""Pictures shared by several processes: the same files and one summary, as of one process."""
+"""Pictures shared by several processes: the same files and summary as with one process."""
 
 import json
 import shutil
@@ -12,20 +12,20 @@ from vmambair_arch import save_network
 from vmambair_arch.commands import sharing
 from vmambair_arch.commands.train import launch
 
-WHAT = {  # what is done by how many
+WHAT = {  # the commands, and their numbers of processes
     1: ("restore", "compare", "prepare", "film"),
     2: ("restore", "again", "compare", "prepare", "refused"),
     4: ("restore", "film"),
 }
 
 
-FRAMES = 101  # of a film in two parts
+FRAMES = 101  # frames of a film in two parts
 TORCHRUN = ("--standalone", "--nproc-per-node", "4", "-m", "vmambair_arch")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A folder in which everything was done by one process, by two and by four."""
+    """A folder with the results of one, two and four processes."""
     root = tmp_path_factory.mktemp("shared")
     for number in range(5):
         for place, size in (("in", 8), ("gt", 32)):
@@ -64,14 +64,14 @@ def said(folder: Path, name: str) -> str:
     return "".join(path.read_text() for path in sorted(folder.glob(f"{name}.*.out")))
 
 
-def test_the_codes_are_those_of_one_process(folder):
+def test_the_exit_codes_are_those_of_one_process(folder):
     codes = json.loads((folder / "codes.json").read_text())
     expected = {"restore": 1, "again": 1, "compare": 0, "prepare": 1, "refused": 2, "film": 0}
     for name, found in codes.items():
         assert set(found) == {expected[name.partition("_")[0]]}, name
 
 
-def test_one_film_is_restored_by_all_to_the_file_that_one_makes(folder):
+def test_all_processes_restore_one_film_into_the_file_that_one_process_makes(folder):
     assert (folder / "four.mp4").read_bytes() == (folder / "one.mp4").read_bytes()
     assert said(folder, "film_four").count(f"{FRAMES} frames restored") == 1
 
@@ -98,7 +98,7 @@ def test_four_processes_restore_the_pictures_of_one(folder):
     assert said(folder, "restore_four").count("4 of 5 pictures restored") == 1
 
 
-def test_pictures_are_restored_once_each_and_told_of_in_one_summary(folder):
+def test_each_picture_is_restored_once_and_there_is_one_summary(folder):
     one, two = ({p.name: p.read_bytes() for p in (folder / n).iterdir()} for n in ("one", "two"))
     assert one == two and len(two) == 4
     told = [(folder / f"restore_two.{rank}.out").read_text() for rank in (0, 1)]
@@ -127,7 +127,7 @@ def test_a_prepared_folder_is_that_of_one_process_and_its_record_is_whole(folder
     assert said(folder, "prepare_two").count("1 images could not be used") == 1
 
 
-def test_what_is_wrong_is_said_once(folder):
+def test_errors_are_reported_once(folder):
     assert said(folder, "refused_two").count("exists already (4 of 5 do)") == 1
 
 

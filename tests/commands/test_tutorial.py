@@ -17,7 +17,7 @@ SMALLER = {"480": "64", "240": "32"}  # sub-images, and the steps between them
 
 
 def write_mine(recipe: Path) -> None:
-    """mine.yml, a recipe with the changes that the tutorial makes, and a training of two steps."""
+    """mine.yml: the recipe with the tutorial's changes, and a training of two steps."""
     opt = yaml.safe_load(recipe.read_text())
     opt |= {"name": "mine", "recipe": str(recipe), "network_g": tiny_network(), "num_gpu": 0}
     for section, folder in {"train": "datasets/mine", "val": "datasets/mine_val"}.items():
@@ -29,7 +29,7 @@ def write_mine(recipe: Path) -> None:
     Path("mine.yml").write_text(yaml.safe_dump(opt))
 
 
-def test_the_tutorial_runs_from_photographs_to_a_network_that_is_used(tmp_path, monkeypatch):
+def test_the_tutorial_runs_from_photographs_to_a_network_in_use(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(OPTIONS, "options")
     for number, photograph in enumerate((data.coffee(), data.astronaut(), data.chelsea())):

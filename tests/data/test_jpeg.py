@@ -1,4 +1,4 @@
-"""Noise and JPEG on the fly: their levels, their seeds, and crops with one of them or neither."""
+"""Noise and JPEG made on the fly: levels, seeds, and crops with one of them or neither."""
 
 import random
 
@@ -40,7 +40,7 @@ def seed(number: int) -> None:
     np.random.seed(number)
 
 
-def test_images_come_as_files_hold_them_in_levels_of_8_bits(poor):
+def test_images_have_levels_of_8_bits_like_files(poor):
     seed(0)
     lq = poor()[0]["lq"]
     assert lq.shape == (3, 48, 48)
@@ -48,7 +48,7 @@ def test_images_come_as_files_hold_them_in_levels_of_8_bits(poor):
     assert lq.min() >= 0 and lq.max() <= 1
 
 
-def test_in_validation_jpeg_alone_is_that_of_the_whole_picture(poor):
+def test_in_validation_jpeg_alone_compresses_the_whole_picture(poor):
     sample = poor(phase="val", jpeg_test=40)[0]
     levels = (sample["gt"].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
     content = cv2.imencode(".jpg", levels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 40])[1]
@@ -66,7 +66,7 @@ def test_in_validation_noise_alone_has_its_level_and_is_always_the_same(poor):
     assert not torch.equal(poor(**section, noise_seed=1)[1]["lq"], first["lq"])
 
 
-def test_without_a_level_validation_is_of_undamaged_pictures(poor):
+def test_without_levels_validation_uses_undamaged_pictures(poor):
     sample = poor(phase="val")[0]
     torch.testing.assert_close(sample["lq"], sample["gt"], rtol=0, atol=1e-6)
 
@@ -85,7 +85,7 @@ def test_crops_get_both_one_of_the_two_or_neither(poor):
 def test_blocks_start_at_the_corner_asked_for():
     ramp = np.arange(40)[:, None] * 2 + np.arange(40) * 2
     image = np.repeat(ramp[..., None], 3, 2).astype(np.uint8)
-    coarse = compress(image, 1, (3, 5))[..., 1].astype(int)  # each block is of one grey
+    coarse = compress(image, 1, (3, 5))[..., 1].astype(int)  # each block is a single grey
     steps = [set(np.flatnonzero(np.diff(line))) for line in (coarse[:, 0], coarse[0])]
     assert steps[0] and steps[0] <= set(range(4, 40, BLOCK))
     assert steps[1] and steps[1] <= set(range(2, 40, BLOCK))

@@ -1,4 +1,4 @@
-"""Copies of a picture are known by what they show, and strangers are not taken for them."""
+"""Copies of a picture are found by content, and unrelated pictures are not."""
 
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def test_copies_are_found(index, name, copy):
     assert [like.key for like in alike] == [name] and alike[0].share > 0.9
 
 
-def test_what_became_of_a_copy_is_told(index):
+def test_how_a_copy_was_changed_is_reported(index):
     image = PHOTOGRAPHS["chelsea"]
     assert str(index.find(see(image))[0]) == "100% alike"
     larger = np.ascontiguousarray(scaled(1.5)(image)[:, ::-1])
@@ -67,7 +67,7 @@ def test_what_became_of_a_copy_is_told(index):
     assert 0.95 < like.larger < 1.05 and like.part > 0.9  # all of the smaller one
 
 
-def test_other_photographs_are_strangers_those_of_one_scene_too(index):
+def test_other_photographs_are_not_copies_even_of_the_same_scene(index):
     strangers = [data.camera(), data.moon(), data.brick(), data.grass(), data.coins(), data.page()]
     assert not any(index.find(see(image)) for image in strangers)
     left, right, _ = data.stereo_motorcycle()
@@ -91,11 +91,11 @@ def test_pictures_without_details_are_like_none(index, image):
     assert flat.find(see(image)) == flat.find(see(PHOTOGRAPHS["coffee"])) == []
 
 
-def test_nothing_is_found_among_nothing():
+def test_nothing_is_found_in_an_empty_index():
     assert Index().find(see(PHOTOGRAPHS["coffee"])) == []
 
 
-# Many photographs: 1,000 and more if those beside the repository are as many.
+# Many photographs: 1,000 or more if there are enough next to the repository.
 
 
 FOLDERS = ("data/BSDS500/*", "photos/*", "data/Set5/GT", "data/Set14/GT")
@@ -104,7 +104,7 @@ SAME = {"302003.jpg", "woman.png"}  # which Set5 took from BSDS500
 
 @pytest.fixture(scope="module")
 def many():
-    """Photographs that show different things, by path, and an index of each fifth of them."""
+    """Photographs of different things, by path, and an index of every fifth of them."""
     paths = [path for folder in FOLDERS for path in sorted(SHARED.glob(f"{folder}/*.[jp][pn]g"))]
     if not paths:
         pytest.skip("there are no photographs beside the repository")
@@ -120,7 +120,7 @@ def opened(path: Path) -> np.ndarray:
 
 
 @pytest.mark.long
-def test_many_photographs_are_strangers_to_each_other(many):
+def test_many_photographs_are_no_copies_of_each_other(many):
     paths, index = many
     known = set(paths[::5])
     for path in paths:

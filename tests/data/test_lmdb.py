@@ -1,4 +1,4 @@
-"""LMDBs give back what was put in, train as folders do, and say what is wrong with them."""
+"""LMDBs return what was put in and train as folders do; faulty ones are named."""
 
 import shutil
 from pathlib import Path
@@ -17,13 +17,13 @@ from vmambair_arch.data import image_lmdb
 from vmambair_arch.data.image_lmdb import LmdbImage
 from vmambair_arch.errors import InputError
 
-# As folders are sorted with suffixes, a-b.png comes before a.png; and BasicSR cuts at the dots.
+# Sorted with suffixes, as in folders, a-b.png comes before a.png; and BasicSR cuts at dots.
 NAMES = ["a.png", "a-b.png", "my.photo.png", "my.photo.2.png", "Bild (1) ü.png", "z.png"]
 
 
 @pytest.fixture
 def folders(pairs, tmp_path) -> Path:
-    """The pairs under names that are hard to deal with, as folders and as LMDBs."""
+    """The pairs under difficult names, as folders and as LMDBs."""
     for side in ("gt", "lq"):
         (tmp_path / "data" / side).mkdir(parents=True)
         images = []
@@ -53,7 +53,7 @@ def section(root: Path, backend: str) -> dict:
     }
 
 
-def test_what_is_read_is_what_was_written_byte_for_byte(folders):
+def test_reading_returns_what_was_written_byte_for_byte(folders):
     reader = client(folders / "gt.lmdb")
     for name in NAMES:
         data = (folders / "gt" / name).read_bytes()
@@ -92,7 +92,7 @@ def test_both_give_the_same_pairs_in_the_same_order(folders):
         assert torch.equal(one["gt"], other["gt"])
 
 
-# What RealESRGANDataset looks for in its constructor.
+# What RealESRGANDataset needs in its constructor.
 KERNELS = ("blur_kernel_size", "kernel_list", "kernel_prob", "blur_sigma", "betag_range")
 KERNELS = (*KERNELS, "betap_range", "sinc_prob")
 DEGRADATIONS = [key + second for key in KERNELS for second in ("", "2")] + ["final_sinc_prob"]
@@ -120,7 +120,7 @@ def test_every_data_set_of_basicsr_that_reads_lmdbs_finds_names_with_dots(folder
     ("kind", "side"), [("PairedImageDataset", "lq"), ("PairedImageDataset", "gt"), ("", "lq")]
 )
 def test_the_path_of_an_image_in_an_lmdb_is_that_of_its_file(folders, kind, side):
-    """BasicSR gives the bare key; both lead to the image, names with dots too."""
+    """BasicSR uses the bare key; both lead to the image, also for names with dots."""
     paired = {**section(folders, "lmdb"), "phase": "val", "scale": 4}
     single = {**paired, "type": "SingleImageDataset"}
     single.pop("dataroot_gt")
@@ -203,7 +203,7 @@ def test_an_lmdb_without_its_files_is_named(folders):
     ("text", "sentence"),
     [
         ("a.png (64,72,3) 1\nz.png 64x72\n", "meta_info.txt:2: 'z.png 64x72' is not of the form"),
-        ("a.png (64,72,3) 1\na.jpg (64,72,3) 1\n", "meta_info.txt:2: the key 'a' stands twice"),
+        ("a.png (64,72,3) 1\na.jpg (64,72,3) 1\n", "meta_info.txt:2: the key 'a' appears twice"),
         ("", "an LMDB without images"),
         ("a.png (64,72,3) 1\nnone.png (64,72,3) 1\n", "none.png is not in data.mdb"),
     ],
@@ -228,13 +228,13 @@ def put(root: Path, key: str, value: bytes) -> None:
         t.put(key.encode(), value)
 
 
-def test_an_entry_that_is_no_image_is_named(folders):
+def test_an_entry_that_is_not_an_image_is_named(folders):
     put(folders / "gt.lmdb", "my.photo", b"\0" * 5000)
     message = fails(lambda: image_lmdb.check(folders / "gt.lmdb"))
-    assert "my.photo.png holds no image" in message
+    assert "my.photo.png is not an image" in message
 
 
-def test_a_page_that_leads_nowhere_is_named(folders):
+def test_a_broken_page_is_named(folders):
     put(folders / "gt.lmdb", "my.photo", b"\0" * 5000)  # in pages whose number follows the key
     data = folders / "gt.lmdb" / "data.mdb"
     head, *rest = data.read_bytes().split(b"my.photo")
@@ -245,7 +245,7 @@ def test_a_page_that_leads_nowhere_is_named(folders):
     assert message == fails(lambda: reader.get(str(folders / "gt.lmdb" / "my.photo.png"), "gt"))
 
 
-def test_a_list_of_images_that_is_no_text_is_named(folders):
+def test_a_list_of_images_that_is_not_text_is_named(folders):
     (folders / "gt.lmdb" / "meta_info.txt").write_bytes(b"\xff\xfe\0")
     assert "meta_info.txt:1: " in fails(lambda: image_lmdb.check(folders / "gt.lmdb"))
 
@@ -261,7 +261,7 @@ def test_damage_inside_an_image_is_named_when_it_is_read(folders, part):
     assert "the bytes of z.png are damaged" in message
 
 
-def test_a_key_that_is_not_there_is_named_when_it_is_read(folders):
+def test_a_missing_key_is_named_when_it_is_read(folders):
     reader = client(folders / "gt.lmdb")
     assert "none.png is not in data.mdb" in fails(
         lambda: reader.get(str(folders / "gt.lmdb" / "none.png"), "gt")

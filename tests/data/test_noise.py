@@ -1,4 +1,4 @@
-"""Gaussian noise on the fly: its level, its seeds, and the images it needs."""
+"""Gaussian noise made on the fly: its level, its seeds, and the images it needs."""
 
 import random
 
@@ -39,7 +39,7 @@ def seed(number: int) -> None:
     np.random.seed(number)
 
 
-def test_noise_has_the_level_asked_for_and_each_channel_its_own(noisy):
+def test_noise_has_the_level_asked_for_and_differs_between_channels(noisy):
     seed(0)
     sample = noisy()[0]
     noise = sample["lq"] - sample["gt"]
@@ -69,7 +69,7 @@ def test_equal_seeds_give_equal_pairs(noisy):
     assert not torch.equal(samples[0]["lq"], samples[2]["lq"])
 
 
-def test_in_validation_an_image_always_gets_the_same_noise_and_no_other_image_gets_it(noisy):
+def test_in_validation_an_image_always_gets_the_same_noise_and_others_get_different_noise(noisy):
     section = {"phase": "val", "sigma_range": None, "sigma_test": 25}
     first, again = noisy(**section), noisy(**section)
     noise = [first[index]["lq"] - first[index]["gt"] for index in (0, 1)]
@@ -93,7 +93,7 @@ def test_chosen_images_of_an_installed_package(noisy):
         ({"phase": "val"}, "sigma_test is missing"),
     ],
 )
-def test_what_is_wrong_with_the_options_is_named(noisy, section, message):
+def test_faulty_options_are_named(noisy, section, message):
     with pytest.raises(InputError, match=message):
         noisy(**section)
 

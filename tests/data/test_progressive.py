@@ -1,4 +1,4 @@
-"""Progressive patches: what each iteration loads, at which size, and from where it resumes."""
+"""Progressive patches: what each iteration loads, at which size, and where it resumes."""
 
 import random
 from pathlib import Path
@@ -41,7 +41,7 @@ def section(root, **options) -> dict:
 
 
 def run(batches: ProgressiveBatchSampler, epoch: int, start: int, iterations: int) -> list:
-    """The batches of some iterations, over as many epochs as that takes."""
+    """The batches of some iterations, over as many epochs as needed."""
     result = []
     while len(result) < iterations:
         batches.sampler.set_place(epoch, start)
@@ -61,7 +61,7 @@ def test_each_iteration_has_the_batch_and_the_crops_of_its_stage():
     assert sizes == [{16}] * 3 + [{24}] * 2 + [{32}] * 4
 
 
-def test_an_epoch_takes_no_image_twice():
+def test_an_epoch_uses_no_image_twice():
     places = [place for batch in run(sampler(), 0, 0, 9) for place in batch]
     for epoch in {place[0] for place in places}:
         images = [index for e, _, index, _ in places if e == epoch]
@@ -91,7 +91,7 @@ def test_devices_that_share_a_process_get_a_batch_each():
 
 
 class Indexed(ProgressiveImageDataset):
-    """Takes places as the sampler gives them: epoch, position, index, gt_size."""
+    """A data set of the sampler's places: epoch, position, index, gt_size."""
 
     def __getitem__(self, place):
         return super().__getitem__(place[2:])
@@ -130,7 +130,7 @@ def test_crops_of_a_pair_show_the_same_place_at_any_scale(tmp_path, scale):
 
 
 @pytest.mark.parametrize("scale", [1, 4])
-def test_small_images_are_mirrored_where_that_is_asked_for(tmp_path, scale):
+def test_small_images_are_mirrored_on_request(tmp_path, scale):
     for name, factor in (("gt", scale), ("lq", 1)):
         (tmp_path / name).mkdir()
         rows, columns = np.indices((10 * factor, 7 * factor)) // factor
@@ -184,7 +184,7 @@ def test_stages_that_do_not_add_up_stop_a_training_before_it_writes(experiment, 
 BAD = [
     ({"iters": [3, 2]}, "of unequal length: gt_sizes 3, mini_batch_sizes 3, iters 2; give each"),
     ({"iters": None}, "iters is None; it must be a list"),
-    ({"mini_batch_sizes": [4, 2, 0]}, "mini_batch_sizes is [4, 2, 0]; it must be a list, a whole"),
+    ({"mini_batch_sizes": [4, 2, 0]}, "mini_batch_sizes is [4, 2, 0]; it must be a list with a"),
     ({"gt_sizes": [16, 24, 30]}, "gt_sizes has 30; each must be a multiple of the scale 4"),
     (
         {"gt_size": 24},
@@ -194,7 +194,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("change", "message"), BAD)
-def test_stages_that_make_no_sense_are_named(change, message):
+def test_impossible_stages_are_named(change, message):
     with pytest.raises(InputError) as error:
         read_stages({**LISTS, "scale": 4, **change})
     assert message in str(error.value)
@@ -208,11 +208,11 @@ def test_pairs_smaller_than_the_largest_crop_are_named_before_training(pairs):
     assert str(error.value).startswith("x.yml: datasets.train")
 
 
-def test_stages_have_to_add_up_to_the_training():
+def test_stages_must_add_up_to_the_training():
     with pytest.raises(InputError, match="iters add up to 9, and train.total_iter is 10"):
         read_stages({**LISTS, "scale": 1}, 10)
 
 
 def test_a_stage_with_more_images_than_an_epoch_is_refused():
-    with pytest.raises(InputError, match="has 3 images a process and mini_batch_sizes asks for 4"):
+    with pytest.raises(InputError, match="has 3 images per process but mini_batch_sizes needs 4"):
         ProgressiveBatchSampler(PlacedSampler(3), read_stages({**LISTS, "scale": 1}))

@@ -33,7 +33,7 @@ def planes(dtype: type) -> bytes:
 
 
 def heic() -> bytes:
-    """A photograph as phones write it; nothing where nothing can write it."""
+    """A photograph as phones write it, or nothing if no library can write it."""
     if importlib.util.find_spec("pillow_heif") is None:
         return b""
     import pillow_heif
@@ -73,7 +73,7 @@ def folder(tmp_path_factory):
 
 
 def eight_bits(pixels: np.ndarray) -> np.ndarray:
-    """RGB of a restored picture, as BasicSR has it: 8 bits, no alpha."""
+    """RGB of a restored picture, as BasicSR reads it: 8 bits, no alpha."""
     pixels = (pixels >> 8).astype(np.uint8) if pixels.dtype == DEEP else pixels
     pixels = np.atleast_3d(pixels)
     return np.broadcast_to(pixels[..., :3], (*pixels.shape[:2], 3))
@@ -101,7 +101,7 @@ def test_training_keeps_the_pixels_of_basicsr(name):
     assert np.array_equal(reading.training_pixels(FILES[name], name), cv2.imdecode(buffer, 1))
 
 
-def test_damage_and_other_files_are_sentences_everywhere(folder, tmp_path):
+def test_damaged_and_other_files_are_named_everywhere(folder, tmp_path):
     path = tmp_path / "a.jpg"
     for content, told in ((FILES["a.jpg"][:600], "damaged"), (b"<html>", "is a web page")):
         path.write_bytes(content)
@@ -115,8 +115,8 @@ def test_damage_and_other_files_are_sentences_everywhere(folder, tmp_path):
         reading.decode(file.getvalue(), "a.png")
 
 
-def test_every_command_takes_every_picture_of_a_folder(folder):
-    """What restore reads is prepared, degraded and trained on too."""
+def test_every_command_uses_every_picture_of_a_folder(folder):
+    """Whatever restore reads can also be prepared, degraded and trained on."""
     assert {path.name for path in image_files({"dataroot_gt": str(folder)})} == set(FILES)
     assert inputs.others(folder) == degraded_copies.left_out(folder) == []
 

@@ -1,4 +1,4 @@
-"""Degradations: BasicSR's own numbers on a CPU, an exact pool, and the command that shows them."""
+"""Degradations: equal to BasicSR's on a CPU, an exact pool, and the command that previews them."""
 
 import json
 import random
@@ -31,7 +31,7 @@ def seed(number: int) -> None:
 
 @pytest.fixture
 def runnable(monkeypatch):
-    """BasicSR's models call .cuda(), and filter what JPEG left channels-last; not so here."""
+    """Keep BasicSR's models from calling .cuda() and from filtering JPEG's channels-last output."""
     for module in (realesrnet_model, realesrgan_model):
         host = module.filter2D
         monkeypatch.setattr(module, "filter2D", lambda x, k, f=host: f(x.contiguous(), k))
@@ -52,7 +52,7 @@ def test_the_data_set_gives_basicsrs_images_and_kernels(data_options):
 
 
 @pytest.mark.parametrize("usm", [False, True])
-def test_the_first_stage_is_fed_basicsrs_batches_bit_for_bit(model_options, runnable, usm):
+def test_the_first_stage_gets_basicsrs_batches_bit_for_bit(model_options, runnable, usm):
     model_options["gt_usm"] = usm
     models = [
         cls(deepcopy(model_options)) for cls in (DegradationModel, realesrnet_model.RealESRNetModel)
@@ -67,7 +67,7 @@ def test_the_first_stage_is_fed_basicsrs_batches_bit_for_bit(model_options, runn
 
 
 @pytest.mark.parametrize("usm", [False, True])
-def test_the_second_stage_trains_as_basicsrs_bit_for_bit(model_options, runnable, usm):
+def test_the_second_stage_trains_like_basicsrs_bit_for_bit(model_options, runnable, usm):
     model_options.update(gt_usm=True, l1_gt_usm=usm, gan_gt_usm=not usm)
     model_options["train"]["ldl_opt"] = {"type": "L1Loss"} if usm else None
     models = []
@@ -97,7 +97,7 @@ def test_without_sharpening_the_second_stage_degrades_and_compares_the_ground_tr
     assert all(target is model.gt for target in model.loss_targets())
 
 
-def test_pairs_are_taken_as_they_are(model_options):
+def test_pairs_are_used_unchanged(model_options):
     model = DegradationModel(model_options)
     pair = {"lq": torch.rand(1, 3, 5, 7), "gt": torch.rand(1, 3, 20, 28)}
     model.feed_data(pair)
@@ -106,7 +106,7 @@ def test_pairs_are_taken_as_they_are(model_options):
 
 
 def numbered(number: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """A batch of two pairs whose pixels say which they are."""
+    """A batch of two pairs whose pixels identify them."""
     values = torch.tensor([2.0 * number, 2.0 * number + 1]).view(2, 1, 1, 1) / 255
     return values.expand(2, 3, 2, 2), values.expand(2, 3, 4, 4)
 
@@ -126,7 +126,7 @@ def test_the_pool_keeps_pairs_together_and_loses_none():
 
 @pytest.mark.parametrize("already", [0, 2, 5])
 @pytest.mark.parametrize("offset", [0.0, 0.3 / 255])  # 8-bit images, and others
-def test_a_pool_goes_on_exactly_from_its_state(already, offset):
+def test_a_pool_resumes_exactly_from_its_state(already, offset):
     pool = PairPool(6)
     torch.manual_seed(0)
     for number in range(already):
@@ -168,8 +168,8 @@ def test_a_state_of_8_bit_pairs_is_kept_in_bytes():
     assert pool.state_dict()["gt"].dtype == torch.uint8
 
 
-def test_a_state_of_a_pool_of_another_size_is_refused():
-    with pytest.raises(InputError, match="a pool of 6 pairs and queue_size gives 4"):
+def test_a_state_with_a_pool_of_another_size_is_refused():
+    with pytest.raises(InputError, match="a pool of 6 pairs but queue_size gives 4"):
         PairPool(4).load_state_dict(PairPool(6).state_dict(), torch.device("cpu"))
 
 
@@ -188,7 +188,7 @@ BAD = [
     (
         {"resize_range": [1.2, 1.5]},
         400,
-        "resize_range: [1.2, 1.5] must hold 1",
+        "resize_range: [1.2, 1.5] must include 1",
     ),
     (
         {"gt_size": 404},
@@ -207,7 +207,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("change", "crop", "message"), BAD)
-def test_options_that_make_no_sense_are_named(model_options, change, crop, message):
+def test_nonsensical_options_are_named(model_options, change, crop, message):
     model_options.update(change)
     model_options["datasets"]["train"]["crop_pad_size"] = crop
     with pytest.raises(InputError) as error:
@@ -218,7 +218,10 @@ def test_options_that_make_no_sense_are_named(model_options, change, crop, messa
 BAD_DATA = [
     ({"sinc_prob2": None}, "sinc_prob2: is missing"),
     ({"kernel_prob": [1.0]}, "kernel_prob: has 1 weights for 6 kinds in kernel_list"),
-    ({"kernel_list": ["isotropic"] * 6}, "kernel_list.0: is 'isotropic', and not 'iso', 'aniso'"),
+    (
+        {"kernel_list": ["isotropic"] * 6},
+        "kernel_list.0: is 'isotropic'; it must be 'iso', 'aniso'",
+    ),
     ({"blur_kernel_size": 20}, "blur_kernel_size: 20 is even; it must be odd"),
     ({"final_sinc_prob": 2}, "final_sinc_prob: is 2; it must be at most 1"),
     ({"meta_info": "no.txt"}, "meta_info: there is no file no.txt"),
@@ -226,7 +229,7 @@ BAD_DATA = [
 
 
 @pytest.mark.parametrize(("change", "message"), BAD_DATA)
-def test_options_of_the_data_set_that_make_no_sense_are_named(data_options, change, message):
+def test_nonsensical_options_of_the_data_set_are_named(data_options, change, message):
     with pytest.raises(InputError) as error:
         DegradationDataset({**data_options, **change})
     assert message in str(error.value)
@@ -235,7 +238,7 @@ def test_options_of_the_data_set_that_make_no_sense_are_named(data_options, chan
 def test_an_unreadable_image_of_the_data_set_is_named(data_options, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"\x89PNG")
     data_set = DegradationDataset({**data_options, "dataroot_gt": str(tmp_path), "meta_info": None})
-    with pytest.raises(InputError, match="broken.png: is text, no picture"):
+    with pytest.raises(InputError, match="broken.png: is text, not a picture"):
         data_set[0]
 
 
@@ -268,7 +271,7 @@ def test_kernels_have_the_size_asked_for_and_a_sum_of_one(data_options):
 
 @pytest.fixture
 def degrade(model_options, tmp_path, monkeypatch, capsys):
-    """Run the command on a folder in an empty one; returns its exit code and messages."""
+    """Run the command on a folder, in an empty one; returns its exit code and messages."""
     monkeypatch.chdir(tmp_path)
     of_run, of_gan = ("is_train", "dist", "rank"), ("l1_gt_usm", "percep_gt_usm", "gan_gt_usm")
     opt = {key: v for key, v in model_options.items() if key not in (*of_run, *of_gan)}
@@ -304,7 +307,7 @@ def test_degrade_writes_a_copy_and_a_line_for_each_image(degrade, photographs):
         assert line["kernel1"]["kind"] in (*KINDS, "sinc")
 
 
-def test_a_degraded_image_depends_on_itself_and_the_seed_alone(degrade, photographs):
+def test_a_degraded_image_depends_only_on_the_image_and_the_seed(degrade, photographs):
     degrade(photographs, "all")
     degrade(photographs / "2.png", "one")
     degrade(photographs / "2.png", "other", 1)
@@ -313,14 +316,14 @@ def test_a_degraded_image_depends_on_itself_and_the_seed_alone(degrade, photogra
     assert Path("one/degradations.jsonl").read_text() in Path("all/degradations.jsonl").read_text()
 
 
-def test_degrade_reports_bad_images_and_does_the_others(degrade, photographs):
+def test_degrade_reports_bad_images_and_degrades_the_others(degrade, photographs):
     Path("in").mkdir()
     Path("in/broken.png").write_bytes(b"no image")
     cv2.imwrite("in/small.png", np.zeros((40, 200, 3), np.uint8))
     Path("in/good.png").write_bytes((photographs / "3.png").read_bytes())
     code, messages = degrade("in", "out")
     assert code == 1
-    assert "broken.png: is text, no picture" in messages
+    assert "broken.png: is text, not a picture" in messages
     assert "small.png: 40 x 200 pixels are too few: these degradations need 74 a side" in messages
     assert sorted(path.name for path in Path("out").iterdir()) == ["degradations.jsonl", "good.png"]
 
@@ -336,11 +339,11 @@ def test_degrade_counts_what_it_leaves_out(degrade, photographs, name, code):
     assert ("convert pictures to PNG" in messages) == bool(code)
 
 
-def test_degrade_never_writes_over_anything(degrade, photographs):
+def test_degrade_never_overwrites_anything(degrade, photographs):
     before = {path: path.stat().st_mtime_ns for path in photographs.iterdir()}
     code, messages = degrade(photographs, photographs)
     assert code == 2
-    assert "lies in the input folder" in messages
+    assert "is in the input folder" in messages
     code, messages = degrade(photographs / "1.png", photographs)
     assert code == 2
     assert "1.png: exists already" in messages
@@ -348,7 +351,7 @@ def test_degrade_never_writes_over_anything(degrade, photographs):
 
 
 @pytest.mark.parametrize("source", ["nothing", "empty"])
-def test_degrade_without_images(degrade, source):
+def test_degrade_without_images_is_an_error(degrade, source):
     Path("empty").mkdir()
     code, messages = degrade(source, "out")
     assert code == 2
@@ -357,7 +360,7 @@ def test_degrade_without_images(degrade, source):
 
 
 def test_without_high_order_degradation_a_model_trains_on_pairs(experiment):
-    """As Real-ESRGAN's files for data that are pairs already."""
+    """As in Real-ESRGAN's files for data that are already pairs."""
     options = experiment(model_type="DegradationModel", high_order_degradation=False, queue_size=2)
     command = ["train", "-opt", options, "--auto_resume"]
     assert cli.basicsr([*command, "--force_yml", "train:total_iter=2"]) == 0

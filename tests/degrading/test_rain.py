@@ -1,4 +1,4 @@
-"""Rain drawn on photographs: what its numbers mean, its seeds, and the command that shows it."""
+"""Rain drawn on photographs: its parameters, its seeds, and the command that previews it."""
 
 import json
 import math
@@ -58,7 +58,7 @@ def test_rain_above_0_degrees_falls_to_the_left():
     assert np.argmax(upper.sum(0)) > len(one) // 2  # it comes from the upper right
 
 
-def test_no_streaks_and_no_haze_leave_the_image_as_it_is():
+def test_no_streaks_and_no_haze_leave_the_image_unchanged():
     np.testing.assert_array_equal(drawn(density=0), DARK)
     np.testing.assert_array_equal(drawn(opacity=0), DARK)
 
@@ -78,7 +78,7 @@ def test_haze_is_a_share_of_the_airlight():
         ("haze", 0, 0.4),
     ],
 )
-def test_more_of_anything_hides_more(name, less, more):
+def test_more_of_any_parameter_hides_more(name, less, more):
     assert drawn(**{name: less}).mean() + 0.005 < drawn(**{name: more}).mean()
 
 
@@ -88,7 +88,7 @@ def test_streaks_stay_between_the_image_and_the_airlight():
     assert rainy.min() >= 0.1 - 1e-6 and rainy.max() <= 0.8 + 1e-6
 
 
-def test_streaks_reach_in_from_outside():
+def test_streaks_reach_into_the_image_from_outside():
     wide, rain = np.zeros((48, 1000, 3), np.float32), replace(RAIN, density=20, length=40)
     rainy = draw_rain(wide, rain, np.random.default_rng(0))
     assert rainy[:8].mean() == pytest.approx(rainy[20:28].mean(), rel=0.25)
@@ -116,7 +116,7 @@ def rainy(pairs):
     return build
 
 
-def test_looks_are_drawn_from_their_whole_ranges(rainy):
+def test_parameters_are_drawn_from_their_whole_ranges(rainy):
     data_set, generator = rainy(), np.random.default_rng(0)
     looks = [data_set.degrade(DARK[:8, :8], generator)[1] for _ in range(60)]
     assert {look["depth"] for look in looks} == {1, 2, 3}
@@ -127,7 +127,7 @@ def test_looks_are_drawn_from_their_whole_ranges(rainy):
         assert high - 0.1 * (high - low) < max(values) <= high
 
 
-def test_training_pairs_follow_from_the_seeds(rainy):
+def test_training_pairs_depend_on_the_seeds(rainy):
     data_set, samples = rainy(), []
     for number in (1, 1, 2):
         random.seed(number)
@@ -155,7 +155,7 @@ def test_a_range_that_is_missing_is_named(rainy, name):
     ("key", "value"),
     [("angle_range", [-30, 100]), ("depth_range", [0, 2]), ("haze_range", [0.5, 0.2])],
 )
-def test_a_range_that_cannot_be_is_refused_by_line(key, value, tmp_path, capsys):
+def test_an_impossible_range_is_refused_by_line(key, value, tmp_path, capsys):
     changes = [f"datasets:train:{key}={value}"]
     file = str(OPTIONS / "train_vmambair_derain_streaks.yml")
     assert cli.vmambair(["check", "-opt", file, "--fast", "--force_yml", *changes]) == 2
@@ -163,7 +163,7 @@ def test_a_range_that_cannot_be_is_refused_by_line(key, value, tmp_path, capsys)
 
 
 @pytest.mark.parametrize("recipe", ["derain_streaks", "clean"])
-def test_the_command_shows_what_a_data_set_makes_of_images(recipe, pairs, tmp_path, monkeypatch):
+def test_the_command_shows_how_a_data_set_degrades_images(recipe, pairs, tmp_path, monkeypatch):
     file, source = str(OPTIONS / f"train_vmambair_{recipe}.yml"), str(pairs / "gt")
     for out, seed in (("a", "3"), ("b", "3"), ("c", "4")):
         folder = str(tmp_path / out)

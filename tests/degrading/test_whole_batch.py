@@ -1,4 +1,4 @@
-"""JPEG, noise and sharpening of a whole batch: BasicSR's numbers, and no word for each image."""
+"""JPEG, noise and sharpening of a whole batch: equal to BasicSR's, without a wait per image."""
 
 import functools
 
@@ -17,7 +17,7 @@ def pictures(*shape: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("size", [(16, 32), (37, 50)])
-def test_jpeg_is_basicsrs_bit_for_bit(size):
+def test_jpeg_equals_basicsrs_bit_for_bit(size):
     x = pictures(6, 3, *size)
     quality = torch.tensor([5.0, 49.9, 50.0, 50.1, 75.0, 99.0])
     expected = DiffJPEG(differentiable=False)(x, quality=quality.clone())
@@ -26,7 +26,7 @@ def test_jpeg_is_basicsrs_bit_for_bit(size):
 
 @pytest.mark.parametrize("gray", [(0, 0, 0, 0), (0, 1, 0, 1), (1, 1, 1, 1)])
 @pytest.mark.parametrize("kind", ["gaussian", "poisson"])
-def test_noise_is_basicsrs_and_draws_its_numbers(kind, gray):
+def test_noise_equals_basicsrs_and_draws_the_same_numbers(kind, gray):
     x = pictures(4, 3, 20, 30)
     x[0] = 0.5  # one level
     x[1] = x[1].round()  # two
@@ -44,13 +44,13 @@ def test_noise_is_basicsrs_and_draws_its_numbers(kind, gray):
 
 
 @pytest.mark.parametrize("levels", [1, 2, 3, 4, 5, 127, 128, 129, 255, 256])
-def test_photons_are_the_next_power_of_two(levels):
+def test_the_number_of_photons_is_the_next_power_of_two(levels):
     x = torch.arange(levels).float().repeat(1, 1, 3, 1)
     photons = whole_batch._next_power_of_two(whole_batch._distinct(x))
     assert photons.tolist() == [1 << (levels - 1).bit_length()]
 
 
-def test_sharpening_is_basicsrs_and_two_passes_are_the_blur():
+def test_sharpening_equals_basicsrs_and_two_passes_equal_the_blur():
     x = pictures(2, 3, 60, 70)
     sharpen = whole_batch.Sharpen()
     assert torch.equal(sharpen(x), USMSharp()(x))
@@ -59,7 +59,7 @@ def test_sharpening_is_basicsrs_and_two_passes_are_the_blur():
     assert (passes - whole).abs().max() < 1e-5
 
 
-def test_a_batch_is_degraded_with_at_most_a_word_for_each_order(model_options):
+def test_a_batch_is_degraded_with_at_most_one_read_back_for_each_order(model_options):
     degrade = TwoOrderDegradation(model_options)
     pulse = torch.zeros(3, 21, 21)
     pulse[:, 10, 10] = 1
@@ -70,7 +70,7 @@ def test_a_batch_is_degraded_with_at_most_a_word_for_each_order(model_options):
         assert len(found) <= 2, found
 
 
-def test_words_that_a_gpu_would_wait_for_are_found():
+def test_reads_that_a_gpu_would_wait_for_are_found():
     x = torch.rand(5)
     with syncs() as found:
         float(x[0]), bool(x.any()), x.tolist(), x.unique(), x[x > 0.5], x.cpu(), x + 1

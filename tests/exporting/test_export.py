@@ -23,7 +23,7 @@ from vmambair_arch import Restormer, cli, ops, presets, save_network
 from vmambair_arch.commands.export import arguments as command, verified_export as export
 from vmambair_arch.exporting import plain_scans, regions
 from vmambair_arch.exporting.formats import EXPORT_FORMATS
-from vmambair_arch.exporting.tracing import Scans, in_place
+from vmambair_arch.exporting.tracing import Scans, replaced_scans
 from vmambair_arch.networks.modules import oss
 
 onnx = pytest.importorskip("onnx")
@@ -39,12 +39,12 @@ SIZES = ((8, 8), (24, 40), (8, 104))
 
 @pytest.fixture(autouse=True)
 def nothing_takes_long(monkeypatch):
-    """What a slow machine would say in between stays unsaid."""
+    """Suppress the announcements of slow steps, which depend on the machine."""
     monkeypatch.setattr(command, "PATIENCE", threading.TIMEOUT_MAX)
 
 
 def exported(tmp_path, network, name="network.onnx", *arguments: str):
-    """What the command writes for a network, loaded by the program that runs it."""
+    """The command's file for a network, loaded by the program that runs it."""
     save_network(network, tmp_path / "network.pth")
     out = tmp_path / name
     assert cli.vmambair(["export", str(tmp_path / "network.pth"), str(out), *arguments]) == 0
@@ -66,7 +66,7 @@ def restormer():
 
 @pytest.fixture(scope="module", params=["sisr_x4", "derain_w2"])  # the others when long
 def preset(request, tmp_path_factory):
-    """Networks of two presets' kinds, their ONNX files for any size, and what runs those."""
+    """Networks of two presets' kinds, their ONNX files for any size, and ways to run these."""
     folder = tmp_path_factory.mktemp(request.param)
     network = small(request.param)
     return network, folder / "network.onnx", exported(folder, network)
@@ -81,7 +81,7 @@ def assert_same(run, network, *sizes):
 
 
 @pytest.mark.parametrize("shape", PLANAR_SHAPES)
-def test_the_plain_planar_scan_is_the_reference(shape):
+def test_the_plain_planar_scan_equals_the_reference(shape):
     inputs = double(planar_inputs(shape))
     exact = ops.planar_scan(**inputs, backend="reference")
     torch.testing.assert_close(plain_scans.planar_scan(**inputs), exact, rtol=1e-12, atol=1e-12)
@@ -89,7 +89,7 @@ def test_the_plain_planar_scan_is_the_reference(shape):
 
 @pytest.mark.parametrize("shape", SELECTIVE_SHAPES)
 @pytest.mark.parametrize("softplus", [True, False])
-def test_the_plain_selective_scan_is_the_reference(shape, softplus):
+def test_the_plain_selective_scan_equals_the_reference(shape, softplus):
     inputs = double(selective_inputs(shape))
     del inputs["z"]
     exact = ops.selective_scan(**inputs, delta_softplus=softplus, backend="reference")
@@ -97,7 +97,7 @@ def test_the_plain_selective_scan_is_the_reference(shape, softplus):
     torch.testing.assert_close(plain, exact, rtol=1e-11, atol=1e-11)
 
 
-def test_the_scans_in_onnx_are_the_reference():
+def test_the_scans_in_onnx_equal_the_reference():
     planar = [planar_inputs(shape) for shape in PLANAR_SHAPES if shape[0] == 1]
     selective = [selective_inputs(shape) for shape in SELECTIVE_SHAPES if shape[0] == 1]
     for inputs in selective:
@@ -117,7 +117,7 @@ def test_the_scans_in_onnx_are_the_reference():
 
 
 class EveryScan(nn.Module):
-    """Scans of all inputs in one graph: most of what an export takes is the same for each."""
+    """Scans of all inputs in one graph, since most of an export's time is per graph."""
 
     def forward(self, planar, selective):
         of_maps = [ops.planar_scan(**inputs) for inputs in planar]
@@ -176,7 +176,7 @@ def test_an_onnx_file_says_how_it_is_used(preset):
     assert [o.name for o in session.get_outputs()] == ["restored"]
 
 
-def test_a_file_for_one_size_takes_that_size_only(tmp_path, capsys):
+def test_a_file_for_one_size_takes_only_that_size(tmp_path, capsys):
     network = small("realsr_x4")
     run = exported(tmp_path, network, "network.onnx", "--size", "16", "24")
     first, second = capsys.readouterr().out.splitlines()
@@ -194,7 +194,7 @@ def test_a_file_for_one_size_takes_that_size_only(tmp_path, capsys):
         pytest.param([], [(16, 16), (16, 24), (40, 16)], marks=pytest.mark.long),  # a minute
     ],
 )
-def test_a_torch_export_file_runs_where_there_is_only_torch(tmp_path, given, sizes):
+def test_a_torch_export_file_runs_with_torch_alone(tmp_path, given, sizes):
     network = small("sisr_x4")
     run = exported(tmp_path, network, "network.pt2", "--format", "torch-export", *given)
     assert_same(run, network, *sizes)
@@ -224,7 +224,7 @@ def test_a_restormer_is_exported(tmp_path):
     assert_same(exported(tmp_path, network), network, (16, 8), (24, 24))
 
 
-def test_a_network_of_spandrels_is_exported_or_it_is_said_why_not(tmp_path, capsys, monkeypatch):
+def test_a_network_of_spandrel_is_exported_or_refused_with_a_reason(tmp_path, capsys, monkeypatch):
     pytest.importorskip("spandrel")
     from spandrel.architectures.Compact import Compact
 
@@ -301,7 +301,7 @@ def test_a_missing_package_is_one_sentence(tmp_path, capsys, monkeypatch, packag
     assert package in sentence and "pip install 'vmambair-arch[export]'" in sentence
 
 
-def test_an_export_says_what_takes_long(tmp_path, capsys, monkeypatch):
+def test_an_export_announces_slow_steps(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(command.threading, "Timer", Elapsed)
     exported(tmp_path, restormer(), "network.pt2", "--format", "torch-export", "--size", "8", "8")
     lines = capsys.readouterr().err.splitlines()
@@ -310,7 +310,7 @@ def test_an_export_says_what_takes_long(tmp_path, capsys, monkeypatch):
 
 
 class Elapsed(threading.Thread):
-    """A timer whose time is over as soon as it starts."""
+    """A timer that fires as soon as it starts."""
 
     def __init__(self, interval, function, args, kwargs):
         super().__init__(target=function, args=args, kwargs=kwargs)
@@ -335,14 +335,17 @@ def test_a_stopped_export_leaves_nothing(tmp_path, capsys, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["network.pth"]
 
 
-def test_tracing_leaves_the_networks_scans_as_they_were():
-    with pytest.raises(RuntimeError), in_place(Scans(plain_scans.planar_scan, ops.selective_scan)):
+def test_tracing_restores_the_networks_scans():
+    with (
+        pytest.raises(RuntimeError),
+        replaced_scans(Scans(plain_scans.planar_scan, ops.selective_scan)),
+    ):
         assert oss.planar_scan is plain_scans.planar_scan
         raise RuntimeError
     assert oss.planar_scan is ops.planar_scan and oss.selective_scan is ops.selective_scan
 
 
-def test_photographs_are_of_every_size_and_number_of_channels():
+def test_photographs_have_every_size_and_number_of_channels():
     for channels, size in ((1, (8, 8)), (3, (640, 16)), (6, (16, 24))):
         image = export.photograph(channels, size)
         assert image.shape == (1, channels, *size)

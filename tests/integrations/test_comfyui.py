@@ -17,7 +17,7 @@ PACKAGE = ROOT / "integrations/comfyui"
 
 @pytest.fixture
 def package(monkeypatch) -> ModuleType:
-    """The package, imported under the name that ComfyUI gives it, beside a spandrel of its own."""
+    """The package, imported under ComfyUI's name for it, with a fresh spandrel."""
     monkeypatch.setattr(spandrel, "MAIN_REGISTRY", spandrel.ArchRegistry())
     monkeypatch.delitem(sys.modules, "vmambair_arch.spandrel", raising=False)
     name = str(PACKAGE).replace(".", "_x_")
@@ -30,7 +30,7 @@ def package(monkeypatch) -> ModuleType:
 
 
 def load_upscale_model(path):
-    """ComfyUI's "Load Upscale Model": tensors, and what spandrel makes of them."""
+    """ComfyUI's "Load Upscale Model": spandrel's model from a file of tensors."""
     state = torch.load(path, weights_only=True)
     model = spandrel.ModelLoader(registry=spandrel.MAIN_REGISTRY).load_from_state_dict(state).eval()
     assert isinstance(model, spandrel.ImageModelDescriptor)

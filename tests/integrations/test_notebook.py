@@ -31,7 +31,7 @@ def test_it_trains_restores_and_shows(photographs):
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     nbformat.validate(notebook)
     assert all(cell["metadata"].get("tags") == ["install"] for cell in notebook.cells[1:2])
-    del notebook.cells[1]  # installs what the tests are of
+    del notebook.cells[1]  # would install the package under test
     nbclient.NotebookClient(
         notebook, timeout=600, resources={"metadata": {"path": str(photographs)}}
     ).execute()
@@ -43,6 +43,6 @@ def test_it_trains_restores_and_shows(photographs):
     assert sum("image/png" in output.get("data", {}) for output in said) == 2
 
 
-def test_it_is_kept_without_what_a_run_leaves():
+def test_it_is_stored_without_outputs():
     for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
         assert not cell.get("outputs") and cell.get("execution_count") is None

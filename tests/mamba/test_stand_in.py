@@ -1,4 +1,4 @@
-"""mamba_ssm and causal_conv1d where they are missing: ours stand in, with equal results."""
+"""mamba_ssm and causal_conv1d where they are missing: our stand-ins have equal results."""
 
 import importlib
 import subprocess
@@ -26,7 +26,7 @@ stand_in.install()
 
 
 def run(code: str, *folders) -> str:
-    """What a script prints, in a process where modules lie in folders, with the stand-ins."""
+    """What a script prints in a process with the stand-ins and further module folders."""
     paths = f"import sys; sys.path[:0] = {[str(folder) for folder in folders]}\n"
     command = [sys.executable, "-c", paths + USE.format(code=code)]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -36,7 +36,7 @@ def run(code: str, *folders) -> str:
 
 @pytest.fixture
 def package(tmp_path):
-    """A package mamba_ssm whose kernels' module has a content of the test's."""
+    """Writes a package mamba_ssm whose kernels' module has a given content."""
 
     def write(content: str):
         folder = tmp_path / "mamba_ssm/ops"
@@ -50,7 +50,7 @@ def package(tmp_path):
 
 
 @pytest.mark.skipif(mamba_ssm._missing() is None, reason="mamba-ssm is installed")
-def test_what_networks_import_is_there_and_said_once_for_each_package():
+def test_what_networks_import_exists_with_one_warning_for_each_package():
     out = run(
         "from mamba_ssm.ops.selective_scan_interface import selective_scan_fn, selective_scan_ref\n"
         "from mamba_ssm.ops.selective_scan_interface import mamba_inner_fn\n"
@@ -66,7 +66,7 @@ def test_what_networks_import_is_there_and_said_once_for_each_package():
     assert "vmambair_arch's own stands in for it: No module named 'mamba_ssm'" in lines[0]
 
 
-def test_what_a_package_has_beside_stays_missing():
+def test_other_modules_of_a_package_stay_missing():
     code = "import importlib.util as u\nprint(u.find_spec('mamba_ssm.ops.triton'))\n"
     assert "None" in run(code)
 
@@ -80,7 +80,7 @@ def test_a_package_that_imports_is_left_alone(package):
     assert run(code, folder) == "real True\n"
 
 
-def test_a_package_whose_libraries_do_not_load_is_stood_in_for(package):
+def test_a_package_whose_libraries_do_not_load_is_replaced(package):
     folder = package("raise OSError('libcudart.so.12: cannot open shared object file')\n")
     code = (
         "from mamba_ssm.ops.selective_scan_interface import selective_scan_fn\n"
@@ -92,7 +92,7 @@ def test_a_package_whose_libraries_do_not_load_is_stood_in_for(package):
 
 
 @pytest.mark.parametrize("first", ["import mamba_ssm.ops.selective_scan_interface\n", ""])
-def test_our_own_backend_does_not_see_it(first):
+def test_our_own_backend_ignores_the_stand_in(first):
     code = first + (
         "import torch\nfrom vmambair_arch.ops import mamba_ssm\n"
         "print(mamba_ssm.unavailable(torch.ones(1)))\n"
@@ -112,7 +112,7 @@ def test_the_scans_have_mamba_ssms_arguments():
 
 
 def by_hand(x, weight, bias):
-    """Each step the sum of it and those before, by the weights of its channel."""
+    """The weighted sum of each step and those before it, with its channel's weights."""
     y = torch.zeros_like(x) + bias[:, None]
     for t in range(x.shape[-1]):
         for i in range(weight.shape[1]):
@@ -133,7 +133,7 @@ def test_a_causal_convolution_by_hand(width):
 
 
 @pytest.mark.parametrize("width", [1, 4])
-def test_a_sequence_in_two_parts_is_convolved_as_one(width):
+def test_a_sequence_in_two_parts_is_convolved_like_a_whole_one(width):
     torch.manual_seed(0)
     x, weight = torch.randn(2, 3, 9), torch.randn(3, width)
     first, state = causal_conv1d_fn(x[..., :2], weight, return_final_states=True)
@@ -144,16 +144,16 @@ def test_a_sequence_in_two_parts_is_convolved_as_one(width):
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
-    [({"seq_idx": torch.zeros(1, 4)}, "one sequence a row"), ({"activation": "relu"}, "'relu'")],
+    [({"seq_idx": torch.zeros(1, 4)}, "one sequence per row"), ({"activation": "relu"}, "'relu'")],
 )
-def test_what_the_convolution_does_not_do_is_refused(options, sentence):
+def test_what_the_convolution_does_not_support_is_refused(options, sentence):
     with pytest.raises(ValueError, match=sentence):
         causal_conv1d_fn(torch.ones(1, 2, 4), torch.ones(2, 3), **options)
 
 
 @pytest.fixture
 def installed(monkeypatch):
-    """Put a function in the place of causal-conv1d's."""
+    """Replace causal-conv1d's function."""
 
     def put(function):
         package = type(sys)("causal_conv1d")
@@ -165,7 +165,7 @@ def installed(monkeypatch):
     convolution._installed.cache_clear()
 
 
-def test_an_installed_convolution_is_used_once_it_has_answered_right(installed):
+def test_an_installed_convolution_is_used_if_it_computes_correctly(installed):
     calls = []
 
     def real(x, weight, bias=None, *, activation=None):
@@ -190,7 +190,7 @@ def test_an_installed_convolution_that_is_wrong_is_not_used(installed, wrong):
     torch.testing.assert_close(causal_conv1d_fn(x, weight), by_hand(x, weight, torch.zeros(2)))
 
 
-def test_a_mamba_block_is_its_parts():
+def test_a_mamba_block_equals_its_parts():
     torch.manual_seed(0)
     block, x = Mamba(6, d_state=3, dt_rank=2), torch.randn(2, 5, 6)
     assert {name: tuple(p.shape) for name, p in block.state_dict().items()} == {
@@ -217,7 +217,7 @@ def test_a_mamba_block_is_its_parts():
     torch.testing.assert_close(block(x), y)
 
 
-def test_first_steps_of_a_mamba_block_lie_between_its_bounds():
+def test_initial_steps_of_a_mamba_block_are_within_its_bounds():
     torch.manual_seed(0)
     steps = F.softplus(Mamba(64, dt_min=0.01, dt_max=0.2).dt_proj.bias)
     assert 0.01 * 0.999 <= steps.min() < 0.02 and 0.1 < steps.max() <= 0.2 * 1.001
@@ -238,8 +238,8 @@ def test_b_c_and_biases_may_be_given():
     assert mamba_inner_fn(*given, A, **weights).shape == (1, length, 6)
 
 
-def test_one_step_after_the_other_is_refused():
-    with pytest.raises(ValueError, match="whole sequences only; install mamba-ssm"):
+def test_single_steps_are_refused():
+    with pytest.raises(ValueError, match="only whole sequences; install mamba-ssm"):
         Mamba(4)(torch.ones(1, 2, 4), inference_params={})
 
 

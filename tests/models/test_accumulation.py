@@ -37,7 +37,7 @@ RUN = ("datasets:train:dataset_enlarge_ratio=4", "train:total_iter=3", "train:op
 
 @pytest.fixture
 def compared(small, monkeypatch):
-    """Train with a batch of 4 and with two micro-batches of 2; what each leaves and logs."""
+    """Train with a batch of 4 and with two micro-batches of 2; their weights and logs."""
     logs: dict[str, list] = {}
     done = TrainingProgress.done
 
@@ -48,7 +48,7 @@ def compared(small, monkeypatch):
     monkeypatch.setattr(TrainingProgress, "done", note)
 
     def run(model: str) -> list[dict]:
-        """With SGD: others divide by the gradients' sizes, and so enlarge what float32 rounds."""
+        """With SGD: others divide by the gradients' sizes, which magnifies rounding errors."""
         sgd = [f"train:optim_{n}:type=SGD" for n in ("gd" if "GAN" in model else "g")]
         found = []
         for name, batch, total in (("large", 4, "null"), ("micro", 2, "4")):
@@ -85,7 +85,7 @@ def test_micro_batches_equal_the_large_batch(model, compared):
     assert micro["state"]["seen"] == 12
 
 
-def test_gradients_that_a_model_throws_away_are_not_added_up(compared, monkeypatch):
+def test_gradients_that_a_model_discards_are_not_added_up(compared, monkeypatch):
     monkeypatch.setitem(MODEL_REGISTRY._obj_map, "PollutingGANModel", PollutingModel)
     monkeypatch.setitem(MODELS, "PollutingGANModel", MODELS["SRGANModel"])
     large, micro = compared("PollutingGANModel")
@@ -94,7 +94,7 @@ def test_gradients_that_a_model_throws_away_are_not_added_up(compared, monkeypat
 
 
 def test_pairs_that_a_model_makes_are_fed_one_micro_batch_after_another(model_options, monkeypatch):  # noqa: F811
-    """Trained on in one batch they give the same weights; what was fed can be taken back."""
+    """One large batch yields the same weights; feeding can be undone."""
     opt = {**model_options, "model_type": "DegradationModel", "queue_size": 2}
     model_options["datasets"]["train"]["batch_size_per_gpu"] = 1
     made = []
@@ -123,7 +123,7 @@ def degraded(number: int) -> dict:
     return {key: value[:1] for key, value in degradation_batches(number + 1)[number].items()}
 
 
-def test_running_statistics_move_once_in_a_step(small):
+def test_running_statistics_are_updated_once_per_step(small):
     """The mean of the micro-batches' means is the large batch's."""
     model = built(small("train:total_batch_size=4", *RUN))
     norm = model.net_g.norm = torch.nn.BatchNorm2d(3)
@@ -144,7 +144,7 @@ def built(path: str):
 # a whole run
 
 
-def test_a_run_with_micro_batches_is_resumed_amid_an_epoch(small):
+def test_a_run_with_micro_batches_is_resumed_in_the_middle_of_an_epoch(small):
     sizes = ("datasets:train:batch_size_per_gpu=1", "train:total_batch_size=2")
     whole = small(*sizes, model="SRGANModel", name="whole")
     assert train(whole) == 0
@@ -199,7 +199,7 @@ def test_an_error_in_the_second_micro_batch_leaves_the_state_before_the_iteratio
         assert_same(content, load_tensors(next(ROOT.glob(f"*/{name}"))))
 
 
-def test_processes_exchange_gradients_once_in_a_step(small):
+def test_processes_exchange_gradients_once_per_step(small):
     model = built(small(*RUN, "train:total_batch_size=4"))
     store = torch.distributed.HashStore()
     torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
@@ -225,7 +225,7 @@ def test_processes_exchange_gradients_once_in_a_step(small):
 # sizes
 
 
-def test_each_stage_of_progressive_patches_takes_as_many_micro_batches(pairs, experiment):
+def test_each_stage_of_progressive_patches_has_equally_many_micro_batches(pairs, experiment):
     train_set = {
         "type": "ProgressiveImageDataset",
         "dataroot_gt": str(pairs / "gt"),
@@ -279,18 +279,18 @@ def test_the_number_of_micro_batches_follows_from_batch_and_processes(small):
         (["train:total_batch_size=0"], "total_batch_size: is 0; it must be at least 1"),
         (
             ["train:total_batch_size=4", "train:pixel_opt={type: L1Loss, reduction: sum}"],
-            "reduction: is sum, and total_batch_size takes the mean",
+            "reduction: is sum, but total_batch_size takes the mean",
         ),
         (["train:total_batch_size=8"], "fewer than a batch of 8; add images"),
     ],
 )
-def test_a_total_batch_size_that_cannot_be_is_refused(overrides, message, small, capsys):
+def test_an_impossible_total_batch_size_is_refused(overrides, message, small, capsys):
     assert train(small(*overrides)) == 2
     assert message in capsys.readouterr().err
     assert not Path("experiments").exists()
 
 
-def test_check_reports_the_batch_and_takes_whole_steps(small, monkeypatch):
+def test_check_reports_the_batch_and_runs_whole_steps(small, monkeypatch):
     taken = []
 
     def step(self, iteration: int) -> None:

@@ -1,4 +1,4 @@
-"""train.losses: added to the pixel loss of any model, told apart in the log, checked as options."""
+"""train.losses: added to any model's pixel loss, logged separately, and checked as options."""
 
 from pathlib import Path
 
@@ -17,23 +17,23 @@ LOSSES = {
 
 
 class Perceptual(nn.Module):
-    """A loss that returns what BasicSR's perceptual losses do."""
+    """A loss that returns a pair, like BasicSR's perceptual losses."""
 
     def forward(self, output, gt):
         return output.sum(), None
 
 
-def test_they_are_added_to_the_pixel_loss_and_told_apart():
+def test_they_are_added_to_the_pixel_loss_and_logged_separately():
     loss = LossSum(nn.L1Loss(), {"l2": nn.MSELoss(), "seen": Perceptual()})
     output, gt = torch.rand(2, 1, 3, 4, 4)
     total = loss(output, gt)
     l1, l2 = (output - gt).abs().mean(), ((output - gt) ** 2).mean()
     torch.testing.assert_close(total, l1 + l2 + output.sum())
-    apart = loss.apart({"l_g_gan": gt, "l_g_pix": total})
-    assert {"l_g_gan", "l_g_pix", "l_l2", "l_seen"} == apart.keys()
-    torch.testing.assert_close(apart["l_g_pix"], l1)
-    torch.testing.assert_close(apart["l_l2"], l2)
-    assert loss.apart({"l_d_real": gt}).keys() == {"l_d_real"}  # not the generator's turn
+    parts = loss.split({"l_g_gan": gt, "l_g_pix": total})
+    assert {"l_g_gan", "l_g_pix", "l_l2", "l_seen"} == parts.keys()
+    torch.testing.assert_close(parts["l_g_pix"], l1)
+    torch.testing.assert_close(parts["l_l2"], l2)
+    assert loss.split({"l_d_real": gt}).keys() == {"l_d_real"}  # not the generator's turn
 
 
 def with_losses(small, model: str, losses: dict, *overrides: str) -> str:
@@ -71,19 +71,19 @@ def test_a_training_lowers_lpips_and_measures_it(small, backbone):
         ({"a": {"type": "FFTLoss", "weight": 1}}, "train.losses.a.weight: FFTLoss has no such"),
         (
             {"a": {"type": "MSSSIMLoss"}},
-            "the loss of losses: MS-SSIM of scales 5 needs",
+            "the loss of losses: MS-SSIM with scales 5 needs",
         ),
         ({"a": {"type": "LPIPSLoss", "backbone_weights": "no.pth"}}, "no.pth: there is no such"),
         ({}, "train.losses"),
     ],
 )
-def test_what_is_wrong_with_them_is_said_before_anything_runs(small, losses, message, capsys):
+def test_faulty_losses_are_named_before_anything_runs(small, losses, message, capsys):
     assert train(with_losses(small, "VmambaIRModel", losses)) == 2
     assert message in capsys.readouterr().err
     assert not Path("experiments").exists()
 
 
-def test_without_a_pixel_loss_there_is_nothing_to_add_them_to(small, capsys):
+def test_without_a_pixel_loss_they_are_refused(small, capsys):
     path = with_losses(small, "VmambaIRModel", LOSSES)
     opt = yaml.safe_load(Path(path).read_text())
     opt["train"]["pixel_opt"] = None

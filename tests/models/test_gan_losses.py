@@ -1,4 +1,4 @@
-"""The relativistic loss by its formula, in both of our adversarial models, and where it is not."""
+"""The relativistic loss: its formula, our adversarial models with it, and models without it."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ FORMULAS = {
 
 
 @pytest.mark.parametrize("gan_type", FORMULAS)
-def test_it_is_the_formula_and_a_generator_exchanges_the_two(gan_type):
+def test_it_equals_the_formula_which_a_generator_applies_with_real_and_made_exchanged(gan_type):
     real, made = torch.randn(2, 2, 1, 4, 4)
     f = FORMULAS[gan_type]
     loss = RelativisticGANLoss(gan_type=gan_type, loss_weight=0.5)
@@ -25,7 +25,7 @@ def test_it_is_the_formula_and_a_generator_exchanges_the_two(gan_type):
     torch.testing.assert_close(loss(made, real, is_disc=False), 0.5 * generator)
 
 
-def test_by_hinge_a_generator_learns_which_basicsrs_does_not():
+def test_with_hinge_a_generator_learns_unlike_in_basicsr():
     real, made = torch.randn(2, 3, 1, 4, 4).unbind()
     made.requires_grad_()
     host = build_loss({"type": "GANLoss", "gan_type": "hinge"})
@@ -39,7 +39,7 @@ def test_by_hinge_a_generator_learns_which_basicsrs_does_not():
 
 @pytest.mark.parametrize("gan_type", ["vanilla", "hinge"])
 def test_basicsrs_hinge_loss_pushes_both_ways(gan_type):
-    """The plain one is right there: a discriminator parts the two, a generator raises its own."""
+    """BasicSR's plain loss is right: a discriminator separates them, a generator raises its own."""
     loss = build_loss({"type": "GANLoss", "gan_type": gan_type})
     prediction = torch.zeros(3, requires_grad=True)
     for real, disc, sign in ((True, True, -1), (False, True, 1), (True, False, -1)):
@@ -55,7 +55,7 @@ def relativistic(small, model: str, gan_type: str = "hinge", kind: str = "Relati
     )
 
 
-def test_both_networks_train_by_it(small):
+def test_both_networks_train_with_it(small):
     assert train(relativistic(small, "VmambaIRGANModel")) == 0
     assert all(f"{name}: " in log() for name in ("l_g_gan", "l_d_gan", "out_d_real", "out_d_fake"))
 
@@ -63,10 +63,14 @@ def test_both_networks_train_by_it(small):
 @pytest.mark.parametrize(
     ("model", "kind", "message"),
     [
-        ("SRGANModel", "RelativisticGANLoss", "which VmambaIRGANModel and DegradationGANModel"),
-        ("ESRGANModel", "GANLoss", "without any gradient for the generator"),
+        (
+            "SRGANModel",
+            "RelativisticGANLoss",
+            "which only VmambaIRGANModel and DegradationGANModel",
+        ),
+        ("ESRGANModel", "GANLoss", "has no gradient for the generator"),
     ],
 )
-def test_models_that_would_not_learn_by_it_are_named(small, model, kind, message, capsys):
+def test_models_that_would_not_learn_with_it_are_named(small, model, kind, message, capsys):
     assert train(relativistic(small, model, kind=kind)) == 2
     assert message in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Adversarial training: BasicSR's numbers, the two stages in sequence, and what is refused."""
+"""Adversarial training: equal to BasicSR's, in two stages, and what is refused."""
 
 from copy import deepcopy
 from pathlib import Path
@@ -32,13 +32,13 @@ TRAIN = {
 
 @pytest.fixture
 def random_vgg(monkeypatch):
-    """VGG19's features with fresh weights in place of a download."""
+    """VGG19's features with fresh weights instead of a download."""
     monkeypatch.setattr(vgg_arch, "VGG_PRETRAIN_PATH", "no/such/file")
     features = vgg.make_layers(vgg.cfgs["E"])
     monkeypatch.setattr(vgg, "vgg19", lambda pretrained: SimpleNamespace(features=features))
 
 
-def test_it_trains_as_basicsrs_bit_for_bit(random_vgg):
+def test_it_trains_like_basicsrs_model_bit_for_bit(random_vgg):
     perceptual = {
         "type": "PerceptualLoss",
         "layer_weights": LAYERS,
@@ -103,7 +103,7 @@ def check_networks(name: str) -> None:
         assert all(tensor.isfinite().all() for tensor in content["params"].values())
 
 
-def test_a_second_stage_goes_on_from_the_first(experiment, odd_pairs):
+def test_a_second_stage_starts_from_the_first(experiment, odd_pairs):
     assert cli.basicsr(["train", "-opt", experiment("first")]) == 0
     first = "experiments/first/models/net_g_4.pth"
     options = yaml.safe_load(Path("first.yml").read_text())
@@ -122,7 +122,7 @@ def test_a_second_stage_goes_on_from_the_first(experiment, odd_pairs):
 
 @pytest.fixture
 def degradation_sections(pairs, odd_pairs) -> dict:
-    """The sections of both stages of a training with degradations, from the pairs' ground truth."""
+    """The sections of both stages of a training that degrades the pairs' ground truth."""
     data = {
         "name": "train",
         "type": "DegradationDataset",
@@ -161,7 +161,7 @@ def test_both_stages_of_degradations_run_in_sequence(experiment, degradation_sec
 
 
 @pytest.mark.parametrize("model", ["DegradationModel", "DegradationGANModel"])
-def test_a_resumed_training_goes_on_with_the_same_pool(experiment, degradation_sections, model):
+def test_a_resumed_training_continues_with_the_same_pool(experiment, degradation_sections, model):
     adversarial = {"network_d": DISCRIMINATOR, "train": TRAIN} if "GAN" in model else {}
     assert train(experiment, "run", model, degradation_sections, **adversarial) == 0
     whole = load_tensors("experiments/run/models/net_g_4.pth")

@@ -1,4 +1,4 @@
-"""How often an iteration lets a GPU run empty, and what float32 and cuDNN are asked to be."""
+"""How often an iteration stalls a GPU, and the settings of float32 and cuDNN."""
 
 from types import SimpleNamespace
 
@@ -36,7 +36,7 @@ def test_an_iteration_waits_once_for_each_optimizer(small, monkeypatch, model, m
     assert len(found) == 1 and all(type(value) is float for value in log.values())
 
 
-def test_an_iteration_with_degradations_waits_twice_more(model_options, data_options):
+def test_an_iteration_with_degradations_waits_two_more_times(model_options, data_options):
     model_options |= {"gt_usm": True, "num_gpu": 0}
     trained = dependable(DegradationModel)(model_options)
     trained.wrap_optimizers()
@@ -52,7 +52,7 @@ def test_an_iteration_with_degradations_waits_twice_more(model_options, data_opt
 
 @pytest.fixture
 def flags():
-    """What torch asks of cuDNN and cuBLAS; put back after the test."""
+    """torch's settings of cuDNN and cuBLAS, restored after the test."""
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     before = cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark
     yield lambda: (cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark)
@@ -60,13 +60,13 @@ def flags():
 
 
 @pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16", "fp16"])
-def test_float32_is_whole_unless_the_precision_is_lower(small, flags, precision):
+def test_float32_is_full_unless_the_precision_is_lower(small, flags, precision):
     build_model(options.read(small(precision=precision), is_train=True))
     assert flags()[:2] == (precision != "fp32",) * 2
 
 
 @pytest.mark.parametrize("is_train", [True, False])
-def test_cudnn_measures_for_training_crops_alone_and_validates_in_whole_float32(flags, is_train):
+def test_cudnn_benchmarks_only_training_crops_and_validates_in_full_float32(flags, is_train):
     opt = {
         "is_train": is_train,
         "num_gpu": 0,
@@ -86,7 +86,7 @@ def test_cudnn_measures_for_training_crops_alone_and_validates_in_whole_float32(
 
 
 @pytest.mark.parametrize("precision", ["fp32", "tf32"])
-def test_restoring_is_in_whole_float32_unless_asked_otherwise(flags, precision):
+def test_restoring_is_in_full_float32_unless_asked_otherwise(flags, precision):
     torch.backends.cudnn.benchmark = True
     seen = []
 

@@ -1,4 +1,4 @@
-"""The perceptual loss equals BasicSR's, and says which weights it lacks before training."""
+"""The perceptual loss equals BasicSR's, and names missing weights before training."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -62,7 +62,7 @@ def options(weights) -> dict:
     return {"type": "VGGPerceptualLoss", "layer_weights": LAYERS, "vgg_weights": str(weights)}
 
 
-def test_without_a_file_it_takes_the_one_where_basicsr_looks(weights, tmp_path, monkeypatch):
+def test_without_a_file_it_uses_the_one_where_basicsr_looks(weights, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     HOST_WEIGHTS.mkdir(parents=True)
     (HOST_WEIGHTS / "vgg19-dcbb9e9d.pth").write_bytes(weights.read_bytes())
@@ -91,9 +91,7 @@ def no_network(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("loss", ["VGGPerceptualLoss", "PerceptualLoss"])
-def test_weights_that_are_nowhere_end_the_run_before_it_starts(
-    loss, experiment, no_network, capsys
-):
+def test_missing_weights_end_the_run_before_it_starts(loss, experiment, no_network, capsys):
     train = {
         "optim_g": {"type": "Adam", "lr": 1e-3},
         "scheduler": {"type": "MultiStepLR", "milestones": [3]},
@@ -116,7 +114,7 @@ def test_weights_that_are_nowhere_end_the_run_before_it_starts(
         ({"layer_weights": {"conv5_1": 1.0}}, "features.16 (conv3_4) is missing"),
     ],
 )
-def test_what_is_wrong_with_the_options_is_named(change, message, weights):
+def test_faulty_options_are_named(change, message, weights):
     arguments = {**options(weights), **change}
     arguments.pop("type")
     with pytest.raises(InputError) as error:

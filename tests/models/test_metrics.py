@@ -1,4 +1,4 @@
-"""Metrics: pyiqa's by name, BasicSR's unchanged, and none that ends a training."""
+"""Metrics: pyiqa's by name, BasicSR's unchanged, and none ends a training."""
 
 import importlib.util
 import json
@@ -25,7 +25,7 @@ def red(level: int, size: tuple[int, int] = (8, 10)) -> np.ndarray:
     return image
 
 
-def test_images_reach_pyiqa_in_rgb_from_0_to_1_without_their_border(pyiqa):
+def test_pyiqa_gets_rgb_images_from_0_to_1_without_their_border(pyiqa):
     image = red(255)
     image[0] = image[:, -1] = 0
     assert iqa.calculate_iqa(image, red(51), metric="lpips", crop_border=1) == pytest.approx(0.8)
@@ -42,7 +42,7 @@ def test_images_reach_pyiqa_in_rgb_from_0_to_1_without_their_border(pyiqa):
         ({"type": "calculate_psnr", "crop_border": 4}, None),
     ],
 )
-def test_which_way_is_better_comes_from_pyiqa_where_the_file_does_not_say(section, better, pyiqa):
+def test_better_comes_from_pyiqa_unless_the_file_says(section, better, pyiqa):
     metrics.complete("file.yml: val.metrics.seen", section)
     assert section.get("better") == better
 
@@ -66,7 +66,7 @@ def test_building_a_metric_draws_no_random_numbers(pyiqa):
         ({}, "metric: is missing"),
     ],
 )
-def test_what_cannot_be_measured_ends_the_run_before_it_starts(
+def test_a_metric_that_cannot_be_built_ends_the_run_before_it_starts(
     section, message, pyiqa, experiment, capsys
 ):
     val = {"val_freq": 2, "metrics": {"seen": {"type": "calculate_iqa", **section}}}
@@ -84,8 +84,8 @@ def test_without_pyiqa_the_error_says_how_to_install_it(monkeypatch):
         iqa.build("lpips")
 
 
-def test_a_comparing_metric_without_ground_truth_is_named(pyiqa):
-    with pytest.raises(InputError, match="lpips compares with ground truth"):
+def test_a_metric_that_needs_ground_truth_is_named_if_there_is_none(pyiqa):
+    with pytest.raises(InputError, match="lpips needs ground truth"):
         iqa.calculate_iqa(red(1), metric="lpips")
 
 

@@ -1,4 +1,4 @@
-"""What an iteration does beside the networks: the optimizer's step and the averaged weights."""
+"""The parts of an iteration besides the networks: the optimizer's step and the averaged weights."""
 
 import copy
 from types import SimpleNamespace
@@ -27,7 +27,7 @@ def take_steps(optimizer, weights: nn.Module, number: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["Adam", "AdamW"])
-def test_the_fused_step_on_a_cpu_is_the_plain_one(kind):
+def test_the_fused_step_on_a_cpu_equals_the_plain_one(kind):
     networks = network(), network()
     fused, plain = (
         build_optimizer(kind, net.parameters(), **ADAM, **options)
@@ -50,13 +50,13 @@ def test_groups_of_parameters_are_fused_too():
 @pytest.mark.parametrize(
     ("kind", "options"), [("Adam", {"foreach": True}), ("Adam", {"fused": False}), ("RMSprop", {})]
 )
-def test_what_the_file_asks_for_and_other_optimizers_stay(kind, options):
+def test_the_files_choice_and_other_optimizers_are_kept(kind, options):
     optimizer = build_optimizer(kind, network().parameters(), lr=1e-3, **options)
     assert not optimizer.param_groups[0].get("fused")
 
 
-def test_a_state_of_the_plain_step_goes_on_with_the_plain_step():
-    """So a run of an earlier version is resumed bit for bit."""
+def test_a_state_of_the_plain_step_continues_with_the_plain_step():
+    """So that a run of an earlier version resumes bit for bit."""
     networks = network(), network()
     plain = build_optimizer("Adam", networks[0].parameters(), **ADAM, fused=False)
     take_steps(plain, networks[0], 3)

@@ -15,7 +15,7 @@ from vmambair_arch.models.perceptual_losses import DISTSLoss, LPIPSLoss
 
 @pytest.fixture
 def no_cache(tmp_path, monkeypatch):
-    """Nothing of torchvision's lies on this machine, and nothing can be fetched."""
+    """torchvision's cache is empty, and nothing can be downloaded."""
 
     def refuse(*_, **__):
         raise OSError("no network")
@@ -32,7 +32,7 @@ def pictures(side: int = 40) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def assert_same_as(theirs, loss) -> None:
-    """Value and gradient of a loss are those of a function of two images."""
+    """Value and gradient of a loss equal those of a function of two images."""
     gradients, values = [], []
     for function in (theirs, lambda x, y: loss(x, y)[0]):
         output, gt = pictures()
@@ -61,7 +61,7 @@ def test_dists_equals_torchmetrics(backbone, monkeypatch):
     assert_same_as(lambda x, y: theirs(x, y, require_grad=True).mean(), loss)
 
 
-def test_they_learn_nothing_and_draw_no_gradient_from_equal_images(backbone):
+def test_they_have_nothing_to_train_and_no_gradient_for_equal_images(backbone):
     options = {"type": "LPIPSLoss", "net": "alex", "backbone_weights": str(backbone("alex")[1])}
     loss = build_loss(options)
     assert not any(p.requires_grad for p in loss.parameters())
@@ -73,7 +73,7 @@ def test_they_learn_nothing_and_draw_no_gradient_from_equal_images(backbone):
     assert torch.equal(output.grad, torch.zeros_like(output))
 
 
-def test_images_reach_the_metric_in_rgb_without_their_border(backbone):
+def test_the_metric_gets_rgb_images_without_their_border(backbone):
     rng = np.random.default_rng(0)
     img, img2 = rng.integers(0, 256, (2, 44, 52, 3), dtype=np.uint8)
     weights = {"backbone_weights": str(backbone("alex")[1])}
@@ -86,7 +86,7 @@ def test_images_reach_the_metric_in_rgb_without_their_border(backbone):
     assert value == pytest.approx(float(loss(*inside)[0]), rel=1e-6)
 
 
-def test_less_is_better_and_a_small_image_has_no_value(backbone):
+def test_lower_is_better_and_a_small_image_has_no_value(backbone):
     weights = {"backbone_weights": str(backbone("alex")[1])}
     section = {"type": "calculate_lpips", "crop_border": 0, **weights}
     metrics.complete("file.yml: val.metrics.lpips", section)

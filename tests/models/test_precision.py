@@ -46,7 +46,7 @@ def batch(size: int = 2) -> dict:
 
 
 def gradients(model) -> torch.Tensor:
-    """Of all networks, in a row."""
+    """The concatenated gradients of all networks."""
     networks = [net for name, net in vars(model).items() if name in ("net_g", "net_d")]
     return torch.cat([p.grad.flatten() for net in networks for p in net.parameters()])
 
@@ -82,8 +82,8 @@ def test_training_lowers_the_loss_with_scan_and_losses_in_float32(precision, sma
 
 @pytest.mark.parametrize("model", ["VmambaIRModel", "SRModel", "SRGANModel", "ESRGANModel"])
 @pytest.mark.parametrize("precision", HALF)
-def test_gradients_are_those_of_float32_within_the_precision(model, precision, small):
-    """In fp16 the scale is gone again, also where a discriminator's gradient enters a generator."""
+def test_gradients_equal_those_of_float32_within_the_precision(model, precision, small):
+    """In fp16 they are unscaled, also where a discriminator's gradient enters a generator."""
     rows = []
     for name in ("fp32", precision):
         trained = built(small("train:total_iter=9", model=model, precision=name))
@@ -95,7 +95,7 @@ def test_gradients_are_those_of_float32_within_the_precision(model, precision, s
     assert not torch.equal(*rows)
 
 
-def test_validations_of_a_training_are_in_float32_and_a_test_is_as_its_file_says(small):
+def test_a_trainings_validations_are_in_float32_and_tests_follow_their_file(small):
     inside = []
 
     def note(module, _, output):
@@ -118,7 +118,7 @@ def test_validations_of_a_training_are_in_float32_and_a_test_is_as_its_file_says
         assert set(inside) == {dtype}
 
 
-def test_a_model_of_another_package_is_trained_in_the_precision_too(small, monkeypatch):
+def test_a_model_of_another_package_also_trains_in_the_precision(small, monkeypatch):
     monkeypatch.setitem(MODEL_REGISTRY._obj_map, "OtherGANModel", PollutingModel)
     monkeypatch.setitem(MODELS, "OtherGANModel", MODELS["SRGANModel"])
     dtypes = set()
@@ -135,7 +135,7 @@ def test_a_model_of_another_package_is_trained_in_the_precision_too(small, monke
 
 
 def overflowing(at, monkeypatch) -> None:
-    """Let gradients be infinite at some calls of the L1 loss, which itself stays finite."""
+    """Make gradients infinite at some calls of the L1 loss, which itself stays finite."""
     forward, calls = L1.forward, [0]
 
     def overflow(self, *images):
@@ -151,7 +151,7 @@ def overflowing(at, monkeypatch) -> None:
 FP16 = ("logger:save_checkpoint_freq=1", "val:val_freq=100")
 
 
-def test_an_overflow_lowers_the_scale_skips_the_step_and_is_no_fault(small, monkeypatch):
+def test_an_overflow_lowers_the_scale_and_skips_the_step_but_is_no_fault(small, monkeypatch):
     overflowing([2], monkeypatch)
     assert train(small("train:total_iter=3", *FP16, precision="fp16", model="SRGANModel")) == 0
     files = {n: load_tensors(ROOT / f"models/net_g_{n}.pth") for n in (1, 2, 3)}
@@ -161,7 +161,7 @@ def test_an_overflow_lowers_the_scale_skips_the_step_and_is_no_fault(small, monk
     assert any(not torch.equal(v, files[2]["params"][k]) for k, v in files[3]["params"].items())
     assert [states[n]["scaler"]["scale"] for n in (1, 2, 3)] == [65536.0, 32768.0, 32768.0]
     assert states[3]["skipped"] == (0, 0)
-    assert "Iteration 2: no step, since gradients overflowed float16" in log()
+    assert "Iteration 2: no step, because gradients overflowed float16" in log()
     assert "loss_scale: 3.2768e+04" in log()
 
 
@@ -199,15 +199,15 @@ def test_micro_batches_share_a_scale(small):
     assert (rows[0] - rows[1]).norm() < 0.01 * rows[0].norm()
 
 
-def test_a_model_that_differentiates_gradients_is_told_to_take_another_precision(small):
+def test_a_model_that_differentiates_gradients_is_refused_in_fp16(small):
     model = built(small(precision="fp16", model="SRGANModel"))
     images = batch()["gt"].requires_grad_()
-    with pytest.raises(InputError, match="differentiates them once more"):
+    with pytest.raises(InputError, match="differentiates them again"):
         torch.autograd.grad(model.net_d(images).sum(), images, create_graph=True)
 
 
 @pytest.mark.parametrize("precision", HALF)
-def test_a_run_stopped_amid_an_epoch_equals_one_that_never_was(precision, small, monkeypatch):
+def test_a_run_stopped_within_an_epoch_equals_an_uninterrupted_one(precision, small, monkeypatch):
     overflowing([1], monkeypatch)
     sizes = ("datasets:train:batch_size_per_gpu=1", "train:total_batch_size=2")
     sections = {"precision": precision, "channels_last": True, "model": "SRGANModel"}
@@ -226,7 +226,7 @@ def test_a_run_stopped_amid_an_epoch_equals_one_that_never_was(precision, small,
 
 
 @pytest.mark.parametrize("model", ["VmambaIRModel", "SRModel", "SRGANModel"])
-def test_channels_last_changes_memory_and_not_the_results(model, small):
+def test_channels_last_changes_memory_but_not_the_results(model, small):
     rows = []
     for channels_last in (False, True):
         trained = built(small(model=model, channels_last=channels_last))
@@ -291,11 +291,14 @@ def test_a_network_within_a_boundary_keeps_its_names_and_takes_nested_inputs():
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
-        ({"precision": "half"}, "precision: is 'half', and not 'fp32', 'tf32', 'bf16' or 'fp16'"),
+        (
+            {"precision": "half"},
+            "precision: is 'half'; it must be 'fp32', 'tf32', 'bf16' or 'fp16'",
+        ),
         ({"channels_last": 2}, "channels_last: is 2"),
     ],
 )
-def test_a_precision_that_does_not_exist_is_refused(sections, message, small, capsys):
+def test_an_unknown_precision_is_refused(sections, message, small, capsys):
     assert train(small(**sections)) == 2
     assert message in capsys.readouterr().err
     assert not Path("experiments").exists()
@@ -311,11 +314,11 @@ def test_bf16_is_refused_on_a_gpu_without_it(small, monkeypatch):
     options.read(small(precision="bf16", num_gpu=0), is_train=True)
 
 
-def test_check_takes_steps_in_the_precision_and_estimates_less_memory(small, monkeypatch):
+def test_check_runs_steps_in_the_precision_and_estimates_less_memory(small, monkeypatch):
     monkeypatch.setattr(check, "SECONDS", 0)
     found = []
     for precision in ("fp32", "fp16"):
         opt = options.read(small(precision=precision), is_train=True)
         found.append(cost.memory(opt, (2, 3, 64, 64)))
-        assert any("s an iteration" in line for line in check._costs(opt))
+        assert any("s per iteration" in line for line in check._costs(opt))
     assert found[1] < 0.75 * found[0]

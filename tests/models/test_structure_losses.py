@@ -1,4 +1,4 @@
-"""Losses of structure and frequencies equal what others compute, and keep their gradients."""
+"""Losses of structure and frequencies equal other implementations, and have gradients."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def pictures(side: int) -> tuple[torch.Tensor, torch.Tensor]:
     return output, gt
 
 
-def test_one_scale_is_ssim():
+def test_with_one_scale_it_equals_ssim():
     output, gt = pictures(32)
     options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
     expected = [
@@ -29,7 +29,7 @@ def test_one_scale_is_ssim():
     assert float(MSSSIMLoss(scales=1)(output, gt)) == pytest.approx(1 - np.mean(expected), abs=1e-5)
 
 
-def test_five_scales_are_ms_ssim():
+def test_with_five_scales_it_equals_ms_ssim():
     output, gt = pictures(176)
     expected = multiscale_structural_similarity_index_measure(output, gt, data_range=1.0)
     value = MSSSIMLoss(loss_weight=0.5)(output, gt)
@@ -37,7 +37,7 @@ def test_five_scales_are_ms_ssim():
 
 
 def test_a_negative_has_a_finite_gradient():
-    """Its structures are all opposite, where a power of the similarity has no gradient."""
+    """All its structures are opposite, where a power of the similarity has no gradient."""
     gt = pictures(48)[1]
     output = (1 - gt).requires_grad_()
     loss = MSSSIMLoss(scales=3)(output, gt)
@@ -47,7 +47,7 @@ def test_a_negative_has_a_finite_gradient():
 
 
 @pytest.mark.parametrize(("scales", "message"), [(6, "give 1 to 5"), (5, "176 pixels a side")])
-def test_what_it_cannot_do_is_said(scales, message):
+def test_what_it_cannot_do_is_refused(scales, message):
     with pytest.raises(InputError, match=message):
         MSSSIMLoss(scales=scales)(*pictures(168))
 

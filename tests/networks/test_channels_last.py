@@ -1,4 +1,4 @@
-"""The network's maps stay channels-last, forwards and backwards, and nobody copies them."""
+"""The network's maps stay channels-last, forwards and backwards, and are never copied."""
 
 import pytest
 import torch
@@ -13,13 +13,13 @@ from vmambair_arch.networks.modules.layers import PixelShuffle, PixelUnshuffle
 from vmambair_arch.networks.unet import Down, Up
 
 H, W = 56, 88
-# Heights and widths at all levels; no number of channels below is among them.
+# Heights and widths at all levels; none equals a number of channels below.
 SIDES = {side // level for side in (2 * H, 2 * W) for level in (1, 2, 4, 8, 16)}
 COPIES = ("aten.copy_.", "aten.clone.", "aten._to_copy.")
 
 
 class Memory(TorchDispatchMode):
-    """Keeps the operations whose new maps have pixels, not channels, side by side, or copy one."""
+    """Records operations that copy a map or create one in which pixels are contiguous."""
 
     def __init__(self):
         super().__init__()
@@ -42,7 +42,7 @@ def tensors(tree) -> list[Tensor]:
 
 
 def is_map(tensor: Tensor) -> bool:
-    """Whether it has height, width and channels, and is no picture of three channels."""
+    """Whether it has height, width and channels, and is not a picture of three channels."""
     sizes = set(tensor.shape) - {1}
     return len(SIDES & sizes) >= 2 and len(sizes) > 2 and 3 not in sizes
 
@@ -65,7 +65,7 @@ def test_maps_are_channels_last_and_never_copied(options):
 
 @pytest.mark.parametrize("scale", [1, 3, 4])
 def test_maps_are_channels_last_on_a_gpu_too(scale):
-    """There torch's own shuffles, and with them all blocks that follow, are not."""
+    """On GPUs torch's own shuffles, and so all blocks after them, would not be."""
     found = {}
 
     def note(name):
@@ -80,7 +80,7 @@ def test_maps_are_channels_last_on_a_gpu_too(scale):
             if isinstance(module, watched):
                 module.register_forward_hook(note(name))
         network(torch.empty(2, 3, 16, 24, device=device))
-    assert len(found) >= 8 + 2 * 6  # blocks, and a shuffle and what it stands in for each size
+    assert len(found) >= 8 + 2 * 6  # blocks, and per size a shuffle and the replaced one
     for name, map_ in found.items():
         assert map_.is_contiguous(memory_format=torch.channels_last), name
 

@@ -23,7 +23,7 @@ def tiny(**options) -> VmambaIR:
 
 
 def run(network: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-    """The output, and the gradients of all parameters in a row."""
+    """The output, and the concatenated gradients of all parameters."""
     network.zero_grad()
     y = network(x)
     y.square().sum().backward()
@@ -56,7 +56,7 @@ def test_the_whole_network_is_one_graph_and_equals_eager(options):
 
 def test_a_compiled_network_takes_other_sizes():
     network = tiny()
-    compile_network(network, backend="eager")  # what another size asks for is traced anew
+    compile_network(network, backend="eager")  # another size is traced anew
     with torch.no_grad():
         for x in (pictures(8, 8), pictures(16, 24)):
             assert (network(x) - tiny()(x)).norm() <= TOLERANCE * tiny()(x).norm()
@@ -94,19 +94,19 @@ def test_a_compiled_network_is_not_copied_to_other_gpus(gpus, dist, refused):
     if not refused:
         build.refuse_compiled_copies(opt)
         return
-    with pytest.raises(InputError, match=r"^opt.yml: compile is true, and one process has 2 GPUs"):
+    with pytest.raises(InputError, match=r"^opt.yml: compile is true, but one process has 2 GPUs"):
         build.refuse_compiled_copies(opt)
 
 
 def test_a_copy_of_a_compiled_network_calls_the_original():
-    """Why they are refused: torch.nn.parallel.replicate makes copies so."""
+    """The reason for the refusal: torch.nn.parallel.replicate makes such copies."""
     network = tiny()
     compile_network(network, backend="eager")
     copied = network._replicate_for_data_parallel()
     assert copied._compiled_call_impl is network._compiled_call_impl
 
 
-def test_compiled_code_gives_the_scans_tensors_in_the_layout_that_they_were_given():
+def test_compiled_code_keeps_the_layout_of_the_scans_tensors():
     for name in (
         "planar_scan",
         "planar_scan_backward",
@@ -118,7 +118,7 @@ def test_compiled_code_gives_the_scans_tensors_in_the_layout_that_they_were_give
 
 
 def saved_bytes(network: nn.Module, x: Tensor) -> int:
-    """What the forward pass keeps for the backward pass, parameters aside."""
+    """The bytes that the forward pass keeps for the backward pass, without parameters."""
     parameters = {p.data_ptr() for p in network.parameters()}
     kept: dict[int, int] = {}
 
@@ -145,7 +145,7 @@ def test_checkpointing_keeps_the_gradients_and_a_fraction_of_the_memory():
     assert saved_bytes(checkpointed, x) < 0.4 * saved_bytes(plain, x)
 
 
-def test_checkpointing_is_no_part_of_the_networks_identity():
+def test_checkpointing_is_not_part_of_the_config():
     assert tiny(activation_checkpointing=True).config == tiny().config
 
 

@@ -39,7 +39,7 @@ def test_torchs_counter_knows_the_scans_forwards_and_backwards(scan):
     assert counter.get_total_flops() == 2 * STEPS[scan] * ours * (1 + 3)
 
 
-def test_convolutions_and_matrix_products_are_counted_with_what_they_put_out():
+def test_convolutions_and_matrix_products_are_counted_with_their_outputs():
     layers = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 5, 1))
     found = count(lambda: layers(torch.rand(2, 3, 6, 7)))
     assert found.products == 2 * 6 * 7 * (3 * 4 * 9 + 4 * 5)

@@ -1,4 +1,4 @@
-"""The gated product keeps its factors only, and has the gradients that autograd would give."""
+"""The gated product keeps only its factors, and its gradients equal autograd's."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from vmambair_arch.networks.modules.gating import GatedLinear
 
 
 def kept(forward) -> list[torch.Size]:
-    """The shapes of the maps that a forward pass keeps, each memory once."""
+    """The shapes of the maps that a forward pass keeps, each storage once."""
     found = {}
 
     def pack(tensor):

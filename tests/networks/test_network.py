@@ -1,4 +1,4 @@
-"""VmambaIR computes what the released networks compute, and takes every option and image."""
+"""VmambaIR computes what the released networks compute, for all options and image sizes."""
 
 import pytest
 import torch
@@ -34,7 +34,7 @@ def test_it_computes_what_the_released_network_computes(layout):
 
 
 @pytest.mark.parametrize("layout", released_layout.LAYOUTS)
-def test_a_released_layout_has_as_many_parameters_here(layout):
+def test_a_released_network_has_as_many_parameters_here(layout):
     described = released_layout.read(layout)
     network = load_network(released_layout.fill(described["tensors"]))
     assert sum(p.numel() for p in network.parameters()) == described["params"]
@@ -65,12 +65,12 @@ def test_a_preset_takes_overrides_and_an_unknown_one_is_named():
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4, 8])
-def test_every_scale(scale):
+def test_every_scale_has_the_right_output_size(scale):
     assert VmambaIR(**TINY, scale=scale)(image(1, 3, 8, 16)).shape == (1, 3, 8 * scale, 16 * scale)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4, 6])
-def test_any_number_of_channels(channels):
+def test_any_number_of_channels_is_possible(channels):
     network = VmambaIR(**TINY, in_channels=channels, out_channels=channels, scale=2)
     assert network(image(1, channels, 8, 8)).shape == (1, channels, 16, 16)
 
@@ -117,7 +117,7 @@ def test_an_input_of_other_channels_is_named(shape):
 
 
 @pytest.mark.parametrize(("depths", "multiple"), [([1, 1], 2), ([1, 0, 1], 4), ([0, 1, 0, 0], 8)])
-def test_as_many_levels_as_numbers_of_blocks(depths, multiple):
+def test_there_are_as_many_levels_as_numbers_of_blocks(depths, multiple):
     network = VmambaIR(**{**TINY, "num_blocks": depths}, scale=2)
     assert network.multiple == multiple
     x = image(1, 3, multiple, 3 * multiple)
@@ -129,13 +129,13 @@ def test_as_many_levels_as_numbers_of_blocks(depths, multiple):
         network(image(1, 3, multiple, multiple + 1))
 
 
-def test_images_of_a_batch_do_not_meet():
+def test_images_of_a_batch_do_not_affect_each_other():
     network, x = VmambaIR(**TINY), image(3, 3, 8, 16)
     alone = torch.cat([network(single) for single in x.split(1)])
     torch.testing.assert_close(network(x), alone)
 
 
-def test_any_memory_layout_and_no_change_of_the_input():
+def test_any_memory_layout_is_accepted_and_the_input_is_unchanged():
     network, x = VmambaIR(**TINY), image(1, 3, 8, 16)
     before, output = x.clone(), network(x)
     torch.testing.assert_close(network(x.contiguous(memory_format=torch.channels_last)), output)
@@ -160,7 +160,7 @@ def test_under_autocast_the_output_stays_close():
 SMALLEST = {**TINY, "num_blocks": [0, 0, 0, 1], "num_refinement_blocks": 0}
 
 
-def test_export_takes_the_whole_network_with_any_size():
+def test_the_whole_network_can_be_exported_for_any_size():
     network = VmambaIR(**SMALLEST, scale=2).eval()
     b, h, w = (torch.export.Dim(name, max=64) for name in "bhw")
     sizes = {"x": {0: b, 2: 8 * h, 3: 8 * w}}
@@ -230,7 +230,7 @@ def test_the_merges_differ_as_the_paper_says():
     torch.testing.assert_close(added, p + s)
 
 
-def test_the_channel_scan_reads_the_mean_alone():
+def test_the_channel_scan_reads_only_the_mean():
     scan, x = oss.ChannelScan(dim=8, d_state=4, width=2), image(2, 8, 4, 6)
     mirrored = x.flip(2, 3)
     torch.testing.assert_close(scan(mirrored), scan(x))
@@ -261,7 +261,7 @@ def test_a_block_keeps_channels_last(channel_scan_width):
 
 
 def maps(output) -> list[torch.Tensor]:
-    """The feature maps of more than one pixel among what a module returned."""
+    """The feature maps of more than one pixel among a module's outputs."""
     outputs = output if isinstance(output, tuple) else (output,)
     return [tensor for tensor in outputs if tensor.dim() == 4 and tensor.shape[-1] > 1]
 
@@ -274,7 +274,7 @@ def maps(output) -> list[torch.Tensor]:
         ({"num_blocks": [1, 1, 1, 1, 1]}, "two to four numbers of blocks"),
         ({"num_blocks": [1, 1, 1, -1]}, "four numbers of blocks"),
         ({"num_refinement_blocks": 1.5}, "num_refinement_blocks 1.5"),
-        ({"dim": 7}, "dim is 7; it must be an even number"),
+        ({"dim": 7}, "dim is 7; it must be even"),
         ({"dim": 0}, "dim is 0; it must be a whole number >= 1"),
         ({"in_channels": "3"}, "in_channels is '3'; it must be a whole number"),
         ({"d_state": 0}, "d_state is 0; it must be a whole number"),
@@ -326,7 +326,7 @@ def test_without_a_channel_scan_a_module_is_the_one_whose_channel_scan_is_zero()
     torch.testing.assert_close(without(x), module(x))
 
 
-def test_ablations_are_read_off_a_file_and_no_released_file_can_say_them():
+def test_ablations_are_read_from_a_file_and_released_files_cannot_express_them():
     network = VmambaIR(**TINY, directions=2, channel_merge="none", gate="gelu")
     state = {name: t for name, t in network.state_dict().items() if name != "_extra_state"}
     assert load_network(state).config == network.config

@@ -32,7 +32,7 @@ def test_a_released_network_loads_and_computes_what_the_released_code_computes()
     assert (output - expected).norm() <= 1e-5 * expected.norm()
 
 
-def test_every_option_is_read_off_a_released_file():
+def test_every_option_is_inferred_from_a_released_file():
     network = load_network(released_state())
     assert isinstance(network, Restormer)
     assert network.config == Restormer(**released_layout.read("restormer")["kwargs"]).config
@@ -127,7 +127,7 @@ def test_activation_checkpointing_changes_no_gradient():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (13, 10)])
-def test_images_of_any_size_keep_it(size):
+def test_images_of_any_size_keep_their_size(size):
     network = Restormer(**TINY).eval()
     with torch.no_grad():
         assert inference.run(network, torch.rand(2, 3, *size)).shape == (2, 3, *size)
@@ -142,7 +142,7 @@ def test_images_of_any_size_keep_it(size):
         ({"num_blocks": [1], "heads": [1]}, "they must be two to four numbers of blocks"),
     ],
 )
-def test_options_that_cannot_be_are_named(options, message):
+def test_impossible_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         Restormer(**{**TINY, **options})
 
@@ -155,7 +155,7 @@ def test_a_file_of_the_other_network_is_refused(tmp_path):
         load_weights(Restormer(**TINY), own, "vmambair.pth")
 
 
-def test_training_goes_on_from_a_released_file(experiment, pairs):
+def test_training_starts_from_a_released_file(experiment, pairs):
     """The network of the option file has the published keys, the file the published names."""
     torch.manual_seed(0)
     torch.save({"params": to_released(Restormer(**TINY))}, "released.pth")

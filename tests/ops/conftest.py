@@ -1,4 +1,4 @@
-"""A machine on which no backend of the scans was ever used."""
+"""A machine on which no backend of the scans has been used."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from vmambair_arch.ops import dispatch, self_test, stamps
 
 @pytest.fixture
 def new_machine(tmp_path, monkeypatch):
-    """No backend has been tested, and stamps go to a folder of the test, which this is."""
+    """No backend has been tested yet; returns the test's folder of stamps."""
 
     def forget():
         self_test.failure.cache_clear()

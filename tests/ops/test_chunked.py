@@ -1,4 +1,4 @@
-"""The scans in torch's own operations: chunks of every length, bounded memory, other devices."""
+"""The scans in torch operations: chunks of every length, bounded memory, other devices."""
 
 from types import SimpleNamespace
 
@@ -17,7 +17,7 @@ def scanned(inputs: dict, backend: str, **options) -> dict:
 
 @pytest.mark.parametrize("length", [1, 2, 3, 15, 16, 17, 63, 65, 130])
 @pytest.mark.parametrize("softplus", [True, False])
-def test_sequences_of_every_length_are_the_loop_in_float64(length, softplus):
+def test_sequences_of_every_length_equal_the_loop_in_float64(length, softplus):
     inputs = double(selective_inputs((2, 4, 3, length, 2)))
     if not softplus:
         inputs["delta"], inputs["delta_bias"] = inputs["delta"].abs(), inputs["delta_bias"].abs()
@@ -25,7 +25,7 @@ def test_sequences_of_every_length_are_the_loop_in_float64(length, softplus):
     assert_close(found, scanned(inputs, "reference", delta_softplus=softplus))
 
 
-def test_channels_that_do_not_fit_are_scanned_one_after_the_other(monkeypatch):
+def test_channels_that_do_not_fit_into_memory_are_scanned_in_parts(monkeypatch):
     inputs = selective_inputs((2, 6, 4, 35, 2))
     together = scanned(inputs, "chunked", delta_softplus=True)
     sizes, states = [], chunked._states
@@ -43,7 +43,7 @@ def test_channels_that_do_not_fit_are_scanned_one_after_the_other(monkeypatch):
     assert sorted(sizes) == sorted([size // 3 for size in of_all] * 3)  # of three in each group
 
 
-def test_the_last_state_is_that_of_the_loop():
+def test_the_last_state_equals_that_of_the_loop():
     inputs = double(selective_inputs((2, 4, 3, 37, 2)))
     results = [
         selective_scan(**inputs, delta_softplus=True, return_last_state=True, backend=name)[1]
@@ -54,7 +54,7 @@ def test_the_last_state_is_that_of_the_loop():
 
 @pytest.mark.parametrize("kind", ["cuda", "mps", "xpu"])
 @pytest.mark.parametrize("operation", ["planar", "selective"])
-def test_a_device_without_kernels_of_its_own_takes_it(kind, operation, monkeypatch):
+def test_a_device_without_other_kernels_uses_it(kind, operation, monkeypatch):
     backends = {"planar": planar, "selective": selective}[operation].BACKENDS
     monkeypatch.setattr(dispatch.load(operation, "triton"), "unavailable", lambda x: "not here")
     monkeypatch.setattr(dispatch.self_test, "failure", lambda *_: None)
@@ -62,7 +62,7 @@ def test_a_device_without_kernels_of_its_own_takes_it(kind, operation, monkeypat
     assert dispatch.fastest(operation, backends, x, gradients=True) == "chunked"
 
 
-def test_no_device_falls_into_the_loop_over_pixels(monkeypatch):
+def test_no_device_falls_back_to_the_loop_over_pixels(monkeypatch):
     monkeypatch.setattr(dispatch.self_test, "failure", lambda *_: "its numbers are wrong")
     x = torch.ones(1)
     with pytest.raises(RuntimeError, match=r"install numba for CPUs, triton for GPUs, or name"):

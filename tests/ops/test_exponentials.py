@@ -30,7 +30,7 @@ def exact_softplus(x):
 
 
 def bit_patterns(stride: int) -> Iterator[np.ndarray]:
-    """Every stride-th float32, nan, infinities and denormals among them, in pieces."""
+    """Every stride-th float32, including nan, infinities and denormals, in pieces."""
     for first in range(0, 2**32, stride << 20):
         bits = np.arange(first, min(2**32, first + (stride << 20)), stride)
         yield np.resize(bits, -(-len(bits) // 16) * 16).astype(np.uint32).view(np.float32)
@@ -63,7 +63,7 @@ def check(run: Callable, exact: Callable, x: np.ndarray) -> None:
     ids=["exp2", "softplus"],
 )
 @pytest.mark.parametrize("stride", [1021, pytest.param(1, marks=pytest.mark.long)])
-def test_float32_is_right_for_every_pattern_of_bits(run, exact, stride):
+def test_float32_is_correct_for_every_bit_pattern(run, exact, stride):
     for x in bit_patterns(stride):
         check(run, exact, x)
 
@@ -73,14 +73,14 @@ def test_float32_is_right_for_every_pattern_of_bits(run, exact, stride):
     [(run_exp2, np.exp2), (run_softplus, exact_softplus)],
     ids=["exp2", "softplus"],
 )
-def test_float32_is_right_at_the_ends_of_its_range(run, exact):
+def test_float32_is_correct_at_the_ends_of_its_range(run, exact):
     ends = [0.0, -0.0, 1e-45, -1e-45, 1e38, -1e38, 3.4e38, -3.4e38, np.inf, -np.inf, np.nan]
     around = np.concatenate([np.linspace(x - 2, x + 2, 4001) for x in (-150, -127, -88, 88, 128)])
     x = np.concatenate([ends, around]).astype(np.float32)
     check(run, exact, np.resize(x, -(-len(x) // 16) * 16))
 
 
-def test_0_has_the_power_1_and_what_is_beyond_the_range_0_and_inf():
+def test_0_has_the_power_1_and_values_beyond_the_range_0_and_inf():
     x = np.array([0, -0.0, 1, -1, 127, -126, -128, -1e30, -np.inf, 128, np.inf] + [0] * 5)
     y = np.empty(16, np.float32)
     run_exp2(y, x.astype(np.float32))
@@ -97,7 +97,7 @@ def test_0_has_the_power_1_and_what_is_beyond_the_range_0_and_inf():
     ],
     ids=["exp2", "softplus"],
 )
-def test_float64_is_right_to_its_last_bits(run, exact):
+def test_float64_is_correct_to_its_last_bits(run, exact):
     random = np.random.default_rng(0)
     ends = [1023.4, -1021.9, -1022.1, -1e300, 5e-324, -5e-324, 0, -0.0, -1074, 700, -708.3, -708.5]
     x = np.concatenate([random.uniform(-1100, 1020, 4000), random.uniform(-2, 2, 4000), ends * 2])
@@ -111,7 +111,7 @@ def test_float64_is_right_to_its_last_bits(run, exact):
             assert error <= (RELATIVE[np.float64] * right if right >= least else least)
 
 
-def test_float64_knows_what_is_beyond_its_range():
+def test_float64_saturates_beyond_its_range():
     x = np.array([1024, 1e300, np.inf, -1080, -1e300, -np.inf, np.nan, 0])
     y = np.empty_like(x)
     run_exp2(y, x)

@@ -1,4 +1,4 @@
-"""mamba-ssm as a backend, shown with stand-ins: it counts once it has answered right."""
+"""mamba-ssm as a backend, tested with stand-ins: it is used once it has computed correctly."""
 
 import sys
 from types import ModuleType
@@ -16,7 +16,7 @@ SHAPE = (2, 6, 4, 5, 2)
 
 
 class RightAnswer(torch.autograd.Function):
-    """selective_scan_fn as mamba-ssm has it, by the reference; it takes maps of one dtype only."""
+    """mamba-ssm's selective_scan_fn, by the reference; it takes only maps of one dtype."""
 
     @staticmethod
     def forward(ctx, u, delta, A, B, C, D, z, delta_bias, delta_softplus, return_last_state):
@@ -63,7 +63,7 @@ class NoKernel(RightAnswer):
 
 @pytest.fixture
 def install(monkeypatch, new_machine):
-    """Put a stand-in where mamba-ssm would be; None for a build that lost a symbol."""
+    """Put a stand-in in the place of mamba-ssm; None for a build that lacks a symbol."""
 
     def put(stand_in: type[RightAnswer]) -> None:
         interface = ModuleType("mamba_ssm.ops.selective_scan_interface")
@@ -81,7 +81,7 @@ def reason() -> str | None:
     return unusable("selective", "mamba_ssm", torch.ones(1), gradients=True)
 
 
-def test_one_that_answers_right_can_run(install):
+def test_a_correct_package_can_run(install):
     install(RightAnswer)
     assert reason() is None
 
@@ -102,13 +102,13 @@ def test_it_computes_values_and_all_gradients(install, dtype):
 @pytest.mark.parametrize(
     ("stand_in", "sentence"),
     [
-        (WrongValue, "its self-test is wrong: relative error of y 1.0e-03"),
-        (WrongGradient, "its self-test is wrong: relative error of du 2.0e"),
-        (NotANumber, "its self-test is wrong: relative error of y nan"),
+        (WrongValue, "its self-test gives wrong results: relative error of y 1.0e-03"),
+        (WrongGradient, "its self-test gives wrong results: relative error of du 2.0e"),
+        (NotANumber, "its self-test gives wrong results: relative error of y nan"),
         (NoKernel, "its self-test fails: RuntimeError: no kernel image"),
     ],
 )
-def test_one_that_answers_wrong_cannot_run_and_says_why(install, stand_in, sentence):
+def test_a_package_with_wrong_results_cannot_run_and_says_why(install, stand_in, sentence):
     install(stand_in)
     assert sentence in (reason() or "")
     inputs = {name: t.requires_grad_() for name, t in selective_inputs(SHAPE).items()}
@@ -116,11 +116,11 @@ def test_one_that_answers_wrong_cannot_run_and_says_why(install, stand_in, sente
         selective_scan(**inputs, backend="mamba_ssm").sum().backward()
 
 
-def test_one_that_does_not_import_says_why(install, monkeypatch):
+def test_a_package_that_does_not_import_says_why(install, monkeypatch):
     monkeypatch.setitem(sys.modules, "mamba_ssm.ops.selective_scan_interface", None)
     assert "not installed" in (reason() or "")
 
 
-def test_float64_is_for_the_reference(install):
+def test_float64_is_left_to_the_reference(install):
     install(RightAnswer)
     assert "float64" in (mamba_ssm.unavailable(torch.ones(1).double()) or "")

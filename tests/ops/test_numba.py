@@ -20,7 +20,7 @@ from support.scans import assert_close, differentiate, double, selective_inputs
 from vmambair_arch.ops import planar_scan, selective_scan
 from vmambair_arch.ops.cpu import jit, planar as planar_numba, selective as selective_numba, threads
 
-SHAPE = (2, 5, 6, 40)  # images, height, width, channels: three blocks, the last one not full
+SHAPE = (2, 5, 6, 40)  # images, height, width, channels: three blocks, the last one partly filled
 
 
 def inputs() -> list[torch.Tensor]:
@@ -84,7 +84,7 @@ def add_three(x):
     return x + 3
 
 
-def test_of_processes_that_start_together_one_compiles(monkeypatch, tmp_path):
+def test_only_one_of_the_processes_that_start_together_compiles(monkeypatch, tmp_path):
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
     one, other = jit.kernel(add_three), jit.kernel(add_three)
     compile_ = one._compiler.compile
@@ -100,9 +100,7 @@ def test_of_processes_that_start_together_one_compiles(monkeypatch, tmp_path):
     lock_of(one).acquire().lock.release()
 
 
-def test_a_process_that_never_ends_does_not_keep_others_from_compiling(
-    monkeypatch, tmp_path, caplog
-):
+def test_a_process_that_never_ends_does_not_block_compiling(monkeypatch, tmp_path, caplog):
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(jit, "LONGEST", 0)
     caplog.set_level(logging.INFO, "vmambair_arch")
@@ -112,7 +110,7 @@ def test_a_process_that_never_ends_does_not_keep_others_from_compiling(
     assert "kernels are compiled beside other processes" in caplog.text
 
 
-def test_a_change_in_any_file_of_the_kernels_makes_the_cache_stale(monkeypatch):
+def test_a_change_in_any_file_of_the_kernels_invalidates_the_cache(monkeypatch):
     cache = planar_numba._forward._cache
     target = planar_numba._scan.targetdescr.target_context.codegen()
     key = cache._index_key((), target)
@@ -120,7 +118,7 @@ def test_a_change_in_any_file_of_the_kernels_makes_the_cache_stale(monkeypatch):
     assert cache._index_key((), target) != key
 
 
-def test_a_pool_gives_what_openmp_gives(monkeypatch, two_threads):
+def test_a_thread_pool_gives_the_results_of_openmp(monkeypatch, two_threads):
     y = planar_scan(*inputs(), backend="numba")
     monkeypatch.setattr(threads, "openmp", lambda: None)
     assert torch.equal(planar_scan(*inputs(), backend="numba"), y)
@@ -152,7 +150,7 @@ def test_an_error_in_a_thread_is_raised(two_threads):
 class Scans(Dataset):
     """A data set whose items are computed by a scan, on two threads.
 
-    Its tensors are made before the fork: behind it torch's own operations would hang on two.
+    Its tensors are made before the fork: after it torch's own operations would hang on two.
     """
 
     def __init__(self):
@@ -174,8 +172,8 @@ def test_workers_that_fork_may_scan(two_threads):
     assert all(torch.equal(item, y) for item in loader)
 
 
-def test_the_backward_pass_takes_the_states_that_the_forward_pass_kept():
-    """Many segments: gradients equal those of the reference all the same."""
+def test_the_backward_pass_uses_the_states_that_the_forward_pass_kept():
+    """Even with many segments, gradients equal those of the reference."""
     tensors = [tensor.requires_grad_() for tensor in inputs()]
     x, projection, *_, A, _ = tensors
     wide = torch.randn(1, 40, 40, 40).requires_grad_()
@@ -201,7 +199,7 @@ def test_the_states_that_are_kept_are_at_most_a_quarter_of_the_inputs(channels):
     assert 0 < kept <= (x.numel() + projection.numel()) / 4
 
 
-def test_nothing_is_kept_where_no_gradient_is_wanted(monkeypatch):
+def test_nothing_is_kept_if_no_gradient_is_needed(monkeypatch):
     kept = []
     forward = planar_numba.forward
 

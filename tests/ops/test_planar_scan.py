@@ -1,4 +1,4 @@
-"""planar_scan: its oracle proved, every backend held to it, and what PyTorch sees of it."""
+"""planar_scan: proof of its oracle, every backend against it, and its integration in PyTorch."""
 
 from itertools import product
 from math import log
@@ -22,7 +22,7 @@ from support.scans import (
 from vmambair_arch import planar_scan, selective_scan
 from vmambair_arch.ops import planar
 
-SMALL = (2, 2, 2, 6, 4, 2)
+SMALL = (2, 1, 2, 6, 4, 2)
 LARGER = (2, 3, 4, 6, 4, 2)  # enough numbers to tell roundings from errors
 PLACES = [pytest.param(pair, id="-".join(pair)) for pair in product(planar.BACKENDS, DEVICES)]
 
@@ -46,7 +46,7 @@ def reference(*args, **kwargs):
 
 
 def assert_agrees(scan, inputs: dict[str, Tensor]) -> None:
-    """Hold the output and every gradient to the float64 reference."""
+    """Compare the output and every gradient with the float64 reference."""
     with uninitialised_memory_is_nan():
         results = differentiate(scan, inputs)
     assert_close(results, differentiate(reference, double(inputs)))
@@ -154,7 +154,7 @@ def test_parameters_in_half_precision_too(scan, dtype):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-def test_decays_of_every_size_down_to_nothing(scan, dtype):
+def test_decays_of_every_size_down_to_zero(scan, dtype):
     inputs = planar_inputs((1, 2, 2, 20, 16, 2), dtype)
     inputs["A"] *= torch.logspace(-3, 3, 16)
     inputs["delta_bias"] += 4
@@ -162,14 +162,14 @@ def test_decays_of_every_size_down_to_nothing(scan, dtype):
 
 
 @pytest.mark.parametrize("k", range(4))
-def test_each_direction_by_itself(scan, k):
+def test_each_direction_alone(scan, k):
     assert_agrees(scan, one_direction(planar_inputs((1, 2, 3, 17, 16, 2)), k))
 
 
 # What it does.
 
 
-def test_images_of_a_batch_do_not_meet(scan):
+def test_images_of_a_batch_do_not_affect_each_other(scan):
     inputs = planar_inputs((3, 2, 2, 17, 16, 2))
     y = scan(**inputs)
     for image in range(3):
@@ -187,15 +187,15 @@ def test_nan_stays_in_its_image_and_channel(scan):
 
 
 @pytest.mark.parametrize("k", range(4))
-def test_nan_in_b_goes_on_along_its_direction_and_in_c_nowhere(scan, k):
-    inputs = planar_inputs((1, 3, 4, 17, 16, 2))
+def test_nan_in_b_spreads_along_its_direction_and_nan_in_c_stays(scan, k):
+    inputs = planar_inputs((1, 3, 4, 6, 4, 2))
     after = [
         [[0, 0, 0, 0], [0, 0, 1, 1], [1, 1, 1, 1]],
         [[0, 0, 0, 1], [0, 0, 1, 1], [0, 0, 1, 1]],
         [[1, 1, 1, 1], [1, 1, 1, 0], [0, 0, 0, 0]],
         [[1, 1, 1, 0], [1, 1, 1, 0], [1, 1, 0, 0]],
     ]
-    for place, expected in ((2, after[k]), (2 + 16, [[0] * 4, [0, 0, 1, 0], [0] * 4])):
+    for place, expected in ((2, after[k]), (2 + 4, [[0] * 4, [0, 0, 1, 0], [0] * 4])):
         projection = inputs["projection"].clone()
         projection[0, 1, 2, k, place] = torch.nan
         y = scan(**{**inputs, "projection": projection})
@@ -221,7 +221,7 @@ def test_a_state_beyond_float16_does_not_overflow(scan):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_autocast_changes_nothing(scan, dtype):
-    inputs = planar_inputs(SMALL, dtype)
+    inputs = planar_inputs((1, 1, 2, 6, 4, 2), dtype)
     results = differentiate(scan, inputs)
     with torch.autocast(scan.device, torch.bfloat16):
         inside = differentiate(scan, inputs)
@@ -229,7 +229,7 @@ def test_autocast_changes_nothing(scan, dtype):
     assert all(torch.equal(results[name], inside[name]) for name in results)
 
 
-def test_any_memory_layout(scan):
+def test_any_memory_layout_is_accepted(scan):
     inputs = planar_inputs(SMALL)
     strided = {name: t.movedim(0, -1).contiguous().movedim(-1, 0) for name, t in inputs.items()}
     assert not strided["x"].is_contiguous()
@@ -247,7 +247,7 @@ def test_the_number_of_threads_changes_no_bit(scan):
     assert all(torch.equal(one[name], three[name]) for name in one)
 
 
-def test_inputs_are_left_as_they_were(scan):
+def test_inputs_are_not_modified(scan):
     inputs = planar_inputs(SMALL)
     before = {name: tensor.clone() for name, tensor in inputs.items()}
     differentiate(scan, inputs)
@@ -269,7 +269,7 @@ def test_the_registration_keeps_its_contract(backend):
     torch.library.opcheck(backward, (torch.ones_like(y), *leaves, states, backend))
 
 
-def test_compile_takes_it_whole():
+def test_it_compiles_without_a_graph_break():
     tensors = [tensor.requires_grad_() for tensor in planar_inputs(SMALL).values()]
 
     def loss(*tensors):
@@ -280,7 +280,7 @@ def test_compile_takes_it_whole():
     torch.testing.assert_close(torch.autograd.grad(compiled(*tensors), tensors), eager)
 
 
-def test_export_takes_it():
+def test_it_can_be_exported():
     class Scan(torch.nn.Module):
         def forward(self, x, projection, delta_weight, delta_bias, A, D):
             return planar_scan(x, projection, delta_weight, delta_bias, A, D)

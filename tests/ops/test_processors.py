@@ -1,4 +1,4 @@
-"""The CPU kernels as they are compiled for other processors than this one."""
+"""The CPU kernels as compiled for other processors than this one."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ MANY = "numba and (every_shape or every_dtype or every_size)"
 
 
 def run(folder: Path, *command: str, **variables: str) -> str:
-    """What a process says whose kernels are compiled for the processor that variables name."""
+    """The output of a process whose kernels are compiled for the processor in the environment."""
     ours = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
     ours |= {"NUMBA_CACHE_DIR": str(folder), "NUMBA_CPU_FEATURES": "", "OMP_NUM_THREADS": "1"}
     ours["PYTHONPATH"] = os.pathsep.join([str(ROOT / "tests"), *filter(None, sys.path)])
@@ -41,22 +41,22 @@ def run_tests(folder: Path, processor: str, *tests: str) -> None:
 
 
 @pytest.mark.parametrize("processor", LESS)
-def test_the_scans_are_right_on_processors_with_fewer_instructions(processor, tmp_path):
+def test_the_scans_are_correct_on_processors_with_fewer_instructions(processor, tmp_path):
     file = OPS / "test_planar_scan.py"  # what networks use; compiling is what takes time
-    decays = "test_decays_of_every_size_down_to_nothing[numba-cpu-torch.float32]"
+    decays = "test_decays_of_every_size_down_to_zero[numba-cpu-torch.float32]"
     run_tests(tmp_path, processor, f"{file}::{decays}")
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("processor", LESS)
-def test_the_scans_are_right_there_at_every_shape_and_in_every_dtype(processor, tmp_path):
+def test_the_scans_are_correct_there_at_every_shape_and_in_every_dtype(processor, tmp_path):
     files = [str(OPS / f"test_{name}.py") for name in ("planar_scan", "selective_scan")]
     run_tests(tmp_path, processor, "-k", f"{MANY} or exponentials", *files)
 
 
 @pytest.mark.parametrize("operation", ["selective", pytest.param("planar", marks=pytest.mark.long)])
 def test_no_kernel_needs_an_instruction_of_x86(operation, tmp_path):
-    """What LLVM has of the kernels becomes machine code for AArch64."""
+    """LLVM's code of the kernels is compiled to machine code for AArch64."""
     script = ("-m", "support.aarch64_kernels", operation)
     told = run(tmp_path, *script, NUMBA_CPU_NAME="generic", NUMBA_OPT="0")
     kernels = dict(line.split() for line in told.splitlines())

@@ -1,4 +1,4 @@
-"""What both scans do with bad arguments, and with backends that cannot run."""
+"""Both scans with bad arguments, and with backends that cannot run."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ PLANAR = (2, 3, 4, 6, 4, 2)  # b, h, w, d, n, r
 # The choice of a backend.
 
 
-def test_auto_takes_the_first_that_can_run_and_says_so_once(monkeypatch, caplog):
+def test_auto_chooses_the_first_that_can_run_and_logs_it_once(monkeypatch, caplog):
     monkeypatch.setattr(selective, "BACKENDS", ("chunked",))
     dispatch._announce.cache_clear()
     with caplog.at_level("INFO", logger="vmambair_arch"):
@@ -39,14 +39,14 @@ def test_a_backend_of_planar_scan_that_cannot_run_here_says_why(monkeypatch):
         planar_scan(**planar_inputs(PLANAR), backend="chunked")
 
 
-def test_a_backend_that_does_not_exist():
+def test_an_unknown_backend_is_named():
     with pytest.raises(ValueError, match="selective_scan has no backend 'cuda': choose auto or"):
         selective_scan(**selective_inputs(SELECTIVE), backend="cuda")
     with pytest.raises(ValueError, match="planar_scan has no backend 'cuda': choose auto or"):
         planar_scan(**planar_inputs(PLANAR), backend="cuda")
 
 
-# Bad input: what is given in place of a good tensor, and the sentence.
+# Bad input: what replaces a good tensor, and the message.
 
 
 BAD_SELECTIVE = {

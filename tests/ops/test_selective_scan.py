@@ -1,4 +1,4 @@
-"""selective_scan: its oracle proved, every backend held to it, and what PyTorch sees of it."""
+"""selective_scan: proof of its oracle, every backend against it, and its integration in PyTorch."""
 
 from itertools import product
 from math import exp, log
@@ -47,7 +47,7 @@ def reference(*args, **kwargs):
 
 
 def assert_agrees(scan, inputs: dict[str, Tensor], **flags) -> None:
-    """Hold outputs and every gradient to the float64 reference."""
+    """Compare outputs and every gradient with the float64 reference."""
     with uninitialised_memory_is_nan():
         results = differentiate(lambda **i: scan(**i, **flags), inputs)
     assert_close(results, differentiate(lambda **i: reference(**i, **flags), double(inputs)))
@@ -111,7 +111,7 @@ def test_values_and_gradients_in_every_dtype(scan, dtype):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("delta_softplus", [False, True])
-def test_decays_of_every_size_down_to_nothing(scan, dtype, delta_softplus):
+def test_decays_of_every_size_down_to_zero(scan, dtype, delta_softplus):
     inputs = selective_inputs((1, 20, 16, 7, 1), dtype)
     inputs["A"] *= torch.logspace(-3, 3, 16)
     inputs["delta"] = inputs["delta"].abs() + 4
@@ -127,7 +127,7 @@ def test_parameters_in_half_precision_too(scan, dtype):
 
 @pytest.mark.parametrize("delta_softplus", [False, True])
 @pytest.mark.parametrize("without", [(), ("D",), ("z",), ("delta_bias",), ("D", "z", "delta_bias")])
-def test_what_is_optional(scan, without, delta_softplus):
+def test_optional_inputs_may_be_left_out(scan, without, delta_softplus):
     inputs = {n: t for n, t in selective_inputs(SMALL).items() if n not in without}
     if not delta_softplus:  # steps are positive
         inputs["delta"] = inputs["delta"].exp()
@@ -138,7 +138,7 @@ def test_what_is_optional(scan, without, delta_softplus):
 
 @pytest.mark.parametrize("B_kind", ["d n", "b n l", "b g n l"])
 @pytest.mark.parametrize("C_kind", ["d n", "b n l", "b g n l"])
-def test_every_kind_of_b_with_every_kind_of_c(scan, B_kind, C_kind):
+def test_every_shape_of_b_with_every_shape_of_c(scan, B_kind, C_kind):
     inputs = selective_inputs(SMALL)
     b, d, n, length, groups = SMALL
     shapes = {"d n": (d, n), "b n l": (b, n, length), "b g n l": (b, groups, n, length)}
@@ -200,7 +200,7 @@ def test_autocast_changes_nothing(scan, dtype):
     assert all(torch.equal(results[name], inside[name]) for name in results)
 
 
-def test_any_memory_layout(scan):
+def test_any_memory_layout_is_accepted(scan):
     inputs = selective_inputs(SMALL)
     strided = {name: t.movedim(0, -1).contiguous().movedim(-1, 0) for name, t in inputs.items()}
     assert not strided["u"].is_contiguous()
@@ -219,7 +219,7 @@ def test_the_number_of_threads_changes_no_bit(scan):
     assert all(torch.equal(one[name], three[name]) for name in one)
 
 
-def test_inputs_are_left_as_they_were(scan):
+def test_inputs_are_not_modified(scan):
     inputs = selective_inputs(SMALL)
     before = {name: tensor.clone() for name, tensor in inputs.items()}
     differentiate(lambda **i: scan(**i, delta_softplus=True), inputs)
@@ -264,7 +264,7 @@ def test_the_registration_keeps_its_contract():
     torch.library.opcheck(backward, (torch.ones(2, 6, 5), *leaves, True, "reference"))
 
 
-def test_compile_takes_it_whole():
+def test_it_compiles_without_a_graph_break():
     inputs = {n: t.requires_grad_() for n, t in selective_inputs(SMALL).items()}
 
     def loss(**inputs):
@@ -278,7 +278,7 @@ def test_compile_takes_it_whole():
     torch.testing.assert_close(traced, eager)
 
 
-def test_export_takes_it():
+def test_it_can_be_exported():
     class Scan(torch.nn.Module):
         def forward(self, u, delta, A, B, C):
             return selective_scan(u, delta, A, B, C)

@@ -1,4 +1,4 @@
-"""A backend is used once it has answered right on this machine, and a stamp remembers it."""
+"""A backend is used once it has computed correctly on this machine, which a stamp records."""
 
 import logging
 import re
@@ -21,12 +21,12 @@ CPU = torch.device("cpu")
 SHAPE = (2, 3, 4, 6, 4, 2)
 
 
-def test_the_problem_has_decays_of_every_size():
+def test_the_problems_have_decays_of_every_size():
     for operation in self_test.REFERENCES:
-        inputs = self_test.problem(operation)
-        step = torch.nn.functional.softplus(inputs["delta_bias"][..., None])
-        exponents = (step * inputs["A"]).abs()
-        assert exponents.min() < 1e-4 and exponents.max() > 88
+        for inputs in self_test.problems(operation):
+            step = torch.nn.functional.softplus(inputs["delta_bias"][..., None])
+            exponents = (step * inputs["A"]).abs()
+            assert exponents.min() < 1e-4 and exponents.max() > 88
 
 
 @pytest.mark.parametrize("operation", ["planar", "selective"])
@@ -40,7 +40,7 @@ def test_each_backend_that_can_run_here_passes(new_machine, operation, device):
     assert len(list(new_machine.iterdir())) == 2  # of values, and of gradients
 
 
-def test_float64_is_tested_apart_and_more_strictly():
+def test_float64_is_tested_separately_and_more_strictly():
     inputs = selective_inputs((1, 2, 3, 4, 1), torch.float64)
     exact = selective_scan(**inputs, backend="reference")
     torch.testing.assert_close(selective_scan(**inputs, backend="numba"), exact)
@@ -52,7 +52,7 @@ def test_float64_is_tested_apart_and_more_strictly():
 
 
 class Backend:
-    """In the place of planar_scan's numba: the reference, with what a test wants to be wrong."""
+    """Replaces planar_scan's numba backend: the reference, with the faults that a test wants."""
 
     def __init__(self):
         self.calls = []
@@ -82,18 +82,21 @@ def no_kernel(tensor):
 
 
 def no_compiler(tensor):
-    """As Triton says it, where its driver cannot be compiled at the first launch."""
+    """Triton's error if its driver cannot be compiled at the first launch."""
     raise RuntimeError("Failed to find C compiler.")
 
 
 def no_header(tensor):
-    """The same, where there is no Python.h."""
+    """The same, without Python.h."""
     raise subprocess.CalledProcessError(1, ["gcc"])
 
 
 WRONG = {
-    "wrong": (lambda tensor: 1.001 * tensor, "is wrong: relative error of y 1.0e-03"),
-    "no number": (lambda tensor: tensor * torch.nan, "is wrong: relative error of y nan"),
+    "wrong": (lambda tensor: 1.001 * tensor, "gives wrong results: relative error of y 1.0e-03"),
+    "no number": (
+        lambda tensor: tensor * torch.nan,
+        "gives wrong results: relative error of y nan",
+    ),
     "an error": (no_kernel, "fails: RuntimeError: no kernel image is available"),
     "no compiler": (no_compiler, "fails: RuntimeError: Failed to find C compiler."),
     "no header": (
@@ -104,7 +107,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("wrong", "sentence"), WRONG.values(), ids=WRONG)
-def test_one_that_is_wrong_is_passed_over_with_one_warning(backend, caplog, wrong, sentence):
+def test_a_wrong_backend_is_passed_over_with_one_warning(backend, caplog, wrong, sentence):
     backend.y = wrong
     inputs = planar_inputs(SHAPE)
     with caplog.at_level(logging.WARNING, "vmambair_arch"):
@@ -116,7 +119,7 @@ def test_one_that_is_wrong_is_passed_over_with_one_warning(backend, caplog, wron
 
 
 @pytest.mark.parametrize(("wrong", "sentence"), WRONG.values(), ids=WRONG)
-def test_one_that_is_wrong_and_was_named_raises(backend, caplog, wrong, sentence):
+def test_naming_a_wrong_backend_raises(backend, caplog, wrong, sentence):
     backend.y = wrong
     message = f"'numba' of planar_scan cannot run here: .*{re.escape(sentence)}"
     with pytest.raises(RuntimeError, match=message):
@@ -124,7 +127,7 @@ def test_one_that_is_wrong_and_was_named_raises(backend, caplog, wrong, sentence
     assert not caplog.records
 
 
-def test_wrong_gradients_matter_where_they_are_wanted(backend, caplog):
+def test_wrong_gradients_matter_where_they_are_needed(backend, caplog):
     backend.gradients = torch.neg
     inputs = planar_inputs(SHAPE)
     planar_scan(**inputs)
@@ -133,12 +136,11 @@ def test_wrong_gradients_matter_where_they_are_wanted(backend, caplog):
     exact = torch.autograd.grad(planar_scan(*leaves, backend="reference").sum(), leaves)
     found = torch.autograd.grad(planar_scan(*leaves).sum(), leaves)
     torch.testing.assert_close(found, exact)
-    assert "backend numba is passed over: its self-test is wrong: relative error of dx" in (
-        caplog.text
-    )
+    message = "numba is passed over: its self-test gives wrong results: relative error of dx"
+    assert message in caplog.text
 
 
-def test_no_room_for_the_test_says_nothing_of_the_backend(backend):
+def test_running_out_of_memory_says_nothing_about_the_backend(backend):
     def full(tensor):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
@@ -162,7 +164,7 @@ SURROUNDINGS = {
 
 
 @pytest.mark.parametrize("surroundings", SURROUNDINGS.values(), ids=SURROUNDINGS)
-def test_what_surrounds_a_call_does_not_reach_the_test(backend, caplog, surroundings):
+def test_the_context_of_a_call_does_not_affect_the_self_test(backend, caplog, surroundings):
     random = torch.get_rng_state()
     with surroundings():
         reason = dispatch.unusable("planar", "numba", torch.ones(1, device="cpu"), gradients=True)
@@ -171,7 +173,7 @@ def test_what_surrounds_a_call_does_not_reach_the_test(backend, caplog, surround
     assert torch.equal(torch.get_rng_state(), random)
 
 
-def test_a_compiled_training_step_may_be_the_first_to_need_it(new_machine):
+def test_a_compiled_training_step_may_be_the_first_to_need_the_test(new_machine):
     leaves = [tensor.requires_grad_() for tensor in planar_inputs(SHAPE).values()]
     compiled = torch.compile(lambda *t: planar_scan(*t).sum(), backend="aot_eager", fullgraph=True)
     found = torch.autograd.grad(compiled(*leaves), leaves)
@@ -179,7 +181,7 @@ def test_a_compiled_training_step_may_be_the_first_to_need_it(new_machine):
     torch.testing.assert_close(found, exact, rtol=1e-4, atol=1e-4)
 
 
-def test_threads_may_need_it_at_once(backend, caplog):
+def test_several_threads_may_need_the_test_at_once(backend, caplog):
     backend.y = WRONG["wrong"][0]
     inputs, results = planar_inputs(SHAPE), []
     running = [
@@ -210,7 +212,7 @@ def test_workers_that_fork_may_be_the_first_to_need_it(new_machine):
         torch.testing.assert_close(item, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_auto_neither_tests_nor_takes_tritons_interpreter(backend, monkeypatch, caplog):
+def test_auto_neither_tests_nor_uses_tritons_interpreter(backend, monkeypatch, caplog):
     module = dispatch.load("planar", "triton")
     assert self_test.failure("planar", "triton", module, CPU, torch.float32, True) is None
     monkeypatch.setattr(module, "unavailable", lambda x: None)  # as where TRITON_INTERPRET is set
@@ -231,7 +233,7 @@ def test_a_stamp_spares_the_next_process_the_test(backend):
     assert backend.calls == ["forward"]
 
 
-def test_one_that_is_wrong_gets_no_stamp(backend, new_machine):
+def test_a_wrong_backend_gets_no_stamp(backend, new_machine):
     backend.y = WRONG["wrong"][0]
     planar_scan(**planar_inputs(SHAPE))
     assert not list(new_machine.glob("*numba*"))
@@ -249,7 +251,7 @@ def test_a_cache_that_cannot_be_written_is_no_error(backend, monkeypatch, tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_stamp_is_of_one_machine_and_software(monkeypatch):
+def test_a_stamp_holds_for_one_machine_and_its_software(monkeypatch):
     def path(*more):
         return stamps.path("planar", "numba", CPU, *more)
 
@@ -273,7 +275,7 @@ def test_auto_asks_each_backend_in_turn(backend, monkeypatch):
         planar_scan(**planar_inputs(SHAPE))
 
 
-def test_a_device_that_is_neither_a_cpu_nor_cuda_has_stamps_of_its_own():
+def test_a_device_that_is_neither_a_cpu_nor_cuda_has_its_own_stamps():
     mps, cpu = (
         stamps.path("planar", "chunked", torch.device(d), "float32") for d in ("mps", "cpu")
     )

@@ -1,6 +1,11 @@
 """The Triton backend beyond tests of the scans: chunks, and a GPU if there is one."""
 
+import ast
+import importlib
+import inspect
+from collections.abc import Set
 from itertools import product
+from pkgutil import iter_modules
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +20,7 @@ from support.scans import (
     uninitialised_memory_is_nan,
 )
 from vmambair_arch import planar_scan, selective_scan
-from vmambair_arch.ops import dispatch, planar, selective
+from vmambair_arch.ops import dispatch, gpu, planar, selective, self_test
 from vmambair_arch.ops.gpu import (
     device as triton_device,
     planar as planar_triton,
@@ -23,6 +28,8 @@ from vmambair_arch.ops.gpu import (
 )
 
 triton_launch = pytest.importorskip("vmambair_arch.ops.gpu.launch", exc_type=ImportError)
+triton_both_ways = pytest.importorskip("vmambair_arch.ops.gpu.both_ways", exc_type=ImportError)
+triton_short = pytest.importorskip("vmambair_arch.ops.gpu.short", exc_type=ImportError)
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
 interpreted = pytest.mark.skipif(
     not triton_device.interpreted(), reason="Triton is not interpreted"
@@ -44,7 +51,7 @@ def selective_of(inputs, backend):
 
 @pytest.fixture
 def short_chunks(monkeypatch):
-    """Chunks of 4 steps in pieces of 2: what takes thousands of pixels otherwise takes ten."""
+    """Chunks of 4 steps in pieces of 2: ten pixels test what otherwise needs thousands."""
     monkeypatch.setattr(triton_launch, "CHUNKS", (4, 8))
     monkeypatch.setattr(triton_launch, "ROWS", 2)
 
@@ -77,7 +84,7 @@ def test_the_size_of_the_workspace_changes_no_bit(short_chunks, monkeypatch):
 
 
 @interpreted
-def test_results_lie_as_torch_compile_expects(short_chunks):
+def test_results_have_the_layout_that_torch_compile_expects(short_chunks):
     inputs = list(selective_inputs((1, 3, 2, 5, 1)).values())
     del inputs[6]  # the gate is not the backend's
     y, last_state = selective_triton.forward(*inputs, True)
@@ -99,12 +106,54 @@ def test_chunks_are_powers_of_two_that_pieces_divide(length):
     assert chunk <= 2 * least or 12 * length >= chunk * triton_launch.PROGRAMS  # fill a large GPU
 
 
+# The self-test.
+
+
+def kernels() -> Set[str]:
+    """The kernels that are launched: those that no other function on the GPU calls."""
+    modules = [
+        importlib.import_module(f"{gpu.__name__}.{m.name}") for m in iter_modules(gpu.__path__)
+    ]
+    functions = {
+        name: inspect.getsource(value.fn)
+        for module in modules
+        for name, value in vars(module).items()
+        if hasattr(value, "fn")
+    }
+    nodes = [node for source in functions.values() for node in ast.walk(ast.parse(source))]
+    return functions.keys() - {node.id for node in nodes if isinstance(node, ast.Name)}
+
+
+def test_the_self_test_reaches_every_kernel(monkeypatch):
+    launched = set()
+
+    def note(kernel, *arguments, **options):
+        launched.add(kernel.fn.__name__)
+
+    for module in (triton_launch, triton_short, triton_both_ways):
+        monkeypatch.setattr(module, "run", note)
+    for operation in self_test.REFERENCES:
+        for inputs in self_test.problems(operation):
+            module = dispatch.load(operation, "triton")
+            self_test._answers(operation, module, inputs, gradients=True)
+    assert launched == kernels()
+
+
+@interpreted
+def test_the_short_scan_passes_a_self_test(monkeypatch):
+    cpu, dtype = torch.device("cpu"), torch.float32
+    problems = [self_test._selective_problem(dtype, d=2, length=20)]
+    monkeypatch.setattr(self_test, "problems", lambda *_: problems)
+    errors = self_test.errors("selective", selective_triton, cpu, dtype, gradients=True)
+    assert len(errors) == 9 and not self_test.wrong(errors, dtype)
+
+
 # Where it can run.
 
 
 @pytest.fixture
 def old_gpu(monkeypatch):
-    """Something that looks like a tensor on a GPU of 2016."""
+    """An object like a tensor on a GPU from 2016."""
     monkeypatch.setattr(triton_device, "interpreted", lambda: False)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (6, 1))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "GeForce GTX 1080")
@@ -112,7 +161,7 @@ def old_gpu(monkeypatch):
 
 
 @pytest.mark.parametrize("operation", ["planar", "selective"])
-def test_a_gpu_too_old_is_passed_over_with_one_sentence(old_gpu, caplog, monkeypatch, operation):
+def test_an_old_gpu_is_passed_over_with_one_sentence(old_gpu, caplog, monkeypatch, operation):
     monkeypatch.setattr(dispatch.self_test, "failure", lambda *_: None)  # it is not there
     dispatch._announce.cache_clear()
     with caplog.at_level("INFO", logger="vmambair_arch"):
@@ -127,7 +176,7 @@ def test_a_gpu_too_old_is_passed_over_with_one_sentence(old_gpu, caplog, monkeyp
 
 
 @pytest.mark.parametrize("operation", ["planar", "selective"])
-def test_a_gpu_too_old_raises_if_triton_was_named(old_gpu, operation):
+def test_an_old_gpu_raises_if_triton_was_named(old_gpu, operation):
     with pytest.raises(RuntimeError, match="'triton' of .* cannot run here: .* 7.5, .* has 6.1"):
         dispatch.choose(operation, ("triton", "chunked"), "triton", old_gpu, gradients=True)
 
@@ -145,7 +194,7 @@ def test_the_other_reasons_why_it_cannot_run(old_gpu, monkeypatch):
 
 
 @pytest.mark.parametrize("module", [planar, selective])
-def test_auto_never_takes_it_on_the_cpu(module):
+def test_auto_never_uses_it_on_the_cpu(module):
     operation = module.__name__.rpartition(".")[2]
     chosen = dispatch.choose(operation, module.BACKENDS, "auto", torch.ones(1), gradients=True)
     assert chosen is dispatch.load(operation, "numba")
@@ -170,7 +219,7 @@ def to_cpu(results):
 @pytest.mark.parametrize(
     ("shape", "dtype"), product(LARGE_MAPS, (torch.float32, *HALF)), ids=lambda p: str(p)
 )
-def test_large_maps_on_a_gpu(shape, dtype):
+def test_large_maps_are_right_on_a_gpu(shape, dtype):
     inputs = on_cuda(planar_inputs(shape, dtype))
     with uninitialised_memory_is_nan():
         results = planar_of(inputs, "triton")
@@ -181,7 +230,7 @@ def test_large_maps_on_a_gpu(shape, dtype):
 @pytest.mark.parametrize(
     ("shape", "dtype"), product(LARGE_SEQUENCES, (torch.float32, *HALF)), ids=lambda p: str(p)
 )
-def test_long_sequences_on_a_gpu(shape, dtype):
+def test_long_sequences_are_right_on_a_gpu(shape, dtype):
     inputs = on_cuda(selective_inputs(shape, dtype))
     with uninitialised_memory_is_nan():
         results = selective_of(inputs, "triton")
@@ -198,7 +247,7 @@ def test_every_run_on_a_gpu_gives_the_same_bits():
 
 
 @on_gpu
-def test_auto_takes_it_on_a_gpu():
+def test_auto_uses_it_on_a_gpu():
     chosen = dispatch.choose(
         "planar", planar.BACKENDS, "auto", torch.ones(1, device="cuda"), gradients=True
     )
@@ -206,7 +255,7 @@ def test_auto_takes_it_on_a_gpu():
 
 
 @on_gpu
-def test_under_compile_on_a_gpu():
+def test_it_works_under_compile_on_a_gpu():
     inputs = on_cuda(planar_inputs((1, 33, 40, 48, 16, 3)))
 
     def scan(**inputs):
@@ -220,7 +269,7 @@ def test_under_compile_on_a_gpu():
 
 @on_gpu
 def test_the_backward_pass_on_a_gpu_needs_little_memory():
-    """Beside its results: a map for each direction, states between the chunks, and a workspace."""
+    """Besides its results: a map for each direction, states between the chunks, and a workspace."""
     b, h, w, d, n, r = 1, 512, 512, 96, 16, 6
     x = torch.randn(b, h, w, d, device="cuda", requires_grad=True)
     projection = torch.randn(b, h, w, 4, r + 2 * n, device="cuda", requires_grad=True)

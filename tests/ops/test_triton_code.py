@@ -1,7 +1,7 @@
-"""The machine code of the Triton kernels, compiled for GPUs that need not be there.
+"""The machine code of the Triton kernels, compiled for GPUs that need not be present.
 
-The bars are what the best version reached, with a few percent for another version of the compiler.
-A step is one pass through a loop with the exponentials of its states.
+The limits are what the best version reached, plus a few percent for other compiler versions. A step
+is one pass through a loop with the exponentials of its states.
 """
 
 import json
@@ -59,6 +59,7 @@ def test_launches_of_a_call(hopper):
     assert launches("selective forward") == FORWARD
     assert launches("channel forward") == ["scan_short"]
     assert launches("channel backward") == ["scan_short_back"]
+    assert launches("channel both ways") == ["scan_both_ways"]
     assert launches("selective backward") == ["end_states", "across_chunks", *BACKWARD]
 
 
@@ -67,7 +68,7 @@ def test_no_kernel_adds_with_atomics(hopper):
 
 
 def assert_threads_keep_to_themselves(rows: list[dict], kernels: list[str]) -> None:
-    """One channel a thread with its states: no thread needs another, and no state leaves it."""
+    """A thread has one channel with all its states: it needs no other, and no state leaves it."""
     for kernel in kernels:
         call = "planar backward" if kernel == "end_carries" else "planar forward"
         loop, (row,) = step(rows, call, kernel), rows_of(rows, call, kernel)
@@ -107,12 +108,25 @@ def test_the_three_steps_of_the_gradients(hopper):
     assert retrace["cycles"] <= 1650
 
 
-def test_a_scan_over_chunks_takes_few_cycles_a_chunk(hopper):
+def test_a_scan_over_chunks_takes_few_cycles_per_chunk(hopper):
     (row,) = rows_of(hopper, "planar forward", "across_chunks")
     (loop,) = row["loops"]
     assert loop["exponentials"] == 32  # chunks at once
     assert loop["shuffles"] == loop["barriers"] == row["stack"] == 0
     assert loop["cycles"] <= 1700
+
+
+def test_no_register_is_spilled_in_a_loop(hopper):
+    assert not any(loop["spills"] for row in hopper for loop in row["loops"])
+
+
+def assert_the_channel_scan_spills_nothing(rows: list[dict]) -> None:
+    (row,) = rows_of(rows, "channel both ways", "scan_both_ways")
+    assert row["registers"] <= 128 and row["stack"] == 0
+
+
+def test_the_channel_scan_spills_nothing(hopper):
+    assert_the_channel_scan_spills_nothing(hopper)
 
 
 @pytest.mark.long
@@ -128,3 +142,4 @@ def test_every_gpu_and_width(capability, dtype, channels):
     rows = compiled(capability, dtype, channels)
     assert not any(row["atomics"] for row in rows)
     assert_threads_keep_to_themselves(rows, ["end_states", "outputs", "end_carries"])
+    assert_the_channel_scan_spills_nothing(rows)

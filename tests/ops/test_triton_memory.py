@@ -1,11 +1,13 @@
-"""What the Triton kernels of a launch may not do to each other in memory, interpreted."""
+"""Memory conflicts between the Triton kernels of a launch, by an interpreter."""
 
 import numpy as np
 import pytest
 import torch
 
 from support.scans import planar_inputs, selective_inputs
+from vmambair_arch.ops import self_test
 from vmambair_arch.ops.gpu import (
+    channel as channel_triton,
     device as triton_device,
     planar as planar_triton,
     selective as selective_triton,
@@ -40,22 +42,26 @@ def run_short():
     run_selective(channels=4)
 
 
-@pytest.mark.parametrize("run", [run_planar, run_selective, run_short])
-def test_threads_and_programs_meet_at_barriers_and_launches_only(run, monkeypatch):
+def run_channel():
+    channel_triton.forward(**self_test._channel_problem(torch.float32, d=2, length=5))
+
+
+@pytest.mark.parametrize("run", [run_planar, run_selective, run_short, run_channel])
+def test_threads_and_programs_synchronise_only_at_barriers_and_launches(run, monkeypatch):
     with memory_order.watched(monkeypatch) as order:
         run()
     assert order.loads > 0
     assert not order.faults
 
 
-def test_a_barrier_taken_out_is_seen(monkeypatch):
+def test_a_missing_barrier_is_detected(monkeypatch):
     with memory_order.watched(monkeypatch, barriers=False) as order:
         run_selective()
     assert {kernel for kernel, _ in order.faults} == {"gradients"}
     assert ("gradients", "loads what another thread may not have stored yet") in order.faults
 
 
-def test_two_programs_at_one_address_are_seen():
+def test_two_programs_at_one_address_are_detected():
     order, everywhere = memory_order.Order(), np.array(True)
     order.launch("kernel")
     order.load((0, 0, 0), np.array([4, 8]), everywhere)

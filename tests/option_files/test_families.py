@@ -1,4 +1,4 @@
-"""Option files after those of BasicSR, Real-ESRGAN and others: accepted, or told truly why not."""
+"""Option files like those of BasicSR, Real-ESRGAN and others: accepted, or refused for a reason."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ from option_files.test_host_options import (
 )
 from support.option_reports import change, report
 
-NEEDS_CUDA = "which calls CUDA, and this machine has none"
+NEEDS_CUDA = "which needs CUDA, and this machine has none"
 RANGES = ("resize_range", "noise_range", "poisson_scale_range", "jpeg_range")
 CHANCES = ("gaussian_noise_prob", "gray_noise_prob")
 DEGRADED = {
@@ -59,7 +59,7 @@ PAIRS = {
 
 
 def real_world(model: str, train_set: dict, **top) -> dict:
-    """An option file after Real-ESRGAN's."""
+    """An option file like Real-ESRGAN's."""
     gan = {**GAN, "net_d_iters": 1} if "GAN" in model else {}
     opt = host(model, {"type": "MSRResNet", **RESIDUALS}, **gan) | top
     return opt | (VGG_D if gan else {}) | {"datasets": {"train": train_set, "val": dict(VAL_PAIRS)}}
@@ -106,7 +106,7 @@ def test_what_basicsr_and_real_esrgan_train_is_accepted(name):
     assert problems == []
 
 
-# What hurts in such a file, and what is said of it.
+# Harmful changes of such a file, and the messages.
 HURTS = [
     ("GAN", "l1_gt_usm", ..., "l1_gt_usm: is missing; add it"),
     ("net", "gt_usm", ..., "gt_usm: is missing; add it"),
@@ -119,7 +119,7 @@ HURTS = [
 
 
 @pytest.mark.parametrize(("name", "keys", "value", "sentence"), HURTS)
-def test_they_fail_for_what_would_hurt(name, keys, value, sentence):
+def test_they_fail_for_harmful_options(name, keys, value, sentence):
     problems = report(change(TRAINS[name], keys, value)).problems
     assert any(sentence in problem for problem in problems), problems
 
@@ -144,33 +144,43 @@ def test_a_model_that_is_not_registered_is_one_sentence():
     assert "'ExampleModel' is not registered" in report(third_party()).problems[0]
 
 
-def test_the_sections_of_a_model_of_a_third_party_are_its_own(monkeypatch):
+def test_a_third_party_model_has_its_own_sections(monkeypatch):
     model = type("ExampleModel", (SRModel,), {"__module__": "somebody.models"})
     monkeypatch.setitem(MODEL_REGISTRY._obj_map, "ExampleModel", model)
     found = report(third_party() | {"their_key": 1})
     assert found.problems == []
     assert any(
-        "ExampleModel of somebody.models may have options of its own" in u for u in found.unchecked
+        "ExampleModel of somebody.models may have its own options" in u for u in found.unchecked
     )
 
 
-def test_a_key_of_other_models_is_said_to_be_theirs():
+def test_a_key_of_other_models_names_those():
     problems = report(change(edvr(), "train.optim_d", GAN["optim_d"])).problems
     assert len(problems) == 1
-    assert "train.optim_d: there is no such option of EDVRModel: it is of SRGANModel" in problems[0]
+    assert (
+        "train.optim_d: there is no such option of EDVRModel; it is an option of SRGANModel"
+        in problems[0]
+    )
     problems = report(change(edvr(), "gt_usm", True)).problems
-    assert "gt_usm: there is no such option of EDVRModel: it is of RealESRNetModel" in problems[0]
+    assert (
+        "gt_usm: there is no such option of EDVRModel; it is an option of RealESRNetModel"
+        in problems[0]
+    )
 
 
-# What MambaIR's, DAT's and MaIR's files say, and what to write.
+# Options of MambaIR's, DAT's and MaIR's files, and what to write instead.
 THEIRS = [
-    ("datasets.train.task", "classical_sr", "without it the pairs are super-resolved"),
+    ("datasets.train.task", "classical_sr", "leave it out for super-resolution"),
     ("datasets.train.noise", 25, "GaussianNoiseDataset has sigma_range"),
-    ("datasets.train.dataroot_gt", ["a", "b"], "it must be one folder; links to the files of all"),
+    (
+        "datasets.train.dataroot_gt",
+        ["a", "b"],
+        "it must be one folder; put links to the files of all",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("keys", "value", "sentence"), THEIRS)
-def test_what_other_repositories_write_is_told_by_what_to_write(keys, value, sentence):
+def test_options_of_other_repositories_are_answered_with_what_to_write(keys, value, sentence):
     opt = change(host("SRModel", {"type": "MSRResNet", **RESIDUALS}), keys, value)
     assert any(f"{keys}: " in p and sentence in p for p in report(opt).problems)

@@ -1,4 +1,4 @@
-"""Option files of BasicSR and of the released code, in shape: they pass, or fail for a reason."""
+"""Option files like those of BasicSR and the released code: they pass, or fail for a reason."""
 
 import pytest
 import torch
@@ -211,15 +211,15 @@ def test_option_files_of_basicsr_and_the_released_code_pass(name):
     assert found.unchecked == []
 
 
-def test_models_with_options_of_their_own_are_said_to_be_unchecked():
+def test_models_with_their_own_options_are_reported_as_unchecked():
     found = report(stylegan())
     assert found.problems == []
     assert "StyleGAN2Model of basicsr.models.stylegan2_model" in found.unchecked[0]
 
 
-# What such a file says and would not get.
+# What such a file may ask for without getting it.
 HURTS = [
-    ("EDSR", "network_g.upscale", 3, "makes 3 x 96 x 96 out of 3 x 32 x 32"),
+    ("EDSR", "network_g.upscale", 3, "turns 3 x 32 x 32 (gt_size 128, scale 4) into 3 x 96 x 96"),
     ("EDSR", "network_g.img_rang", 1.0, "did you mean 'img_range'?"),
     ("EDSR", "datasets.train.use_shuffle", False, "is always true here"),
     ("SwinIR", "network_g.upsample", "x", "SwinIR has no such option; did you mean 'upsampler'?"),
@@ -228,20 +228,20 @@ HURTS = [
     ("SRGAN", "train.gan_opt.gan_type", "gan", "GAN type gan is not implemented"),
     ("SRGAN", "train.perceptual_opt.layer_weights", {"conv9_9": 1}, "layer_weights.conv9_9: is no"),
     ("EDVR", "train.tsa_itr", 1, "did you mean 'tsa_iter'?"),
-    ("MambaSISR6", "train.mixing_augs.mixup", True, "mixes no images here"),
-    ("MambaSISR6", "datasets.train.gt_sizes", [128, 160], "is read by no data set of this type"),
+    ("MambaSISR6", "train.mixing_augs.mixup", True, "is not supported here"),
+    ("MambaSISR6", "datasets.train.gt_sizes", [128, 160], "is not read by data sets of this type"),
     ("MambaSISR6", "model_type", "ImageCleanModel", "'ImageCleanModel' is not registered"),
 ]
 
 
 @pytest.mark.parametrize(("name", "keys", "value", "sentence"), HURTS)
-def test_they_fail_only_for_what_would_hurt(name, keys, value, sentence):
+def test_they_fail_only_for_harmful_options(name, keys, value, sentence):
     problems = report(change(HOST_FILES[name], keys, value)).problems
     assert any(sentence in problem for problem in problems), problems
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_a_model_that_calls_cuda_is_refused_where_there_is_none():
+def test_a_model_that_needs_cuda_is_refused_where_there_is_none():
     opt = host("RealESRNetModel", {"type": "MSRResNet", **RESIDUALS})
     assert any("resize_prob: is missing" in problem for problem in report(opt).problems)
     ranges = ("resize_range", "noise_range", "poisson_scale_range", "jpeg_range")
@@ -251,5 +251,5 @@ def test_a_model_that_calls_cuda_is_refused_where_there_is_none():
     opt |= {"resize_prob": [0.2, 0.7, 0.1], "resize_prob2": [0.3, 0.4, 0.3]}
     opt |= {"second_blur_prob": 0.8, "gt_size": 128, "queue_size": 180, "gt_usm": True}
     problems = report(opt).problems
-    assert any("RealESRNetModel, which calls CUDA" in problem for problem in problems), problems
-    assert any("queue_size: is no multiple of batch_size_per_gpu 16" in p for p in problems)
+    assert any("RealESRNetModel, which needs CUDA" in problem for problem in problems), problems
+    assert any("queue_size: is not a multiple of batch_size_per_gpu 16" in p for p in problems)

@@ -35,7 +35,7 @@ def test_every_key_of_a_section_has_a_meaning():
     assert [key for key in sorted(keys) if not descriptions.describe(key)] == []
 
 
-def test_every_option_of_our_networks_has_the_meaning_that_its_docstring_says():
+def test_every_option_of_our_networks_has_the_meaning_from_its_docstring():
     definitions = json.loads(generate.PATH.read_text())["definitions"]
     for network in ("VmambaIR", "Restormer", "Mamber32", "OSSBlock", "OSSModule", "EFFN"):
         options = definitions[network]["properties"]
@@ -46,7 +46,7 @@ def test_every_option_of_our_networks_has_the_meaning_that_its_docstring_says():
 
 @functools.cache
 def validator(path):
-    """A schema that is one itself, which takes long to see."""
+    """A validator of the schema, which is itself checked to be valid; that takes long."""
     schema = json.loads(path.read_text())
     kind = jsonschema.validators.validator_for(schema)
     kind.check_schema(schema)
@@ -65,7 +65,7 @@ def test_shipped_files_name_the_json_schema_and_follow_it(path):
 
 
 @pytest.mark.parametrize("path", sorted(OPTIONS.glob("*.yml")), ids=lambda path: path.stem)
-def test_shipped_files_are_clean(path):
+def test_shipped_files_have_no_problems(path):
     file = yaml_lines.load(path)
     found = check.check(file, is_train=not path.stem.startswith("test"))
     assert found == check.OptionReport()

@@ -1,4 +1,4 @@
-"""Option files spoilt at random: each gets a clean bill that holds, or an error that says where."""
+"""Randomly mutated option files: each passes and runs, or gets an error that says where."""
 
 import random
 import re
@@ -99,7 +99,7 @@ def replace(opt: dict, keys: Keys, rng: random.Random) -> None:
 
 
 def retype(opt: dict, keys: Keys, rng: random.Random) -> None:
-    """The same value in another guise."""
+    """The same value as another type."""
     parent, value = at(opt, keys[:-1]), at(opt, keys)
     guises: list[Callable] = [str, lambda v: [v], lambda v: {"value": v}, lambda v: [v, v], repr]
     parent[keys[-1]] = rng.choice(guises)(deepcopy(value))
@@ -154,7 +154,7 @@ def spoil_text(text: str, rng: random.Random) -> str:
 
 
 def mutants(count: int, seed: int) -> Iterator[tuple[str, bool, Keys | None, str]]:
-    """Text, whether it trains, the key that was touched (if one was), the mutation's name."""
+    """Text, whether it trains, the key that was changed (if any), the mutation's name."""
     rng = random.Random(seed)
     texts = {path: path.read_text() for path in SHIPPED}
     for _ in range(count):
@@ -173,7 +173,7 @@ def mutants(count: int, seed: int) -> Iterator[tuple[str, bool, Keys | None, str
 
 
 def bill(text: str, trains: bool) -> tuple[yaml_lines.OptionFile | None, list[str]]:
-    """The file, if it gets a clean bill, else what is wrong with it."""
+    """The file, if it passes the check, else its problems."""
     try:
         file = yaml_lines.parse(text, "mutant.yml")
     except InputError as error:
@@ -183,7 +183,7 @@ def bill(text: str, trains: bool) -> tuple[yaml_lines.OptionFile | None, list[st
 
 
 def assert_placed(text: str, keys: Keys | None, problems: list[str]) -> None:
-    """Each error names a line that is there, and one of them the key that was touched."""
+    """Each error names an existing line, and one of them the key that was changed."""
     for problem in problems:
         if problem == "mutant.yml: holds no options; expected `key: value` lines":
             return
@@ -196,7 +196,7 @@ def assert_placed(text: str, keys: Keys | None, problems: list[str]) -> None:
 
 
 def run(count: int, built: int, seed: int, pairs: Path) -> Counter:
-    """Check mutants, and build and step some of those with a clean bill; prints the counts."""
+    """Check mutants, and build and step some of those that pass; prints the counts."""
     counts: Counter = Counter()
     slowest, clean = 0.0, []
     for text, trains, keys, mutation in mutants(count, seed):
@@ -226,7 +226,7 @@ LIMITS = {"batch_size_per_gpu": 2, "num_worker_per_gpu": 0, "dataset_enlarge_rat
 
 
 def shrink(section: dict[str, Any], limits: dict[str, float]) -> None:
-    """Lower the sizes of a section to what a test can afford; their types stay."""
+    """Reduce the sizes of a section to what a test can afford; types stay."""
     for key, most in limits.items():
         if isinstance(section.get(key), list):
             section[key] = [min(item, most) for item in section[key]]
@@ -235,7 +235,7 @@ def shrink(section: dict[str, Any], limits: dict[str, float]) -> None:
 
 
 def plain(opt: dict[str, Any]) -> bool:
-    """Whether pairs are all that a file needs: no weights to fetch, no data made on the way."""
+    """Whether a file needs only pairs: no weights to download, no data made on the fly."""
     types = {data_set["type"] for data_set in opt["datasets"].values()}
     perceptual = (opt.get("train") or {}).get("perceptual_opt")
     paired = types <= {"PairedImageDataset", "BicubicImageDataset"}
@@ -245,7 +245,7 @@ def plain(opt: dict[str, Any]) -> bool:
 
 
 def small(text: str, trains: bool, pairs: Path) -> dict[str, Any]:
-    """What a file says, with sizes that a test can afford, and data that are there."""
+    """A file's options with sizes that a test can afford and existing data."""
     Path("mutant.yml").write_text(text)
     opt = options.read("mutant.yml", is_train=trains, overrides=["num_gpu=0"])
     shrink(opt["network_g"], SHALLOW | (SMALL if opt["network_g"]["type"] == "VmambaIR" else {}))
@@ -264,7 +264,7 @@ def small(text: str, trains: bool, pairs: Path) -> dict[str, Any]:
 
 
 def step(text: str, trains: bool, pairs: Path) -> None:
-    """Build what a file says and take a step and a validation."""
+    """Build what a file describes, and run a step and a validation."""
     opt = small(text, trains, pairs)
     model = pipeline.build_model(opt)
     for section, data_set in opt["datasets"].items():
@@ -280,7 +280,7 @@ def step(text: str, trains: bool, pairs: Path) -> None:
             break
 
 
-def test_mutated_option_files_are_refused_by_place_or_run(pairs, tmp_path, monkeypatch):
+def test_mutated_option_files_are_refused_with_a_place_or_run(pairs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     counts = run(200, 6, SEED, pairs)
     assert counts["clean"] + counts["refused"] == 200
@@ -288,7 +288,7 @@ def test_mutated_option_files_are_refused_by_place_or_run(pairs, tmp_path, monke
 
 
 @pytest.mark.long
-def test_many_mutated_option_files_are_refused_by_place_or_run(pairs, tmp_path, monkeypatch):
+def test_many_mutated_option_files_are_refused_with_a_place_or_run(pairs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     counts = run(20_000, 200, SEED + 1, pairs)
     assert counts["clean"] + counts["refused"] == 20_000

@@ -18,7 +18,7 @@ def opt(experiment) -> dict:
     return yaml.safe_load(Path(experiment()).read_text())
 
 
-# What a user writes, and a part of the only sentence that answers.
+# What a user writes, and a part of the only message.
 WRONG = [
     ("train.ema_deacy", 0.9, "train.ema_deacy: there is no such option; did you mean 'ema_decay'?"),
     ("total_iter", 4, "total_iter: there is no such option; its place is in train"),
@@ -28,7 +28,7 @@ WRONG = [
     ("train.total_iter", True, "train.total_iter: is true; it must be a whole number"),
     ("train.ema_decay", 1.5, "train.ema_decay: is 1.5; it must be less than 1"),
     ("train.optim_g", None, "train.optim_g: is null; it must be a mapping"),
-    ("train.optim_g.type", "Adamm", "'Adamm' is no optimizer of torch; did you mean 'Adam'?"),
+    ("train.optim_g.type", "Adamm", "'Adamm' is not an optimizer of torch; did you mean 'Adam'?"),
     ("train.optim_g.lr", ..., "train.optim_g.lr: is missing"),
     ("train.optim_g.betas", [0.9], "train.optim_g.betas: is [0.9]: an item is missing"),
     ("train.optim_g.betas", [0.9, 7.0], "Invalid beta parameter at index 1"),
@@ -47,7 +47,7 @@ WRONG = [
         "train.pixel_opt.loss_weight: is -1.0; it must be at least",
     ),
     ("train.pixel_opt", ..., "train.pixel_opt: is missing, and perceptual_opt too"),
-    ("train.mixing_augs", {"mixup": True}, "train.mixing_augs.mixup: true mixes no images here"),
+    ("train.mixing_augs", {"mixup": True}, "train.mixing_augs.mixup: true is not supported here"),
     (
         "val.metrics.psnr.crop_boder",
         4,
@@ -62,20 +62,28 @@ WRONG = [
         "logger.print_frq: there is no such option; did you mean 'print_freq'?",
     ),
     ("path.pretrain_network_g", "~nobody-here/x.pth", "begins with a user that this machine"),
-    ("path.pretrain_network_g", "~", "'~' stands for nothing: write ~ without quotes"),
-    ("path.resume_state", "", "path.resume_state: '' stands for nothing: write ~"),
-    ("name", "runs/x4", "name: 'runs/x4' names a folder of its own"),
+    ("path.pretrain_network_g", "~", "'~' is no path: write ~ without quotes"),
+    ("path.resume_state", "", "path.resume_state: '' is no path: write ~"),
+    ("name", "runs/x4", "name: 'runs/x4' must be a plain name"),
     ("name", 1, "name: is 1; it must be text; put it in quotes"),
     ("name", "", "name: is empty; it must be text"),
-    ("name", "x" * 300, "name: has 300 characters; it may have 120 at most"),
+    ("name", "x" * 300, "name: has 300 characters; it may have at most 120"),
     ("name", "x4 ", "name: 'x4 ' begins or ends with a space"),
-    ("datasets.train.dataroot_gt", "C:\new", "in double quotes \\ begins a character: write /"),
+    ("datasets.train.dataroot_gt", "C:\new", "in double quotes \\ begins an escape: write /"),
     ("datasets.train.dataroot_gt", ["a"], "is ['a']; it must be one folder"),
     ("datasets.train.dataroot_gt", None, "datasets.train.dataroot_gt: is null; it must be text"),
     ("scale", ..., "datasets.train: needs the scale"),
     ("scale", 0, "scale: is 0; it must be at least 1"),
-    ("scale", 2, "network_g.scale: VmambaIR makes 3 x 64 x 64 out of 3 x 16 x 16"),
-    ("network_g.scale", 2, "network_g.scale: VmambaIR makes 3 x 16 x 16 out of 3 x 8 x 8"),
+    (
+        "scale",
+        2,
+        "network_g.scale: VmambaIR turns 3 x 16 x 16 (gt_size 32, scale 2) into 3 x 64 x 64",
+    ),
+    (
+        "network_g.scale",
+        2,
+        "network_g.scale: VmambaIR turns 3 x 8 x 8 (gt_size 32, scale 4) into 3 x 16 x 16",
+    ),
     ("network_g.dim", "8", "network_g.dim: is '8'; it must be a whole number"),
     ("network_g.num_blocks", [1], "network_g.num_blocks: VmambaIR cannot be built"),
     ("network_g.num_blocks", [1, 1, 1, 10**9], "more than 1000 blocks"),
@@ -92,7 +100,11 @@ WRONG = [
     ("datasets.train.use_hflip", 1, "datasets.train.use_hflip: is 1; it must be true or false"),
     ("datasets.train.dataroot_hq", "x", "there is no such option; did you mean 'dataroot_lq'?"),
     ("datasets.train.filename_tmpl", "x4", "datasets.train.filename_tmpl: 'x4' has no {}"),
-    ("datasets.train.io_backend.type", "hdf5", "is 'hdf5', and not 'disk', 'lmdb' or 'memcached'"),
+    (
+        "datasets.train.io_backend.type",
+        "hdf5",
+        "is 'hdf5'; it must be 'disk', 'lmdb' or 'memcached'",
+    ),
     ("datasets.train.io_backend.type", "lmdb", "the name of an LMDB ends in .lmdb"),
     ("datasets.train.persistent_workers", True, "there are no workers"),
     ("datasets.train.prefetch_mode", "cuda", "or cuda with pin_memory: true"),
@@ -111,7 +123,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("keys", "value", "sentence"), WRONG)
-def test_what_is_wrong_is_said_with_file_line_and_key(opt, keys, value, sentence):
+def test_problems_name_file_line_and_key(opt, keys, value, sentence):
     spoilt = change(opt, keys, value)
     problems = report(spoilt).problems
     matching = [problem for problem in problems if sentence in problem]
@@ -133,7 +145,7 @@ def test_an_override_is_named_instead_of_a_line(experiment):
         options.read(experiment(), is_train=True, overrides=["train:total_iter=x"])
 
 
-def test_a_section_that_is_null_is_not_there(experiment):
+def test_a_null_section_counts_as_missing(experiment):
     opt = options.read(experiment(), is_train=True, overrides=["val=null", "network_d=null"])
     assert "val" not in opt
     assert "network_d" not in opt
@@ -153,7 +165,7 @@ SCHEDULES = [
     (
         {"type": "CosineAnnealingRestartLR", "periods": [2, 2]},
         "problems",
-        "are 2, and restart_weights",
+        "has 2 items, and restart_weights has 1",
     ),
     ({"type": "MultiStepLR", "milestones": [2, 9]}, "warnings", "the last are never reached"),
     ({"type": "MultiStepLR", "milestones": ["x"]}, "problems", "milestones.0: is 'x'"),
@@ -161,13 +173,13 @@ SCHEDULES = [
 
 
 @pytest.mark.parametrize(("scheduler", "kind", "sentence"), SCHEDULES)
-def test_schedules_that_do_not_fit_total_iter(opt, scheduler, kind, sentence):
+def test_schedules_that_do_not_fit_total_iter_are_named(opt, scheduler, kind, sentence):
     found = getattr(report(change(opt, "train.scheduler", scheduler)), kind)
     assert len(found) == 1 or kind == "problems"
     assert sentence in found[0]
 
 
-def test_progressive_patches_fit_the_training():
+def test_progressive_patches_must_fit_the_training():
     from vmambair_arch.data.progressive import ProgressiveOptions
     from vmambair_arch.option_files.between_options import Checked, findings
 
@@ -189,7 +201,7 @@ def test_progressive_patches_fit_the_training():
     assert any("add up to 11, and train.total_iter is 10" in s for s in said)
 
 
-def test_what_a_third_party_defines_is_said_to_be_unchecked(opt, monkeypatch):
+def test_third_party_options_are_reported_as_unchecked(opt, monkeypatch):
     from basicsr.data.paired_image_dataset import PairedImageDataset
     from basicsr.models.sr_model import SRModel
 
@@ -204,7 +216,7 @@ def test_what_a_third_party_defines_is_said_to_be_unchecked(opt, monkeypatch):
     assert ["TheirModel of theirs.models" in found.unchecked[0], len(found.unchecked)] == [True, 2]
 
 
-def test_images_of_a_third_party_may_have_any_channels(opt, monkeypatch):
+def test_third_party_data_sets_may_have_any_channels(opt, monkeypatch):
     theirs = type("TheirDataset", (), {"__module__": "theirs.data"})
     monkeypatch.setitem(registry.DATASET_REGISTRY._obj_map, "TheirDataset", theirs)
     opt = change(opt, "network_g", tiny_network(in_channels=6, residual=False))
@@ -221,13 +233,13 @@ def test_differences_from_the_recipe_are_noted(experiment, capsys):
         options.read(experiment("own", recipe="gone.yml"), is_train=True)
 
 
-def test_reading_leaves_the_random_numbers_alone(experiment):
+def test_reading_does_not_change_the_random_number_generators(experiment):
     state = torch.get_rng_state()
     options.read(experiment(), is_train=True)
     assert torch.equal(torch.get_rng_state(), state)
 
 
-# What is right by itself, and has no effect beside the rest of the file.
+# Options that are valid by themselves, but have no effect with the rest of the file.
 WITHOUT_EFFECT = [
     ("path", {"resume_state": "a.state", "pretrain_network_g": "b.pth"}, "path.pretrain_network_g"),
     ("train", {"grad_clip": 0.1, "use_grad_clip": True}, "train.use_grad_clip"),

@@ -1,4 +1,4 @@
-"""Networks in files of other repositories: loaded as they lie there, trained, and their faults."""
+"""Networks in files of other repositories: loaded in place, trained, and their faults."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from PIL import Image
 
 from vmambair_arch import cli
 
-# In the style of Mamba restorers: the scan of mamba_ssm, BasicSR's registry, a module beside it.
+# In the style of Mamba restorers: mamba_ssm's scan, BasicSR's registry, a module in its folder.
 NETWORK = """
 import torch
 from basicsr.archs.flip_util import flipped
@@ -80,7 +80,7 @@ def test_a_network_of_a_file_trains_whether_it_is_registered_or_not(
     assert last["iter"] == 20 and last["psnr"] > first["psnr"]
 
 
-def test_a_file_is_given_on_the_command_line_too_and_to_restore(repository, experiment, capsys):
+def test_a_file_can_be_given_on_the_command_line_and_to_restore(repository, experiment, capsys):
     from basicsr.utils.registry import ARCH_REGISTRY
 
     path, plugin = experiment(**SECTIONS), str(repository())
@@ -122,7 +122,7 @@ def test_a_file_that_cannot_be_run_is_one_sentence(
     assert not Path("experiments").exists()
 
 
-def test_a_file_that_is_not_there_is_named_with_its_line(experiment, capsys):
+def test_a_missing_file_is_named_with_its_line(experiment, capsys):
     path = experiment(**SECTIONS, plugins=["nowhere.py"])
     assert cli.basicsr(["train", "-opt", path]) == 2
     err = capsys.readouterr().err
@@ -130,7 +130,7 @@ def test_a_file_that_is_not_there_is_named_with_its_line(experiment, capsys):
     assert cli.basicsr(["train", "-opt", experiment(), "--plugin", "gone.py"]) == 2
     assert "--plugin: there is no file gone.py" in capsys.readouterr().err
     assert cli.basicsr(["train", "-opt", experiment(), "--plugin", "tiny.yml"]) == 2
-    assert "tiny.yml: is no file of Python" in capsys.readouterr().err
+    assert "tiny.yml: is not a Python file" in capsys.readouterr().err
 
 
 DOUBLING = """
@@ -200,7 +200,7 @@ def test_an_option_file_is_a_model_for_every_command(doubling, monkeypatch):
         ({"network_g": {"type": "Doubling", "dim": 3}}, "network_g: Doubling cannot be built: "),
         ({"network_g": {}}, "network_g: network_g names no type"),
         ({"network_g": None}, "has no section network_g"),
-        ({"path": {}}, "path.pretrain_network_g: names no weights; write the file"),
+        ({"path": {}}, "path.pretrain_network_g: names no weights; set it to a weights file"),
         ({"network_g": {"type": "Doubling", "num_in_ch": 1}}, "do not fit Doubling"),
         ({"path": {"pretrain_network_g": "gone.pth"}}, "gone.pth: there is no such checkpoint"),
     ],
@@ -213,6 +213,6 @@ def test_an_option_file_that_gives_no_network_is_one_sentence(doubling, capsys, 
     assert sentence in line
 
 
-def test_a_list_of_files_is_wanted(experiment, capsys):
+def test_plugins_must_be_a_list_of_files(experiment, capsys):
     assert cli.basicsr(["train", "-opt", experiment(**SECTIONS, plugins="one.py")]) == 2
     assert "plugins" in capsys.readouterr().err

@@ -35,9 +35,9 @@ PARAMETERS = {
     "train_vmambair_tiny_x2": 616_323,
     "train_vmambair_real_tiny_x4": 699_459,
     "train_swinir_x4": 11_900_199,
-    "train_swinir_light_x4": 929_628,  # the paper's 897 k leave something out
+    "train_swinir_light_x4": 929_628,  # the paper's 897 k omit something
 }
-RIVALS = {
+BASELINES = {
     "train_swinir_x4": "train_vmambair_x4",
     "train_swinir_light_x4": "train_vmambair_x4",
     "train_restormer_derain": "train_vmambair_derain",
@@ -72,7 +72,7 @@ LOADING = {"num_worker_per_gpu": 0, "batch_size_per_gpu": 2}
 
 
 def stages(name: str) -> list[str]:
-    """A recipe after the one whose weights it starts from, if there is such."""
+    """A recipe, preceded by the one whose weights it starts from, if any."""
     start = RECIPES[name]["path"].get("pretrain_network_g")
     return [*([start.split("/")[1]] if start else []), name]
 
@@ -207,7 +207,7 @@ def test_a_network_is_measured_on_every_set_of_a_recipe(name, photographs, tmp_p
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_is_named_after_its_file_and_says_its_source(name):
+def test_a_recipe_is_named_after_its_file_and_names_its_source(name):
     assert RECIPES[name]["name"] == name
     comment = "".join(
         line for line in (OPTIONS / f"{name}.yml").read_text().splitlines() if line.startswith("#")
@@ -224,12 +224,12 @@ def test_a_recipe_builds_the_published_network(name):
     assert sum(p.numel() for p in network.parameters()) == PARAMETERS[name]
 
 
-@pytest.mark.parametrize("name", RIVALS)
-def test_a_rival_differs_in_its_network_alone(name):
-    rival, ours = ({**RECIPES[n]} for n in (name, RIVALS[name]))
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_baseline_differs_only_in_its_network(name):
+    baseline, ours = ({**RECIPES[n]} for n in (name, BASELINES[name]))
     for key in ("name", "model_type", "network_g"):
-        assert rival.pop(key) and ours.pop(key)
-    assert rival == ours
+        assert baseline.pop(key) and ours.pop(key)
+    assert baseline == ours
 
 
 @pytest.mark.parametrize("name", TRAIN)

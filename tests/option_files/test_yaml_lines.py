@@ -1,4 +1,4 @@
-"""Option files as YAML: what cannot be meant is refused with its line, and nothing is executed."""
+"""Option files as YAML: invalid text is refused with its line, and nothing is executed."""
 
 import sys
 
@@ -15,14 +15,14 @@ YAMLS = [
     ("a: " + "9" * 30, "f.yml:1: a: a number of more than 18 digits"),
     ("a: " + "9" * 6000, "f.yml:1: a: '9999"),
     ("a: !!python/object/apply:os.abort []", "f.yml:1: broken YAML"),
-    ("on: 1\n", "f.yml:1: broken YAML: 'on' is no name; put it in quotes"),
+    ("on: 1\n", "f.yml:1: broken YAML: 'on' is not a name; put it in quotes"),
     ("a: 1\n\tb: 2\n", "f.yml:2: broken YAML"),
     ("x: \x07", "f.yml:1: broken YAML"),
     ("<<: 3\n", "f.yml:1: broken YAML: << merges mappings only"),
-    ("a: !!int ''", "f.yml:1: a: '' is no int"),
-    ("a: !!int '-'", "f.yml:1: a: '-' is no int"),
-    ("a: !!float ''", "f.yml:1: a: '' is no float"),
-    ("a: !!bool x", "f.yml:1: a: 'x' is no bool"),
+    ("a: !!int ''", "f.yml:1: a: '' is not of type int"),
+    ("a: !!int '-'", "f.yml:1: a: '-' is not of type int"),
+    ("a: !!float ''", "f.yml:1: a: '' is not of type float"),
+    ("a: !!bool x", "f.yml:1: a: 'x' is not of type bool"),
     ("a: 1\n---\nb: 2\n", "f.yml:2: broken YAML: a second document begins here (---)"),
     ('a: "C:\\Data"', "f.yml:1: broken YAML: found unknown escape character; in double quotes"),
     ('a: "C:\\Users"', "f.yml:1: broken YAML: did not find expected hexdecimal number; in double"),
@@ -34,7 +34,7 @@ YAMLS = [
 
 
 @pytest.mark.parametrize(("text", "sentence"), YAMLS)
-def test_yaml_that_cannot_be_meant(text, sentence):
+def test_invalid_yaml_is_refused_with_its_line(text, sentence):
     with pytest.raises(InputError) as raised:
         yaml_lines.parse(text, "f.yml")
     assert str(raised.value).startswith(sentence)
@@ -63,7 +63,7 @@ PLAIN = [
 
 
 @pytest.mark.parametrize(("text", "value"), PLAIN)
-def test_what_people_write_for_nothing_and_for_numbers(text, value):
+def test_common_spellings_of_null_and_of_numbers(text, value):
     assert yaml_lines.parse(f"a: {text}", "f.yml").options == {"a": value}
 
 
@@ -93,11 +93,11 @@ HALF = "".join(f"  k{number}: 1\n" for number in range(200))
     ["a:\n{0}", "a: &a\n{0}b:\n  <<: *a\n{0}", "a:\n{0}b:\n{0}"],
     ids=["keys", "merge", "two"],
 )
-def test_twice_the_keys_take_twice_the_steps(text):
+def test_twice_as_many_keys_take_twice_as_many_steps(text):
     assert steps(text.format(KEYS)) < 2.2 * steps(text.format(HALF))
 
 
-def test_an_override_has_its_own_place_and_so_has_what_lies_below(tmp_path):
+def test_an_override_and_the_values_below_it_have_their_own_place(tmp_path):
     path = tmp_path / "f.yml"
     path.write_text("a:\n  b: {c: 1}\n  d: 2\n")
     file = yaml_lines.load(path, ["a:b={c: [3, 4]}"])

@@ -48,7 +48,7 @@ def test_the_box_is_drawn_in_the_first_picture_and_every_crop_shows_what_is_in_i
     assert labels == ["gt", "lq\n20.00 dB", "same"]
 
 
-def test_the_crops_of_a_comparison_are_what_its_methods_make(folder, monkeypatch):
+def test_the_crops_of_a_comparison_are_its_methods_outputs(folder, monkeypatch):
     drawn = []
     draw = crops.draw
     monkeypatch.setattr(
@@ -82,11 +82,11 @@ def test_pictures_in_files_are_measured_against_the_first(folder, monkeypatch):
         (["gt/no.png", "out.png"], "gt/no.png"),
         (
             ["comparison/report.json", "comparison/report.json", "out.png"],
-            "crops are of one report",
+            "crops need a single report",
         ),
     ],
 )
-def test_what_cannot_be_cropped_is_one_sentence(folder, arguments, message, capsys):
+def test_invalid_crops_are_one_sentence(folder, arguments, message, capsys):
     capsys.readouterr()
     assert plot(*arguments, "--crop", "8", "8", "16", "12") == 2
     error = capsys.readouterr().err
@@ -94,7 +94,7 @@ def test_what_cannot_be_cropped_is_one_sentence(folder, arguments, message, caps
 
 
 @pytest.mark.parametrize("box", ["50 8 16 12", "8 40 16 12", "-1 8 16 12", "8 8 0 12"])
-def test_a_box_lies_in_the_picture(folder, box, capsys):
+def test_a_box_must_be_within_the_picture(folder, box, capsys):
     capsys.readouterr()
     assert plot("gt/baby.png", "out/baby.png", "out.png", "--crop", *box.split()) == 2
-    assert "does not lie in baby, which has 64 x 48 pixels" in capsys.readouterr().err
+    assert "is not within baby, which has 64 x 48 pixels" in capsys.readouterr().err

@@ -7,9 +7,10 @@ import pytest
 
 from vmambair_arch import cli, reporting
 from vmambair_arch.commands.bench.report import COLUMNS
+from vmambair_arch.commands.bench.rivals.report import COLUMNS as RIVALS
 from vmambair_arch.reporting import Report, tables
 from vmambair_arch.reporting.columns import METRICS
-from vmambair_arch.reporting.plots import curves, dots, scaling, tradeoff
+from vmambair_arch.reporting.plots import curves, dots, drawing, scaling, tradeoff
 
 BEGINNINGS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
 MACHINE = {"processor": "a CPU"}
@@ -41,6 +42,27 @@ def benchmark() -> Report:
     return Report(kind="benchmark", columns=COLUMNS, rows=rows, **about)
 
 
+def rivals() -> Report:
+    """Three networks; the last was not measured at the larger size, and has no quality."""
+    names = (("ours", "PyTorch", 30.0), ("ours", "ncnn", 30.0), ("other", "ncnn", None))
+    rows = [
+        {
+            **{"name": name, "runner": runner, "size": size, "threads": threads, "scale": 4},
+            **{
+                "seconds_per_megapixel": 64.0 / threads,
+                "peak_mib": size,
+                "psnr": psnr,
+                "file_mb": 2,
+            },
+        }
+        for name, runner, psnr in names
+        for size in ((64, 128) if psnr else (64,))
+        for threads in (1, 2)
+    ]
+    about = {"title": "a CPU", "command": "vmambair bench --rivals", "machine": MACHINE}
+    return Report(kind="rivals", columns=RIVALS, rows=rows, **about)
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
     """Reports of every kind, in the working directory."""
@@ -48,6 +70,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     reporting.write(comparison(), Path("report.json"))
     reporting.write(comparison("Set14", -2.0), Path("set14.json"))
     reporting.write(benchmark(), Path("bench.json"))
+    reporting.write(rivals(), Path("rivals.json"))
     for number, run in enumerate(("first", "second")):
         Path(run).mkdir()
         lines = [{"iter": i, "dataset": "Set5", "time": 0, "psnr": 20 + i + number} for i in (1, 2)]
@@ -96,7 +119,7 @@ def test_every_kind_of_report_becomes_a_table(folder):
     assert r"second & \textbf{23.00} \\" in Path("runs.tex").read_text()
 
 
-def test_a_table_of_a_benchmark_has_what_its_networks_cost_where_it_tells_that():
+def test_a_benchmarks_table_has_its_networks_costs_if_it_contains_them():
     report = benchmark()
     costs = {"multiply_adds": 17.41e9, "products": 15.54e9, "published": 19.47e9}
     report.rows[0].update(parameters=10_497_813, activations=129_205_888, **costs)
@@ -109,7 +132,7 @@ def test_a_table_of_a_benchmark_has_what_its_networks_cost_where_it_tells_that()
     assert shown["RRDBNet, forward"] == [None] * 5
 
 
-def test_several_runs_are_curves_of_one_picture():
+def test_several_runs_are_curves_in_one_picture():
     rows = [{"iter": i, "dataset": "Set5", "time": 0, "psnr": 20.0 + i} for i in (1, 2)]
     figure = curves.draw({"first": rows, "second": rows})
     assert figure is not None
@@ -119,7 +142,7 @@ def test_several_runs_are_curves_of_one_picture():
     assert alone is not None and alone.axes[0].lines[0].get_label() == "Set5"
 
 
-def test_curves_go_over_the_seconds_of_training_where_rows_tell_them():
+def test_curves_can_be_drawn_over_the_seconds_of_training():
     rows = [{"iter": i, "dataset": "Set5", "seconds": 9.0 * i, "psnr": 20.0 + i} for i in (1, 2)]
     old = [{"iter": 1, "dataset": "Set5", "time": 0, "psnr": 20.0}]
     figure = curves.draw({"first": rows, "old": old}, over="seconds")
@@ -136,12 +159,36 @@ def test_a_comparison_and_a_benchmark_are_quality_over_speed(folder):
     figure = tradeoff.draw(comparison(), report)
     assert figure is not None
     psnr = figure.axes[0].lines
-    assert len(psnr) == 1  # bicubic was not timed, the other not compared
+    assert len(psnr) == 1  # bicubic was not timed, the other network not compared
     assert psnr[0].get_ydata()[0] == pytest.approx(30.5)
     assert psnr[0].get_xdata()[0] == pytest.approx(0.128 / (4 * 128) ** 2 * 1e6)
     reporting.write(report, Path("named.json"))
     assert plot("report.json", "named.json", "out.png") == 0
     assert plot("report.json", "bench.json", "none.png") == 2
+
+
+def test_rivals_are_a_row_for_each_network_and_program(folder):
+    assert plot("rivals.json", "rivals.md") == 0
+    head, _, *rows = Path("rivals.md").read_text().splitlines()
+    places = [f"{size} x {size}, {n} thread{'s' * (n > 1)}" for size in (64, 128) for n in (1, 2)]
+    labels = [f"{place} {label}" for place in places for label in ("s per megapixel", "MiB")]
+    cells = [cell.strip() for cell in head.strip("|").split("|")]
+    assert cells == ["network", *labels, "PSNR (dB)", "file, MB"]
+    assert [row.split("|")[1].strip() for row in rows] == [
+        "ours, x4, PyTorch",
+        "ours, x4, ncnn",
+        "other, x4, ncnn",
+    ]
+    other = [cell.strip() for cell in rows[2].strip("|").split("|")]
+    assert other[1:] == ["64.00", "64", "32.00", "64", *5 * ["–"], "2.0"]
+
+
+def test_rivals_are_drawn_by_their_largest_picture_and_fewest_threads():
+    figure = drawing.draw([rivals()])
+    quality, times = figure.axes
+    assert [(*line.get_xdata(), *line.get_ydata()) for line in quality.lines] == 2 * [(64, 30)]
+    names = [text.get_text() for text in times.get_yticklabels()]
+    assert sorted(names) == ["other, x4 (64)", "ours, x4 (128)", "ours, x4 (128)"]
 
 
 def test_a_comparison_has_a_panel_for_each_metric_and_a_dot_for_each_image():
@@ -169,15 +216,17 @@ def test_a_benchmark_draws_one_image_and_one_thread_of_the_networks():
         (["report.json", "out"], "out: give a picture (.png, .svg, .pdf) or a table (.md, .tex)"),
         (["no.json", "out.png"], "no.json: cannot be read: No such file or directory; correct"),
         (["report.json", "bench.json", "out.md"], "reports of a comparison and a benchmark do not"),
-        (["bench.json", "bench.json", "out.png"], "a picture has one benchmark; give the reports"),
-        (["bench.json", "bench.json", "out.tex"], "a table has one benchmark; give the reports"),
+        (["bench.json", "bench.json", "out.png"], "only one benchmark fits in a picture; give"),
+        (["bench.json", "bench.json", "out.tex"], "only one benchmark fits in a table; give"),
+        (["rivals.json", "rivals.json", "out.md"], "only one run of rivals fits in a table; give"),
+        (["rivals.json", "rivals.json", "out.png"], "only one run of rivals fits in a picture;"),
         (["report.json", "there.md"], "there.md exists already; give another name or --overwrite"),
         (["report.json", "no/out.md"], "no/out.md: cannot be written: No such file or directory"),
         (["test.jsonl", "out.png"], "is a test, which has no curves; give a training's metrics"),
         (["empty.json", "out.png"], "empty.json: has no rows, nothing was measured; leave it out"),
     ],
 )
-def test_what_cannot_be_made_is_one_sentence(folder, arguments, message, capsys):
+def test_invalid_requests_are_one_sentence(folder, arguments, message, capsys):
     Path("there.md").write_text("")
     Path("test.jsonl").write_text('{"iter": "a test", "dataset": "Set5", "psnr": 1.0}\n')
     reporting.write(comparison().model_copy(update={"rows": []}), Path("empty.json"))
@@ -188,7 +237,7 @@ def test_what_cannot_be_made_is_one_sentence(folder, arguments, message, capsys)
     assert sorted(folder.iterdir()) == before and Path("there.md").read_text() == ""
 
 
-def test_a_file_is_overwritten_when_that_is_said(folder):
+def test_a_file_is_only_overwritten_on_request(folder):
     Path("out.md").write_text("")
     assert plot("report.json", "out.md", "--overwrite") == 0
     assert Path("out.md").read_text()

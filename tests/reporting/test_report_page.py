@@ -53,7 +53,7 @@ def test_tables_sort_by_keyboard(page):
 def test_the_best_is_bold_where_two_or_more_were_measured(page):
     best = page.locator(".scores.is-chosen b").all_inner_texts()
     assert best == ["31.00", "33.25"]
-    assert page.locator(".scores.is-chosen u").count() == 0  # of two none is the second
+    assert page.locator(".scores.is-chosen u").count() == 0  # of two values none is the second
     page.get_by_role("group", name="Metric").get_by_role(
         "button", name="LPIPS"
     ).click()  # lower is better
@@ -78,7 +78,7 @@ def test_images_are_chosen_by_buttons_keys_thumbnails_and_the_table(page):
     assert page.locator(".scores.is-chosen tr.is-chosen").inner_text().startswith("img10")
 
 
-def test_only_the_images_that_are_shown_are_decoded(page):
+def test_only_images_on_the_screen_are_decoded(page):
     for _ in range(3):
         page.keyboard.press("n")
     page.locator(".is-right img").wait_for(state="attached")
@@ -96,7 +96,7 @@ def brightness(page) -> float:
     return seen(page.locator("header p")).mean()
 
 
-def test_the_theme_follows_the_system_until_one_is_taken(tmp_path, open_page):
+def test_the_theme_follows_the_system_until_the_user_chooses_one(tmp_path, open_page):
     path = report(tmp_path, scene("one", 30.0, 31.0))
     page = open_page(path)
     assert brightness(page) > 200
@@ -114,7 +114,7 @@ def test_the_theme_follows_the_system_until_one_is_taken(tmp_path, open_page):
     assert brightness(open_page(path, dark=True)) < 60
 
 
-def test_a_page_without_a_memory_works(tmp_path, open_page):
+def test_the_page_works_without_local_storage(tmp_path, open_page):
     path = report(tmp_path, scene("one", 30.0, 31.0))
     page = open_page("about:blank")
     page.set_content(path.read_text())  # such a page may not use localStorage
@@ -124,7 +124,7 @@ def test_a_page_without_a_memory_works(tmp_path, open_page):
 
 
 @pytest.mark.parametrize("touch", [False, True])
-def test_narrow_windows_have_no_bar_across(tmp_path, open_page, touch):
+def test_narrow_windows_have_no_horizontal_scroll_bar(tmp_path, open_page, touch):
     long = "a" * 120
     results = {long: flat(RED), **{f"method {n}": flat(BLUE) for n in range(6)}}
     page = open_page(report(tmp_path, scene(long, *range(20, 27), results=results)), touch=touch)
@@ -133,7 +133,7 @@ def test_narrow_windows_have_no_bar_across(tmp_path, open_page, touch):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_hostile_names_are_texts(tmp_path, open_page):
+def test_hostile_names_are_shown_as_text(tmp_path, open_page):
     path = tmp_path / "report.html"
     methods = [HOSTILE, "blue"]
     one = scene(
@@ -150,7 +150,7 @@ def test_hostile_names_are_texts(tmp_path, open_page):
     assert page.locator("option").all_text_contents()[1] == HOSTILE
 
 
-def test_names_that_are_no_text_are_written_all_the_same(tmp_path, open_page):
+def test_names_that_are_not_valid_text_are_written_all_the_same(tmp_path, open_page):
     page = open_page(report(tmp_path, scene("caf\udce9", 30.0, 31.0)))
     assert page.locator("#name").inner_text().startswith("caf\ufffd")
 

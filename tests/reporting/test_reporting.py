@@ -1,4 +1,4 @@
-"""Reports: written and read to be the same, refused when they are damaged, and made into tables."""
+"""Reports survive writing and reading, are refused when damaged, and become tables."""
 
 import json
 import math
@@ -43,7 +43,7 @@ def rows_of(text: str) -> dict[str, list[str]]:
 # The format.
 
 
-def test_a_report_that_is_written_is_read_the_same(tmp_path):
+def test_a_report_survives_writing_and_reading(tmp_path):
     report = comparison({"Bär": [30.5, math.inf, None], "B": [1 / 3, 0.1, 2]}, title="Größe")
     reporting.write(report, tmp_path / "report.json")
     text = (tmp_path / "report.json").read_text()
@@ -54,7 +54,7 @@ def test_a_report_that_is_written_is_read_the_same(tmp_path):
     assert text.count('\n  {"image"') == 6  # a line for each row
 
 
-def test_a_report_cannot_hold_what_is_not_a_number(tmp_path):
+def test_a_report_cannot_hold_nan(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         reporting.write(comparison({"A": [math.nan]}), tmp_path / "report.json")
     assert not list(tmp_path.iterdir())
@@ -66,7 +66,7 @@ def test_a_report_cannot_hold_what_is_not_a_number(tmp_path):
         (None, "damaged, it is not JSON (Expecting"),
         ({"format": "other"}, "not a report: give the report.json of vmambair comp"),
         ({"version": 2}, "a report of version 2, and this package reads version 1; update it"),
-        ({"kind": "poem"}, "damaged (kind: Input should be 'comparison', 'benchmark' or"),
+        ({"kind": "poem"}, "damaged (kind: Input should be 'comparison', 'benchmark',"),
         ({"rows": [{"image": "0"}]}, "damaged (row 1 has None as its method); make it again"),
         ({"rows": [{"image": "0", "method": "A", "psnr": "x"}]}, "row 1 has 'x' as its psnr"),
         ({"rows": [[]]}, "damaged (rows.0: Input should be a valid dictionary)"),
@@ -93,7 +93,7 @@ def test_a_file_of_another_kind_is_one_sentence(name, content, tmp_path):
         reporting.read(tmp_path / name)
 
 
-def test_a_file_that_is_not_there_is_one_sentence(tmp_path):
+def test_a_missing_file_is_one_sentence(tmp_path):
     with pytest.raises(InputError, match="cannot be read: No such file or directory; correct the"):
         reporting.read(tmp_path / "report.json")
 
@@ -130,12 +130,12 @@ def test_the_least_lpips_is_the_best():
     assert ranks(table) == [[1], [2], [0]]
 
 
-def test_values_that_look_alike_are_equally_good():
+def test_values_that_are_displayed_alike_have_the_same_rank():
     table = tables.table([comparison({"A": [30.001], "B": [30.004], "C": [29.0], "D": [28.0]})])
     assert ranks(table) == [[1], [1], [2], [0]]
 
 
-def test_one_method_is_not_the_best_and_of_two_none_is_the_second():
+def test_one_method_alone_is_not_the_best_and_of_two_none_is_the_second():
     assert ranks(tables.table([comparison({"A": [30.0]})])) == [[0]]
     assert ranks(tables.table([comparison({"A": [30.0], "B": [31.0]})])) == [[0], [1]]
 
@@ -148,7 +148,7 @@ def test_infinite_and_missing_values_are_shown():
     assert r"B & -- \\" in latex.render(table)
 
 
-def test_a_mean_over_fewer_images_than_anothers_says_so_and_has_no_rank():
+def test_a_mean_over_fewer_images_than_anothers_has_a_note_and_no_rank():
     table = tables.table([comparison({"A": [35.0, None], "B": [29.0, 31.0], "C": [28.0, 30.0]})])
     assert ranks(table) == [[0], [1], [0]]
     assert rows_of(markdown.render(table))["A"] == ["35.00 of 1"]
@@ -157,7 +157,7 @@ def test_a_mean_over_fewer_images_than_anothers_says_so_and_has_no_rank():
 
 
 def test_every_renderer_marks_the_same_cells():
-    """Of values that look alike, missing, infinite and incomplete."""
+    """With values that are displayed alike, missing, infinite and incomplete."""
     values = {"A": [30.001, 30.0], "B": [30.004, 30.0], "C": [math.inf, 1.0], "D": [None, None]}
     table = tables.table([comparison({**values, "E": [29.0, 28.0], "F": [None, 40.0]})])
     assert ranks(table) == [[2], [2], [1], [0], [0], [0]]
@@ -174,7 +174,7 @@ def test_every_renderer_marks_the_same_cells():
             assert [second in line for line in lines] == [rank == 2 for (rank,) in ranks(table)]
 
 
-def test_data_sets_stand_beside_each_other():
+def test_data_sets_are_groups_of_columns():
     two = {"psnr": METRICS["psnr"], "ssim": METRICS["ssim"]}
     first = comparison({"A": [(30.0, 0.9)], "B": [(31.0, 0.8)]}, columns=two)
     second = comparison({"B": [27.0], "C": [26.0]}, title="Set14")
@@ -189,14 +189,14 @@ def test_data_sets_stand_beside_each_other():
     assert r"\begin{tabular}{lrrr}" in text
 
 
-def test_reports_of_one_data_set_are_one_and_may_not_contradict():
+def test_reports_of_one_data_set_are_merged_and_must_not_contradict():
     table = tables.table([comparison({"A": [30.0]}), comparison({"A": [30.0], "B": [31.0]})])
     assert [name for name, _ in table.rows] == ["A", "B"] and len(table.groups) == 1
     with pytest.raises(InputError, match="two reports have A on Set5, with different means"):
         tables.table([comparison({"A": [30.0]}), comparison({"A": [30.1]})])
 
 
-def test_pipes_of_a_markdown_table_stand_below_each_other():
+def test_the_pipes_of_a_markdown_table_are_aligned():
     text = markdown.render(tables.table([comparison({"A|B": [30.0], "_long_ *name*": [9.0]})]))
     lines = text.splitlines()
     places = [[m.start() for m in re.finditer(r"(?<!\\)\|", line)] for line in lines]
@@ -205,7 +205,7 @@ def test_pipes_of_a_markdown_table_stand_below_each_other():
     assert re.fullmatch(r"\| -+ \| -+: \|", lines[1])
 
 
-def test_names_are_printed_by_latex_as_they_are():
+def test_latex_prints_names_unchanged():
     name = r"a_b & 50% $x^2$ #1 {c} ~ \n <d> |e| [f]* `g` --h"
     text = latex.escaped(name)
     assert text == (

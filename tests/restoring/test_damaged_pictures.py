@@ -1,4 +1,4 @@
-"""Files that are damaged, hostile or of others: one sentence each, and never an end of a batch."""
+"""Damaged, hostile or foreign files: one sentence each, and they never end a batch."""
 
 import io
 import os
@@ -53,12 +53,12 @@ def test_whatever_a_decoder_raises_is_one_sentence(raised, monkeypatch):
 
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt, SystemExit])
-def test_what_is_no_error_passes_the_boundary(raised):
+def test_exceptions_that_are_not_errors_pass_the_boundary(raised):
     with pytest.raises(raised), decoders.boundary("PNG"):
         raise raised
 
 
-def test_memory_that_runs_out_is_said(monkeypatch):
+def test_running_out_of_memory_is_reported(monkeypatch):
     def fail(*arguments):
         raise MemoryError
 
@@ -66,7 +66,7 @@ def test_memory_that_runs_out_is_said(monkeypatch):
     assert "does not fit into memory" in refusal(files.encoded(files.noise("RGB"), "JPEG"))
 
 
-def test_no_file_ends_a_batch_or_brings_a_foreign_line(tmp_path, capfd):
+def test_no_file_ends_a_batch_or_prints_a_librarys_message(tmp_path, capfd):
     made = {
         "a.png": files.encoded(files.noise("RGB"), "PNG"),
         "b.png": DDS,
@@ -95,7 +95,7 @@ def test_no_file_ends_a_batch_or_brings_a_foreign_line(tmp_path, capfd):
 
 
 def odd_exif() -> bytes:
-    """A JPEG whose EXIF data announce 90 entries and hold one."""
+    """A JPEG whose EXIF data declare 90 entries and hold one."""
     entry = struct.pack("<H", 90) + struct.pack("<HHI4s", 274, 3, 1, b"\1\0\0\0")
     data = b"Exif\0\0II*\0\x08\0\0\0" + entry
     content = files.encoded(files.noise("RGB"), "JPEG")
@@ -104,21 +104,21 @@ def odd_exif() -> bytes:
 
 
 def not_a_number() -> bytes:
-    """A TIFF whose resolution is no number."""
+    """A TIFF whose resolution is NaN."""
     nan = struct.pack("<f", float("nan"))
     tags = [(tag, "f", 1, struct.unpack("<f", nan)[0], True) for tag in (282, 283)]
     return files.tiff(files.noise("RGB"), extratags=tags)
 
 
 def broken_filter() -> bytes:
-    """A PNG of 16 bits with right checksums and a filter that there is not."""
+    """A PNG of 16 bits with correct checksums and an unknown filter."""
     rows = zlib.compress(b"\x63" + bytes(6 * 8 + 7 * 49))
     header = struct.pack(">2I5B", 8, 8, 16, 2, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", rows), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(files.chunk(*each) for each in chunks)
 
 
-def test_a_resolution_that_is_no_number_or_huge_is_left_out():
+def test_a_resolution_that_is_nan_or_huge_is_left_out():
     picture = read(not_a_number())
     assert picture.dpi is None
     for dpi in ((1e30, 1e30), (1e-30, 1e-30), (70_000, 70_000)):
@@ -126,7 +126,7 @@ def test_a_resolution_that_is_no_number_or_huge_is_left_out():
             writing.encode(Picture(files.noise("RGB"), dpi=dpi), io.BytesIO(), form)
 
 
-def test_a_large_tiff_is_read_under_our_limit_alone(monkeypatch):
+def test_only_our_own_limit_applies_to_a_large_tiff(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # PIL's own
     for options in ({"compression": "tiff_lzw"}, {"compression": "jpeg"}, {}):
         content = files.encoded(files.noise("L"), "TIFF", **options)
@@ -134,7 +134,7 @@ def test_a_large_tiff_is_read_under_our_limit_alone(monkeypatch):
     assert Image.MAX_IMAGE_PIXELS == 100
 
 
-# little that stands for much
+# few bytes that inflate to many
 
 
 def test_a_picture_that_does_not_fit_into_memory_is_refused_before_it_is_decoded(monkeypatch):
@@ -166,7 +166,7 @@ def test_a_jpeg_without_its_last_bytes_is_read_with_a_warning(options):
     assert not whole.warnings
     without_end = read(content[:-2])
     assert np.array_equal(without_end.pixels, whole.pixels)
-    assert without_end.warnings == ("its end marker is missing; its pixels seem to be whole",)
+    assert without_end.warnings == ("its end marker is missing; its pixels seem to be complete",)
     if not options:
         cut = read(content[:-40])
         assert "its last bytes are missing" in cut.warnings[0]
@@ -176,12 +176,12 @@ def test_a_jpeg_without_its_last_bytes_is_read_with_a_warning(options):
         assert "truncated" in refusal(content[: int(share * len(content))] + b"\xff\xd9")
 
 
-def test_a_grey_jpeg_is_not_taken_for_one_that_is_cut():
+def test_a_grey_jpeg_is_not_mistaken_for_a_truncated_one():
     flat = np.full((64, 64, 3), 128, np.uint8)
     assert not read(files.encoded(flat, "JPEG")).warnings
 
 
-# what is read although a program is strict
+# files that are read although stricter programs refuse them
 
 
 def test_long_texts_and_profiles_of_a_png_are_kept():
@@ -192,12 +192,12 @@ def test_long_texts_and_profiles_of_a_png_are_kept():
     assert read(content).icc == profile
 
 
-def test_a_wrong_checksum_beside_the_pixels_is_a_warning():
+def test_a_wrong_checksum_outside_the_pixels_is_a_warning():
     text = files.chunk(b"tEXt", b"Title\0One")
     content = files.png(files.noise("L"), (b"tEXt", b"Title\0One"))
     picture = read(content.replace(text, text[:-1] + bytes([text[-1] ^ 1])))
     assert picture.carried == ()
-    assert picture.warnings == ("a part beside its pixels (tEXt) is damaged and dropped",)
+    assert picture.warnings == ("a part besides its pixels (tEXt) is damaged and dropped",)
     data = content.index(b"IDAT") + 10
     assert "damaged" in refusal(content[:data] + bytes([content[data] ^ 1]) + content[data + 1 :])
 
@@ -248,7 +248,7 @@ def many_tags(number: int) -> bytes:
 
 
 def many_pages(number: int) -> bytes:
-    """A TIFF of which each page begins within the one before."""
+    """A TIFF whose pages overlap: each begins within the previous one."""
     directory = struct.pack("<H", 60) + struct.pack("<HHI4s", 256, 3, 1, b"\1\0\0\0") * 60
     content = bytearray(b"II*\0" + struct.pack("<I", 8) + directory)
     for _ in range(number):
@@ -269,14 +269,14 @@ def many_segments(number: int) -> bytes:
 @pytest.mark.parametrize(
     "make", [many_chunks, many_texts, many_data, many_tags, many_pages, many_strips, many_segments]
 )
-def test_twice_the_input_is_twice_the_work(make):
+def test_work_grows_linearly_with_the_input(make):
     once, twice = (steps(make(number)) for number in (150, 300))
     assert twice < 2.2 * once + 100
 
 
 @pytest.mark.parametrize("filling", [b" ", b" hdrgm:a", b"<hdrgm:a>", b" xmpNote:HasExtendedXMP="])
-def test_long_xmp_is_read_at_once(filling):
-    """By minutes or for ever, if a pattern looked at each place of a run again."""
+def test_long_xmp_is_read_quickly(filling):
+    """With a pattern that backtracks over runs it would take minutes, or forever."""
     spaces = b'xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/"'
     packet = b"<x " + spaces + b">" + filling * (4_000_000 // len(filling)) + b"</x>"
     read(files.encoded(files.noise("RGB"), "WEBP", xmp=packet))
@@ -288,8 +288,8 @@ def many_comments(number: int) -> bytes:
 
 
 @pytest.mark.parametrize("make", [many_texts, many_comments])
-def test_many_texts_are_read_at_once(make):
-    """In minutes, if each were added to a copy of all before it."""
+def test_many_texts_are_read_quickly(make):
+    """Copying all earlier texts for each would take minutes."""
     read(make(60_000))
 
 
@@ -310,7 +310,7 @@ def test_a_jpeg_may_have_many_scans_or_many_pixels():
     assert content[at : at + 4] == frame
 
     def made(height: int, width: int, more: int) -> bytes:
-        """A JPEG whose header tells a size, with more scans than it had, and room for it."""
+        """A JPEG with another size in its header, more scans, and padding."""
         size = struct.pack(">HH", height, width)
         scans = content[at + 4 : -2] + last * more + bytes(height * width // 512)
         return content[:at] + size + scans + b"\xff\xd9"
@@ -323,7 +323,7 @@ def test_a_jpeg_may_have_many_scans_or_many_pixels():
 
 
 def with_parts(height: int, width: int, number: int, begins: int, lengths: int) -> bytes:
-    """A TIFF whose pixels are said to lie in so many strips or tiles."""
+    """A TIFF that declares this many strips or tiles."""
     content = files.tiff(np.zeros((1, 1), np.uint8))
     how, start = ifd.layout(content) or (ifd.Layout(), 8)
     entries = dict(ifd.directory(content, start, how).entries)
@@ -333,17 +333,17 @@ def with_parts(height: int, width: int, number: int, begins: int, lengths: int) 
 
 
 @pytest.mark.parametrize("tags", [(273, 279), (324, 325)])
-def test_strips_and_tiles_of_a_byte_are_refused_where_they_are_many(tags):
-    refused = "has 100,000 strips or tiles, more than 65,536 and of fewer than 1,024 pixels each"
+def test_many_tiny_strips_and_tiles_are_refused(tags):
+    refused = "has 100,000 strips or tiles, more than 65,536 and with fewer than 1,024 pixels each"
     assert refused in refusal(with_parts(100_000, 9, 100_000, *tags))
     for height, width, number in ((60_000, 1, 60_000), (100_000, 2000, 100_000)):
         content = with_parts(height, width, number, *tags)
         assert reading.measured_content(content, "a") == (height, width)
 
 
-def test_of_thousands_of_tags_the_first_are_kept_and_it_is_said():
+def test_of_thousands_of_tags_only_the_first_are_kept_with_a_warning():
     picture = read(many_tags(5000))
-    assert picture.warnings == ("the tags of its EXIF data behind the first 4,096 are dropped",)
+    assert picture.warnings == ("the tags of its EXIF data after the first 4,096 are dropped",)
     assert len(exif.tree_of(picture.exif or b"")) == 4096
     entries = {tag: ifd.numbers(ifd.SHORT, [tag], ifd.Layout()) for tag in range(40_000, 45_000)}
     content = files.tiff(np.ones((4, 4), np.uint8))
@@ -352,14 +352,14 @@ def test_of_thousands_of_tags_the_first_are_kept_and_it_is_said():
     content = content.ljust(len(content) + len(content) % 2, b"\0")
     content = content[:4] + struct.pack("<I", len(content)) + content[8:]
     picture = read(content + ifd.packed(entries, how, len(content)))
-    assert picture.warnings == ("its tags behind the first 4,096 are dropped",)
+    assert picture.warnings == ("its tags after the first 4,096 are dropped",)
 
 
-def test_thousands_of_tags_are_looked_at_once():
+def test_thousands_of_tags_are_examined_only_once():
     assert steps(many_tags(65_535)) < 1.3 * steps(many_tags(5000))
 
 
-def test_only_the_head_is_read_of_what_is_no_picture(tmp_path):
+def test_only_the_head_of_a_file_that_is_not_a_picture_is_read(tmp_path):
     path = tmp_path / "a.png"
     with path.open("wb") as file:
         file.truncate(2**40)  # a terabyte of nothing
@@ -371,7 +371,7 @@ def test_only_the_head_is_read_of_what_is_no_picture(tmp_path):
         reading.read_file(path, max_megapixels=256)
 
 
-def test_a_shape_that_a_description_tells_is_not_believed():
+def test_a_shape_in_a_description_is_not_trusted():
     pages = np.zeros((2, 8, 8, 2), np.uint16)
     file = io.BytesIO()
     options = {"photometric": "minisblack", "extrasamples": [2], "planarconfig": "contig"}

@@ -1,4 +1,4 @@
-"""Networks of other architectures: as spandrel computes them, in every command that takes one."""
+"""Networks of other architectures give spandrel's results, in every command that takes one."""
 
 import json
 import sys
@@ -54,7 +54,7 @@ def saved(network: nn.Module, path: str = "other.pth", key: str = "params") -> s
 
 @pytest.mark.parametrize("make", SCALES, ids=lambda make: make.__name__)
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_a_picture_becomes_what_spandrel_makes_of_it(make, dtype):
+def test_the_output_equals_spandrels(make, dtype):
     restorer = Restorer(saved(make()))
     theirs = spandrel.ModelLoader("cpu").load_from_file("other.pth")
     most = np.iinfo(dtype).max
@@ -67,7 +67,7 @@ def test_a_picture_becomes_what_spandrel_makes_of_it(make, dtype):
     assert np.abs(result - expected).max() < 0.5 + most * 1e-5
 
 
-def test_grey_alpha_and_a_pixel_go_through_as_through_ours():
+def test_grey_alpha_and_single_pixels_work_as_with_our_networks():
     restorer = Restorer(saved(dncnn(), key="model"))
     colours, alpha = files.noise("RGB"), files.noise("L")
     opaque = restorer(np.dstack([colours, np.full_like(alpha, 255)]))
@@ -99,7 +99,7 @@ def stub(kind: str = "ImageModelDescriptor", **options):
 
 @pytest.fixture
 def loads(monkeypatch):
-    """Let spandrel load a descriptor, whatever the file."""
+    """Make spandrel load a descriptor for any file."""
 
     def use(descriptor):
         loaded = "load_from_state_dict"
@@ -109,9 +109,9 @@ def loads(monkeypatch):
     return use
 
 
-def test_a_network_that_divides_pictures_itself_gets_whole_ones(loads):
+def test_a_network_that_tiles_pictures_itself_gets_whole_ones(loads):
     path = loads(stub(tiling=spandrel.ModelTiling.INTERNAL))
-    with pytest.raises(InputError, match="the network divides pictures itself; leave it out"):
+    with pytest.raises(InputError, match="the network tiles pictures itself; leave it out"):
         Restorer(path, tile=64)
     restorer = Restorer(path, memory=1e-9)
     sizes = []
@@ -125,14 +125,14 @@ def test_a_network_that_divides_pictures_itself_gets_whole_ones(loads):
     [
         (
             {"kind": "MaskedImageModelDescriptor", "purpose": "Inpainting"},
-            "fills in what a mask leaves out, and there is no mask here",
+            "fills in masked areas, and there is no mask here",
         ),
-        ({"purpose": "FaceSR"}, "takes faces that are cut out and turned upright"),
-        ({"output_channels": 1}, "makes 1 channels of 3, and pictures have 1 or 3"),
-        ({"input_channels": 4, "output_channels": 4}, "makes 4 channels of 4"),
+        ({"purpose": "FaceSR"}, "takes cropped, upright faces"),
+        ({"output_channels": 1}, "turns 3 channels into 1, but pictures have 1 or 3"),
+        ({"input_channels": 4, "output_channels": 4}, "turns 4 channels into 4"),
     ],
 )
-def test_networks_for_something_else_are_refused_with_a_sentence(loads, options, sentence):
+def test_networks_for_other_tasks_are_refused_with_a_message(loads, options, sentence):
     path = loads(stub(**options))
     with pytest.raises(InputError) as error:
         Restorer(path)
@@ -141,7 +141,7 @@ def test_networks_for_something_else_are_refused_with_a_sentence(loads, options,
     )
 
 
-def test_what_nobody_knows_is_one_sentence(capsys):
+def test_an_unknown_network_is_one_sentence(capsys):
     state = {f"layer.{number}": torch.zeros(1) for number in range(9)}
     torch.save(state, "unknown.pth")
     Image.fromarray(files.noise("RGB")).save("a.png")
@@ -151,7 +151,7 @@ def test_what_nobody_knows_is_one_sentence(capsys):
     assert "'layer.0', 'layer.1', 'layer.2' and 6 more" in line
 
 
-def test_without_spandrel_its_name_is_told(monkeypatch):
+def test_without_spandrel_the_message_names_it(monkeypatch):
     find = foreign.importlib.util.find_spec
     gone = lambda name: None if name == "spandrel" else find(name)  # noqa: E731
     monkeypatch.setattr(foreign.importlib.util, "find_spec", gone)
@@ -159,7 +159,7 @@ def test_without_spandrel_its_name_is_told(monkeypatch):
         Restorer(saved(compact()))
 
 
-def test_part_of_a_network_and_weights_of_no_training_are_refused():
+def test_partial_networks_and_nan_weights_are_refused():
     state = esrgan().state_dict()
     torch.save({name: t for name, t in state.items() if name != "model.0.weight"}, "part.pth")
     with pytest.raises(InputError, match=r"part.pth: "):

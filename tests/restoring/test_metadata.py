@@ -1,4 +1,4 @@
-"""Metadata are carried as bytes; what sizes, turns and parts changed is put right or said."""
+"""Metadata are kept as bytes; what resizing, turning and dropped parts make wrong is corrected."""
 
 import io
 import struct
@@ -35,7 +35,7 @@ def entry(kind: int, data: bytes) -> ifd.Entry:
 
 
 def exif_data(order: str) -> bytes:
-    """What cameras and programs write, with texts in UTF-8 and values of every kind."""
+    """Like the EXIF of cameras and programs, with texts in UTF-8 and values of every type."""
     number = ("<" if order == "<" else ">") + "i"
     inner = {
         36864: entry(UNDEFINED, b"0231"),
@@ -71,8 +71,8 @@ def values(data: bytes) -> dict[int, tuple[int, bytes]]:
 
 
 @pytest.mark.parametrize("order", "<>")
-def test_maker_notes_that_move_are_kept_and_said(order):
-    """Their bytes may tell places in the file, which only their maker knows to change."""
+def test_moved_maker_notes_are_kept_with_a_warning(order):
+    """Their bytes may contain file offsets, which only their maker could correct."""
     data = exif_data(order)
     picture = Picture(files.noise("RGB"), exif=data)
     for form in ("JPEG", "PNG", "WEBP"):
@@ -88,7 +88,7 @@ def test_maker_notes_that_move_are_kept_and_said(order):
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("source", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("target", KEPT_IN)
-def test_exif_keeps_its_bytes_and_tells_the_new_size(source, target, order):
+def test_exif_keeps_its_bytes_and_has_the_new_size(source, target, order):
     data = exif_data(order)
     content = files.encoded(files.noise("RGB"), source, exif=b"Exif\0\0" + data)
     picture = enlarged(read(content), 3)
@@ -107,7 +107,7 @@ def test_exif_keeps_its_bytes_and_tells_the_new_size(source, target, order):
     assert not picture.warnings
 
 
-def test_a_size_that_is_too_large_for_its_kind_gets_a_larger_one():
+def test_a_size_too_large_for_its_type_gets_a_larger_type():
     content = files.encoded(files.noise("RGB"), "PNG", exif=exif_data("<"))
     picture = read(content)
     large = picture.replaced(np.broadcast_to(np.uint8(0), (10, 70_000, 3)))
@@ -132,7 +132,7 @@ def directories(data: bytes) -> list[ifd.Directory]:
     return ifd.chain(data, start, how, most=9)
 
 
-def test_a_thumbnail_becomes_one_of_the_picture():
+def test_the_thumbnail_is_replaced_by_one_of_the_restored_picture():
     data = with_thumbnail().replace(
         struct.pack("<I", len(files.encoded(np.full((12, 16, 3), 200, np.uint8), "JPEG"))),
         struct.pack("<I", 4000),
@@ -148,7 +148,7 @@ def test_a_thumbnail_becomes_one_of_the_picture():
     assert small.shape == (60, 40, 3) and small.max() < 20
 
 
-def test_a_thumbnail_without_room_is_dropped_and_said():
+def test_a_thumbnail_without_room_is_dropped_with_a_warning():
     picture = read(files.encoded(files.noise("RGB"), "PNG", exif=with_thumbnail()[:-3900]))
     assert "its thumbnail is dropped" in picture.warnings
     assert len(directories(picture.exif)) == 1
@@ -172,8 +172,8 @@ def geotiff(raster_type: int, orientation: int = 1, **matrix: bool) -> bytes:
 
 @pytest.mark.parametrize("raster_type", [1, 2])
 @pytest.mark.parametrize("matrix", [{}, {"matrix": True}])
-def test_pixels_of_a_map_keep_their_places(raster_type, matrix):
-    """A pixel's centre has the coordinates that it had; by GeoTIFF's formulas."""
+def test_pixels_of_a_geotiff_keep_their_coordinates(raster_type, matrix):
+    """A pixel's centre keeps its coordinates, by GeoTIFF's formulas."""
     content = geotiff(raster_type, **matrix)
     again = written(enlarged(read(content)), "TIFF")
     half = 0.5 if raster_type == 1 else 0.0  # where a pixel's centre lies in its coordinates
@@ -193,7 +193,7 @@ def where(content: bytes, i: float, j: float) -> tuple[float, float]:
     return tie[3] + (i - tie[0]) * scale[0], tie[4] - (j - tie[1]) * scale[1]
 
 
-def test_the_place_of_a_turned_map_is_dropped_and_said():
+def test_the_coordinates_of_a_turned_geotiff_are_dropped_with_a_warning():
     picture = read(geotiff(1, orientation=6))
     assert any("GeoTIFF" in warning for warning in picture.warnings)
     with tifffile.TiffFile(io.BytesIO(written(picture, "TIFF"))) as file:
@@ -226,7 +226,7 @@ def test_iptc_data_are_kept(source, target):
         assert IptcImagePlugin.getiptcinfo(image)[2, 120] == "Grüße".encode()
 
 
-def test_what_a_format_cannot_hold_is_said():
+def test_metadata_that_a_format_cannot_hold_are_a_warning():
     picture = Picture(files.noise("RGB"), iptc=iptc_block(), carried=((b"tEXt", b"Title\0One"),))
     assert writing.lost(picture, "PNG") == []
     assert writing.lost(picture, "WEBP") == [
@@ -251,7 +251,9 @@ def gain_map(packet: str) -> bytes:
         ),
     ],
 )
-def test_what_lies_behind_a_photograph_is_dropped_with_what_announces_it(announced, said):
+def test_data_appended_to_a_photograph_are_dropped_with_the_tags_that_announce_them(
+    announced, said
+):
     packet = f"<x:xmpmeta><rdf:Description {announced} dc:title='kept'/></x:xmpmeta>"
     picture = read(gain_map(packet))
     assert any(said in warning for warning in picture.warnings)
@@ -259,7 +261,7 @@ def test_what_lies_behind_a_photograph_is_dropped_with_what_announces_it(announc
     assert b"dc:title='kept'" in picture.packet and name not in picture.packet
 
 
-def test_parts_that_elements_announce_are_dropped_whole():
+def test_xmp_elements_that_announce_such_data_are_dropped_completely():
     space = "xmlns:Container='http://ns.google.com/photos/1.0/container/'"
     inside = "<Container:Directory><rdf:Seq><rdf:li/></rdf:Seq></Container:Directory>"
     packet = f"<x:xmpmeta {space}><a>1</a>{inside}<b>2</b></x:xmpmeta>"
@@ -268,14 +270,14 @@ def test_parts_that_elements_announce_are_dropped_whole():
     )
 
 
-def test_a_panorama_tells_its_new_size():
+def test_a_panorama_has_its_new_size():
     packet = b'<x:xmpmeta GPano:FullPanoWidthPixels="66" GPano:CroppedAreaTopPixels="5"/>'
     picture = enlarged(read(files.encoded(files.noise("RGB"), "JPEG", xmp=packet)))
     assert b'FullPanoWidthPixels="132"' in picture.packet
     assert b'CroppedAreaTopPixels="10"' in picture.packet
 
 
-def test_a_profile_that_is_damaged_or_incomplete_is_said():
+def test_a_damaged_or_incomplete_profile_is_a_warning():
     broken = files.png(files.noise("L"), (b"iCCP", b"name\0\0" + b"no zlib"))
     assert read(broken).warnings == ("its colour profile is damaged and dropped",)
     content = files.encoded(files.noise("RGB"), "JPEG", icc_profile=bytes(100_000))

@@ -1,4 +1,4 @@
-"""What goes in comes out: values, depth, alpha, profile, EXIF and orientation of every format."""
+"""Every format keeps values, depth, alpha, profile, EXIF and orientation."""
 
 import io
 import struct
@@ -31,7 +31,7 @@ def palette(transparent: bool) -> tuple[bytes, np.ndarray]:
 
 
 def examples() -> dict[str, tuple[bytes, np.ndarray]]:
-    """Files by name, and the pixels that they hold."""
+    """Files by name, and their pixels."""
     made = {}
     for kind in KINDS:
         shallow, deep = files.noise(kind), files.noise(kind, DEEP)
@@ -67,7 +67,7 @@ EXAMPLES = examples()
 
 @pytest.fixture(scope="module")
 def restored(tmp_path_factory):
-    """The folder with what a network that changes nothing makes of every example."""
+    """The folder with an identity network's output for every example."""
     folder = tmp_path_factory.mktemp("pictures")
     (folder / "in").mkdir()
     for name, (content, _) in EXAMPLES.items():
@@ -78,14 +78,14 @@ def restored(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_a_network_that_changes_nothing_gives_the_files_values_back(name, restored):
+def test_an_identity_network_preserves_the_files_values(name, restored):
     expected, pixels = EXAMPLES[name][1], files.decoded(restored / name)
     assert pixels.dtype == expected.dtype
     assert np.array_equal(pixels, expected)
 
 
 @pytest.mark.parametrize("kind", ["L", "RGB"])
-def test_a_jpeg_loses_nothing_more_in_a_png(kind, tmp_path):
+def test_a_jpeg_written_as_png_loses_nothing_more(kind, tmp_path):
     (tmp_path / "a.jpg").write_bytes(files.encoded(files.noise(kind), "JPEG"))
     model = files.saved_identity(tmp_path)
     arguments = ["restore", str(tmp_path / "a.jpg"), "-o", str(tmp_path / "a.png"), "-m", model]
@@ -107,7 +107,7 @@ def test_jpeg_and_lossy_webp_stay_near_their_values():
 
 
 def exif(orientation: int) -> Image.Exif:
-    """What a camera writes."""
+    """EXIF data like a camera's."""
     tags = Image.Exif()
     tags[MAKE], tags[ORIENTATION] = "Maker", orientation
     tags.get_ifd(EXIF).update({DATE: "2024:02:29 12:00:00", LENS: "35 mm", WIDTH: 33, HEIGHT: 20})
@@ -143,7 +143,7 @@ def rewritten(picture: Picture) -> bytes:
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF"])
 def test_profile_exif_and_resolution_are_kept(form):
     kept = {"icc_profile": files.ICC, "exif": exif(1).tobytes()}  # nested ones too
-    if form != "WEBP":  # which has no place for it
+    if form != "WEBP":  # which cannot hold it
         kept["dpi"] = (300, 300)
     picture = read(files.encoded(files.noise("RGB"), form, **kept))
     larger = picture.replaced(picture.pixels.repeat(2, 0).repeat(2, 1))
@@ -161,7 +161,7 @@ def test_profile_exif_and_resolution_are_kept(form):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])
-def test_what_is_deep_keeps_profile_and_exif(kind, form):
+def test_pictures_of_16_bits_keep_profile_and_exif(kind, form):
     pixels = files.noise(kind, DEEP)
     picture = Picture(pixels, icc=files.ICC, exif=described(), dpi=(72, 72), form=form)
     again = read(rewritten(picture))
@@ -180,7 +180,7 @@ PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 
 
 def xmp(orientation: int) -> bytes:
-    """As Photoshop writes it."""
+    """XMP like Photoshop's."""
     return PACKET.replace("TURN", str(orientation)).encode()
 
 
@@ -200,7 +200,7 @@ FORMS_WITH_XMP = ["PNG", "JPEG", "WEBP", "TIFF", "PNG 16", "TIFF 16", "TIFF LA 1
 
 
 @pytest.mark.parametrize("form", FORMS_WITH_XMP)
-def test_xmp_is_kept_and_tells_the_new_size(form):
+def test_xmp_is_kept_and_has_the_new_size(form):
     packet = xmp(1)
     picture = read(with_xmp(form, packet))
     assert picture.packet == packet.replace(b'\n xmpNote:HasExtendedXMP="0123456789ABCDEF"', b"")
@@ -215,7 +215,7 @@ def test_xmp_is_kept_and_tells_the_new_size(form):
 
 
 @pytest.mark.parametrize("form", FORMS_WITH_XMP)
-def test_an_orientation_that_xmp_tells_is_applied_once(form):
+def test_an_orientation_in_xmp_is_applied_once(form):
     picture = read(with_xmp(form, xmp(6)))
     assert picture.pixels.shape[:2] == (33, 20)
     assert b'tiff:Orientation="1"' in picture.packet or b"tiff:Orientation" not in picture.packet
@@ -235,7 +235,7 @@ def test_compressed_xmp_of_a_png_is_read():
         assert read(rewritten(picture)).packet == b"<x:xmpmeta/>"
 
 
-def test_a_png_keeps_its_texts_and_what_its_colours_mean():
+def test_a_png_keeps_its_texts_and_colour_space():
     chunks = [
         (b"gAMA", struct.pack(">L", 100_000)),
         (b"cICP", bytes([12, 13, 0, 1])),
@@ -284,14 +284,14 @@ def test_a_tiff_above_4_gb_is_a_bigtiff(kind, dtype, monkeypatch):
 @pytest.mark.parametrize("kind", ["LA", "RGBA"])
 @pytest.mark.parametrize("options", [{}, {"bigtiff": True}, {"byteorder": ">"}])
 @pytest.mark.parametrize("dtype", [np.uint8, DEEP])
-def test_a_further_channel_of_a_tiff_is_taken_for_alpha(kind, options, dtype):
+def test_an_extra_channel_of_a_tiff_is_taken_for_alpha(kind, options, dtype):
     pixels = files.noise(kind, dtype)
     picture = read(files.tiff(pixels, extrasamples=["unspecified"], **options))
     assert np.array_equal(picture.pixels, pixels)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, DEEP])
-def test_a_tiff_whose_white_is_zero_looks_the_same(dtype):
+def test_a_white_is_zero_tiff_looks_the_same(dtype):
     pixels = files.noise("L", dtype)
     content = files.tiff(pixels, photometric="miniswhite")
     assert np.array_equal(read(content).pixels, ~pixels)
@@ -328,7 +328,7 @@ def turned(channel: np.ndarray, orientation: int) -> np.ndarray:
     return np.asarray(ImageOps.exif_transpose(image))
 
 
-def test_exif_of_every_kind_of_number_survives():
+def test_exif_numbers_of_every_type_survive():
     tags = exif(1)
     tags.get_ifd(EXIF).update({33434: 1 / 250, 34855: 400, 37380: -1.5, 37500: b"\0maker\1"})
     again = read(rewritten(read(files.encoded(files.noise("L"), "JPEG", exif=tags))))
@@ -366,8 +366,8 @@ def test_a_broken_chunk_is_refused(name):
     assert "damaged" in refusal(bytes(content))
 
 
-def test_what_is_no_picture_is_refused():
-    assert "is text, no picture" in refusal(b"Dear reader")
+def test_files_that_are_not_pictures_are_refused():
+    assert "is text, not a picture" in refusal(b"Dear reader")
     assert "is empty" in refusal(b"")
 
 
@@ -386,7 +386,7 @@ def test_several_pictures_in_a_file_are_refused():
         assert "2 pictures" in refusal(file.getvalue())
 
 
-def test_kinds_that_are_not_restored_are_refused():
+def test_unsupported_kinds_are_refused():
     file = io.BytesIO()
     Image.fromarray(files.noise("RGBA")).convert("RGB").convert("CMYK").save(file, "JPEG")
     assert "CMYK" in refusal(file.getvalue())
@@ -423,13 +423,13 @@ def twelve_bits() -> bytes:
         (Picture(np.broadcast_to(np.uint8(0), (40_000, 40_000, 3))), "BMP", "40000 x 40000"),
     ],
 )
-def test_a_format_that_would_lose_something_is_refused(picture, form, lost, tmp_path):
+def test_a_format_that_cannot_hold_the_picture_is_refused(picture, form, lost, tmp_path):
     with pytest.raises(InputError, match=lost):
         writing.write(picture, tmp_path / "a", form)
     assert not any(tmp_path.iterdir())
 
 
-def test_more_exif_than_a_jpeg_has_place_for_is_refused_before_anything_is_computed():
+def test_more_exif_than_a_jpeg_can_hold_is_refused_before_anything_is_computed():
     much = bytes(70_000)
     for told in ({"exif": much}, {"packet": much}):
         picture = Picture(files.noise("RGB"), **told)
@@ -451,7 +451,7 @@ def test_files_with_wrong_bytes_are_read_or_refused(name, recwarn):
             assert str(error).startswith("here: ")
 
 
-def test_suffixes_in_capitals_are_the_same_formats(tmp_path):
+def test_suffixes_in_upper_case_mean_the_same_formats(tmp_path):
     assert BY_SUFFIX[".jpg"] == "JPEG"
     (tmp_path / "A.PNG").write_bytes(EXAMPLES["L.png"][0])
     arguments = ["restore", str(tmp_path / "A.PNG"), "-o", str(tmp_path / "out")]
@@ -459,7 +459,7 @@ def test_suffixes_in_capitals_are_the_same_formats(tmp_path):
     assert (tmp_path / "out" / "A.PNG").exists()
 
 
-def test_a_wide_png_is_written_as_it_is():
+def test_a_wide_png_is_written_unchanged():
     pixels = np.random.default_rng(0).integers(0, 65536, (3, 700_000, 4), DEEP)  # several strips
     for form in ("PNG", "TIFF"):
         again = reading.read(rewritten(Picture(pixels, form=form)), "here", max_megapixels=3)

@@ -1,4 +1,4 @@
-"""The precision that auto takes on a CPU: bfloat16 where it has units for it and nobody sees it."""
+"""The precision of auto on a CPU: bfloat16 if it has units for it and the error is invisible."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from vmambair_arch.restoring.tiles import precision
 
 @pytest.fixture
 def units(monkeypatch):
-    """Have torch tell of a CPU with some units."""
+    """Make torch report a CPU with certain units."""
 
     def have(*names):
         told = {name: name in names for name in ("avx512_f", *precision.CPU_UNITS)}
@@ -20,7 +20,7 @@ def units(monkeypatch):
 
 
 class Network(nn.Module):
-    """Gives the image back through a product that is off, in bfloat16 only, by so much."""
+    """Returns the image, in bfloat16 only with a given error."""
 
     scale = 1
 
@@ -38,7 +38,7 @@ def taken(network: nn.Module) -> torch.dtype:
     return Restorer(network, device="cpu").tiling.run.dtype
 
 
-def test_a_cpu_without_units_computes_in_float32_and_tries_nothing(units):
+def test_a_cpu_without_bfloat16_units_computes_in_float32_without_a_trial(units):
     units("avx512_f")
     network = Network()
     assert taken(network) == torch.float32
@@ -48,27 +48,27 @@ def test_a_cpu_without_units_computes_in_float32_and_tries_nothing(units):
 
 
 @pytest.mark.parametrize("unit", precision.CPU_UNITS)
-def test_one_with_units_computes_in_bfloat16_where_nobody_sees_it(units, unit):
+def test_a_cpu_with_units_computes_in_bfloat16_if_the_error_is_invisible(units, unit):
     units(unit)
-    seen = 10 ** (-precision.UNSEEN / 20)
+    seen = 10 ** (-precision.INVISIBLE / 20)
     assert taken(Network(0.9 * seen)) == torch.bfloat16
     assert taken(Network(1.1 * seen)) == torch.float32
     assert taken(Network(float("nan"))) == torch.float32
 
 
-def test_a_network_that_cannot_is_not_asked(units):
+def test_a_network_without_bfloat16_support_is_not_tried(units):
     units(*precision.CPU_UNITS)
     network = Network()
     network.supports_bfloat16 = False
     assert taken(network) == torch.float32
 
 
-def test_an_error_that_is_not_seen_changes_forty_decibels_by_a_hundredth():
-    own, more = 10 ** (-40 / 10), 10 ** (-precision.UNSEEN / 10)
+def test_an_invisible_error_changes_forty_decibels_by_a_hundredth():
+    own, more = 10 ** (-40 / 10), 10 ** (-precision.INVISIBLE / 10)
     change = 10 * torch.tensor((own + more) / own).log10()
     assert 0.009 < change <= 0.01
 
 
-def test_the_image_that_is_tried_is_one_of_the_range():
+def test_the_trial_image_is_within_the_range():
     image = precision.probe((1, 3, 64, 64))
     assert image.shape == (1, 3, 64, 64) and 0 <= image.min() < 0.2 < 0.8 < image.max() <= 1

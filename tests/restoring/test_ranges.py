@@ -1,4 +1,4 @@
-"""Floats of any other range than [0, 1] are refused, in arrays and in tensors."""
+"""Floats outside [0, 1] are refused, in arrays and in tensors."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def restorer() -> Restorer:
     ],
 )
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
-def test_another_range_is_refused(restorer, least, most, advice, kind):
+def test_values_of_another_range_are_refused(restorer, least, most, advice, kind):
     picture = np.linspace(0, 1, 8 * 8 * 3).reshape(8, 8, 3).astype(kind)
     picture[0, 0], picture[-1, -1] = least, most
     with pytest.raises(InputError, match="has values from") as error:
@@ -38,6 +38,6 @@ def test_another_range_is_refused(restorer, least, most, advice, kind):
         restorer.restore_tensor(torch.from_numpy(picture).permute(2, 0, 1)[None])
 
 
-def test_what_filters_overshoot_is_cut(restorer):
+def test_the_overshoot_of_filters_is_clipped(restorer):
     picture = np.linspace(-0.1, 1.2, 8 * 8, dtype=np.float32).reshape(8, 8)
     assert restorer(picture) == pytest.approx(picture.clip(0, 1), abs=1e-6)

@@ -48,7 +48,7 @@ TIFF_LAYOUTS = list(
 @pytest.mark.parametrize("dtype", DEPTHS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_tiffs_of_every_layout_are_read_as_they_were_written(kind, dtype):
-    """tifffile wrote the values that are expected."""
+    """tifffile wrote the expected values."""
     expected, number = files.noise(kind, dtype), 0
     for planar, (compression, predictor), tile, order, big in TIFF_LAYOUTS:
         if kind == "L" and planar == "separate":
@@ -98,7 +98,7 @@ def test_tiffs_of_libtiff_are_read_as_pil_reads_them_or_refused(mode, compressio
 def by_hand(
     pixels: np.ndarray, bits: list[int], length: int, fill: int = 1, planes: int = 1
 ) -> bytes:
-    """A TIFF of one strip behind its directory, whose numbers may be odd."""
+    """A TIFF of one strip after its directory, whose tags may be odd."""
     h, w = pixels.shape[:2]
     numbers = {256: [w], 257: [h], 258: bits, 259: [1], 262: [pixels.ndim - 1], 266: [fill]}
     numbers |= {273: [0], 277: [pixels.reshape(h, w, -1).shape[2]], 278: [h], 279: [length]}
@@ -116,7 +116,7 @@ def by_hand(
     return head + struct.pack(f"<{len(bits)}H", *bits) + pixels.tobytes()
 
 
-def test_tiffs_with_odd_numbers_are_read_where_all_pixels_are_there():
+def test_tiffs_with_odd_tags_are_read_if_all_pixels_are_there():
     """A count of bits too many, a strip longer than the file, and bits in reverse."""
     pixels = files.noise("RGB")
     assert np.array_equal(read(by_hand(pixels, [8, 8, 8, 1], pixels.nbytes)), pixels)
@@ -132,15 +132,15 @@ def test_tiffs_with_odd_numbers_are_read_where_all_pixels_are_there():
         assert np.array_equal(read(by_hand(stored, depths, pixels.nbytes, 2)), pixels)
 
 
-def test_a_volume_is_not_taken_for_its_first_plane():
+def test_a_volume_is_not_read_as_its_first_plane():
     volume = np.concatenate([files.noise("L")] * 3)
     content = by_hand(volume, [8], volume.nbytes, planes=3)
     with pytest.raises(InputError, match="3 planes of a volume"):
         read(content)
 
 
-def test_deep_tiffs_in_lzw_are_read_as_they_are_or_refused():
-    """OpenCV writes LZW; what it reads wrong is never taken from it."""
+def test_lzw_tiffs_of_16_bits_are_read_exactly_or_refused():
+    """OpenCV writes LZW; what it reads wrong must not be read by it."""
     for kind in ("L", "RGB", "RGBA"):
         pixels = files.noise(kind, np.uint16)
         order = {"L": ..., "RGB": [2, 1, 0], "RGBA": [2, 1, 0, 3]}[kind]
@@ -151,7 +151,7 @@ def test_deep_tiffs_in_lzw_are_read_as_they_are_or_refused():
 
 
 def packed(samples: np.ndarray, bits: int) -> bytes:
-    """Rows of a PNG, unfiltered, of samples (h, w) of few bits."""
+    """Unfiltered rows of a PNG, from samples (h, w) of few bits."""
     h, w = samples.shape
     padded = np.pad(samples, ((0, 0), (0, -w % (8 // bits)))).astype(np.uint8)
     each = np.unpackbits(padded[..., None], axis=2)[..., 8 - bits :]
@@ -167,8 +167,8 @@ def png_of(samples: np.ndarray, bits: int, kind: int, *extra: tuple[bytes, bytes
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
-def test_shades_and_keys_of_few_bits_are_exact(bits):
-    """By arithmetic: a shade is scaled to 8 bits, and a key compared before that."""
+def test_grey_values_and_keys_of_few_bits_are_exact(bits):
+    """Grey values are scaled to 8 bits, and the key is compared before that."""
     most = 2**bits - 1
     samples = np.random.default_rng(0).integers(0, most + 1, (7, 13))
     shades = (samples * (255 // most)).astype(np.uint8)
@@ -187,7 +187,7 @@ def test_shades_and_keys_of_few_bits_are_exact(bits):
 
 
 @pytest.mark.parametrize("dtype", DEPTHS)
-def test_a_key_of_colours_is_exact(dtype):
+def test_a_colour_key_is_exact(dtype):
     pixels = files.noise("RGB", dtype)
     pixels[3, 4:9] = pixels[0, 0]
     key = struct.pack(">3H", *pixels[0, 0].tolist())
@@ -199,7 +199,7 @@ def test_a_key_of_colours_is_exact(dtype):
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "BMP"])
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
 def test_files_of_8_bits_are_read_as_opencv_reads_them(form, mode):
-    """All but the alpha, which PIL tells."""
+    """All but the alpha, which is compared with PIL."""
     image = Image.fromarray(files.noise("RGBA")).convert(mode)
     file = io.BytesIO()
     try:

@@ -1,4 +1,4 @@
-"""The parts of one video restored by several processes: one file, as one process makes it."""
+"""Several processes restore the parts of one video into the same file as one process."""
 
 import contextlib
 from pathlib import Path
@@ -43,9 +43,11 @@ def restored(film: Path, name: str, share=(0, 1), at: int | None = None) -> int:
 
 
 @pytest.mark.parametrize(("size", "counts"), [(2, [6, 4]), (4, [4, 2, 2, 2])])
-def test_each_process_restores_its_parts_and_the_file_is_that_of_one(film, size, counts):
+def test_each_process_restores_its_parts_and_the_file_equals_that_of_one_process(
+    film, size, counts
+):
     assert restored(film, "one.mp4") == FRAMES
-    # Here one after the other, the first last, since it waits for the others.
+    # One after the other, the first last, since it waits for the others.
     made = [restored(film, "many.mp4", (rank, size)) for rank in reversed(range(size))]
     assert made[::-1] == counts
     one, many = (film.with_name(name).read_bytes() for name in ("one.mp4", "many.mp4"))
@@ -53,7 +55,7 @@ def test_each_process_restores_its_parts_and_the_file_is_that_of_one(film, size,
     assert sorted(path.name for path in film.parent.iterdir()) == ["in.mkv", "many.mp4", "one.mp4"]
 
 
-def test_what_two_processes_began_one_goes_on_with_and_the_other_way_round(film):
+def test_one_process_continues_the_work_of_two_and_the_reverse(film):
     restored(film, "one.mp4")
     assert restored(film, "many.mp4", (1, 2), at=3) == 3  # one part of its two is whole
     assert restored(film, "many.mp4", (0, 1), at=5) == 5  # of the others, which are four
@@ -62,8 +64,8 @@ def test_what_two_processes_began_one_goes_on_with_and_the_other_way_round(film)
     assert film.with_name("one.mp4").read_bytes() == film.with_name("many.mp4").read_bytes()
 
 
-def test_what_one_process_cannot_do_ends_it_in_all(film, monkeypatch):
-    """The others would wait for it for ever."""
+def test_a_failure_in_one_process_ends_all(film, monkeypatch):
+    """Otherwise the others would wait forever."""
     monkeypatch.setattr(processes, "gather", lambda value: [value, ""])
 
     def full(image):

@@ -1,4 +1,4 @@
-"""What a file is that is not restored is told by how it begins, with the way on."""
+"""Files that cannot be restored are recognised by how they begin, and get advice."""
 
 import gzip
 import io
@@ -73,7 +73,7 @@ OTHERS = {
     "empty": (b"", "is empty", "copy"),
     "text": ("Grüße aus".encode(), "is text", ""),
     "thumbs": (b"\xd0\xcf\x11\xe0" + bytes(50), "Thumbs.db", ""),
-    "unknown": (b"\x07\xf3\x99\x01" + bytes(50), "no picture", "save it as PNG"),
+    "unknown": (b"\x07\xf3\x99\x01" + bytes(50), "not a known kind of picture", "save it as PNG"),
     "dds": (b"DDS " + bytes(124), "DDS", "PNG"),
     "ico": (files.encoded(files.noise("RGB", height=32, width=32), "ICO"), "icon", "PNG"),
     "avis": (b"\0\0\0\x18ftypavis\0\0\0\0avis", "animation", "ffmpeg"),
@@ -87,7 +87,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_a_file_is_told_with_the_way_on(name):
+def test_a_file_is_recognised_and_gets_advice(name):
     content, what, way = OTHERS[name]
     with pytest.raises(InputError) as error:
         reading.read(content, "holiday", max_megapixels=1)
@@ -97,7 +97,7 @@ def test_a_file_is_told_with_the_way_on(name):
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_a_file_given_as_weights_is_told_by_the_same_table(name, tmp_path):
+def test_a_file_given_as_weights_is_recognised_by_the_same_table(name, tmp_path):
     content, what, _ = OTHERS[name]
     kind = signatures.no_checkpoint(content)
     if name in ("pth", "safetensors", "zeros", "empty", "unknown"):
@@ -117,13 +117,13 @@ def test_no_sentence_advises_to_remove_a_file():
     )
 
 
-def test_a_heic_without_its_library_says_how_to_have_it(monkeypatch):
+def test_a_heic_without_its_library_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)
     with pytest.raises(InputError, match=r"pip install 'vmambair-arch\[heif\]'"):
         reading.read(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64), "a", max_megapixels=1)
 
 
-def test_a_limit_of_a_library_is_called_a_limit():
+def test_a_librarys_limit_is_not_called_damage():
     deep = bytearray(files.encoded(files.noise("RGB"), "JPEG"))
     at = deep.index(b"\xff\xc0")
     deep[at + 4] = 12

@@ -1,4 +1,4 @@
-"""Tiles cover the picture, blend without a trace, and are as large as memory allows."""
+"""Tiles cover the picture, blend seamlessly, and are as large as memory allows."""
 
 import itertools
 import math
@@ -21,7 +21,7 @@ from vmambair_arch.system import memory
 
 
 class Blur(nn.Module):
-    """A network that sees two pixels around each, and enlarges twice."""
+    """A network with a receptive field of two pixels around each, which enlarges twice."""
 
     multiple = 4
 
@@ -31,7 +31,7 @@ class Blur(nn.Module):
 
 
 class Failing(nn.Module):
-    """A network that gives its input back, if it is no larger than so many pixels."""
+    """An identity network that runs out of memory above a number of pixels."""
 
     scale = 1
 
@@ -62,7 +62,7 @@ def test_tiles_cover_an_axis_and_overlap(size, side, overlap, multiple):
 
 @pytest.mark.parametrize("overlap", [0, 3, 8, 12])
 @pytest.mark.parametrize("scale", [1, 2])
-def test_blended_tiles_of_a_network_that_changes_nothing_are_the_image(overlap, scale):
+def test_blended_tiles_of_an_identity_network_equal_the_image(overlap, scale):
     x = torch.rand(2, 3, 37, 50, dtype=torch.double)
     rows, columns = inference.spans(37, 16, overlap, 2), inference.spans(50, 20, overlap, 2)
 
@@ -74,7 +74,7 @@ def test_blended_tiles_of_a_network_that_changes_nothing_are_the_image(overlap, 
     torch.testing.assert_close(torch.cat(list(strips), 2), expected, rtol=0, atol=1e-15)
 
 
-def test_tiles_fade_by_half_a_cosine():
+def test_tiles_are_blended_with_half_a_cosine():
     rows, columns = [slice(0, 1)], [slice(0, 12), slice(8, 20)]
     values = {0: 0.0, 8: 1.0}
 
@@ -87,7 +87,7 @@ def test_tiles_fade_by_half_a_cosine():
     torch.testing.assert_close(strip[0, 0, 0], expected.double(), rtol=0, atol=1e-15)
 
 
-def test_tiles_of_a_network_that_sees_less_than_their_overlap_make_no_difference():
+def test_tiles_make_no_difference_if_the_overlap_covers_the_receptive_field():
     x = torch.rand(1, 3, 61, 83)
     whole = Restorer(Blur()).restore_tensor(x)
     # the two pixels at a tile's border that see no neighbours weigh next to nothing
@@ -125,12 +125,12 @@ def test_tiles_are_halved_when_memory_runs_out(error):
     assert all(h * w <= 130 * 130 for h, w in network.seen)
 
 
-def test_memory_that_does_not_suffice_for_small_tiles_is_an_error():
+def test_too_little_memory_for_small_tiles_is_an_error():
     with pytest.raises(InputError, match="memory"):
         Restorer(Failing(10, MemoryError()), tile=64)(files.noise("RGB", height=80, width=90))
 
 
-def test_other_errors_of_a_network_are_not_taken_for_it():
+def test_other_errors_of_a_network_are_not_mistaken_for_a_lack_of_memory():
     with pytest.raises(RuntimeError, match="of its own"):
         Restorer(Failing(10, RuntimeError("of its own")))(files.noise("RGB"))
 
@@ -150,7 +150,7 @@ def test_the_largest_tiles_fit_and_larger_ones_do_not(h, w):
     assert (height, width) == (h, w) or taken(height + 2, width + 2) > budget
 
 
-def test_tiles_follow_what_is_free_and_what_a_pixel_is_measured_to_take(monkeypatch):
+def test_tiles_follow_the_free_memory_and_the_measured_memory_per_pixel(monkeypatch):
     network = Failing(10**9, MemoryError())
     restorer = Restorer(network)
     monkeypatch.setattr(memory, "free", lambda device: 10**7)
@@ -173,7 +173,7 @@ def test_tiles_follow_a_limit_of_memory(monkeypatch):
     assert max(h * w for h, w in network.seen) < 2e9 / 40_000
 
 
-def test_where_the_system_does_not_tell_its_memory_tiles_are_small(monkeypatch):
+def test_tiles_are_small_where_the_system_does_not_report_its_memory(monkeypatch):
     monkeypatch.setattr(memory, "free", lambda device: None)
     network = Failing(10**9, MemoryError())
     Restorer(network)(files.noise("L", height=300, width=400))
@@ -198,7 +198,7 @@ def test_a_gpu_that_is_not_the_first_is_asked_for_its_own_memory(monkeypatch):
     assert len(asked) > 5 and set(asked) == {second}
 
 
-def test_no_map_in_a_tile_has_more_numbers_than_gpu_libraries_count(monkeypatch):
+def test_no_map_in_a_tile_has_more_elements_than_gpu_libraries_support(monkeypatch):
     monkeypatch.setattr(memory, "free", lambda device: 10**15)
     monkeypatch.setattr(memory, "held", lambda device: 0)
     widest = 4 * 4 * 96  # of realsr_x4, in front of the last shuffle
@@ -213,7 +213,7 @@ def test_the_largest_map_of_a_network_is_found_by_its_layers():
     assert restorer.Restorer(network).tiling.run.largest_map() == 4 * 4 * 8
 
 
-def test_what_is_free_is_known_here():
+def test_the_free_memory_is_known_here():
     total = resource.getpagesize() * 2**40
     assert 0 < (memory.free("cpu") or 0) < total
     assert 0 < (memory.held("cpu") or 0) < total
@@ -221,7 +221,7 @@ def test_what_is_free_is_known_here():
     assert memory.peak_above_idle(lambda: None, "mps") == (None, "not known on mps here")
 
 
-def test_a_control_group_limits_what_is_free(tmp_path, monkeypatch):
+def test_a_control_group_limits_the_free_memory(tmp_path, monkeypatch):
     for name, content in {
         "memory.max": "5000000",
         "memory.current": "3000000",
@@ -237,13 +237,13 @@ def test_a_control_group_limits_what_is_free(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("size", [(100, 1), (1, 100), (1, 1), (3, 10_000)])
 @pytest.mark.parametrize("scale", [1, 4])
-def test_pictures_of_extreme_shapes(size, scale):
+def test_pictures_of_extreme_shapes_are_restored(size, scale):
     image = files.noise("RGB", height=size[0], width=size[1])
     output = Restorer(files.identity(scale), tile=64)(image)
     assert np.array_equal(output, image.repeat(scale, 0).repeat(scale, 1))
 
 
-def test_a_picture_of_10000_by_64_pixels_through_a_real_network():
+def test_a_picture_of_10000_by_64_pixels_is_restored_by_a_real_network():
     torch.manual_seed(0)
     network = VmambaIR(dim=2, num_blocks=[1, 0, 0, 0], num_refinement_blocks=0, d_state=1)
     image = files.noise("L", height=64, width=10_000)
@@ -253,7 +253,9 @@ def test_a_picture_of_10000_by_64_pixels_through_a_real_network():
 
 
 def test_ensemble_is_the_mean_of_eight_views():
-    class Shifted(nn.Module):  # gives the pixel to the left, of which the mean is all neighbours'
+    class Shifted(
+        nn.Module
+    ):  # returns the pixel to the left; the mean over the ensemble is that of all neighbours
         scale = 1
 
         def forward(self, x):
@@ -267,7 +269,7 @@ def test_ensemble_is_the_mean_of_eight_views():
     assert np.array_equal(same, files.noise("RGBA"))
 
 
-def test_a_tile_that_is_not_finite_is_done_again_in_float32():
+def test_a_tile_that_is_not_finite_is_repeated_in_float32():
     class Large(nn.Module):  # a product of 1e6 is infinite in float16
         scale = 1
 
@@ -326,7 +328,7 @@ def test_global_pooling_forgets_the_picture_before():
         ({"precision": "int8"}, "precision is 'int8'"),
     ],
 )
-def test_options_that_cannot_be(options, sentence):
+def test_invalid_options_are_refused(options, sentence):
     with pytest.raises(InputError, match=sentence):
         Restorer(Blur(), **options)
 
@@ -352,7 +354,7 @@ jobs = plan.plan(["large.bmp"], "out.bmp")
 options = {"ahead": 1, "quality": 95, "max_megapixels": 64}
 options |= dict.fromkeys(["begin", "progress"], lambda job, number: None)
 told = []
-batch_restore.restore(jobs, Restorer(Greedy(), memory=memory), **options, tell=told.append)
+batch_restore.restore(jobs, Restorer(Greedy(), memory=memory), **options, report=told.append)
 (done,) = told
 assert not done.failure, done.failure
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
@@ -369,7 +371,7 @@ def test_a_picture_larger_than_the_memory_is_restored_within_it(tmp_path):
 
 
 def gigabytes_of(tmp_path, *, megapixels: int, memory: int) -> float:
-    """The most that a process has held which restores a picture."""
+    """Peak memory of a process that restores a picture."""
     command = [sys.executable, "-c", LARGE, str(megapixels // 6), str(memory)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
@@ -392,7 +394,7 @@ def test_auto_takes_any_accelerator_that_torch_has(monkeypatch, found):
         ("cuda", ["start", "start", "finish", "start", "finish", "finish"]),
     ],
 )
-def test_a_gpu_has_the_next_tile_before_it_is_asked_for_one(kind, expected, monkeypatch):
+def test_a_gpu_gets_the_next_tile_before_the_first_is_awaited(kind, expected, monkeypatch):
     tiling, order = Restorer(Failing(10**9, MemoryError()), tile=32, overlap=8).tiling, []
 
     def start(x, *, progress):
@@ -415,9 +417,9 @@ def test_a_gpu_has_the_next_tile_before_it_is_asked_for_one(kind, expected, monk
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_pixels_sent_in_their_own_depth_become_the_same_numbers(dtype):
+def test_pixels_transferred_in_their_own_depth_become_the_same_values(dtype):
     pixels = np.random.default_rng(0).random((7, 9, 3))
-    pixels = (pixels * transfer.most(np.dtype(dtype))).astype(dtype)
-    expected = transfer.sent(pixels, torch.device("cpu"))
+    pixels = (pixels * transfer.max_value(np.dtype(dtype))).astype(dtype)
+    expected = transfer.to_device(pixels, torch.device("cpu"))
     found = transfer.scaled(torch.from_numpy(pixels)).permute(2, 0, 1)[None]
     assert torch.equal(found, expected)

@@ -1,4 +1,4 @@
-"""Videos restored: every frame at its time, the sound untouched, nothing lost when interrupted."""
+"""Restored videos keep every frame's time and the sound, and interruptions lose nothing."""
 
 import itertools
 from fractions import Fraction
@@ -102,7 +102,7 @@ def test_every_frame_is_restored_at_its_time_and_the_sound_is_kept(tmp_path, suf
     source, target = write_video(tmp_path / "in.mp4"), tmp_path / f"out{suffix}"
     restore_video(source, target, double, made_with="double", part=4, crf=0)
     before, after = frames(source), frames(target)
-    start = after[0][0]  # Matroska moves all times, so that no sound begins before zero
+    start = after[0][0]  # Matroska shifts all times, so that no sound begins before zero
     times = [time - start for time, _ in after]
     assert times == pytest.approx([time for time, _ in before], abs=2e-3)
     assert start == (pytest.approx(0.064, abs=2e-3) if suffix == ".mkv" else 0)
@@ -191,7 +191,7 @@ def test_parts_of_another_model_are_not_joined(tmp_path):
 
 
 @pytest.mark.parametrize("matrix", [1, 6])
-def test_colours_come_out_as_they_went_in(tmp_path, matrix):
+def test_colours_are_preserved(tmp_path, matrix):
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (250, 200, 20), (128, 128, 128)]
 
     def plain(number, h, w):
@@ -254,7 +254,7 @@ def test_a_turned_video_comes_out_upright(tmp_path):
     assert np.abs(upright - expected).mean() < 4
 
 
-def test_sound_that_a_container_cannot_hold_is_said_before_a_frame_is_restored(tmp_path):
+def test_sound_that_a_container_cannot_hold_is_reported_before_a_frame_is_restored(tmp_path):
     source, calls = write_video(tmp_path / "in.mkv", sound="wavpack"), []
     with pytest.raises(InputError, match="cannot hold wavpack.*give a name that ends in .mkv$"):
         restore_video(source, tmp_path / "out.mp4", calls.append, made_with="same")
@@ -272,7 +272,7 @@ def test_sound_that_no_container_can_hold_is_refused_with_how_to_convert_it(tmp_
 
 
 @pytest.mark.parametrize("cut", [0.0, 0.5, 0.95])
-def test_a_truncated_video_is_told_in_a_sentence(tmp_path, cut):
+def test_a_truncated_video_is_one_sentence(tmp_path, cut):
     whole = write_video(tmp_path / "whole.mp4").read_bytes()
     (tmp_path / "in.mp4").write_bytes(whole[: int(cut * len(whole))])
     with pytest.raises(InputError, match="in.mp4: ") as raised:
@@ -293,7 +293,7 @@ def test_bad_input_is_one_sentence(tmp_path, monkeypatch):
             restore_video(name, tmp_path / target, same, made_with="same", **options)
 
     refused("there is no such video", tmp_path / "missing.mp4")
-    refused("is no whole video", tmp_path / "text.mp4")
+    refused("is not a complete video", tmp_path / "text.mp4")
     refused("only sound", tmp_path / "sound.mp4")
     refused("must end in .mp4, .m4v, .mov, .mkv", source, "out.avi")
     refused("exists already", source, "there.mp4")
@@ -308,7 +308,7 @@ def test_bad_input_is_one_sentence(tmp_path, monkeypatch):
 
 @pytest.fixture
 def folder(empty_folder) -> Path:
-    """A folder to run in, with a network that changes nothing, a video, a picture and no video."""
+    """A folder with an identity network, a video, a picture and a file that is neither."""
     save_network(identity(1), "same.safetensors")
     write_video(Path("film.mp4"))
     Image.fromarray(picture(0)).save("picture.png")
@@ -329,10 +329,10 @@ def test_the_command_restores_videos_beside_pictures(folder, capsys):
     ):
         assert np.abs(found.astype(int) - given).mean() < 3
     assert sound(Path("out/film_x1.mp4")) == sound(Path("film.mp4"))
-    assert "broken.mkv: is no whole video" in capsys.readouterr().err
+    assert "broken.mkv: is not a complete video" in capsys.readouterr().err
 
 
-def test_the_command_never_writes_over_a_video_unless_told(folder, capsys):
+def test_the_command_only_overwrites_a_video_on_request(folder, capsys):
     before = Path("film.mp4").read_bytes()
     assert run("film.mp4", "-o", "film.mp4") == 2
     assert "film.mp4 exists already; give another output" in capsys.readouterr().err
@@ -344,7 +344,7 @@ def test_the_command_never_writes_over_a_video_unless_told(folder, capsys):
     assert run("absent.mp4", "-o", "one.mp4") == 2
 
 
-def test_parts_are_those_of_the_weights_not_only_of_the_models_name(folder, monkeypatch):
+def test_parts_depend_on_the_weights_not_only_on_the_models_name(folder, monkeypatch):
     made_with = []
     monkeypatch.setattr(
         videos,

@@ -1,4 +1,4 @@
-"""Videos of every kind: what is kept, what is refused, and what is said to be lost."""
+"""Videos of every kind: what is kept, what is refused, and what is reported as lost."""
 
 import itertools
 import struct
@@ -23,7 +23,7 @@ def same(image: np.ndarray) -> np.ndarray:
 
 
 def restored(source: Path, ending: str = ".mkv", **options):
-    """The target, and what was said of it."""
+    """The target, and the notes on it."""
     target = source.with_name(f"out{ending}")
     options = {"crf": 1, "part": 4, "overwrite": True, **options}
     return target, restore_video(source, target, same, made_with="same", **options)
@@ -67,9 +67,7 @@ def stream(path: Path, number: int = 0):
         ("ffv1", "gray", "yuv420p"),
     ],
 )
-def test_depth_and_resolution_of_colours_are_not_less_than_the_sources(
-    tmp_path, codec, pixels, expected
-):
+def test_depth_and_chroma_resolution_are_at_least_the_sources(tmp_path, codec, pixels, expected):
     source = films.write(tmp_path / "in.mkv", codec=codec, pixels=pixels)
     target, _ = restored(source)
     assert stream(target).pix_fmt == expected
@@ -119,7 +117,7 @@ def test_alpha_is_kept_in_a_codec_that_has_it_or_refused(tmp_path, codec, pixels
     assert suffix_for(source) == (ending if ending != ".webm" else ".mov")
 
 
-def test_alpha_that_is_opaque_needs_no_such_codec(tmp_path):
+def test_opaque_alpha_needs_no_such_codec(tmp_path):
     source = films.write(tmp_path / "in.mov", codec="qtrle", pixels="argb")
     assert stream(restored(source, ".mp4")[0]).pix_fmt == "yuv444p"
 
@@ -155,7 +153,7 @@ def test_turned_and_mirrored_videos_come_out_upright(tmp_path, matrix, orientati
 
 def test_videos_turned_by_other_angles_are_refused(tmp_path):
     source = films.with_matrix(films.write(tmp_path / "in.mp4"), (1, 1, -1, 1))
-    refused("in.mp4: is turned by other than right angles", source)
+    refused("in.mp4: is not rotated by a multiple of 90 degrees", source)
 
 
 def test_a_size_that_changes_is_refused_with_the_frame_and_both_sizes(tmp_path):
@@ -200,7 +198,7 @@ def test_interlaced_videos_are_refused_or_every_field_becomes_a_frame(tmp_path, 
     assert stream(target).average_rate == 50
 
 
-def test_fields_of_which_only_the_file_tells_are_found(tmp_path):
+def test_interlacing_stated_only_by_the_file_is_found(tmp_path):
     options = {"field_order": "tt"}
     source = films.write(tmp_path / "in.mov", codec="qtrle", pixels="rgb24", options=options)
     if not hasattr(stream(source).codec_context, "field_order"):
@@ -209,7 +207,7 @@ def test_fields_of_which_only_the_file_tells_are_found(tmp_path):
     assert restored(source, deinterlace=True)[1].frames == 20
 
 
-def test_deinterlacing_what_is_not_interlaced_changes_nothing_and_is_said(tmp_path):
+def test_deinterlacing_a_progressive_video_changes_nothing_and_is_reported(tmp_path):
     target, result = restored(films.write(tmp_path / "in.mp4"), deinterlace=True)
     assert result.lacking == ("it is not interlaced",)
     assert len(decoded(target)) == 10
@@ -220,7 +218,7 @@ def test_deinterlacing_what_is_not_interlaced_changes_nothing_and_is_said(tmp_pa
 
 @pytest.mark.parametrize("rate", [Fraction(10), Fraction(24000, 1001), Fraction(60)])
 @pytest.mark.parametrize("ending", [".mkv", ".mp4"])
-def test_results_tell_the_rate_of_their_source(tmp_path, rate, ending):
+def test_results_have_the_frame_rate_of_their_source(tmp_path, rate, ending):
     source = tmp_path / f"in{ending}"
     with av.open(source, "w") as output:
         video = output.add_stream("libx264", rate)
@@ -253,7 +251,7 @@ def test_results_tell_the_rate_of_their_source(tmp_path, rate, ending):
         ("b:c#%20.avi", "libx264", "avi"),
     ],
 )
-def test_containers_are_told_by_their_content(tmp_path, name, codec, container):
+def test_containers_are_recognised_by_their_content(tmp_path, name, codec, container):
     if codec not in av.codecs_available:
         pytest.skip(f"this PyAV has no {codec}")
     source = films.write(tmp_path / name, codec=codec, container=container)
@@ -264,7 +262,7 @@ def test_containers_are_told_by_their_content(tmp_path, name, codec, container):
         assert np.abs(made.astype(int) - given).mean() < 4
 
 
-def test_pictures_texts_and_sound_are_no_videos(tmp_path):
+def test_pictures_texts_and_sound_are_not_videos(tmp_path):
     from PIL import Image
 
     image = Image.fromarray(films.frame(0, *SIZE)[..., :3])
@@ -278,17 +276,17 @@ def test_pictures_texts_and_sound_are_no_videos(tmp_path):
     assert is_video(tmp_path / "missing.webm") and not is_video(tmp_path / "missing.png")
 
 
-# whole or not
+# complete or not
 
 
 @pytest.mark.parametrize("cut", [0.5, 0.8])
 @pytest.mark.parametrize(
     ("name", "container", "sentence"),
     [
-        ("in.mp4", None, r"\d+ of the 60 frames that its index names are there"),
-        ("in.mkv", None, r"\d.\d\d s of the 2.40 s that its header names are there|cut off"),
-        ("in.avi", None, r"\d.\d\d s of the 2.40 s that its header names are there|cut off"),
-        ("in.flv", None, r"\d.\d\d s of the \d.\d\d s that its header names are there|cut off"),
+        ("in.mp4", None, r"\d+ of the 60 frames in its index are there"),
+        ("in.mkv", None, r"\d.\d\d s of the 2.40 s in its header are there|cut off"),
+        ("in.avi", None, r"\d.\d\d s of the 2.40 s in its header are there|cut off"),
+        ("in.flv", None, r"\d.\d\d s of the \d.\d\d s in its header are there|cut off"),
     ],
 )
 def test_a_video_that_is_cut_off_is_refused_or_salvaged(tmp_path, name, container, sentence, cut):
@@ -320,11 +318,11 @@ def test_a_video_that_is_damaged_in_the_middle_is_refused_or_salvaged(tmp_path):
     assert restored(source, salvage=True)[1].lacking
 
 
-def test_videos_put_one_behind_the_other_are_refused_with_what_to_do(tmp_path):
+def test_concatenated_videos_are_refused_with_advice(tmp_path):
     part = films.write(tmp_path / "part.ts", sizes=(SIZE,) * 40, codec="mpeg2video")
     source = tmp_path / "in.ts"
     source.write_bytes(part.read_bytes() * 2)
-    with pytest.raises(InputError, match="from frame 4. on its times begin anew.*-c copy"):
+    with pytest.raises(InputError, match="from frame 4. on its times start again.*-c copy"):
         restored(source, salvage=True)  # the packet between them is cut off
 
 
@@ -366,7 +364,7 @@ def rich(path: Path) -> Path:
 
 
 def described(path: Path) -> dict:
-    """What a file says of itself and its tracks."""
+    """The tags of a file and its tracks."""
     from av.stream import Disposition
 
     with av.open(path) as container:
@@ -392,7 +390,7 @@ def described(path: Path) -> dict:
 
 @pytest.mark.parametrize("given", [".mkv", ".mp4", ".mov"])
 @pytest.mark.parametrize("made", [".mkv", ".mp4", ".mov"])
-def test_languages_titles_flags_chapters_and_covers_are_kept_or_said_to_be_lost(
+def test_languages_titles_flags_chapters_and_covers_are_kept_or_reported_as_lost(
     tmp_path, given, made
 ):
     source = rich(tmp_path / f"in{given}")
@@ -411,7 +409,7 @@ def test_languages_titles_flags_chapters_and_covers_are_kept_or_said_to_be_lost(
     assert (after["files"] == before["files"]) == ("attached font.ttf" not in lost)
 
 
-def test_subtitles_that_a_container_cannot_hold_are_said_to_be_lost(tmp_path):
+def test_subtitles_that_a_container_cannot_hold_are_reported_as_lost(tmp_path):
     text = b"1\n00:00:00,100 --> 00:00:00,300\nhello\n"
     (tmp_path / "in.srt").write_bytes(text)
     films.write(tmp_path / "plain.mkv")
@@ -446,7 +444,7 @@ def network(empty_folder) -> str:
     return "same.safetensors"
 
 
-def test_the_command_says_what_is_lost_and_never_makes_a_folder_of_a_films_name(network, capsys):
+def test_the_command_reports_losses_and_never_mistakes_a_films_name_for_a_folder(network, capsys):
     rich(Path("in.mkv"))
     films.write(Path("camera.mts"), container="mpegts", codec="mpeg2video")
 
@@ -459,13 +457,13 @@ def test_the_command_says_what_is_lost_and_never_makes_a_folder_of_a_films_name(
     assert "not kept: " in said and "cover" in said and "attached font.ttf" in said
     for name in ("out.webm", "out.avi", "out.png"):
         assert run("in.mkv", "-o", name) == 2
-        assert f"{name}: .{name[4:]} is not written" in capsys.readouterr().err
+        assert f"{name}: .{name[4:]} cannot be written" in capsys.readouterr().err
         assert not Path(name).exists()
     assert run("camera.mts", "-o", "folder") == 0
     assert [path.name for path in Path("folder").iterdir()] == ["camera.mp4"]
 
 
-def test_a_second_video_is_said_to_be_lost(tmp_path):
+def test_a_second_video_is_reported_as_lost(tmp_path):
     with av.open(tmp_path / "two.mp4", "w") as output:
         tracks = [output.add_stream("libx264", 25) for _ in range(2)]
         for track in tracks:
@@ -480,10 +478,10 @@ def test_a_second_video_is_said_to_be_lost(tmp_path):
 
 
 @pytest.mark.parametrize("told", [1, 7])
-def test_an_index_that_contradicts_itself_is_not_believed(tmp_path, told):
+def test_an_index_that_contradicts_itself_is_not_trusted(tmp_path, told):
     """Its table of sizes names fewer frames than its table of times."""
     path = films.write(tmp_path / "a.mp4")
     content = bytearray(path.read_bytes())
     struct.pack_into(">I", content, content.index(b"stsz") + 12, told)
     path.write_bytes(content)
-    refused("of the 10 frames that its index names are there", path)
+    refused("of the 10 frames in its index are there", path)

@@ -1,8 +1,9 @@
-"""Compile a scan's kernels as for a processor of no kind, and what LLVM has of them for AArch64.
+"""Compile a scan's kernels for a generic processor, and their LLVM code for AArch64.
 
     python -m support.aarch64_kernels OPERATION
 
-Prints a line a kernel: its name, and the bytes of its machine code. Run by test_processors.py.
+Prints a line per kernel: its name, and the size of its machine code in bytes. Run by
+test_processors.py.
 """
 
 import re

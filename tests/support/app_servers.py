@@ -20,7 +20,7 @@ TOKEN = "a-token"
 
 
 class Server:
-    """A running server, and what a page asks of it."""
+    """A running server, and a page's requests to it."""
 
     def __init__(self, port: int, routes, token: str | None = TOKEN):
         self.port, self.routes, self.token = port, routes, token
@@ -29,7 +29,7 @@ class Server:
 
     @classmethod
     def printed(cls, line: str) -> "Server":
-        """That of the line which vmambair app prints."""
+        """The address in the line that vmambair app prints."""
         place, token = line.split()[0].split("/?token=")
         return cls(int(place.rsplit(":", 1)[1]), None, token)
 
@@ -45,7 +45,7 @@ class Server:
         return answer.status, content, dict(answer.headers)
 
     def head(self, length: int | None) -> bytes:
-        """The head of a request that sends a picture; without a length it may never end."""
+        """The headers of a request that sends a picture; without a length it may never end."""
         lines = [
             "POST /jobs?name=a.png HTTP/1.1",
             f"Host: 127.0.0.1:{self.port}",
@@ -57,7 +57,7 @@ class Server:
         return "\r\n".join([*lines, "", ""]).encode()
 
     def send(self, content: bytes, name: str, **options: Any) -> dict:
-        """The answer to a picture: the job, or the error."""
+        """The response to a picture: the job, or the error."""
         query = urllib.parse.urlencode({"name": name, **options})
         return json.loads(self.ask("POST", f"/jobs?{query}", content)[1])
 
@@ -66,7 +66,7 @@ class Server:
         return next((job for job in jobs if job["id"] == id), None)
 
     def restored(self, content: bytes, name: str, **options: Any) -> dict:
-        """The job of a picture, once it is over."""
+        """The job of a picture, once it is finished."""
         id = self.send(content, name, **options)["id"]
         return until(lambda: (job := self.job(id)) and job["state"] in OVER and job)
 
@@ -80,7 +80,7 @@ OVER = ("done", "failed", "cancelled")
 
 
 def until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """What a condition gives, once it is true."""
+    """The value of a condition, once it is true."""
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < end, "it did not come true"

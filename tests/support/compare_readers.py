@@ -1,4 +1,4 @@
-"""Which pictures of a folder our reader reads differently from a second library.
+"""Find the pictures in a folder that our reader reads differently from another library.
 
     PYTHONPATH=. python tests/support/compare_readers.py FOLDER [FOLDER ...]
 

@@ -1,4 +1,4 @@
-"""A GPU that is not there: tensors with shapes and strides on it, and nothing in them."""
+"""A fake GPU: its tensors have shapes and strides but no values."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from vmambair_arch.ops.gpu import device
 
 @contextlib.contextmanager
 def fake_gpu() -> Iterator[torch.device]:
-    """Within it tensors can be made on "cuda", and the scans there are Triton's.
+    """Within it tensors can be created on "cuda", where the scans are Triton's.
 
     Skips the test where torch was built without CUDA.
     """

@@ -8,7 +8,7 @@ import numpy as np
 
 
 def frame(number: int, h: int, w: int) -> np.ndarray:
-    """(h, w, 4) RGBA: smooth colours, another for each number, more opaque to the right."""
+    """(h, w, 4) RGBA: smooth colours that depend on the number, more opaque to the right."""
     y, x = np.mgrid[:h, :w]
     planes = 60 + 100 * x // w, 60 + 100 * y // h, 160 - 4 * number + 0 * x, 255 * x // (w - 1)
     return np.stack(planes, -1).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""torchrun in a fork, whose ranks are forks as well: what it starts with Popen has imported all."""
+"""torchrun in a fork, whose ranks are also forks: what it starts with Popen has imported all."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ from vmambair_arch import cli
 
 
 class Rank:
-    """A fork for ``python -m vmambair_arch ARGUMENTS``, as far as torchrun asks of a Popen."""
+    """A fork for ``python -m vmambair_arch ARGUMENTS``, with what torchrun needs of a Popen."""
 
     def __init__(self, command: tuple[str, ...], environment: dict[str, str]):
         self.returncode: int | None = None
@@ -46,13 +46,13 @@ class Rank:
 
 
 def vmambair() -> None:
-    """The command with ``sys.argv``, which starts torchrun for --nproc."""
+    """Run the command with ``sys.argv``, which starts torchrun for --nproc."""
     _ranks_are_forks()
     sys.exit(cli.vmambair(sys.argv[1:]))
 
 
 def torchrun() -> None:
-    """torchrun with ``sys.argv``."""
+    """Run torchrun with ``sys.argv``."""
     _ranks_are_forks()
     runpy.run_module("torch.distributed.run", run_name="__main__", alter_sys=True)
 

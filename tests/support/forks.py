@@ -1,6 +1,6 @@
-"""Processes of tests as forks of one that has imported everything, which takes seconds each time.
+"""Processes for tests as forks of one that has imported everything, since importing takes seconds.
 
-What they run behaves as in a new ``python -c CODE ARGUMENTS``; on Windows it has a new process.
+Code runs as in a new ``python -c CODE ARGUMENTS``; on Windows in a new process.
 """
 
 import atexit
@@ -52,14 +52,14 @@ def start(
 
 
 def run(code: str, *arguments: str, **options) -> int | None:
-    """The exit code of a process that ``start`` starts, -N if signal N has ended it."""
+    """The exit code of a process started by ``start``, -N if signal N has ended it."""
     process = start(code, *arguments, **options)
     process.join(PATIENCE)
     return process.exitcode
 
 
 def line(path: str = "out.txt") -> str:
-    """The first line of a file, once it is there."""
+    """The first line of a file, once it exists."""
     deadline = time.monotonic() + PATIENCE
     while not (Path(path).is_file() and (text := Path(path).read_text()).endswith("\n")):
         assert time.monotonic() < deadline, f"{path} has no line"
@@ -68,7 +68,7 @@ def line(path: str = "out.txt") -> str:
 
 
 def try_and_draw_nothing() -> None:
-    """In a fork: its trainings try no networks first and draw no curves, which no test looks at."""
+    """In a fork: skip the trainings' dry runs and curves, which no test looks at."""
     from vmambair_arch.option_files import dry_run_findings
     from vmambair_arch.training.records import Records
 

@@ -1,4 +1,4 @@
-"""Everything that commands import, and the kernels loaded: what forks need not do once more."""
+"""Imports everything that commands import and loads the kernels, so that forks need not."""
 
 import torch
 

@@ -15,14 +15,14 @@ from vmambair_arch import cli
 
 
 def killed(options: str, kills: int, seed: int) -> dict:
-    """What happened when a training was killed ``kills`` times and let end then."""
+    """What happened when a training was killed ``kills`` times and then left to finish."""
     code = f"from support import killing; killing.main({options!r}, {kills}, {seed})"
     assert forks.run(code) == 0, Path("err.txt").read_text()[-2000:]
     return json.loads(Path("told.json").read_text())
 
 
 def main(options: str, kills: int, seed: int) -> None:
-    """What the fork does: forks of its own, which are children that it can wait for."""
+    """The fork's work: it makes its own forks, which are children that it can wait for."""
     forks.try_and_draw_nothing()
     moments, told = random.Random(seed), {"kills": 0, "amid_a_save": 0, "exit_code": None}
     root = Path("experiments", Path(options).stem)
@@ -39,7 +39,7 @@ def main(options: str, kills: int, seed: int) -> None:
 
 
 def start(options: str) -> int:
-    """Fork a training that resumes by itself; the id of its process."""
+    """Fork a training that resumes by itself; returns the id of its process."""
     pid = os.fork()
     if pid == 0:
         with open(f"{Path(options).stem}.out", "a") as out:

@@ -1,8 +1,8 @@
-"""A stricter interpreter of Triton's kernels: it notes who touches which address, and when.
+"""A stricter interpreter of Triton's kernels, which records who accesses which address, and when.
 
-A GPU runs the threads of a program, and the programs of a launch, side by side. So what one thread
-stored another may load only behind a barrier, and what one program stores no other program of the
-launch may touch. Triton's own interpreter runs everything in a row, where no such fault shows.
+A GPU runs the threads of a program, and the programs of a launch, in parallel. So a thread may load
+what another has stored only after a barrier, and no program may access what another program of the
+launch stores. Triton's own interpreter runs everything in sequence, which hides such faults.
 """
 
 from collections import Counter
@@ -16,10 +16,10 @@ MANY = "several programs"
 
 
 class Order:
-    """The faults found so far, by kernel and kind, and the notes that they are found by.
+    """The faults found so far, by kernel and kind, and the records by which they are found.
 
-    Which thread holds an element is the compiler's choice, so that only a tile which is loaded and
-    then stored at the same place, as a whole, is taken to stay with its threads.
+    The compiler chooses which thread holds an element, so only a tile that is loaded and then
+    stored at the same place, as a whole, is assumed to stay with its threads.
     """
 
     def __init__(self) -> None:
@@ -29,13 +29,13 @@ class Order:
         self.launch("")
 
     def launch(self, kernel: str) -> None:
-        """Another launch begins: what went before is done."""
+        """Another launch begins: everything before is finished."""
         self.kernel, self.program = kernel, None
         self.loaders, self.storers = {}, {}
         self.barrier()
 
     def barrier(self) -> None:
-        """All threads of the program have come to here."""
+        """All threads of the program have arrived here."""
         self.loaded, self.stored = {}, set()
 
     def load(self, program: tuple[int, ...], pointers: np.ndarray, mask: np.ndarray) -> None:
@@ -70,7 +70,7 @@ class Order:
     def _enter(
         self, program: tuple[int, ...], pointers: np.ndarray, mask: np.ndarray
     ) -> tuple[tuple, list[int]]:
-        """What tells the tile of pointers from others, and the addresses under the mask."""
+        """What identifies the tile of pointers, and the addresses under the mask."""
         if program != self.program:
             self.program = program
             self.barrier()
@@ -83,7 +83,7 @@ class Order:
 
 @contextmanager
 def watched(monkeypatch, *, barriers: bool = True) -> Iterator[Order]:
-    """Interpret kernels and note the order; without barriers, as if none stood in the kernels."""
+    """Interpret kernels and record the order; ``barriers=False`` ignores the kernels' barriers."""
     order, builder = Order(), InterpreterBuilder
     load, store = builder.create_masked_load, builder.create_masked_store
     call = GridExecutor.__call__

@@ -1,4 +1,4 @@
-"""What the tests of checkpoints share: a small network, and when two networks are the same."""
+"""What the tests of checkpoints share: a small network, and a comparison of networks."""
 
 import torch
 from torch import nn

@@ -13,7 +13,7 @@ def report(opt: dict, *, is_train: bool = True) -> check.OptionReport:
 
 
 def change(opt: dict, keys: str, value) -> dict:
-    """The options with one changed; ``...`` removes it."""
+    """The options with one of them changed; ``...`` removes it."""
     opt = deepcopy(opt)
     *parents, last = keys.split(".")
     section = opt

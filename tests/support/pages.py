@@ -15,6 +15,6 @@ def blocks(path: Path) -> list[str]:
 
 
 def lines(path: Path) -> list[str]:
-    """The lines of a page's commands, those that go on behind a backslash joined."""
+    """The lines of a page's commands, joined where a backslash continues them."""
     joined = "\n".join(blocks(path)).replace("\\\n", " ")
     return [line for line in joined.splitlines() if line.split(" ")[0] in COMMANDS]

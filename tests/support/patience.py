@@ -1,3 +1,3 @@
-"""How long tests wait for what must come, on a machine with much else to do."""
+"""How long tests wait for something that must happen, on a busy machine."""
 
 PATIENCE = 600  # seconds

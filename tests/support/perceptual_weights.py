@@ -1,4 +1,4 @@
-"""Fixtures: files of small or random weights, of the kinds that perceptual losses are given."""
+"""Fixtures: files of small or random weights, of the kinds that perceptual losses load."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from torchvision.models import alexnet, vgg
 
 @pytest.fixture(scope="session")
 def backbone(tmp_path_factory):
-    """Returns a function of alex or vgg: the layers of random weights, and their file."""
+    """A function that makes alex or vgg: layers with random weights, and their file."""
     folder, made = tmp_path_factory.mktemp("backbones"), {}
 
     def make(kind: str) -> tuple[torch.nn.Sequential, Path]:

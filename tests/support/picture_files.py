@@ -18,7 +18,7 @@ SHAPES = {"L": (), "LA": (2,), "RGB": (3,), "RGBA": (4,)}
 
 
 def identity(scale: int = 1, **options) -> VmambaIR:
-    """A VmambaIR that gives its input back, enlarged to nearest."""
+    """A VmambaIR that returns its input, enlarged to nearest."""
     none = {"num_blocks": [0, 0, 0, 0], "num_refinement_blocks": 0}
     network = VmambaIR(scale=scale, dim=2, **{**none, **options})
     for parameter in network.tail.last.parameters():
@@ -34,7 +34,7 @@ def saved_identity(folder: Path, scale: int = 1) -> str:
 
 
 def noise(kind: str, dtype: type = np.uint8, height: int = 20, width: int = 33) -> np.ndarray:
-    """Random values of the whole range; alpha takes 0 and its largest value often."""
+    """Random values of the whole range; alpha is often 0 or its largest value."""
     rng = np.random.default_rng(0)
     most = np.iinfo(dtype).max
     pixels = rng.integers(0, most + 1, (height, width, *SHAPES[kind]), dtype)
@@ -88,7 +88,7 @@ def bmp(pixels: np.ndarray) -> bytes:
 
 
 def decoded(path: Path) -> np.ndarray:
-    """The pixels of a file as they lie in it, by libraries that read its kind exactly."""
+    """The stored pixels of a file, by libraries that read its kind exactly."""
     content = path.read_bytes()
     if path.suffix == ".tif":
         return tifffile.imread(io.BytesIO(content))

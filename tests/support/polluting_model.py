@@ -4,7 +4,7 @@ from basicsr.models.srgan_model import SRGANModel
 
 
 class PollutingModel(SRGANModel):
-    """A third party's: the generator's step leaves gradients to the discriminator too."""
+    """A third party's model: the generator's step also leaves gradients in the discriminator."""
 
     def optimize_parameters(self, current_iter):
         self.optimizer_g.zero_grad()

@@ -1,4 +1,4 @@
-"""Option files for many processes, and the arguments of their trainings."""
+"""Option files for several processes, and the arguments of their trainings."""
 
 from pathlib import Path
 
@@ -16,12 +16,12 @@ MODELS = {
     "SwinIRModel": SWINIR,  # has buffers, and is trained without averaged weights
     "SRGANModel": {**SMALL["SRGANModel"], "network_d": GAN["network_d"]},
 }
-# Not the RMSprop of GAN: its first steps make as much of a rounding error as of a gradient.
+# Not GAN's RMSprop: its first steps are as large for a rounding error as for a gradient.
 ADVERSARIAL = {**GAN["gan"], "optim_d": {"type": "SGD", "lr": 0.1}}
 
 
 def write(pairs: Path, name: str, model: str = "VmambaIRModel", *, batch: int = 1) -> str:
-    """An option file: ten iterations on five images, and twice a validation of them."""
+    """An option file: ten iterations on five images, which are validated twice."""
     Path("five.txt").write_text("".join(f"{number}.png (64,72,3)\n" for number in range(5)))
     path = Path(write_options(pairs, name, **{**MODELS[model], "model_type": model}))
     opt = yaml.safe_load(path.read_text())

@@ -1,4 +1,4 @@
-"""Commands of many processes, forks of one that has imported everything."""
+"""Commands of several processes, forks of one that has imported everything."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from support import forks
 from vmambair_arch import cli
 from vmambair_arch.training.progress import TrainingProgress
 
-LONGEST = 300  # seconds, then a process that hangs is ended
+LONGEST = 300  # seconds, after which a hanging process is ended
 NAMES = {
     "pytorch": ("RANK", "LOCAL_RANK", "WORLD_SIZE"),
     "slurm": ("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NTASKS"),
@@ -35,7 +35,7 @@ def codes(runs: list[dict]) -> list[list[int]]:
 
 
 def main() -> None:
-    """What the fork does: forks of its own, which are children that it can wait for."""
+    """The fork's work: it makes its own forks, which are children that it can wait for."""
     forks.try_and_draw_nothing()
     runs = json.loads(Path("runs.json").read_text())
     Path("codes.json").write_text(json.dumps([run(**described) for described in runs]))
@@ -66,7 +66,7 @@ def run(name: str, arguments: list, signals: list = (), launcher: str = "pytorch
 
 
 def send_itself(signals: dict[int, int]) -> None:
-    """Let this process send itself signals after iterations of its training."""
+    """Make this process send itself signals after iterations of its training."""
     done = TrainingProgress.done
 
     def done_and_sent(self, model, epoch, iteration):

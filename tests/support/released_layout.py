@@ -26,7 +26,7 @@ def golden(layout: str) -> tuple[Tensor, Tensor]:
 
 
 def fill(shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
-    """The weights with which the golden outputs were made: each tensor from its own name."""
+    """The weights of the golden outputs: each tensor is derived from its name."""
     return {name: torch.from_numpy(_fill(name, shape)) for name, shape in shapes.items()}
 
 

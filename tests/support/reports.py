@@ -1,4 +1,4 @@
-"""Reports for tests of the page, and what is seen of them on the screen."""
+"""Reports for tests of the page, and readings of the screen."""
 
 import io
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ def flat(colour: tuple[int, ...], h: int = 48, w: int = 64) -> np.ndarray:
 
 
 def places(blue: int, h: int = 48, w: int = 64) -> np.ndarray:
-    """A picture whose red says where a pixel is across (x 4), and whose green how far down."""
+    """A picture whose red is a pixel's x (times 4), and whose green is its y."""
     y, x = np.indices((h, w))
     return np.stack([4 * x, 4 * y, np.full_like(x, blue)], axis=2).astype(np.uint8)
 
@@ -37,7 +37,7 @@ def scene(name: str, *psnrs: float | None, truth=None, results=None) -> Scene:
 
 
 def report(folder: Path, *scenes: Scene) -> Path:
-    """Write a page of scenes that have the same methods."""
+    """Write a page of scenes with the same methods."""
     path = folder / "report.html"
     write_page(
         path,
@@ -51,12 +51,12 @@ def report(folder: Path, *scenes: Scene) -> Path:
 
 
 def seen(locator) -> np.ndarray:
-    """(h, w, 3): what is on the screen."""
+    """The screen's pixels, (h, w, 3)."""
     return np.asarray(Image.open(io.BytesIO(locator.screenshot())).convert("RGB")).astype(int)
 
 
 class Stage:
-    """A viewer's stage on a page, by parts of the width and height of the picture that fits it."""
+    """A viewer's stage on a page, addressed by fractions of its fitted picture's sides."""
 
     def __init__(self, page):
         self.page = page
@@ -67,12 +67,12 @@ class Stage:
         self.box = page.locator(".is-left .viewer-picture").bounding_box()
 
     def point(self, x: float, y: float = 0.3) -> tuple[float, float]:
-        """Where that is in the window."""
+        """The position in the window."""
         box = self.box
         return box["x"] + x * box["width"], box["y"] + y * box["height"]
 
     def colours(self, *xs: float, y: float = 0.3) -> list[tuple[int, ...]]:
-        """The colours on the screen at some parts of the width."""
+        """The colours on the screen at some fractions of the width."""
         box, pixels = self.stage.bounding_box(), seen(self.stage)
         scale = pixels.shape[1] / box["width"]
         points = [self.point(x, y) for x in xs]
@@ -100,5 +100,5 @@ class Stage:
 
     @property
     def zoom(self) -> int:
-        """In percent."""
+        """The zoom in percent."""
         return int(self.page.locator(".viewer-zoom").inner_text().rstrip("%"))

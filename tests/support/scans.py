@@ -29,8 +29,8 @@ TOLERANCES = {
 }
 DTYPES = tuple(TOLERANCES)
 
-# b, d, n, length, groups: lengths of one and odd ones, channels above 16 and no multiple of it;
-# short, because Triton's interpreter takes a tenth of a second a step.
+# b, d, n, length, groups: length one and odd lengths, more than 16 channels and no multiple of 16;
+# short, because Triton's interpreter takes a tenth of a second per step.
 SELECTIVE_SHAPES = [
     (1, 1, 1, 1, 1),
     (2, 33, 16, 1, 1),
@@ -42,7 +42,7 @@ SELECTIVE_SHAPES = [
     (1, 4, 16, 35, 4),
 ]
 
-# b, h, w, d, n, r: sides of one pixel, maps that are not square, as above.
+# b, h, w, d, n, r: sides of one pixel, maps that are not square; otherwise as above.
 PLANAR_SHAPES = [
     (1, 1, 1, 1, 1, 1),
     (2, 1, 1, 20, 16, 2),
@@ -101,7 +101,7 @@ def require(operation: str, backend: str, x: Tensor) -> None:
 
 
 def differentiate(scan: Callable, inputs: dict[str, Tensor], seed: int = 1) -> dict[str, Tensor]:
-    """Run a scan; what it returned by name, and the gradient of every input for a random dy."""
+    """Run a scan; returns its outputs by name, and the gradient of every input for a random dy."""
     leaves = {name: tensor.detach().clone().requires_grad_() for name, tensor in inputs.items()}
     results = scan(**leaves)
     y, *last_state = results if isinstance(results, tuple) else (results,)
@@ -130,7 +130,7 @@ def assert_close(results: dict[str, Tensor], exact: dict[str, Tensor]) -> None:
 
 
 def relative_error(result: Tensor, exact: Tensor) -> float:
-    """||result - exact|| / ||exact||; where exact is nothing but zeros, ||result||."""
+    """||result - exact|| / ||exact||, or ||result|| if exact is all zeros."""
     norm = exact.norm()
     return float((result.double() - exact).norm() / (norm if norm > 0 else 1))
 
@@ -158,6 +158,6 @@ def threads(number: int) -> Iterator[None]:
 
 
 def _generator(seed: int) -> Callable[..., Tensor]:
-    """Standard normal float32 tensors of a seeded sequence, the same on every device."""
+    """Standard normal float32 tensors from a seed, the same on every device."""
     generator = torch.Generator().manual_seed(seed)
     return lambda *shape: torch.randn(*shape, generator=generator)

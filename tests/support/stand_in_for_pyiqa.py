@@ -22,7 +22,7 @@ class Judge(nn.Module):
         self.value = math.nan if nan else None
 
     def forward(self, image, reference=None):
-        """The mean of red, less the reference's."""
+        """The mean of red minus the reference's."""
         assert min(image.shape[2:]) >= self.smallest, "image too small"
         red = image[:, 0].mean() - (0 if reference is None else reference[:, 0].mean())
         return torch.tensor(self.value) if self.value else red.reshape(1, 1)

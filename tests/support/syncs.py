@@ -1,4 +1,4 @@
-"""Where a GPU would have to finish its work before the processor goes on, counted on the CPU."""
+"""Counts, on the CPU, where the processor would have to wait for a GPU."""
 
 import contextlib
 import traceback
@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-# Operations whose result, or its size, the processor has to know: item, bool, float and the like.
+# Operations whose result, or its size, the processor needs: item, bool, float and the like.
 ASKING = (
     *("aten._local_scalar_dense.", "aten.is_nonzero.", "aten.equal.", "aten.nonzero."),
     *("aten._unique2.", "aten.unique_", "aten.masked_select.", "aten.bincount."),
@@ -47,9 +47,10 @@ class _Read(TorchFunctionMode):
 
 @contextlib.contextmanager
 def syncs() -> Iterator[list[str]]:
-    """Yields the list of what waits within it, with the line of code that does.
+    """Yields the list of waits within it, with their lines of code.
 
-    Batches that are copied to a device are not seen: a prefetcher does that, which has its tests.
+    Copies of batches to a device are not counted: the prefetcher makes them, which has its own
+    tests.
     """
     found: list[str] = []
     with _Asked(found), _Read(found):

@@ -16,7 +16,7 @@ from support.host_networks import HOST_NETWORKS, IN_OUT, host_options
 from vmambair_arch import cli
 from vmambair_arch.training.progress import TrainingProgress
 
-FIRST_VERSION = Path(__file__).parent / "data/first_version"  # written by the code of 0.1.0's start
+FIRST_VERSION = Path(__file__).parent / "data/first_version"  # written by an early version of 0.1.0
 ROOT = Path("experiments/tiny")  # where the fixture ``small`` trains
 GAN = {
     "network_d": {"type": "UNetDiscriminatorSN", "num_in_ch": 3, "num_feat": 4},
@@ -39,10 +39,10 @@ def train(path: str, *arguments: str) -> int:
 
 
 def train_once(path: str, cache: Path, *arguments: str) -> None:
-    """Train an option file, or copy what it left when it was trained for another test.
+    """Train an option file, or copy the files of its training for another test.
 
     Args:
-        cache: a folder of the test's module, for what it leaves.
+        cache: a folder of the test's module for these files.
     """
     if not cache.exists():
         assert train(path, *arguments) == 0
@@ -52,7 +52,7 @@ def train_once(path: str, cache: Path, *arguments: str) -> None:
 
 
 def log(root: Path = ROOT) -> str:
-    """All that the logs of an experiment say."""
+    """The text of all logs of an experiment."""
     return "".join(path.read_text() for path in sorted(root.glob("*.log")))
 
 
@@ -70,7 +70,7 @@ def resumes(path: str, *arguments: str) -> bool:
 
 @contextlib.contextmanager
 def terminated_after(iteration: int) -> Iterator[None]:
-    """While it lasts, a training gets SIGTERM once it has done an iteration."""
+    """Within it, a training gets SIGTERM at the end of an iteration."""
     done = TrainingProgress.done
 
     def stop(self, model, epoch, reached):
@@ -84,7 +84,7 @@ def terminated_after(iteration: int) -> Iterator[None]:
 
 
 def assert_same_gan_runs(one: str, other: str, iteration: int) -> None:
-    """Two experiments have the same networks and state after an iteration, their names aside."""
+    """Two experiments have the same networks and state after an iteration, except for names."""
     networks = (f"models/net_{label}_{iteration}.pth" for label in "gd")
     for file in (*networks, f"training_states/{iteration}.state"):
         contents = (load_tensors(f"experiments/{name}/{file}") for name in (one, other))

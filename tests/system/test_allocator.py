@@ -36,13 +36,13 @@ print(faults(), faults())
 """
 
 
-def test_memory_is_cleared_once():
+def test_memory_is_zeroed_only_once():
     first, second = faults(COUNT, allocator.__file__)
     assert first > 100 > second
 
 
 @pytest.mark.parametrize(("before", "keeps"), [("", True), ("keep", True), ("return", False)])
-def test_a_network_that_is_built_keeps_memory_unless_told_otherwise(before, keeps):
+def test_building_a_network_keeps_memory_unless_told_otherwise(before, keeps):
     first, second = faults(BUILT, before)
     assert first > 100 and (second < 100) == keeps
 

@@ -1,4 +1,4 @@
-"""What libraries in C write to standard error stays away from it; what we write does not."""
+"""Messages of C libraries are kept off standard error; ours are not."""
 
 import io
 import os
@@ -24,7 +24,7 @@ def saved(mode: str, form: str, **options) -> bytes:
 
 
 def spoilt(content: bytes) -> bytes:
-    """With other bytes in its middle."""
+    """The data with other bytes in the middle."""
     middle = len(content) * 2 // 3
     return content[:middle] + b"\x11\xff\xd5\x77" * 3 + content[middle + 12 :]
 
@@ -46,7 +46,7 @@ FILES = {  # each of which makes a library write a line, or two
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_no_library_writes_a_line_where_pictures_are_read(name, capfd):
+def test_no_library_prints_a_line_where_pictures_are_read(name, capfd):
     for read in (
         lambda: reading.read(FILES[name], "a", max_megapixels=1),
         lambda: data.training_pixels(FILES[name], "a"),
@@ -68,7 +68,7 @@ def test_our_lines_pass_and_those_of_libraries_do_not(tmp_path, monkeypatch):
     try:
         stream = open(foreign_lines.STDERR, "w", encoding="ascii", closefd=False)  # noqa: SIM115
         monkeypatch.setattr(sys, "stderr", stream)
-        foreign_lines.apart()
+        foreign_lines.separate_stderr()
         with foreign_lines.silenced():
             os.write(foreign_lines.STDERR, b"libpng error\n")
             print("ours", file=sys.stderr)
@@ -84,7 +84,7 @@ def test_our_lines_pass_and_those_of_libraries_do_not(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
-def test_a_process_that_is_forked_meanwhile_writes_and_can_be_silenced(capfd):
+def test_a_process_forked_meanwhile_can_print_and_be_silenced(capfd):
     with foreign_lines.silenced():
         child = os.fork()
         if child == 0:
@@ -96,7 +96,7 @@ def test_a_process_that_is_forked_meanwhile_writes_and_can_be_silenced(capfd):
     assert capfd.readouterr().err == "of the child"
 
 
-def test_the_descriptor_is_what_it_was_after_threads_have_been_inside():
+def test_the_descriptor_is_restored_after_threads_have_been_inside():
     before = os.fstat(foreign_lines.STDERR)
     met = threading.Barrier(4)
 

@@ -1,4 +1,4 @@
-"""What killed processes leave is removed by the next run, and nothing of a living one."""
+"""The next run removes what killed processes left behind, but nothing of a living one."""
 
 import os
 import tempfile
@@ -45,7 +45,9 @@ def clear(what: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["file", "folder"])
-def test_a_living_process_keeps_what_a_killed_one_loses(tmp_path_factory, monkeypatch, what):
+def test_files_of_living_processes_are_kept_and_those_of_killed_ones_removed(
+    tmp_path_factory, monkeypatch, what
+):
     monkeypatch.setattr(tempfile, "tempdir", ".")
     process = holder(what, tmp_path_factory.mktemp("out"))
     left = list(Path().iterdir())

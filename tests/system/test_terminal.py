@@ -1,4 +1,4 @@
-"""What the commands say: one function prints it, and no name of a file does harm to a terminal."""
+"""Only one function prints, and no file name can harm a terminal."""
 
 import ast
 import io
@@ -34,7 +34,7 @@ KEPT = ["日本", "naïve café", "a\u00a0c\u3000d", "a\u200db", "a\u200cb", "\\
 
 
 @pytest.mark.parametrize("name", NASTY.values(), ids=NASTY)
-def test_what_could_do_harm_is_escaped_and_a_second_time_changes_nothing(name):
+def test_harmful_characters_are_escaped_once(name):
     text = printable(name)
     assert text.startswith("a") and text != name and len(text.splitlines()) == 1
     assert "\x1b" not in text and printable(text) == text
@@ -42,7 +42,7 @@ def test_what_could_do_harm_is_escaped_and_a_second_time_changes_nothing(name):
 
 
 @pytest.mark.parametrize("name", KEPT)
-def test_letters_of_any_script_are_left_as_they_are(name):
+def test_letters_of_any_script_are_unchanged(name):
     assert printable(name) == name
 
 
@@ -53,7 +53,7 @@ def test_an_error_has_a_line_for_each_sentence_and_no_more(error):
     assert str(type(raised)(*raised.args)) == str(raised)  # as processes pass it on
 
 
-def test_a_sentence_has_an_end_and_foreign_text_one_line():
+def test_sentences_are_shortened_and_foreign_text_has_one_line():
     assert len(str(InputError("x" * 10**6))) <= 4000
     assert shortened("\n first\nsecond") == "first"
     assert len(shortened("y" * 10**6)) <= 160
@@ -110,7 +110,7 @@ def test_nothing_else_in_the_package_prints():
     ],
     ids=lambda arguments: " ".join(arguments),
 )
-def test_every_command_escapes_what_it_was_given(capfd, arguments):
+def test_every_command_escapes_its_arguments(capfd, arguments):
     name = "n\x1b[31m\nx\u202e"
     Path("a.png").touch()
     try:

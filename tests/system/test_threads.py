@@ -1,4 +1,4 @@
-"""Threads: as many as there are idle cores and work, said, and sleeping soon when idle."""
+"""Threads follow the idle cores and the work, are reported, and sleep soon when idle."""
 
 import os
 import subprocess
@@ -14,9 +14,9 @@ BUSY, IDLE = "cpu{} 100 0 50 0 0 0 0 0 0 0", "cpu{} 100 0 50 {} 0 0 0 0 0 0"
 
 @pytest.fixture(autouse=True)
 def as_it_was(monkeypatch, tmp_path):
-    """No variable says how many, no quota is set, nothing takes time, and torch is as before."""
+    """No environment variable or quota is set, nothing sleeps, and torch's setting is restored."""
     before = torch.get_num_threads()
-    for name in threads.GIVEN:
+    for name in threads.VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(threads, "QUOTA", tmp_path / "cpu.max")
     monkeypatch.setattr(threads, "STATISTICS", tmp_path / "stat")
@@ -27,7 +27,7 @@ def as_it_was(monkeypatch, tmp_path):
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
-    """A machine of eight cores, of which the process may use some, and others are busy."""
+    """A machine of eight cores; the process may use some of them, and some are busy."""
 
     def make(*, bound=range(8), busy=(), load=None):
         monkeypatch.setattr(os, "cpu_count", lambda: 8)
@@ -46,12 +46,12 @@ def machine(monkeypatch, tmp_path):
     return make
 
 
-def test_an_idle_machine_gives_a_thread_for_each_core(machine):
+def test_an_idle_machine_gets_a_thread_per_core(machine):
     machine()
     assert threads.choose()[:2] == (8, "8 cores to use, other programs keep 0.0 busy")
 
 
-def test_busy_cores_are_left_alone_but_for_one_thread(machine):
+def test_busy_cores_are_left_alone_but_one_thread_remains(machine):
     machine(busy={0, 1, 2})
     assert threads.choose().number == 5
     machine(bound={0, 1}, busy={0, 1})
@@ -63,19 +63,19 @@ def test_cores_that_the_process_may_not_use_do_not_count(machine):
     assert threads.choose().number == 2
 
 
-def test_a_quota_is_what_there_is(machine):
+def test_a_quota_limits_the_threads(machine):
     for quota, number in (("150000 100000", 2), ("max 100000", 8), ("50000 100000", 1)):
         machine()
         threads.QUOTA.write_text(quota)
         assert threads.choose().number == number
 
 
-def test_elsewhere_the_load_counts_that_lasts(machine):
+def test_outside_linux_the_lasting_load_counts(machine):
     machine(load=(6.0, 2.2, 0.0))  # a command has just ended
     assert threads.choose().number == 6
 
 
-def test_where_nothing_is_told_every_core_is_taken(machine, monkeypatch):
+def test_without_load_figures_every_core_is_used(machine, monkeypatch):
     machine(load=(0, 0, 0))
     monkeypatch.delattr(os, "getloadavg")
     monkeypatch.delattr(os, "sched_getaffinity")
@@ -88,14 +88,14 @@ def test_little_work_takes_few_threads(machine):
         assert threads.choose(work).number == number
 
 
-def test_a_variable_of_openmp_is_heeded(machine, monkeypatch):
+def test_openmps_variables_are_respected(machine, monkeypatch):
     machine(busy=range(8))
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     torch.set_num_threads(3)
     assert str(threads.choose()) == "3 threads on the CPU: OMP_NUM_THREADS is 3"
 
 
-def test_a_given_number_is_taken(machine):
+def test_a_given_number_is_used(machine):
     machine(busy=range(8))
     assert str(threads.use(1)) == "1 thread on the CPU: as was asked for"
     assert torch.get_num_threads() == 1
@@ -110,7 +110,7 @@ def test_a_core_is_as_busy_as_its_ticks_say(tmp_path, monkeypatch):
     assert threads._share([1, 2, 3, 4, 5], [1, 2, 3, 4, 5]) == 0
 
 
-def test_idle_threads_of_openmp_sleep_soon_unless_somebody_has_chosen():
+def test_idle_openmp_threads_sleep_soon_unless_configured_otherwise():
     chosen = {"GOMP_SPINCOUNT": "7"}
     code = (
         "import os, vmambair_arch; from vmambair_arch.system.openmp import POLICIES as p;"

@@ -8,7 +8,7 @@ from torch import distributed
 from support.experiments import load_tensors
 from support.trainings import ROOT, log, resumes, train
 from vmambair_arch import Restorer, VmambaIR
-from vmambair_arch.data.batches.ahead import Ahead, packed
+from vmambair_arch.data.batches.prefetch import Prefetcher, packed
 
 NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no NVIDIA GPU")
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
@@ -29,8 +29,8 @@ def on(device: str) -> str:
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_a_training_validates_saves_and_goes_on_from_a_state(small, device, precision):
-    """On a GPU cuDNN may take other algorithms the second time: there not to the bit."""
+def test_a_training_validates_saves_and_resumes(small, device, precision):
+    """Not bit for bit on a GPU, where cuDNN may choose other algorithms the second time."""
     every = ("train:total_iter=4", "logger:save_checkpoint_freq=2", "val:val_freq=4")
     path = small(on(device), *every, precision=precision)
     assert train(path) == 0
@@ -52,7 +52,7 @@ def test_a_discriminator_is_trained_too(small, device):
 
 
 def test_a_process_group_of_one_trains(small, device, monkeypatch):
-    """nccl on a GPU, gloo for what the processes tell each other."""
+    """With nccl on a GPU, and gloo for messages between processes."""
     place = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1}
     for name, value in {**place, "MASTER_ADDR": "localhost", "MASTER_PORT": 29577}.items():
         monkeypatch.setenv(name, str(value))
@@ -88,9 +88,9 @@ def test_a_picture_is_restored_as_in_float32_on_the_cpu(device, precision, depth
 
 
 @NO_GPU
-def test_batches_arrive_on_a_gpu_a_step_ahead():
+def test_the_next_batch_is_prefetched_to_the_gpu():
     pictures = torch.arange(3 * 2 * 3 * 8 * 8).view(3, 2, 3, 8, 8) % 256 / 255
     samples = [packed(lambda rows: {"lq": rows[0]}, [row]) for row in pictures]
     pinned = ({"lq": type(s["lq"])(s["lq"][0].pin_memory())} for s in samples)
-    for row, batch in zip(pictures, Ahead(pinned, torch.device("cuda", 0)), strict=True):
+    for row, batch in zip(pictures, Prefetcher(pinned, torch.device("cuda", 0)), strict=True):
         assert batch["lq"].is_cuda and torch.equal(batch["lq"].cpu(), row)

@@ -1,4 +1,4 @@
-"""Disks that fill, files that are damaged or hostile: what is on them is kept, and it is said."""
+"""Full disks, damaged or hostile files: saved work is kept, and the fault is reported."""
 
 import contextlib
 import json
@@ -35,7 +35,7 @@ from vmambair_arch.option_files import options
 
 @contextlib.contextmanager
 def mounted(*arguments: str):
-    """Mount something at the last argument, or skip the test where that is not allowed."""
+    """Mount something at the last argument, or skip the test if that is not allowed."""
     done = subprocess.run(["mount", *arguments], capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"mount is not allowed here: {done.stderr.strip()}")
@@ -70,7 +70,7 @@ def test_a_full_disk_keeps_the_last_checkpoint_and_is_retried(small_disk, small,
     assert not list(root.glob("*/.*.tmp"))
 
 
-def test_a_disk_that_stays_full_is_said_and_fails_the_end_only(small_disk, small, after, capsys):
+def test_a_disk_that_stays_full_is_logged_and_fails_only_the_end(small_disk, small, after, capsys):
     path = small(f"path:experiments_root={small_disk}", "train:total_iter=6")
     after(3, lambda: fill(small_disk))
     assert train(path) == 1
@@ -87,7 +87,7 @@ def test_a_disk_that_stays_full_is_said_and_fails_the_end_only(small_disk, small
 
 @contextlib.contextmanager
 def read_only(*folders: Path):
-    """Make folders read-only, for root too."""
+    """Make folders read-only, even for root."""
     with contextlib.ExitStack() as stack:
         for folder in map(str, folders):
             if os.geteuid():
@@ -99,7 +99,7 @@ def read_only(*folders: Path):
         yield
 
 
-def test_a_folder_that_becomes_read_only_is_said_and_retried(small, after):
+def test_a_folder_that_becomes_read_only_is_logged_and_retried(small, after):
     with contextlib.ExitStack() as stack:
         folders = [ROOT / "models", ROOT / "training_states"]
         after(3, lambda: stack.enter_context(read_only(*folders)))
@@ -127,7 +127,7 @@ def two_states(small, cache):
 
 
 def flip(path: Path, place: int | None = None) -> None:
-    """Flip a bit at a place, or amid the largest of the tensors."""
+    """Flip a bit at a place, or in the middle of the largest tensor."""
     content = bytearray(path.read_bytes())
     if place is None:
         tensor = max(zipfile.ZipFile(path).infolist(), key=lambda info: info.file_size)
@@ -152,8 +152,8 @@ def test_a_damaged_newest_state_is_passed_over(file, damage, two_states):
         assert "passed over for the state before it" in log()
 
 
-def test_no_flipped_bit_of_a_state_goes_unseen(two_states):
-    """It is found, or changes nothing: some bytes of a zip file mean nothing."""
+def test_no_flipped_bit_of_a_state_goes_undetected(two_states):
+    """It is detected, or changes nothing: some bytes of a zip file have no meaning."""
     path, place = ROOT / "training_states/4.state", random.Random(0)
     opt = options.read(two_states, is_train=True)
     opt["path"]["resume_state"] = str(path)
@@ -171,7 +171,7 @@ def test_no_flipped_bit_of_a_state_goes_unseen(two_states):
     assert found > 30
 
 
-def test_without_any_whole_state_nothing_starts_anew(two_states, capsys):
+def test_without_a_whole_state_training_does_not_start_over(two_states, capsys):
     for path in (ROOT / "training_states").iterdir():
         truncate(path)
     assert train(two_states, "--auto_resume") == 2
@@ -179,7 +179,7 @@ def test_without_any_whole_state_nothing_starts_anew(two_states, capsys):
     assert len(list(Path("experiments").iterdir())) == 1
 
 
-def test_the_rest_of_a_save_that_was_killed_is_cleared_away(two_states):
+def test_the_leftovers_of_a_killed_save_are_removed(two_states):
     rest = ROOT / "models/.net_g_6.pth.123.tmp"
     rest.write_bytes(b"half")
     assert resumes(two_states)
@@ -194,7 +194,7 @@ def test_pruning_keeps_the_newest_and_the_best(small):
 
 
 @pytest.mark.parametrize(("better", "best"), [("higher", 4), ("lower", 2)])
-def test_the_best_network_is_that_of_the_first_metric(better, best, small):
+def test_the_best_network_is_chosen_by_the_first_metric(better, best, small):
     metrics = {"psnr": {"type": "calculate_psnr", "crop_border": 4, "better": better}}
     train(small(val={"val_freq": 2, "metrics": metrics}))
     psnr = [json.loads(line)["psnr"] for line in (ROOT / "metrics.jsonl").open()]
@@ -204,7 +204,7 @@ def test_the_best_network_is_that_of_the_first_metric(better, best, small):
 
 
 class Payload:
-    """A pickle of it would create a file when it is loaded."""
+    """A pickle of it would create a file when loaded."""
 
     def __reduce__(self):
         return Path.touch, (Path("executed"),)

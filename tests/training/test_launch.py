@@ -20,7 +20,7 @@ TORCHRUN = "from support import forked_launch; forked_launch.torchrun()"
 
 @pytest.fixture
 def start(pairs, tmp_path, monkeypatch):
-    """Start a launcher in an empty folder, with an option file that trains two ranks for long."""
+    """Start a launcher in an empty folder, with an option file of a long training of two ranks."""
     monkeypatch.chdir(tmp_path)
     write(pairs, "long")
     started = []
@@ -36,7 +36,7 @@ def start(pairs, tmp_path, monkeypatch):
 
 
 def wait_for(happened, launcher: BaseProcess) -> None:
-    """Return when it has happened; fail if the launcher ends first."""
+    """Return when a condition holds; fail if the launcher ends first."""
     deadline = time.monotonic() + PATIENCE
     while not happened():
         assert launcher.is_alive() and time.monotonic() < deadline, Path("out.txt").read_text()
@@ -50,20 +50,20 @@ def newest() -> int:
 
 
 def ranks(launcher: BaseProcess) -> list[int]:
-    """The processes that a launcher has started, by their ids."""
+    """The ids of the processes that a launcher has started."""
     children = Path(f"/proc/{launcher.pid}/task").glob("*/children")
     return [int(pid) for path in children for pid in path.read_text().split()]
 
 
 def kill_one(launcher: BaseProcess) -> int:
-    """Kill a rank when there is a state; the iteration of the newest then."""
+    """Kill a rank once there is a state; returns the newest state's iteration."""
     before = newest()
     wait_for(lambda: newest() > before, launcher)
     os.kill(max(ranks(launcher)), signal.SIGKILL)
     return newest()
 
 
-def test_a_run_goes_on_after_a_rank_was_killed_and_stops_with_a_state(start):
+def test_a_run_continues_after_a_rank_was_killed_and_stops_with_a_state(start):
     launcher = start(VMAMBAIR, *train("long.yml", *ENDLESS), "--nproc", "2", "--max-restarts", "1")
     saved = kill_one(launcher)
     wait_for(lambda: newest() > saved and "Resuming" in Path("out.txt").read_text(), launcher)
@@ -87,7 +87,7 @@ def test_torchrun_restarts_from_the_last_state_and_ends_all_when_a_rank_is_kille
     assert ranks(launcher) == []
 
 
-def test_what_is_wrong_is_said_once_for_all_processes(start):
+def test_an_error_is_printed_once_for_all_processes(start):
     wrong = train("long.yml", "datasets:train:dataroot_gt=nowhere")
     launcher = start(VMAMBAIR, *wrong, "--nproc", "2", "--max-restarts", "3")
     launcher.join(PATIENCE)

@@ -1,4 +1,4 @@
-"""A run has its folder to itself: a second one is told so, and moves and writes nothing."""
+"""A run has its folder to itself: a second one is refused, and moves and writes nothing."""
 
 import errno
 import os
@@ -25,7 +25,7 @@ def everything(root: str) -> dict[str, tuple[int, int]]:
 
 
 @pytest.mark.parametrize("arguments", [[], ["--auto_resume"]])
-def test_a_second_training_of_a_name_is_one_sentence_and_leaves_the_first_alone(
+def test_a_second_training_of_the_same_name_is_refused_and_leaves_the_first_alone(
     arguments, experiment, capsys
 ):
     options = experiment()
@@ -42,7 +42,7 @@ def test_a_second_training_of_a_name_is_one_sentence_and_leaves_the_first_alone(
     assert train(options, *arguments) == 0
 
 
-def test_a_training_holds_the_lock_as_long_as_it_lasts(experiment, after):
+def test_a_training_holds_the_lock_until_it_ends(experiment, after):
     refusals = []
 
     def try_it() -> None:
@@ -58,17 +58,17 @@ def test_a_training_holds_the_lock_as_long_as_it_lasts(experiment, after):
         pass
 
 
-def test_a_second_test_of_a_name_leaves_the_results_of_the_first_alone(experiment, capsys):
+def test_a_second_test_of_the_same_name_leaves_the_results_of_the_first_alone(experiment, capsys):
     options = experiment(train=None)
     path = Path(options)
     path.write_text(path.read_text().replace("  train:\n", "  test:\n"))
     with locked(Path("results/tiny")):
         assert cli.basicsr(["test", "-opt", options]) == 2
-    assert "is writing it" in capsys.readouterr().err
+    assert "is writing to it" in capsys.readouterr().err
     assert not Path("results").exists()
 
 
-def test_what_cannot_be_used_leaves_nothing_behind(experiment):
+def test_unusable_options_leave_nothing_behind(experiment):
     options = experiment()
     assert train(options, "--force_yml", "datasets:train:dataroot_gt=nowhere") == 2
     assert not Path("experiments").exists()
@@ -76,7 +76,7 @@ def test_what_cannot_be_used_leaves_nothing_behind(experiment):
 
 @needs_fork
 def test_a_killed_run_holds_nothing_and_neither_do_its_forks(empty_folder):
-    """Workers that load data are forks; they may outlive their training for seconds."""
+    """Workers that load data are forks; they may outlive their training by seconds."""
     ready, set_ready = os.pipe()
     holder = os.fork()
     if holder == 0:
@@ -100,7 +100,7 @@ def test_links_lead_to_the_same_lock(empty_folder):
     EXPERIMENT.symlink_to(Path("there").resolve())
     with (
         locked(EXPERIMENT),
-        pytest.raises(InputError, match="is writing it"),
+        pytest.raises(InputError, match="is writing to it"),
         locked(Path("there")),
     ):
         pass
@@ -112,15 +112,15 @@ def test_a_file_system_without_locks_is_a_warning(experiment, monkeypatch):
 
     monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
     assert train(experiment()) == 0
-    assert "no locks on its file system; start no second run of this name" in log()
+    assert "no locks on its file system; do not start a second run with this name" in log()
 
 
 def test_basicsrs_own_loop_holds_the_lock_too(empty_folder):
     path = {"experiments_root": str(EXPERIMENT), "training_states": str(EXPERIMENT / "x")}
     opt = {"rank": 0, "path": path, "auto_resume": False}
-    with locked(EXPERIMENT), pytest.raises(InputError, match="is writing it"):
+    with locked(EXPERIMENT), pytest.raises(InputError, match="is writing to it"):
         compat.load_resume_state(opt)
     assert compat.load_resume_state(opt) is None
-    with pytest.raises(InputError, match="is writing it"), locked(EXPERIMENT):
+    with pytest.raises(InputError, match="is writing to it"), locked(EXPERIMENT):
         pass
     compat._running.close()

@@ -64,7 +64,7 @@ def test_basicsr_networks_train_validate_resume_and_test(
 
 
 def lmdb_data_sets(pairs: Path, folder: Path) -> dict:
-    """Training and validation sections that read the pairs from LMDB, each from its own."""
+    """Training and validation sections that read the pairs, each from its own LMDBs."""
     train = {"gt_size": 32, "use_hflip": True, "use_rot": True, "batch_size_per_gpu": 2}
     return {
         "train": {**lmdb_pairs(pairs, folder / "train"), **train, "num_worker_per_gpu": 0},
@@ -83,7 +83,7 @@ def lmdb_pairs(pairs: Path, folder: Path) -> dict:
     return section
 
 
-def test_a_resumed_run_goes_on_from_the_state_with_its_optimizer(experiment):
+def test_a_resumed_run_continues_with_the_states_optimizer(experiment):
     options = experiment()
     cli.basicsr(["train", "-opt", options, "--force_yml", "train:total_iter=2"])
     before = Path("experiments/tiny/models/net_g_2.pth").read_bytes()
@@ -94,7 +94,7 @@ def test_a_resumed_run_goes_on_from_the_state_with_its_optimizer(experiment):
     assert state["optimizers"][0]["state"][0]["step"] == 4
 
 
-def test_auto_resume_finds_the_experiment_below_its_root_from_any_folder(
+def test_auto_resume_finds_the_experiment_from_any_working_directory(
     experiment, tmp_path, monkeypatch
 ):
     options = Path(experiment(path={"experiments_root": str(tmp_path / "runs")})).resolve()
@@ -106,7 +106,7 @@ def test_auto_resume_finds_the_experiment_below_its_root_from_any_folder(
     assert not list(tmp_path.glob("runs/*archived*"))
 
 
-def test_training_again_archives_the_run_before_even_within_a_second(experiment, monkeypatch):
+def test_training_again_archives_the_earlier_run_even_within_a_second(experiment, monkeypatch):
     monkeypatch.setattr(pipeline, "get_time_str", lambda: "20260101_000000")
     short = ["--force_yml", "train:total_iter=1"]
     for _ in range(3):

@@ -1,4 +1,5 @@
-"""Runs of many processes: equal to one of a larger batch, resumed by any number, ended as one."""
+"""Runs of several processes: equal to one with a larger batch, resumable by any number of
+processes, and ended together."""
 
 import signal
 from pathlib import Path
@@ -38,7 +39,7 @@ def write_degraded(pairs: Path, name: str) -> str:
 
 
 def write_test(pairs: Path, name: str) -> str:
-    """An option file that measures two images with a metric that has no value for them, too."""
+    """An option file that measures two images, also with a metric that has no value for them."""
     Path("two.txt").write_text("0.png (64,72,3)\n1.png (64,72,3)\n")
     path = Path(write(pairs, name))
     opt = yaml.safe_load(path.read_text())
@@ -52,7 +53,7 @@ def write_test(pairs: Path, name: str) -> str:
 
 
 def described(pairs: Path) -> list[dict]:
-    """The runs that the tests look at, as ``ranks.codes`` takes them."""
+    """The runs that the tests use, in the form of ``ranks.codes``."""
     runs = []
 
     def add(name: str, *arguments: list[str], **more) -> None:
@@ -98,7 +99,7 @@ def described(pairs: Path) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def codes(pairs, tmp_path_factory):
-    """Exit codes of the runs by their names; what they leave is in the working directory."""
+    """Exit codes of the runs by name; their files are in the working directory."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("runs"))
         runs = described(pairs)
@@ -118,7 +119,7 @@ def networks(name: str, iteration: int = 10) -> dict:
 
 
 def assert_close(one: str, other: str, iteration: int = 10) -> None:
-    """Two runs have the same weights within what the order of additions makes."""
+    """Two runs have the same weights, up to the order of additions."""
     theirs = networks(other, iteration)
     for key, weights in networks(one, iteration).items():
         for name, tensor in weights.items():
@@ -126,19 +127,19 @@ def assert_close(one: str, other: str, iteration: int = 10) -> None:
 
 
 def said(name: str) -> list[str]:
-    """The sentences that the processes of a run print as the command does."""
+    """The messages that the processes of a run print."""
     lines = [line for out in sorted(Path().glob(f"{name}.*.out")) for line in out.open()]
     return [line.removeprefix("vmambair: ") for line in lines if line.startswith("vmambair: ")]
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_two_ranks_train_as_one_of_twice_their_batch(model, codes):
+def test_two_ranks_train_like_one_with_twice_their_batch(model, codes):
     assert codes[f"{model}_one"] + codes[f"{model}_two"] == [0, 0, 0]
     assert_close(f"{model}_one", f"{model}_two")
 
 
 @pytest.mark.parametrize("precision", ["", "_bf16"])
-def test_two_ranks_with_two_micro_batches_train_as_one_of_the_large_batch(precision, codes):
+def test_two_ranks_with_two_micro_batches_train_like_one_with_the_large_batch(precision, codes):
     names = f"micro_one{precision}", f"micro_two{precision}"
     assert codes[names[0]] + codes[names[1]] == [0, 0, 0]
     assert_close(*names, iteration=2)
@@ -154,7 +155,7 @@ def test_a_shared_validation_has_the_figures_of_one_process(model, codes):
         assert theirs["psnr"] == pytest.approx(mine["psnr"], abs=1e-3)  # of weights that differ
 
 
-def test_images_fewer_than_ranks_and_without_a_value_are_measured_as_by_one(codes):
+def test_fewer_images_than_ranks_and_images_without_a_value_are_measured_as_by_one_process(codes):
     assert codes["tested_by_1"] + codes["tested_by_3"] == [0] * 4
     one, three = (metrics(f"results/tested_by_{ranks}")[0] for ranks in (1, 3))
     assert (three["psnr"], three["niqe"]) == (one["psnr"], None)
@@ -169,7 +170,7 @@ def test_a_signal_to_one_rank_stops_all_with_a_state(codes):
     assert len(load_tensors("experiments/stopped/training_states/4.state")["processes"]) == 2
 
 
-def test_a_resumed_run_equals_one_that_never_was_stopped_bit_for_bit(codes):
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(codes):
     assert codes["by_2"] == [0, 0]
     assert_same(networks("VmambaIRModel_two"), networks("by_2"))
 
@@ -181,13 +182,13 @@ def test_a_state_of_two_ranks_resumes_with_one_and_with_three(codes):
     assert "The state is of 2 processes, and this run has 3" in log
 
 
-def test_a_validation_that_a_signal_cut_short_is_done_again(codes):
+def test_a_validation_that_a_signal_cut_short_is_repeated(codes):
     assert codes["due"] + codes["due_resumed"] == [143, 143, 0, 0]
     assert [line["iter"] for line in metrics("experiments/due")] == [5, 10]
     assert_same(networks("VmambaIRModel_two"), networks("due"))
 
 
-def test_each_rank_goes_on_with_its_own_pool_of_pairs(codes):
+def test_each_rank_continues_with_its_own_pool_of_pairs(codes):
     assert codes["pool_whole"] + codes["pool"] + codes["pool_resumed"] == [0, 0, 143, 143, 0, 0]
     processes = load_tensors("experiments/pool/training_states/7.state")["processes"]
     pools = [process["model"]["pool"]["gt"] for process in processes]
@@ -209,7 +210,7 @@ def test_ranks_with_different_options_are_an_error_before_anything_is_written(co
     assert not Path("experiments/other").exists()
 
 
-def test_nccl_without_gpus_is_gloo_with_one_warning(codes):
+def test_nccl_without_gpus_falls_back_to_gloo_with_one_warning(codes):
     assert codes["slurm"] == [0, 0]
     said = [Path(f"slurm.{rank}.out").read_text() for rank in range(2)]
     warning = "dist_params.backend is nccl, and this run uses no GPU: gloo instead"
@@ -222,11 +223,11 @@ def test_a_rank_without_an_option_file_ends_all_and_is_named_once(codes):
     assert sentence.startswith("rank 1: absent.yml: there is no such option file")
 
 
-def test_slurm_starts_processes_too(codes):
+def test_slurm_can_start_processes(codes):
     assert codes["slurm"] == [0, 0]
 
 
-def test_degraded_copies_and_their_record_are_those_of_one_process(codes):
+def test_degraded_copies_and_their_record_equal_those_of_one_process(codes):
     assert (codes["degrade_one"], codes["degrade_two"]) == ([0], [0, 0])
     one, two = (
         {p.name: p.read_bytes() for p in Path(f"degraded_{n}").iterdir()} for n in ("one", "two")

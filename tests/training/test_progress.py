@@ -1,4 +1,4 @@
-"""What a run tells of itself while it trains."""
+"""What a run reports while it trains."""
 
 from unittest.mock import Mock
 
@@ -8,7 +8,7 @@ from vmambair_arch.training.progress import TrainingProgress
 
 
 @pytest.mark.parametrize("iteration", [2, 3])
-def test_the_time_that_is_left_is_none_at_the_end_and_never_negative(iteration):
+def test_the_remaining_time_ends_at_zero_and_is_never_negative(iteration):
     logger = {"print_freq": 1, "use_tb_logger": False}
     opt = {"name": "tiny", "rank": 0, "train": {"total_iter": 3}, "logger": logger}
     with TrainingProgress(opt, 0, None) as progress:

@@ -42,7 +42,7 @@ def stop(monkeypatch):
 
 @pytest.fixture
 def long_run(experiment):
-    """Write an option file of six iterations that saves at the end only."""
+    """Write an option file of six iterations that saves only at the end."""
 
     def write(name: str, model: str, workers: int = 0, **train) -> str:
         Path("two.txt").write_text("0.png (64,72,3)\n1.png (64,72,3)\n")
@@ -62,7 +62,7 @@ def long_run(experiment):
 
 
 def results(name: str, total: int = TOTAL) -> dict:
-    """All that a run leaves, without the times and names by which any two differ."""
+    """All that a run leaves, without times and names, which always differ."""
     root = Path("experiments", name)
     files = {p.name: load_tensors(p) for p in root.glob("*/*.pth")}
     files["state"] = load_tensors(root / f"training_states/{total}.state")
@@ -76,7 +76,7 @@ def results(name: str, total: int = TOTAL) -> dict:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_run_stopped_twice_equals_one_that_never_was(model, long_run, stop):
+def test_a_run_stopped_twice_equals_an_uninterrupted_one(model, long_run, stop):
     assert train(long_run("whole", model)) == 0
     options = long_run("stopped", model)
     for iteration in (2, 5):  # amid an epoch, where a validation is due, and where none is
@@ -105,7 +105,7 @@ def test_workers_change_nothing_and_may_change_when_resuming(mode, long_run, sto
     assert_same(whole, {key: stopped[key] for key in whole})
 
 
-def test_skipped_steps_are_counted_over_an_interruption(long_run, stop, monkeypatch):
+def test_skipped_steps_are_counted_across_an_interruption(long_run, stop, monkeypatch):
     loss = LOSS_REGISTRY.get("L1Loss")
     forward, calls = loss.forward, [0]
 
@@ -122,7 +122,7 @@ def test_skipped_steps_are_counted_over_an_interruption(long_run, stop, monkeypa
     assert results("stopped")["state"]["skipped"] == (1, 0)
 
 
-def test_a_run_is_resumed_from_another_folder_by_the_path_of_its_state(
+def test_a_run_can_be_resumed_from_another_folder_by_its_states_path(
     long_run, stop, tmp_path, monkeypatch
 ):
     train(long_run("whole", "VmambaIRModel"))
@@ -142,7 +142,7 @@ def test_a_run_is_resumed_from_another_folder_by_the_path_of_its_state(
         assert_same(whole[name], stopped[name])
 
 
-def test_the_seed_of_a_state_holds_even_if_the_option_file_names_none(long_run, stop):
+def test_a_states_seed_is_used_even_if_the_option_file_has_none(long_run, stop):
     options = long_run("stopped", "SRModel")
     path = Path(options)
     path.write_text(path.read_text().replace("manual_seed: 0\n", ""))
@@ -154,7 +154,7 @@ def test_the_seed_of_a_state_holds_even_if_the_option_file_names_none(long_run, 
     assert results("stopped")["state"]["seed"] == seed
 
 
-def test_a_finished_run_resumed_does_nothing_again(long_run):
+def test_resuming_a_finished_run_does_nothing(long_run):
     options = long_run("whole", "SRModel")
     train(options)
     before = results("whole")
@@ -162,7 +162,7 @@ def test_a_finished_run_resumed_does_nothing_again(long_run):
     assert_same(before, results("whole"))
 
 
-def test_a_state_needs_no_pickled_code_and_says_what_made_it(long_run):
+def test_a_state_needs_no_pickled_code_and_says_how_it_was_made(long_run):
     train(long_run("whole", "SRModel"))
     root = Path("experiments/whole")
     for name in ("training_states/6.state", "models/net_g_6.pth", "models/net_g_latest.pth"):
@@ -197,10 +197,10 @@ def first_version(experiment):
     return options
 
 
-def test_a_run_of_the_first_version_goes_on_with_a_warning(first_version):
+def test_a_run_of_the_first_version_resumes_with_a_warning(first_version):
     assert train(first_version, "--auto_resume") == 0
     log = next(Path("experiments/first").glob("*.log")).read_text()
-    assert "2.state is of an older kind: the random numbers start anew; the order" in log
+    assert "2.state has an older format: the random numbers start anew; the order" in log
     state = load_tensors("experiments/first/training_states/4.state")
     assert state["optimizers"][0]["state"][0]["step"] == 4
 
@@ -216,7 +216,7 @@ def test_a_network_of_the_first_version_loads(first_version, experiment):
 
 @pytest.mark.parametrize("wrapped", [True, False])
 def test_a_raw_or_compiled_state_dict_loads_into_a_model_of_basicsr(wrapped, long_run):
-    """BasicSR has a KeyError for the one, and writes the other but does not read it."""
+    """BasicSR fails with a KeyError for a raw one; compiled ones it writes but cannot read."""
     train(long_run("whole", "SRModel"))
     path = "experiments/whole/models/net_g_6.pth"
     state = {f"_orig_mod.{name}": tensor for name, tensor in load_tensors(path)["params"].items()}
@@ -271,7 +271,7 @@ def test_resuming_with_another_optimizer_is_refused(long_run, stop, capsys):
     assert "its optimizers or schedules are not those of the option file" in capsys.readouterr().err
 
 
-def test_the_log_of_a_resumed_run_says_where_it_goes_on(long_run, stop):
+def test_the_log_of_a_resumed_run_says_where_it_continues(long_run, stop):
     options = long_run("stopped", "SRModel")
     stop(2)
     train(options)
@@ -282,7 +282,7 @@ def test_the_log_of_a_resumed_run_says_where_it_goes_on(long_run, stop):
 
 
 def places(epoch: int, *, start: int = 0, world_size: int = 1, length: int = 7) -> list[tuple]:
-    """What the samplers of all processes give, in the order of the positions."""
+    """The places from the samplers of all processes, in the order of positions."""
     samplers = [
         PlacedSampler(length, ratio=3, rank=rank, world_size=world_size)
         for rank in range(world_size)
@@ -293,7 +293,7 @@ def places(epoch: int, *, start: int = 0, world_size: int = 1, length: int = 7) 
 
 
 @pytest.mark.parametrize("world_size", [1, 3])
-def test_the_order_of_the_images_is_that_of_basicsr(world_size):
+def test_the_order_of_the_images_equals_basicsrs(world_size):
     host = [EnlargedSampler(range(7), world_size, rank, 3) for rank in range(world_size)]
     for sampler in host:
         sampler.set_epoch(2)
@@ -301,7 +301,7 @@ def test_the_order_of_the_images_is_that_of_basicsr(world_size):
     assert [index for _, _, index in places(2, world_size=world_size)] == expected
 
 
-def test_a_sampler_goes_on_from_any_position_with_any_number_of_processes():
+def test_a_sampler_continues_from_any_position_with_any_number_of_processes():
     whole = places(1)
     assert places(1, start=6) == whole[6:]
     assert places(1, start=6, world_size=3) == whole[6:]
@@ -312,7 +312,7 @@ def test_a_sampler_goes_on_from_any_position_with_any_number_of_processes():
 
 @pytest.fixture
 def kill(long_run):
-    """Train a model in processes killed at random moments; returns what ``killing.py`` tells."""
+    """Train a model in processes killed at random moments; returns the report of ``killing.py``."""
 
     def run(model: str, *, kills: int, seed: int, workers: int, total: int) -> dict:
         for name in ("whole", "killed"):
@@ -320,7 +320,7 @@ def kill(long_run):
             opt = yaml.safe_load(path.read_text())
             opt["train"].update(total_iter=total, scheduler={**SCHEDULE, "periods": [total, 1]})
             opt["logger"]["save_checkpoint_freq"], opt["val"]["val_freq"] = 2, 10
-            opt["threads"] = 1  # this process may have others than those that are killed
+            opt["threads"] = 1  # this process may have another number than the killed ones
             path.write_text(yaml.safe_dump(opt))
         assert train("whole.yml") == 0
         return killing.killed("killed.yml", kills, seed)
@@ -328,7 +328,7 @@ def kill(long_run):
     return run
 
 
-def test_a_run_killed_four_times_equals_one_that_never_was(kill):
+def test_a_run_killed_four_times_equals_an_uninterrupted_one(kill):
     told = kill("VmambaIRModel", kills=4, seed=17, workers=0, total=30)
     assert told["kills"] == 4
     assert told["amid_a_save"] >= 1
@@ -338,7 +338,7 @@ def test_a_run_killed_four_times_equals_one_that_never_was(kill):
 
 @pytest.mark.long
 @pytest.mark.parametrize("model", MODELS)
-def test_a_run_killed_twenty_times_equals_one_that_never_was(model, kill):
+def test_a_run_killed_twenty_times_equals_an_uninterrupted_one(model, kill):
     """The same with two workers, for each kind of model."""
     told = kill(model, kills=20, seed=1, workers=2, total=160)
     print(f"{model}: {told}")

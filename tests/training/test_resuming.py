@@ -1,4 +1,4 @@
-"""A run that goes on with other options: each is one line in the log, saying what is used."""
+"""Resuming with changed options: each is one line in the log that says what is used."""
 
 from pathlib import Path
 
@@ -17,14 +17,14 @@ def cache(tmp_path_factory):
 
 @pytest.fixture
 def begun(experiment, cache):
-    """An experiment of two iterations; returns its options, and a function that goes on."""
+    """An experiment of two iterations; returns its options, and a function that resumes it."""
     options = experiment()
     train_once(options, cache, "--force_yml", "train:total_iter=2")
     for path in ROOT.glob("*.log"):
         path.unlink()
 
     def resume(*changes: str, code: int = 0) -> list[str]:
-        """The lines of the log on options; changes are as for --force_yml."""
+        """Resume, and return the log's lines about options; changes are as for --force_yml."""
         force = ["--force_yml", *changes] if changes else []
         assert train(options, "--auto_resume", *force) == code
         lines = log().splitlines()
@@ -33,17 +33,22 @@ def begun(experiment, cache):
     return resume
 
 
-def test_the_same_options_are_no_lines(begun):
+def test_unchanged_options_are_not_logged(begun):
     assert begun("train:total_iter=2") == []
 
 
-# What is changed, the level of its line, and what that says.
+# The change, and the level and text of its line.
 CHANGES = [
     ("train:optim_g:lr=5e-3", "WARNING", "train.optim_g.lr: 0.005 has no effect", "with 0.001;"),
     ("train:optim_g:betas=[0.5,0.9]", "WARNING", "optim_g.betas: [0.5, 0.9] has no effect", "null"),
     ("train:scheduler:gamma=0.1", "WARNING", "scheduler.gamma: 0.1 has no effect", "with 0.5;"),
     ("train:scheduler:milestones=[1]", "WARNING", "milestones: [1] has no effect", "with [3];"),
-    ("manual_seed=7", "WARNING", "manual_seed: 7 has no effect", "goes on with 0;"),
+    (
+        "manual_seed=7",
+        "WARNING",
+        "manual_seed: 7 has no effect",
+        "continues with 0, from the state;",
+    ),
     ("train:ema_decay=0", "INFO", "train.ema_decay: 0 is used from here on", "it was 0.9"),
     ("datasets:train:batch_size_per_gpu=1", "INFO", "batch_size_per_gpu: 1 is used", "it was 2"),
     ("datasets:train:use_rot=false", "INFO", "use_rot: false is used", "it was true"),
@@ -53,7 +58,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("change", "level", "sentence", "other"), CHANGES)
-def test_another_option_is_one_line_that_says_what_is_used(change, level, sentence, other, begun):
+def test_a_changed_option_is_one_line_that_says_what_is_used(change, level, sentence, other, begun):
     networks = str(ROOT.resolve() / "models/net_g_2.pth")
     lines = begun(change.replace("PATH", networks), "train:total_iter=3")
     lines = [line for line in lines if "total_iter" not in line]
@@ -63,13 +68,13 @@ def test_another_option_is_one_line_that_says_what_is_used(change, level, senten
     assert other in lines[0]
 
 
-def test_what_has_no_effect_is_what_is_not_used(begun):
+def test_options_said_to_have_no_effect_are_not_used(begun):
     begun("train:optim_g:lr=5e-3", "train:scheduler:gamma=0.1", "train:total_iter=4")
     group = load_tensors(ROOT / "training_states/4.state")["optimizers"][0]["param_groups"][0]
     assert (group["initial_lr"], group["lr"]) == (1e-3, 5e-4)
 
 
-def test_a_schedule_of_another_kind_is_used_whole(begun):
+def test_a_schedule_of_another_kind_is_used_completely(begun):
     cosine = "{type: CosineAnnealingRestartLR, periods: [8], eta_min: 1e-7}"
     lines = begun(f"train:scheduler={cosine}", "train:total_iter=4")
     assert any("scheduler.type: 'CosineAnnealingRestartLR' is used" in line for line in lines)
@@ -86,13 +91,13 @@ def test_an_optimizer_of_another_kind_is_refused_before_anything_is_written(begu
     assert sorted(ROOT.rglob("*")) == before
 
 
-def test_an_end_at_or_before_the_state_is_said(begun):
+def test_an_end_at_or_before_the_state_is_logged(begun):
     begun("train:total_iter=1")
     assert "train.total_iter is 1, and" in log()
     assert "is at iteration 2: nothing is left to train" in log()
 
 
-def test_other_versions_are_said(begun):
+def test_changed_versions_are_logged(begun):
     path = ROOT / "training_states/2.state"
     state = load_tensors(path)
     state["about"]["versions"]["torch"] = "2.0.1"
@@ -102,7 +107,7 @@ def test_other_versions_are_said(begun):
     assert f"torch: {torch.__version__} is used from here on; it was 2.0.1" in lines[0]
 
 
-def test_a_named_state_beside_other_weights_is_a_warning(experiment, capsys):
+def test_a_named_state_together_with_other_weights_is_a_warning(experiment, capsys):
     options = Path(experiment())
     train(str(options), "--force_yml", "train:total_iter=2")
     (ROOT.parent / "tiny").rename("first")

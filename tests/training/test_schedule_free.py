@@ -1,4 +1,4 @@
-"""Optimizers by import path, and those whose weights to train with are not those to be used."""
+"""Optimizers by import path, and those whose training weights are not the weights to use."""
 
 import copy
 import signal
@@ -24,7 +24,7 @@ OPTIONS = (
 
 
 def results() -> dict:
-    """What a run leaves after its last iteration, but for the times."""
+    """What a run leaves after its last iteration, without the times."""
     files = {name: load_tensors(ROOT / name) for name in ("models/net_g_4.pth",)}
     files["state"] = load_tensors(ROOT / "training_states/4.state")
     for content in files.values():
@@ -32,8 +32,8 @@ def results() -> dict:
     return files
 
 
-def test_a_run_that_is_stopped_equals_one_that_never_was(small):
-    """The stopped one is saved once more, which exchanges the weights once more."""
+def test_a_stopped_run_equals_an_uninterrupted_one(small):
+    """The stopped one is saved one more time, which swaps the weights one more time."""
     path = small(*OPTIONS, model="SRModel")
     assert train(path) == 0
     whole = results()
@@ -44,7 +44,7 @@ def test_a_run_that_is_stopped_equals_one_that_never_was(small):
     assert_same(results(), whole)
 
 
-def test_files_hold_the_weights_to_be_used_and_the_state_those_to_train_with(small):
+def test_files_hold_the_weights_to_use_and_states_the_training_weights(small):
     assert train(small(*OPTIONS, "train:ema_decay=0", model="SRModel")) == 0
     params = list(load_tensors(ROOT / "models/net_g_4.pth")["params"].values())
     state = load_tensors(ROOT / "training_states/4.state")
@@ -58,7 +58,7 @@ def test_files_hold_the_weights_to_be_used_and_the_state_those_to_train_with(sma
 
 
 class Shifting(torch.optim.SGD):
-    """An optimizer that trains with weights that are larger by one."""
+    """An optimizer whose training weights are larger by one."""
 
     shifted = False
 
@@ -82,7 +82,7 @@ def model_of(*networks: nn.Module, optimizers: list[Any]) -> Any:
     )
 
 
-def test_the_moving_average_is_of_the_weights_to_be_used():
+def test_the_moving_average_is_of_the_weights_to_use():
     network = nn.Linear(2, 2)
     averaged = copy.deepcopy(network)
     used = [parameter.clone() for parameter in network.parameters()]
@@ -96,7 +96,7 @@ def test_the_moving_average_is_of_the_weights_to_be_used():
         torch.testing.assert_close(parameter.data, before.data + 1)
 
 
-def test_weights_to_train_with_come_back_bit_for_bit_beside_an_optimizer_without_modes():
+def test_training_weights_come_back_bit_for_bit_next_to_an_optimizer_without_modes():
     first, second = nn.Linear(3, 3), nn.Linear(3, 3)
     optimizers = [Shifting(first.parameters(), lr=0.1), torch.optim.Adam(second.parameters())]
     optimizers[0].train()
@@ -111,14 +111,14 @@ def test_weights_to_train_with_come_back_bit_for_bit_beside_an_optimizer_without
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("schedulefree.AdamFree", "schedulefree.AdamFree is no class of an optimizer"),
+        ("schedulefree.AdamFree", "schedulefree.AdamFree is not an optimizer class"),
         ("no_such_package.Adam", "no_such_package.Adam cannot be imported (No module named"),
-        ("collections.OrderedDict", "collections.OrderedDict is no class of an optimizer"),
+        ("collections.OrderedDict", "collections.OrderedDict is not an optimizer class"),
         ("../..", "../.. cannot be imported"),
         ("schedulefree.SGDScheduleFree, momentun: 0.9", "has no such option; did you mean"),
     ],
 )
-def test_what_is_no_optimizer_is_said_before_anything_runs(small, kind, message, capsys):
+def test_what_is_no_optimizer_is_named_before_anything_runs(small, kind, message, capsys):
     assert train(small(f"train:optim_g={{type: {kind}, lr: 0.1}}", model="SRModel")) == 2
     assert message in capsys.readouterr().err
     assert not Path("experiments").exists()

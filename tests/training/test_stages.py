@@ -15,7 +15,7 @@ NETWORK = {"dim": 2, "d_state": 1, "num_blocks": [1, 0, 0, 0]}
 
 @pytest.fixture
 def ladder(experiment):
-    """Write the three option files; their names begin with a letter of one's choice."""
+    """Write the three option files; their names begin with a given letter."""
 
     def write(letter: str) -> list[str]:
         paths = []
@@ -52,7 +52,7 @@ def params(name: str, iteration: int | str = 2, key: str = "params") -> dict:
     return load_tensors(f"experiments/{name}/models/net_g_{iteration}.pth")[key]
 
 
-def test_each_stage_begins_from_the_one_before_and_a_stopped_ladder_goes_on(ladder):
+def test_each_stage_starts_from_the_previous_one_and_a_stopped_ladder_resumes(ladder):
     assert train(*ladder("a")) == 0
     paths = ladder("b")
     with terminated_after(1):  # of the first stage
@@ -69,7 +69,7 @@ def test_each_stage_begins_from_the_one_before_and_a_stopped_ladder_goes_on(ladd
     assert_same_gan_runs("a_gan", "b_gan", 2)
 
 
-def test_scale_4_takes_from_scale_2_all_but_a_step_of_its_tail(ladder):
+def test_scale_4_starts_from_scale_2_except_for_a_step_of_its_tail(ladder):
     paths = ladder("a")
     still = ["--force_yml", "train:optim_g:lr=0", "train:ema_decay=0"]
     assert train(*paths[:2], *still) == 0
@@ -88,7 +88,7 @@ def test_scale_4_takes_from_scale_2_all_but_a_step_of_its_tail(ladder):
         (lambda paths: [*paths[:2], "no.yml"], "no.yml: there is no such"),
     ],
 )
-def test_what_cannot_be_trained_is_said_before_the_first_stage(ladder, change, message, capsys):
+def test_what_cannot_be_trained_is_named_before_the_first_stage(ladder, change, message, capsys):
     assert train(*change(ladder("a"))) == 2
     assert message in capsys.readouterr().err
     assert not Path("experiments").exists()

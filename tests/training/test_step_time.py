@@ -1,4 +1,4 @@
-"""A training ends when its steps have taken max_seconds, and tells what they took."""
+"""A training ends when its steps have taken max_seconds, and records their time."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ ROOT = Path("experiments/tiny")
 
 @pytest.fixture
 def options(pairs, tmp_path, monkeypatch):
-    """Writes an option file of a training of at most ten steps, each of which takes a second."""
+    """Writes an option file of a training of at most ten steps, each of one second."""
     monkeypatch.chdir(tmp_path)
     seconds = iter(range(1000))
 
@@ -33,7 +33,7 @@ def options(pairs, tmp_path, monkeypatch):
     return write
 
 
-def test_a_training_ends_with_its_time_and_goes_on_with_more_of_it(options):
+def test_a_training_ends_at_max_seconds_and_resumes_with_more(options):
     assert train(options(max_seconds=3)) == 0
     assert saved() == {"3.state"}
     rows = metrics(str(ROOT))
@@ -45,6 +45,6 @@ def test_a_training_ends_with_its_time_and_goes_on_with_more_of_it(options):
     assert metrics(str(ROOT))[-1]["iter"] == 5
 
 
-def test_total_iter_ends_it_before_its_time(options):
+def test_total_iter_may_end_it_earlier(options):
     assert train(options(max_seconds=100)) == 0
     assert saved() == {"10.state"}

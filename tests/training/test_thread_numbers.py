@@ -1,4 +1,4 @@
-"""The threads of a training: asked for, as in the state that is gone on from, or what fits."""
+"""The number of threads of a training: asked for, from a resumed state, or by the work."""
 
 from types import SimpleNamespace
 
@@ -26,7 +26,7 @@ OPT = {
 @pytest.fixture(autouse=True)
 def eight_idle_cores(monkeypatch):
     before = torch.get_num_threads()
-    for name in threads.GIVEN:
+    for name in threads.VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(threads, "cores", lambda: 8)
     monkeypatch.setattr(threads, "busy", lambda: 0.0)
@@ -42,34 +42,34 @@ def written_with(number: int) -> dict:
     return {"processes": [{"threads": number}]}
 
 
-def test_a_run_takes_what_its_work_is_worth():
+def test_a_run_uses_as_many_threads_as_its_work_is_worth():
     weights = 1000 * 1000 + 1000
     expected = int(weights * 4 * 16 * 16 // threads.WORK)
     assert settled().startswith(f"{expected} threads on the CPU: 8 cores to use")
     assert torch.get_num_threads() == expected
 
 
-def test_a_run_goes_on_with_the_number_of_its_state():
-    line = "5 threads on the CPU: as the state that is gone on from was written with"
+def test_a_run_resumes_with_the_states_number():
+    line = "5 threads on the CPU: as in the state that training resumes from"
     assert settled(written_with(5)) == line
     assert torch.get_num_threads() == 5
 
 
-def test_a_number_that_is_asked_for_is_taken_over_that_of_the_state():
+def test_a_number_asked_for_overrides_the_states():
     assert settled(written_with(5), threads=3) == "3 threads on the CPU: as was asked for"
     assert torch.get_num_threads() == 3
 
 
-def test_a_state_of_a_larger_machine_is_gone_on_from_with_what_is_here():
+def test_a_state_of_a_larger_machine_resumes_with_the_threads_of_this_one():
     assert settled(written_with(64)).endswith(
         "little work in a step; the state was written with 64"
     )
 
 
-def test_a_test_takes_every_idle_core():
+def test_a_test_uses_every_idle_core():
     line = settled(is_train=False, datasets={"test": {"phase": "test"}})
     assert line.startswith("8 threads on the CPU: 8 cores to use")
 
 
-def test_a_state_that_does_not_say_is_as_none():
+def test_a_state_without_a_number_has_no_effect():
     assert settled({"processes": [{}]}) == settled({"processes": None}) == settled()

@@ -1,4 +1,4 @@
-"""Optimizers, schedules, clipping, and what a run tells of itself."""
+"""Optimizers, schedules, clipping, and what a run reports."""
 
 import json
 import math
@@ -22,7 +22,7 @@ TINY = tiny_network(dim=2, d_state=1, num_blocks=[1, 0, 0, 0])
 
 @pytest.fixture
 def run(experiment):
-    """Train a tiny network of BasicSR with changed options of ``train``; the exit code."""
+    """Train a tiny network of BasicSR with changed options of ``train``; returns the exit code."""
 
     def train(name: str = "tiny", logger=None, **changes) -> int:
         path = Path(experiment(name, **host_options("MSRResNet")))
@@ -62,15 +62,15 @@ def test_every_optimizer_is_built_by_its_name_and_steps(kind):
     assert not torch.equal(weight, torch.ones(2, 2))
 
 
-def test_training_with_an_optimizer_that_basicsr_does_not_know(run):
+def test_training_with_an_optimizer_that_basicsr_lacks(run):
     assert run(optim_g={"type": "AdamW", "lr": 3e-4, "weight_decay": 1e-4}) == 0
 
 
 @pytest.mark.parametrize(
     ("optimizer", "message"),
     [
-        ({"type": "AdaW", "lr": 1}, "'AdaW' is no optimizer of torch; did you mean 'AdamW'?"),
-        ({"type": "LBFGS", "lr": 1}, "'LBFGS' is no optimizer of torch"),
+        ({"type": "AdaW", "lr": 1}, "'AdaW' is not an optimizer of torch; did you mean 'AdamW'?"),
+        ({"type": "LBFGS", "lr": 1}, "'LBFGS' is not an optimizer of torch"),
         (
             {"type": "Adam", "lr": 1, "momentum": 1},
             "train.optim_g.momentum: Adam has no such option",
@@ -79,14 +79,14 @@ def test_training_with_an_optimizer_that_basicsr_does_not_know(run):
         ({"type": "Adam"}, "train.optim_g.lr: is missing"),
     ],
 )
-def test_an_optimizer_that_cannot_be_built(optimizer, message, run, capsys):
+def test_an_optimizer_that_cannot_be_built_is_named(optimizer, message, run, capsys):
     assert run(optim_g=optimizer) == 2
     assert message in capsys.readouterr().err
     assert not Path("experiments").exists()
 
 
 def test_cyclic_cosine_goes_down_in_each_period_to_its_own_minimum():
-    """Restormer's schedule, made small: constant for 3, then from 3e-4 to 1e-6 over 6."""
+    """Restormer's schedule in miniature: constant for 3, then from 3e-4 to 1e-6 over 6."""
     optimizer = torch.optim.AdamW([parameter()], lr=3e-4)
     schedule = schedules.CosineAnnealingRestartCyclicLR(
         optimizer, [3, 6], restart_weights=[1, 1], eta_mins=[3e-4, 1e-6]
@@ -120,11 +120,11 @@ def test_a_warm_up_rises_linearly_to_the_full_rate_and_leaves_it_to_the_schedule
         ),
         (
             {"type": "CosineRestartLR"},
-            "'CosineRestartLR' is no schedule; did you mean 'CosineAnnealing",
+            "'CosineRestartLR' is not a schedule; did you mean 'CosineAnnealing",
         ),
     ],
 )
-def test_a_schedule_that_does_not_last_is_refused_before_anything_is_written(
+def test_a_schedule_that_is_too_short_is_refused_before_anything_is_written(
     schedule, message, run, capsys
 ):
     assert run(scheduler=schedule) == 2
@@ -132,7 +132,7 @@ def test_a_schedule_that_does_not_last_is_refused_before_anything_is_written(
     assert not Path("experiments").exists()
 
 
-def test_what_lies_beyond_the_end_is_remarked(run):
+def test_what_lies_beyond_the_end_is_a_warning(run):
     schedule = {"type": "CosineAnnealingRestartCyclicLR", "periods": [2, 9]}
     assert run("long", scheduler=schedule, warmup_iter=4) == 0
     assert run("late", scheduler={"type": "MultiStepLR", "milestones": [2, 9]}) == 0

@@ -10,19 +10,19 @@ from vmambair_arch.viewing import script, style
 
 @pytest.fixture
 def colours(tmp_path):
-    """A page of one image, red on the left and blue on the right; the truth is green."""
+    """A page with one scene: red on the left, blue on the right, and green as the truth."""
     return report(tmp_path, scene("one", 30.0, 31.0))
 
 
 @pytest.fixture
 def maps(tmp_path):
-    """A page of one image whose colours say where its pixels are, with another blue on both."""
+    """A page with an image whose red and green are pixel coordinates, and different blues."""
     results = {"left": places(0), "right": places(255)}
     return report(tmp_path, scene("one", 30.0, 31.0, truth=places(128), results=results))
 
 
 def same_place_on_both_sides(stage, x: float = 0.5) -> tuple[int, int]:
-    """Uncover a point on each side in turn; returns its red and green, which say where it is."""
+    """Uncover a point on each side in turn; returns its red and green, the coordinates."""
     found = []
     for key, blue in ("End", 0), ("Home", 255):
         stage.slider.press(key)
@@ -63,7 +63,7 @@ def test_the_divider_follows_a_finger_and_two_fingers_zoom(maps, open_page):
     stage.fingers([(0.4, 0.5), (0.6, 0.5)], [(0.35, 0.5), (0.65, 0.5)], [(0.3, 0.5), (0.7, 0.5)])
     assert stage.zoom == pytest.approx(2 * before, rel=0.05)
     across, _ = same_place_on_both_sides(stage)
-    assert across / 4 == pytest.approx(32, abs=1)  # what was in the middle is still there
+    assert across / 4 == pytest.approx(32, abs=1)  # the centre has not moved
 
 
 def test_a_swipe_over_the_slider_scrolls_the_page(colours, open_page):
@@ -88,7 +88,7 @@ def test_the_wheel_zooms_both_sides_about_the_pointer(maps, open_page):
     assert np.abs(np.subtract(before, after)).max() <= 4  # one pixel
 
 
-def test_a_zoomed_picture_is_dragged_on_both_sides_and_cannot_be_lost(maps, open_page):
+def test_a_zoomed_picture_is_dragged_on_both_sides_and_cannot_leave_the_stage(maps, open_page):
     page = open_page(maps)
     stage = Stage(page)
     page.mouse.dblclick(*stage.point(0.5, 0.3))
@@ -149,7 +149,7 @@ def test_any_two_images_are_on_the_two_sides(colours, open_page):
 
 
 def drawn(page, side: str) -> np.ndarray:
-    """(h, w, 3): what the canvas or image of a side holds."""
+    """(h, w, 3): the pixels of a side's canvas or image."""
     values = page.evaluate(
         """side => {
             const layer = document.querySelector(`.is-${side} .viewer-picture > *`);
@@ -195,7 +195,7 @@ def test_the_pixel_under_the_pointer_is_read_out(maps, open_page):
     assert readout == ["x 10, y 20", "40 80 0", "40 80 255"]
 
 
-def test_every_image_is_seen_closely_where_the_pointer_is(maps, open_page):
+def test_every_image_has_a_close_up_under_the_pointer(maps, open_page):
     page = open_page(maps)
     stage = Stage(page)
     page.mouse.move(*stage.point(20.5 / 64, 30.5 / 48))
@@ -232,7 +232,7 @@ def alone(tmp_path, open_page):
     return open_page(path)
 
 
-def test_the_viewer_stands_alone_and_shows_a_small_image_as_large_as_the_other(alone):
+def test_the_viewer_works_alone_and_enlarges_a_smaller_image_to_the_others_size(alone):
     stage = Stage(alone)
     assert stage.colours(0.2, 0.8, y=0.9) == [RED, BLUE]
     assert not alone.get_by_role("button", name="Errors").is_visible()  # without a truth

@@ -1,1 +1,1 @@
-"""vmambair app: a page on this machine where pictures are dropped, restored and compared."""
+"""vmambair app: a local web page to restore and compare pictures."""

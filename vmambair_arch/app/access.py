@@ -1,4 +1,4 @@
-"""Access: lets in who knows the token of the address that was printed."""
+"""Access: lets in only clients that know the token in the printed address."""
 
 import html
 import secrets
@@ -11,18 +11,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PARAMETER = "token"  # of the printed address
 REFUSAL = (
-    "the token is missing or an old one: open the address that the running vmambair app printed,"
+    "the token is missing or outdated: open the address that the running vmambair app printed,"
     f" which ends in ?{PARAMETER}= and letters"
 )
 
 
 def new_token() -> str:
-    """192 random bits, in letters that an address and a cookie can hold."""
+    """192 random bits, in characters that are safe in addresses and cookies."""
     return secrets.token_urlsafe(24)
 
 
 def redirection(address: str) -> str:
-    """A file to open in a browser in place of an address, which ``ps`` would show to everyone."""
+    """A page that redirects to an address; on a command line ``ps`` would show it to everyone."""
     target = html.escape(address)
     return (
         f'<!doctype html><meta charset="utf-8"><title>VmambaIR</title>'
@@ -33,11 +33,12 @@ def redirection(address: str) -> str:
 class Access:
     """Refuses requests without the token, since every user of a machine can reach its ports.
 
-    The printed address has it. The answer to that sets a cookie, which the browser then sends, but
-    never for a page of another site (SameSite); no script reads it (HttpOnly).
+    The printed address contains the token. The response to it sets a cookie, which the browser
+    sends from then on, but never for a page of another site (SameSite); no script can read it
+    (HttpOnly).
 
     Args:
-        app: what is guarded.
+        app: the guarded application.
         token: from ``new_token``; None lets everyone in.
     """
 
@@ -70,7 +71,7 @@ class Access:
 
 
 def _refused(request: Request) -> Response:
-    """A page for a person, a sentence for the page's script."""
+    """A page for a person, JSON for the page's script."""
     if "text/html" not in request.headers.get("accept", ""):
         return JSONResponse({"error": REFUSAL}, 403)
     page = resources.files("vmambair_arch") / "app" / "assets" / "no_token.html"

@@ -1,4 +1,4 @@
-"""All results in one file of zip, as the page downloads it."""
+"""The zip file of all results that the page downloads."""
 
 import itertools
 import tempfile
@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 from ..errors import InputError
 from .jobs import RESULT, Job
-from .restoring import at
+from .restoring import encoded_at
 
 NAME = "restored.zip"
 
@@ -16,11 +16,11 @@ NAME = "restored.zip"
 def write(
     jobs: Sequence[Job], *, folder: Path, strength: float | None, max_megapixels: float
 ) -> Path:
-    """Write the results of jobs into a new file, uncompressed: pictures are compressed already.
+    """Write the results of jobs into a new file, uncompressed, as pictures already are compressed.
 
     Args:
-        jobs: that are done; one whose files go meanwhile is left out.
-        folder: where the file is made.
+        jobs: finished ones; those whose files are removed meanwhile are left out.
+        folder: to write to.
         strength: of pictures; None for that of their results.
         max_megapixels: of a picture.
     """
@@ -33,15 +33,17 @@ def write(
                     if strength is None or not job.shown:
                         archive.write(job.folder / RESULT, name)
                     else:
-                        archive.writestr(name, at(job, strength, max_megapixels=max_megapixels))
-                except (InputError, OSError):  # removed to save space since it was listed
+                        archive.writestr(
+                            name, encoded_at(job, strength, max_megapixels=max_megapixels)
+                        )
+                except (InputError, OSError):  # removed to save space after it was listed
                     continue
                 names.add(name)
     return Path(file.name)
 
 
 def _free(name: str, taken: set[str]) -> str:
-    """A name that is not taken: ``name (2).png`` where ``name.png`` is."""
+    """A name that is not taken: ``name (2).png`` if ``name.png`` is."""
     path = PurePath(name)
     others = (f"{path.stem} ({number}){path.suffix}" for number in itertools.count(2))
     return next(free for free in itertools.chain([name], others) if free not in taken)

@@ -1,4 +1,4 @@
-"""Connections to the server: how many there may be, and how long each may keep it waiting."""
+"""Limits on connections to the server: their number, and how long each may keep it waiting."""
 
 import asyncio
 import errno
@@ -10,26 +10,26 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 try:
     import resource
-except ModuleNotFoundError:  # on Windows, which has no such limit
+except ModuleNotFoundError:  # Windows, which has no such limit
     resource = None
 
 log = logging.getLogger(__name__)
 
-MOST = 128  # at once; a browser opens six
-HEADERS = 10.0  # seconds until the headers of a request are whole
-TAKING = 60.0  # seconds in which the other side takes something of an answer that waits
-ENDING = 2.0  # seconds that an answer may take to its end once the server is to stop
+MOST = 128  # connections at once; a browser opens six
+HEADERS = 10.0  # seconds for the headers of a request to arrive
+READ_TIMEOUT = 60.0  # seconds within which the client must read some of a pending response
+SHUTDOWN_TIMEOUT = 2.0  # seconds that a response may still take once the server shuts down
 GRACE = 20.0  # seconds that a body may take whatever its length,
-RATE = 16e3  # and bytes a second beyond them
+RATE = 16e3  # plus a second per this many bytes
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class TooSlowError(Exception):
-    """A body comes more slowly than the server waits for."""
+    """A request body arrives too slowly."""
 
 
-def most() -> int:
-    """How many connections may be open; each may hold a file as well."""
+def max_connections() -> int:
+    """How many connections may be open; each may have a file open too."""
     if resource is None:
         return MOST
     descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -46,32 +46,32 @@ async def paced(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             part = await asyncio.wait_for(anext(parts), end - now())
         except StopAsyncIteration:
             return
-        except asyncio.TimeoutError as error:  # not yet the builtin one in Python 3.10
+        except asyncio.TimeoutError as error:  # in Python 3.10 not yet the builtin
             raise TooSlowError from error
         end += len(part) / RATE
         yield part
 
 
 class Connection(H11Protocol):
-    """uvicorn's connection, that ends when the other side keeps it waiting, or is one too many.
+    """uvicorn's connection, closed when the client keeps it waiting or there are too many.
 
-    uvicorn waits for headers, and for answers to be taken, without end. Its ``limit_concurrency``
-    answers with 503 but keeps what is open open, so that descriptors run out.
+    uvicorn waits for headers, and for clients to read responses, without limit. Its
+    ``limit_concurrency`` answers with 503 but leaves connections open, so that descriptors run out.
     """
 
-    _headers: asyncio.TimerHandle | None = None
-    _taking: asyncio.TimerHandle | None = None
+    _header_timer: asyncio.TimerHandle | None = None
+    _read_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for a request, or end."""
+        """Wait for a request, or close if there are too many connections."""
         super().connection_made(transport)
-        if len(self.connections) > most():
+        if len(self.connections) > max_connections():
             transport.abort()
         else:
             self._await_headers()
 
     def data_received(self, data: bytes) -> None:
-        """Take data in, and wait for the rest of the headers if they are not whole."""
+        """Receive data, and wait for the rest of the headers if they are incomplete."""
         super().data_received(data)
         if self.cycle is None or self.cycle.response_complete:
             self._await_headers()
@@ -79,45 +79,45 @@ class Connection(H11Protocol):
             self._cancel_headers()
 
     def pause_writing(self) -> None:
-        """Stop an answer: as much of it waits as may, and the other side is to take some."""
+        """Pause a response while its buffer is full, until the client reads some of it."""
         super().pause_writing()
-        self._taking = self.loop.call_later(TAKING, self.transport.abort)
+        self._read_timer = self.loop.call_later(READ_TIMEOUT, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Go on with an answer."""
+        """Continue a response."""
         super().resume_writing()
-        if self._taking is not None:
-            self._taking.cancel()
+        if self._read_timer is not None:
+            self._read_timer.cancel()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing any more."""
+        """Cancel all timers."""
         super().connection_lost(exc)
         self._cancel_headers()
-        if self._taking is not None:
-            self._taking.cancel()
+        if self._read_timer is not None:
+            self._read_timer.cancel()
 
     def shutdown(self) -> None:
-        """End: at once if a request is still coming, or else once it is answered, but soon."""
+        """Close: at once if a request is still arriving, otherwise after its response, but soon."""
         super().shutdown()
         if self.cycle is not None and self.cycle.more_body:
             self.transport.abort()
         else:
-            self.loop.call_later(ENDING, self.transport.abort)
+            self.loop.call_later(SHUTDOWN_TIMEOUT, self.transport.abort)
 
     def _await_headers(self) -> None:
-        if self._headers is None:
-            self._headers = self.loop.call_later(HEADERS, self.transport.abort)
+        if self._header_timer is None:
+            self._header_timer = self.loop.call_later(HEADERS, self.transport.abort)
 
     def _cancel_headers(self) -> None:
-        if self._headers is not None:
-            self._headers.cancel()
-            self._headers = None
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
 
 
 class Exhaustion:
-    """asyncio's handler of errors, in which a lack of descriptors is one line, not thousands.
+    """An asyncio exception handler that reports a lack of descriptors once, not thousands of times.
 
-    asyncio tries again a second later by itself.
+    asyncio itself tries again a second later.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Copies of pictures that a browser shows: PNG of 8 bits, of a size that it can hold."""
+"""Copies of pictures for the browser: 8-bit PNG, of a size that it can handle."""
 
 import math
 from pathlib import Path
@@ -9,13 +9,13 @@ from PIL import Image
 from ..restoring import resizing
 from ..restoring.files.picture import Picture
 
-MEGAPIXELS = 24  # of a copy; browsers, those of phones first, give up at larger ones
-SIDE = 8192  # of a copy, the most that phones' graphics take
+MEGAPIXELS = 24  # of a copy; browsers, particularly on phones, fail on larger ones
+SIDE = 8192  # of a copy, the most that phones' graphics can handle
 PREVIEW_MEGAPIXELS = 1
 
 
 def write_preview(picture: Picture, path: Path) -> None:
-    """A picture before it is restored, not enlarged."""
+    """Write a picture before it is restored, not enlarged."""
     height, width = _fitting(picture, PREVIEW_MEGAPIXELS)
     _write(picture, resizing.resized(_eight_bits(picture.pixels), height, width), path)
 
@@ -23,9 +23,9 @@ def write_preview(picture: Picture, path: Path) -> None:
 def write_comparison(
     picture: Picture, restored: Picture, before: Path, after: Path
 ) -> tuple[int, int]:
-    """A picture enlarged with bicubic, and restored, in one size.
+    """Write a picture, enlarged with bicubic interpolation, and the restored one, in one size.
 
-    Returns: height and width; less than the restored picture's if that is too large to show.
+    Returns: height and width; smaller than the restored picture's if that is too large to show.
     """
     height, width = _fitting(restored, MEGAPIXELS)
     image = Image.fromarray(_eight_bits(picture.pixels))
@@ -36,7 +36,7 @@ def write_comparison(
 
 
 def _fitting(picture: Picture, megapixels: float) -> tuple[int, int]:
-    """A picture's size, or the largest of the same form that can be shown."""
+    """A picture's size, or the largest of the same aspect ratio that can be shown."""
     height, width = picture.pixels.shape[:2]
     share = min(1, math.sqrt(megapixels * 1e6 / (height * width)), SIDE / max(height, width))
     return max(round(height * share), 1), max(round(width * share), 1)
@@ -49,5 +49,5 @@ def _eight_bits(pixels: np.ndarray) -> np.ndarray:
 
 
 def _write(picture: Picture, pixels: np.ndarray, path: Path) -> None:
-    """With the picture's colour profile, without which its colours would be others."""
+    """Write with the picture's colour profile, without which its colours would change."""
     Image.fromarray(pixels).save(path, "PNG", compress_level=1, icc_profile=picture.icc)

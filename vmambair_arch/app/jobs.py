@@ -1,4 +1,4 @@
-"""Job: a picture that was handed in, what becomes of it, and what the page is told."""
+"""Job: an uploaded picture, the state of its restoration, and the JSON for the page."""
 
 import dataclasses
 import secrets
@@ -11,7 +11,7 @@ State = Literal["waiting", "running", "done", "failed", "cancelled"]
 Size = tuple[int, int]  # height and width
 
 INPUT, PREVIEW, BEFORE, AFTER, RESULT = "input", "preview", "before", "after", "result"
-RESTORED = "restored.npy"  # pixels at full strength, of which another can be made
+RESTORED = "restored.npy"  # pixels at full strength, to make other strengths from
 
 
 class CancelledError(Exception):
@@ -23,22 +23,23 @@ class Job:
     """A picture to restore.
 
     Args:
-        name: of the file, as the page tells it; names no path here.
+        name: of the file, from the page; never used as a path.
         networks: keys of choices of ``Networks``, which run one after the other.
-        form: a name in ``FORMATS``; None for that of the input, and then what is written.
-        folder: where its files lie, and nothing else.
+        form: a name in ``FORMATS``, or None for that of the input; once done, the one written.
+        folder: for its files only.
     Attributes:
-        id: names it to the page; cannot be guessed.
-        state, share, failure: how far it is, up to 1, or why it could not be restored.
-        source: a digest of its file: jobs of one picture have the same.
-        length: bytes of its file that lie in its folder, while it comes and waits.
-        ended: when it was over, by time.monotonic.
+        id: its name for the page; cannot be guessed.
+        state, share, failure: its state, the fraction done, and why it could not be restored.
+        source: a digest of its file, the same for all jobs of one picture.
+        length: bytes of its file stored so far, while it arrives and waits.
+        ended: when it ended, by time.monotonic.
         before, after, shown: sizes of the picture, of the restored one, and of the copies that
             the page shows, once they are known.
-        seconds: that restoring it took, as ``vmambair restore`` counts them.
-        warnings: what is lost of what its file held besides the pixels, in sentences.
-        result: the name under which it is downloaded.
-        files: which of its files can be asked for.
+        started: when restoring started, by time.perf_counter.
+        seconds: spent on restoring, as ``vmambair restore`` counts them.
+        warnings: phrases on metadata of its file that is lost.
+        result: the file name for its download.
+        files: which of its files can be requested.
         cancelled: whether it is to end.
     """
 
@@ -65,22 +66,22 @@ class Job:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing will happen to it any more."""
+        """Whether it has ended."""
         return self.state in ("done", "failed", "cancelled")
 
     def end(self, state: State) -> None:
-        """Note that nothing will happen to it any more, and why."""
+        """Note that it has ended, and in which state."""
         self.ended = time.monotonic()
         self.state = state
 
     def advance(self, share: float) -> None:
-        """Note how far it is. Raises: CancelledError: it is to end."""
+        """Note the fraction done. Raises: CancelledError: it is to end."""
         if self.cancelled:
             raise CancelledError
         self.share = share
 
     def as_json(self) -> dict[str, Any]:
-        """What the page is told, for JSON."""
+        """The job as the page sees it, for JSON."""
         seconds = self.seconds
         if self.state == "running" and self.started is not None:
             seconds = time.perf_counter() - self.started
@@ -101,4 +102,4 @@ class Job:
     def drop_files(self) -> None:
         """Remove its files; its record is kept."""
         self.files = frozenset()
-        shutil.rmtree(self.folder, ignore_errors=True)  # which may be gone already
+        shutil.rmtree(self.folder, ignore_errors=True)  # it may be gone already

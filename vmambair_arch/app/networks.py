@@ -15,10 +15,10 @@ class Choice(NamedTuple):
     """A network to choose.
 
     Args:
-        label: what the page calls it.
+        label: its name on the page.
         origin: "given", "bundled" or "cache".
         model: what ``Restorer`` takes.
-        purpose: a line on what it is for, if that is known.
+        purpose: a line on its purpose, if known.
     """
 
     label: str
@@ -28,14 +28,14 @@ class Choice(NamedTuple):
 
 
 class Networks:
-    """Loads the network that a picture asks for, and keeps the last one.
+    """Loads the networks that a picture needs, and keeps the last ones.
 
     Args:
         given: checkpoints or presets; the first is the default. They are all loaded once, so that
             none fails later.
-        build: makes the restorer of models, which run one after the other.
-    Attributes: choices: by the key that the page names them with.
-    Raises: InputError: what ``build`` raises.
+        build: makes a restorer from models, which run one after the other.
+    Attributes: choices: by the key that the page uses.
+    Raises: InputError: as ``build``.
     """
 
     def __init__(self, given: Sequence[str], build: Callable[[Sequence[Any]], Restorer | Chain]):
@@ -46,9 +46,9 @@ class Networks:
             self.load((key,))
 
     def load(self, keys: tuple[int, ...]) -> Restorer | Chain:
-        """The networks of choices, in a row.
+        """The networks of these choices, in sequence.
 
-        Raises: InputError: what ``build`` raises; KeyError: there is no such choice.
+        Raises: InputError: as ``build``; KeyError: there is no such choice.
         """
         if self._loaded is None or self._loaded[0] != keys:
             models = [self.choices[key].model for key in keys]
@@ -60,7 +60,7 @@ class Networks:
 
 
 def offered(given: Sequence[str]) -> list[Choice]:
-    """Those given, the bundled ones with the default first, and those in the cache folder."""
+    """The given networks, the bundled ones (the default first), and those in the cache folder."""
     cached = sorted(
         path for path in models.cache_folder().glob("*") if path.suffix in models.SUFFIXES
     )

@@ -1,4 +1,4 @@
-"""Queue: the pictures, which a thread restores one after the other, and how many are kept."""
+"""Queue: the jobs, which one thread restores one after the other, and how long they are kept."""
 
 import logging
 import threading
@@ -7,19 +7,19 @@ from collections.abc import Callable
 
 from .jobs import CancelledError, Job
 
-MOST = 500  # jobs that are over and still known, the newest
-AGE = 24 * 3600.0  # seconds for which they are
-LOOK = 60.0  # seconds after which it is seen whether they are older
+MOST = 500  # finished jobs that are kept, the newest
+AGE = 24 * 3600.0  # seconds for which they are kept
+CHECK_INTERVAL = 60.0  # seconds between checks of their age
 
 log = logging.getLogger(__name__)
 
 
 class Queue:
-    """Jobs in the order in which they came, done one at a time; those long over are forgotten.
+    """Jobs in order of arrival, done one at a time; old finished ones are forgotten.
 
     Args:
-        work: restores the picture of a job, sets what is known of it, and raises CancelledError
-            if it is to end. What it cannot restore it says in the job.
+        work: restores a job's picture, sets the job's attributes, and raises CancelledError if it
+            is cancelled. It records failures in the job.
         keep: bytes of finished jobs' files; beyond them the oldest are removed.
     """
 
@@ -40,28 +40,28 @@ class Queue:
             self._changed.notify()
 
     def jobs(self) -> list[Job]:
-        """All that are known, the oldest first."""
+        """All jobs, the oldest first."""
         with self._changed:
             return list(self._jobs.values())
 
     def waiting(self) -> list[Job]:
-        """Those that have not begun."""
+        """The jobs that have not begun."""
         return [job for job in self.jobs() if job.state == "waiting"]
 
     def find(self, id: str) -> Job | None:
-        """The job of that id, if there is one."""
+        """The job with this id, if there is one."""
         with self._changed:
             return self._jobs.get(id)
 
     def cancel(self, job: Job) -> None:
-        """End a job: at once if it waits, else after a block of the network."""
+        """Cancel a job: at once if it waits, otherwise after a block of the network."""
         with self._changed:
             job.cancelled = True
             if job.state == "waiting":
                 self._end(job)
 
     def remove(self, job: Job) -> None:
-        """Forget a job and remove its files; one that runs is ended first."""
+        """Forget a job and remove its files; a running one is cancelled first."""
         self.cancel(job)
         with self._changed:
             self._jobs.pop(job.id, None)
@@ -69,7 +69,7 @@ class Queue:
                 job.drop_files()
 
     def close(self) -> None:
-        """End what runs and wait for it; nothing is restored any more."""
+        """Cancel all jobs, and wait for the running one to end."""
         with self._changed:
             self._closed = True
             for job in self._jobs.values():
@@ -84,7 +84,7 @@ class Queue:
                 job.end("failed" if job.failure else "done")
             except CancelledError:
                 self._end(job)
-            except Exception:  # a fault of ours ends one picture, and is shown with its place
+            except Exception:  # a bug fails one picture, and is logged with its traceback
                 log.exception("%s could not be restored", job.name)
                 job.failure = f"{job.name}: an unexpected error; the terminal shows it"
                 job.end("failed")
@@ -102,7 +102,7 @@ class Queue:
                     if job.state == "waiting":
                         job.state = "running"
                         return job
-                self._changed.wait(LOOK)
+                self._changed.wait(CHECK_INTERVAL)
                 self._forget()
         return None
 
@@ -111,7 +111,7 @@ class Queue:
         job.drop_files()
 
     def _forget(self) -> None:
-        """Forget the oldest jobs that are over, beyond MOST and AGE."""
+        """Forget finished jobs beyond MOST or older than AGE."""
         over = [job for job in self._jobs.values() if job.is_over]
         oldest = time.monotonic() - AGE
         for place, job in enumerate(reversed(over)):
@@ -120,7 +120,7 @@ class Queue:
                 job.drop_files()
 
     def _tidy(self) -> None:
-        """Remove the oldest files beyond what is kept; the newest job's stay."""
+        """Remove the oldest files beyond the limit; the newest job's stay."""
         kept = [job for job in self._jobs.values() if job.is_over and job.files]
         total = sum(job.size() for job in kept)
         for job in kept[:-1]:

@@ -1,4 +1,4 @@
-"""One picture or film from its file to the restored one, and the copies that the page shows."""
+"""Restores a job's picture or film, and makes the copies that the page shows."""
 
 import functools
 import io
@@ -18,14 +18,14 @@ from .networks import Networks
 
 
 def restore(job: Job, networks: Networks, *, max_megapixels: float, strength: float = 1) -> None:
-    """Restore a job's picture as ``vmambair restore`` does; what fails is said in the job.
+    """Restore a job's picture as ``vmambair restore`` does; failures are recorded in the job.
 
     Args:
-        job: its input lies in its folder; that of a picture stays there, for another strength.
-        networks: where its networks come from.
+        job: its input is in its folder; that of a picture stays there, for other strengths.
+        networks: loads its networks.
         max_megapixels: larger pictures are refused.
-        strength: of what is written; what is shown is restored in full.
-    Raises: CancelledError: the job is to end.
+        strength: of the file written; the page's copies are at full strength.
+    Raises: CancelledError: the job was cancelled.
     """
     source = job.folder / INPUT
     try:
@@ -41,10 +41,10 @@ def restore(job: Job, networks: Networks, *, max_megapixels: float, strength: fl
             source.unlink(missing_ok=True)
 
 
-def at(job: Job, strength: float, *, max_megapixels: float) -> bytes:
-    """The file of a picture that is restored, at another strength; nothing is restored again.
+def encoded_at(job: Job, strength: float, *, max_megapixels: float) -> bytes:
+    """The file of a restored picture at another strength, without restoring again.
 
-    Raises: InputError: it is no picture; OSError: its files are gone meanwhile.
+    Raises: InputError: it is not a picture; OSError: its files have been removed meanwhile.
     """
     if not (job.folder / RESTORED).exists():
         raise InputError(f"{job.name}: has one strength only")
@@ -86,7 +86,7 @@ def _restore(job: Job, networks: Networks, max_megapixels: float, strength: floa
 
 
 def _restore_film(job: Job, networks: Networks, strength: float) -> None:
-    """Each frame of a film, told as it is done."""
+    """Restore a film, reporting progress after each frame."""
     restorer = networks.load(job.networks)
     job.started = time.perf_counter()
     ending = PurePath(job.name).suffix
@@ -114,7 +114,7 @@ def _restore_film(job: Job, networks: Networks, strength: float) -> None:
 
 
 def _renamed(name: str, form: str, enlarged: float) -> str:
-    """The name of a restored picture, as the page downloads it."""
+    """The file name for the download of a restored picture."""
     suffix = PurePath(name).suffix
     keeps = BY_SUFFIX.get(suffix.lower()) == form
     return f"{_stem(name, enlarged)}{suffix if keeps else FORMATS[form].suffixes[0]}"

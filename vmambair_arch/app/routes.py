@@ -1,4 +1,4 @@
-"""What the server answers: the page, what it asks about jobs, and their pictures."""
+"""The server's routes: the page, its requests about jobs, and their pictures."""
 
 import functools
 import urllib.parse
@@ -23,7 +23,7 @@ from .connections import TooSlowError, paced
 from .jobs import RESULT, Job
 from .networks import Networks
 from .queue import Queue
-from .restoring import at
+from .restoring import encoded_at
 from .same_origin import SameOrigin
 from .uploads import Uploads
 
@@ -35,16 +35,16 @@ TYPES = {
 }
 PAGE = "index.html"
 DOWNLOADED = "application/octet-stream"
-GONE = "there is no such picture any more; restore it again"
+GONE = "this picture no longer exists; restore it again"
 
 
 class Routes:
-    """The server's answers.
+    """The server's responses.
 
     Args:
-        queue, networks, uploads: what they are about.
+        queue, networks, uploads: the server's state.
         most: megapixels of a picture.
-        strength: of results, if no other is asked for.
+        strength: of results, if a request has no other.
     """
 
     def __init__(
@@ -84,11 +84,11 @@ class Routes:
         return self._asset(PAGE)
 
     async def asset(self, request: Request) -> Response:
-        """A file of the page; which there are was settled before anyone asked."""
+        """A file of the page, from those read at the start: no request is used as a path."""
         return self._asset(request.path_params["name"])
 
     async def choices(self, request: Request) -> Response:
-        """What can be chosen, and the limit."""
+        """The choices on the page, and the limit."""
         networks = [
             {"key": key, **{name: getattr(choice, name) for name in ("label", "origin", "purpose")}}
             for key, choice in self.networks.choices.items()
@@ -107,27 +107,27 @@ class Routes:
         return JSONResponse([job.as_json() for job in self.queue.jobs()])
 
     async def add(self, request: Request) -> Response:
-        """Take a picture, which is the body."""
+        """Accept a picture, the request's body."""
         length = request.headers.get("content-length")
         try:
             job = await self.uploads.receive(
                 request.query_params, paced(request.stream()), int(length) if length else None
             )
         except InputError as error:
-            return _refused(str(error), 400, connection="close")  # more of it may come
+            return _refused(str(error), 400, connection="close")  # more of the body may follow
         except OSError as error:
             sentence = f"the picture cannot be stored: {error.strerror}"
             return _refused(sentence, 507, connection="close")
         except TooSlowError:
-            sentence = "the picture came too slowly; send it again"
+            sentence = "the picture arrived too slowly; send it again"
             return _refused(sentence, 408, connection="close")
-        except ClientDisconnect:  # nobody is there to be told
+        except ClientDisconnect:  # nobody reads this response
             return Response(status_code=400)
         self.queue.add(job)
         return JSONResponse(job.as_json(), 201)
 
     async def cancel(self, request: Request) -> Response:
-        """End a job."""
+        """Cancel a job."""
         if job := self._job(request):
             self.queue.cancel(job)
         return Response(status_code=204)
@@ -139,7 +139,7 @@ class Routes:
         return Response(status_code=204)
 
     async def file(self, request: Request) -> Response:
-        """A picture of a job: shown, or for the result, downloaded."""
+        """A job's file: a copy to show, or the result as a download."""
         job, name = self._job(request), request.path_params["file"]
         if job is None or name not in job.files:
             return _refused(GONE, 404)
@@ -150,7 +150,7 @@ class Routes:
             if strength == self.strength:
                 path = job.folder / RESULT
                 return FileResponse(path, media_type=DOWNLOADED, filename=job.result)
-            content = await run_in_threadpool(at, job, strength, max_megapixels=self.most)
+            content = await run_in_threadpool(encoded_at, job, strength, max_megapixels=self.most)
         except InputError as error:
             return _refused(str(error), 400)
         except OSError:
@@ -158,7 +158,7 @@ class Routes:
         return Response(content, media_type=DOWNLOADED, headers=_attached(job.result))
 
     async def archive(self, request: Request) -> Response:
-        """All results, in one file of zip."""
+        """All results in one zip file."""
         try:
             strength = self._strength(request)
         except InputError as error:
@@ -174,7 +174,7 @@ class Routes:
         return FileResponse(path, media_type=DOWNLOADED, filename=name, background=gone)
 
     def _strength(self, request: Request) -> float:
-        """The strength that is asked for. Raises: InputError: it is none."""
+        """The requested strength. Raises: InputError: it is not a number from 0 to 1."""
         given = request.query_params.get("strength", str(self.strength))
         try:
             return check_strength(float(given))
@@ -194,7 +194,7 @@ class Routes:
 
 
 def read_assets() -> dict[str, tuple[bytes, str]]:
-    """The files of the page and their types by name; the viewer and the theme are the report's."""
+    """The page's files and their types, by name; the viewer and theme are shared with reports."""
     folder = resources.files("vmambair_arch") / "app" / "assets"
     contents = {file.name: file.read_bytes() for file in folder.iterdir()}
     contents |= {
@@ -210,5 +210,5 @@ def _refused(sentence: str, status: int, **headers: str) -> Response:
 
 
 def _attached(name: str) -> dict[str, str]:
-    """The header of a file that is downloaded under a name."""
+    """The header that names a downloaded file."""
     return {"content-disposition": f"attachment; filename*=utf-8''{urllib.parse.quote(name)}"}

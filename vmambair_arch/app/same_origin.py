@@ -28,19 +28,20 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",  # no other page shows our pictures
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",  # the pictures are gone with the server
+    "Cache-Control": "no-store",  # the pictures do not outlive the server
 }
 
 
 class SameOrigin:
-    """Refuses what comes from other pages, and adds headers that keep ours to itself.
+    """Refuses requests from other pages, and adds headers that isolate our page.
 
-    A page of another site could reach this server through a name that it lets point here (DNS
-    rebinding): the Host header must be one of ours. It could send a form or a picture (CSRF): what
-    changes something must name an Origin that is the Host. Behind a tunnel the port is another.
+    A page of another site could reach this server through a host name that it points here (DNS
+    rebinding), so the Host header must be one of ours. It could send a form or a picture (CSRF), so
+    requests that change something must have an Origin equal to the Host. The port is not checked,
+    because it differs behind a tunnel.
 
     Args:
-        app: what is guarded.
+        app: the guarded application.
         host: the address that the server listens on.
     """
 
@@ -67,16 +68,16 @@ class SameOrigin:
         await answer(scope, receive, send_guarded)
 
     def _refusal(self, method: str, headers: Headers) -> str:
-        """Why a request is not answered, or nothing."""
+        """Why a request is refused, or ""."""
         host, origin = headers.get("host", ""), headers.get("origin", "")
         if not self._is_ours(host):
             return f"this server is not {host[:80]}: open it by the address that it printed"
         if method in READING and headers.get("sec-fetch-site") in (None, "none", "same-origin"):
             return ""
         if method in READING and headers.get("sec-fetch-mode") == "navigate":
-            return ""  # a link to this page, which sees nothing of it
+            return ""  # a link to this page; the linking page sees nothing of the response
         if origin not in (f"http://{host}", f"https://{host}"):  # https: a tunnel's outer end
-            return "a request of another page: only the page of this server may ask"
+            return "a request from another page: only this server's own page may send requests"
         return ""
 
     def _is_ours(self, host: str) -> bool:
@@ -84,7 +85,7 @@ class SameOrigin:
         if parts is None or int(parts[2] or 0) > 65535:
             return False
         name = parts[1].lower().strip("[]")
-        rebound = not _is_address(name)  # only a name can be made to point elsewhere
+        rebound = not _is_address(name)  # only a name can be rebound to another address
         return is_local(name) or name in self.names or (self.is_open and not rebound)
 
 

@@ -1,4 +1,4 @@
-"""The server from its start to its end: a port, a folder for the pictures, a queue."""
+"""The server from start to end: a port, a folder for the pictures, a queue."""
 
 import asyncio
 import contextlib
@@ -32,17 +32,17 @@ def serve(
     keep: float,
     strength: float = 1,
 ) -> None:
-    """Answer until SIGINT or SIGTERM comes, and then leave nothing behind.
+    """Serve until SIGINT or SIGTERM, and leave nothing behind.
 
     Args:
         listener: from ``listen``.
         networks: to restore with.
-        host: by which it listens.
-        token: who does not know it is refused; see ``Access``.
-        browser: whether to open the page in one.
+        host: that it listens on.
+        token: required from clients; see ``Access``.
+        browser: whether to open the page in a browser.
         max_megapixels: larger pictures are refused.
         keep: bytes of restored pictures that are kept, and of pictures that may wait.
-        strength: of what is downloaded, if no other is chosen.
+        strength: of downloads, if no other is chosen.
     Raises: KeyboardInterrupt, or what the handler of SIGTERM raises.
     """
     limits = {"max_megapixels": max_megapixels, "keep": keep}
@@ -53,12 +53,14 @@ def serve(
 
 
 def server(app: ASGIApp) -> uvicorn.Server:
-    """What answers with an application."""
+    """A uvicorn server for an application."""
     return uvicorn.Server(
         uvicorn.Config(
             app,
             http=connections.Connection,
-            backlog=max(connections.most() // 4, 4),  # as many are accepted before one is looked at
+            backlog=max(
+                connections.max_connections() // 4, 4
+            ),  # this many are accepted at a time, before any is counted
             log_level="warning",
             access_log=False,
             lifespan="off",
@@ -68,15 +70,15 @@ def server(app: ASGIApp) -> uvicorn.Server:
 
 
 async def answer(server: uvicorn.Server, listener: socket.socket) -> None:
-    """Answer until the server is to exit."""
+    """Serve until the server is told to exit."""
     asyncio.get_running_loop().set_exception_handler(connections.Exhaustion())
     await server.serve(sockets=[listener])
 
 
 def _open(address: str, page: Path) -> None:
-    """Open an address in the browser by way of a page that only we can read."""
+    """Open an address in the browser through a page that only this user can read."""
     page.write_text(access.redirection(address), "utf-8")
-    # A browser in the terminal would keep us waiting.
+    # A text-mode browser would block.
     threading.Thread(target=webbrowser.open, args=[page.as_uri()], daemon=True).start()
 
 
@@ -84,7 +86,7 @@ def _open(address: str, page: Path) -> None:
 def opened(
     networks: Networks, *, max_megapixels: float, keep: float, strength: float = 1
 ) -> Iterator[Routes]:
-    """A queue over a folder that lives as long, and the answers about it; see ``serve``."""
+    """A queue with a temporary folder, and their routes; see ``serve``."""
     with scratch_folder("vmambair-app-") as folder:
         restore = functools.partial(
             restoring.restore,
@@ -104,9 +106,9 @@ def opened(
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens; port 0 takes a free one.
+    """A listening socket; port 0 takes a free port.
 
-    Raises: InputError: the port is in use, or the host is none of this machine's.
+    Raises: InputError: the port is in use, or the host is not an address of this machine.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -131,7 +133,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def address(listener: socket.socket, host: str, token: str | None) -> str:
-    """Where the page is, for a browser on this machine."""
+    """The page's address, for a browser on this machine."""
     any_of_ours = ("0.0.0.0", "::", "")
     name = "127.0.0.1" if host in any_of_ours else host
     place = f"http://{f'[{name}]' if ':' in name else name}:{listener.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""Pictures that the page sends: what is checked of them before they wait, and where they lie."""
+"""Uploads from the page: checked, and stored until it is their turn."""
 
 import hashlib
 import tempfile
@@ -10,20 +10,20 @@ from ..restoring.files.formats import FORMATS
 from .jobs import INPUT, Job
 
 BYTES_A_PIXEL = 8  # of four channels of 16 bits
-SLACK = 2**24  # bytes of a file that are no pixels
-MOST = 1000  # files that come or wait
-MOST_NETWORKS = 8  # that run one after the other
+SLACK = 2**24  # bytes of a file besides pixels
+MOST = 1000  # files arriving or waiting
+MOST_NETWORKS = 8  # in sequence
 
 
 class Uploads:
-    """Makes jobs of what comes, each in a folder of its own.
+    """Turns uploads into jobs, each in its own folder.
 
     Args:
-        folder: where the folders are made.
-        networks: how many networks there are to choose from.
-        max_megapixels: a file that is larger than any such picture is not stored.
-        keep: bytes of files that may come and wait.
-        waiting: gives the jobs whose files lie there until it is their turn.
+        folder: where the folders are created.
+        networks: the number of networks to choose from.
+        max_megapixels: a file larger than any such picture is not stored.
+        keep: bytes of files that may be arriving and waiting.
+        waiting: returns the jobs that wait for their turn.
     """
 
     def __init__(
@@ -49,12 +49,12 @@ class Uploads:
         """Store a file.
 
         Args:
-            asked: name (which no path is made of), network (a key, or several with commas, which
-                run one after the other), and perhaps format.
-            body: the bytes of the file, as they come.
-            length: how many there will be, if that was said.
-        Raises: InputError: what is asked for cannot be; the file is too large, or too many wait.
-            OSError: the disk is full. Whatever body raises. Then nothing is stored.
+            asked: name (never used as a path), network (a key, or several separated by commas,
+                which run one after the other), and optionally format.
+            body: the bytes of the file, as they arrive.
+            length: their number, if it was sent.
+        Raises: InputError: the request is invalid; the file is too large, or too many wait.
+            OSError: the disk is full. Whatever body raises. Nothing is stored then.
         """
         job = self._job(asked)
         self._coming[job.id] = job
@@ -79,7 +79,7 @@ class Uploads:
                     continue
                 file.truncate(0)
                 job.length = 0
-                # A browser that cannot send a file to its end shows no answer.
+                # A browser that cannot finish sending a file shows no response.
                 if length is None or length > 2 * min(self.most, self.keep):
                     break
         if refusal:
@@ -87,7 +87,7 @@ class Uploads:
         job.source = digest.hexdigest()
 
     def _refusal(self, job: Job, length: int) -> str:
-        """Why a file is not stored that has so many bytes or more, or nothing."""
+        """Why a file of at least this many bytes is not stored, or ""."""
         if length > self.most:
             return (
                 f"{job.name}: takes more than {self.most / 1e6:,.0f} MB, and no picture within"
@@ -95,8 +95,8 @@ class Uploads:
             )
         if length > self.keep:
             return (
-                f"{job.name}: takes {_size(length)}, and {_size(self.keep)} are kept in all; raise"
-                " that (--keep)"
+                f"{job.name}: takes {_size(length)}, and the limit for all pictures is"
+                f" {_size(self.keep)}; raise it (--keep)"
             )
         others = [*self._coming.values(), *self.waiting()]
         taken = sum(other.length for other in others) - job.length
@@ -113,7 +113,7 @@ class Uploads:
             if network not in map(str, range(self.networks)):
                 raise InputError(f"network is {network}: there are 0 to {self.networks - 1}")
         if len(networks) > MOST_NETWORKS:
-            raise InputError(f"{len(networks)} networks in a row: {MOST_NETWORKS} may be")
+            raise InputError(f"{len(networks)} networks in sequence: at most {MOST_NETWORKS}")
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         return Job(_label(asked.get("name", "")), tuple(map(int, networks)), form, folder)
 
@@ -124,7 +124,7 @@ def _size(number: float) -> str:
 
 
 def _label(name: str) -> str:
-    """A file's name as it is shown: without folders and what cannot be printed, and not long."""
+    """A file's name for display: without folders and unprintable letters, and shortened."""
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
     printable = "".join(letter for letter in last if letter.isprintable()).strip()
     return printable[-120:] or "picture"

@@ -1,4 +1,4 @@
-"""Which network a state dict with our names is of, and its options: stored, or in the shapes."""
+"""The network and options of a state dict with our names: stored, or inferred from shapes."""
 
 import json
 import logging
@@ -14,21 +14,21 @@ from ..networks.restormer import Restormer
 from ..networks.unet import read_config
 from ..networks.vmambair import VmambaIR
 
-OURS = {"dim", "num_blocks", "num_refinement_blocks"}  # what every configuration of ours has
-CONFIG_KEY = "_extra_state"  # where a state dict of ours holds the configuration
+OURS = {"dim", "num_blocks", "num_refinement_blocks"}  # in all configurations of ours
+CONFIG_KEY = "_extra_state"  # the configuration's name in our state dicts
 MOST_BLOCKS = 1000  # of a network; published ones have 48
 
 logger = logging.getLogger("vmambair_arch")
 
 
 def stored_config(state: Mapping[str, Tensor], beside: Any) -> dict[str, Any] | None:
-    """The configuration that a file tells, among its tensors or beside them; None if neither does.
+    """The configuration stored in a file, among its tensors or next to them; None if neither.
 
-    Tools that average, halve or prune files damage the one or drop the other.
+    Tools that average, halve or prune files damage the first or drop the second.
 
     Args:
         state: tensors with our names.
-        beside: what the file has below "config": a mapping, JSON or something else.
+        beside: what the file has under "config": a mapping, JSON or something else.
     """
     if CONFIG_KEY in state:
         try:
@@ -44,12 +44,12 @@ def stored_config(state: Mapping[str, Tensor], beside: Any) -> dict[str, Any] | 
 
 
 def infer_network(state: Mapping[str, Tensor]) -> type[VmambaIR] | type[Restormer]:
-    """Restormer if there is attention between channels, else VmambaIR."""
+    """Restormer if the state has attention between channels, else VmambaIR."""
     return Restormer if any(n.endswith("mdta.temperature") for n in state) else VmambaIR
 
 
 def infer_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The arguments that build the network of a state dict; its gate is taken to be GELU.
+    """The arguments that build the network of a state dict; the gate is assumed to be GELU.
 
     Raises: KeyError, IndexError, StopIteration or ValueError: the state is not a whole network's.
     """
@@ -72,11 +72,11 @@ def infer_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def check_depths(config: Mapping[str, Any], state: Mapping[str, Tensor], where: str) -> None:
-    """Check that a configuration has the numbers of blocks that there are tensors of.
+    """Check that a configuration's numbers of blocks are those of the tensors.
 
     Building takes time for each block, so this comes first.
 
-    Raises: InputError: it has others, or more than any network.
+    Raises: InputError: they differ, or are more than any network has.
     """
     depths = config.get("num_blocks"), config.get("num_refinement_blocks")
     there = [_depth(state, stage) for stage in _stages(state)], _depth(state, "refinement")
@@ -96,7 +96,7 @@ def _vmambair(state: Mapping[str, Tensor], block: str, common: Mapping[str, Any]
     scale = math.prod(math.isqrt(weight.shape[0] // weight.shape[1]) for weight in upsampling)
     widen = state.get(block + "oss.channel_scan.widen.weight")
     width = 0 if widen is None else widen.shape[0]
-    # Of the released networks only the deraining one of width 4 adds.
+    # The only released network that adds is the deraining one of width 4.
     merge = "add" if scale == 1 and width == 4 else "multiply"
     directions, _, d_state = state[block + "oss.planar_scan.A_log"].shape
     return {
@@ -111,25 +111,25 @@ def _vmambair(state: Mapping[str, Tensor], block: str, common: Mapping[str, Any]
 
 
 def _stages(state: Mapping[str, Tensor]) -> list[str]:
-    """Where the blocks of each level lie: a level has a convolution that leads down from it."""
+    """The place of each level's blocks; every level but the latent has a convolution down."""
     downs = {name.split(".")[1] for name in state if name.startswith("downs.")}
     return [*(f"encoders.{number}" for number in range(len(downs))), "latent"]
 
 
 def _depth(state: Mapping[str, Tensor], place: str) -> int:
-    """The number of blocks below a place, whatever numbers their names have."""
+    """The number of blocks below a place, whatever their indices."""
     found = (re.match(rf"{place}\.(\d+)\.", name) for name in state)
     return len({match[1] for match in found if match})
 
 
 def _heads(state: Mapping[str, Tensor], stage: str) -> int:
-    """The attention heads of a stage; 1 where it has no block to show them."""
+    """The attention heads of a stage; 1 if it has no block."""
     temperature = state.get(f"{stage}.0.mdta.temperature")
     return 1 if temperature is None else temperature.shape[0]
 
 
 def _expansion(state: Mapping[str, Tensor]) -> float:
-    """The shortest decimal f with int(f c) = m in every EFFN of c channels and m hidden ones."""
+    """The shortest decimal f with int(f c) = m for all EFFNs with c channels and m hidden ones."""
     shapes = {t.shape for n, t in state.items() if n.endswith("effn.out_proj.weight")}
     low = max(hidden / channels for channels, hidden in shapes)
     for digits in range(17):

@@ -1,4 +1,4 @@
-"""Files of tensors: read without executing anything and within free memory, and written whole."""
+"""Files of tensors: read without executing code and within free memory, and written whole."""
 
 import json
 import pickle
@@ -16,17 +16,17 @@ from ..errors import InputError, shortened
 from ..files import write_whole
 from ..system import memory, signatures
 
-CONFIG = "config"  # where a file, beside its tensors, says what its network is
+CONFIG = "config"  # a file's key for the configuration of its network, next to the tensors
 SUFFIXES = (".pth", ".safetensors")
 # What torch says when a file needs more than tensors and plain values.
 CODE = re.compile(r"GLOBAL (\S+)|Can only (?:create new object|build)|call reduce")
 
 
 def read_file(path: Path) -> Mapping[str, Any]:
-    """What a file of tensors holds, whatever its suffix; of a .safetensors with its configuration.
+    """The content of a file of tensors, whatever its suffix; its kind is recognised by content.
 
-    Returns: what torch.save wrote; the tensors of a .safetensors file, below "params" if it has a
-        configuration, which is then below "config".
+    Returns: what torch.save wrote; or the tensors of a .safetensors file, under "params" if it has
+        a configuration, which is then under "config".
     Raises: InputError: it is missing, larger than memory, no checkpoint, damaged, or needs code.
     """
     content = _safetensors(path) if _is_safetensors(path) else _pickled(path)
@@ -47,8 +47,8 @@ def write_file(
     Args:
         path: ending in .pth (then {"params": state}, which BasicSR reads) or .safetensors.
         state: the tensors.
-        config: what network they are of, written beside them for generic tools.
-        metadata: further texts in the head of a .safetensors file.
+        config: of their network, written next to them for generic tools.
+        metadata: further texts for the header of a .safetensors file.
     Raises: InputError: the path ends in something else, or its folder is missing.
     """
     if path.suffix not in SUFFIXES:
@@ -56,7 +56,7 @@ def write_file(
     if not path.parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}; make it first")
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    from safetensors.torch import save  # here: importing the package needs torch only
+    from safetensors.torch import save  # here, so that importing the package needs only torch
 
     if path.suffix == ".pth":
         content = {"params": state, **({CONFIG: dict(config)} if config else {})}
@@ -68,15 +68,16 @@ def write_file(
 
 
 def _is_safetensors(path: Path) -> bool:
-    """Whether a file is .safetensors, by what it holds, or by its name if that says nothing.
+    """Whether a file is .safetensors, by its content, or by its name if that is unclear.
 
-    Raises: InputError: it is no file, is larger than memory, or is known to be something else.
+    Raises: InputError: it is no file, is larger than memory, or is recognised as something else.
     """
     if not path.exists():
         raise InputError(f"{path}: there is no such checkpoint; give a .pth or .safetensors file")
     if not path.is_file():
         raise InputError(
-            f"{path}: there is no such checkpoint: it is no file; give a .pth or .safetensors file"
+            f"{path}: there is no such checkpoint: it is not a file; give a .pth or .safetensors"
+            " file"
         )
     _check_memory(path, path.stat().st_size)
     try:
@@ -97,8 +98,8 @@ def _check_memory(path: Path, size: int) -> None:
     free = memory.free("cpu")
     if free is not None and size > free:
         raise InputError(
-            f"{path}: takes {size / 1e9:.1f} GB of memory, and {free / 1e9:.1f} are free; give a"
-            " checkpoint, or close other programs"
+            f"{path}: takes {size / 1e9:.1f} GB of memory, but only {free / 1e9:.1f} are free; give"
+            " a checkpoint, or close other programs"
         )
 
 
@@ -116,7 +117,7 @@ def _safetensors(path: Path) -> Mapping[str, Any]:
 
 
 def _pickled(path: Path) -> object:
-    """What torch.save wrote; weights_only: no code in it is executed."""
+    """What torch.save wrote, read with weights_only: no code in it is executed."""
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as file:
@@ -125,11 +126,11 @@ def _pickled(path: Path) -> object:
                 raise InputError(f"{path}: {kind}")
             _check_memory(path, sum(entry.file_size for entry in entries))  # may be compressed
         with path.open("rb") as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd pickles, which fail below
+            warnings.simplefilter("ignore")  # about odd pickles, which fail below
             return torch.load(file, map_location="cpu", weights_only=True)
     except InputError:
         raise
-    except Exception as error:  # a damaged file makes torch raise anything
+    except Exception as error:  # for a damaged file torch may raise anything
         if code := CODE.search(str(error)):
             raise InputError(
                 f"{path}: refused, because reading it would run pickled code"
@@ -141,7 +142,7 @@ def _pickled(path: Path) -> object:
 
 def _damaged(path: Path, error: Exception) -> InputError:
     if isinstance(error, MemoryError):
-        return InputError(f"{path}: memory does not suffice for it; close other programs")
+        return InputError(f"{path}: there is not enough memory for it; close other programs")
     unlike = "magic number" in str(error) or "weights_only" in str(error)
     if unlike or isinstance(error, pickle.UnpicklingError):
         # torch's advice, to read it with weights_only=False, would run code

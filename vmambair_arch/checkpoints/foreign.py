@@ -17,12 +17,13 @@ CHANNELS = (1, 3)  # grey, or colour
 
 
 class ForeignNetwork(nn.Module):
-    """A network that spandrel has loaded, with what this package asks of a network.
+    """A network that spandrel has loaded, with the attributes that this package needs.
 
     Args:
-        descriptor: spandrel's, of a network from one image to another.
-    Attributes: scale; multiple and smallest, of the sides that it computes on; tiling, spandrel's
-        advice: supported, discouraged or internal; supports_bfloat16; config, what it is.
+        descriptor: spandrel's, of an image-to-image network.
+    Attributes: scale; multiple, of which the sides must be, and smallest, the least side; tiling,
+        spandrel's advice: supported, discouraged or internal; supports_bfloat16; config, its
+        description.
     """
 
     def __init__(self, descriptor: Any):
@@ -41,7 +42,7 @@ class ForeignNetwork(nn.Module):
             "in_channels": descriptor.input_channels,
             "out_channels": descriptor.output_channels,
         }
-        # Without inference mode, whose tensors nothing that compiles or exports may touch.
+        # Without inference mode, whose tensors cannot be compiled or exported.
         self._call = inspect.unwrap(type(descriptor).__call__)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -50,20 +51,20 @@ class ForeignNetwork(nn.Module):
 
 
 def load_foreign(content: Mapping[str, Any], where: str) -> ForeignNetwork:
-    """Build the network of a state dict that is none of ours, by spandrel.
+    """Build the network of a state dict that is not ours, by spandrel.
 
     Args:
-        content: what a file holds: tensors, bare or wrapped.
+        content: of a file: tensors, bare or wrapped.
         where: the file, for messages.
-    Raises: InputError: spandrel is not installed or does not know it; or it is none that makes a
-        whole picture of one.
+    Raises: InputError: spandrel is not installed or does not know it; or the network does not turn
+        a whole picture into a whole picture.
     """
     state = unwrap(content, where)
     spandrel = _spandrel(where, state)
     check_held(state, where)
     check_values(state, where)
     try:
-        with warnings.catch_warnings():  # what torch has against code of others
+        with warnings.catch_warnings():  # torch's about third-party code
             warnings.simplefilter("ignore")
             descriptor = spandrel.ModelLoader("cpu").load_from_state_dict(state)
     except spandrel.UnsupportedModelError as error:
@@ -72,7 +73,7 @@ def load_foreign(content: Mapping[str, Any], where: str) -> ForeignNetwork:
             f" knows{_likely(state)}: {some(state)}; give another, or an option file that names it"
             " (-m FILE.yml)"
         ) from error
-    except Exception as error:  # whatever an architecture raises on a part of its tensors
+    except Exception as error:  # an architecture may raise anything for incomplete tensors
         raise InputError(
             f"{where}: not a whole checkpoint{_likely(state)}: {shortened(error)}; give a whole one"
         ) from error
@@ -81,11 +82,11 @@ def load_foreign(content: Mapping[str, Any], where: str) -> ForeignNetwork:
 
 
 def _spandrel(where: str, state: Mapping[str, Tensor]) -> ModuleType:
-    """The package, and with it spandrel_extra_arches if that is there."""
+    """The package, with spandrel_extra_arches if that is installed."""
     if importlib.util.find_spec("spandrel") is None:
         raise InputError(
-            f"{where}: not a checkpoint of VmambaIR or Restormer{_likely(state)}; for networks of"
-            " others pip install 'vmambair-arch[spandrel]'"
+            f"{where}: not a checkpoint of VmambaIR or Restormer{_likely(state)}; for other"
+            " networks pip install 'vmambair-arch[spandrel]'"
         )
     import spandrel
 
@@ -100,15 +101,15 @@ def _likely(state: Mapping[str, Tensor]) -> str:
 
 
 def _check_kind(descriptor: Any, spandrel: ModuleType, where: str) -> None:
-    """Raise InputError for a network that does not make a whole picture of a whole picture."""
+    """Raise InputError for a network that does not turn a whole picture into a whole picture."""
     name = descriptor.architecture.name
     channels = descriptor.input_channels, descriptor.output_channels
     reason = None
     if not isinstance(descriptor, spandrel.ImageModelDescriptor):
-        reason = "fills in what a mask leaves out, and there is no mask here"
+        reason = "fills in masked areas, and there is no mask here"
     elif descriptor.purpose == "FaceSR":
-        reason = "takes faces that are cut out and turned upright, and no whole pictures"
+        reason = "takes cropped, upright faces, not whole pictures"
     elif channels[0] != channels[1] or channels[0] not in CHANNELS:
-        reason = f"makes {channels[1]} channels of {channels[0]}, and pictures have 1 or 3"
+        reason = f"turns {channels[0]} channels into {channels[1]}, but pictures have 1 or 3"
     if reason:
         raise InputError(f"{where}: {name} {reason}; give a network that restores pictures")

@@ -1,4 +1,4 @@
-"""Networks on the Hugging Face Hub: their files, downloaded once and kept in its cache."""
+"""Networks on the Hugging Face Hub: files are downloaded once and kept in its cache."""
 
 import logging
 import re
@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import InputError, shortened
 
 PREFIX = "hf:"
-FILE = "model.safetensors"  # what ``vmambair push`` calls it
+FILE = "model.safetensors"  # the name that ``vmambair push`` uses
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
 # user/name[@revision][/file]; a revision is a commit, a tag or a branch, without a slash
 ADDRESS = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w.-]+))?(/(?P<file>.+))?")
@@ -17,13 +17,13 @@ logger = logging.getLogger("vmambair_arch")
 
 
 def download(address: str) -> Path:
-    """The file of a network on the hub, from the cache if it lies there.
+    """The file of a network on the hub, from the cache if it is there.
 
-    HF_ENDPOINT, HF_HOME and HF_HUB_OFFLINE are heeded, as by the hub's other programs.
+    HF_ENDPOINT, HF_HOME and HF_HUB_OFFLINE are respected, as in the hub's other programs.
 
     Args:
-        address: user/name[@revision][/file], with or without hf: before it; without a file
-            model.safetensors, or the only file of weights that there is.
+        address: user/name[@revision][/file], with or without hf: before it; by default the file is
+            model.safetensors, or the only file of weights.
     Raises: InputError: huggingface_hub is not installed, there is no such network, or the hub
         cannot be reached and it is not in the cache.
     """
@@ -31,18 +31,18 @@ def download(address: str) -> Path:
     parts = ADDRESS.fullmatch(address)
     if parts is None:
         raise InputError(
-            f"{PREFIX}{address}: is no address; give hf:user/name, hf:user/name@revision or"
+            f"{PREFIX}{address}: is not an address; give hf:user/name, hf:user/name@revision or"
             " hf:user/name/file"
         )
     repo, revision, file = parts["repo"], parts["revision"], parts["file"]
     hub = library()
     try:
         path = Path(_download(hub, repo, revision, file))
-    except Exception as error:  # the hub's client, and whatever it talks through, have many
+    except Exception as error:  # the hub's client and its transports raise many kinds
         raise _refused(error, f"{PREFIX}{address}", hub) from error
     commit = path.as_posix().partition("/snapshots/")[2].partition("/")[0]
     if revision is None and commit:
-        logger.info(f"{PREFIX}{repo} is at {commit}; {PREFIX}{repo}@{commit} stays that")
+        logger.info(f"{PREFIX}{repo} is at {commit}; {PREFIX}{repo}@{commit} will not change")
     return path
 
 
@@ -69,20 +69,20 @@ def _download(hub: Any, repo: str, revision: str | None, file: str | None) -> st
     except hub.errors.EntryNotFoundError:
         names = [n for n in hub.HfApi().list_repo_files(**fetch) if n.endswith(SUFFIXES)]
     if len(names) != 1:
-        listed = f"one of {', '.join(names)}" if names else "another: it holds no weights"
+        listed = f"one of {', '.join(names)}" if names else "another: it has no weights"
         raise InputError(f"{PREFIX}{repo}: has no {FILE}; give {listed} (hf:{repo}/FILE)")
     return hub.hf_hub_download(filename=names[0], **fetch)
 
 
 def _refused(error: Exception, address: str, hub: Any) -> InputError:
-    """What the hub said, in a sentence."""
+    """The hub's error as a sentence."""
     errors = hub.errors
     if isinstance(error, InputError):
         return error
     if isinstance(error, errors.LocalEntryNotFoundError):
         reason = "is not in the cache, and the hub cannot be reached; connect, or give a file"
     elif isinstance(error, errors.GatedRepoError):
-        reason = "its author lets in who has agreed; do so on its page, and run hf auth login"
+        reason = "its author asks you to agree to terms; do so on its page, and run hf auth login"
     elif isinstance(error, errors.RepositoryNotFoundError):
         reason = "there is no such repository, or it is private: hf auth login"
     elif isinstance(error, errors.RevisionNotFoundError):
@@ -90,7 +90,5 @@ def _refused(error: Exception, address: str, hub: Any) -> InputError:
     elif isinstance(error, errors.EntryNotFoundError):
         reason = "there is no such file in the repository; correct its name"
     else:
-        reason = (
-            f"the hub gives no answer that helps: {shortened(error)}; try again, or give a file"
-        )
+        reason = f"the hub gives no useful answer: {shortened(error)}; try again, or give a file"
     return InputError(f"{address}: {reason}")

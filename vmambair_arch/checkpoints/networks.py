@@ -1,4 +1,4 @@
-"""Networks out of checkpoints, ours and the released, and into them; nothing in one is executed."""
+"""Loading and saving networks, in our files and released ones; no code in a file is executed."""
 
 import logging
 import os
@@ -23,14 +23,14 @@ logger = logging.getLogger("vmambair_arch")
 
 
 class OtherNetworkError(InputError):
-    """A file holds tensors by name, and none of a network of ours."""
+    """A file holds tensors by name, but not those of a network of ours."""
 
 
 def load_any_network(path: Path, *, device: str | torch.device = "cpu") -> nn.Module:
-    """Load a network of ours, and any other by spandrel.
+    """Load a network of ours, or any other by spandrel.
 
     Args:
-        path: a file of tensors; a file of ours goes through ``load_network``.
+        path: a file of tensors; one of ours is loaded as by ``load_network``.
         device: where the network goes.
     Returns: the network, in float32 and eval mode, with scale, multiple and config.
     Raises: InputError: as ``load_network`` and ``load_foreign``.
@@ -47,17 +47,17 @@ def load_network(
     *,
     device: str | torch.device = "cpu",
 ) -> VmambaIR | Restormer:
-    """Build the network that a checkpoint holds, ours or a released one, and load it.
+    """Build the network of a checkpoint, ours or a released one, and load its weights.
 
-    Which network it is and every option are read off the file: our own carry their configuration,
-    among the tensors and beside them; the released ones, and ours without it, show it in the
-    shapes of their tensors (VmambaIR's gate is GELU). Names and shapes are compared before the
-    network takes memory. No code in a file is ever executed.
+    The network and all its options are read from the file: our files carry their configuration,
+    among the tensors and next to them; for released files, and ours without it, they are inferred
+    from the shapes of the tensors (VmambaIR's gate is GELU). Names and shapes are compared before
+    the network takes memory. No code in a file is ever executed.
 
     Args:
-        path_or_state_dict: a .pth or .safetensors file, or what such a file holds: a state dict,
-            bare or below params_ema, params, state_dict or model, its names with or without
-            module. and _orig_mod.
+        path_or_state_dict: a .pth or .safetensors file, or the content of one: a state dict, bare
+            or under params_ema, params, state_dict or model, its names with or without module. and
+            _orig_mod.
         device: where the network goes.
     Returns: the network, in float32 and eval mode.
     Raises: InputError (a ValueError): the file is missing, damaged, needs pickled code, or holds
@@ -72,7 +72,7 @@ def load_network(
 def load_pretrained(
     name: str, *, revision: str | None, file: str | None, device: str | torch.device
 ) -> VmambaIR | Restormer:
-    """What ``from_pretrained`` of our networks does, which says what each argument means."""
+    """The implementation of our networks' ``from_pretrained``, which explains the arguments."""
     path = Path(name)
     if path.is_dir():
         path = path / (file or hub.FILE)
@@ -86,9 +86,9 @@ UNet.load_pretrained = staticmethod(load_pretrained)
 
 
 def read_weights(path: Path, network: nn.Module, key: str | None) -> dict[str, Tensor]:
-    """A file's tensors under the names of a network: any file of it, and of ours a released too.
+    """A file's tensors under a network's names; for a network of ours also from released files.
 
-    Raises: InputError: the file cannot be read, or is of a strange network and ours is given.
+    Raises: InputError: the file cannot be read, or ``network`` is ours and the file is of another.
     """
     content = read_file(path)
     if isinstance(network, UNet):
@@ -99,12 +99,11 @@ def read_weights(path: Path, network: nn.Module, key: str | None) -> dict[str, T
 def load_weights(
     network: nn.Module, state: Mapping[str, Tensor], where: str, *, strict: bool = True
 ) -> str | None:
-    """Load a state dict into a network, whole or, if not strict, as far as its shapes agree.
+    """Load a state dict into a network, whole or, if not strict, as far as shapes agree.
 
-    Returns: a sentence on what was left out, None if nothing was.
+    Returns: a sentence on what was left out, or None.
     Raises: InputError: strict, and something does not fit; or the state was made with an option
-        that changes the result without changing a shape, or a network of ours gets values that
-        are not finite.
+        that changes the result but no shape; or the network is ours and values are not finite.
     """
     reason = _misfit(network, state)
     if reason and strict:
@@ -138,12 +137,12 @@ def save_network(network: VmambaIR | Restormer, path: str | os.PathLike) -> None
 def to_released(network: VmambaIR | Restormer) -> dict[str, Tensor]:
     """A network's tensors under their released names.
 
-    Raises: InputError: it has an option that a released file cannot say.
+    Raises: InputError: it has an option that a released file cannot express.
     """
     depths = list(network.config["num_blocks"])
     if len(depths) != 4:
         raise InputError(
-            f"a released network has four levels, and this one has num_blocks: {depths}; keep our"
+            f"a released network has four levels, but this one has num_blocks: {depths}; keep our"
             " format"
         )
     state = {name: t for name, t in network.state_dict().items() if name != CONFIG_KEY}
@@ -151,15 +150,15 @@ def to_released(network: VmambaIR | Restormer) -> dict[str, Tensor]:
         read = infer_config(state)
     except (KeyError, IndexError, StopIteration, ValueError) as error:
         raise InputError(
-            "a released file tells its options by its blocks, and this network has too few; keep"
-            " our format"
+            "a released file's options are inferred from its blocks, and this network has too few;"
+            " keep our format"
         ) from error
     if read.get("directions", 4) != 4 or read.get("channel_merge") == "none":
         raise InputError("a released file has four directions and a channel scan; keep our format")
     for option in network.shapeless:
         if read[option] != network.config[option]:
             raise InputError(
-                f"a released file cannot say {option}: {network.config[option]}"
+                f"a released file cannot express {option}: {network.config[option]}"
                 f" (it would be read as {read[option]}); keep our format"
             )
     return released.to_released(state, network.scale)
@@ -168,7 +167,7 @@ def to_released(network: VmambaIR | Restormer) -> dict[str, Tensor]:
 def _built(
     content: Mapping[str, Any], where: str, device: str | torch.device
 ) -> VmambaIR | Restormer:
-    """The network of ours that a file's content holds."""
+    """The network of ours in a file's content."""
     state = _to_ours(content, where)
     network = _empty(state, where).to_empty(device=device)
     load_weights(network, state, where)
@@ -182,14 +181,14 @@ def _to_ours(
     *,
     network: UNet | None = None,
 ) -> dict[str, Tensor]:
-    """A file's tensors with our names and shapes, and its configuration, whole.
+    """A file's tensors with our names and shapes, and its complete configuration.
 
     Args:
-        content: what the file holds, under our names or the released ones.
+        content: of the file, under our names or the released ones.
         where: the file, for messages.
         key: the wrapper to prefer where there are several.
-        network: the one that they are for; then a file may say less of what shapes do not show.
-    Raises: InputError: it is of some other network; names the first keys that do not fit.
+        network: that they are for; options that shapes do not show may then be missing in the file.
+    Raises: InputError: it is of another network; names the first keys that do not fit.
     """
     kind = type(network).__name__ if network else "VmambaIR or Restormer"
     state = unwrap(content, where, key)
@@ -211,7 +210,7 @@ def _to_ours(
         config = _inferred(ours, where, kind)
         if ours is state and (silent := infer_network(ours).shapeless):
             assumed = ", ".join(f"{option}: {config[option]}" for option in silent)
-            logger.warning(f"{where}: does not tell all its options; taken to have {assumed}")
+            logger.warning(f"{where}: does not say all its options; assumed are {assumed}")
     return {**ours, CONFIG_KEY: write_config(config)}
 
 
@@ -226,7 +225,7 @@ def _inferred(state: Mapping[str, Tensor], where: str, kind: str) -> dict[str, A
 
 
 def _empty(state: Mapping[str, Tensor], where: str) -> VmambaIR | Restormer:
-    """The network of a state dict, on the meta device, once every name and shape is seen to fit.
+    """The network of a state dict, on the meta device, after checking that all tensors fit.
 
     Raises: InputError: it fits no network; nothing has been allocated.
     """
@@ -237,7 +236,7 @@ def _empty(state: Mapping[str, Tensor], where: str) -> VmambaIR | Restormer:
             network = kind(**config)
     except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
         raise InputError(
-            f"{where}: its configuration builds no {kind.__name__}: {shortened(error)}"
+            f"{where}: its configuration cannot build a {kind.__name__}: {shortened(error)}"
         ) from error
     if reason := _misfit(network, state):
         raise InputError(f"{where}: {reason}; give a whole checkpoint")
@@ -245,7 +244,7 @@ def _empty(state: Mapping[str, Tensor], where: str) -> VmambaIR | Restormer:
 
 
 def _misfit(network: nn.Module, state: Mapping[str, Tensor]) -> str | None:
-    """Why a state does not fit, if so: by options if both sides say theirs, else by tensors."""
+    """Why a state does not fit, or None: by options if both sides have them, else by tensors."""
     own = network.state_dict()
     wrong = [n for n in {**own, **state} if n != CONFIG_KEY and not _fits(n, own, state)]
     if not wrong:
@@ -263,7 +262,7 @@ def _misfit(network: nn.Module, state: Mapping[str, Tensor]) -> str | None:
 
 
 def _fits(name: str, own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> bool:
-    """Whether a tensor has a place of its shape, and both are real numbers or both are not."""
+    """Whether both sides have a tensor, of one shape, and both or neither floating-point."""
     if name not in own or name not in state:
         return False
     one, other = own[name], state[name]

@@ -1,6 +1,6 @@
-"""What the released code of VmambaIR and of Restormer calls tensors.
+"""The names of tensors in the released code of VmambaIR and of Restormer.
 
-A released tensor becomes ours by BLOCK, OUTSIDE and PLACES below and in no other way.
+BLOCK, OUTSIDE and PLACES below are the whole translation between released tensors and ours.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ PLACES = {
 
 
 class Ours(NamedTuple):
-    """Our name of a tensor, and how the released shape becomes ours (einops; k directions)."""
+    """Our name of a tensor, and the einops pattern from released shape to ours (k directions)."""
 
     name: str
     pattern: str = ""
@@ -99,9 +99,9 @@ OUTSIDE = {
 def from_released(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
     """Give released tensors our names and shapes.
 
-    Returns: the tensors that have a place in our network, and the names of those that have none.
+    Returns: the tensors that have a place in our network, and the names of the others.
     """
-    from einops import EinopsError  # here: importing the package needs torch only
+    from einops import EinopsError  # here, so that importing the package needs only torch
 
     converted, strange = {}, []
     for name, tensor in state.items():

@@ -1,4 +1,4 @@
-"""State dicts as programs leave them: out of their wrappers, and checked to be plain weights."""
+"""State dicts as programs write them: unwrapped, and checked to be plain weights."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -16,11 +16,11 @@ WRAPPERS = (
 )
 PREFIXES = ("module.", "_orig_mod.")  # left by DataParallel and torch.compile
 TRAINING = {"iter", "optimizers", "schedulers"}  # what BasicSR's training states hold
-DEEPEST = 8  # wrappers around each other
+DEEPEST = 8  # nested wrappers
 LONGEST = 500  # characters of a tensor's name
 LARGEST = 1e15  # of a weight; trained ones stay below 1e4
 
-# A name that an architecture has and others have not.
+# Names that only one architecture has.
 ARCHITECTURES = {
     "a discriminator": r"conv\d\.weight_orig|conv0_0\.weight",
     "ESRGAN or Real-ESRGAN": r"(body|RRDB_trunk)\.\d+\.(rdb|RDB)1\..*|model\.1\.sub\.0\.RDB1.*",
@@ -46,10 +46,10 @@ def unwrap(
     """The state dict inside a file's content, without the wrappers' keys and prefixes.
 
     Args:
-        content: what the file holds.
+        content: of the file.
         where: the file, for messages.
         key: the wrapper to prefer where there are several.
-    Raises: InputError: it holds no tensors by name, or tensors that are not there, such as sparse,
+    Raises: InputError: it holds no tensors by name, or tensors that are not plain: sparse,
         quantised or meta ones.
     """
     if content.keys() >= TRAINING:
@@ -59,14 +59,14 @@ def unwrap(
 
 
 def wrapped(content: Mapping[str, Any], where: str, key: str | None) -> Mapping[str, Any]:
-    """The mapping below the wrappers' keys. Raises InputError: there are too many of them."""
+    """The mapping inside all wrappers. Raises InputError: they are nested too deeply."""
     for _ in range(DEEPEST):
         keys = [wrapper for wrapper in (key, *WRAPPERS) if wrapper]
         inner = next((content[k] for k in keys if isinstance(content.get(k), Mapping)), None)
         if inner is None:
             return content
         content, key = inner, None
-    raise InputError(f"{where}: its tensors lie below more than {DEEPEST} wrappers; unpack it")
+    raise InputError(f"{where}: its tensors are inside more than {DEEPEST} wrappers; unpack it")
 
 
 def check_weights(state: Mapping[str, Tensor], where: str, but: str) -> None:
@@ -75,8 +75,8 @@ def check_weights(state: Mapping[str, Tensor], where: str, but: str) -> None:
     Args:
         state: the tensors.
         where: their file, for messages.
-        but: the name of a tensor that is no weight.
-    Raises: InputError: one holds no real floating-point numbers, or they claim more memory than
+        but: the name of a tensor that is not a weight.
+    Raises: InputError: one is not of real floating-point numbers, or they claim more memory than
         they hold, as expanded ones do.
     """
     weights = {name: tensor for name, tensor in state.items() if name != but}
@@ -84,7 +84,7 @@ def check_weights(state: Mapping[str, Tensor], where: str, but: str) -> None:
     if wrong:
         raise InputError(
             f"{where}: {some(wrong)}: {next(iter(wrong.values()))} instead of floating-point"
-            " numbers; give the weights as they were before they were converted"
+            " numbers; give the weights from before they were converted"
         )
     check_held(weights, where)
 
@@ -96,13 +96,13 @@ def check_held(state: Mapping[str, Tensor], where: str) -> None:
     held = sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
     if claimed > held:
         raise InputError(
-            f"{where}: its tensors claim {claimed / 1e6:,.0f} MB and hold {held / 1e6:,.0f}; save"
+            f"{where}: its tensors claim {claimed / 1e6:,.0f} MB but hold {held / 1e6:,.0f}; save"
             " them contiguous"
         )
 
 
 def check_values(state: Mapping[str, Tensor], where: str) -> None:
-    """Raise InputError if weights have values that no training leaves."""
+    """Raise InputError if weights have values that no training produces."""
     wrong = [name for name, tensor in state.items() if not _is_sane(tensor)]
     if wrong:
         raise InputError(
@@ -117,7 +117,7 @@ def some(names: Iterable[object]) -> str:
 
 
 def architecture(names: Iterable[str]) -> str | None:
-    """The architecture that has such names of tensors, if it is one of those often met."""
+    """The common architecture whose tensors have such names, or None."""
     names = list(names)
     for kind, pattern in ARCHITECTURES.items():
         if any(re.fullmatch(pattern, name) for name in names):
@@ -126,18 +126,18 @@ def architecture(names: Iterable[str]) -> str | None:
 
 
 def _training_state(content: Mapping[str, Any], path: Path) -> str:
-    """What a training state is, and which file to give instead."""
+    """Say that a file is a training state, and which file to give instead."""
     name = f"net_g_{shortened(content['iter'], 20)}.pth"
     beside = path.absolute().parent.parent / "models" / name  # as BasicSR lays them out
     network = beside if beside.is_file() else f"{name} of the experiment's folder models"
-    return f"is the state of a training, which holds no network; give {network}"
+    return f"is a training state, which holds no network; give {network}"
 
 
 def _bare(name: object, where: str) -> str:
     """A tensor's name without prefixes."""
     if not isinstance(name, str) or len(name) > LONGEST:
         raise InputError(
-            f"{where}: {shortened(repr(name))} is no name of a tensor; give a state dict"
+            f"{where}: {shortened(repr(name))} is not a tensor's name; give a state dict"
         )
     while name.startswith(PREFIXES):
         name = name.split(".", 1)[1]
@@ -150,9 +150,7 @@ def _plain(name: str, tensor: object, where: str) -> Tensor:
         raise InputError(f"{where}: {shortened(repr(name))} is a {kind}, not a tensor")
     if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
         kind = "meta" if tensor.is_meta else "quantised" if tensor.is_quantized else "sparse"
-        raise InputError(
-            f"{where}: {shortened(repr(name))} is a {kind} tensor; save plain ones, of numbers"
-        )
+        raise InputError(f"{where}: {shortened(repr(name))} is a {kind} tensor; save plain tensors")
     return tensor
 
 

@@ -1,4 +1,4 @@
-"""What a training state holds: checked like options before anything of it is used."""
+"""The schema of training states, which are checked like options before they are used."""
 
 import random
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import torch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
-VERSION = 1  # of our states; a reader of this version knows it and those before
+VERSION = 1  # of our states; this and earlier versions can be read
 
 SCALER = ("scale", "growth_factor", "backoff_factor", "growth_interval", "_growth_tracker")
 
@@ -17,13 +17,13 @@ Number = Annotated[int, Field(ge=0)]
 
 
 class _Part(BaseModel):
-    """A mapping that may hold more than is named: models of other packages add to theirs."""
+    """A mapping that may have further keys: models of other packages add theirs."""
 
     model_config = ConfigDict(extra="allow", strict=True, arbitrary_types_allowed=True)
 
 
 def _restorable(generators: dict[str, Any]) -> dict[str, Any]:
-    """Try the states of random number generators on generators that nobody uses."""
+    """Try the states of random number generators on spare generators."""
     try:
         version, words, gauss = generators["python"]
         random.Random().setstate((version, tuple(words.tolist()), gauss))
@@ -39,26 +39,26 @@ def _restorable(generators: dict[str, Any]) -> dict[str, Any]:
 
 def _scale(scaler: dict[str, Any]) -> dict[str, Any]:
     if scaler and not all(isinstance(scaler.get(key), int | float) for key in SCALER):
-        raise ValueError("is no state of a scale of gradients")
+        raise ValueError("is not a state of a gradient scaler")
     return scaler
 
 
 class Group(_Part):
-    """Parameters of an optimizer, by their numbers, and how they are trained."""
+    """Parameters of an optimizer, by number, and their options."""
 
     lr: Annotated[float, Field(ge=0, allow_inf_nan=False)] | Tensor
     params: list[Number]
 
 
 class Optimizer(_Part):
-    """What torch's optimizers write."""
+    """The state of an optimizer of torch."""
 
     state: dict[Number, dict[str, Any]]
     param_groups: Annotated[list[Group], Field(min_length=1)]
 
 
 class Schedule(_Part):
-    """What schedules of the learning rate write."""
+    """The state of a learning rate schedule."""
 
     last_epoch: Number
 
@@ -72,7 +72,7 @@ class Best(_Part):
 
 
 class Process(_Part):
-    """One process of the run."""
+    """The state of one process of the run."""
 
     rng: Annotated[dict[str, Any], AfterValidator(_restorable)]
     failures: Number
@@ -82,7 +82,7 @@ class Process(_Part):
 
 
 class State(_Part):
-    """A state of BasicSR's has the first four keys."""
+    """A training state; BasicSR's have the first four keys."""
 
     epoch: Number
     iter: Number
@@ -102,7 +102,7 @@ class State(_Part):
 
 
 def fault(state: Mapping[str, Any]) -> str | None:
-    """What is wrong with a state's keys and values, if anything is."""
+    """What is wrong with a state's keys and values, or None."""
     try:
         State.model_validate(state)
     except ValidationError as error:

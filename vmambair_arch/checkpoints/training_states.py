@@ -1,4 +1,4 @@
-"""Training states on the disk: found, judged whole or damaged, and pruned."""
+"""Training states on the disk: finding, checking and pruning them."""
 
 import math
 import zipfile
@@ -15,7 +15,7 @@ from ..errors import InputError, shortened
 from . import state_schema
 
 HOST_KEYS = ("epoch", "iter", "optimizers", "schedulers")  # all that BasicSR writes
-OWN_KEYS = {  # what our states have beside them, and what its lack means
+OWN_KEYS = {  # further keys of our states, and what happens without them
     "seed": "the random numbers start anew",
     "processes": "the random numbers start anew",
     "seen": "the order of the images starts anew with the epoch",
@@ -25,7 +25,7 @@ OWN_KEYS = {  # what our states have beside them, and what its lack means
 
 
 class LaterVersionError(InputError):
-    """A state that a later version of this package wrote: whole, and not for this one."""
+    """A state that a later version of this package wrote: whole, but not readable here."""
 
 
 def find(opt: dict[str, Any], before: float = math.inf) -> tuple[dict[str, Any] | None, list[str]]:
@@ -36,12 +36,12 @@ def find(opt: dict[str, Any], before: float = math.inf) -> tuple[dict[str, Any] 
     checksums agree.
 
     Args:
-        opt: the options; its ``path`` is changed.
-        before: with auto_resume, look at the states before an iteration only.
-    Returns: the state, None if there is none; and remarks for the log on damaged states that were
-        passed over and on what the state lacks.
-    Raises: InputError: path.resume_state, or every state there is, cannot be used; or a later
-        version of this package wrote one.
+        opt: the options; its ``path`` is modified.
+        before: with auto_resume, consider only states before an iteration.
+    Returns: the state or None, and remarks for the log on damaged states that were passed over and
+        on what the state lacks.
+    Raises: InputError: path.resume_state, or every state found, cannot be used; or a later version
+        of this package wrote one.
     """
     remarks = []
     iterations = numbered(opt) if opt["auto_resume"] else []
@@ -51,7 +51,7 @@ def find(opt: dict[str, Any], before: float = math.inf) -> tuple[dict[str, Any] 
         try:
             state = _read(path, opt, iteration)
         except LaterVersionError:
-            raise  # what was trained since the state before it is not damaged
+            raise  # it is not damaged: falling back would lose what was trained since
         except InputError as error:
             remarks.append(f"{error}; passed over for the state before it")
             continue
@@ -70,7 +70,7 @@ def find(opt: dict[str, Any], before: float = math.inf) -> tuple[dict[str, Any] 
 
 
 def numbered(opt: dict[str, Any]) -> list[int]:
-    """The iterations of which there is a state."""
+    """The iterations that have a state."""
     folder = Path(opt["path"]["training_states"])
     return [int(path.stem) for path in folder.glob("*.state") if path.stem.isdecimal()]
 
@@ -83,23 +83,23 @@ def prune(opt: dict[str, Any], keep: int, until: int) -> None:
     Args:
         opt: the options.
         keep: how many states stay.
-        until: the run's iteration. States behind it, which were passed over, are not counted.
+        until: the run's iteration. Later states, which were passed over, are not counted.
     """
     for iteration in sorted(n for n in numbered(opt) if n <= until)[:-keep]:
         remove(opt, iteration)
 
 
 def remove(opt: dict[str, Any], iteration: int) -> None:
-    """Remove one state and its networks, the state first: one without networks is of no use."""
+    """Remove a state and its networks, the state first: without networks it would be useless."""
     Path(opt["path"]["training_states"], f"{iteration}.state").unlink(missing_ok=True)
     for path in Path(opt["path"]["models"]).glob(f"net_*_{iteration}.pth"):
         path.unlink()
 
 
 def plain(value: Any) -> Any:
-    """The same value in the types that torch.load reads with weights_only=True, on the CPU.
+    """The value in types that torch.load reads with weights_only=True, on the CPU.
 
-    Raises: TypeError: it holds something that only pickled code could restore.
+    Raises: TypeError: it contains something that only pickled code could restore.
     """
     if isinstance(value, torch.Tensor):
         return value.detach().cpu()
@@ -120,7 +120,7 @@ def plain(value: Any) -> Any:
 
 
 def _read(path: Path, opt: dict[str, Any], iteration: int | None = None) -> dict[str, Any]:
-    """A state of an iteration whose networks are there too; ``opt`` then names them."""
+    """Read a state that has all its networks, and point ``opt`` at them."""
     state = dict(_read_whole(path))
     for key in HOST_KEYS:
         if key not in state:
@@ -129,11 +129,11 @@ def _read(path: Path, opt: dict[str, Any], iteration: int | None = None) -> dict
     if isinstance(version, int) and version > state_schema.VERSION:
         raise LaterVersionError(
             f"{path}: a later version of vmambair_arch wrote it (states of version {version}; this"
-            f" one reads up to {state_schema.VERSION}); install that version to go on from it"
+            f" one reads up to {state_schema.VERSION}); install that version to resume from it"
         )
     fault = state_schema.fault(state)
     if fault is None and iteration not in (None, state["iter"]):
-        fault = f"it is iteration {state['iter']}'s by what it says, and not by its name"
+        fault = f"its content says iteration {state['iter']}, but its name does not"
     if fault:
         raise InputError(f"{path}: damaged ({fault}); restore it from a copy")
     networks = _networks(path, state["iter"], opt)
@@ -142,7 +142,7 @@ def _read(path: Path, opt: dict[str, Any], iteration: int | None = None) -> dict
     for key, network in networks.items():
         opt["path"][f"pretrain_{key}"] = str(network)
         param_key = f"param_key_{key.removeprefix('network_')}"
-        if opt["path"].get(param_key) == "params_ema":  # those are loaded into the average alone
+        if opt["path"].get(param_key) == "params_ema":  # loaded only into the average
             opt["path"][param_key] = "params"
     return state
 
@@ -150,7 +150,7 @@ def _read(path: Path, opt: dict[str, Any], iteration: int | None = None) -> dict
 def _networks(path: Path, iteration: int, opt: dict[str, Any]) -> dict[str, Path]:
     """The files of the networks saved with a state, by their sections of the option file.
 
-    They lie in ``models`` beside the state's folder, or, as BasicSR has it, in the experiment.
+    They are in ``models`` next to the state's folder or, as in BasicSR, in the experiment.
     """
     left_out = opt["path"].get("ignore_resume_networks") or ()
     networks = {}
@@ -168,7 +168,7 @@ def _read_whole(path: Path) -> Mapping[str, Any]:
         try:
             with zipfile.ZipFile(path) as archive:
                 damaged = archive.testzip()
-        except Exception as error:  # zipfile raises whatever its parts do
+        except Exception as error:  # zipfile may raise anything for a damaged file
             raise InputError(
                 f"{path}: damaged ({shortened(error)}); restore it from a copy"
             ) from error
@@ -178,6 +178,6 @@ def _read_whole(path: Path) -> Mapping[str, Any]:
 
 
 def _lacks(path: Path, state: Mapping[str, Any]) -> list[str]:
-    """What a state of BasicSR's, or of this package's first version, does not have."""
+    """What a state of BasicSR, or of this package's first version, lacks."""
     lost = OrderedDict.fromkeys(lack for key, lack in OWN_KEYS.items() if key not in state)
-    return [f"{path} is of an older kind: {'; '.join(lost)}"] if lost else []
+    return [f"{path} has an older format: {'; '.join(lost)}"] if lost else []

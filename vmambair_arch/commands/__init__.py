@@ -1,1 +1,1 @@
-"""What the commands of ``vmambair`` do; ``cli.py`` parses for them and prints what they return."""
+"""The commands of ``vmambair``, each with its arguments; ``cli.py`` builds the parser from them."""

@@ -19,23 +19,23 @@ def add(commands) -> None:
     command = commands.add_parser(
         "app",
         help=description,
-        description=f"{description}. Drop pictures on the page; what can be downloaded is what"
-        " vmambair restore writes. Only this machine reaches it, and on it who knows the address"
-        " that is printed. Ctrl-C ends it, and removes the pictures.",
+        description=f"{description}. Drop pictures on the page; downloads are the files that"
+        " vmambair restore writes. Only this machine can reach the page, and only with the printed"
+        " address. Ctrl-C ends the command and removes the pictures.",
     )
     add = command.add_argument
-    model = "a checkpoint or a preset to choose on the page, beside the bundled networks and those"
+    model = "a checkpoint or a preset to choose on the page, besides the bundled networks and those"
     model += " in the cache folder; repeatable, the first is the default"
     add("-m", "--model", action="append", default=[], metavar="MODEL", help=model)
     plugins.add_argument(command)
     add("--port", type=int, default=PORT, metavar="N", help=f"0: a free one (default: {PORT})")
     add("--host", default=HOST, help=f"listen to other machines too (default: {HOST})")
-    add("--no-browser", action="store_true", help="open no browser")
-    token = "let in whoever reaches the port, every user of this machine among them"
+    add("--no-browser", action="store_true", help="do not open a browser")
+    token = "let in anyone who can reach the port, including every user of this machine"
     add("--no-token", action="store_true", help=token)
     limit = "refuse larger pictures (default: 256)"
     add("--max-megapixels", type=float, default=256, metavar="N", help=limit)
-    keep = "of pictures that wait, and of restored ones that are kept, the newest (default: 2)"
+    keep = "limit for waiting pictures, and for restored ones: the newest are kept (default: 2)"
     add("--keep", type=float, default=2, metavar="GB", help=keep)
     restore.add_computing(command.add_argument_group("computing"))
     command.set_defaults(run=_run)
@@ -55,7 +55,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _serve(arguments: argparse.Namespace) -> None:
     try:
-        from ..app import serving  # needs what comes with an extra
+        from ..app import serving  # needs the packages of the extra "app"
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         raise InputError(f"app needs {package}; pip install 'vmambair-arch[app]'") from error
@@ -71,7 +71,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     check_strength(arguments.strength)
     restore.take_threads(arguments)
     with serving.listen(arguments.host, arguments.port) as listener:  # before the network loads
-        computing = {**restore.computing(arguments), "strength": 1}  # another is made of that
+        computing = {**restore.computing(arguments), "strength": 1}  # blended later, per request
 
         def build(models: Sequence[str]) -> Restorer | Chain:
             found = [resolved(model, arguments.plugin) for model in models]
@@ -80,10 +80,10 @@ def _serve(arguments: argparse.Namespace) -> None:
         networks = Networks(arguments.model, build)
         token = None if arguments.no_token else new_token()
         if not is_local(arguments.host):
-            who = "reads the address on its way, which is not encrypted," if token else "reaches it"
+            who = "intercepts the unencrypted address" if token else "reaches it"
             terminal.warn(
-                f"{arguments.host} is open to other machines, and whoever {who} can see and restore"
-                " pictures"
+                f"{arguments.host} is open to other machines, and anyone who {who} can see and"
+                " restore pictures"
             )
         address = serving.address(listener, arguments.host, token)
         terminal.say(f"{address} (Ctrl-C ends it)")

@@ -1,4 +1,4 @@
-"""vmambair convert: a checkpoint in the other layout, ours or the released one."""
+"""vmambair convert: a checkpoint from our layout to the released one, or back."""
 
 import argparse
 from pathlib import Path

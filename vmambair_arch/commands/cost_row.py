@@ -1,4 +1,4 @@
-"""What a network costs, as a row of a LaTeX table, and the heads of its columns."""
+"""The cost of a network as a row of a LaTeX table, and the heads of its columns."""
 
 from ..networks.cost import Cost
 from ..reporting.latex import escaped
@@ -23,8 +23,8 @@ def row(
         name: of the network.
         parameters: their number.
         cost: of a forward pass.
-        seconds: that were measured.
-        memory: in bytes, measured or estimated.
+        seconds: measured, or None.
+        memory: bytes, measured or estimated, or None.
     """
     published = cost.products + cost.published_scans
     numbers = [

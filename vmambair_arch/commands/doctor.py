@@ -15,13 +15,13 @@ from ..ops import dispatch, planar, planar_scan, selective, selective_scan, self
 from ..system import machine, terminal, threads
 
 OPERATIONS = {"planar": planar.BACKENDS, "selective": selective.BACKENDS}
-SECONDS = 2.0  # that calls are timed on a device, for both operations together
+SECONDS = 2.0  # of timing per device, for both operations together
 DRIVER = Path("/proc/driver/nvidia/version")
 
 
 def add(commands) -> None:
     """Add the command to those of a parser."""
-    description = "say what this machine can run: versions, devices, backends, a self-test"
+    description = "show what this machine can run: versions, devices, backends, a self-test"
     command = commands.add_parser("doctor", help=description, description=description)
     command.set_defaults(run=_print)
 
@@ -30,19 +30,19 @@ def _print(arguments: argparse.Namespace) -> int:
     return 0 if report(terminal.say) else 1
 
 
-def report(tell: Callable[[str], None]) -> bool:
-    """Describe the machine, and test the backends that ``auto`` asks on each device.
+def report(say: Callable[[str], None]) -> bool:
+    """Describe the machine, and test the backends that ``auto`` would try on each device.
 
     Args:
-        tell: called with each line, as it comes.
+        say: called with each line as soon as it is known.
     Returns: whether every self-test passed.
     """
     for line in (*_versions(), *_devices()):
-        tell(line)
+        say(line)
     passed = True
     for device in ("cuda", "cpu") if torch.cuda.is_available() else ("cpu",):
         for operation in OPERATIONS:
-            passed = _operation(operation, device, tell) and passed
+            passed = _operation(operation, device, say) and passed
     return passed
 
 
@@ -76,46 +76,46 @@ def _why_no_gpu() -> str:
     return "torch finds no device"
 
 
-def _operation(operation: str, device: str, tell: Callable[[str], None]) -> bool:
-    """Test the backends of an operation until one is right; whether the first that can run is."""
+def _operation(operation: str, device: str, say: Callable[[str], None]) -> bool:
+    """Test an operation's backends until one passes; returns whether no test failed."""
     names, x = OPERATIONS[operation], torch.ones(1, device=device)
-    tell(f"{operation}_scan on {device}:")
+    say(f"{operation}_scan on {device}:")
     failed = found = False
     for name in names:
         if reason := dispatch.not_for_auto(operation, name, x):
-            tell(f"  {name}: not here: {reason}")
+            say(f"  {name}: not here: {reason}")
         elif found:
-            tell(f"  {name}: can run")
+            say(f"  {name}: can run")
         else:
             wrong, verdict = _self_test(operation, name, x.device)
-            tell(f"  {name}: self-test {'FAILED' if wrong else 'passed'}: {verdict}")
+            say(f"  {name}: self-test {'FAILED' if wrong else 'passed'}: {verdict}")
             failed, found = failed or wrong, not wrong
     if found:
         chosen = dispatch.fastest(operation, names, x, gradients=True)
-        tell(f"  auto takes {chosen}: {_milliseconds(operation, x.device):.2f} ms a call")
+        say(f"  auto takes {chosen}: {_milliseconds(operation, x.device):.2f} ms per call")
     return not failed
 
 
 def _self_test(operation: str, name: str, device: torch.device) -> tuple[bool, str]:
-    """Hold a backend against the float64 reference: (wrong, in words)."""
+    """Compare a backend with the float64 reference; returns whether it is wrong, and a summary."""
     module, dtype, start = dispatch.load(operation, name), torch.float32, time.perf_counter()
     try:
         errors = self_test.errors(operation, module, device, dtype, gradients=True)
-    except Exception as error:  # whatever a backend raises is what this test is there to tell
+    except Exception as error:  # a backend may raise anything, and this test reports it
         return True, f"{type(error).__name__}: {error}"
     if wrong := self_test.wrong(errors, dtype):
         return True, ", ".join(wrong)
     worst = max(error for name, error in errors.items() if name[0] == "d")
-    seconds = time.perf_counter() - start  # compiling takes the most of it, the first time
+    seconds = time.perf_counter() - start  # mostly compilation, the first time
     return False, f"relative error {errors['y']:.1e}, of gradients {worst:.1e}; {seconds:.1f} s"
 
 
 @torch.no_grad()
 def _milliseconds(operation: str, device: torch.device) -> float:
-    problem = self_test.problem(operation)
+    problem = self_test.problems(operation)[0]
     inputs = {name: tensor.to(device) for name, tensor in problem.items()}
     scan: Callable = planar_scan if operation == "planar" else selective_scan
-    scan(**inputs)  # the first call of all loads half of torch
+    scan(**inputs)  # warms up: the very first call loads half of torch
     runs, start = 0, time.perf_counter()
     while not runs or time.perf_counter() - start < SECONDS / len(OPERATIONS):
         scan(**inputs)

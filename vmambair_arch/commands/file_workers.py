@@ -1,4 +1,4 @@
-"""Work on many files shared out over processes, with progress; no process outlives the command."""
+"""Distributes files over worker processes, with progress; no worker outlives the command."""
 
 import importlib.util
 import multiprocessing
@@ -29,24 +29,24 @@ def share(
     processes: int | None = None,
     description: str,
 ) -> Iterator[tuple[Item, Result]]:
-    """Yield each item with what ``work`` returns for it, in the order in which they get done.
+    """Yield each item with the result of ``work``, in the order of completion.
 
     If it ends early, by Ctrl-C or an error, items in progress finish and no new ones start.
 
     Args:
-        work: a function of one item, with one thread to itself; it and the items can be pickled.
-        items: what to work on.
-        processes: how many at once; None is one for each CPU.
-        description: shown before the progress bar, which only a terminal shows.
+        work: a function of one item that gets one thread; it and the items can be pickled.
+        items: to work on.
+        processes: number of workers; None for one per CPU.
+        description: label of the progress bar, which is only shown in a terminal.
     Raises: what ``work`` raises; InputError: a process was killed.
     """
     processes = min(processes or os.cpu_count() or 1, len(items))
     if not items:
         return
-    # Elsewhere a fork is missing or unsafe. It saves each process seconds of imports.
+    # A fork saves each process seconds of imports; outside Linux it is missing or unsafe.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # before the fork: OpenCV's threads do not exist in a child, which waits
+    cv2.setNumThreads(1)  # before the fork: a child would wait forever for OpenCV's threads
     pool = ProcessPoolExecutor(processes, context, _start)
     try:
         futures = {pool.submit(work, item): item for item in items}
@@ -55,7 +55,7 @@ def share(
             yield futures[future], future.result()
     except BrokenProcessPool as error:
         raise InputError(
-            f"one of {processes} processes was killed, as when memory runs out; use fewer"
+            f"one of {processes} processes was killed, perhaps out of memory; use fewer"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
@@ -63,10 +63,10 @@ def share(
 
 
 def _start() -> None:
-    """Ready a process: BasicSR importable if it is there, one thread, Ctrl-C left to the parent."""
+    """Set up a worker: BasicSR importable if installed, one thread, Ctrl-C left to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    if sys.platform != "linux":  # there it is done before the fork
+    if sys.platform != "linux":  # on Linux this was done before the fork
         cv2.setNumThreads(1)
     torch.set_num_threads(1)
     if importlib.util.find_spec("basicsr"):
@@ -74,7 +74,7 @@ def _start() -> None:
 
 
 def _end_with_parent() -> None:
-    """A process whose parent was killed would wait for work for ever."""
+    """Exit once the parent was killed; otherwise the worker would wait for work forever."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

@@ -1,4 +1,4 @@
-"""vmambair install-basicsr: BasicSR from its registry's own source, mended so that it builds.
+"""vmambair install-basicsr: BasicSR from its published source, patched so that it builds.
 
 BasicSR 1.4.2 is the last release, and its setup.py fails on Python 3.13 and later.
 """
@@ -16,15 +16,15 @@ from ..errors import InputError
 from ..system import terminal
 
 RELEASE = "basicsr==1.4.2"
-# exec no longer writes into locals() since Python 3.13 (PEP 667).
+# Since Python 3.13 exec no longer writes into locals() (PEP 667).
 BROKEN = "return locals()['__version__']"
 MENDED = "return open('VERSION').read().strip()"
-# The build needs these for its CUDA extensions alone, which are not built.
+# Only the CUDA extensions, which are not built, need these.
 SETUP_REQUIRES = "setup_requires=['cython', 'numpy', 'torch'],"
 UNUSED = ("future",)  # nothing imports it
 REPLACED = {"tb-nightly": "tensorboard"}  # the same modules, released
 OPENCV = tuple(f"opencv-{kind}" for kind in ("python", "python-headless", "contrib-python"))
-LINES = 15  # of pip's, that are shown when it fails
+LINES = 15  # of pip's output, shown when it fails
 
 
 def add(commands) -> None:
@@ -34,8 +34,8 @@ def add(commands) -> None:
         "install-basicsr",
         help=description,
         description=f"{description}: pip fetches the source of {RELEASE}, whose build fails on"
-        " Python 3.13 and later, and installs it with that line replaced. Where BasicSR is"
-        " installed, nothing is done.",
+        " Python 3.13 and later, and installs it with the failing line replaced. Does nothing if"
+        " BasicSR is installed.",
     )
     command.set_defaults(run=_run)
 
@@ -49,7 +49,7 @@ def _run(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="vmambair-basicsr-") as folder:
         source = fetch(Path(folder))
         mend(source)
-        terminal.say(f"installs {RELEASE}")
+        terminal.say(f"installing {RELEASE}")
         done = _pip("install", str(source))
         if done.returncode:
             raise InputError(f"{RELEASE} cannot be installed; pip says:", *_last(done))
@@ -57,14 +57,14 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def fetch(folder: Path) -> Path:
-    """The source of the release, which pip fetches, checks and unpacks.
+    """Have pip fetch, check and unpack the release; returns its folder.
 
     Args:
         folder: where to put it.
     Raises: InputError: pip cannot get it.
     """
-    # pip unpacks a source to ask it for its metadata. That fails where the build is broken, and is
-    # no failure here: what was unpacked stays, because of --no-clean.
+    # pip unpacks a source to get its metadata. That fails where the build is broken, which does not
+    # matter here: with --no-clean the unpacked files stay.
     done = _pip(
         *("download", "--no-clean", "--no-deps", "--no-binary", "basicsr", "--no-build-isolation"),
         *("--no-cache-dir", "--dest", str(folder), RELEASE),
@@ -78,17 +78,17 @@ def fetch(folder: Path) -> Path:
 
 
 def mend(source: Path) -> None:
-    """Replace what does not build, and the requirements that are not needed or not the best.
+    """Replace the code that does not build, and drop or replace requirements.
 
     Args:
         source: the unpacked source.
-    Raises: InputError: it is not the release that is known here.
+    Raises: InputError: it is not the expected release.
     """
     setup, requirements = source / "setup.py", source / "requirements.txt"
     script = setup.read_text("utf-8")
     for line in (BROKEN, SETUP_REQUIRES):
         if script.count(line) != 1:
-            raise InputError(f"{setup.name} of {RELEASE} is not the one known here: no {line}")
+            raise InputError(f"{setup.name} of {RELEASE} is not as expected: no {line}")
     script = script.replace(BROKEN, MENDED).replace(SETUP_REQUIRES, "")
     setup.write_text(script, "utf-8")
     replaced = {**REPLACED, "opencv-python": _opencv()}
@@ -98,7 +98,7 @@ def mend(source: Path) -> None:
 
 
 def _opencv() -> str:
-    """The distribution of OpenCV that is installed, or the one that needs no display."""
+    """The installed OpenCV distribution, or else the one that needs no display."""
     installed = {(entry.metadata["Name"] or "").lower() for entry in metadata.distributions()}
     return next((name for name in OPENCV if name in installed), "opencv-python-headless")
 

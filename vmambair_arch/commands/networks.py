@@ -1,4 +1,4 @@
-"""Which network a model means: a file, a name, or one that an option file or a plugin tells."""
+"""Resolves a model: a file, a name, or a network defined by an option file or a plugin."""
 
 import importlib
 import importlib.util
@@ -17,14 +17,14 @@ OPTION_FILES = (".yml", ".yaml")
 
 
 def resolved(model: str, plugins: Sequence[str] = ()) -> str | nn.Module:
-    """A network that BasicSR's registry builds, or the model as it is, for ``Restorer``.
+    """A network built by BasicSR's registry, or the unchanged model, for ``Restorer``.
 
-    A file that was trained here tells its network's name and options; an option file tells them,
-    and its weights under path.pretrain_network_g.
+    A file that was trained here stores its network's name and options; an option file has both, and
+    its weights under path.pretrain_network_g.
 
     Args:
         model: what ``Restorer`` takes, or an option file.
-        plugins: files of Python that register networks.
+        plugins: Python files that register networks.
     Raises: InputError: an option file or a plugin cannot be used.
     """
     path = Path(model)
@@ -44,8 +44,8 @@ def resolved(model: str, plugins: Sequence[str] = ()) -> str | nn.Module:
         return models.load(model, torch.device("cpu"))  # spandrel may know it
     except InputError as error:
         raise InputError(
-            f"{model}: its network is {stored['type']}, which is not registered; give the file of"
-            " Python that defines it (--plugin FILE.py)"
+            f"{model}: its network is {stored['type']}, which is not registered; give the Python"
+            " file that defines it (--plugin FILE.py)"
         ) from error
 
 
@@ -56,11 +56,11 @@ def load(model: str, plugins: Sequence[str] = ()) -> nn.Module:
 
 
 def _stored_options(path: Path) -> dict[str, Any] | None:
-    """The section network_g that a file trained here tells, unless the network is of ours."""
+    """The section network_g stored in a file trained here, unless the network is one of ours."""
     if path.suffix == ".safetensors" or not path.is_file():
         return None
     content = read_file(path)
-    if "config" in content:  # only networks of ours have one
+    if "config" in content:  # only our networks have one
         return None
     about = content.get("about")
     options = about.get("options") if isinstance(about, Mapping) else None
@@ -76,12 +76,12 @@ def _of_option_file(path: Path, plugins: Sequence[str]) -> nn.Module:
     _load_plugins(plugins, file)
     options, paths = file.options.get("network_g"), file.options.get("path") or {}
     if not isinstance(options, dict):
-        raise InputError(f"{path}: has no section network_g; give an option file of a network")
+        raise InputError(f"{path}: has no section network_g; give an option file with a network")
     weights = paths.get("pretrain_network_g") if isinstance(paths, dict) else None
     if not isinstance(weights, str):
         raise InputError(
-            f"{file.where(('path', 'pretrain_network_g'))}: names no weights; write the file of"
-            " them there"
+            f"{file.where(('path', 'pretrain_network_g'))}: names no weights; set it to a weights"
+            " file"
         )
     where = file.where(("network_g",))
     weights = file.found(weights) or Path(weights)
@@ -89,7 +89,7 @@ def _of_option_file(path: Path, plugins: Sequence[str]) -> nn.Module:
 
 
 def _registry() -> Any:
-    """What builds registered networks. Raises: InputError: BasicSR is not installed."""
+    """The module that builds registered networks. Raises: InputError: BasicSR is not installed."""
     importlib.import_module("vmambair_arch.plugin")
     return importlib.import_module("vmambair_arch.models.registered")
 

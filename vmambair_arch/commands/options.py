@@ -1,4 +1,4 @@
-"""vmambair options: the recipes, option files to train and test with, which a wheel holds too."""
+"""vmambair options: the recipes (option files to train and test with), also part of the wheel."""
 
 import argparse
 from pathlib import Path
@@ -13,16 +13,16 @@ SCHEMA = "../vmambair_arch/option_files/schemas/options.json"  # from a recipe, 
 
 def add(commands) -> None:
     """Add the command to those of a parser."""
-    description = "list the recipes (option files), or copy them to where they can be changed"
+    description = "list the recipes (option files), or copy them to edit them"
     command = commands.add_parser("options", help=description, description=description)
     command.add_argument(
-        "--copy", metavar="FOLDER", type=Path, help="copy them there; no file is replaced"
+        "--copy", metavar="FOLDER", type=Path, help="copy them there, without replacing any file"
     )
     command.set_defaults(run=_run)
 
 
 def recipes() -> list[Path]:
-    """The option files of this installation: a clone has them beside the package."""
+    """The option files of this installation; a clone has them next to the package."""
     packed = PACKAGE / "recipes"  # where setup.py puts them
     folder = packed if packed.is_dir() else PACKAGE.parent / "options"
     return sorted(folder.glob("*.yml"))
@@ -34,8 +34,8 @@ def _run(arguments: argparse.Namespace) -> None:
             terminal.say(f"{path.name}: {_about(path)}")
         return
     copies = {arguments.copy / path.name: path for path in recipes()}
-    if there := [copy for copy in copies if copy.exists()]:
-        raise InputError(f"{there[0]}: exists already; give another folder or remove it")
+    if existing := [copy for copy in copies if copy.exists()]:
+        raise InputError(f"{existing[0]}: exists already; give another folder or remove it")
     arguments.copy.mkdir(parents=True, exist_ok=True)
     schema = (PACKAGE / "option_files/schemas/options.json").resolve().as_uri()
     for copy, path in copies.items():
@@ -45,7 +45,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _about(path: Path) -> str:
-    """The first sentence of the comment that a recipe begins with."""
+    """The first sentence of a recipe's leading comment."""
     comments = [line[2:] for line in path.read_text("utf-8").splitlines() if line.startswith("# ")]
     text = " ".join(line for line in comments if not line.startswith("yaml-language-server"))
     return text.split(". ")[0]

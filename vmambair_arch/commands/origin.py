@@ -1,4 +1,4 @@
-"""Where the figures of a report come from: the command that made them."""
+"""The origin of a report's figures: the command that made them."""
 
 import shlex
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def command() -> str:
-    """The command line, as a shell takes it: of ``vmambair``, or of a script that calls it."""
+    """The command line, quoted for a shell: ``vmambair``, or the script that called it."""
     script = Path(sys.argv[0])
     is_script = script.suffix == ".py" and script.name != "__main__.py"
     program = ["python", str(script)] if is_script else ["vmambair"]

@@ -1,4 +1,4 @@
-"""vmambair plot: pictures and tables made again from reports, and figures of details."""
+"""vmambair plot: pictures and tables from reports, and close-ups of pictures."""
 
 import argparse
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ EPILOG = """examples:
   vmambair plot experiments/*/metrics.jsonl curves.png
   vmambair plot experiments/*/metrics.jsonl curves.png --over seconds
   vmambair plot experiments/benchmarks/bench.json speed.svg
+  vmambair plot experiments/benchmarks/rivals.json rivals.md
   vmambair plot Set5/report.json bench.json quality_over_speed.pdf
   vmambair plot comparison/report.json detail.pdf --image baby --crop 100 80 64 48
   vmambair plot gt.png bicubic.png ours=out.png detail.png --crop 100 80 64 48
@@ -27,21 +28,23 @@ OVER = {"iterations": "iter", "seconds": "seconds"}
 
 def add(commands) -> None:
     """Add the command to those of a parser."""
-    description = "draw reports, or make tables of them: of compare, bench and trainings"
+    description = "draw reports of compare, bench and trainings, or make tables of them"
     command = commands.add_parser(
         "plot",
         help=description,
-        description=f"{description}. Several reports of one kind go beside each other.",
+        description=f"{description}. Several reports of one kind are shown side by side.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = command.add_argument
-    reports = "a report.json, a bench.json or a metrics.jsonl; with --crop also [NAME=]PICTURE"
+    reports = (
+        "a report.json, bench.json, rivals.json or metrics.jsonl; with --crop also [NAME=]PICTURE"
+    )
     add("reports", nargs="+", metavar="REPORT", help=reports)
     output = f"picture ({', '.join(PICTURES)}) or table ({', '.join(TABLES)})"
     add("output", type=Path, metavar="OUT", help=output)
-    add("--overwrite", action="store_true", help="write over a file that exists")
-    over = "along which the curves of trainings go (default: iterations)"
+    add("--overwrite", action="store_true", help="overwrite an existing file")
+    over = "x axis of the curves of trainings (default: iterations)"
     add("--over", choices=OVER, default="iterations", help=over)
     crop = "draw a picture with this box in it, and the box enlarged as each method shows it"
     add("--crop", nargs=4, type=int, metavar=("X", "Y", "W", "H"), help=crop)
@@ -69,11 +72,11 @@ def run(
 
     Args:
         paths: reports of one kind; for a picture also a comparison and a benchmark.
-        output: the file to write; its suffix says what.
+        output: the file to write; its suffix chooses the format.
         over: "iter" or "seconds", for curves of trainings.
-        overwrite: whether it may exist.
-    Raises: InputError: it exists, its suffix is unknown or it cannot be written; a report cannot be
-        read; they do not go together.
+        overwrite: whether the output may exist.
+    Raises: InputError: the output exists, has an unknown suffix or cannot be written; a report
+        cannot be read; the reports cannot be combined.
     """
     suffix = _check_output(output, (*PICTURES, *TABLES), overwrite=overwrite)
     from .. import reporting  # needs libraries that the other commands do not
@@ -106,14 +109,14 @@ def draw_crops(
     """Draw a picture with a box in it, and the box enlarged as each method shows it.
 
     Args:
-        given: a report of ``vmambair compare``; or pictures, [NAME=]PICTURE, of which the first has
-            the box and is the ground truth.
+        given: a report of ``vmambair compare``; or pictures, [NAME=]PICTURE, the first of which is
+            the ground truth and gets the box.
         output: the picture to write.
         crop: x, y, width and height of the box, in pixels of the first picture.
-        image: of the report, if it has several.
+        image: name of an image, if the report has several.
         overwrite: whether the output may exist.
-    Raises: InputError: a picture or a report cannot be used; the box does not lie in the picture;
-        the output as for ``run``.
+    Raises: InputError: a picture or a report cannot be used; the box is not within the picture;
+        the output, as for ``run``.
     """
     _check_output(output, PICTURES, overwrite=overwrite)
     from .. import reporting
@@ -126,7 +129,7 @@ def draw_crops(
             raise InputError("--image is for a report; give a report.json, or leave it out")
         panels = details.of_files(given)
     elif len(given) > 1:
-        raise InputError("crops are of one report; give the reports one by one")
+        raise InputError("crops need a single report; give the reports one by one")
     else:
         report = reporting.read(Path(given[0]))
         if report.kind != "comparison":
@@ -137,7 +140,7 @@ def draw_crops(
 
 
 def _check_output(output: Path, suffixes: Sequence[str], *, overwrite: bool) -> str:
-    """The suffix of the output, which says what to write."""
+    """The output's suffix, which chooses what to write."""
     suffix = output.suffix.lower()
     if suffix not in suffixes:
         table = f" or a table ({', '.join(TABLES)})" if suffixes != PICTURES else ""

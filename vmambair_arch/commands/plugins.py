@@ -1,4 +1,4 @@
-"""What the installed packages add to BasicSR, imported before BasicSR is."""
+"""Plugins of installed packages for BasicSR, imported before BasicSR itself."""
 
 import argparse
 import importlib
@@ -9,14 +9,14 @@ from ..errors import InputError, shortened
 
 def add_argument(command: argparse._ActionsContainer) -> None:
     """Add --plugin to the arguments of a command that builds networks."""
-    text = "a file of Python that registers networks, losses or data sets, run first"
+    text = "a Python file that registers networks, losses or data sets; it runs first"
     command.add_argument("--plugin", action="append", default=[], metavar="FILE.py", help=text)
 
 
 def load() -> None:
-    """Import ours, and the entry points of basicsr.plugins.
+    """Import our plugin and the entry points of basicsr.plugins.
 
-    Raises: InputError: BasicSR is not installed, or one of them cannot be imported.
+    Raises: InputError: BasicSR is not installed, or a plugin cannot be imported.
     """
     importlib.import_module("vmambair_arch.plugin")
     for entry_point in entry_points(group="basicsr.plugins"):

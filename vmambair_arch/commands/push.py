@@ -1,4 +1,4 @@
-"""vmambair push: a network to the Hugging Face Hub, as safetensors with its model card."""
+"""vmambair push: uploads a network to the Hugging Face Hub, as safetensors with a model card."""
 
 import argparse
 import tempfile
@@ -14,29 +14,30 @@ from .card import arguments as card
 
 def add(commands) -> None:
     """Add the command to those of a parser."""
-    description = "put a network on the Hugging Face Hub, with its model card"
+    description = "upload a network to the Hugging Face Hub, with its model card"
     command = commands.add_parser(
         "push",
         help=description,
-        description=f"{description}: model.safetensors and README.md. hf auth login, or HF_TOKEN,"
-        " says who you are. VmambaIR.from_pretrained and -m hf:USER/NAME load it.",
+        description=f"{description}: model.safetensors and README.md. Log in first with"
+        " hf auth login or HF_TOKEN. VmambaIR.from_pretrained and -m hf:USER/NAME load it.",
     )
     add = command.add_argument
     add("model", metavar="MODEL", help=".pth, .safetensors or a network's name")
-    add("repository", metavar="USER/NAME", help="it is made if it is missing")
-    add("--private", action="store_true", help="make it for yourself only")
+    add("repository", metavar="USER/NAME", help="created if it does not exist")
+    add("--private", action="store_true", help="create it as a private repository")
     card.add_facts(command)
     command.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from .card import facts as known, formats
+    from .card import formats
+    from .card.facts import gather
 
     library = hub.library()
     with models.file(arguments.model) as file, tempfile.TemporaryDirectory() as folder:
         network = checkpoints.load_network(file)
         given = card.given(arguments)
-        facts = known.gather(file, **given)
+        facts = gather(file, **given)
         written = Path(folder, hub.FILE)
         metadata = formats.modelspec(facts)
         checkpoints.write_file(written, network.state_dict(), network.config, metadata=metadata)
@@ -51,10 +52,10 @@ def _run(arguments: argparse.Namespace) -> None:
                 folder_path=folder,
                 commit_message=f"{facts.name}, written by vmambair push",
             )
-        except Exception as error:  # the hub's client, and whatever it talks through, have many
+        except Exception as error:  # the hub's client and its transports raise many types
             raise InputError(
-                f"{arguments.repository}: the hub does not take it: {shortened(error)}; see that"
-                " you may write there (hf auth login)"
+                f"{arguments.repository}: the hub does not accept it: {shortened(error)}; check"
+                " that you may write there (hf auth login)"
             ) from error
     terminal.say(f"hf:{repository}@{commit.oid}")
     card.say_missing(facts)

@@ -1,4 +1,4 @@
-"""A command's files shared by processes, of one machine or many: torchrun, srun or --nproc N."""
+"""Shares a command's files between processes on one machine or many: torchrun, srun, --nproc N."""
 
 import argparse
 import contextlib
@@ -13,22 +13,22 @@ from ..errors import InputError
 from ..system import processes, terminal
 
 Item = TypeVar("Item")
-LONGEST = 30 * 86400.0  # seconds that one may work on after the others; a process that ends is seen
+TIMEOUT = 30 * 86400.0  # seconds a process may work on after the others; gloo notices a dead one
 
 
 class Share(NamedTuple):
-    """What one of several processes has to do."""
+    """One process's share of the work."""
 
     rank: int = 0
     size: int = 1
 
     @property
     def is_first(self) -> bool:
-        """Whether this process is the one that tells of all."""
+        """Whether this process reports for all of them."""
         return self.rank == 0
 
     def of(self, items: Sequence[Item]) -> list[Item]:
-        """This process's items: every ``size``-th, so that large ones side by side are shared."""
+        """This process's items: every ``size``-th, so that neighbouring large ones are spread."""
         return list(items[self.rank :: self.size])
 
 
@@ -38,20 +38,20 @@ ALONE = Share()
 def add_arguments(command: argparse._ActionsContainer) -> None:
     """Add --nproc and --launcher."""
     launcher = "this process is one of several, started by torchrun (pytorch) or srun (slurm)"
-    nproc = "share the files between N processes of this machine, by torchrun"
+    nproc = "share the files between N processes on this machine, with torchrun"
     add = command.add_argument
     add("--nproc", type=int, metavar="N", help=nproc)
     add("--launcher", choices=["none", "pytorch", "slurm"], default="none", help=launcher)
 
 
 def run(arguments: argparse.Namespace, work: Callable[[argparse.Namespace, Share], int]) -> int:
-    """Do a command's work in this process, as one of several, or in several that are started.
+    """Do a command's work in this process, as one of several, or in new processes.
 
     Args:
         arguments: with those of ``add_arguments``, and argv.
-        work: does this process's share, all of which call ``processes.gather`` equally often;
-            returns its exit code.
-    Returns: the largest exit code of all.
+        work: does this process's share and returns its exit code; it must call
+            ``processes.gather`` equally often in all processes.
+    Returns: the largest exit code of all processes.
     Raises: InputError: as ``work``.
     """
     if arguments.nproc:
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace, work: Callable[[argparse.Namespace, Share
         code, found = 2, None
         try:
             code = work(arguments, share)
-        except InputError as error:  # what others have told has no sentence here
+        except InputError as error:  # without a sentence if another process reports it
             found = error if error.args else None
         code = max(processes.gather(code))
         if found:
@@ -77,9 +77,9 @@ def run(arguments: argparse.Namespace, work: Callable[[argparse.Namespace, Share
 
 @contextlib.contextmanager
 def agreed() -> Iterator[None]:
-    """Wait for all processes in the end; what one finds wrong ends all of them.
+    """Wait for all processes at the end; an error in one ends all of them.
 
-    Raises: InputError: in all; without a sentence but in the first, which tells it.
+    Raises: InputError: in all; only the first, which reports it, has the sentence.
     """
     try:
         with processes.together():
@@ -92,14 +92,14 @@ def agreed() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _joined(arguments: argparse.Namespace) -> Iterator[Share]:
-    """Join the other processes; each takes a GPU of its own, if there are some."""
+    """Join the other processes; each takes its own GPU, if there are any."""
     processes.set_environment(arguments.launcher)
     device = getattr(arguments, "device", "cpu")
     if device in ("auto", "cuda") and torch.cuda.is_available():
         local = int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count()
         arguments.device = f"cuda:{local}"
         torch.cuda.set_device(local)
-    processes.open_group("gloo", use_gpu=False, timeout=LONGEST)
+    processes.open_group("gloo", use_gpu=False, timeout=TIMEOUT)
     try:
         yield Share(processes.rank(), processes.world_size())
     finally:
@@ -107,11 +107,11 @@ def _joined(arguments: argparse.Namespace) -> Iterator[Share]:
 
 
 def _say_if_killed(sentence: str) -> None:
-    """What ended with an exit code has said why."""
+    """Warn of killed processes only: one that ended with an exit code has said why."""
     if "killed" in sentence:
         terminal.warn(sentence)
 
 
 def first(value: Any) -> Any:
-    """The first process's value, in all of them."""
+    """The first process's value, returned in all of them."""
     return processes.gather(value)[0]

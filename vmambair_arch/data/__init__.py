@@ -1,1 +1,1 @@
-"""What BasicSR's data sets lack."""
+"""Data sets, readers and loaders that BasicSR lacks."""

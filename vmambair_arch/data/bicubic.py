@@ -29,7 +29,7 @@ class BicubicOptions(DataSet):
 class BicubicImageDataset(Dataset):
     """Ground-truth images, degraded once by BasicSR's MATLAB-like ``imresize`` and kept in memory.
 
-    Meant for some dozens of pictures, as in the demo; larger sets want pairs on the disk.
+    Meant for a few dozen pictures, as in the demo; larger sets need pairs on the disk.
 
     Args:
         opt: the data set's section of an option file:
@@ -52,7 +52,7 @@ class BicubicImageDataset(Dataset):
         return len(self.paths)
 
     def __getitem__(self, index: int) -> dict[str, Tensor | str]:
-        """One pair, RGB in [0, 1]: lq (3, h, w) and gt (3, scale h, scale w), and their path."""
+        """One pair, RGB in [0, 1]: lq (3, h, w), gt (3, scale h, scale w) and their path."""
         gt, lq = self.pairs[index]
         path = str(self.paths[index])
         if self.opt["phase"] == "train":

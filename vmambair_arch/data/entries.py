@@ -1,4 +1,4 @@
-"""What a data set must be before anything is trained or tested on it."""
+"""Checks of a data set's folders, pairs and sizes before a training or test uses it."""
 
 import os
 from collections import Counter
@@ -8,26 +8,27 @@ from typing import Any, NamedTuple
 
 from ..errors import InputError
 from ..restoring.files import reading as pictures
+from ..system.garbage import not_collected
 from . import image_lmdb
 from .images import image_files, listed_files, resolve
 
 Size = tuple[int, int]  # height, width
 
 PAIRED = ("PairedImageDataset", "RealESRGANPairedDataset", "ProgressiveImageDataset")
-UNPAIRED = (  # they make lq themselves
+UNPAIRED = (  # data sets that make lq themselves
     "BicubicImageDataset",
     "GaussianNoiseDataset",
     "NoiseJPEGDataset",
     "RainDataset",
 )
-WINDOW = 11  # pixels of SSIM's window, which has to fit inside an image
+WINDOW = 11  # pixels a side of SSIM's window, which must fit into an image
 
 
 class Entry(NamedTuple):
     """An image of a data set, or a pair.
 
-    lq, gt: paths, below the LMDB if it is in one; None for a side that the data set has not.
-    sizes: of those that it has, where its list tells them.
+    lq, gt: paths, below the LMDB if it is in one; None for a side that the data set lacks.
+    sizes: of the sides that it has, where its list says them.
     """
 
     name: str
@@ -37,7 +38,7 @@ class Entry(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """Something wrong with a data set, in a sentence; one kind may be wrong with many files."""
+    """Something wrong with a data set, in a sentence; a kind of problem may concern many files."""
 
     kind: str
     sentence: str
@@ -47,11 +48,11 @@ def check_data_set(section: str, opt: dict[str, Any], border: int = 0) -> None:
     """Check a data set's folders, pairs and sizes without decoding an image.
 
     Args:
-        section: where it stands in the option file, for messages.
+        section: its place in the option file, for messages.
         opt: its options.
         border: pixels that the metrics cut from each side.
     Raises: InputError: a folder, a file or half of a pair is missing; sizes do not fit the scale
-        or, in training, the crop; the first of each kind, and how many there are.
+        or, in training, the crop. It names the first problem of each kind and their number.
     """
     first: dict[str, str] = {}
     number: Counter[str] = Counter()
@@ -64,7 +65,7 @@ def check_data_set(section: str, opt: dict[str, Any], border: int = 0) -> None:
 
 
 def problems(section: str, opt: dict[str, Any], border: int = 0) -> Iterator[Problem]:
-    """Yield everything that ``check_data_set`` refuses."""
+    """Yield all problems for which ``check_data_set`` refuses a data set."""
     missing = False
     kind = (opt.get("io_backend") or {}).get("type", "disk")
     for key, root in opt.items():
@@ -87,11 +88,15 @@ def problems(section: str, opt: dict[str, Any], border: int = 0) -> Iterator[Pro
     except OSError as error:
         yield Problem("listing", _unreadable(section, opt["type"], error))
         return
+    fitting = set()  # sizes of a list, which are few
     for item in found:
         if isinstance(item, Problem):
             yield item
-        else:
-            yield from _sizes(section, item, opt, border)
+        elif item.sizes not in fitting:
+            wrong = list(_sizes(section, item, opt, border))
+            yield from wrong
+            if item.sizes and not wrong:
+                fitting.add(item.sizes)
 
 
 def _unreadable(place: str, what: str, error: OSError) -> str:
@@ -100,7 +105,7 @@ def _unreadable(place: str, what: str, error: OSError) -> str:
 
 
 def resolve_root(key: str, root: str, kind: str) -> None:
-    """Raise InputError unless a data root is there, and is of its io_backend's kind."""
+    """Raise InputError unless a data root exists and is of its io_backend's kind."""
     if root.startswith("package://"):
         try:
             resolve(root)
@@ -109,16 +114,17 @@ def resolve_root(key: str, root: str, kind: str) -> None:
         return
     path = Path(root)
     if not path.exists():
-        shown = root if root == root.strip() else repr(root)  # spaces at its ends are seen
+        shown = root if root == root.strip() else repr(root)  # makes spaces at its ends visible
         raise InputError(f"{key}: there is no folder {shown} (in {Path.cwd()}); correct the path")
     if not path.is_dir():
-        raise InputError(f"{key}: {root} is a file; give the folder that the images lie in")
+        raise InputError(f"{key}: {root} is a file; give the folder that holds the images")
     if kind == "disk" and (path / "data.mdb").is_file():
         raise InputError(f"{key}: {root} is an LMDB; set io_backend.type to lmdb")
 
 
+@not_collected()
 def entries(section: str, opt: dict[str, Any]) -> list[Entry | Problem]:
-    """List the images of a data set whose layout is known here, and what is wrong with the list.
+    """List the images of a data set of a known layout, and the problems of the list.
 
     Raises: InputError: it cannot be listed.
     """
@@ -144,7 +150,7 @@ def _single(section: str, root: Path, names: list[str], side: str) -> list[Entry
 
 
 def _sizes(section: str, entry: Entry, opt: dict[str, Any], border: int) -> Iterator[Problem]:
-    """What is wrong with the sizes of an entry's images."""
+    """The problems of the sizes of an entry's images."""
     sides = [path for path in (entry.lq, entry.gt) if path is not None]
     try:
         sizes = entry.sizes or [pictures.measured(Path(path)) for path in sides]
@@ -156,7 +162,7 @@ def _sizes(section: str, entry: Entry, opt: dict[str, Any], border: int) -> Iter
     if len(sizes) == 2:
         lq, scale = sizes[0], opt["scale"]
         fits = gt == (lq[0] * scale, lq[1] * scale)
-        covers = gt[0] >= lq[0] * scale and gt[1] >= lq[1] * scale  # BasicSR crops it when it tests
+        covers = gt[0] >= lq[0] * scale and gt[1] >= lq[1] * scale  # in tests BasicSR crops gt
         if not (fits if training else covers):
             yield Problem(
                 "scale",
@@ -213,18 +219,18 @@ def _pairs(section: str, opt: dict[str, Any]) -> Iterator[Entry | Problem]:
 
 
 def _partner(template: str, gt: str) -> str:
-    """The name of the lq image of a gt image, as BasicSR makes it."""
+    """The name of a gt image's lq image, as BasicSR derives it."""
     stem, suffix = os.path.splitext(os.path.basename(gt))
     return template.format(stem) + suffix
 
 
 def _missing(section: str, gt: str, lq: str, other: str | None) -> Problem:
-    """A pair of which lq is missing; ``other`` is like it but for its suffix."""
+    """The problem of a pair without lq; ``other`` is a file that differs only in its suffix."""
     if other is not None:
         return Problem(
             "suffix",
             f"{section}: {gt} has no partner {lq}, and {other} has another suffix; pairs need the"
-            " same: convert one side of them",
+            " same suffix: convert one side",
         )
     return Problem(
         "partner", f"{section}: {gt} has no partner {lq}; add it, or correct filename_tmpl"
@@ -232,7 +238,7 @@ def _missing(section: str, gt: str, lq: str, other: str | None) -> Problem:
 
 
 def _lmdb_entries(section: str, opt: dict[str, Any]) -> list[Entry | Problem]:
-    """The images of a data set in LMDBs, each of which is complete."""
+    """The images of a data set in LMDBs, which are checked to be complete."""
     roots = {k: Path(v) for k, v in opt.items() if k.startswith("dataroot") and isinstance(v, str)}
     listed = {side: image_lmdb.check(root) for side, root in roots.items()}
     if opt.get("type") in PAIRED:
@@ -275,7 +281,7 @@ def _size_of(image: image_lmdb.LmdbImage) -> Size:
 
 
 def _files(root: Path, meta: str | None = None) -> list[str]:
-    """What BasicSR would read: what a list names, or every file that is not hidden."""
+    """The files that BasicSR would read: those in a list, or every file that is not hidden."""
     if meta:
         return listed_files("meta_info_file", meta, root)
     return sorted(p.name for p in root.iterdir() if p.is_file() and not p.name.startswith("."))

@@ -1,4 +1,4 @@
-"""Images in folders: which files they are, where a folder is, and an image made smaller."""
+"""Images in folders: listing files, finding folders, and downscaling an image."""
 
 import importlib.util
 from pathlib import Path
@@ -10,11 +10,11 @@ from ..errors import InputError, shortened
 from ..restoring.files import formats
 from .imresize import imresize
 
-SUFFIXES = frozenset(formats.SUFFIXES)  # of the pictures that every command reads
+SUFFIXES = frozenset(formats.SUFFIXES)  # of the pictures that all commands read
 
 
 def image_files(opt: dict[str, Any]) -> list[Path]:
-    """The files of a data set's images, or every image of its dataroot_gt."""
+    """The files that a data set's ``images`` names, or every image of its dataroot_gt."""
     folder = resolve(opt["dataroot_gt"])
     names = opt.get("images") or sorted(
         path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES
@@ -23,7 +23,7 @@ def image_files(opt: dict[str, Any]) -> list[Path]:
 
 
 def resolve(root: str) -> Path:
-    """The folder that dataroot_gt names. Raises InputError: there is none."""
+    """The folder that dataroot_gt names. Raises InputError: it does not exist."""
     folder = Path(root)
     if root.startswith("package://"):
         package, _, below = root.removeprefix("package://").partition("/")
@@ -41,8 +41,8 @@ def shrink(image: np.ndarray, scale: int) -> np.ndarray:
 
     Args:
         image: (h, w) or (h, w, c), uint8 or uint16, sides multiples of the scale.
-        scale: how many times smaller it gets.
-    Returns: (h / scale, w / scale) or with c, of the image's type.
+        scale: the factor of reduction.
+    Returns: (h / scale, w / scale) or with c, of the same dtype.
     """
     largest = np.iinfo(image.dtype).max
     small = imresize(image.astype(np.float32) / largest, 1 / scale)
@@ -54,8 +54,8 @@ def listed_files(key: str, path: str, root: Path) -> list[str]:
 
     Args:
         key: the option's name.
-        path: the file's: a name begins each line, and ends at its first space.
-        root: the folder that they lie in.
+        path: of the file, whose lines begin with a name that ends at the first space.
+        root: the folder of the images.
     Raises: InputError: there is no such file, or a name has a space.
     """
     if not Path(path).is_file():

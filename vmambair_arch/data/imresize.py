@@ -1,4 +1,4 @@
-"""MATLAB's bicubic ``imresize``, with which papers make low-quality images and their baseline."""
+"""MATLAB's bicubic ``imresize``, used in papers for low-quality images and for the baseline."""
 
 import numpy as np
 import torch
@@ -8,14 +8,14 @@ import torch.nn.functional as F
 def imresize(image: np.ndarray, scale: float) -> np.ndarray:
     """Resize an image as BasicSR's ``imresize`` does; the two differ by rounding.
 
-    torch's antialiased bicubic is MATLAB's but at the border, where MATLAB mirrors the image.
+    torch's antialiased bicubic equals MATLAB's except at the border, where MATLAB mirrors.
 
     Args:
         image: (h, w) or (h, w, c), float, h and w multiples of 1 / scale.
-        scale: how many times larger it gets: a whole number or its reciprocal.
-    Returns: (scale h, scale w) or with c, float32; beyond [0, 1] at edges.
+        scale: the factor of enlargement: a whole number or its reciprocal.
+    Returns: (scale h, scale w) or with c, float32; it may exceed [0, 1] at edges.
     """
-    border = 4 * max(round(1 / scale), 1)  # all that the kernel reaches
+    border = 4 * max(round(1 / scale), 1)  # the reach of the kernel
     mirrored = [np.pad(np.arange(side), border, "symmetric") for side in image.shape[:2]]
     pixels = torch.from_numpy(np.atleast_3d(image)[np.ix_(*mirrored)].astype(np.float32))
     size = [round(side * scale) for side in pixels.shape[:2]]

@@ -1,4 +1,4 @@
-"""NoiseJPEGDataset: clean images and, on the fly, the same as poor files hold them."""
+"""NoiseJPEGDataset: clean images and, made on the fly, noisy and compressed ones."""
 
 from typing import Any
 
@@ -30,18 +30,18 @@ class NoiseJPEGDataset(SyntheticPairDataset):
     """Pairs made from clean images: Gaussian noise as from a sensor, 8 bits, then JPEG; or one of
     the two, or neither.
 
-    In training JPEG's blocks start at a random place, as in a crop of a larger file.
+    In training JPEG's blocks start at a random position, as in a crop of a larger file.
 
     Args:
-        opt: the data set's section of an option file, that of SyntheticPairDataset and:
+        opt: the data set's section of an option file: the keys of SyntheticPairDataset and:
             sigma_range: in training, lowest and highest standard deviation of the noise, in levels
                 of 8 bits; each crop draws its own, uniformly.
             noise_prob: in training, the share of crops that get noise; 1.
             jpeg_range: in training, lowest and highest quality of JPEG, 1 to 100, drawn likewise.
             jpeg_prob: in training, the share of crops that are compressed; 1.
-            sigma_test, jpeg_test: in validation; without it, no noise, or no JPEG.
+            sigma_test, jpeg_test: the same in validation; by default no noise, or no JPEG.
     Raises: InputError: as SyntheticPairDataset; in training, a range is missing.
-    Source: joint removal of noise and JPEG by one network: DnCNN-3, arXiv 1608.03981, Section IV.
+    Source: removing noise and JPEG artifacts by one network: DnCNN-3, arXiv 1608.03981, Section IV.
     """
 
     options = NoiseJPEGOptions
@@ -62,7 +62,7 @@ class NoiseJPEGDataset(SyntheticPairDataset):
         return levels.astype(np.float32) / 255, drawn
 
     def _draw(self, generator: Any) -> tuple[float, int, tuple[int, int]]:
-        """Sigma and quality, each 0 for none, and the rows and columns before the first block."""
+        """Sigma, quality (0: no noise, no JPEG) and the offset of the image in the first block."""
         if not self.training:
             return self.opt.get("sigma_test") or 0.0, self.opt.get("jpeg_test") or 0, (0, 0)
         noisy = generator.uniform() < self.opt.get("noise_prob", 1)
@@ -73,12 +73,12 @@ class NoiseJPEGDataset(SyntheticPairDataset):
 
 
 def compress(image: np.ndarray, quality: int, corner: tuple[int, int] = (0, 0)) -> np.ndarray:
-    """Compress to JPEG, with chroma of half the size, and decode.
+    """Compress to JPEG, with chroma at half the resolution, and decode.
 
     Args:
         image: (h, w, 3) uint8 RGB.
         quality: libjpeg's, 1 to 100.
-        corner: rows and columns of the first blocks that lie outside the image.
+        corner: rows and columns of the first blocks that are outside the image.
     Returns: (h, w, 3) uint8 RGB.
     """
     top, left = corner

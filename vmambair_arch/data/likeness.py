@@ -1,11 +1,11 @@
-"""Pictures that show what others show: smaller, larger, re-encoded, mirrored, turned or cut.
+"""Finding copies among pictures: resized, re-encoded, mirrored, rotated or cropped.
 
-Two searches propose pairs: thumbnails, for whole pictures, and ORB's points, for parts. The pixels
-of both, laid over each other, then tell. Perceptual hashes (ImageHash) miss parts, and know of no
-pixels. Measured: of 48 photographs, all copies at 1/4 to 2 times the size, of JPEG's quality 30,
-mirrored, turned, or cut to half their area were found, at 0.97 or more; of parts of 30 % nine in
-ten. Of 650 photographs against 208 others no pair of strangers was above 0.35, and the two of a
-stereo pair were at 0.52.
+Two searches propose pairs: thumbnails for whole pictures, and ORB's points for parts. Then the
+pixels of both, aligned, are compared. Perceptual hashes (ImageHash) miss parts and do not compare
+pixels. Measured: of 48 photographs, all copies at 1/4 to 2 times the size, at JPEG quality 30,
+mirrored, rotated or cropped to half their area were found, at 0.97 or more; of crops to 30 %, nine
+in ten. Between 650 photographs and 208 others no unrelated pair was above 0.35, and a stereo pair
+was at 0.52.
 """
 
 import functools
@@ -15,25 +15,25 @@ from typing import Any
 import cv2
 import numpy as np
 
-LIKE = 0.8  # correlation of details from which on pictures are alike
-SIDE = 512  # pixels of the longer side in which points are looked for,
-CHECKED = 256  # and in which details are compared
+LIKE = 0.8  # the least correlation of details of like pictures
+SIDE = 512  # pixels of the longer side for finding points,
+CHECKED = 256  # and for comparing details
 POINTS = 500
-PATCH = 32  # pixels of a side, which ORB needs
-NEAR = 48  # bits of 256 in which the descriptions of one point differ at most
-MATCHES, INLIERS = 8, 6  # points that lie alike, before and after RANSAC
+PATCH = 32  # pixels a side that ORB needs
+NEAR = 48  # bits of 256 in which two descriptions of one point may differ
+MATCHES, INLIERS = 8, 6  # the fewest matching points, before and after RANSAC
 THUMBNAIL = 32  # pixels of both sides
-LEAST = 400  # pixels that can be compared
+LEAST = 400  # the fewest pixels for a comparison
 LSH = {"algorithm": 6, "table_number": 12, "key_size": 16, "multi_probe_level": 0}
 
 
 @dataclass(frozen=True)
 class Sight:
-    """What is kept of a picture.
+    """The features of a picture.
 
-    grey: (h, w) uint8, at most SIDE large.
+    grey: (h, w) uint8, its longer side at most SIDE.
     height: of the picture itself.
-    thumbnail: (THUMBNAIL, THUMBNAIL) float32, details only, of length 1 or 0.
+    thumbnail: (THUMBNAIL, THUMBNAIL) float32, details only, of norm 1 or 0.
     points, descriptions: (n, 2) float32, x and y in ``checked``; (n, 32) uint8.
     """
 
@@ -45,19 +45,19 @@ class Sight:
 
     @functools.cached_property
     def checked(self) -> np.ndarray:
-        """(h, w) uint8, at most CHECKED large."""
+        """(h, w) uint8, its longer side at most CHECKED."""
         return _shrunk(self.grey, CHECKED)
 
 
 @dataclass(frozen=True)
 class Likeness:
-    """A picture that is like the one that was asked for.
+    """A picture that is like the one looked for.
 
-    key: what it was added by.
+    key: the key that it was added with.
     share: correlation of the details that both show, up to 1.
-    larger: how many times larger the asked one shows them.
+    larger: how many times larger the picture looked for shows them.
     mirrored: whether it shows them mirrored.
-    part: how much of the smaller of the two pictures both show, of its area.
+    part: the part of the smaller picture's area that both show.
     """
 
     key: Any
@@ -73,7 +73,7 @@ class Likeness:
 
 
 def see(pixels: np.ndarray) -> Sight:
-    """Look at a picture, (h, w, 3) uint8, RGB, or (h, w) of any integers."""
+    """Extract the features of a picture, (h, w, 3) uint8 RGB, or (h, w) of any integers."""
     if pixels.ndim == 3:
         grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     else:
@@ -98,11 +98,11 @@ def _seen(grey: np.ndarray, height: int) -> Sight:
 
 
 class Index:
-    """Pictures among which like ones are looked for. Not for several threads at once."""
+    """Pictures to search for like ones. Not for several threads at once."""
 
     def __init__(self) -> None:
         self._known: list[tuple[Any, Sight, bool]] = []  # key, sight, whether it is mirrored
-        self._matcher: Any = None  # of all points, once something is looked for
+        self._matcher: Any = None  # of all points, built by the first search
         self._thumbnails = np.zeros((0, THUMBNAIL**2), np.float32)
 
     def add(self, key: Any, sight: Sight) -> None:
@@ -130,7 +130,7 @@ class Index:
             self._matcher.train()
 
     def _whole(self, sight: Sight) -> list[tuple[int, np.ndarray]]:
-        """Pictures of which the whole may be like, and how that lies on theirs."""
+        """Candidates that may be like the whole picture, with the transform onto each."""
         height, width = sight.checked.shape
         found = []
         for turn in range(4):
@@ -145,7 +145,7 @@ class Index:
         return found
 
     def _parts(self, sight: Sight) -> list[tuple[int, np.ndarray]]:
-        """Pictures of which a part may be like, by points, and how they lie on theirs."""
+        """Candidates that may share a part, by points, with the transform onto each."""
         if not len(sight.descriptions) or not any(len(s.descriptions) for _, s, _ in self._known):
             return []
         near = [m for m in self._matcher.match(sight.descriptions) if m.distance < NEAR]
@@ -163,32 +163,33 @@ class Index:
         return found
 
     def _compared(self, sight: Sight, number: int, transform: np.ndarray) -> Likeness:
-        """How alike a picture is to a known one on which it lies as the transform says."""
+        """How alike a picture and a known one are, aligned by the transform."""
         key, known, mirrored = self._known[number]
         scale = float(np.sqrt(abs(np.linalg.det(transform[:, :2]))))
         if not 0.05 < scale < 20:
             return Likeness(key, 0, 1, mirrored, 0)
         if scale <= 1:
-            share, part = _laid(sight.checked, known.checked, transform, scale)
+            share, part = _overlap(sight.checked, known.checked, transform, scale)
         else:
             back = cv2.invertAffineTransform(transform)
-            share, part = _laid(known.checked, sight.checked, back, 1 / scale)
+            share, part = _overlap(known.checked, sight.checked, back, 1 / scale)
         sizes = sight.height / sight.checked.shape[0], known.height / known.checked.shape[0]
         return Likeness(key, share, sizes[0] / sizes[1] / scale, mirrored, part)
 
 
-def _laid(
+def _overlap(
     fine: np.ndarray, coarse: np.ndarray, transform: np.ndarray, scale: float
 ) -> tuple[float, float]:
-    """Correlation of details of two pictures where one lies on the other, and how much does.
+    """Correlation of the details of two pictures where they overlap, and the overlap.
 
     Args:
         fine, coarse: (h, w) uint8.
-        transform: (2, 3), from a place in ``fine`` to one in ``coarse``; it shrinks by ``scale``.
+        transform: (2, 3), from a position in ``fine`` to one in ``coarse``; it shrinks by
+            ``scale``.
     """
     height, width = fine.shape
     size = max(round(width * scale), 1), max(round(height * scale), 1)
-    fine = cv2.resize(fine, size, interpolation=cv2.INTER_AREA)  # or its finest details alias
+    fine = cv2.resize(fine, size, interpolation=cv2.INTER_AREA)  # otherwise fine details alias
     x, y = width / size[0], height / size[1]
     enlarged = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
     transform = transform @ enlarged
@@ -207,13 +208,13 @@ def _laid(
 
 
 def _details(grey: np.ndarray) -> np.ndarray:
-    """What is larger than a pixel or two, and smaller than some ten."""
+    """Structures larger than a pixel or two and smaller than about ten."""
     values = grey.astype(np.float32)
     return cv2.GaussianBlur(values, (0, 0), 1) - cv2.GaussianBlur(values, (0, 0), 8)
 
 
 def _shrunk(grey: np.ndarray, side: int) -> np.ndarray:
-    """A picture at most so large."""
+    """A picture shrunk so that its longer side is at most ``side``."""
     scale = side / max(grey.shape)
     if scale >= 1:
         return grey

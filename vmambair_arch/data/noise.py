@@ -1,4 +1,4 @@
-"""GaussianNoiseDataset: clean images and, on the fly, the same with Gaussian colour noise."""
+"""GaussianNoiseDataset: clean images and, made on the fly, the same with Gaussian noise."""
 
 from typing import Any
 
@@ -20,11 +20,11 @@ class GaussianNoiseOptions(SyntheticPairOptions):
 
 
 class GaussianNoiseDataset(SyntheticPairDataset):
-    """Pairs made from clean images: white Gaussian noise, each channel its own, neither clipped
-    nor rounded.
+    """Pairs made from clean images: white Gaussian noise, independent in each channel, neither
+    clipped nor rounded.
 
     Args:
-        opt: the data set's section of an option file, that of SyntheticPairDataset and:
+        opt: the data set's section of an option file: the keys of SyntheticPairDataset and:
             sigma_range: in training, lowest and highest standard deviation of the noise, in levels
                 of 8 bits; each crop draws its own, uniformly.
             sigma_test: in validation, the standard deviation.
@@ -45,6 +45,6 @@ class GaussianNoiseDataset(SyntheticPairDataset):
 
 
 def noise(shape: tuple[int, ...], sigma: float, generator: Any) -> np.ndarray:
-    """Noise, (h, w, c) float32, for images in [0, 1] from a sigma in levels of 8 bits."""
+    """Noise, (h, w, c) float32, for images in [0, 1]; sigma is in levels of 8 bits."""
     h, w, c = shape
     return generator.normal(0, sigma / 255, (c, h, w)).astype(np.float32).transpose(1, 2, 0)

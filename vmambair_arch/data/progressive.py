@@ -29,7 +29,7 @@ class Stage:
     """Consecutive iterations with one size of crops and batches."""
 
     gt_size: int  # pixels a side of the ground truth's crops
-    batch_size: int  # crops a process
+    batch_size: int  # crops per process
     iterations: int
 
 
@@ -37,7 +37,7 @@ def read_stages(opt: Mapping[str, Any], total_iter: int | None = None) -> list[S
     """The stages of a data set: its gt_sizes, mini_batch_sizes and iters, as in Restormer's files.
 
     Args: as ``faults``.
-    Raises: InputError: the first of them.
+    Raises: InputError: the first of the faults.
     """
     for name, sentence in faults(opt, total_iter):
         raise InputError(f"{name} {sentence}")
@@ -45,16 +45,16 @@ def read_stages(opt: Mapping[str, Any], total_iter: int | None = None) -> list[S
 
 
 def faults(opt: Mapping[str, Any], total_iter: int | None = None) -> Iterator[tuple[str, str]]:
-    """What is wrong with the stages of a data set: the name of an option, and what is said of it.
+    """The faults of a data set's stages: the name of an option, and the rest of the message.
 
     Args:
         opt: the data set's section of an option file.
-        total_iter: the training's iterations, which the stages have to add up to.
+        total_iter: the training's iterations, which the stages must add up to.
     """
     for name in LISTS:
         values = opt.get(name)
         if not isinstance(values, list) or not all(isinstance(v, int) and v > 0 for v in values):
-            yield name, f"is {values}; it must be a list, a whole number for each stage"
+            yield name, f"is {values}; it must be a list with a whole number for each stage"
             return
     counts = {name: len(opt[name]) for name in LISTS}
     if len(set(counts.values())) > 1:
@@ -70,18 +70,17 @@ def faults(opt: Mapping[str, Any], total_iter: int | None = None) -> Iterator[tu
 
 
 class ProgressiveBatchSampler(Sampler[list[SizedPlace]]):
-    """Batches of a PlacedSampler's samples, as many and as large as the iteration wants them.
+    """Batches of a PlacedSampler's samples, of the sizes that each iteration's stage asks for.
 
-    Nothing is loaded that is not used. The stage is a function of the iteration, and the samples
-    of the sampler's place, so a resumed training gets the batches of an uninterrupted one.
+    Nothing is loaded that is not used. The stage depends only on the iteration, and the samples
+    only on the sampler's place, so a resumed training gets the batches of an uninterrupted one.
 
     Args:
-        sampler: the order of the samples; an epoch's last ones that fill no batch are left out.
+        sampler: the order of the samples; those at an epoch's end that fill no batch are left out.
         stages: from ``read_stages``.
-        copies: how many times a stage's batch_size a process's batch has: of the devices that
-            share it, and of the micro-batches.
-        start_iteration: iterations that were done before; set it anew after resuming. Epoch by
-            epoch it goes on by itself.
+        copies: a process's batch has ``copies`` times a stage's batch_size: the number of devices
+            that share it times that of its micro-batches.
+        start_iteration: iterations done before; set it after resuming. It counts on by itself.
     Raises: InputError: an epoch has fewer samples than a batch.
     """
 
@@ -100,12 +99,12 @@ class ProgressiveBatchSampler(Sampler[list[SizedPlace]]):
         largest = max(stage.batch_size for stage in stages) * copies
         if len(sampler) < largest:
             raise InputError(
-                f"datasets.train has {len(sampler)} images a process and mini_batch_sizes asks for"
+                f"datasets.train has {len(sampler)} images per process but mini_batch_sizes needs"
                 f" {largest}; add images, lower it or raise dataset_enlarge_ratio"
             )
 
     def stage(self, iteration: int) -> Stage:
-        """The stage of an iteration, counted from 1; the last one goes on for ever."""
+        """The stage of an iteration, counted from 1; the last stage never ends."""
         ends = accumulate(stage.iterations for stage in self.stages)
         within = (s for s, end in zip(self.stages, ends, strict=True) if iteration <= end)
         return next(within, self.stages[-1])
@@ -127,7 +126,7 @@ class ProgressiveBatchSampler(Sampler[list[SizedPlace]]):
 
 
 class ProgressiveOptions(Paired):
-    """The keys of a ProgressiveImageDataset: of each stage the crops, batch and iterations."""
+    """The keys of a ProgressiveImageDataset: crops, batch and iterations of each stage."""
 
     in_training = (*CROP, "gt_sizes", "mini_batch_sizes", "iters")
 
@@ -138,14 +137,14 @@ class ProgressiveOptions(Paired):
 
 
 class ProgressiveImageDataset(PairedImageDataset):
-    """PairedImageDataset for training whose crops have the size that ProgressiveBatchSampler asks.
+    """PairedImageDataset for training, with the crop sizes that ProgressiveBatchSampler asks for.
 
     Args:
         opt: the data set's section of an option file: PairedImageDataset's keys and
-            gt_sizes, mini_batch_sizes, iters: of the stages, as Restormer's.
-            gt_size: the largest crop; the largest of gt_sizes.
-            pad_small_images: extend images that are smaller than a crop by mirroring them at the
-                bottom and right, as Restormer does; otherwise they are an error. false.
+            gt_sizes, mini_batch_sizes, iters: of the stages, as in Restormer.
+            gt_size: the largest crop; by default the largest of gt_sizes.
+            pad_small_images: extend images smaller than a crop by mirroring them at the bottom and
+                right, as Restormer does; otherwise they are an error. Default: false.
     """
 
     options = ProgressiveOptions

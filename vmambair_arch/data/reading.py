@@ -20,10 +20,10 @@ BY_OPENCV = ("JPEG", "PNG", "WEBP", "BMP")
 
 
 class ImageReader:
-    """Reads images through a BasicSR FileClient, which the process that reads opens.
+    """Reads images through a BasicSR FileClient, which is opened in the process that reads.
 
     Args:
-        io_backend: the data set's option: type, and what that type takes.
+        io_backend: the data set's option: type, and that type's arguments.
     """
 
     def __init__(self, io_backend: Mapping[str, Any]):
@@ -56,11 +56,12 @@ def decode(content: bytes, path: str) -> np.ndarray:
 
 
 def training_pixels(content: bytes, where: str) -> np.ndarray:
-    """BGR, (h, w, 3) uint8, as BasicSR reads it, where it reads it right.
+    """BGR, (h, w, 3) uint8, as BasicSR reads it where it reads it correctly.
 
-    Files of the kinds that OpenCV reads right are decoded by it; others by the reader of
-    ``vmambair restore``: TIFFs, of which it scrambles some, and what it does not know. Both are
-    turned as that reader turns them. As in BasicSR, of 16 bits the upper 8 are taken, and no alpha.
+    OpenCV decodes the kinds of files that it reads correctly. The reader of ``vmambair restore``
+    decodes the others: TIFFs, some of which OpenCV scrambles, and kinds that it does not know. Both
+    are turned upright as that reader does. As in BasicSR, only the upper 8 of 16 bits are used, and
+    alpha is dropped.
 
     Args:
         content: the bytes of a file.
@@ -81,7 +82,7 @@ def training_pixels(content: bytes, where: str) -> np.ndarray:
 
 
 def opencv_pixels(content: bytes, where: str) -> np.ndarray:
-    """Grey, BGR or BGRA, (h, w) or (h, w, c) of uint8 or uint16, with all that the file has.
+    """Grey, BGR or BGRA, (h, w) or (h, w, c) of uint8 or uint16, with the file's depth and alpha.
 
     Args:
         content: the bytes of a file.
@@ -96,7 +97,7 @@ def opencv_pixels(content: bytes, where: str) -> np.ndarray:
 
 
 def imfrombytes(content: bytes, flag: str = "color", float32: bool = False) -> np.ndarray:
-    """BasicSR's function of this name, with the reader above for colours.
+    """BasicSR's function of this name, but with ``training_pixels`` for colour images.
 
     Raises: InputError: not an image, or a damaged one.
     """

@@ -1,4 +1,4 @@
-"""Every image of a data set decoded: does it read, what is lost, which picture is it."""
+"""Decoding every image of a data set: whether it can be read, what is lost, which picture it is."""
 
 import hashlib
 import math
@@ -17,7 +17,7 @@ from . import image_lmdb
 from .entries import Entry
 from .likeness import Sight, see
 
-SAMPLE = 64  # images of a data set that are enough for --fast
+SAMPLE = 64  # images of a data set that --fast decodes
 THREADS = 4
 
 
@@ -26,10 +26,10 @@ class Look:
     """What decoding an image showed.
 
     path: the file, or its name below an LMDB.
-    problem: why it cannot be used, if it cannot.
-    lost: what BasicSR drops when it reads it, if anything: alpha, 16 bits.
+    problem: why it cannot be used, if so.
+    lost: what BasicSR drops when reading it, if anything: alpha, 16 bits.
     digest: of the decoded pixels; equal pictures have equal digests.
-    sight: by which copies are known, if it was asked for.
+    sight: features for finding copies, if asked for.
     """
 
     path: Path
@@ -47,9 +47,9 @@ def look(
     Args:
         name: the data set's, for the bar.
         entries: from ``entries.entries``.
-        fast: take a sample, evenly spread.
-        sights: see each gt, or lq where there is no gt, so that copies can be found.
-    Returns: pairs of "lq" or "gt", and what the image showed.
+        fast: decode only an evenly spread sample.
+        sights: extract features of each gt, or lq where there is no gt, for finding copies.
+    Yields: pairs of "lq" or "gt", and the image's Look.
     """
     if fast and len(entries) > SAMPLE:
         entries = [entries[i * len(entries) // SAMPLE] for i in range(SAMPLE)]
@@ -84,7 +84,7 @@ def _look(reader: "_Reader", path: Path, sight: bool) -> Look:
 
 
 class _Reader:
-    """Bytes of files and of LMDBs, each of which is opened once."""
+    """Reads bytes from files and LMDBs, and opens each LMDB only once."""
 
     def __init__(self) -> None:
         self.lmdbs: dict[Path, image_lmdb.LmdbBackend] = {}

@@ -1,4 +1,4 @@
-"""SyntheticPairDataset: clean images and, on the fly, the same degraded as a subclass says."""
+"""SyntheticPairDataset: clean images and, made on the fly, the same degraded by a subclass."""
 
 import random
 import zlib
@@ -36,7 +36,7 @@ class SyntheticPairDataset(SingleImageDataset):
     """Pairs at scale 1, made from clean images by ``degrade``, which a subclass defines.
 
     In training the degradation is drawn from NumPy's generator, which BasicSR seeds. In validation
-    it depends on noise_seed and the image's name alone.
+    it depends only on noise_seed and the image's name.
 
     Args:
         opt: the data set's section of an option file:
@@ -53,7 +53,7 @@ class SyntheticPairDataset(SingleImageDataset):
     def __init__(self, opt: dict[str, Any]):
         on_disk = opt["io_backend"]["type"] == "disk"
         root = str(resolve(opt["dataroot_gt"])) if on_disk else opt["dataroot_gt"]
-        super().__init__({**deepcopy(opt), "dataroot_lq": root})  # it changes its options
+        super().__init__({**deepcopy(opt), "dataroot_lq": root})  # it modifies its options
         self.opt = opt
         if on_disk:
             self.paths = [str(path) for path in image_files(opt)]
@@ -67,8 +67,8 @@ class SyntheticPairDataset(SingleImageDataset):
 
         Args:
             gt: (h, w, 3) float32 RGB in [0, 1].
-            generator: NumPy's: its module ``random``, or a Generator.
-        Returns: (h, w, 3) float32, and what was drawn: numbers by name.
+            generator: NumPy's module ``random``, or a Generator.
+        Returns: (h, w, 3) float32, and the numbers drawn, by name.
         """
 
     def needed(self, key: str) -> Any:

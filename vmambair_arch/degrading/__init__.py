@@ -1,1 +1,1 @@
-"""Real-ESRGAN's degradations of images, for the models and data sets that train with them."""
+"""Synthetic degradations, Real-ESRGAN's and rain, with the models and data sets that use them."""

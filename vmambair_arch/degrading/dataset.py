@@ -1,4 +1,4 @@
-"""DegradationDataset: ground truth and random kernels, from which a model makes its own pairs."""
+"""DegradationDataset: ground truth and random kernels, from which a model makes its pairs."""
 
 import random
 from pathlib import Path
@@ -30,19 +30,20 @@ class DegradationOptions(TwoOrderKernels):
 class DegradationDataset(Dataset):
     """Ground truth crops and blur kernels for DegradationModel and DegradationGANModel.
 
-    It draws what BasicSR's RealESRGANDataset draws, in the same order, and takes its options.
+    It draws the same numbers as BasicSR's RealESRGANDataset, in the same order, and takes the same
+    options.
 
     Args:
         opt: the data set's section of an option file:
             dataroot_gt: a folder or an LMDB of BasicSR.
             meta_info: a list of the images, a path below dataroot_gt at the start of each line;
-                without it, every image of the folder and the folders in it.
+                by default, every image of the folder and its subfolders.
             io_backend: disk or lmdb.
             use_hflip, use_rot: augmentation.
-            crop_pad_size: side in pixels of the crops, to which smaller images are extended by
-                mirroring; 400.
+            crop_pad_size: side of the crops in pixels; smaller images are extended to it by
+                mirroring. Default: 400.
             blur_kernel_size, kernel_list, kernel_prob, sinc_prob, blur_sigma, betag_range,
-            betap_range, the same with a 2 at their ends, final_sinc_prob: the kernels, see
+            betap_range, the same with a 2 appended, final_sinc_prob: the kernels, see
                 ``kernels.RandomKernels``.
     Raises: InputError: no images, or an option that makes no sense.
     """
@@ -74,8 +75,8 @@ class DegradationDataset(Dataset):
     def __getitem__(self, index: int) -> dict[str, Tensor | str]:
         """One image and its kernels.
 
-        Returns: gt (3, crop, crop) RGB in [0, 1]; kernel1, kernel2 and sinc_kernel (s, s) of sum
-            1; gt_path.
+        Returns: gt (3, crop, crop) RGB in [0, 1]; kernel1, kernel2 and sinc_kernel (s, s) with
+            sum 1; gt_path.
         Raises: InputError: the image cannot be read.
         """
         path = self.paths[index]

@@ -1,8 +1,8 @@
 """Real-ESRGAN's degradation of a batch: blur, resize, noise and JPEG, twice, then a sinc filter.
 
 Random numbers are drawn from the global generators (random, numpy, torch) in BasicSR's order, so
-that equal seeds give BasicSR's low-quality batch. Noise is drawn between the parameters, so they
-cannot be drawn ahead of it: they are recorded on the way.
+that equal seeds give BasicSR's low-quality batch. Noise is drawn between the parameters, which
+therefore cannot be drawn in advance: they are recorded on the way.
 """
 
 import math
@@ -34,14 +34,14 @@ from .kernels import RandomKernels
 from .whole_batch import Jpeg, add_gaussian_noise, add_poisson_noise
 
 RESIZES = ("up", "down", "keep")
-SHARPENING_REACH = 25  # pixels on each side, of BasicSR's unsharp mask
+SHARPENING_REACH = 25  # pixels on each side that BasicSR's unsharp mask reads
 MODES = ("area", "bilinear", "bicubic")
 Drawn = dict[str, Any]
 
 
 def _around_one(pair: list[float]) -> list[float]:
     if not pair[0] <= 1 <= pair[1]:
-        raise ValueError("must hold 1, which keeps the size")
+        raise ValueError("must include 1, which keeps the size")
     return pair
 
 
@@ -51,11 +51,11 @@ class Order(Section):
     Args:
         resize_prob: weights of enlarging, reducing and keeping the size.
         resize_range: smallest and largest factor.
-        gaussian_noise_prob: of Gaussian noise; otherwise Poisson noise.
+        gaussian_noise_prob: probability of Gaussian noise; otherwise Poisson noise.
         noise_range: standard deviation of Gaussian noise, in grey levels of 255.
         poisson_scale_range: factor on Poisson noise.
-        gray_noise_prob: of noise that is equal in all channels.
-        jpeg_range: quality, of 100.
+        gray_noise_prob: probability of noise that is equal in all channels.
+        jpeg_range: quality, up to 100.
     """
 
     resize_prob: Annotated[Probabilities, Field(min_length=3, max_length=3)]
@@ -81,7 +81,7 @@ ORDERS = {  # the keys of an option file that degradations read
 
 
 def read_scale(opt: Mapping[str, Any]) -> int:
-    """The scale of an option file. Raises InputError: it is missing or no whole number."""
+    """The scale of an option file. Raises InputError: it is missing or not a whole number."""
     scale = opt.get("scale")
     if not isinstance(scale, int) or scale < 1:
         raise InputError(f"scale is {scale}; it must be a whole number >= 1")
@@ -92,8 +92,8 @@ def smallest_side(opt: Mapping[str, Any], kernels: RandomKernels) -> int:
     """The least height and width, in pixels, whose borders every filter can mirror.
 
     Args:
-        opt: an option file, with scale, gt_usm and what ``Order`` reads.
-        kernels: those of its data set.
+        opt: an option file, with scale, gt_usm and the options of ``Order``.
+        kernels: of its data set.
     Raises: InputError: an option is missing or makes no sense.
     """
     first, second = read(Order, opt), read(Order, opt, "2")
@@ -103,7 +103,7 @@ def smallest_side(opt: Mapping[str, Any], kernels: RandomKernels) -> int:
         reach1 + 1,
         math.ceil((reach2 + 1) / first.resize_range[0]),  # the second blur
         (reach2 + 1) * scale,  # the last filter
-        math.ceil(scale / second.resize_range[0]),  # a pixel is left between them
+        math.ceil(scale / second.resize_range[0]),  # one pixel left after the second resize
         SHARPENING_REACH + 1 if opt.get("gt_usm", True) else 1,
     ]
     return max(sides)
@@ -113,7 +113,7 @@ class TwoOrderDegradation(nn.Module):
     """Degrade ground truth to low quality, 1 / scale of its size, as Real-ESRGAN does.
 
     Args:
-        opt: an option file: scale, and for each order what ``Order`` reads.
+        opt: an option file: scale, and the options of ``Order`` for each order.
     Raises: InputError: an option is missing or makes no sense.
     Source: Real-ESRGAN, arXiv 2107.10833, Section 3 and its Figure 2.
     """
@@ -137,8 +137,8 @@ class TwoOrderDegradation(nn.Module):
             gt: (b, 3, h, w) RGB in [0, 1].
             kernel1, kernel2: (b, s, s) blur kernels of the two orders, s odd.
             sinc_kernel: (b, s, s) kernels of the last filter.
-        Returns: (b, 3, h // scale, w // scale) in [0, 1], rounded to 255 levels, and what was
-            drawn: numbers and strings for the batch, (b,) tensors where images differ.
+        Returns: (b, 3, h // scale, w // scale) in [0, 1], rounded to multiples of 1/255, and the
+            parameters drawn: numbers and strings for the batch, (b,) tensors where images differ.
         """
         h, w = gt.shape[2:]
         drawn: Drawn = {"first": {}, "second": {}}
@@ -159,7 +159,7 @@ class TwoOrderDegradation(nn.Module):
         return (x * 255.0).round().clamp(0, 255) / 255.0, drawn
 
     def _compress(self, x: Tensor, order: Order, drawn: Drawn) -> Tensor:
-        """Compress to JPEG, each image at a quality of its own."""
+        """Compress to JPEG, each image at its own quality."""
         quality = x.new_zeros(x.shape[0]).uniform_(*order.jpeg_range)
         drawn["jpeg_quality"] = quality
         return self.jpeg(x.clamp(0, 1), quality)
@@ -172,18 +172,18 @@ class TwoOrderDegradation(nn.Module):
 
 
 def _blur(x: Tensor, kernel: Tensor, probability: float | None, drawn: Drawn) -> Tensor:
-    """Blur; for a probability a number is drawn, for None there is none."""
+    """Blur with a probability; None always blurs and draws no number."""
     drawn["blurred"] = probability is None or np.random.uniform() < probability
     return _filter(x, kernel) if drawn["blurred"] else x
 
 
 def _filter(x: Tensor, kernel: Tensor) -> Tensor:
-    """BasicSR's filter2D; it takes a view of the padded image, which must not be channels-last."""
-    return filter2D(x.contiguous(), kernel)  # JPEG's output is, and F.pad keeps that
+    """BasicSR's filter2D, which views the padded image and so cannot take a channels-last one."""
+    return filter2D(x.contiguous(), kernel)  # JPEG's output is channels-last, and F.pad keeps that
 
 
 def _resize(x: Tensor, base: tuple[float, float] | None, order: Order, drawn: Drawn) -> Tensor:
-    """Resize by a random factor: of the size that x has, or of another, ``base``."""
+    """Resize by a random factor, relative to the size of x or to ``base``."""
     direction = random.choices(RESIZES, order.resize_prob)[0]
     factor = 1.0
     if direction == "up":
@@ -198,7 +198,7 @@ def _resize(x: Tensor, base: tuple[float, float] | None, order: Order, drawn: Dr
 
 
 def _add_noise(x: Tensor, order: Order, drawn: Drawn) -> Tensor:
-    """Add Gaussian or Poisson noise, each image at a strength of its own, and clip to [0, 1]."""
+    """Add Gaussian or Poisson noise, each image at its own strength, and clip to [0, 1]."""
     gaussian = np.random.uniform() < order.gaussian_noise_prob
     low, high = order.noise_range if gaussian else order.poisson_scale_range
     strength = torch.rand(x.shape[0], dtype=x.dtype, device=x.device) * (high - low) + low

@@ -1,4 +1,4 @@
-"""Random blur and sinc kernels of Real-ESRGAN's degradations, and what was drawn for each.
+"""Random blur and sinc kernels of Real-ESRGAN's degradations, with the parameters drawn for each.
 
 Random numbers come from the global generators (random, numpy) in BasicSR's order.
 """
@@ -26,7 +26,7 @@ from ..option_values.kinds import (
 )
 from ..option_values.sentences import read
 
-SMALLEST = 7  # pixels a side; BasicSR's
+SMALLEST = 7  # pixels a side; as in BasicSR
 Kind = Literal[
     "iso", "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso"
 ]
@@ -44,14 +44,14 @@ class BlurKernels(Section):
     """Distribution of the blur kernels of one order, named as in option files.
 
     Args:
-        blur_kernel_size: largest side in pixels, odd; kernels have odd sides from 7 to it, and are
-            padded to it.
-        kernel_list: kinds of kernels, of ``KINDS``.
+        blur_kernel_size: largest side in pixels, odd; kernels have odd sides from 7 up to it, and
+            are padded to it.
+        kernel_list: kinds of kernels, from ``KINDS``.
         kernel_prob: a weight for each.
-        sinc_prob: of a sinc filter in place of a blur.
+        sinc_prob: probability of a sinc filter instead of a blur.
         blur_sigma: smallest and largest standard deviation, in pixels.
-        betag_range: shape of generalized Gaussians, below 1 and above it equally often.
-        betap_range: shape of plateaus, the same.
+        betag_range: shape of generalized Gaussians, drawn equally often below and above 1.
+        betap_range: shape of plateaus, drawn likewise.
     Source: Real-ESRGAN, arXiv 2107.10833, Section 3.
     """
 
@@ -64,7 +64,7 @@ class BlurKernels(Section):
     sinc_prob: Probability
 
     def draw(self) -> tuple[np.ndarray, Drawn]:
-        """A kernel (blur_kernel_size, blur_kernel_size) of sum 1, and its parameters."""
+        """A kernel (blur_kernel_size, blur_kernel_size) with sum 1, and its parameters."""
         size = _size(self.blur_kernel_size)
         if np.random.uniform() < self.sinc_prob:
             lowest = np.pi / 3 if size < 13 else np.pi / 5
@@ -97,7 +97,7 @@ class BlurKernels(Section):
 
 
 class GroundTruth(DataSet):
-    """The keys of data sets that give ground truth, and kernels for their model to degrade it."""
+    """The keys of data sets that yield ground truth, and kernels with which a model degrades it."""
 
     in_training = (*LOADER, "use_hflip", "use_rot")
 
@@ -125,8 +125,8 @@ class RandomKernels:
     """The kernels of a two-order degradation, drawn anew for every image.
 
     Args:
-        opt: the data set's section of an option file: for each order what ``BlurKernels`` reads,
-            and final_sinc_prob, the probability of a sinc filter at the end.
+        opt: the data set's section of an option file: the options of ``BlurKernels`` for each
+            order, and final_sinc_prob, the probability of a sinc filter at the end.
     Raises: InputError: an option is missing or makes no sense.
     """
 
@@ -137,7 +137,7 @@ class RandomKernels:
             raise InputError(f"{name}: {sentence}")
 
     def draw(self) -> tuple[dict[str, Tensor], Drawn]:
-        """kernel1, kernel2 and sinc_kernel, (s, s) float32 of sum 1, and their parameters."""
+        """kernel1, kernel2 and sinc_kernel, (s, s) float32 with sum 1, and their parameters."""
         drawn: Drawn = {}
         kernel1, drawn["kernel1"] = self.orders[0].draw()
         kernel2, drawn["kernel2"] = self.orders[1].draw()
@@ -161,21 +161,21 @@ def _size(largest: int) -> int:
 
 
 def _sinc(size: int, lowest: float) -> tuple[np.ndarray, Drawn]:
-    """A circular low-pass filter with a cut-off of ``lowest`` to pi radians a pixel."""
+    """A circular low-pass filter with a cut-off from ``lowest`` to pi radians per pixel."""
     cutoff = np.random.uniform(lowest, np.pi)
     kernel = host.circular_lowpass_kernel(cutoff, size)
     return kernel, {"kind": "sinc", "size": size, "cutoff": cutoff}
 
 
 def _beta(bounds: Sequence[float]) -> float:
-    """Below 1 and above it equally often."""
+    """A shape, drawn equally often below and above 1."""
     if np.random.uniform() < 0.5:
         return np.random.uniform(bounds[0], 1)
     return np.random.uniform(1, bounds[1])
 
 
 def faults(opt: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What does not fit between the options of a data set's kernels."""
+    """The contradictions between the options of a data set's kernels."""
     for suffix in ("", "2"):
         kinds, weights = opt.get(f"kernel_list{suffix}"), opt.get(f"kernel_prob{suffix}")
         if kinds and weights and len(kinds) != len(weights):

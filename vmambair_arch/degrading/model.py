@@ -1,4 +1,4 @@
-"""Models that make their low-quality images themselves, on the device where they train."""
+"""Models that make their low-quality images themselves, on the training device."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,22 +24,22 @@ class DegradationModel(VmambaIRModel):
     """VmambaIRModel that degrades the ground truth of a DegradationDataset, as Real-ESRGAN does.
 
     With equal seeds and options, on a CPU, its batches are those of BasicSR's RealESRNetModel; it
-    runs on any device. Batches that have an lq, of validation or of a paired data set, are taken
-    as they are. Its options are SRModel's and, at the top level,
+    runs on any device. Batches that have an lq, from validation or a paired data set, are used
+    unchanged. Its options are SRModel's and, at the top level,
 
-        gt_size: side in pixels of the crops that are trained on.
-        high_order_degradation: false to train on the pairs of a paired data set; true.
-        queue_size: pairs that are mixed, see ``pair_pool``; 180, reduced to a multiple of the
-            batch.
-        gt_usm: sharpen the ground truth (unsharp masking) before it is degraded and compared
-            with; true.
+        gt_size: side in pixels of the training crops.
+        high_order_degradation: false to train on the pairs of a paired data set. Default: true.
+        queue_size: pairs that are mixed, see ``pair_pool``, reduced to a multiple of the batch.
+            Default: 180.
+        gt_usm: sharpen the ground truth (unsharp masking) both for degrading and as the target.
+            Default: true.
         resize_prob and so on, see ``degradation.Order``.
 
     Raises: InputError: an option is missing or makes no sense.
     """
 
-    degrades_target = True  # what is degraded, sharpened or not, is also what is compared with
-    is_first = True  # micro-batch of an iteration, see Accumulation
+    degrades_target = True  # the image that is degraded, sharpened or not, is also the target
+    is_first = True  # whether this is an iteration's first micro-batch, see Accumulation
 
     def __init__(self, opt: dict[str, Any]):
         super().__init__(opt)
@@ -58,12 +58,12 @@ class DegradationModel(VmambaIRModel):
 
     @classmethod
     def check_options(cls, opt: Mapping[str, Any]) -> None:
-        """Raise InputError for options with which this model cannot be trained."""
+        """Raise InputError for options that this model cannot be trained with."""
         check_degradation_options(opt)
         super().check_options(opt)
 
     def feed_data(self, data: Mapping[str, Any]) -> None:
-        """Take a batch: pairs, or gt (b, 3, h, w) with kernels to make pairs of."""
+        """Take a batch: pairs, or gt (b, 3, h, w) with kernels to make pairs."""
         if "lq" in data:
             super().feed_data(data)
             return
@@ -82,28 +82,28 @@ class DegradationModel(VmambaIRModel):
         return {"pool": self.pool.state_dict()}
 
     def undo_feed_data(self) -> None:
-        """Make the pool what it was before the iteration, even one that failed."""
+        """Restore the pool from before the iteration, even if that failed."""
         self.pool.undo()
 
     def load_training_extra_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from ``training_extra_state``. Raises InputError: the pool has another size."""
+        """Resume from ``training_extra_state``. Raises InputError: the pool has another size."""
         self.pool.load_state_dict(state["pool"], self.device)
 
 
 class DegradationGANModel(DegradationModel, VmambaIRGANModel):
     """DegradationModel with adversarial training, as BasicSR's RealESRGANModel.
 
-    Its options are VmambaIRGANModel's and DegradationModel's, where gt_usm sharpens only what is
-    degraded (RealESRGANModel always does), and for what the losses compare with
+    Its options are VmambaIRGANModel's and DegradationModel's, where gt_usm sharpens only the image
+    to degrade (RealESRGANModel always does), and for the targets of the losses
 
-        l1_gt_usm, percep_gt_usm, gan_gt_usm: sharpen it for the pixel, the perceptual and the
-            adversarial loss; true.
+        l1_gt_usm, percep_gt_usm, gan_gt_usm: sharpen the target of the pixel, the perceptual and
+            the adversarial loss. Default: true.
     """
 
     degrades_target = False
 
     def loss_targets(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The ground truth, sharpened for the losses whose option says so."""
+        """The ground truth, sharpened for the losses whose options ask for it."""
         options = ("l1_gt_usm", "percep_gt_usm", "gan_gt_usm")
         wanted = [self.opt.get(option, True) for option in options]
         sharp = self.sharpen(self.gt) if any(wanted) else self.gt
@@ -112,7 +112,7 @@ class DegradationGANModel(DegradationModel, VmambaIRGANModel):
 
 
 def check_degradation_options(opt: Mapping[str, Any]) -> None:
-    """Raise InputError for options with which nothing can be degraded and cropped."""
+    """Raise InputError for options that do not allow degrading and cropping."""
     pool_size(opt)
     if not opt.get("high_order_degradation", True):
         return

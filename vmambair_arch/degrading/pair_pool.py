@@ -1,6 +1,6 @@
-"""A pool of training pairs, so that a batch mixes degradations that were drawn for different ones.
+"""A pool of training pairs, so that a batch mixes pairs degraded in different batches.
 
-One batch shares its resize factors and the order of its degradations; the pool undoes that.
+The images of one batch share resize factors and the order of degradations; the pool mixes these.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,14 +13,14 @@ from ..errors import InputError
 
 
 def faults(opt: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Why BasicSR's pool cannot take whole batches; ours takes as much of it as they fill."""
+    """Why BasicSR's pool cannot take whole batches; ours is reduced to a size that they fill."""
     batch = (opt["datasets"].get("train") or {}).get("batch_size_per_gpu")
     if batch and opt.get("queue_size", 180) % batch:
-        yield "queue_size", f"is no multiple of batch_size_per_gpu {batch}; make it one"
+        yield "queue_size", f"is not a multiple of batch_size_per_gpu {batch}; make it one"
 
 
 def pool_size(opt: Mapping[str, Any]) -> int:
-    """queue_size (180) of an option file, reduced to a multiple of the batch of a process.
+    """The queue_size of an option file (default 180), reduced to a multiple of a process's batch.
 
     Raises: InputError: queue_size or the batch is not a whole number >= 1.
     """
@@ -36,36 +36,36 @@ def pool_size(opt: Mapping[str, Any]) -> int:
 
 
 class PairPool:
-    """Pairs kept back: once it is full, a new batch comes in for a random old one.
+    """Holds pairs back: once it is full, each new batch replaces a random old one.
 
     Args:
-        size: pairs that it holds, a multiple of the batch.
+        size: the number of pairs, a multiple of the batch.
     Source: Real-ESRGAN, arXiv 2107.10833 (training pair pool).
     """
 
     def __init__(self, size: int):
         self.size = size
         self.filled = 0
-        self.order = torch.arange(size)  # the pairs are shuffled by their places, not moved
+        self.order = torch.arange(size)  # shuffling permutes places; no pair is moved
         self.lq = self.gt = torch.empty(0)
         self._exchanges: list[tuple[Tensor, int, Tensor, tuple[Tensor, Tensor]]] = []
 
     def exchange(self, lq: Tensor, gt: Tensor) -> tuple[Tensor, Tensor]:
-        """Put a batch (b, ...) in and take another of its size out; the same until it is full.
+        """Put in a batch (b, ...) and take out another of its size; the same one until it is full.
 
-        It draws the torch numbers that BasicSR's pool draws, and gives the same pairs.
+        It draws the same torch numbers as BasicSR's pool, and returns the same pairs.
         """
         b, before = len(lq), (self.order, self.filled)
         if self.filled == 0:
             self.lq = lq.new_empty((self.size, *lq.shape[1:]))
             self.gt = gt.new_empty((self.size, *gt.shape[1:]))
         if self.filled < self.size:
-            places = _beside(self.order[self.filled : self.filled + b], self.lq)
+            places = _to_device_of(self.order[self.filled : self.filled + b], self.lq)
             self.filled += b
             taken = lq, gt
         else:
             self.order = self.order[torch.randperm(self.size)]
-            places = _beside(self.order[:b], self.lq)
+            places = _to_device_of(self.order[:b], self.lq)
             taken = self.lq[places], self.gt[places]
         self.lq[places] = lq
         self.gt[places] = gt
@@ -73,28 +73,28 @@ class PairPool:
         return taken
 
     def settle(self) -> None:
-        """The exchanges are to stay: ``undo`` does nothing until there are others."""
+        """Make the exchanges so far final: ``undo`` will not take them back."""
         self._exchanges = []
 
     def undo(self) -> None:
-        """Take them back, because the iteration that made them is to be done anew."""
+        """Take back the exchanges since ``settle``, because their iteration will be repeated."""
         while self._exchanges:
             self.order, self.filled, places, taken = self._exchanges.pop()
             self.lq[places], self.gt[places] = taken
 
     def state_dict(self) -> dict[str, Any]:
-        """What ``load_state_dict`` needs to go on exactly, on the CPU."""
+        """What ``load_state_dict`` needs to resume exactly, on the CPU."""
         images = {"lq": _pack(self.lq[: self.filled]), "gt": _pack(self.gt[: self.filled])}
         return {"size": self.size, "filled": self.filled, "order": self.order.clone(), **images}
 
     def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
-        """Go on from a state, on a device.
+        """Resume from a state, on a device.
 
-        Raises: InputError: the state is of a pool of another size.
+        Raises: InputError: the state's pool has another size.
         """
         if state["size"] != self.size:
             raise InputError(
-                f"the state has a pool of {state['size']} pairs and queue_size gives {self.size}:"
+                f"the state has a pool of {state['size']} pairs but queue_size gives {self.size}:"
                 " resume with the batch and queue_size that the training started with"
             )
         self.filled, self.order = state["filled"], state["order"].clone()
@@ -109,8 +109,8 @@ class PairPool:
         return whole
 
 
-def _beside(places: Tensor, images: Tensor) -> Tensor:
-    """Places on the device of the images, so that an index of them makes no GPU wait."""
+def _to_device_of(places: Tensor, images: Tensor) -> Tensor:
+    """Move places to the images' device, so that indexing with them does not stall a GPU."""
     if images.device.type == "cuda":
         return places.pin_memory().to(images.device, non_blocking=True)
     return places.to(images.device)

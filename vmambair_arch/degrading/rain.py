@@ -1,4 +1,4 @@
-"""Rain drawn on photographs: streaks at several distances, and the veil of rain far away."""
+"""Drawing rain on photographs: streaks at several distances, and the haze of distant rain."""
 
 import math
 from dataclasses import dataclass
@@ -7,21 +7,21 @@ from typing import Any
 import cv2
 import numpy as np
 
-AREA = 10_000  # pixels, to which density refers
-THINNEST = 0.7  # pixels: finer streaks fall between the pixels
+AREA = 10_000  # pixels, the unit area of density
+THINNEST = 0.7  # pixels: thinner streaks fall between the pixels
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rain:
-    """What a rain looks like.
+    """The appearance of rain.
 
     Args:
         angle: of the streaks, in degrees from the vertical; above 0 they fall to the left.
-        length, width: of the nearest streaks, in pixels; width where they have half their opacity.
-        density: number of the nearest streaks for each 100 x 100 pixels.
-        depth: number of distances, 1, 2, ...: at distance d streaks are d times as short, thin and
-            faint, and d * d times as many.
-        opacity: of the nearest streaks, 0 to 1; each has between half of it and all.
+        length, width: of the nearest streaks, in pixels; the width is at half the opacity.
+        density: number of the nearest streaks per 100 x 100 pixels.
+        depth: number of distances, 1, 2, ...: at distance d streaks are d times shorter, thinner
+            and fainter, and d * d times as many.
+        opacity: of the nearest streaks, 0 to 1; each streak has half of it to all of it.
         haze: share of the airlight in every pixel, 0 to 1.
         airlight: the grey of streaks and haze, 0 to 1.
     """
@@ -41,14 +41,14 @@ def draw_rain(image: np.ndarray, rain: Rain, generator: Any) -> np.ndarray:
 
     Args:
         image: (h, w, 3) float32 in [0, 1].
-        rain: what it looks like.
-        generator: NumPy's, for the places and opacities of streaks.
+        rain: its appearance.
+        generator: NumPy's, for the positions and opacities of streaks.
     Returns: (h, w, 3) float32 in [0, 1].
-    Source: layers of streaks and a veil as in Li et al., Heavy Rain Image Restoration, arXiv
-        1904.05050, Eq. 2; the streaks are blended here instead of added: none exceeds white.
+    Source: layers of streaks and haze as in Li et al., Heavy Rain Image Restoration, arXiv
+        1904.05050, Eq. 2; the streaks are blended instead of added here, so none exceeds white.
     """
     x = image + rain.haze * (rain.airlight - image)
-    for distance in range(rain.depth, 0, -1):  # the nearest last, before all others
+    for distance in range(rain.depth, 0, -1):  # the nearest last, in front of all others
         opacity = _streaks(image.shape[:2], rain, distance, generator)[..., None]
         x = x + opacity * (rain.airlight - x)
     return x.astype(np.float32)
@@ -59,7 +59,7 @@ def _streaks(size: tuple[int, ...], rain: Rain, distance: int, generator: Any) -
     kernel = streak(
         rain.length / distance, max(rain.width / distance, THINNEST), math.radians(rain.angle)
     )
-    margin = len(kernel) // 2  # streaks that begin outside reach in
+    margin = len(kernel) // 2  # for streaks that reach in from outside
     h, w = (side + 2 * margin for side in size)
     number = generator.poisson(rain.density * distance**2 * h * w / AREA)
     rows, columns = (generator.uniform(0, side, number).astype(int) for side in (h, w))
@@ -71,10 +71,10 @@ def _streaks(size: tuple[int, ...], rain: Rain, distance: int, generator: Any) -
 
 
 def streak(length: float, width: float, angle: float) -> np.ndarray:
-    """One streak, (s, s) float32, s odd: 1 in the middle, soft at its sides and its ends.
+    """One streak, (s, s) float32, s odd: 1 in the middle, soft at its sides and ends.
 
     Args:
-        length, width: in pixels; both to half the opacity.
+        length, width: in pixels, both at half the opacity.
         angle: in radians from the vertical.
     """
     reach = math.ceil(length * 0.75 + width)

@@ -1,4 +1,4 @@
-"""RainDataset: clean images and, on the fly, the same with rain drawn on them."""
+"""RainDataset: clean images and, made on the fly, the same with rain drawn on them."""
 
 from dataclasses import asdict, fields
 from typing import Any
@@ -24,13 +24,13 @@ class RainOptions(SyntheticPairOptions):
 
 
 class RainDataset(SyntheticPairDataset):
-    """Pairs made from clean images: rain of random looks, then 8 bits.
+    """Pairs made from clean images: rain of random appearance, then 8 bits.
 
     Args:
-        opt: the data set's section of an option file, that of SyntheticPairDataset and, in training
-            and validation, lowest and highest values, drawn uniformly, of what ``rain.Rain``
-            explains: angle_range, length_range, width_range, density_range, depth_range,
-            opacity_range, haze_range, airlight_range.
+        opt: the data set's section of an option file: the keys of SyntheticPairDataset and, for
+            training and validation, the lowest and highest values of the parameters of
+            ``rain.Rain``, which are drawn uniformly: angle_range, length_range, width_range,
+            density_range, depth_range, opacity_range, haze_range, airlight_range.
     Raises: InputError: as SyntheticPairDataset; a range is missing.
     """
 

@@ -1,6 +1,6 @@
-"""JPEG, noise and sharpening of a whole batch, as BasicSR's, without a wait for each image.
+"""JPEG, noise and sharpening of a whole batch, as in BasicSR, but without a wait for each image.
 
-BasicSR asks the device for a number of each image, and a GPU then waits for the processor.
+BasicSR reads a number back from the device for each image, which stalls a GPU.
 """
 
 import cv2
@@ -15,13 +15,13 @@ from ..system.gpu_libraries import tf32
 
 
 class Jpeg(DiffJPEG):
-    """BasicSR's DiffJPEG with rounding; the factors of all images at once."""
+    """BasicSR's DiffJPEG with rounding, with the factors of all images computed at once."""
 
     def __init__(self):
         super().__init__(differentiable=False)
 
     def forward(self, x: Tensor, quality: Tensor) -> Tensor:
-        """Compress and decompress (b, 3, h, w) in [0, 1], each image at its quality, (b,) of 100.
+        """Compress and decompress (b, 3, h, w) in [0, 1], each image at its quality, (b,), <= 100.
 
         Returns: (b, 3, h, w) in [0, 1].
         """
@@ -35,8 +35,8 @@ class Jpeg(DiffJPEG):
 class Sharpen(USMSharp):
     """BasicSR's USMSharp, bit for bit on the CPU; on GPUs the blur is two passes of 51 pixels.
 
-    There the sums are in another order: at a pixel whose residual is at the threshold to 1e-6 the
-    mask may differ.
+    There sums are in another order: the mask may differ at a pixel whose residual is within 1e-6 of
+    the threshold.
     """
 
     row: Tensor
@@ -62,7 +62,7 @@ class Sharpen(USMSharp):
 
 
 def separable(x: Tensor, row: Tensor) -> Tensor:
-    """Filter (b, c, h, w), mirrored at its borders, by a row (1, 1, 1, k) and by its transpose."""
+    """Filter (b, c, h, w), mirrored at its borders, with a row (1, 1, 1, k) and its transpose."""
     reach = row.shape[-1] // 2
     planes = F.pad(x, [reach] * 4, mode="reflect").flatten(0, 1)[:, None]
     return F.conv2d(F.conv2d(planes, row), row.mT).reshape(x.shape)
@@ -74,7 +74,7 @@ def add_gaussian_noise(img: Tensor, sigma: Tensor, gray: Tensor) -> Tensor:
     Args:
         img: (b, 3, h, w) in [0, 1].
         sigma: (b,) standard deviations, in levels of 255.
-        gray: (b,) of 0 and 1, which images get noise that is equal in all channels.
+        gray: (b,) of 0 and 1; 1 for noise that is equal in all channels.
     Returns: (b, 3, h, w) in [0, 1].
     """
 
@@ -82,7 +82,7 @@ def add_gaussian_noise(img: Tensor, sigma: Tensor, gray: Tensor) -> Tensor:
         drawn = torch.randn(shape, dtype=img.dtype, device=img.device)
         return drawn * sigma.view(-1, 1, 1, 1) / 255.0
 
-    noise_gray = noise(*img.shape[2:]) if gray.any() else None  # only then there is one to draw
+    noise_gray = noise(*img.shape[2:]) if gray.any() else None  # as BasicSR, only draw if needed
     return torch.clamp(img + _mixed(noise(*img.shape), noise_gray, gray), 0, 1)
 
 
@@ -92,11 +92,11 @@ def add_poisson_noise(img: Tensor, scale: Tensor, gray: Tensor) -> Tensor:
     Args:
         img: (b, 3, h, w) in [0, 1].
         scale: (b,) factors on the noise.
-        gray: (b,) of 0 and 1, which images get noise that is equal in all channels.
+        gray: (b,) of 0 and 1; 1 for noise that is equal in all channels.
     Returns: (b, 3, h, w) in [0, 1].
     """
     noise_gray = None
-    if gray.any():  # only then there are numbers to draw
+    if gray.any():  # as BasicSR, only draw if needed
         noise_gray = _poisson_noise(rgb_to_grayscale(img, num_output_channels=1))
     noise = _mixed(_poisson_noise(img), noise_gray, gray)
     return torch.clamp(img + noise * scale.view(-1, 1, 1, 1), 0, 1)
@@ -111,7 +111,7 @@ def _mixed(noise: Tensor, noise_gray: Tensor | None, gray: Tensor) -> Tensor:
 
 
 def _poisson_noise(img: Tensor) -> Tensor:
-    """Noise of photons, of which each image has as many as levels, up to the next power of two."""
+    """Photon noise, with as many photons as an image has levels, up to the next power of two."""
     levels = torch.clamp((img * 255.0).round(), 0, 255)
     photons = _next_power_of_two(_distinct(levels)).to(img).view(-1, 1, 1, 1)
     exact = levels / 255.0
@@ -119,7 +119,7 @@ def _poisson_noise(img: Tensor) -> Tensor:
 
 
 def _distinct(levels: Tensor) -> Tensor:
-    """How many of the levels 0 to 255 each image of (b, ...) has, (b,)."""
+    """The number of distinct levels of 0 to 255 in each image of (b, ...): (b,)."""
     seen = levels.new_zeros(len(levels), 256)
     return seen.scatter_(1, levels.flatten(1).long(), 1.0).sum(1)
 

@@ -1,1 +1,1 @@
-"""Networks taken elsewhere: traced, in plain operators, as ONNX and torch.export files."""
+"""Exporting networks to other programs: traced, in plain operators, to ONNX and torch.export."""

@@ -1,4 +1,4 @@
-"""The files for other programs: how each is written, and run again to see what it computes."""
+"""The files for other programs: how each is written, and how it is run to check its results."""
 
 import io
 import json
@@ -17,29 +17,33 @@ from . import plain_scans, regions
 from .tracing import OURS, Scans
 
 Run = Callable[[Tensor], Tensor]
-COLOURS = {1: "grey", 3: "RGB"}  # of a network with so many channels
+COLOURS = {1: "grey", 3: "RGB"}  # by the number of channels
 
 
 class ExportFormat(ABC):
     """A kind of file: its suffix, what writes it and what runs it."""
 
-    name: str  # for a report, as that of the program that runs it
-    runner: str
+    name: str  # of the format, for reports
+    runner: str  # the program that runs it, for reports
     suffix: str
     needs: tuple[str, ...] = ()  # packages of the extra
-    scans: Scans  # what the graph that is written has for the network's
+    scans: Scans  # replace the network's scans in the graph
+    forms: tuple[str, ...]  # that the planar scan can have; the first is the default
     smallest: int  # the least side that a file for any size takes
 
     @abstractmethod
-    def write(self, program: ExportedProgram, about: Mapping[str, str]) -> bytes:
-        """The content of a file, with what ``describe`` says in its metadata."""
+    def write(self, program: ExportedProgram, about: Mapping[str, str], form: str) -> bytes:
+        """The content of a file, with the result of ``describe`` in its metadata.
+
+        Args: form: of the planar scan, one of ``forms``.
+        """
 
     @abstractmethod
     def load(self, content: bytes) -> Run:
         """A function that runs a file on a (1, in, h, w) float32 image on the CPU."""
 
     def runs(self, content: bytes) -> dict[str, Run]:
-        """All ways in which a file is run, by what a report calls them."""
+        """All ways to run a file, by their names for reports."""
         return {self.runner: self.load(content)}
 
 
@@ -48,16 +52,17 @@ class Onnx(ExportFormat):
 
     name, runner, suffix = "ONNX", "onnxruntime", ".onnx"
     needs = ("onnx", "onnxscript", "onnxruntime")
-    scans = OURS  # become ONNX when the file is written
+    scans = OURS  # translated to ONNX when the file is written
+    forms = "sequential", "parallel"
     smallest = 8
 
-    def write(self, program: ExportedProgram, about: Mapping[str, str]) -> bytes:
+    def write(self, program: ExportedProgram, about: Mapping[str, str], form: str) -> bytes:
         """The content of an .onnx file: input ``image``, output ``restored``."""
-        from onnxscript import ir  # comes with an extra
+        from onnxscript import ir  # installed by an extra
 
         from . import onnx_model
 
-        model = onnx_model.build(program)
+        model = onnx_model.build(program, form)
         model.metadata_props.update(about)
         return ir.to_proto(model).SerializeToString()
 
@@ -72,27 +77,28 @@ class Onnx(ExportFormat):
 
 
 class TorchExport(ExportFormat):
-    """torch.export's format, of torch's own operators: it loads where there is only torch."""
+    """torch.export's format, of torch's own operators: it loads where only torch is installed."""
 
     name, runner, suffix = "torch.export's format", "torch.export", ".pt2"
     scans = Scans(regions.planar_scan, plain_scans.selective_scan)
-    smallest = 16  # torch.export keeps one pixel, which a side of 8 is in the latent, for itself
+    forms = ("parallel",)
+    smallest = 16  # a side of 8 is one pixel in the latent, a size that torch.export specialises
 
-    def write(self, program: ExportedProgram, about: Mapping[str, str]) -> bytes:
+    def write(self, program: ExportedProgram, about: Mapping[str, str], form: str) -> bytes:
         """The content of a .pt2 file; its metadata is its extra file ``vmambair.json``."""
         file = io.BytesIO()
         regions.forget_origins(program)
-        with warnings.catch_warnings():  # to it, weights whose channels lie together are no whole
+        with warnings.catch_warnings():  # it takes channels-last weights for parts of a tensor
             warnings.filterwarnings("ignore", "No complete tensor found")
             torch.export.save(program, file, extra_files={"vmambair.json": json.dumps(dict(about))})
         return file.getvalue()
 
     def load(self, content: bytes) -> Run:
-        """A function that runs a .pt2 file where there is only torch."""
+        """A function that runs a .pt2 file with torch alone."""
         return torch.export.load(io.BytesIO(content)).module()
 
     def runs(self, content: bytes) -> dict[str, Run]:
-        """By torch alone, and with this package's scans."""
+        """With torch alone, and with this package's scans."""
         ours = regions.load(io.BytesIO(content)).module()
         return {**super().runs(content), f"{self.runner} with this package's scan": ours}
 
@@ -101,11 +107,11 @@ EXPORT_FORMATS: dict[str, ExportFormat] = {"onnx": Onnx(), "torch-export": Torch
 
 
 def describe(network: nn.Module, size: tuple[int, int] | None) -> dict[str, str]:
-    """What a program has to know to use a network, and what the network is.
+    """What a program must know to use a network, and the network's configuration.
 
     Args:
         network: the network, with scale, multiple and config.
-        size: height and width that the file takes; None for any of its multiples.
+        size: the height and width that the file takes; None for any multiples of ``multiple``.
     """
     config: Any = network.config
     channels = config["in_channels"]

@@ -1,19 +1,22 @@
-"""The scans in ONNX's operators: over the plane a loop over pixels, over channels none.
+"""The scans in ONNX operators: the planar scan as a loop over pixels, the channel scan without one.
+
+``onnx_parallel`` has the scan of the plane without a loop.
 
 Letters: h w map, l = h w pixels, d scanned channels, n states, r step rank, g groups of channels.
 
-A step of the loop takes a pixel of each of the four directions: its operators work on a few
-thousand numbers, which stay near the core. In onnxruntime, on one thread and 64 x 64 pixels, that
-takes 36 ms at 48 channels and 52 at 96; a step of eight pixels, whose exponentials are taken
-together, 32 and 52; loops over all lines of the map at once (as in ``plain_scans``) 55 and 87.
+A step of the loop takes one pixel of each of the four directions: its operators work on a few
+thousand numbers, which stay in cache. In onnxruntime, on one thread and 64 x 64 pixels, that takes
+36 ms at 48 channels and 52 at 96; steps of eight pixels, whose exponentials are computed together,
+take 32 and 52; loops over all lines of the map at once take 55 and 87.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from onnxscript import FLOAT, graph, opset18, script
 from onnxscript.values import Opset
 
-op: Any = opset18  # the one of torch's own translations; its types are those of scripts only
+op: Any = opset18  # as in torch's own translations; its type hints are for scripts only
 FROM_THE_END = [-1], [-(1 << 63)], [0], [-1]  # of Slice: starts, ends, axes, steps
 
 
@@ -21,18 +24,26 @@ def planar_scan(x, projection, delta_weight, delta_bias, A, D, keep, backend) ->
     """The nodes that stand for ``torch.ops.vmambair.planar_scan`` of one image.
 
     Args: ONNX values; see ``vmambair_arch.planar_scan``.
-    Returns: (1, h, w, d), and nothing in place of the states for a backward pass.
+    Returns: (1, h, w, d), and a placeholder for the states of a backward pass.
+    """
+    return of_map(x, projection, delta_weight, delta_bias, A, D, scan=_sequential)
+
+
+def of_map(x, projection, delta_weight, delta_bias, A, D, *, scan: Callable[..., Any]):
+    """The directions brought in order, scanned, and back in their places.
+
+    Args: ONNX values; scan: from delta, delta_u, B, C and A, as ``recurrence`` has them, to y.
+    Returns: as ``planar_scan``.
     """
     r, n = delta_weight.shape[2], A.shape[2]
     turned = op.Transpose(x, perm=[0, 2, 1, 3])
     lines = op.Concat(_pixels(x), _pixels(turned), axis=1)
-    u = op.Concat(lines, op.Slice(lines, *FROM_THE_END), axis=1)  # (l, 4, d), as all that follow
+    u = op.Concat(lines, op.Slice(lines, *FROM_THE_END), axis=1)  # (l, 4, d), like all below
     projection = _in_order(projection)
     step, B, C = _part(projection, 0, r), _part(projection, r, n), _part(projection, r + n, n)
     delta = _softplus(op.Einsum(step, delta_weight, equation="lkr,kdr->lkd") + delta_bias)
     A = op.Transpose(A, perm=[0, 2, 1])
-    y = recurrence(
-        A * 0.0,
+    y = scan(
         op.Unsqueeze(delta, [2]),
         op.Unsqueeze(delta * u, [2]),
         op.Unsqueeze(B, [3]),
@@ -49,11 +60,11 @@ def planar_scan(x, projection, delta_weight, delta_bias, A, D, keep, backend) ->
 def selective_scan(u, delta, A, B, C, D, delta_bias, delta_softplus, backend) -> tuple[Any, Any]:
     """The nodes that stand for ``torch.ops.vmambair.selective_scan`` of one sequence.
 
-    After each of log2(length) steps a state knows twice as many pixels before it (Hillis and
-    Steele): a channel scan's length is fixed, and short.
+    Each of log2(length) steps doubles the number of earlier pixels that a state includes (Hillis
+    and Steele): a channel scan's length is fixed, and short.
 
     Args: ONNX values; see ``vmambair_arch.selective_scan``. B and C are (1, g, n, length).
-    Returns: (1, d, length), and nothing in place of the last state.
+    Returns: (1, d, length), and a placeholder for the last state.
     """
     (_, d, length), (_, g, n, _) = u.shape, B.shape
     in_groups = [g, d // g, 1, length]
@@ -76,8 +87,8 @@ def selective_scan(u, delta, A, B, C, D, delta_bias, delta_softplus, backend) ->
 def recurrence(h: FLOAT, delta: FLOAT, delta_u: FLOAT, B: FLOAT, C: FLOAT, A: FLOAT) -> FLOAT:
     """The loop over pixels.
 
-    Args: h (4, n, d) before the first; delta, delta_u (l, 4, 1, d) step sizes, and those times u;
-        B (l, 4, n, 1); C (l, 4, 1, n); A (4, n, d).
+    Args: h (4, n, d), the initial state; delta, delta_u (l, 4, 1, d), step sizes, and those times
+        u; B (l, 4, n, 1); C (l, 4, 1, n); A (4, n, d).
     Returns: (l, 4, 1, d).
     """
 
@@ -89,6 +100,10 @@ def recurrence(h: FLOAT, delta: FLOAT, delta_u: FLOAT, B: FLOAT, C: FLOAT, A: FL
 
     h, y = op.Scan(h, delta, delta_u, B, C, body=pixel, num_scan_inputs=4)
     return y
+
+
+def _sequential(delta, delta_u, B, C, A):
+    return recurrence(A * 0.0, delta, delta_u, B, C, A)
 
 
 def _in_order(projection):
@@ -114,7 +129,7 @@ def _part(projection, first: int, size: int):
 
 
 def _softplus(x):
-    """log(1 + exp(x)); onnxruntime's own takes several times as long, and rounds small results."""
+    """log(1 + exp(x)); onnxruntime's own is several times slower, and rounds small results."""
     small = op.Exp(op.Neg(op.Abs(x)))
     sum_ = small + 1.0
     rounded_off = small - (sum_ - 1.0)

@@ -1,14 +1,14 @@
-"""The scans in torch's own operators, without loops, for programs that do not know ours.
+"""The scans in torch operators, without loops, for programs that lack our operators.
 
-The pixels of a sequence are cut into chunks, and each operator works on all chunks at once: those
-of one step in every chunk, so that nothing of the size of all states is kept. What the chunks end
-with is the input of a scan of a sixteenth of the length, which is done in the same way; the rest,
-of 1/256 of the length, takes log2 of it in steps. Nothing is divided by a decay. That suits GPUs,
-and programs for which a loop is slow or unknown; ``ops.chunked`` has the same idea, with loops as
-long as the picture at hand asks for, and with gradients.
+A sequence is cut into chunks, and each operator works on one pixel of every chunk at a time, so
+that no tensor holds all states. The chunks' last states are the input of a scan of a sixteenth of
+the length, done in the same way; what remains, 1/256 of the length, is scanned in log2 of that many
+steps. Nothing is divided by a decay. This suits GPUs, and programs where loops are slow or not
+supported; ``ops.chunked`` follows the same idea, with loops whose length depends on the picture,
+and with gradients.
 
 Letters: b batch, h w map, l pixels, k directions, d scanned channels, n states, r step rank; m
-chunks. States are (n, d): the channels, of which there are more, lie together.
+chunks. States are (n, d): the channels, which are more, are contiguous.
 """
 
 import math
@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CHUNK = 16  # of more, the graph is larger; of fewer, more is kept
-LONGEST = 1 << 32  # pixels, where a graph is for any number of them
+CHUNK = 16  # larger: a bigger graph; smaller: more memory
+LONGEST = 1 << 32  # pixels, assumed when the graph accepts any size
 
 
 def planar_scan(
@@ -61,8 +61,8 @@ def selective_scan(
 ) -> Tensor:
     """``vmambair_arch.selective_scan`` of a sequence of fixed length, in log2(length) steps.
 
-    Args: see ``vmambair_arch.selective_scan``, of which these are what the networks use; B and C
-        are (b, g, n, length).
+    Args: those of ``vmambair_arch.selective_scan`` that the networks use; B and C are
+        (b, g, n, length).
     Returns: (b, d, length).
     """
     delta = delta + delta_bias[:, None]
@@ -75,7 +75,7 @@ def selective_scan(
 
 
 def _in_order(maps: list[Tensor]) -> Tensor:
-    """Each direction's map (b, ., ., c), columns already turned -> (b, l, 4, c) in its order."""
+    """Each direction's map (b, ., ., c), columns transposed -> (b, l, 4, c) in its order."""
     rows, columns, rows_back, columns_back = (map_.flatten(1, 2) for map_ in maps)
     return torch.stack([rows, columns, rows_back.flip(1), columns_back.flip(1)], 2)
 
@@ -83,7 +83,8 @@ def _in_order(maps: list[Tensor]) -> Tensor:
 def _recurrence(delta: Tensor, delta_u: Tensor, B: Tensor, C: Tensor, A: Tensor) -> Tensor:
     """The scan of every direction.
 
-    Args: delta, delta_u (b, l, k, d) step sizes, and those times u; B, C (b, l, k, n); A (k, n, d).
+    Args: delta, delta_u (b, l, k, d), step sizes, and those times u; B, C (b, l, k, n);
+        A (k, n, d).
     Returns: (b, l, k, d).
     """
     length = delta.shape[1]
@@ -91,7 +92,7 @@ def _recurrence(delta: Tensor, delta_u: Tensor, B: Tensor, C: Tensor, A: Tensor)
     Bs, Cs = _steps(B[..., None]), _steps(C[..., None, :])
     rest, h = sizes[-1], inputs[-1] * Bs[-1]  # (b, m, k, n, d)
     for size, input_, B in zip(sizes[-2::-1], inputs[-2::-1], Bs[-2::-1], strict=True):
-        h = h + torch.exp(rest * A) * input_ * B  # nothing that is computed below, and then kept
+        h = h + torch.exp(rest * A) * input_ * B  # else products of the next loop would be kept
         rest = rest + size
     h = _before(_states(torch.exp(rest * A), h, _count(length)))
     y = []
@@ -113,10 +114,9 @@ def _states(decay: Tensor, added: Tensor, length: int) -> Tensor:
 
 
 def _in_log_steps(decay: Tensor, h: Tensor, length: int) -> Tensor:
-    """What ``_states`` gives. Each step doubles what an h knows of (Hillis and Steele).
+    """The result of ``_states``; each step doubles the reach of every h (Hillis and Steele).
 
-    A decay that has come to the first is zero, so that it does not matter what is taken for those
-    before that.
+    A decay that reaches back to the first pixel is zero, so the clamped index does not matter.
     """
     longest = length if isinstance(length, int) else LONGEST // CHUNK**2
     place = torch.arange(length, device=h.device)
@@ -129,14 +129,14 @@ def _in_log_steps(decay: Tensor, h: Tensor, length: int) -> Tensor:
 
 
 def _before(h: Tensor) -> Tensor:
-    """The state before each along axis 1; before the first there is nothing."""
+    """The state before each along axis 1; zeros before the first."""
     return F.pad(h, (0, 0) * (h.dim() - 2) + (1, 0))[:, :-1]
 
 
 def _steps(sequence: Tensor) -> tuple[Tensor, ...]:
     """(b, l, ...) -> the first, second, ... of every chunk, each (b, m, ...).
 
-    What is there no more is zero: a step of zero leaves a state as it is.
+    Padding is zero; a step of zero leaves a state unchanged.
     """
     length = sequence.shape[1]
     padding = (0, 0) * (sequence.dim() - 2) + (0, _count(length) * CHUNK - length)
@@ -144,5 +144,5 @@ def _steps(sequence: Tensor) -> tuple[Tensor, ...]:
 
 
 def _count(length: int) -> int:
-    """The chunks of a sequence: never one, which a graph for any size would keep for itself."""
+    """The number of chunks: never one, for which torch.export would specialise the graph."""
     return length // CHUNK + 2

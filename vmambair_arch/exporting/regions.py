@@ -1,7 +1,7 @@
-"""Scans as regions of a graph: plain operators for who has only torch, and ours for who has us.
+"""Scans as regions of a graph: plain operators where only torch is installed, otherwise our scans.
 
-A region is a call of a subgraph that says in its name what it computes. torch.export.load finds
-all of it in the file; ``load`` here calls this package's scans in place of the regions.
+A region is a call of a subgraph whose name says what it computes. torch.export.load finds all of it
+in the file; ``load`` here replaces the regions with this package's scans.
 """
 
 from os import PathLike
@@ -15,7 +15,7 @@ from torch.fx import GraphModule
 from .. import ops  # registers torch.ops.vmambair.planar_scan  # noqa: F401
 from . import plain_scans
 
-NAME = "vmambair_arch.planar_scan"  # of a region, and after it the sizes: one of each is written
+NAME = "vmambair_arch.planar_scan"  # of a region; sizes follow, so each size is written once
 CALL: Any = torch.ops.higher_order.invoke_subgraph
 
 
@@ -29,8 +29,8 @@ def planar_scan(*inputs: Tensor) -> Tensor:
 def load(file: str | PathLike[str] | IO[bytes]) -> ExportedProgram:
     """Load a .pt2 file that ``vmambair export`` wrote, with this package's scans of the map.
 
-    Returns: what ``torch.export.load`` gives, but faster: its ``module()`` takes about the time
-        of the network itself, and no gradients.
+    Returns: what ``torch.export.load`` returns, but faster: its ``module()`` takes about as long
+        as the network itself. It has no gradients.
     """
     return with_our_scans(torch.export.load(file))
 
@@ -55,7 +55,7 @@ def with_our_scans(program: ExportedProgram) -> ExportedProgram:
 
 
 def forget_origins(program: ExportedProgram) -> None:
-    """Leave out of the regions which line of Python each operator is from: most of their size."""
+    """Drop from the regions the Python source of each operator, which is most of their size."""
     for region in program.graph_module.children():
         if isinstance(region, GraphModule):
             for node in region.graph.nodes:

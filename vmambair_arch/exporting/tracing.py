@@ -1,4 +1,4 @@
-"""A network as a graph, for one size of image or for any, with its own scans or others."""
+"""A network as a graph, for one image size or for any, with its own scans or replacements."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,12 +13,12 @@ from ..errors import InputError, shortened
 from ..networks.modules import oss
 from ..networks.unet import UNet
 
-EXAMPLE = (16, 24)  # of a graph for any size: the height and width with which it is traced
+EXAMPLE = (16, 24)  # height and width with which a graph for any size is traced
 LARGEST = 1 << 16
 
 
 class Scans(NamedTuple):
-    """What a graph has for the scans of ``vmambair_arch.ops``."""
+    """Functions that replace the scans of ``vmambair_arch.ops`` in a graph."""
 
     planar: Callable[..., Tensor]
     selective: Callable[..., Tensor]
@@ -31,12 +31,12 @@ def trace(network: nn.Module, size: tuple[int, int] | None, scans: Scans = OURS)
     """Trace a network on one image: (1, in, h, w) -> (1, out, scale h, scale w), float32.
 
     Args:
-        network: in eval mode, on the CPU; says multiple, and config with in_channels.
-        size: height and width of the only image that the graph takes; None for any that are
-            multiples of 8.
-        scans: what stands for the network's.
-    Raises: InputError: the size is not of the network's multiples, or the network, one of another
-        package, cannot be traced.
+        network: in eval mode, on the CPU; has multiple, and config with in_channels.
+        size: the only height and width that the graph takes; None for any multiples of the
+            network's ``multiple``.
+        scans: replace the network's.
+    Raises: InputError: the size is not a multiple of the network's, or the network is from another
+        package and cannot be traced.
     """
     config: Any = network.config
     multiple: Any = network.multiple
@@ -50,11 +50,11 @@ def trace(network: nn.Module, size: tuple[int, int] | None, scans: Scans = OURS)
     }
     dynamic_shapes = None if size else (of_any_size,)
     try:
-        with torch.no_grad(), in_place(scans):
+        with torch.no_grad(), replaced_scans(scans):
             return torch.export.export(
                 network, (image,), dynamic_shapes=dynamic_shapes, strict=False
             )
-    except Exception as error:  # of torch.export, on what a foreign network does
+    except Exception as error:  # torch.export may raise anything for a foreign network
         if isinstance(network, UNet):
             raise
         advice = "give --size H W, or export another" if size is None else "export another"
@@ -65,7 +65,7 @@ def trace(network: nn.Module, size: tuple[int, int] | None, scans: Scans = OURS)
 
 
 def smallest(network: nn.Module) -> int:
-    """The least side of which a network's graph for any size is."""
+    """The least side that a network's graph for any size takes."""
     return 1 if isinstance(network, UNet) else max(getattr(network, "smallest", 1), EXAMPLE[0])
 
 
@@ -77,23 +77,23 @@ def example(network: nn.Module) -> tuple[int, int]:
 
 
 def round_up(side: int, multiple: int) -> int:
-    """The next multiple that is not less than a side."""
+    """The least multiple that is not less than a side."""
     return -(-side // multiple) * multiple
 
 
 @contextmanager
-def in_place(scans: Scans) -> Iterator[None]:
-    """While it lasts, the modules' scans are these, so that tracing sees them."""
-    kept = oss.planar_scan, oss.selective_scan
+def replaced_scans(scans: Scans) -> Iterator[None]:
+    """Replace the modules' scans within it, so that tracing sees the replacements."""
+    originals = oss.planar_scan, oss.selective_scan
     oss.planar_scan, oss.selective_scan = scans
     try:
         yield
     finally:
-        oss.planar_scan, oss.selective_scan = kept
+        oss.planar_scan, oss.selective_scan = originals
 
 
 def check_size(size: tuple[int, int], multiple: int) -> None:
-    """Raise InputError for a size that a network does not take."""
+    """Raise InputError for a size that a network cannot take."""
     h, w = size
     if h < 1 or w < 1 or h % multiple or w % multiple:
         near = " ".join(str(max(multiple, round(side / multiple) * multiple)) for side in size)

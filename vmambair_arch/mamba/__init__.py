@@ -1,1 +1,1 @@
-"""What networks import of mamba-ssm and causal-conv1d, by our scan, where those are missing."""
+"""Stand-ins for mamba-ssm and causal-conv1d, built on our scan, for where those are missing."""

@@ -1,4 +1,4 @@
-"""mamba_ssm's module Mamba, with its parameters' names, so that its checkpoints load."""
+"""mamba_ssm's module Mamba, with the same parameter names, so that its checkpoints load."""
 
 import math
 from typing import Any
@@ -12,21 +12,21 @@ __all__ = ["Mamba"]
 
 
 class Mamba(nn.Module):
-    """A Mamba block: (b, length, d_model) to the same shape.
+    """A Mamba block, (b, length, d_model) -> (b, length, d_model).
 
     Args:
         d_model: channels of the input.
         d_state: n, the states of a channel.
         d_conv: the width of the causal convolution.
         expand: channels of the scan for each channel of the input.
-        dt_rank: r, the numbers that a step size is made of; "auto" is d_model / 16, rounded up.
-        dt_min, dt_max: between these lie the first step sizes, evenly in their logarithm;
-            dt_init_floor: and none below this.
-        dt_init: "random" or "constant" first weights of delta; dt_scale: times 1 / sqrt(r).
+        dt_rank: r, the rank of the step sizes; "auto" is d_model / 16, rounded up.
+        dt_min, dt_max: initial step sizes are log-uniform between them;
+            dt_init_floor: and clamped to this minimum.
+        dt_init: "random" or "constant" initial weights of delta; dt_scale: times 1 / sqrt(r).
         conv_bias, bias: whether the convolution, and the two outer projections, have a bias.
         use_fast_path, layer_idx: without effect.
-    Raises: ValueError: another dt_init, or ``inference_params`` in a call: this is for whole
-        sequences, not for one step after the other.
+    Raises: ValueError: another dt_init, or ``inference_params`` in a call: only whole sequences
+        are supported, not single steps.
     Source: Mamba, arXiv 2312.00752, Figure 3 and Section 3.6.
     """
 
@@ -52,30 +52,30 @@ class Mamba(nn.Module):
         super().__init__()
         if dt_init not in ("random", "constant"):
             raise ValueError(f"Mamba: dt_init is {dt_init!r}; give 'random' or 'constant'")
-        made = {"device": device, "dtype": dtype}
+        factory = {"device": device, "dtype": dtype}
         inner = int(expand * d_model)
         r = math.ceil(d_model / 16) if isinstance(dt_rank, str) else dt_rank
         self.d_model, self.d_state, self.d_conv, self.expand = d_model, d_state, d_conv, expand
         self.d_inner, self.dt_rank, self.layer_idx = inner, r, layer_idx
-        self.in_proj = nn.Linear(d_model, 2 * inner, bias=bias, **made)
+        self.in_proj = nn.Linear(d_model, 2 * inner, bias=bias, **factory)
         self.conv1d = nn.Conv1d(
-            inner, inner, d_conv, groups=inner, padding=d_conv - 1, bias=conv_bias, **made
+            inner, inner, d_conv, groups=inner, padding=d_conv - 1, bias=conv_bias, **factory
         )
-        self.x_proj = nn.Linear(inner, r + 2 * d_state, bias=False, **made)
-        self.dt_proj = nn.Linear(r, inner, bias=True, **made)
-        self.out_proj = nn.Linear(inner, d_model, bias=bias, **made)
+        self.x_proj = nn.Linear(inner, r + 2 * d_state, bias=False, **factory)
+        self.dt_proj = nn.Linear(r, inner, bias=True, **factory)
+        self.out_proj = nn.Linear(inner, d_model, bias=bias, **factory)
         states = torch.arange(1, d_state + 1, dtype=torch.float32, device=device)
         self.A_log = nn.Parameter(states.log().repeat(inner, 1))
         self.D = nn.Parameter(torch.ones(inner, device=device))
         for parameter in (self.A_log, self.D):
-            setattr(parameter, "_no_weight_decay", True)  # noqa: B010 optimizers' groups ask for it
+            setattr(parameter, "_no_weight_decay", True)  # noqa: B010 read by optimizers' groups
         self._first_steps(dt_min, dt_max, dt_init, dt_scale / math.sqrt(r), dt_init_floor)
 
     @torch.no_grad()
     def _first_steps(
         self, least: float, most: float, weights: str, bound: float, floor: float
     ) -> None:
-        """Give delta weights, and a bias whose softplus lies between least and most."""
+        """Initialise delta's weights, and its bias with softplus between least and most."""
         if weights == "constant":
             self.dt_proj.weight.fill_(bound)
         else:
@@ -87,11 +87,11 @@ class Mamba(nn.Module):
         setattr(bias, "_no_reinit", True)  # noqa: B010 as mamba-ssm marks it
 
     def forward(self, hidden_states: Tensor, inference_params: Any = None) -> Tensor:
-        """(b, length, d_model) to the same."""
+        """(b, length, d_model) -> (b, length, d_model)"""
         if inference_params is not None:
             raise ValueError(
-                "Mamba: inference_params are given, and vmambair_arch's stand-in takes whole"
-                " sequences only; install mamba-ssm"
+                "Mamba: inference_params is given, but vmambair_arch's stand-in takes only whole"
+                " sequences; install mamba-ssm"
             )
         return mamba_inner_fn(
             self.in_proj(hidden_states).mT,

@@ -1,4 +1,4 @@
-"""causal_conv1d_fn: by the package causal-conv1d where that answers right, or plain torch."""
+"""causal_conv1d_fn: by the package causal-conv1d where that computes correctly, or plain torch."""
 
 import functools
 import logging
@@ -17,7 +17,7 @@ logger = logging.getLogger("vmambair_arch")
 
 ACTIVATIONS = (None, "silu", "swish")
 KERNELS = (2, 3, 4)  # the widths that causal-conv1d has kernels for
-TOLERANCE = 1e-4  # relative L2 of its answer and gradient
+TOLERANCE = 1e-4  # relative L2 error of its output and gradients
 
 
 def causal_conv1d_fn(
@@ -30,23 +30,23 @@ def causal_conv1d_fn(
     final_states_out: Tensor | None = None,
     activation: str | None = None,
 ) -> Any:
-    """Convolve each channel along the sequence, with what came before a step alone.
+    """Convolve each channel along the sequence, causally: a step sees no later ones.
 
     Args:
         x: (b, d, length).
         weight: (d, width); bias: (d,).
-        seq_idx: sequences packed into one, which is not supported.
-        initial_states: (b, d, width - 1), what came before the first step; zeros if not given.
+        seq_idx: for sequences packed into one; not supported.
+        initial_states: (b, d, width - 1), the inputs before the first step; by default zeros.
         return_final_states: return the last width - 1 inputs as well, (b, d, width - 1).
-        final_states_out: where those are written to.
+        final_states_out: the tensor to write those to.
         activation: "silu" (or "swish", the same), or None.
     Returns: (b, d, length) in the dtype of x, or (that, final states).
-    Raises: ValueError: seq_idx is given, or another activation.
+    Raises: ValueError: seq_idx is given, or the activation is another.
     """
     if seq_idx is not None:
         raise ValueError(
-            "causal_conv1d_fn: seq_idx is given, and vmambair_arch's stand-in convolves one"
-            " sequence a row; install causal-conv1d, or put the sequences into rows of the batch"
+            "causal_conv1d_fn: seq_idx is given, but vmambair_arch's stand-in convolves one"
+            " sequence per row; install causal-conv1d, or put the sequences into rows of the batch"
         )
     if activation not in ACTIVATIONS:
         raise ValueError(f"causal_conv1d_fn: activation is {activation!r}; give None or 'silu'")
@@ -67,7 +67,7 @@ def causal_conv1d_fn(
 def _convolve(
     padded: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None
 ) -> Tensor:
-    """The convolution of what has the steps before the first in front."""
+    """Convolve a sequence that begins with the inputs before the first step."""
     bias = None if bias is None else bias.to(padded.dtype)
     y = F.conv1d(padded, weight[:, None].to(padded.dtype), bias, groups=padded.shape[1])
     return y if activation is None else F.silu(y)
@@ -75,7 +75,7 @@ def _convolve(
 
 @functools.cache
 def _installed(device: str) -> Callable[..., Tensor] | None:
-    """The function of the package, if it is there and has answered right on a device."""
+    """The package's function, if it is installed and computes correctly on a device."""
     generator = torch.Generator().manual_seed(0)
     x, weight, bias = (
         torch.randn(*shape, generator=generator).to(device).requires_grad_()
@@ -85,7 +85,7 @@ def _installed(device: str) -> Callable[..., Tensor] | None:
     try:
         real = mamba_ssm.import_real("causal_conv1d").causal_conv1d_fn
         found = _with_gradients(real(x, weight, bias, activation="silu"), given)
-    except Exception as error:  # as many as there are ways for CUDA code not to run
+    except Exception as error:  # CUDA code can fail to run in many ways
         logger.info("causal_conv1d on %s: not used: %s", device, shortened(error))
         return None
     exact = _with_gradients(_convolve(F.pad(x, (3, 0)), weight, bias, "silu"), given)

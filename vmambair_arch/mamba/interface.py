@@ -1,6 +1,6 @@
-"""The functions of mamba_ssm.ops.selective_scan_interface, with its names and arguments.
+"""The functions of mamba_ssm.ops.selective_scan_interface, with the same names and arguments.
 
-Both packages compute the same; see ``vmambair_arch.selective_scan`` for shapes, dtypes and errors.
+They compute the same; see ``vmambair_arch.selective_scan`` for shapes, dtypes and errors.
 """
 
 import functools
@@ -41,22 +41,22 @@ def mamba_inner_fn(
     dt_rms_weight: Tensor | None = None,
     b_c_dt_rms_eps: float = 1e-6,
 ) -> Tensor:
-    """A Mamba block behind its first projection: convolution, scan, gate and last projection.
+    """A Mamba block after its first projection: convolution, scan, gate and last projection.
 
     Args:
-        xz: (b, 2d, length) input of the convolution, and below it the gate.
+        xz: (b, 2d, length) input of the convolution, then the gate.
         conv1d_weight: (d, 1, width); conv1d_bias: (d,).
-        x_proj_weight: (r + 2n, d), from a step to its step size's r numbers, its B and its C.
+        x_proj_weight: (r + 2n, d), from a step to its low-rank step size (r), B (n) and C (n).
         delta_proj_weight: (d, r).
         out_proj_weight: (m, d); out_proj_bias: (m,).
         A: (d, n).
-        B, C: as ``selective_scan`` takes them, in the place of what x_proj_weight gives.
+        B, C: as ``selective_scan`` takes them, instead of those from x_proj_weight.
         D, delta_bias: (d,).
-        B_proj_bias, C_proj_bias: (n,), added to what x_proj_weight gives.
+        B_proj_bias, C_proj_bias: (n,), added to the B and C from x_proj_weight.
         delta_softplus: as in ``selective_scan``.
-        checkpoint_lvl: without effect: what is kept is autograd's choice.
+        checkpoint_lvl: without effect: autograd chooses what to keep.
         b_rms_weight, c_rms_weight, dt_rms_weight: (n,), (n,) and (r,), to normalise B, C and the
-            step size's numbers by their root mean square before they are used.
+            low-rank step size by their root mean square before they are used.
     Returns: (b, length, m).
     Source: Mamba, arXiv 2312.00752, Figure 3.
     """

@@ -1,7 +1,7 @@
 """mamba_ssm and causal_conv1d for networks that import them, where they cannot be imported.
 
-Python asks this finder first. It tries the real package, and only where that is missing or does
-not import (as without CUDA's libraries) it answers with modules of ours.
+Python asks this finder first. It tries the real package, and supplies our modules only where that
+is missing or fails to import (without CUDA's libraries, for example).
 """
 
 import functools
@@ -19,8 +19,8 @@ from . import block, convolution, interface
 
 logger = logging.getLogger("vmambair_arch")
 
-# Each package by its module that fails where the package cannot run, and what stands for each of
-# its modules.
+# Each package's module that fails to import where the package cannot run, and our modules that
+# replace each of its modules.
 PROBES = {"mamba_ssm": mamba_ssm.INTERFACE, "causal_conv1d": "causal_conv1d"}
 MODULES = {
     "mamba_ssm": (block, interface),
@@ -36,7 +36,7 @@ MODULES = {
 def install() -> None:
     """Let ``import mamba_ssm`` and ``import causal_conv1d`` succeed from here on.
 
-    What is imported already stays. A second call changes nothing.
+    Modules already imported stay. A second call changes nothing.
     """
     if not any(isinstance(finder, StandIns) for finder in sys.meta_path):
         sys.meta_path.insert(0, StandIns())
@@ -54,26 +54,26 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Fill a module with the public names of ours."""
+        """Fill a module with our public names."""
         setattr(module, mamba_ssm.STANDS_IN, True)
         for source in MODULES[module.__name__]:
             vars(module).update({name: getattr(source, name) for name in source.__all__})
 
 
 def _missing(package: str) -> bool:
-    """Whether a package cannot be imported; never while somebody asks for the real one."""
-    return not mamba_ssm.real_is_asked_for() and _why_missing(package) is not None
+    """Whether a package cannot be imported; False while the real one is being imported."""
+    return not mamba_ssm.importing_real() and _why_missing(package) is not None
 
 
 @functools.cache
 def _why_missing(package: str) -> str | None:
-    """Why a package cannot be imported, said once, or None."""
+    """Why a package cannot be imported, logged once, or None."""
     before = set(sys.modules)
     try:
         mamba_ssm.import_real(PROBES[package])
-    except Exception as error:  # CUDA libraries that do not fit raise OSError and others
+    except Exception as error:  # mismatched CUDA libraries raise OSError and others
         for name in set(sys.modules) - before:
-            if name.partition(".")[0] == package:  # what was imported before it failed
+            if name.partition(".")[0] == package:  # a module imported before the failure
                 del sys.modules[name]
         reason = shortened(error)
         logger.warning("%s: vmambair_arch's own stands in for it: %s", package, reason)

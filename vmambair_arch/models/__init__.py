@@ -1,1 +1,1 @@
-"""What BasicSR's models lack: subclasses, and what every registered model is built with."""
+"""What BasicSR's models lack: subclasses, and mixins that every registered model is built with."""

@@ -1,4 +1,4 @@
-"""A mixin placed before the model class: gives each step of an optimizer several micro-batches."""
+"""A mixin placed before the model class: one optimizer step for several micro-batches."""
 
 import contextlib
 import functools
@@ -18,15 +18,15 @@ class Accumulation(Held):
     """Feeds the model one micro-batch after another, and lets it step at the last one.
 
     For each micro-batch the model does its whole iteration: it clears the gradients, runs its
-    networks and losses, steps and averages. Here a step before the last micro-batch puts its
-    gradients aside, clearing them brings these back, and the last step gets their mean. Weights
-    stay the same until then, of every network, so that the mean is the gradient of the large batch
-    wherever a loss is a mean over images that do not depend on each other: not with batch norm,
-    nor a relativistic discriminator (ESRGANModel), which see the images of a micro-batch.
+    networks and losses, steps and averages. Here a step before the last micro-batch sets its
+    gradients aside, clearing them brings these back, and the last step gets their mean. The weights
+    of every network stay the same until then, so the mean is the gradient of the large batch if the
+    loss is a mean over independent images. It is not with batch norm or a relativistic
+    discriminator (ESRGANModel), which see only the images of a micro-batch.
     """
 
     def wrap_optimizers(self) -> None:
-        """Give the optimizers of a model that has been built their stages; see optimizer_step."""
+        """Wrap the optimizers of a built model in their stages; see optimizer_step."""
         super().wrap_optimizers()
         networks = [value for value in vars(self).values() if isinstance(value, nn.Module)]
         # Running means, spectral norms.
@@ -62,16 +62,16 @@ class Accumulation(Held):
             self._set_buffers(means)
 
     def restore_buffers(self) -> None:
-        """Make the networks' buffers what they were before the iteration."""
+        """Restore the networks' buffers from before the iteration."""
         self._set_buffers(self._before)
 
     def model_ema(self, decay: float = 0.999) -> None:
-        """Move the averaged weights, once in an iteration."""
+        """Update the averaged weights, once per iteration."""
         if self.is_last:
             super().model_ema(decay)
 
     def get_current_log(self) -> dict[str, float]:
-        """The means over the micro-batches of what the model logs."""
+        """What the model logs, averaged over the micro-batches."""
         logs = read(self._logs)
         names = dict.fromkeys(name for log in logs for name in log)
         values = {name: [log[name] for log in logs if name in log] for name in names}
@@ -86,7 +86,7 @@ class Accumulation(Held):
 
     @contextlib.contextmanager
     def _unsynchronized(self):
-        """Keep processes from exchanging gradients that the last micro-batch will exchange."""
+        """Exchange gradients between processes only at the last micro-batch."""
         with contextlib.ExitStack() as stack:
             for network in vars(self).values():
                 if isinstance(network, DistributedDataParallel) and not self.is_last:
@@ -94,9 +94,9 @@ class Accumulation(Held):
             yield
 
     def add_up(self, optimizer: Optimizer) -> bool:
-        """Add what was put aside to the gradients; returns whether the optimizer is to step.
+        """Add the gradients set aside to the present ones; return whether the optimizer is to step.
 
-        If so they are the mean over the micro-batches, else they are put aside.
+        If so they are then the mean over the micro-batches, otherwise they are set aside.
         """
         self._bring_back(optimizer)
         gradients = [(p, p.grad) for p in parameters(optimizer) if p.grad is not None]
@@ -121,7 +121,7 @@ class Accumulation(Held):
 
 
 def read(logs: Sequence[Mapping[str, Tensor | float]]) -> list[dict[str, float]]:
-    """Logs with the numbers of their tensors, which a device gives all at once."""
+    """Logs with numbers instead of tensors, read from the device all at once."""
     tensors = [value for log in logs for value in log.values() if isinstance(value, Tensor)]
     alike = [tensor.to(tensors[0]) for tensor in tensors]
     numbers = iter(torch.stack(alike).tolist() if tensors else ())
@@ -131,7 +131,10 @@ def read(logs: Sequence[Mapping[str, Tensor | float]]) -> list[dict[str, float]]
 
 
 def _mean(mean: Tensor, value: Tensor, count: int) -> Tensor:
-    """The mean of ``count`` values out of that of the others; equal ones stay what they are."""
+    """The mean of ``count`` values from the last one and the mean of those before it.
+
+    The mean of equal values is exact.
+    """
     if count == 1 or not value.is_floating_point():
         return value
     return torch.where(value == mean, mean, mean + (value - mean) / count)

@@ -15,11 +15,11 @@ from ..errors import InputError
 class Boundary:
     """What happens to tensors that enter and leave a network, and to their gradients.
 
-    device: the type of that which the network is on.
+    device: the type of the network's device.
     dtype: of autocast inside the network.
     channels_last: whether inputs (b, c, h, w) get the channels_last memory format.
     scaler: its scale multiplies the gradients inside the network.
-    training_only: leave a network in float32 where no gradients are asked for.
+    training_only: leave a network in float32 where no gradients are needed.
     """
 
     device: str
@@ -31,7 +31,7 @@ class Boundary:
     def wrap(self, network: nn.Module) -> None:
         """Put the boundary around a network, which stays the same object with the same names.
 
-        It lies outside of what torch.compile compiles, and goes along with DataParallel's replicas.
+        It is outside of what torch.compile compiles, and DataParallel's replicas have it too.
         """
         if self.channels_last:
             for tensor in (*network.parameters(), *network.buffers()):
@@ -41,7 +41,7 @@ class Boundary:
         network.__class__ = type(kind.__name__, (_Bounded, kind), about)
 
     def cast_input(self, x: Tensor) -> Tensor:
-        """Let an input in."""
+        """Convert an input that enters the network."""
         if self.channels_last:
             x = _channels_last(x)
         if self.scaler.is_enabled() and x.requires_grad:
@@ -49,7 +49,7 @@ class Boundary:
         return x
 
     def cast_output(self, y: Tensor) -> Tensor:
-        """Let an output out."""
+        """Convert an output that leaves the network."""
         if y.dtype in (torch.bfloat16, torch.float16):
             y = y.float()
         if self.scaler.is_enabled() and y.requires_grad:
@@ -87,7 +87,7 @@ class _Times(torch.autograd.Function):
     def backward(ctx: Any, dx: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         if torch.is_grad_enabled():
             raise InputError(
-                "precision: fp16 scales gradients, and this model differentiates them once more"
+                "precision: fp16 scales gradients, but this model differentiates them again"
                 " (a gradient penalty, say); set precision: bf16 or fp32"
             )
         return dx * ctx.factor, None
@@ -103,7 +103,7 @@ def _channels_last(x: Tensor) -> Tensor:
 
 
 def _each(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
-    """The value with the function applied to its tensors, in lists, tuples and dictionaries too."""
+    """Apply the function to all tensors of a value, also in lists, tuples and dictionaries."""
     if isinstance(value, Tensor):
         return function(value)
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""torchvision's networks whose features losses compare, with weights from files or its download."""
+"""torchvision's networks whose features losses compare, with weights from files or downloads."""
 
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -21,21 +21,21 @@ KINDS = {
 
 
 def layers(kind: str) -> list[nn.Module]:
-    """The layers of a network's features, in order, on the meta device."""
+    """The layers of a network's feature extractor, in order, on the meta device."""
     with torch.device("meta"):
         return list(KINDS[kind][0]().features)
 
 
 def load(kind: str, named: Mapping[str, nn.Module], path: str | None, option: str) -> None:
-    """Give the first layers of a network torchvision's weights; they are not trained further.
+    """Load torchvision's weights into the first layers of a network and freeze them.
 
     Args:
         kind: of KINDS.
-        named: the layers by the names that messages have for them, from the first on.
+        named: the layers, from the first on, by the names that messages use.
         path: a file of the network; its classifier may be missing. Without it,
             ``experiments/pretrained_models/FILE`` below the working directory, or what torchvision
             has in its cache or downloads.
-        option: by which the path was given, for messages.
+        option: that gave the path, for messages.
     Raises: InputError: the weights are in none of these places, or are of another network.
     """
     where, state = _state(kind, path, option)
@@ -81,14 +81,16 @@ def _state(kind: str, path: str | None, option: str) -> tuple[str, Mapping[str, 
         ) from error
 
 
-def beside(places: Mapping[str, str], path: str | None, option: str) -> Mapping[str, Tensor]:
-    """The few numbers by which a measure weights its features, from a file.
+def feature_weights(
+    places: Mapping[str, str], path: str | None, option: str
+) -> Mapping[str, Tensor]:
+    """The few weights by which a metric combines features, from a file.
 
     Args:
-        places: packages to the file's place in them, of which the first that is installed serves
-            where there is no path. They are not imported.
+        places: packages to the file's place in them. Without a path the first package that is
+            installed and has the file is used; it is not imported.
         path: the file.
-        option: by which the path was given, for messages.
+        option: that gave the path, for messages.
     Raises: InputError: there is no such file.
     """
     if path is not None:

@@ -1,4 +1,4 @@
-"""Any registered model, built so that it can be depended on."""
+"""Building any registered model with the mixins that make it dependable."""
 
 import functools
 import json
@@ -20,19 +20,19 @@ from .optimizer_modes import OptimizerModes
 from .optimizing import Optimizing
 from .shared_validation import SharedValidation
 
-# What made the weights, beside the networks.
+# The options, besides the networks', that determine the weights.
 ABOUT = ("name", "model_type", "scale", "precision", "train")
 
 
 def refuse_compiled_copies(opt: dict[str, Any]) -> None:
     """Raise InputError if one process is to run a compiled network on several GPUs.
 
-    torch copies a network to the other GPUs at each forward, and such a copy calls what was
-    compiled for the first: its weights are there, and the input is not.
+    torch copies a network to the other GPUs at each forward, but a copy calls the code compiled for
+    the first: that has its weights on the first GPU and gets the input on another.
     """
     if opt.get("compile") and not opt["dist"] and opt["num_gpu"] > 1:
         raise InputError(
-            f"{opt['opt_file']}: compile is true, and one process has {opt['num_gpu']} GPUs; give"
+            f"{opt['opt_file']}: compile is true, but one process has {opt['num_gpu']} GPUs; give"
             f" each a process of its own (--nproc {opt['num_gpu']}), or set num_gpu: 1 or"
             " compile: false"
         )
@@ -41,7 +41,7 @@ def refuse_compiled_copies(opt: dict[str, Any]) -> None:
 def build_model(opt: dict[str, Any]) -> Any:
     """Build opt's model_type, made dependable; ``compile: true`` compiles its net_g.
 
-    Raises: InputError: it is to be compiled, and there is no compiler.
+    Raises: InputError: it is to be compiled, but there is no compiler.
     """
     registered = MODEL_REGISTRY.get(opt["model_type"])
     model = dependable(registered)(deepcopy(opt))
@@ -57,12 +57,11 @@ def build_model(opt: dict[str, Any]) -> Any:
 
 @functools.cache
 def dependable(registered: type) -> Any:
-    """A registered model with our guard above it and our optimizers and files below it.
+    """A subclass of a registered model with our mixins before it and after it.
 
-    The class is made of the registered one, so that it holds for BasicSR's models and those of
-    other packages as for ours: the methods of the first three come before the
-    model's, those of FurtherLosses, Optimizing, Saving and SharedNetworks after, in the place of
-    BaseModel's.
+    It works for our models as for those of BasicSR and of other packages: the methods of the first
+    three mixins precede the model's; those of FurtherLosses, Optimizing, Saving and SharedNetworks
+    follow them and replace BaseModel's.
     """
     above = (OptimizerModes, FiniteSteps, SharedValidation)
     below = (FurtherLosses, Optimizing, Saving, SharedNetworks)
@@ -70,7 +69,7 @@ def dependable(registered: type) -> Any:
 
 
 def about(opt: dict[str, Any]) -> dict[str, Any]:
-    """What a file tells of its making: the options of network and training, and the versions."""
+    """How a file was made: the options of networks and training, and the versions."""
     from .. import __version__
 
     options = {k: v for k, v in opt.items() if k in ABOUT or k.startswith("network_")}

@@ -17,14 +17,14 @@ class SharedNetworks(BaseModel):
     def model_to_device(self, net: nn.Module) -> nn.Module:
         """Move a network to the device; its gradients are averaged over the processes.
 
-        BasicSR's works on GPUs only. A network with nothing to train is not wrapped.
+        BasicSR's method works on GPUs only. A network with nothing to train is not wrapped.
         """
         if not self.opt["dist"]:
             return super().model_to_device(net)
         net = net.to(self.device)
         if not any(parameter.requires_grad for parameter in net.parameters()):
             return net
-        # A gradient of a depthwise convolution comes in a layout of its own; the copy is small.
+        # The gradient of a depthwise convolution has its own layout; the copy is small.
         warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
         return DistributedDataParallel(
             net,
@@ -35,7 +35,7 @@ class SharedNetworks(BaseModel):
 
 @contextlib.contextmanager
 def bare_networks(model: Any) -> Iterator[None]:
-    """Take a model's networks out of their wrappers, which expect all processes at each forward."""
+    """Unwrap a model's networks: the wrappers expect all processes to take part in each forward."""
     wrapped = {k: v for k, v in vars(model).items() if isinstance(v, DistributedDataParallel)}
     for name, network in wrapped.items():
         setattr(model, name, network.module)

@@ -1,4 +1,4 @@
-"""Saving: BaseModel's files, written whole, with what they are, and read without running code."""
+"""Saving: BaseModel's files, written whole, self-describing, and read without running code."""
 
 import math
 from pathlib import Path
@@ -33,10 +33,10 @@ class Saving(Held):
         current_iter: int,
         param_key: str | list[str] = "params",
     ) -> None:
-        """Write ``NET_LABEL_ITERATION.pth``: state dicts below their keys, and "about".
+        """Write ``NET_LABEL_ITERATION.pth``: state dicts under their keys, and "about".
 
         Args: as BaseModel's; current_iter -1 stands for "latest".
-        Raises: OSError: it cannot be written; the file of that name is as it was.
+        Raises: OSError: it cannot be written; an existing file of that name is unchanged.
         """
         nets = net if isinstance(net, list) else [net]
         keys = param_key if isinstance(param_key, list) else [param_key]
@@ -44,7 +44,7 @@ class Saving(Held):
             key: _tensors(self.get_bare_model(one)) for one, key in zip(nets, keys, strict=True)
         }
         if isinstance(config := getattr(self.get_bare_model(nets[0]), "config", None), dict):
-            content["config"] = config  # for load_network, should the one among the tensors be lost
+            content["config"] = config  # for load_network, if the one among the tensors is lost
         content["about"] = {**self.about, "iteration": self.iteration}
         name = f"{net_label}_{self.label if current_iter == -1 else current_iter}.pth"
         path = Path(self.opt["path"]["models"], name)
@@ -52,9 +52,9 @@ class Saving(Held):
 
     @master_only
     def save_training_state(self, epoch: int, current_iter: int) -> None:
-        """Write ``ITERATION.state``, the last file of a save: with it the save counts.
+        """Write ``ITERATION.state``, the last file of a save, which makes the save complete.
 
-        Args: as BaseModel's; for current_iter -1 there is none.
+        Args: as BaseModel's; for current_iter -1 nothing is written.
         Raises: OSError: it cannot be written.
         """
         if current_iter == -1:
@@ -74,9 +74,9 @@ class Saving(Held):
         write_whole(path, lambda file: torch.save(content, file))
 
     def resume_training(self, resume_state: dict[str, Any]) -> None:
-        """Take optimizers and schedulers from a state.
+        """Load optimizers and schedulers from a state.
 
-        Raises: InputError: they are others than this model's, or this model cannot go on with them.
+        Raises: InputError: they are not this model's, or this model cannot go on with them.
         """
         try:
             super().resume_training(resume_state)
@@ -121,7 +121,7 @@ def load(net: nn.Module, path: str, *, strict: bool, key: str | None) -> None:
 
 
 def _tensors(net: nn.Module) -> dict[str, Tensor]:
-    """A state dict on the CPU, without the prefixes that wrappers leave."""
+    """A state dict on the CPU, without the prefixes that wrappers add."""
     state = {}
     for name, tensor in net.state_dict().items():
         while name.startswith(checkpoints.PREFIXES):

@@ -1,4 +1,4 @@
-"""A mixin for any model: losses beside those that BasicSR's models have, from ``train.losses``."""
+"""A mixin for any model: losses in addition to those of BasicSR's models, from ``train.losses``."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,12 +14,12 @@ from ..errors import InputError
 class FurtherLosses(BaseModel):
     """A mixin placed after the model class, in BaseModel's place.
 
-    Option: ``train.losses``, names to losses. They are added to the pixel loss, compare what it
-    compares, and each is in the log as ``l_NAME``.
+    Option: ``train.losses``, names to losses. They are added to the pixel loss and compare the same
+    images; each is logged as ``l_NAME``.
     """
 
     def add_losses(self) -> None:
-        """Add the losses to a model that has been built.
+        """Add the losses to a built model.
 
         Raises: InputError: it has no pixel loss.
         """
@@ -33,30 +33,31 @@ class FurtherLosses(BaseModel):
         self.cri_pix = LossSum(pixel, further).to(self.device)
 
     def reduce_loss_dict(self, loss_dict: Mapping[str, Tensor]) -> Any:
-        """The losses for the log, the same in all processes, with each of those added."""
+        """The losses for the log, the same in all processes, the added ones included."""
         if isinstance(pixel := getattr(self, "cri_pix", None), LossSum):
-            loss_dict = pixel.apart(loss_dict)
+            loss_dict = pixel.split(loss_dict)
         return super().reduce_loss_dict(loss_dict)
 
 
 class LossSum(nn.Module):
-    """A pixel loss and others, as one loss.
+    """The sum of a pixel loss and further losses, as one loss.
 
     Args:
         pixel: the loss to which the others are added.
-        further: by their names; losses of images, which return a scalar, or it and a style loss.
+        further: the others by name; they compare images and return a scalar, or that and a style
+            loss.
     """
 
     def __init__(self, pixel: nn.Module, further: Mapping[str, nn.Module]):
         super().__init__()
         self.pixel = pixel
-        self.further = nn.ModuleList(further.values())  # a name may be any
+        self.further = nn.ModuleList(further.values())  # a ModuleDict would refuse some names
         self.names = list(further)
         self._own = self._sum = torch.zeros(())
         self._parts: dict[str, Tensor] = {}
 
     def forward(self, output: Tensor, gt: Tensor, *others: Any, **named: Any) -> Tensor:
-        """(b, c, h, w) or (b, t, c, h, w), twice, and what else the pixel loss takes -> a scalar"""
+        """Two of (b, c, h, w) or (b, t, c, h, w), and the pixel loss's other inputs -> a scalar"""
         own = self.pixel(output, gt, *others, **named)
         images = [tensor.flatten(0, -4) for tensor in (output, gt)]
         further = [_total(loss(*images)) for loss in self.further]
@@ -64,14 +65,14 @@ class LossSum(nn.Module):
         self._own, self._parts, self._sum = own.detach(), parts, sum(further, own)
         return self._sum
 
-    def apart(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The losses of an iteration, with the parts in the place of the sum that is among them."""
-        there = [name for name, loss in losses.items() if loss is self._sum]
-        return {**losses, there[0]: self._own, **self._parts} if there else dict(losses)
+    def split(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The losses of an iteration, with the sum, if it is among them, replaced by its parts."""
+        sums = [name for name, loss in losses.items() if loss is self._sum]
+        return {**losses, sums[0]: self._own, **self._parts} if sums else dict(losses)
 
 
 def _total(loss: Tensor | tuple[Tensor | None, ...]) -> Tensor:
-    """A loss, or the sum of what a perceptual one returns."""
+    """A loss, or the sum of the losses that a perceptual loss returns."""
     if isinstance(loss, Tensor):
         return loss
     return sum(part for part in loss if part is not None)  # pyright: ignore[reportReturnType]

@@ -1,4 +1,4 @@
-"""The relativistic adversarial loss: whether real images look more real than made ones."""
+"""The relativistic adversarial loss: whether real images look more real than generated ones."""
 
 from typing import Literal
 
@@ -7,13 +7,13 @@ from torch.nn import functional as F
 
 
 class RelativisticGANLoss(nn.Module):
-    """(f(D(real) - mean D(made)) + f(mean D(real) - D(made))) / 2, which a discriminator lowers.
+    """(f(D(real) - mean D(made)) + f(mean D(real) - D(made))) / 2, minimised by a discriminator.
 
-    A generator lowers the same with the two exchanged. f is that of ``gan_type``: vanilla
+    A generator minimises the same with real and made exchanged. f depends on ``gan_type``: vanilla
     softplus(-x), lsgan (x - 1)^2, hinge max(1 - x, 0).
 
     For VmambaIRGANModel and DegradationGANModel. BasicSR's ESRGANModel makes GANLoss relativistic
-    itself, right for vanilla alone: by hinge its generator learns nothing.
+    itself, which is right for vanilla only: with hinge its generator learns nothing.
 
     Args:
         gan_type: which f.
@@ -36,8 +36,8 @@ class RelativisticGANLoss(nn.Module):
         Args:
             better: those that should be higher: of real images for a discriminator, of made ones
                 for a generator.
-            worse: the others.
-            is_disc: whether a discriminator learns from it; then loss_weight is left out.
+            worse: those that should be lower.
+            is_disc: whether it trains a discriminator; then loss_weight is not applied.
         """
         loss = (self._loss(better - worse.mean()) + self._loss(better.mean() - worse)) / 2
         return loss if is_disc else self.loss_weight * loss

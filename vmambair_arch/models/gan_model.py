@@ -12,14 +12,14 @@ from ..errors import InputError
 from .gan_losses import RelativisticGANLoss
 from .vmambair_model import VmambaIRModel
 
-ARTIFACT_WINDOW = 7  # pixels a side, of the local variance in LDL; BasicSR's
+ARTIFACT_WINDOW = 7  # pixels a side, for the local variance in LDL; as in BasicSR
 
 
 class VmambaIRGANModel(VmambaIRModel, SRGANModel):
     """SRGANModel that pads and crops when it tests, and loads our and the released checkpoints.
 
-    It trains as SRGANModel does, bit for bit. Its options are SRGANModel's, and of RealESRGANModel
-    ``train.ldl_opt``: a loss on what looks like an artifact beside the average network's output.
+    It trains as SRGANModel does, bit for bit. Its options are SRGANModel's and RealESRGANModel's
+    ``train.ldl_opt``: a loss where the output has artifacts that the averaged network's lacks.
     ``train.gan_opt`` may be RelativisticGANLoss, which compares real and made images.
     Raises: InputError: network_d, train.gan_opt or train.optim_d is missing, or ldl_opt is given
         without ema_decay.
@@ -27,7 +27,7 @@ class VmambaIRGANModel(VmambaIRModel, SRGANModel):
 
     @classmethod
     def check_options(cls, opt: Mapping[str, Any]) -> None:
-        """Raise InputError for options with which this model cannot be trained."""
+        """Raise InputError for options that this model cannot be trained with."""
         for name, sentence in faults(opt):
             raise InputError(f"{name} {sentence}")
         super().check_options(opt)
@@ -38,7 +38,7 @@ class VmambaIRGANModel(VmambaIRModel, SRGANModel):
         super().init_training_settings()
 
     def optimize_parameters(self, current_iter: int) -> None:
-        """One step of the generator, unless it is not its turn, and one of the discriminator."""
+        """One step of the generator, if it is its turn, and one of the discriminator."""
         losses = {}
         self.targets = self.loss_targets()
         _require_grad(self.net_d, False)
@@ -58,11 +58,11 @@ class VmambaIRGANModel(VmambaIRModel, SRGANModel):
             self.model_ema(decay=self.ema_decay)
 
     def loss_targets(self) -> tuple[Tensor, Tensor, Tensor]:
-        """What the pixel, the perceptual and the adversarial loss compare self.output with."""
+        """The targets of the pixel, the perceptual and the adversarial loss of self.output."""
         return self.gt, self.gt, self.gt
 
     def generator_losses(self) -> dict[str, Tensor]:
-        """The weighted losses of self.output, by name; their sum is what the generator lowers."""
+        """The weighted losses of self.output, by name; the generator minimises their sum."""
         pixel_target, perceptual_target, _ = self.targets
         losses = {}
         if self.cri_pix:
@@ -93,7 +93,7 @@ class VmambaIRGANModel(VmambaIRModel, SRGANModel):
         return self.cri_ldl(weight * self.output, weight * self.gt)
 
     def _backward_discriminator(self) -> dict[str, Tensor]:
-        """Add the discriminator's gradients, of real images and then of made ones."""
+        """Add the discriminator's gradients, for real images and then for made ones."""
         if isinstance(self.cri_gan, RelativisticGANLoss):
             return self._backward_relativistic(self.cri_gan)
         losses = {}
@@ -106,9 +106,9 @@ class VmambaIRGANModel(VmambaIRModel, SRGANModel):
         return losses
 
     def _backward_relativistic(self, criterion: RelativisticGANLoss) -> dict[str, Tensor]:
-        """Add the discriminator's gradients, of real and made images beside each other."""
+        """Add the discriminator's gradients, for real and made images together."""
         real = self.net_d(self.targets[2])
-        # Not through DDP again, which would write over buffers that the gradients need.
+        # Not through DDP again, which would overwrite buffers that the gradients need.
         made = self.get_bare_model(self.net_d)(self.output.detach())
         loss = criterion(real, made, is_disc=True)
         loss.backward()
@@ -117,7 +117,7 @@ class VmambaIRGANModel(VmambaIRModel, SRGANModel):
 
 
 def faults(opt: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Options with which no adversarial training can be set up, and what is said of each."""
+    """Options that an adversarial training cannot have, each with the rest of its message."""
     train = opt["train"]
     needed = {"network_d": opt, "train.gan_opt": train, "train.optim_d": train}
     for name, section in needed.items():

@@ -1,6 +1,6 @@
-"""pyiqa's metrics, each of a single image.
+"""pyiqa's metrics of single images.
 
-pyiqa is an extra, for its weight and its licence: ``pip install 'vmambair-arch[iqa]'``.
+pyiqa is an extra because of its size and its licence: ``pip install 'vmambair-arch[iqa]'``.
 """
 
 import functools
@@ -37,18 +37,18 @@ def calculate_iqa(
     Args:
         img: (h, w, 3) or (h, w), BGR, 0 to 255.
         img2: ground truth, of the same shape, for the metrics that compare.
-        metric: pyiqa's name of it, such as lpips, dists, musiq or niqe.
+        metric: pyiqa's name for it, such as lpips, dists, musiq or niqe.
         crop_border: pixels cut off each side.
         options: passed to pyiqa.create_metric, such as ``{net: vgg}`` for lpips.
-        better: "higher" or "lower", for BasicSR; without it, pyiqa says.
-    Raises: InputError: see ``build``; or the metric compares, and there is no ground truth.
+        better: "higher" or "lower", for BasicSR; by default from pyiqa.
+    Raises: InputError: see ``build``; or the metric compares, but there is no ground truth.
         UnavailableError: the metric refuses this image, for example because it is too small.
     """
     judge = build(metric, json.dumps(dict(options or {}), sort_keys=True))
     images = [image_tensor(img, crop_border)]
     if judge.metric_mode == "FR":
         if img2 is None:
-            raise InputError(f"metric {metric} compares with ground truth, and there is none")
+            raise InputError(f"metric {metric} needs ground truth, and there is none")
         images.append(image_tensor(img2, crop_border))
     try:
         with torch.no_grad():
@@ -64,7 +64,7 @@ def calculate_iqa(
 
 @functools.cache
 def build(metric: str, options: str = "{}") -> Any:
-    """A metric of pyiqa, ready to use; each is built once.
+    """A metric of pyiqa, ready to use; each is built only once.
 
     Args:
         metric: its name.
@@ -93,7 +93,7 @@ def build(metric: str, options: str = "{}") -> Any:
 
 
 def better(section: Mapping[str, Any]) -> str:
-    """Which way is better by a metric: "higher" or "lower". Raises: InputError: see ``build``."""
+    """Which is better by a metric: "higher" or "lower". Raises: InputError: see ``build``."""
     if "metric" not in section:
         raise InputError("metric is missing; add pyiqa's name of one, such as lpips")
     judge = build(section["metric"], json.dumps(section.get("options") or {}, sort_keys=True))

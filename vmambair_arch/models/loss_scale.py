@@ -23,28 +23,29 @@ DTYPES = {
 
 
 class Precision(Accumulation):
-    """Lets networks run under autocast, between inputs and outputs of float32.
+    """Lets networks run under autocast, with float32 inputs and outputs.
 
-    Losses lie outside of the networks and are computed in float32. So are the validations of a
-    training, whose figures are those of the files that it writes; a test runs as its file says.
-    In float16 small gradients vanish, so that they are multiplied by a scale, inside the networks
-    only: a gradient gets it where it enters a network at the output, and loses it where it leaves
-    at an input. What the optimizers step is divided by it. Each overflow halves the scale.
+    Losses are outside the networks and are computed in float32. So are the validations of a
+    training, so that their figures hold for the files it writes; a test runs as its file says. In
+    float16 small gradients vanish, so they are multiplied by a scale, inside the networks only: a
+    gradient is multiplied where it enters a network at the output, and divided where it leaves at
+    an input. The gradients that optimizers step with are divided by it. Each overflow halves the
+    scale.
 
     Products of float32 numbers may be rounded to tf32 on GPUs that have it, unless precision is
     fp32 or a training validates.
 
-    Options: precision (fp32, tf32, bf16 or fp16), and channels_last, by which 4-dimensional weights
-    and inputs of the networks have their channels together in memory.
+    Options: precision (fp32, tf32, bf16 or fp16), and channels_last, which puts 4-dimensional
+    weights and inputs of the networks into the channels_last memory format.
     """
 
     @functools.cached_property
     def scaler(self) -> GradScaler:
-        """The scale of the gradients, always 1 but in fp16."""
+        """The scale of the gradients; always 1 except in fp16."""
         return GradScaler(self.device.type, enabled=self.opt.get("precision") == "fp16")
 
     def model_to_device(self, net: nn.Module) -> nn.Module:
-        """Move a network to the device, to run there as the options say."""
+        """Move a network to the device and set it up to run there as the options say."""
         precision = self.opt.get("precision", "fp32")
         allow_tf32(precision != "fp32")
         dtype = DTYPES[precision]
@@ -62,7 +63,7 @@ class Precision(Accumulation):
             self._has_unscaled = True
 
     def train_on(self, batches: Sequence[dict[str, Any]], current_iter: int) -> None:
-        """Run an iteration, and set the scale for the next."""
+        """Run an iteration, and update the scale for the next."""
         self._has_unscaled = self.overflow = False
         super().train_on(batches, current_iter)
         if self._has_unscaled:
@@ -76,7 +77,7 @@ class Precision(Accumulation):
         return {**super().get_current_log(), **scale}
 
     def resume_training(self, resume_state: dict[str, Any]) -> None:
-        """Go on with a state's scale too, if it has one."""
+        """Resume the scale too, if the state has one."""
         super().resume_training(resume_state)
         if self.scaler.is_enabled() and resume_state.get("scaler"):
             self.scaler.load_state_dict(resume_state["scaler"])

@@ -12,7 +12,7 @@ from torch.nn.functional import l1_loss
 from ..errors import InputError, shortened
 from . import backbones
 
-# What torchvision's preprocessing takes off and divides by.
+# What torchvision's preprocessing subtracts and divides by.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -20,7 +20,7 @@ class VGGPerceptualLoss(nn.Module):
     """Sum over layers of weight * mean |VGG19(output) - VGG19(gt)|.
 
     It equals BasicSR's PerceptualLoss with vgg19, use_input_norm, criterion l1 and no style loss,
-    but its weights may lie anywhere, and only the layers that are used are loaded.
+    but the file of weights may be anywhere, and only the layers in use are loaded.
 
     Args:
         layer_weights: layers, named as BasicSR names them (conv1_2, relu5_4, pool3), to weights.
@@ -67,7 +67,7 @@ class VGGPerceptualLoss(nn.Module):
 
 
 def _layers(wanted: Mapping[str, float]) -> dict[str, nn.Module]:
-    """VGG19's layers by name, up to the last that is wanted."""
+    """VGG19's layers by name, up to the last one wanted."""
     named, block, number = {}, 1, 0
     for layer in backbones.layers("vgg19"):
         number += isinstance(layer, nn.Conv2d)
@@ -75,7 +75,7 @@ def _layers(wanted: Mapping[str, float]) -> dict[str, nn.Module]:
             named[f"pool{block}"] = layer
             block, number = block + 1, 0
         elif isinstance(layer, nn.ReLU):
-            named[f"relu{block}_{number}"] = nn.ReLU()  # in place, it would change a wanted conv
+            named[f"relu{block}_{number}"] = nn.ReLU()  # an in-place one would change a wanted conv
         else:
             named[f"conv{block}_{number}"] = layer
     strange = sorted(wanted.keys() - named.keys())
@@ -86,7 +86,7 @@ def _layers(wanted: Mapping[str, float]) -> dict[str, nn.Module]:
 
 
 def sections(train: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """The losses of an option file's section train, each by the keys that lead to it."""
+    """The losses of an option file's section train, each with the keys that lead to it."""
     for key, section in train.items():
         if key.endswith("_opt") and section:
             yield ("train", key), section
@@ -99,9 +99,9 @@ def check(place: str, section: Mapping[str, Any]) -> None:
     """Build a loss, BasicSR's or ours, which loads the weights that it needs.
 
     Args:
-        place: where it stands in the option file, for messages.
+        place: its place in the option file, for messages.
         section: its type, which is registered, and its options.
-    Raises: InputError: it cannot be built; above all, its weights are nowhere.
+    Raises: InputError: it cannot be built, usually because its weights are not found.
     """
     arguments = {key: value for key, value in section.items() if key != "type"}
     try:

@@ -1,4 +1,4 @@
-"""Metrics of a validation, whose means leave out what a metric cannot judge."""
+"""Metrics of a validation, whose means leave out the images that a metric cannot judge."""
 
 import math
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ NIQE_BLOCK = 96  # pixels a side; statistics need two blocks
 
 
 class Tally:
-    """A sum of a metric over images that knows how many of them it has.
+    """A sum of a metric over images that knows how many images it covers.
 
     BasicSR adds up what a metric returns and divides by the number of images. A sum of tallies,
     divided, is the mean over those images that have a value; NaN if none has.
@@ -44,7 +44,7 @@ class Tally:
 
 
 class Mean(float):
-    """A mean that knows what it is of, so that processes can make one of all their images.
+    """A mean that keeps its values, so that processes can compute one over all their images.
 
     Attributes:
         parts: (value, 1) of each image, in their order, or (0, 0) if it has none.
@@ -62,7 +62,7 @@ def mean(parts: list[tuple[float, int]]) -> Mean:
 
 
 def measure(data: Mapping[str, np.ndarray], opt: Mapping[str, Any]) -> Tally:
-    """What BasicSR's calculate_metric computes; nothing, logged, where there is no value.
+    """What BasicSR's calculate_metric computes; an empty tally and a log entry for no value.
 
     Args:
         data: img and, if there is ground truth, img2.
@@ -82,10 +82,10 @@ def measure(data: Mapping[str, np.ndarray], opt: Mapping[str, Any]) -> Tally:
 
 
 def complete(place: str, section: dict[str, Any]) -> None:
-    """Build a metric that needs weights, and write into its section which way is better.
+    """Build a metric that needs weights, and write into its section which direction is better.
 
     Args:
-        place: where it stands in the option file, for messages.
+        place: its place in the option file, for messages.
         section: its type and options.
     Raises: InputError: the metric cannot be built; ``better`` contradicts pyiqa.
     """
@@ -106,7 +106,7 @@ def complete(place: str, section: dict[str, Any]) -> None:
 
 
 def _niqe(data: Mapping[str, np.ndarray], opt: Mapping[str, Any]) -> float:
-    """BasicSR's NIQE, which dies of images that hold too little."""
+    """BasicSR's NIQE, guarded against the images with too little content that it crashes on."""
     h, w = (size - 2 * opt["crop_border"] for size in data["img"].shape[:2])
     if (h // NIQE_BLOCK) * (w // NIQE_BLOCK) < 2:
         raise UnavailableError(f"NIQE needs two blocks of {NIQE_BLOCK} x {NIQE_BLOCK} pixels")

@@ -1,6 +1,6 @@
-"""Optimizers that train with other weights than those to be used, as schedule-free ones do.
+"""Optimizers whose training weights differ from the weights to use, as schedule-free ones' do.
 
-They have two methods, train() and eval(), which exchange the one for the other.
+Their two methods train() and eval() swap one for the other.
 """
 
 import contextlib
@@ -15,22 +15,22 @@ from .optimizer_step import parameters
 
 
 def has_modes(optimizer: Any) -> bool:
-    """Whether an optimizer is one of them."""
+    """Whether an optimizer has these two methods."""
     return all(callable(getattr(optimizer, name, None)) for name in ("train", "eval"))
 
 
 def train(optimizer: Any) -> None:
-    """Give the parameters of an optimizer, if it is one of them, the weights to train with."""
+    """Switch an optimizer that has modes to its training weights."""
     if has_modes(optimizer):
         optimizer.train()
 
 
 @contextlib.contextmanager
 def weights_for_use(model: Held) -> Iterator[None]:
-    """While it lasts, a model's networks have the weights to be used.
+    """Within it, a model's networks have the weights to use.
 
-    Those to train with are put aside and come back bit for bit, so that no training depends on how
-    often it is saved or validated.
+    The training weights are set aside and come back bit for bit, so that training does not depend
+    on how often it is saved or validated.
     """
     optimizers = model.optimizers
     if model.training_weights or not any(map(has_modes, optimizers)):
@@ -50,7 +50,7 @@ def weights_for_use(model: Held) -> Iterator[None]:
 
 
 def train_with(optimizers: list[Any], weights: list[list[Tensor]]) -> None:
-    """Give the parameters of optimizers weights to train with, each its own; an empty list none."""
+    """Set the training weights of optimizers, a list for each; an empty list changes nothing."""
     for optimizer, tensors in zip(optimizers, weights, strict=True):
         if tensors:
             train(optimizer)
@@ -60,20 +60,20 @@ def train_with(optimizers: list[Any], weights: list[list[Tensor]]) -> None:
 
 
 class OptimizerModes(Held):
-    """A mixin placed before the model class: validations and files take the weights to be used."""
+    """A mixin placed before the model class: validations and files get the weights to use."""
 
     def train_on(self, batches: Any, current_iter: int) -> None:
-        """Run an iteration, with the weights to train with."""
+        """Run an iteration with the training weights."""
         for optimizer in self.optimizers:
             train(optimizer)
         super().train_on(batches, current_iter)  # pyright: ignore[reportAttributeAccessIssue]
 
     def validation(self, *arguments: Any, **named: Any) -> None:
-        """Validate the weights to be used."""
+        """Validate the weights to use."""
         with weights_for_use(self):
             super().validation(*arguments, **named)
 
     def save(self, *arguments: Any, **named: Any) -> None:
-        """Write the weights to be used, and in the state those to train with too."""
+        """Save the weights to use, and in the training state also the training weights."""
         with weights_for_use(self):
             super().save(*arguments, **named)

@@ -1,4 +1,4 @@
-"""What an optimizer or a schedule has loaded: whether it can go on with it."""
+"""Whether an optimizer or a schedule can go on with the state that it has loaded."""
 
 import math
 from typing import Any
@@ -10,13 +10,13 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from . import optimizer_modes
 
-ADDED = {"differentiable"}  # loading puts it into the defaults of every optimizer
+ADDED = {"differentiable"}  # loading adds it to the defaults of every optimizer
 
 
 def check_optimizer(optimizer: Optimizer) -> None:
-    """Compare what an optimizer holds of each parameter with what its kind makes after a step.
+    """Compare an optimizer's state of each parameter with that of a fresh one after a step.
 
-    Raises: ValueError: it lacks something, or holds something of another type or shape.
+    Raises: ValueError: a value is missing, or has another type or shape.
     """
     for group in optimizer.param_groups:
         missing = optimizer.defaults.keys() - group.keys() - ADDED
@@ -38,7 +38,7 @@ def check_optimizer(optimizer: Optimizer) -> None:
 def check_schedule(schedule: LRScheduler) -> None:
     """Ask a schedule for its learning rates.
 
-    Raises: ValueError, TypeError, LookupError or AttributeError: it has none for where it is.
+    Raises: ValueError, TypeError, LookupError or AttributeError: it has none at its position.
     """
     rates = schedule.get_lr()
     if not all(0 <= rate < math.inf for rate in rates):
@@ -48,19 +48,19 @@ def check_schedule(schedule: LRScheduler) -> None:
 def _after_a_step(
     optimizer: Optimizer, group: dict[str, Any], dims: int
 ) -> tuple[Tensor, dict[str, Any]]:
-    """A small parameter, and what an optimizer of that kind holds of it."""
+    """A small parameter, and its state in a fresh optimizer of that kind."""
     small = nn.Parameter(torch.zeros((2,) * dims))
     small.grad = torch.ones_like(small)
     options = {name: value for name, value in group.items() if name in optimizer.defaults}
     kind: Any = type(optimizer)
-    other = kind([{**options, "params": [small]}])
-    optimizer_modes.train(other)
-    other.step()
-    return small, other.state[small]
+    fresh = kind([{**options, "params": [small]}])
+    optimizer_modes.train(fresh)
+    fresh.step()
+    return small, fresh.state[small]
 
 
 def _fits(held: Any, parameter: Tensor, expected: Any, small: Tensor) -> bool:
-    """Whether a value is of the kind that is expected for a small parameter."""
+    """Whether a parameter's value has the type and shape expected from a small parameter's."""
     if isinstance(expected, Tensor) and expected.dim():
         if not isinstance(held, Tensor) or held.dim() != expected.dim():
             return False

@@ -1,4 +1,4 @@
-"""A step of an optimizer: gradients added up, unscaled, clipped, and finite or left out."""
+"""A step of an optimizer: gradients are added up, unscaled, clipped and checked to be finite."""
 
 import functools
 import math
@@ -11,12 +11,12 @@ from torch.optim import Optimizer
 
 
 def parameters(optimizer: Optimizer) -> list[nn.Parameter]:
-    """What an optimizer steps."""
+    """All parameters of an optimizer."""
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def staged(model: Any, optimizer: Optimizer, name: str) -> Callable:
-    """The step of an optimizer with the stages before it, which are methods of its model.
+    """The step of an optimizer, preceded by the stages, which are methods of its model.
 
     Args:
         model: has Accumulation, Precision and FiniteSteps among its classes.
@@ -24,12 +24,19 @@ def staged(model: Any, optimizer: Optimizer, name: str) -> Callable:
     """
     step = optimizer.step
 
-    @functools.wraps(step)  # with the mark that torch's schedulers leave on it
+    @functools.wraps(step)  # keeps the mark that torch's schedulers leave on it
     def step_in_stages(*args: Any, **kwargs: Any) -> Any:
-        if not model.add_up(optimizer):  # the last micro-batch steps
+        if not model.add_up(optimizer):  # only the last micro-batch steps
             return None
         model.unscale(optimizer)
         norm = _clipped(optimizer, model.largest_norm)
+        if model.decides_late(optimizer):
+            optimizer.found_inf = model.decide_late(name, norm)  # pyright: ignore  # as GradScaler
+            model.unsettled = True
+            try:
+                return step(*args, **kwargs)
+            finally:
+                del optimizer.found_inf  # pyright: ignore
         if not model.is_finite(name, norm):
             optimizer._opt_called = True  # pyright: ignore  # or torch's schedules complain
             return None
@@ -40,7 +47,7 @@ def staged(model: Any, optimizer: Optimizer, name: str) -> Callable:
 
 
 def _clipped(optimizer: Optimizer, largest: float) -> Tensor:
-    """The norm of an optimizer's gradients, which then is at most ``largest``."""
+    """Clip an optimizer's gradients to a norm of ``largest``; return the norm before."""
     stepped = parameters(optimizer)
     norm = get_total_norm([p.grad for p in stepped if p.grad is not None])
     if largest < math.inf:

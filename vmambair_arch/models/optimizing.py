@@ -16,11 +16,11 @@ class Optimizing(BaseModel):
     """A mixin placed after the model class, in BaseModel's place: the model's overrides win."""
 
     def get_optimizer(self, optim_type: str, params: Any, lr: float, **kwargs: Any) -> Any:
-        """Any of torch's optimizers, or another by its import path; BasicSR's knows Adam alone."""
+        """Any of torch's optimizers, or another by its import path; BasicSR knows only Adam."""
         return schedules.build_optimizer(optim_type, params, lr, **kwargs)
 
     def model_ema(self, decay: float = 0.999) -> None:
-        """Move the averaged weights, all in one call; BasicSR's takes two for each of them."""
+        """Update the averaged weights, all in one call; BasicSR makes two calls for each."""
         model: Any = self
         weights = dict(self.get_bare_model(model.net_g).named_parameters())
         averaged = dict(model.net_g_ema.named_parameters())
@@ -31,9 +31,9 @@ class Optimizing(BaseModel):
                 move(list(averaged.values()), now, None)
 
     def reduce_loss_dict(self, loss_dict: Mapping[str, Tensor]) -> Any:
-        """What is logged of the losses, tensors by name, the mean over the processes on rank 0.
+        """The losses for the log, tensors by name; on rank 0 the mean over the processes.
 
-        BasicSR's reads each at once, and a GPU waits for that; here they are read when logged.
+        BasicSR reads each at once, which waits for the GPU; here they are read when logged.
         """
         losses = {name: value.detach().mean() for name, value in loss_dict.items()}
         if not self.opt["dist"] or not losses:
@@ -54,8 +54,8 @@ class Optimizing(BaseModel):
     def update_learning_rate(self, current_iter: int, warmup_iter: int = -1) -> None:
         """Set the learning rates for an iteration.
 
-        A warm-up rises linearly and ends at the full rate; BasicSR's ends one step short of it and
-        MultiStepLR stays there.
+        A warm-up rises linearly and ends at the full rate; BasicSR's ends one step short of it, and
+        MultiStepLR then stays there.
         """
         if current_iter == warmup_iter:
             self._set_lr(self._get_init_lr())

@@ -1,4 +1,4 @@
-"""LPIPS and DISTS: distances between images by the features of a network that sees them."""
+"""LPIPS and DISTS: distances between images in the features of a network."""
 
 import itertools
 from typing import Literal
@@ -26,10 +26,10 @@ class LPIPS(nn.Module):
     """Learned distance of images: sum over stages of mean w . (f(x) / |f(x)| - f(y) / |f(y)|)^2.
 
     Args:
-        net: the network that sees: alex, vgg or squeeze.
-        backbone_weights: torchvision's file of it; see ``backbones.load``.
-        lpips_weights: the file of w, as the package lpips has it; without it, that of torchmetrics
-            or of lpips where one of them is installed.
+        net: the backbone: alex, vgg or squeeze.
+        backbone_weights: torchvision's file of the backbone; see ``backbones.load``.
+        lpips_weights: the file of w, as in the package lpips; by default the one in an installed
+            torchmetrics or lpips.
     Raises: InputError: weights are not found, or do not fit.
     Source: Zhang et al., arXiv 1801.03924, Eq. 1; version 0.1.
     """
@@ -44,7 +44,7 @@ class LPIPS(nn.Module):
             "torchmetrics": f"functional/image/lpips_models/{net}.pth",
             "lpips": f"weights/v0.1/{net}.pth",
         }
-        found = backbones.beside(places, lpips_weights, "lpips_weights")
+        found = backbones.feature_weights(places, lpips_weights, "lpips_weights")
         names = [f"lin{number}.model.1.weight" for number in range(len(self.stages))]
         if found.keys() != set(names):
             raise InputError(f"lpips_weights: not those of LPIPS with {net}; give v0.1/{net}.pth")
@@ -67,13 +67,13 @@ class LPIPS(nn.Module):
 class DISTS(nn.Module):
     """Distance of structure and texture: 1 - sum over channels of alpha l + beta s.
 
-    l compares the means of a channel's features over the image, s their covariance, each as SSIM
-    does; the features are the image itself and those of VGG16's stages.
+    l compares the means of a channel's features over the image, s their covariance, as in SSIM; the
+    features are the image itself and those of VGG16's stages.
 
     Args:
         backbone_weights: torchvision's file of VGG16; see ``backbones.load``.
-        dists_weights: the file of alpha and beta, as the package DISTS_pytorch has it; without it,
-            that of torchmetrics or of DISTS_pytorch where one of them is installed.
+        dists_weights: the file of alpha and beta, as in the package DISTS_pytorch; by default the
+            one in an installed torchmetrics or DISTS_pytorch.
     Raises: InputError: weights are not found, or do not fit.
     Source: Ding et al., arXiv 2004.07728.
     """
@@ -94,7 +94,7 @@ class DISTS(nn.Module):
             "torchmetrics": "functional/image/dists_models/weights.pt",
             "DISTS_pytorch": "weights.pt",
         }
-        found = backbones.beside(places, dists_weights, "dists_weights")
+        found = backbones.feature_weights(places, dists_weights, "dists_weights")
         shape = (1, sum(CHANNELS), 1, 1)
         if {name: tuple(t.shape) for name, t in found.items()} != {"alpha": shape, "beta": shape}:
             raise InputError("dists_weights: not those of DISTS; give its weights.pt")
@@ -116,7 +116,7 @@ class DISTS(nn.Module):
 
 
 class L2Pool(nn.Module):
-    """The root of a 3 x 3 window's weighted mean of squares, at every second pixel."""
+    """The root of the weighted mean of squares in a 3 x 3 window, at every second pixel."""
 
     window: Tensor
 
@@ -142,12 +142,12 @@ def _stages(net: str, layers: list[nn.Module], path: str | None) -> nn.ModuleLis
 
 
 def _unit(x: Tensor) -> Tensor:
-    """Features of length 1 at each pixel; the small number keeps the gradient of zeros finite."""
+    """Features normalised to length 1 at each pixel; 1e-8 keeps the gradient at zero finite."""
     return x / (x.square().sum(1, keepdim=True) + 1e-8).sqrt()
 
 
 def _similarities(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Of each channel, (b, c): of the means, and of the structures."""
+    """The similarities of means and of structures for each channel, each (b, c)."""
     small = 1e-6
     mean_x, mean_y = x.mean((2, 3)), y.mean((2, 3))
     variances = [((f - f.mean((2, 3), keepdim=True)) ** 2).mean((2, 3)) for f in (x, y)]

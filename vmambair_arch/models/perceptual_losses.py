@@ -8,7 +8,7 @@ from .perceptual import DISTS, LPIPS, Net
 class _Distance(nn.Module):
     """The weighted mean over a batch of a distance of images."""
 
-    weights_from_files = True  # so that no option file is tried with it
+    weights_from_files = True  # excludes it from dry runs
 
     def __init__(self, distance: nn.Module, loss_weight: float):
         super().__init__()
@@ -28,10 +28,10 @@ class LPIPSLoss(_Distance):
 
     Args:
         loss_weight: multiplies it.
-        net: the network that sees: vgg, as is usual for a loss, alex or squeeze.
-        backbone_weights: a file of torchvision's weights of it. Without it, the file of that name
+        net: the backbone: vgg (usual for a loss), alex or squeeze.
+        backbone_weights: a file of torchvision's weights for it. By default, the file of that name
             in experiments/pretrained_models, or what torchvision has in its cache or downloads.
-        lpips_weights: the file of LPIPS's own weights; without it, that of an installed package.
+        lpips_weights: the file of LPIPS's own weights; by default that of an installed package.
     Raises: InputError: weights are in none of these places, or do not fit.
     Source: Zhang et al., arXiv 1801.03924.
     """
@@ -52,9 +52,9 @@ class DISTSLoss(_Distance):
 
     Args:
         loss_weight: multiplies it.
-        backbone_weights: a file of torchvision's VGG16. Without it, the file of that name in
+        backbone_weights: a file of torchvision's VGG16. By default, the file of that name in
             experiments/pretrained_models, or what torchvision has in its cache or downloads.
-        dists_weights: the file of DISTS's own weights; without it, that of an installed package.
+        dists_weights: the file of DISTS's own weights; by default that of an installed package.
     Raises: InputError: weights are in none of these places, or do not fit.
     Source: Ding et al., arXiv 2004.07728.
     """

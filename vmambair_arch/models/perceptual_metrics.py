@@ -22,13 +22,13 @@ def calculate_lpips(
     lpips_weights: str | None = None,
     better: str = "lower",
 ) -> float:
-    """Measure LPIPS, of which less is better.
+    """Measure LPIPS; lower is better.
 
     Args:
         img, img2: (h, w, 3), BGR, 0 to 255.
         crop_border: pixels cut off each side.
-        net: the network that sees: alex, as is usual for a metric, vgg or squeeze.
-        backbone_weights: a file of torchvision's weights of it; see LPIPSLoss.
+        net: the backbone: alex (usual for a metric), vgg or squeeze.
+        backbone_weights: a file of torchvision's weights for it; see LPIPSLoss.
         lpips_weights: the file of LPIPS's own weights; see LPIPSLoss.
         better: for BasicSR.
     Raises: InputError: weights are not found, or do not fit.
@@ -47,7 +47,7 @@ def calculate_dists(
     dists_weights: str | None = None,
     better: str = "lower",
 ) -> float:
-    """Measure DISTS, of which less is better.
+    """Measure DISTS; lower is better.
 
     Args:
         img, img2: (h, w, 3), BGR, 0 to 255.
@@ -62,9 +62,9 @@ def calculate_dists(
 
 
 def ready(section: Mapping[str, Any]) -> None:
-    """Load what a metric of these needs, if the section is of one.
+    """Load the weights of a section's metric, if it is one of these.
 
-    Raises: InputError: it is not there.
+    Raises: InputError: weights are not found, or do not fit.
     """
     backbone = section.get("backbone_weights")
     if section.get("type") == "calculate_lpips":
@@ -75,7 +75,7 @@ def ready(section: Mapping[str, Any]) -> None:
 
 @functools.cache
 def _built(kind: type[nn.Module], *arguments: Any) -> nn.Module:
-    """A distance on the device that there is; each is built once."""
+    """A distance on the GPU if there is one, else on the CPU; each is built once."""
     return kind(*arguments).eval().to("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -87,5 +87,5 @@ def _measure(judge: nn.Module, img: np.ndarray, img2: np.ndarray, crop_border: i
             return float(judge(*(image.to(device) for image in images)))
     except torch.OutOfMemoryError:
         raise
-    except RuntimeError as error:  # at a later stage nothing would be left of them
+    except RuntimeError as error:  # a later stage would leave no pixels of the images
         raise UnavailableError(str(error).splitlines()[0]) from error

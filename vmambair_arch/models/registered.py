@@ -1,4 +1,4 @@
-"""Networks that BasicSR, a package or a file has registered, with weights, ready to restore."""
+"""Networks registered by BasicSR, a package or a file, with weights, ready to restore images."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,19 +12,19 @@ from .. import checkpoints
 from ..errors import InputError, nearest, shortened
 from ..networks.unet import UNet
 
-SMALL = 12  # pixels of the sides on which a network is tried, or a little more
-MULTIPLES = (1, 2, 4, 8, 16, 32, 64)  # that may be asked of a picture's sides
+SMALL = 12  # pixels a side, or a little more, of the picture on which a network is tried
+MULTIPLES = (1, 2, 4, 8, 16, 32, 64)  # that a network may need of a picture's sides
 CHANNELS = ("in_channels", "num_in_ch", "in_chans", "inp_channels", "in_nc", "img_channel")
 
 
 class RegisteredNetwork(nn.Module):
-    """A registered network, with what this package asks of one.
+    """A registered network with the attributes that this package needs.
 
     Args:
         network: in eval mode.
         options: of ``network_g``.
-    Attributes: scale; multiple, of the sides that it takes; config, its options.
-    Raises: InputError: it runs on no picture.
+    Attributes: scale; multiple, of which the input's sides must be; config, its options.
+    Raises: InputError: it cannot restore a picture.
     """
 
     def __init__(self, network: nn.Module, options: Mapping[str, Any]):
@@ -40,12 +40,12 @@ class RegisteredNetwork(nn.Module):
 
 
 def registered(options: Mapping[str, Any], where: str) -> type | None:
-    """The class or function that a section network_g names, None if nobody has registered it.
+    """The class or function that a section network_g names, or None if it is not registered.
 
     Args:
         options: the section.
-        where: it stands, for messages.
-    Raises: InputError: it names none.
+        where: the section is, for messages.
+    Raises: InputError: it has no type.
     """
     name = options.get("type")
     if not isinstance(name, str):
@@ -60,8 +60,8 @@ def build(options: Mapping[str, Any], weights: Path, key: str | None, where: str
         options: the section.
         weights: the file of its tensors.
         key: params or params_ema, where the file has both.
-        where: the section stands, for messages.
-    Raises: InputError: the network is not registered, its options or its weights do not fit.
+        where: the section is, for messages.
+    Raises: InputError: the network is not registered, or its options or weights do not fit.
     """
     make = registered(options, where)
     if make is None:
@@ -85,23 +85,24 @@ def build(options: Mapping[str, Any], weights: Path, key: str | None, where: str
 
 @torch.no_grad()
 def _measured(network: nn.Module, channels: int, options: Mapping[str, Any]) -> tuple[int, int]:
-    """The multiple that a network wants of a picture's sides, and its scale, by trying."""
+    """The multiple that a network needs of a picture's sides, and its scale, found by trying."""
     window = options.get("window_size")
     tried = (window,) if isinstance(window, int) and window > 0 else MULTIPLES
     reason = ""
     for multiple in tried:
-        odd = -(-SMALL // multiple) | 1  # no multiple of twice the multiple
+        odd = -(-SMALL // multiple) | 1  # so that the sides are no multiples of 2 * multiple
         h, w = multiple * odd, multiple * (odd + 2)
         try:
             y = network(torch.zeros(1, channels, h, w))
-        except Exception as error:  # a foreign network says in its own way that a size is wrong
+        except Exception as error:  # a foreign network may raise anything for a wrong size
             reason = shortened(error)
             continue
         if isinstance(y, Tensor) and y.dim() == 4 and y.shape[2] * w == y.shape[3] * h:
             scale = y.shape[2] // h
             if scale and y.shape[2] == h * scale:
                 return multiple, scale
-        reason = f"of {h} x {w} pixels it makes {tuple(getattr(y, 'shape', ()))}"
+        reason = f"for {h} x {w} pixels it returns {tuple(getattr(y, 'shape', ()))}"
     raise InputError(
-        f"{type(network).__name__} makes no picture of a picture ({reason}); give another network"
+        f"{type(network).__name__} does not turn a picture into a picture ({reason}); give another"
+        " network"
     )

@@ -19,7 +19,7 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     for name, kind in vars(torch.optim).items()
     if isinstance(kind, type) and issubclass(kind, Optimizer) and name not in NEED_MORE
 }
-FUSED_ON_CPU = ("Adam", "AdamW")
+FUSED = ("Adam", "AdamW")
 NOT_FUSED = {"fused", "foreach", "capturable", "differentiable"}  # the file's own choice
 
 
@@ -31,7 +31,7 @@ class CosineAnnealingRestartCyclicLR(lr_scheduler.CosineAnnealingRestartLR):
     Args:
         optimizer: its learning rates are the highest of each period.
         periods: iterations of each period.
-        restart_weights: w_i of each period; ones if not given.
+        restart_weights: w_i of each period; by default ones.
         eta_mins: lowest learning rate of each period.
     Source: Restormer, arXiv 2111.09881, Section 4, and its option files.
     """
@@ -65,19 +65,19 @@ SCHEDULES: dict[str, type[LRScheduler]] = {
 def build_optimizer(kind: str, parameters: Any, lr: float, **options: Any) -> Optimizer:
     """Any of torch's optimizers by its name, or another by its import path.
 
-    Adam and AdamW on a CPU take their fused step: one pass over the weights where the plain one
-    makes a dozen, a parameter at a time.
+    Adam and AdamW on a CPU or CUDA use their fused step: one pass over the weights, where the plain
+    one makes a dozen.
 
-    Raises: InputError: there is none of the name, or it takes no such options or parameters.
+    Raises: InputError: there is no such optimizer, or it refuses the options or the parameters.
     """
     if "." not in kind and kind not in OPTIMIZERS:
         raise InputError(
-            f"there is no optimizer {kind}{nearest(kind, OPTIMIZERS)}; known are"
+            f"there is no optimizer {kind}{nearest(kind, OPTIMIZERS)}; choose one of"
             f" {', '.join(sorted(OPTIMIZERS))}"
         )
     make = imported(kind) if "." in kind else OPTIMIZERS[kind]
     parameters = list(parameters)
-    if kind in FUSED_ON_CPU and not options.keys() & NOT_FUSED and _on_cpu(parameters):
+    if kind in FUSED and not options.keys() & NOT_FUSED and _can_be_fused(parameters):
         options["fused"] = True
     try:
         return make(parameters, lr=lr, **options)
@@ -90,27 +90,28 @@ def build_optimizer(kind: str, parameters: Any, lr: float, **options: Any) -> Op
 def imported(kind: str) -> Callable[..., Optimizer]:
     """An optimizer by its import path, such as ``schedulefree.AdamWScheduleFree``.
 
-    Raises: InputError: it cannot be imported, or is none.
+    Raises: InputError: it cannot be imported, or is no optimizer.
     """
     module, _, name = kind.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name, None)
-    except (ImportError, TypeError, ValueError) as error:  # the latter two of no module's name
+    except (ImportError, TypeError, ValueError) as error:  # the last two for malformed names
         raise InputError(
-            f"{kind} cannot be imported ({shortened(error)}); install its package, or give the name"
-            " of an optimizer of torch"
+            f"{kind} cannot be imported ({shortened(error)}); install its package, or name one of"
+            " torch's optimizers"
         ) from error
     if not (isinstance(found, type) and issubclass(found, Optimizer)):
-        raise InputError(f"{kind} is no class of an optimizer; give the import path of one")
+        raise InputError(f"{kind} is not an optimizer class; give the import path of one")
     return found
 
 
-def _on_cpu(parameters: list[Any]) -> bool:
-    """Whether all parameters, or groups of them, are floating-point tensors on the CPU."""
+def _can_be_fused(parameters: list[Any]) -> bool:
+    """Whether all parameters, or groups of them, are floating-point tensors on CPU or CUDA."""
     groups = [group["params"] if isinstance(group, dict) else [group] for group in parameters]
     tensors = [tensor for group in groups for tensor in group]
     return all(
-        isinstance(t, Tensor) and t.device.type == "cpu" and t.is_floating_point() for t in tensors
+        isinstance(t, Tensor) and t.device.type in ("cpu", "cuda") and t.is_floating_point()
+        for t in tensors
     )
 
 

@@ -10,20 +10,20 @@ from .ddp import bare_networks
 from .held import Held
 from .metrics import mean
 
-BY_IMAGE = ("SRModel", "RealESRNetModel", "RealESRGANModel")  # the latter two call the first's
+BY_IMAGE = ("SRModel", "RealESRNetModel", "RealESRGANModel")  # the last two call SRModel's
 
 
 class SharedValidation(Held):
-    """Measures its part of the images in each process; overrides come before those of the model.
+    """Measures part of the images in each process; its methods come before the model's.
 
-    That is for the validation of SRModel, image by image, which BasicSR leaves to rank 0. Models
-    that validate in another way do it here as there.
+    This applies to SRModel's validation, image by image, which BasicSR runs on rank 0 alone. Models
+    that validate differently do so as in BasicSR.
     """
 
     def dist_validation(
         self, dataloader: DataLoader, current_iter: Any, tb_logger: Any, save_img: bool
     ) -> None:
-        """Validate to the figures that one process finds, and have them in all processes."""
+        """Compute the figures that one process would, and share them with all processes."""
         with bare_networks(self):
             if _validates_by_image(type(self)):
                 self._measure_part(dataloader, current_iter, save_img)
@@ -47,7 +47,7 @@ class SharedValidation(Held):
             self._measuring_part = False
 
     def _take_together(self, dataloader: Any, current_iter: Any, tb_logger: Any) -> None:
-        """Make the set's figures of those of the parts, and log them."""
+        """Combine the parts' figures into the set's, and log them."""
         name = dataloader.dataset.opt["name"]
         self._initialize_best_metric_results(name)
         parts = gather({metric: value.parts for metric, value in self.metric_results.items()})
@@ -60,7 +60,7 @@ class SharedValidation(Held):
     def _update_best_metric_result(
         self, dataset_name: str, metric: str, val: float, current_iter: Any
     ) -> None:
-        if not self._measuring_part:  # a plain float, since a state holds it
+        if not self._measuring_part:  # a plain float, since training states hold it
             super()._update_best_metric_result(dataset_name, metric, float(val), current_iter)
 
     def _log_validation_metric_values(
@@ -74,9 +74,9 @@ class Part:
     """The images of a validation set that one process measures: every ``world_size``-th.
 
     Args:
-        loader: of the whole set, in order, an image a batch.
-        rank, world_size: this process, and how many there are.
-        before_round: is called before each of its images, and once more where others have one more.
+        loader: of the whole set, in order, one image per batch.
+        rank, world_size: this process's number, and the number of processes.
+        before_round: called before each of its images, and once more if others have one more.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Part:
 
 
 def _validates_by_image(model: type) -> bool:
-    """Whether the means of a model's validation are those that SRModel makes of the images."""
+    """Whether a model validates as SRModel does, with means over single images."""
 
     def owner(method: str) -> str | None:
         owners = (c for c in model.__mro__ if method in vars(c) and c is not SharedValidation)
@@ -112,6 +112,6 @@ def _validates_by_image(model: type) -> bool:
 
 
 def _in_order(parts: list[list[Any]]) -> list[Any]:
-    """What the processes have of images 0, 1, 2, ..., which they took in turns."""
+    """The processes' results for images 0, 1, 2, ..., which they measured in turn."""
     count = sum(map(len, parts))
     return [parts[number % len(parts)][number // len(parts)] for number in range(count)]

@@ -1,4 +1,4 @@
-"""Losses of structure and of frequencies, which need no weights: MS-SSIM and Fourier's."""
+"""Losses of structure and of frequencies, which need no weights: MS-SSIM and Fourier losses."""
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from ..errors import InputError
 WINDOW, SIGMA = 11, 1.5  # SSIM's, in pixels
 SMALL = (0.01**2, 0.03**2)  # SSIM's C1 and C2 for values in [0, 1]
 EXPONENTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # MS-SSIM's, from the finest scale
-LEAST = 1e-4  # of a structure's similarity; at 0 and below its power has no gradient
+LEAST = 1e-4  # lower bound of a similarity; at 0 and below its power has no gradient
 
 
 class MSSSIMLoss(nn.Module):
@@ -17,10 +17,10 @@ class MSSSIMLoss(nn.Module):
 
     Args:
         loss_weight: multiplies it.
-        scales: how many scales, each half as large as the one before, up to five. Crops need
-            11 * 2^(scales - 1) pixels a side: 176 for five, 88 for four, 44 for three. The
-            exponents of fewer are divided by their sum.
-    Raises: InputError: scales is not 1 to 5; when it is called, the images are too small.
+        scales: how many scales, each half the size of the one before, up to five. Crops need
+            11 * 2^(scales - 1) pixels a side: 176 for five, 88 for four, 44 for three. With fewer
+            than five, the exponents are divided by their sum.
+    Raises: InputError: scales is not 1 to 5; or, when called, the images are too small.
     Source: Wang et al., "Multi-scale structural similarity for image quality assessment", 2003.
     """
 
@@ -44,7 +44,7 @@ class MSSSIMLoss(nn.Module):
         if min(output.shape[-2:]) < needed:
             h, w = output.shape[-2:]
             raise InputError(
-                f"MS-SSIM of scales {scales} needs images of {needed} pixels a side, and these"
+                f"MS-SSIM with scales {scales} needs images of {needed} pixels a side, and these"
                 f" have {h} x {w}; lower scales"
             )
         x, y, similarity = output, gt.detach(), output.new_ones(())
@@ -57,7 +57,7 @@ class MSSSIMLoss(nn.Module):
         return self.loss_weight * (1 - similarity.mean())
 
     def _similarities(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """SSIM's contrast and structure, and its luminance, at each place of the window."""
+        """SSIM's contrast and structure, and its luminance, at each position of the window."""
         c1, c2 = SMALL
         blurred = self._blur(torch.cat((x, y, x * x, y * y, x * y)))
         mean_x, mean_y, square_x, square_y, product = blurred.chunk(5)
@@ -68,7 +68,7 @@ class MSSSIMLoss(nn.Module):
         return structure, luminance
 
     def _blur(self, x: Tensor) -> Tensor:
-        """The window's mean, of rows and then of columns, where it lies inside."""
+        """The window's weighted mean, along rows and then columns, without padding."""
         channels = x.shape[1]
         window = self.window.expand(channels, 1, 1, WINDOW)
         x = F.conv2d(x, window, groups=channels)
@@ -76,10 +76,10 @@ class MSSSIMLoss(nn.Module):
 
 
 class FFTLoss(nn.Module):
-    """The mean absolute difference of the Fourier transforms, real and imaginary parts apart.
+    """The mean absolute difference of the Fourier transforms, real and imaginary parts separately.
 
     Args:
-        loss_weight: multiplies it; 0.05 to 0.1 beside an L1 loss is usual.
+        loss_weight: multiplies it; 0.05 to 0.1 is usual together with an L1 loss.
     Source: Cho et al., arXiv 2108.05054, the frequency loss, at one scale.
     """
 
@@ -98,8 +98,8 @@ class FocalFrequencyLoss(nn.Module):
 
     Args:
         loss_weight: multiplies it.
-        alpha: exponent of the weights, which are divided by the largest of a channel; at 0 all
-            frequencies weigh the same.
+        alpha: exponent of the weights, which are divided by their maximum in each channel; at 0 all
+            frequencies have the same weight.
     Source: Jiang et al., arXiv 2012.12821.
     """
 
@@ -109,7 +109,7 @@ class FocalFrequencyLoss(nn.Module):
 
     def forward(self, output: Tensor, gt: Tensor) -> Tensor:
         """(b, c, h, w), twice -> a scalar"""
-        spectrum = torch.fft.fft2(output - gt.detach(), norm="ortho")  # of a sum, it is the sum
+        spectrum = torch.fft.fft2(output - gt.detach(), norm="ortho")  # the transform is linear
         square = spectrum.real**2 + spectrum.imag**2
         off = square.detach() ** (self.alpha / 2)
         weight = off / off.amax((-2, -1), keepdim=True).clamp_min(1e-12)

@@ -18,7 +18,7 @@ class VmambaIRModel(SRModel):
 
     @classmethod
     def check_options(cls, opt: Mapping[str, Any]) -> None:
-        """Raise InputError for options with which this model cannot be trained."""
+        """Raise InputError for options that this model cannot be trained with."""
 
     def test(self) -> None:
         """Restore self.lq, (b, in, h, w) of any size, into self.output."""

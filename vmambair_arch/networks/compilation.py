@@ -11,11 +11,11 @@ COMPILERS = ("g++", "clang++", "c++")
 
 
 def compile_network(network: nn.Module, *, backend: str = "inductor") -> None:
-    """Compile a network's forward, and its backward, where it stands.
+    """Compile a network's forward and backward pass in place.
 
-    The network stays the same object: its state dict has no ``_orig_mod.`` in its names, and what
-    wraps or copies networks sees the class it knows. Compilation happens at the first call for a
-    kind of input, and again for the second size; from then on any size runs without.
+    The network stays the same object: its state dict has no ``_orig_mod.`` in its names, and code
+    that wraps or copies it still sees its class. The first call for a kind of input compiles, and
+    so does the second size; from then on any size runs without compiling.
 
     Args:
         network: compiled in place; before it is wrapped for several GPUs.

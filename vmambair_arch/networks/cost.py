@@ -13,14 +13,14 @@ from ..ops import flops
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a pass, whatever its batch.
+    """The cost of one pass, over its whole batch.
 
     Args:
         products: multiply-adds in convolutions and matrix products, which torch counts.
         scans: multiply-adds in the scans, by ``ops.flops``.
         published_scans: what VMamba's code counts for them, arXiv 2401.10166; papers add it to
             multiply-adds.
-        activations: numbers that convolutions, matrix products and scans put out.
+        activations: elements in the outputs of convolutions, matrix products and scans.
     """
 
     products: int
@@ -30,7 +30,7 @@ class Cost:
 
     @property
     def multiply_adds(self) -> int:
-        """All of them."""
+        """All multiply-adds."""
         return self.products + self.scans
 
 
@@ -53,12 +53,12 @@ def count(run: Callable[[], Any]) -> Cost:
 
 
 class Activations(TorchDispatchMode):
-    """Counts the numbers that operators of torch's table of costs put out."""
+    """Counts the output elements of the operators in torch's table of costs."""
 
     count = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run an operator, and add up what comes out."""
+        """Run an operator and count the elements of its output."""
         out = func(*args, **(kwargs or {}))
         if getattr(func, "_overloadpacket", func) in flop_registry:
             self.count += (out[0] if isinstance(out, tuple) else out).numel()

@@ -9,10 +9,10 @@ Constructor = TypeVar("Constructor", bound=Callable[..., None])
 
 
 def remember_options(*, but: Sequence[str] = ()) -> Callable[[Constructor], Constructor]:
-    """Let a constructor set ``self.config``: all its options, defaults too, as JSON can hold them.
+    """Make a constructor set ``self.config``: all its options, defaults included, fit for JSON.
 
     Args:
-        but: options that are choices of the run, and change nothing that the network computes.
+        but: options to leave out: choices of the run that do not change what the network computes.
     """
 
     def decorate(constructor: Constructor) -> Constructor:

@@ -4,7 +4,7 @@ from typing import Any
 
 from .vmambair import VmambaIR
 
-# The paper's tables, and the gate of the released networks, from which its results come.
+# From the paper's tables, with the gate of the released networks, which gave its results.
 PRESETS: dict[str, dict[str, Any]] = {
     "sisr_x4": {
         "scale": 4,

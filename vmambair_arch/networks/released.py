@@ -1,4 +1,4 @@
-"""What the released code of VmambaIR and of Restormer calls networks and their options."""
+"""The names that the released code of VmambaIR and of Restormer gives networks and options."""
 
 import inspect
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from .restormer import Restormer
 from .unet import UNet
 from .vmambair import VmambaIR
 
-NETWORKS: dict[str, dict[str, Any]] = {  # with what differs from the constructor's defaults
+NETWORKS: dict[str, dict[str, Any]] = {  # with the options that differ from the defaults
     "MambaSISR6": PRESETS["sisr_x4"],
     "MambaRealSR11": PRESETS["realsr_x4"],
     "Mamber32": PRESETS["derain"],
@@ -34,7 +34,7 @@ def network_function(name: str) -> Callable[..., UNet]:
     network: Any = VmambaIR if defaults else Restormer
     options = dict(inspect.signature(network).parameters)
     if defaults:
-        del options["residual"]  # there is one where the channels allow it
+        del options["residual"]  # the released networks have one where the channels allow it
         options["heads"] = inspect.signature(Restormer).parameters["heads"]
     options |= {key: options[key].replace(default=value) for key, value in defaults.items()}
     options["norm"] = options["norm"].replace(default="WithBias")
@@ -57,7 +57,7 @@ def network_function(name: str) -> Callable[..., UNet]:
     for theirs, ours in NORMS.items():
         doc = doc.replace(f'"{ours}"', f'"{theirs}"')
     if defaults:
-        doc = doc.replace("    Raises:", "        heads: nothing reads it.\n    Raises:")
+        doc = doc.replace("    Raises:", "        heads: not used.\n    Raises:")
     build.__name__ = build.__qualname__ = name
     build.__doc__, build.__signature__ = doc, signature  # pyright: ignore[reportFunctionMemberAccess]
     build.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

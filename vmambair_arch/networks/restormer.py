@@ -1,4 +1,4 @@
-"""Restormer: the U-Net with attention between channels, VmambaIR's nearest rival."""
+"""Restormer: the U-Net with attention between channels, VmambaIR's closest competitor."""
 
 from collections.abc import Sequence
 
@@ -21,17 +21,17 @@ class Restormer(UNet):
         num_blocks: blocks of each level, from full size down; the last number is the latent's. Two
             to four levels; four are the paper's.
         num_refinement_blocks: blocks after the decoder, at 2 dim.
-        heads: attention heads of each level and of the latent; the refinement has the first
+        heads: attention heads of each level and of the latent; the refinement uses the first
             level's.
-        ffn_expansion_factor: hidden channels of a feed-forward network over its input's.
+        ffn_expansion_factor: ratio of a feed-forward network's hidden channels to its input's.
         norm: "with_bias" or "bias_free" (the published denoising networks'): the norms of a block.
         bias: whether the convolutions have bias, except those that change the size.
         dual_pixel: dual-pixel deblurring: the shallow features join before the last conv and the
             input is not added; otherwise in_channels and out_channels must be equal.
-        activation_checkpointing: keep only each block's input for the backward pass and run the
-            block again there: less memory, a third more time. A choice of the run, like the
-            number of threads: ``config`` and checkpoints do not hold it.
-    Raises: ValueError: an option has a value that cannot be.
+        activation_checkpointing: keep only each block's input for the backward pass and recompute
+            the block there: less memory, a third more time. Like the number of threads, it belongs
+            to the run: ``config`` and checkpoints do not hold it.
+    Raises: ValueError: an option's value is impossible.
     Source: Restormer, arXiv 2111.09881, Sections 3 and 4.
     """
 

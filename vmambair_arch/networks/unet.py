@@ -1,4 +1,4 @@
-"""UNet: the network that VmambaIR and Restormer are, up to the block they are made of."""
+"""UNet: what VmambaIR and Restormer share: everything but their blocks."""
 
 import json
 import math
@@ -27,20 +27,19 @@ class UNet(nn.Module):
     (``network.config``), so that a saved network can be built again without an option file.
 
     Args:
-        block: makes a block from its number of channels and its level, 0 the
-            first; the last is the latent.
+        block: builds a block from its channels and its level: 0 is full size, the last the latent.
 
-    VmambaIR says what the others mean.
-    Raises: ValueError: an option of the U-Net has a value that cannot be.
+    See VmambaIR for the other arguments.
+    Raises: ValueError: the value of an option of the U-Net is impossible.
     Source: Restormer, arXiv 2111.09881, Section 3 and Figure 2, on which VmambaIR builds.
     """
 
     # Options that change what the network computes but not the shape of any tensor.
     shapeless: ClassVar[tuple[str, ...]] = ()
-    # What from_pretrained calls; ``checkpoints``, which stands above networks, sets it.
+    # Called by from_pretrained; set by ``checkpoints``, which networks must not import.
     load_pretrained: ClassVar[Callable[..., nn.Module]]
     config: dict[str, Any]  # the subclass's options
-    multiple: int  # of which height and width must be: 2, 4 or 8, a halving a level
+    multiple: int  # height and width must be multiples of it: 2, 4 or 8, one halving per level
 
     def __init__(
         self,
@@ -108,8 +107,9 @@ class UNet(nn.Module):
 
         Args:
             name: user/name on the hub, or a path that exists.
-            revision: a commit, a tag or a branch; a commit stays what it is.
-            file: in the repository or folder; without it model.safetensors, or the only weights.
+            revision: a commit, a tag or a branch; only a commit never changes.
+            file: its name in the repository or folder; by default model.safetensors, or the only
+                file of weights.
             device: where the network goes.
         Returns: the network, in float32 and eval mode.
         Raises: InputError (a ValueError): there is no such network, it is of another class, or the
@@ -117,7 +117,7 @@ class UNet(nn.Module):
         """
         network = UNet.load_pretrained(name, revision=revision, file=file, device=device)
         if not isinstance(network, cls):
-            raise InputError(f"{name}: is a {type(network).__name__}, and no {cls.__name__}")
+            raise InputError(f"{name}: is a {type(network).__name__}, not a {cls.__name__}")
         return network
 
     def forward(self, x: Tensor) -> Tensor:
@@ -158,11 +158,11 @@ class UNet(nn.Module):
         return write_config(self.config)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Compare a file's configuration with this network's, where no shape shows it.
+        """Compare the options that show in no tensor's shape with those of a file.
 
-        Tools that average files damage it: then there is nothing to compare.
+        Averaging files damages their configuration: then nothing is compared.
 
-        Raises: InputError: the file's network computes something else.
+        Raises: InputError: the file's network computes something different.
         """
         try:
             theirs = read_config(state)
@@ -177,12 +177,12 @@ class UNet(nn.Module):
 
 
 class Level(nn.Sequential):
-    """Blocks one after the other, (b, c, h, w) -> (b, c, h, w).
+    """Blocks in sequence, (b, c, h, w) -> (b, c, h, w).
 
     Args:
         blocks: the blocks.
-        activation_checkpointing: run each block again in the backward pass instead of keeping
-            what it computed.
+        activation_checkpointing: recompute each block in the backward pass instead of keeping
+            its activations.
     Source: Chen et al., Training Deep Nets with Sublinear Memory Cost, arXiv 1604.06174.
     """
 
@@ -195,7 +195,7 @@ class Level(nn.Sequential):
         x = input
         for block in self:
             if self.activation_checkpointing and torch.is_grad_enabled():
-                # nothing in a block is random: no state of a generator to restore
+                # blocks draw no random numbers: there is no generator state to restore
                 x = checkpoint(block, x, use_reentrant=False, preserve_rng_state=False)
             else:
                 x = block(x)
@@ -240,9 +240,9 @@ def write_config(config: dict[str, Any]) -> Tensor:
 
 
 def read_config(state: Tensor) -> dict[str, Any]:
-    """The configuration that ``write_config`` wrote, in whatever type its numbers are now.
+    """Read what ``write_config`` wrote, whatever dtype the tensor has been cast to since.
 
-    Raises: ValueError: they are no such text any more, as after averaging two of them.
+    Raises: ValueError: the text is damaged, for example by averaging two files.
     """
     numbers = torch.as_tensor(state).detach().double().flatten()
     whole = numbers.round()
@@ -260,15 +260,15 @@ def read_config(state: Tensor) -> dict[str, Any]:
 
 
 def _check_sizes(num_blocks: Sequence[int], num_refinement_blocks: int, *channels: int) -> None:
-    """Raise ValueError for numbers of blocks, or in_channels, out_channels, dim, that cannot be."""
+    """Raise ValueError for impossible numbers of blocks or in_channels, out_channels and dim."""
     depths = [*num_blocks, num_refinement_blocks]
     if not 3 <= len(depths) <= 5 or not all(isinstance(n, int) and n >= 0 for n in depths):
         raise ValueError(
             f"num_blocks is {list(num_blocks)} and num_refinement_blocks {num_refinement_blocks}:"
-            " they must be two to four numbers of blocks, and one"
+            " they must be two to four numbers of blocks, and a single one"
         )
     for name, number in zip(("in_channels", "out_channels", "dim"), channels, strict=True):
         if not isinstance(number, int) or number < 1:
             raise ValueError(f"{name} is {number!r}; it must be a whole number >= 1")
     if channels[-1] % 2:
-        raise ValueError(f"dim is {channels[-1]}; it must be an even number, to be halved")
+        raise ValueError(f"dim is {channels[-1]}; it must be even, since it is halved")

@@ -24,7 +24,7 @@ class VmambaIR(UNet):
         num_blocks: blocks of each level, from full size down; the last number is the latent's. Two
             to four levels; four are the paper's.
         num_refinement_blocks: blocks after the decoder, at 2 dim.
-        ffn_expansion_factor: hidden channels of an EFFN over its input's.
+        ffn_expansion_factor: ratio of an EFFN's hidden channels to its input's.
         d_state: states of each scanned channel.
         channel_scan_width: width of the channel scan; 0 scans the channel means themselves.
         channel_merge: "multiply" or "add": how the channel scan joins the planar scan; "none"
@@ -38,9 +38,9 @@ class VmambaIR(UNet):
             and the input is not added.
         residual: add the input (upsampled to nearest) to the output; needs in_channels equal to
             out_channels.
-        activation_checkpointing: keep only each block's input for the backward pass and run the
-            block again there: less memory, a third more time. A choice of the run, like the
-            number of threads: ``config`` and checkpoints do not hold it.
+        activation_checkpointing: keep only each block's input for the backward pass and recompute
+            the block there: less memory, a third more time. Like the number of threads, it belongs
+            to the run: ``config`` and checkpoints do not hold it.
     Raises: ValueError: an option has a value that is not listed here.
     Source: VmambaIR, arXiv 2403.11423, Section 3 and Figure 2.
     """

@@ -1,6 +1,6 @@
 """The scans of VmambaIR: two operations, each one formula with several backends."""
 
-from . import flops  # noqa: F401  # tells torch what the scans cost
+from . import flops  # noqa: F401  # registers the scans' cost with torch
 from .planar import planar_scan
 from .selective import selective_scan
 

@@ -1,4 +1,4 @@
-"""What both operations ask of their tensors before a backend sees them."""
+"""The checks that both operations make of their tensors before a backend sees them."""
 
 from contextlib import AbstractContextManager, nullcontext
 

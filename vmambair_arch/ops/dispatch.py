@@ -1,4 +1,4 @@
-"""The choice between backends: the fastest that can run here, or the one that was named."""
+"""The choice of a backend: the fastest that can run here, or the one named."""
 
 import functools
 import importlib
@@ -11,14 +11,14 @@ from . import self_test
 from .checks import state_dtype
 
 logger = logging.getLogger("vmambair_arch")
-WARNED: dict[tuple[str, str, str], object] = {}  # of which backends a warning was given
+WARNED: dict[tuple[str, str, str], object] = {}  # the backends already warned about
 
-# The modules of the backends by their names; {} is "planar" or "selective".
+# The modules of the backends by their names; {} is the operation.
 MODULES = {
     "reference": ".reference.{}",
     "numba": ".cpu.{}",
     "triton": ".gpu.{}",
-    "mamba_ssm": ".mamba_ssm",  # of selective_scan alone
+    "mamba_ssm": ".mamba_ssm",  # selective_scan only
     "chunked": ".chunked.{}",
 }
 
@@ -36,13 +36,13 @@ def choose(
     Args:
         operation: "selective" or "planar".
         backends: the names that exist for the operation, fastest first.
-        name: "auto" for the first of them that can run (not interpreted) and computes right, or
-            one of the names.
+        name: "auto" for the first of them that can run (not interpreted) and computes correctly,
+            or one of the names.
         x: an input of the operation; its device and dtype decide.
-        gradients: they are wanted too.
+        gradients: whether they are needed too.
     Raises:
         ValueError: there is no backend of that name.
-        RuntimeError: the backend named cannot run here, or computes something else; says why.
+        RuntimeError: the backend named cannot run here, or fails its self-test; says why.
     """
     if name == "auto":
         return load(operation, fastest(operation, backends, x, gradients=gradients))
@@ -63,11 +63,10 @@ def fastest(operation: str, backends: tuple[str, ...], x: Tensor, *, gradients: 
     for name in backends:
         reasons[name] = not_for_auto(operation, name, x)
         if reasons[name] is None:
-            reasons[name] = unusable(operation, name, x, gradients=gradients)
+            reasons[name] = passed_over(operation, name, x, gradients=gradients)
             if reasons[name] is None:
                 _announce(operation, name, x.device.type, str(reasons))
                 return name
-            _warn(operation, name, x.device.type, reasons[name])
     raise RuntimeError(
         f"no backend of {operation}_scan can run on {x.device}: {reasons}; install numba for CPUs,"
         " triton for GPUs, or name backend='reference', a slow loop over pixels"
@@ -84,23 +83,31 @@ def not_for_auto(operation: str, name: str, x: Tensor) -> str | None:
 
 
 def unusable(operation: str, name: str, x: Tensor, *, gradients: bool) -> str | None:
-    """Why a backend is of no use for tensors like x: it cannot run, or fails its self-test."""
+    """Why a backend cannot be used for tensors like x (it cannot run, or fails its self-test)."""
     module = load(operation, name)
     return module.unavailable(x) or self_test.failure(
         operation, name, module, x.device, state_dtype(x), gradients
     )
 
 
+def passed_over(operation: str, name: str, x: Tensor, *, gradients: bool) -> str | None:
+    """Why a backend that could run cannot be used, with one warning; or None."""
+    reason = unusable(operation, name, x, gradients=gradients)
+    if reason:
+        _warn(operation, name, x.device.type, reason)
+    return reason
+
+
 @functools.cache
 def load(operation: str, name: str) -> ModuleType:
-    """Import a backend's module when it is first asked for."""
+    """Import a backend's module when it is first needed."""
     return importlib.import_module(MODULES[name].format(operation), __package__)
 
 
-def _warn(operation: str, name: str, device: str, reason: str | None) -> None:
-    """Say once per process that a backend which could run is passed over."""
-    ours = object()
-    if WARNED.setdefault((operation, name, device), ours) is ours:  # whichever thread is first
+def _warn(operation: str, name: str, device: str, reason: str) -> None:
+    """Warn once per process that a backend which could run is passed over."""
+    token = object()
+    if WARNED.setdefault((operation, name, device), token) is token:  # in the first thread only
         logger.warning(
             "%s_scan on %s: backend %s is passed over: %s", operation, device, name, reason
         )

@@ -1,7 +1,7 @@
 """selective_scan by mamba-ssm's CUDA kernels, where that package is installed.
 
-The choice comes to it after Triton: its backward pass adds with atomics, so that equal inputs do
-not give equal bits.
+It comes after Triton in the order of choice: its backward pass adds with atomics, so equal inputs
+do not give equal bits.
 """
 
 import contextvars
@@ -29,14 +29,14 @@ def unavailable(x: Tensor) -> str | None:
 def forward(u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tensor, Tensor]:
     """Return y (b, d, length) in the dtype of u and the last state (b, d, n)."""
     with torch.no_grad():
-        y, last_state = _run(_alike(u, delta, A, B, C, D, delta_bias), delta_softplus)
+        y, last_state = _run(_kernel_inputs(u, delta, A, B, C, D, delta_bias), delta_softplus)
     return y.to(u.dtype), last_state
 
 
 def backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tensor, ...]:
     """Return the gradients of u, delta, A, B, C, D and delta_bias, each in its own dtype."""
     inputs = (u, delta, A, B, C, D, delta_bias)
-    leaves = [tensor.detach().requires_grad_() for tensor in _alike(*inputs)]
+    leaves = [tensor.detach().requires_grad_() for tensor in _kernel_inputs(*inputs)]
     with torch.enable_grad():
         y, _ = _run(leaves, delta_softplus)
         du, ddelta, dA, dB, dC, dD, dbias = torch.autograd.grad(y, leaves, dy.to(y.dtype))
@@ -51,8 +51,8 @@ def _run(tensors, delta_softplus: bool) -> tuple[Tensor, Tensor]:
     return scan(*maps, D, None, delta_bias, delta_softplus, True)
 
 
-def _alike(u, delta, A, B, C, D, delta_bias) -> list[Tensor]:
-    """As its kernels want them: maps of one dtype, parameters in float32, equal groups."""
+def _kernel_inputs(u, delta, A, B, C, D, delta_bias) -> list[Tensor]:
+    """The inputs as its kernels take them: maps of one dtype, float32 parameters, equal groups."""
     B, C = share_groups(B, C)
     wide = functools.reduce(torch.promote_types, (t.dtype for t in (u, delta, B, C)))
     wide = torch.float32 if wide == torch.float64 else wide
@@ -61,13 +61,13 @@ def _alike(u, delta, A, B, C, D, delta_bias) -> list[Tensor]:
     return [u, delta, A, B, C, D, delta_bias]
 
 
-def real_is_asked_for() -> bool:
-    """Whether what is imported now has to be the package itself, and nothing in its place."""
+def importing_real() -> bool:
+    """Whether the current import wants the package itself, not a stand-in."""
     return _real.get()
 
 
 def import_real(name: str) -> ModuleType:
-    """Import a module as installed. Raises: ModuleNotFoundError: ours has taken its place."""
+    """Import a module as installed. Raises: ModuleNotFoundError: our stand-in is in its place."""
     token = _real.set(True)
     try:
         module = importlib.import_module(name)

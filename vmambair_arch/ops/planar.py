@@ -6,7 +6,7 @@ from torch import Tensor
 from .checks import check_floating, check_shape, state_dtype, without_autocast
 from .dispatch import choose
 
-EXACT = (torch.Tag.needs_exact_strides,)  # backends rely on what arrives being contiguous
+EXACT = (torch.Tag.needs_exact_strides,)  # backends rely on contiguous inputs
 BACKENDS = ("numba", "triton", "chunked", "reference")  # on each device, the fastest first
 DIRECTIONS = 4
 
@@ -21,22 +21,22 @@ def planar_scan(
     *,
     backend: str = "auto",
 ) -> Tensor:
-    """Scan a feature map in four directions and add up what each leaves at a pixel.
+    """Scan a feature map in four directions and add up their results at each pixel.
 
     Direction k visits the pixels in its own order (0 row by row, 1 column by column, 2 and 3 the
     reverse of 0 and 1) and runs, with delta = softplus(delta_weight[k] step + delta_bias[k]),
 
         h[t] = exp(delta[t] A[k]) h[t-1] + delta[t] B[t] x[t],   y[t] = C[t] . h[t] + D[k] x[t].
 
-    States and sums are float32 (float64 if x is), whatever autocast says. The result does not
-    depend on the number of threads.
+    States and sums are float32 (float64 if x is), also under autocast. The result does not depend
+    on the number of threads.
 
     Args:
         x: (b, h, w, d) channels-last map; float32, float64, bfloat16 or float16.
         projection: (b, h, w, 4, r + 2n) for each pixel and direction: the low-rank step (r), then
             B (n), then C (n).
-        delta_weight: (4, d, r) takes a step to the d channels.
-        delta_bias: (4, d) added to it before softplus.
+        delta_weight: (4, d, r) maps the low-rank step to the d channels.
+        delta_bias: (4, d) added to that before softplus.
         A: (4, d, n) decay rates < 0.
         D: (4, d) weight of the direct path.
         backend: "auto" (the fastest that can run here) or a backend's name.

@@ -9,7 +9,7 @@ from torch import Tensor
 from .checks import check_floating, check_shape, state_dtype, without_autocast
 from .dispatch import choose
 
-EXACT = (torch.Tag.needs_exact_strides,)  # backends rely on what arrives being contiguous
+EXACT = (torch.Tag.needs_exact_strides,)  # backends rely on contiguous inputs
 BACKENDS = (
     "numba",
     "triton",
@@ -36,15 +36,15 @@ def selective_scan(
     """Run h[t] = exp(delta[t] A) h[t-1] + delta[t] B[t] u[t],  y[t] = C[t] . h[t] + D u[t].
 
     A drop-in for mamba-ssm's ``selective_scan_fn``. States and sums are float32 (float64 if u is),
-    whatever the dtypes of the inputs and whatever autocast says.
+    whatever the dtypes of the inputs, also under autocast.
 
     Args:
         u: (b, d, length) inputs; float32, float64, bfloat16 or float16.
         delta: (b, d, length) step sizes, before delta_bias and softplus.
         A: (d, n) decay rates, < 0 for a state that stays bounded.
         B: (b, n, length), (b, g, n, length), each shared by d / g neighbouring channels, or (d, n).
-        C: as B; the two may differ in kind.
-        D: (d,) weight of the direct path; None for none.
+        C: as B; it may have another of these shapes.
+        D: (d,) weight of the direct path; None for no such path.
         z: (b, d, length) gate: y is multiplied by silu(z).
         delta_bias: (d,) added to delta.
         delta_softplus: take softplus of delta (after the bias), which makes it > 0.
@@ -61,7 +61,7 @@ def selective_scan(
     _check(u, delta, A, B, C, D, z, delta_bias)
     wide = state_dtype(u)
     y, last_state = _forward(
-        u.to(wide).contiguous() if z is not None else u.contiguous(),  # the gate wants y unrounded
+        u.to(wide).contiguous() if z is not None else u.contiguous(),  # the gate takes unrounded y
         delta.contiguous(),
         A.contiguous(),
         _per_step(B, u).contiguous(),

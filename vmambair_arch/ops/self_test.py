@@ -1,9 +1,9 @@
-"""A backend is trusted once it has answered right on this machine.
+"""A backend is trusted once it has computed correctly on this machine.
 
-There are more processors, GPUs, compilers and builds than anyone has tried. So the first use of a
-backend begins with a small problem whose answer the reference computes in float64; a stamp in the
-user's cache remembers that it was right. Values and gradients are tested apart: who restores
-images does not wait for the backward pass to be compiled. ``vmambair doctor`` has the same problem.
+No one has tried every processor, GPU, compiler and build. So before its first use a backend solves
+small problems, and its results are compared with the reference's in float64; a stamp in the user's
+cache records success. Values and gradients are tested separately: restoring images does not wait
+for the backward pass to be compiled. ``vmambair doctor`` uses the same.
 """
 
 import functools
@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from . import stamps
-from .reference import planar, selective
+from .reference import channel, planar, selective
 
-REFERENCES = {"planar": planar, "selective": selective}
+REFERENCES = {"planar": planar, "selective": selective, "channel": channel}
 # The largest relative L2 error of each result.
 TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-10}
 
@@ -34,18 +34,18 @@ def failure(
     dtype: torch.dtype,
     gradients: bool,
 ) -> str | None:
-    """Why a backend is not to be trusted, or None once it has answered right on this machine.
+    """Why a backend cannot be trusted, or None if it computes correctly on this machine.
 
     Args:
-        operation: "planar" or "selective".
+        operation: "planar", "selective" or, without gradients, "channel".
         name, module: of the backend.
         device: where its tensors are.
         dtype: of its states, float32 or float64.
-        gradients: those are tested too.
-    Raises: torch.cuda.OutOfMemoryError: there is no room for the test.
+        gradients: whether to test them too.
+    Raises: torch.cuda.OutOfMemoryError: there is no memory for the test.
     """
     if module is REFERENCES[operation] or (name == "triton" and device.type == "cpu"):
-        return None  # what the others are held to; and Triton's interpreter, which is for tests
+        return None  # the reference itself, and Triton's interpreter, which is for tests
     if gradients and (reason := failure(operation, name, module, device, dtype, False)):
         return reason
     stamp = stamps.path(operation, name, device, dtype, "gradients" if gradients else "values")
@@ -57,29 +57,37 @@ def failure(
     return reason
 
 
-def problem(operation: str, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
-    """The inputs of the test on the CPU: steps and decays of every size, the largest beyond e^88.
+def problems(operation: str, dtype: torch.dtype = torch.float32) -> list[dict[str, Tensor]]:
+    """The tests' inputs, on the CPU: steps and decays of all magnitudes, the largest beyond e^88.
 
-    They are those of the operations' public functions, with softplus in selective_scan; there are
-    several tiles of the sequence and a block of channels that is not full.
+    They are inputs of the operations' public functions, with softplus in selective_scan. In the
+    first the sequence spans several tiles, and the last block of channels is only partly filled;
+    the second of selective_scan is short, with few channels: Triton has other kernels for those.
     """
-    random = functools.partial(
-        torch.randn, generator=torch.Generator().manual_seed(0), dtype=dtype, device="cpu"
-    )
-    spread = functools.partial(torch.linspace, dtype=dtype, device="cpu")
-    n, r = 16, 3
-    rates = -(10 ** spread(-3, 2, n))
     if operation == "planar":
-        h, w, d = 13, 17, 40
-        return {
-            "x": random(1, h, w, d),
-            "projection": random(1, h, w, 4, r + 2 * n),
-            "delta_weight": random(4, d, r),
-            "delta_bias": random(4, d) + spread(-7, 5, d),
-            "A": rates * (random(4, d, n) / 4).exp(),
-            "D": random(4, d),
-        }
-    b, g, d, length = 1, 2, 20, 300
+        return [_planar_problem(dtype)]
+    if operation == "channel":
+        return [_channel_problem(dtype, d=d, length=length) for d, length in ((1, 300), (4, 100))]
+    return [_selective_problem(dtype, d=20, length=300), _selective_problem(dtype, d=4, length=100)]
+
+
+def _planar_problem(dtype: torch.dtype) -> dict[str, Tensor]:
+    random, rates, biases = _numbers(dtype)
+    h, w, d, r = 13, 17, 40, 3
+    n = len(rates)
+    return {
+        "x": random(1, h, w, d),
+        "projection": random(1, h, w, 4, r + 2 * n),
+        "delta_weight": random(4, d, r),
+        "delta_bias": random(4, d) + biases(d),
+        "A": rates * (random(4, d, n) / 4).exp(),
+        "D": random(4, d),
+    }
+
+
+def _selective_problem(dtype: torch.dtype, *, d: int, length: int) -> dict[str, Tensor]:
+    random, rates, biases = _numbers(dtype)
+    b, g, n = 1, 2, len(rates)
     return {
         "u": random(b, d, length),
         "delta": random(b, d, length),
@@ -87,31 +95,55 @@ def problem(operation: str, dtype: torch.dtype = torch.float32) -> dict[str, Ten
         "B": random(b, g, n, length),
         "C": random(b, g, n, length),
         "D": random(d),
-        "delta_bias": random(d) + spread(-7, 5, d),
+        "delta_bias": random(d) + biases(d),
     }
+
+
+def _channel_problem(dtype: torch.dtype, *, d: int, length: int) -> dict[str, Tensor]:
+    random, rates, biases = _numbers(dtype)
+    b, n, r = 2, len(rates), 3
+    return {
+        "sequence": random(b, d, length),
+        "projection": random(2, r + 2 * n, d),
+        "delta_weight": random(2, d, r),
+        "delta_bias": random(2, d) + biases(2 * d).view(2, d),
+        "A": rates * (random(2, d, n) / 4).exp(),
+        "D": random(2, d),
+    }
+
+
+def _numbers(dtype: torch.dtype) -> tuple[Callable, Tensor, Callable]:
+    """A seeded random function, the rates of 16 states, and a function for biases."""
+    generator = torch.Generator().manual_seed(0)
+    random = functools.partial(torch.randn, generator=generator, dtype=dtype, device="cpu")
+    spread = functools.partial(torch.linspace, dtype=dtype, device="cpu")
+    return random, -(10 ** spread(-3, 2, 16)), functools.partial(spread, -7, 5)
 
 
 def errors(
     operation: str, module: ModuleType, device: torch.device, dtype: torch.dtype, gradients: bool
 ) -> dict[str, float]:
-    """The relative L2 errors of a backend's answers by name: y, and dx or the like of each input.
+    """The relative L2 errors of a backend's results by name: y, and dx or the like per input.
 
-    Raises: whatever the backend does.
+    With several problems, the largest.
+
+    Raises: whatever the backend raises.
     """
-    inputs = problem(operation, dtype)
-    given = {name: tensor.to(device) for name, tensor in inputs.items()}
-    with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
-        answers = _answers(operation, module, given, gradients)
-    exact = {name: tensor.double() for name, tensor in inputs.items()}
-    truths = _answers(operation, REFERENCES[operation], exact, gradients)
-    return {
-        name: float((answers[name].cpu().double() - truth).norm() / truth.norm())
-        for name, truth in truths.items()
-    }
+    found: dict[str, Tensor] = {}
+    for inputs in problems(operation, dtype):
+        given = {name: tensor.to(device) for name, tensor in inputs.items()}
+        with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+            answers = _answers(operation, module, given, gradients)
+        exact = {name: tensor.double() for name, tensor in inputs.items()}
+        truths = _answers(operation, REFERENCES[operation], exact, gradients)
+        for name, truth in truths.items():
+            error = (answers[name].cpu().double() - truth).norm() / truth.norm()
+            found[name] = torch.maximum(error, found.get(name, error))  # NaN wins
+    return {name: float(error) for name, error in found.items()}
 
 
 def wrong(errors: dict[str, float], dtype: torch.dtype) -> list[str]:
-    """What the errors that are too large are, in words; a result that is not a number is wrong."""
+    """The errors that are too large, in words; so is NaN."""
     allowed = TOLERANCES[dtype]
     return [f"relative error of {n} {e:.1e}" for n, e in errors.items() if not e <= allowed]
 
@@ -121,6 +153,8 @@ def _answers(
 ) -> dict[str, Tensor]:
     """y, and the gradients of half the sum of its squares."""
     tensors = tuple(inputs.values())
+    if operation == "channel":
+        return {"y": module.forward(*tensors)}
     if operation == "planar":
         y, states = module.forward(*tensors, gradients)
         grads = module.backward(y, *tensors, states) if gradients else ()
@@ -138,14 +172,14 @@ def _tried(*test: Any) -> str | None:
     try:
         found = wrong(errors(*test), test[3])
     except torch.cuda.OutOfMemoryError:
-        raise  # says nothing of the backend
-    except Exception as error:  # whatever it is, this backend is of no use here
+        raise  # says nothing about the backend
+    except Exception as error:  # whatever it is, this backend cannot be used here
         return f"its self-test fails: {type(error).__name__}: {error}"
-    return f"its self-test is wrong: {', '.join(found)}" if found else None
+    return f"its self-test gives wrong results: {', '.join(found)}" if found else None
 
 
 def _in_a_thread(function: Callable[[], Any]) -> Any:
-    """Call a function where nothing of the caller's reaches it: autocast, tracing, fake tensors."""
+    """Call a function in a thread, where the caller's autocast, tracing and fake tensors end."""
     future: Future = Future()
 
     def run() -> None:

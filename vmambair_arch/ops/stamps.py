@@ -1,6 +1,6 @@
-"""Stamps in the user's cache: empty files, each named after what was found to be right.
+"""Stamps in the user's cache: empty files that record which backends passed their self-test.
 
-Whatever the answer of a backend depends on is in the name: this package's sources, the packages
+A stamp's name holds all that a backend's results depend on: this package's sources, the packages
 that compile and run its kernels, the processor or the GPU.
 """
 
@@ -18,24 +18,24 @@ PACKAGES = ("torch", "numba", "llvmlite", "triton", "mamba-ssm", "causal-conv1d"
 
 
 def path(operation: str, backend: str, device: torch.device, *more: object) -> Path:
-    """Where the stamp of a backend lies, if it is there."""
+    """The path of a backend's stamp, whether or not it exists."""
     machine = _processor() if device.type == "cpu" else _accelerator(device)
-    known = hashlib.sha256(repr((_software(), machine, *more)).encode()).hexdigest()
-    return folder() / f"{operation}-{backend}-{known[:32]}"
+    digest = hashlib.sha256(repr((_software(), machine, *more)).encode()).hexdigest()
+    return folder() / f"{operation}-{backend}-{digest[:32]}"
 
 
 def there(stamp: Path) -> bool:
-    """Whether the stamp was left."""
+    """Whether the stamp exists."""
     try:
         return stamp.exists()
-    except OSError:  # a folder that may not be entered
+    except OSError:  # no permission for the folder
         return False
 
 
 def leave(stamp: Path) -> None:
-    """Leave a stamp, if that is possible; else the next process tests again."""
+    """Leave a stamp if possible; otherwise the next process tests again."""
     try:
-        if not stamp.is_absolute():  # a user who has no home
+        if not stamp.is_absolute():  # the user has no home folder
             raise FileNotFoundError(f"there is no folder {stamp.parent}")
         stamp.parent.mkdir(parents=True, exist_ok=True)
         stamp.touch()
@@ -54,7 +54,7 @@ def folder() -> Path:
 def _software() -> str:
     """A digest of this package's sources and of the packages that they use.
 
-    A package's RECORD has the digests of its files: one that was built anew differs.
+    A package's RECORD has the digests of its files, so a rebuilt package differs.
     """
     digest = hashlib.sha256()
     for file in sorted(Path(__file__).parent.rglob("*.py")):

@@ -1,1 +1,1 @@
-"""What an option file may say, and everything that can be found wrong with one before a run."""
+"""Reading option files, and checking them as far as possible before a run."""

@@ -19,8 +19,7 @@ from .schemas.families import registered
 def check(opt: dict[str, Any]) -> None:
     """Check the data sets, networks, checkpoints, losses and metrics of an option file.
 
-    Keys and values have been checked when it was read. Metrics get the ``better`` that they are
-    known to have.
+    Keys and values were checked when it was read. Metrics whose ``better`` is known get it.
 
     Raises: InputError: says what was found, where, and what to do; a sentence for each problem.
     """
@@ -48,7 +47,7 @@ def check(opt: dict[str, Any]) -> None:
 
 
 def check_network(place: str, opt: dict[str, Any], key: str) -> None:
-    """Check that a network can be built, and that its checkpoint is there and fits."""
+    """Check that a network can be built, and that its checkpoint exists and fits."""
     network = build(place, opt[key])
     path = opt["path"].get(f"pretrain_{key}")
     if path:
@@ -61,7 +60,7 @@ def check_network(place: str, opt: dict[str, Any], key: str) -> None:
 
 
 def build(place: str, options: dict[str, Any]) -> torch.nn.Module:
-    """Build a network of an option file, leaving the random numbers as they were."""
+    """Build a network of an option file without changing the random number generators."""
     arguments = {key: value for key, value in options.items() if key != "type"}
     try:
         with torch.random.fork_rng():

@@ -1,4 +1,4 @@
-"""What must hold between the options of a file, each of which is right by itself."""
+"""Rules between the options of a file, each of which is valid by itself."""
 
 import inspect
 import itertools
@@ -23,7 +23,7 @@ PHASES = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong at a place; a warning if training can still mean what it says."""
+    """Something wrong at a place; only a warning if training can go on as written."""
 
     keys: Keys
     sentence: str
@@ -32,11 +32,11 @@ class Finding:
 
 @dataclass
 class Checked:
-    """An option file whose sections are right by themselves, and what its names stand for.
+    """An option file whose sections are valid by themselves, and what its names refer to.
 
     model: the class of model_type.
-    bases: names of the classes that it comes from, itself included.
-    data_sets: for each section of datasets its keys, None where they are not known here.
+    bases: names of its base classes, itself included.
+    data_sets: the keys of each section of datasets, None where they are not known here.
     metrics: functions by their names in val.metrics.
     """
 
@@ -58,7 +58,7 @@ def phase_of(section: str) -> str:
 
 
 def findings(file: Checked) -> Iterator[Finding]:
-    """Yield what is wrong between options."""
+    """Yield the contradictions between options."""
     yield from _phases(file)
     for section, schema in file.data_sets.items():
         if schema is not None:
@@ -75,7 +75,7 @@ def _phases(file: Checked) -> Iterator[Finding]:
             hint = nearest(phase_of(section), PHASES)
             needed = ", ".join(f"{phase} or {phase}_NAME" for phase in allowed)
             yield Finding(
-                ("datasets", section), f"is no data set's name{hint}; it must be {needed}"
+                ("datasets", section), f"is not a data set's name{hint}; it must be {needed}"
             )
     training = file.phases("train")
     if file.is_train and not training:
@@ -90,7 +90,7 @@ def _phases(file: Checked) -> Iterator[Finding]:
         if name in names:
             yield Finding(
                 ("datasets", section, "name"),
-                f"is {name!r} as that of {names[name]}: their figures would be mixed; rename one",
+                f"is {name!r}, like that of {names[name]}: their figures would mix; rename one",
             )
         names[name] = section
 
@@ -102,7 +102,7 @@ def _data_set(file: Checked, section: str, schema: type[DataSet]) -> Iterator[tu
         if opt.get(name) is None:
             yield (name,), f"is missing; {opt['type']} needs it; add it"
     if schema.scaled and scale is None:
-        yield (), "needs the scale, which the file does not say: add scale at its top"
+        yield (), "needs the scale, which the file lacks: add scale at its top level"
     size = opt.get("gt_size")
     if training and size and (needed := needed_size(size, scale or 1)):
         yield ("gt_size",), f"is {size}; it must be {needed}"
@@ -116,7 +116,7 @@ def _data_set(file: Checked, section: str, schema: type[DataSet]) -> Iterator[tu
         for name, root in opt.items():
             if name.startswith("dataroot") and root and not root.rstrip("/").endswith(".lmdb"):
                 yield (name,), f"is {root!r}: the name of an LMDB ends in .lmdb"
-    # A validation has no workers, so that persistent ones are wrong there too.
+    # A validation has no workers, so persistent ones are wrong there too.
     rules = [loading.faults(opt if training else {**opt, "num_worker_per_gpu": 0})]
     rules.append(kernels.faults(opt))
     if training and opt.get("gt_sizes"):
@@ -140,7 +140,7 @@ def _validation(file: Checked) -> Iterator[Finding]:
             if schema is not None and not schema.has_gt and compares:
                 yield Finding(
                     ("val", "metrics", name),
-                    f"compares with ground truth, and datasets.{section} has none; remove one",
+                    f"needs ground truth, and datasets.{section} has none; remove one",
                 )
     if "VideoBaseModel" in file.bases and val and not val.get("metrics"):
         yield Finding(("val", "metrics"), "is missing; video models need it")
@@ -154,7 +154,7 @@ def _model(file: Checked) -> Iterator[Finding]:
     options, train = file.options, file.options.get("train") or {}
     if "SwinIRModel" in file.bases and not options["network_g"].get("window_size"):
         yield Finding(("network_g", "window_size"), "is missing; SwinIRModel pads to it")
-    ours = file.is_train and known(file.model)  # others may have losses of their own
+    ours = file.is_train and known(file.model)  # other models may have their own losses
     for name, sentence in gan_model.faults(options) if ours and "SRGANModel" in file.bases else ():
         yield Finding(tuple(name.split(".")), sentence)
     plain = "SRModel" in file.bases and "SRGANModel" not in file.bases
@@ -164,7 +164,7 @@ def _model(file: Checked) -> Iterator[Finding]:
     if host and not torch.cuda.is_available():
         yield Finding(
             ("model_type",),
-            f"is {options['model_type']}, which calls CUDA, and this machine has none;"
+            f"is {options['model_type']}, which needs CUDA, and this machine has none;"
             " DegradationModel and DegradationGANModel run on any device",
         )
     usm = ("l1_gt_usm", "percep_gt_usm", "gan_gt_usm")
@@ -176,7 +176,7 @@ def _model(file: Checked) -> Iterator[Finding]:
 
 
 def _degradation(file: Checked, *, is_host: bool) -> Iterator[Finding]:
-    """What models that degrade need: their options and ground truth alone, or pairs."""
+    """What models that degrade need: their options and ground truth only, or pairs."""
     options = file.options
     degrades = options.get("high_order_degradation", True)
     for name in HIGH_ORDER if degrades else ():
@@ -193,6 +193,6 @@ def _degradation(file: Checked, *, is_host: bool) -> Iterator[Finding]:
             what = "has no kernels to degrade with" if degrades else "has no pairs"
             yield Finding(
                 ("datasets", section, "type"),
-                f"is {name}, which {what}, and high_order_degradation is {str(degrades).lower()};"
+                f"is {name}, which {what}, but high_order_degradation is {str(degrades).lower()};"
                 " change one of them",
             )

@@ -1,4 +1,4 @@
-"""What must hold between the options of a training: precision, batch and schedule."""
+"""Rules between the options of a training: precision, batch, losses and schedule."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,11 +9,11 @@ from ..data.batches import micro_batches
 from ..models import losses
 from .between_options import Checked, Finding
 
-RELATIVISTIC = "VmambaIRGANModel"  # and what comes from it
+RELATIVISTIC = "VmambaIRGANModel"  # and its subclasses
 
 
 def findings(file: Checked) -> Iterator[Finding]:
-    """Yield what is wrong between options."""
+    """Yield the contradictions between options."""
     yield from _precision(file.options)
     if file.is_train and isinstance(file.options.get("train"), dict):
         yield from _total_batch(file, file.options["train"])
@@ -31,7 +31,7 @@ def _precision(options: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _total_batch(file: Checked, train: dict[str, Any]) -> Iterator[Finding]:
-    """What can be said before the number of processes is known."""
+    """What is wrong with the batch before the number of processes is known."""
     total, sections = train.get("total_batch_size"), file.phases("train")
     if not total or not sections:
         return
@@ -42,31 +42,31 @@ def _total_batch(file: Checked, train: dict[str, Any]) -> Iterator[Finding]:
         if loss.get("reduction") == "sum" and total > batch:
             yield Finding(
                 (*keys, "reduction"),
-                "is sum, and total_batch_size takes the mean over micro-batches; set it to mean",
+                "is sum, but total_batch_size takes the mean over micro-batches; set it to mean",
             )
 
 
 def _losses(file: Checked, train: dict[str, Any]) -> Iterator[Finding]:
-    """Losses that the model cannot take."""
+    """Losses that the model cannot use."""
     if train.get("losses") and not train.get("pixel_opt"):
         yield Finding(("train", "losses"), "are added to the pixel loss: set pixel_opt too")
     gan = train.get("gan_opt") or {}
     if gan.get("type") == "RelativisticGANLoss" and RELATIVISTIC not in file.bases:
         yield Finding(
             ("train", "gan_opt", "type"),
-            "is RelativisticGANLoss, which VmambaIRGANModel and DegradationGANModel train with; set"
-            " model_type to one of them, or type to GANLoss",
+            "is RelativisticGANLoss, which only VmambaIRGANModel and DegradationGANModel support;"
+            " set model_type to one of them, or type to GANLoss",
         )
     if gan.get("gan_type") == "hinge" and "ESRGANModel" in file.bases:
         yield Finding(
             ("train", "gan_opt", "gan_type"),
-            "is hinge, of which ESRGANModel makes a loss without any gradient for the generator;"
-            " set vanilla, or model_type: VmambaIRGANModel with gan_opt.type: RelativisticGANLoss",
+            "is hinge, with which ESRGANModel's loss has no gradient for the generator; set"
+            " vanilla, or model_type: VmambaIRGANModel with gan_opt.type: RelativisticGANLoss",
         )
 
 
 def _schedule(train: dict[str, Any]) -> Iterator[Finding]:
-    """Periods and milestones against total_iter."""
+    """Check periods and milestones against total_iter."""
     total, scheduler = train.get("total_iter"), train.get("scheduler")
     if not isinstance(total, int) or not isinstance(scheduler, dict):
         return
@@ -90,7 +90,7 @@ def _schedule(train: dict[str, Any]) -> Iterator[Finding]:
             if isinstance(given, list) and len(given) != len(periods):
                 yield Finding(
                     ("train", "scheduler", "periods"),
-                    f"are {len(periods)}, and {name} {len(given)}; give as many",
+                    f"has {len(periods)} items, and {name} has {len(given)}; make them equal",
                 )
     if milestones and max(milestones) > total:
         yield Finding(

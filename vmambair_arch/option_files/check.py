@@ -1,4 +1,4 @@
-"""Everything that can be said of an option file without opening another file."""
+"""All checks of an option file that need no other file."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -34,16 +34,16 @@ PLACES = {  # where a misplaced key belongs
     if name not in ("name", "type")
 }
 
-TASKS = {  # of MambaIR's, MaIR's and DAT's data sets, which have BasicSR's names
-    "task": "; without it the pairs are super-resolved: leave it out; GaussianNoiseDataset makes"
-    " noise, and pairs with JPEG artifacts have to be made before",
-    "noise": "; GaussianNoiseDataset has sigma_range to train and sigma_test to validate",
+TASKS = {  # keys of MambaIR's, MaIR's and DAT's data sets, which have BasicSR's names
+    "task": "; leave it out for super-resolution; GaussianNoiseDataset makes noise, and pairs with"
+    " JPEG artifacts must be made beforehand",
+    "noise": "; GaussianNoiseDataset has sigma_range for training and sigma_test for validation",
 }
 
 
 @dataclass
 class OptionReport:
-    """What is wrong with an option file, and what was not looked at; a sentence each."""
+    """What is wrong with an option file, and what was not checked; a sentence each."""
 
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -53,8 +53,8 @@ class OptionReport:
 def check(file: OptionFile, *, is_train: bool) -> OptionReport:
     """Check keys, types, values and how they fit together.
 
-    Whole numbers that were written as floats, such as 4e5, become integers in ``file.options``.
-    What is wrong with the file is in the report; nothing is raised for it.
+    Whole numbers written as floats, such as 4e5, become integers in ``file.options``. Problems of
+    the file are reported, not raised.
     """
     return _Check(file, is_train).run()
 
@@ -83,7 +83,7 @@ class _Check:
                 self.checked.metrics[name] = function
         if self.checked.is_train:
             self._train()
-        if not self._wrong():  # each of these needs what comes before it to be right
+        if not self._wrong():  # each of these relies on the checks before it
             self._add(between_options.findings(self.checked))
             self._add(between_training_options.findings(self.checked))
             self._add(without_effect.findings(self.checked))
@@ -142,16 +142,16 @@ class _Check:
             if key.endswith("_opt"):
                 self._typed(("train", key), registry.LOSS_REGISTRY)
             elif key.startswith("optim_"):
-                self._named(("train", key), kind, OPTIMIZERS, "optimizer of torch")
+                self._named(("train", key), kind, OPTIMIZERS, "an optimizer of torch")
             elif key == "scheduler":
-                self._named(("train", key), kind, SCHEDULES, "schedule")
+                self._named(("train", key), kind, SCHEDULES, "a schedule")
         for name, _ in self._mappings("train", "losses"):
             self._typed(("train", "losses", name), registry.LOSS_REGISTRY)
 
     def _named(self, keys: Keys, name: Any, there: Mapping[str, Any], what: str) -> None:
         """Check a mapping by the signature of the optimizer or schedule that it names."""
         if not isinstance(name, str):
-            return  # the section has said so
+            return  # already a problem of the section
         if name in there:
             self._signature(keys, there[name])
             return
@@ -161,10 +161,10 @@ class _Check:
             except InputError as error:
                 self._problem((*keys, "type"), str(error))
             return
-        hint = f"{nearest(name, there)}; known are {', '.join(sorted(there))}"
-        self._problem((*keys, "type"), f"{shown(name)} is no {what}{hint}")
+        hint = f"{nearest(name, there)}; choose one of {', '.join(sorted(there))}"
+        self._problem((*keys, "type"), f"{shown(name)} is not {what}{hint}")
 
-    # What the steps above are made of.
+    # The parts of the steps above.
 
     def _at(self, keys: Keys) -> Any:
         value: Any = self.options
@@ -179,7 +179,7 @@ class _Check:
         return [(key, item) for key, item in items if isinstance(item, dict)]
 
     def _section(self, model: type[BaseModel], keys: Keys, *, theirs: bool = False) -> None:
-        """Check a section, if it is there; ``theirs``: it may have keys of a third party."""
+        """Check a section, if it exists; ``theirs``: it may have third-party keys."""
         value = self._at(keys)
         if value is None:
             return
@@ -197,7 +197,7 @@ class _Check:
             _settle(self._at(keys), model.model_validate(value))
 
     def _hints(self, keys: Keys, value: Any) -> dict[str, str]:
-        """What to say of keys that a section has not: who reads them, or where they belong."""
+        """What to say about keys that a section lacks: who reads them, or where they belong."""
         here = keys[0] if keys else "the top level"
         hints = {name: hint for name, (place, hint) in PLACES.items() if place != here}
         if keys[:1] == ("datasets",):
@@ -208,7 +208,7 @@ class _Check:
         for key in value:
             if models := readers(key, kinds[keys]):
                 model = self.options.get("model_type", "this model")
-                hints.setdefault(key, f" of {model}: it is of {', '.join(models)}")
+                hints.setdefault(key, f" of {model}; it is an option of {', '.join(models)}")
         return hints
 
     def _typed(self, keys: Keys, names: Any, *also: str) -> Callable | None:
@@ -233,14 +233,14 @@ class _Check:
             _settle(value, model.model_validate(value))
 
     def _registered(self, keys: Keys, registry_: Any) -> Any:
-        """What is registered under the name at ``keys``; a problem if nothing is."""
+        """What is registered under the name at ``keys``; nothing is a problem."""
         name = self._at(keys)
         found = registered(registry_, name)
         if found is None:
             there = sorted(key.removesuffix("_basicsr") for key, _ in registry_)
             hint = nearest(name, there)
             self._problem(
-                keys, f"{shown(name)} is not registered{hint}; known are {', '.join(there)}"
+                keys, f"{shown(name)} is not registered{hint}; choose one of {', '.join(there)}"
             )
         return found
 
@@ -249,8 +249,8 @@ class _Check:
 
     def _not_ours(self, keys: Keys, cls: type) -> None:
         self.unchecked.append(
-            f"{self.file.where(keys)}: {cls.__name__} of {cls.__module__} may have options of its"
-            " own: they are not checked"
+            f"{self.file.where(keys)}: {cls.__name__} of {cls.__module__} may have its own options,"
+            " which are not checked"
         )
 
     def _add(self, findings: Iterator[Finding]) -> None:
@@ -259,7 +259,7 @@ class _Check:
 
 
 def _settle(value: Any, model: BaseModel) -> None:
-    """Write the integers that the model read as floats back into the options."""
+    """Write integers that are floats in the file back into the options."""
     for name in model.model_fields_set & type(model).model_fields.keys():
         key = type(model).model_fields[name].alias or name
         read = getattr(model, name)

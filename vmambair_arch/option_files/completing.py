@@ -22,7 +22,7 @@ def complete(
     debug: bool,
     auto_resume: bool,
 ) -> None:
-    """Add to the options of a file what BasicSR's builders read beside them; see options.read.
+    """Add the options that BasicSR's builders need in addition to a file's; see options.read.
 
     Raises: InputError: there are fewer GPUs than num_gpu.
     """

@@ -1,4 +1,4 @@
-"""Which trials an option file calls for, and the findings that they make."""
+"""Which dry runs an option file needs, and their findings."""
 
 import re
 from collections.abc import Iterator
@@ -15,17 +15,17 @@ from . import dry_runs
 from .between_options import Checked, Finding, channels_of
 from .schemas.families import known, registered
 
-# Those that a trial knows how to apply.
+# The losses that a dry run can apply.
 LOSSES = ("pixel_opt", "perceptual_opt", "gan_opt", "losses")
-TRIAL_SIDE = 256  # pixels of the largest image that a loss is tried on
-TEST_SIZE = 64  # height and width of the trial's input when the file does not train
+TRIAL_SIDE = 256  # pixels a side of the largest image that a loss is tried on
+TEST_SIZE = 64  # height and width of the input when the file does not train
 
 
 def findings(file: Checked) -> Iterator[Finding]:
-    """Build and run what can be without the data."""
+    """Build and run everything that needs no data."""
     yield from _networks(file)
     for name, function in file.metrics.items():
-        if function.__module__.startswith("basicsr."):  # others may fetch weights
+        if function.__module__.startswith("basicsr."):  # other metrics may download weights
             options = file.options["val"]["metrics"][name]
             yield from _found(("val", "metrics", name), options, dry_runs.metric(function, options))
     if file.is_train:
@@ -34,7 +34,7 @@ def findings(file: Checked) -> Iterator[Finding]:
 
 
 def _model(file: Checked) -> Iterator[Finding]:
-    """What the model itself says of the options, where it has ``check_options``."""
+    """The problems that the model's own ``check_options`` finds, if it has that."""
     check = getattr(file.model, "check_options", None)
     if check is not None:
         try:
@@ -55,14 +55,14 @@ def _networks(file: Checked) -> Iterator[Finding]:
         shapes: dict[str, tuple] = (
             {"network_g": (lq, gt), "network_d": (gt, None)} if images else {}
         )
-        if known(cls):  # others may need a GPU
+        if known(cls):  # other networks may need a GPU
             sentence = dry_runs.network(cls, options, *shapes.get(key, ((), None)), source)
             yield from _found((key,), options, sentence)
 
 
 def _shapes(file: Checked) -> tuple[str, tuple[int, ...], tuple[int, ...], str]:
-    """The data set that the network meets first, in training if it trains; shapes (1, c, h, w) of
-    its lq and gt, and where they come from.
+    """The first data set that the network sees, in training if it trains; the shapes (1, c, h, w)
+    of its lq and gt, and where they come from.
     """
     options = file.options
     scale = options.get("scale") or 1
@@ -80,7 +80,7 @@ def _shapes(file: Checked) -> tuple[str, tuple[int, ...], tuple[int, ...], str]:
 def _training(file: Checked, train: dict[str, Any]) -> Iterator[Finding]:
     for keys, section in losses.sections(train):
         cls = registered(registry.LOSS_REGISTRY, section["type"])
-        if "layer_weights" in section:  # it needs VGG's weights: no trial
+        if "layer_weights" in section:  # it needs VGG's weights: no dry run
             yield from _perceptual(keys, section)
         elif keys[1] in LOSSES and not getattr(cls, "weights_from_files", False):
             sentence = dry_runs.loss(cls, section, keys[1], _side(file))
@@ -96,7 +96,7 @@ def _training(file: Checked, train: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _side(file: Checked) -> int:
-    """The side of the images that losses are tried on: of training's crops, if that is known."""
+    """The side of the images that losses are tried on: that of training's crops, if known."""
     options = file.options
     sections = [options["datasets"][section] for section in file.phases("train")]
     sizes = [found for s in (options, *sections) if isinstance(found := s.get("gt_size"), int)]
@@ -112,17 +112,19 @@ def _perceptual(keys: Keys, options: dict[str, Any]) -> Iterator[Finding]:
         yield Finding((*keys, "layer_weights"), "is empty; name a layer, such as conv5_4: 1")
     for layer, weight in options["layer_weights"].items():
         if layer not in layers and not layer.startswith("bn"):
-            yield Finding((*keys, "layer_weights", layer), f"is no layer{nearest(layer, layers)}")
+            yield Finding(
+                (*keys, "layer_weights", layer), f"is not a layer{nearest(layer, layers)}"
+            )
         elif type(weight) not in (int, float) or weight < 0:
-            yield Finding((*keys, "layer_weights", layer), "is no weight: give a number >= 0")
+            yield Finding((*keys, "layer_weights", layer), "is not a weight: give a number >= 0")
     if options.get("criterion", "l1") not in ("l1", "l2", "fro"):
         yield Finding((*keys, "criterion"), "is none of l1, l2, fro")
 
 
 def _found(keys: Keys, options: dict[str, Any], sentence: str | None) -> Iterator[Finding]:
-    """At the option that the sentence names, if it names one."""
+    """A finding at the option that the sentence names, if any, or at ``keys``."""
     if sentence is not None:
         others = [key for key in options if key != "type"]
-        outside_brackets = re.sub(r"\([^)]*\)", "", sentence)  # without what it was tried on
+        outside_brackets = re.sub(r"\([^)]*\)", "", sentence)  # which hold what it was tried on
         named = [key for key in others if re.search(rf"\b{re.escape(key)}\b", outside_brackets)]
         yield Finding((*keys, *named[:1]), f"{options['type']} {sentence}")

@@ -1,7 +1,7 @@
-"""Trials of what an option file describes, without its data: does it build, do the shapes fit.
+"""Dry runs of what an option file describes, without its data: does it build, do the shapes fit.
 
-Networks run on fake tensors, which have shapes and no numbers: the largest costs milliseconds.
-Each function returns what is wrong as a sentence, or None.
+Networks run on fake tensors, which have shapes but no values: the largest takes milliseconds. Each
+function returns a sentence that says what is wrong, or None.
 """
 
 import contextlib
@@ -26,9 +26,9 @@ from torch.nn.modules import module as hooks
 from ..models import optimizer_modes
 from ..models.gan_losses import RelativisticGANLoss
 
-FAKES = "torch._subclasses.fake_tensor"  # logs what does not fit, then raises it
+FAKES = "torch._subclasses.fake_tensor"  # a logger: an error is logged, then raised
 MOST_PARAMETERS = 10**10
-MOST_REAL = 3 * 10**8  # parameters for which a trial uses memory
+MOST_REAL = 3 * 10**8  # parameters that a dry run puts into memory
 MOST_LAYERS = 20_000
 MOST_BLOCKS = 1000
 TOO_LARGE = "it has more than"
@@ -39,7 +39,7 @@ Shape = tuple[int, ...]
 
 
 def memoized(function: Callable) -> Callable:
-    """Remember results by the arguments' JSON: a file's sections come as dictionaries."""
+    """Cache results by the arguments' JSON: a file's sections are dictionaries."""
     results: dict[str, Any] = {}
 
     @functools.wraps(function)
@@ -63,7 +63,7 @@ def network(
         options: its section of the option file.
         lq: the shape of its input; empty to build it only.
         gt: the shape that its output must have, if that is known.
-        source: where the input's size comes from, for messages.
+        source: the options that give the input's size, for messages.
     """
     arguments = {key: value for key, value in options.items() if key != "type"}
     shallow = dict(arguments)
@@ -74,7 +74,7 @@ def network(
         least = [min(n, DEPTHS[key] if place else 1) for place, n in enumerate(depths)]
         shallow[key] = least if isinstance(arguments[key], list) else least[0]
     wrong = _try(cls, shallow, lq, gt, source)
-    if wrong and any(key in wrong for key in DEPTHS):  # name those that were given
+    if wrong and any(key in wrong for key in DEPTHS):  # the message must name the file's values
         return _try(cls, arguments, lq, gt, source)
     return wrong
 
@@ -85,8 +85,8 @@ def _try(
     wrong = _attempt(build_fake, cls, arguments, lq, gt, source)
     if wrong is None or TOO_LARGE in wrong:
         return wrong
-    really = _attempt(build_real, cls, arguments, lq, gt, source)  # fake parts may be the fault
-    return wrong if really and TOO_LARGE in really else really
+    wrong_for_real = _attempt(build_real, cls, arguments, lq, gt, source)  # are fakes the cause?
+    return wrong if wrong_for_real and TOO_LARGE in wrong_for_real else wrong_for_real
 
 
 def _attempt(
@@ -94,7 +94,7 @@ def _attempt(
 ) -> str | None:
     try:
         built = build(cls, arguments)
-    except Exception as error:  # what a constructor raises for a wrong value is its own business
+    except Exception as error:  # a constructor may raise anything for a wrong value
         return f"cannot be built: {one_line(error)}"
     if not any(parameter.requires_grad for parameter in built.parameters()):
         return "has nothing to train"
@@ -104,25 +104,25 @@ def _attempt(
         with fake_tensors(), torch.no_grad(), silent(FAKES):
             made = tuple(built(torch.empty(lq)).shape)
     except (DataDependentOutputException, DynamicOutputShapeException):
-        return None  # what it does depends on numbers, which fake tensors have not
+        return None  # it depends on values, which fake tensors lack
     except Exception as error:  # as above
         return f"cannot run on an input of {_size(lq)} ({source}): {one_line(error)}"
     if gt and made != tuple(gt):
         return (
-            f"makes {_size(made)} out of {_size(lq)} ({source}), and the ground truth has"
-            f" {_size(gt)}: its scale and channels must be those of the data"
+            f"turns {_size(lq)} ({source}) into {_size(made)}, but the ground truth has"
+            f" {_size(gt)}: its scale and channels must match the data"
         )
     return None
 
 
 @functools.cache
 def fake_tensors() -> FakeTensorMode:
-    """The context in which tensors have shapes and no numbers; real ones may join."""
+    """The context in which tensors have shapes but no values; real ones may be mixed in."""
     return FakeTensorMode(allow_non_fake_inputs=True)
 
 
 def build_fake(cls: Callable, arguments: Mapping[str, Any]) -> nn.Module:
-    """Build a network that has parameters without numbers, for ``fake_tensors``."""
+    """Build a network whose parameters have no values, for ``fake_tensors``."""
     with limited(MOST_PARAMETERS), torch.device("meta"):
         built = cls(**arguments)
     with fake_tensors():
@@ -135,21 +135,21 @@ def build_fake(cls: Callable, arguments: Mapping[str, Any]) -> nn.Module:
 
 
 def _unreal(tensor: Tensor) -> Tensor:
-    """A fake tensor on the CPU for one on the meta device, where not everything runs."""
+    """A fake CPU tensor like one on the meta device, where not everything runs."""
     fake = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype)
     is_parameter = isinstance(tensor, nn.Parameter)
     return nn.Parameter(fake, tensor.requires_grad) if is_parameter else fake
 
 
 def build_real(cls: Callable, arguments: Mapping[str, Any]) -> nn.Module:
-    """Build a network, leaving the random numbers as they were, unless it is large."""
+    """Build a network, unless it is large, without changing the random number generators."""
     with limited(MOST_REAL), torch.random.fork_rng(devices=[]):
         return cls(**arguments)
 
 
 @contextlib.contextmanager
 def limited(most_parameters: int) -> Iterator[None]:
-    """Stop building a network that no machine could hold, before it is there."""
+    """Stop the construction of a network that would be too large."""
     counts = {"layers": 0, "parameters": 0}
 
     def layer(*_: Any) -> None:
@@ -175,7 +175,7 @@ def limited(most_parameters: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def silent(name: str) -> Iterator[None]:
-    """Without what a logger says: of an error that is told as a sentence."""
+    """Silence a logger, for an error that is reported as a sentence."""
     log = logging.getLogger(name)
     level = log.level
     log.setLevel(logging.CRITICAL)
@@ -189,7 +189,7 @@ def silent(name: str) -> Iterator[None]:
 def loss(cls: Callable, options: Mapping[str, Any], place: str, side: int) -> str | None:
     """Apply a loss to images of side x side as a model does at its place.
 
-    That is pixel_opt, perceptual_opt, gan_opt, or losses, which may be of the first two kinds.
+    The place is pixel_opt, perceptual_opt, gan_opt, or losses, which are of the first two kinds.
     """
     output = torch.full((1, 3, side, side), 0.25, requires_grad=True)
     try:
@@ -227,7 +227,7 @@ def metric(function: Callable, options: Mapping[str, Any]) -> str | None:
 
 @memoized
 def optimizer(model: Any, options: Mapping[str, Any]) -> str | None:
-    """Make an optimizer as a model does, and take a step."""
+    """Build an optimizer as a model does, and take a step."""
     try:
         _optimizer(object.__new__(model), options).step()
     except Exception as error:  # as above
@@ -236,7 +236,7 @@ def optimizer(model: Any, options: Mapping[str, Any]) -> str | None:
 
 
 def optimizer_copies(model: Any, options: Mapping[str, Any]) -> float:
-    """How many numbers an optimizer keeps for each parameter."""
+    """How many numbers an optimizer keeps per parameter."""
     made = _optimizer(object.__new__(model), options)
     made.step()
     kept = [tensor for state in made.state.values() for tensor in state.values()]
@@ -246,7 +246,7 @@ def optimizer_copies(model: Any, options: Mapping[str, Any]) -> float:
 
 @memoized
 def scheduler(model: Any, train: Mapping[str, Any]) -> str | None:
-    """Make the schedulers as a model does, and ask for the learning rates along the way."""
+    """Build the schedulers as a model does, and ask for learning rates along the way."""
     dry = object.__new__(model)
     dry.opt = {"train": deepcopy(train)}
     dry.optimizers, dry.schedulers = [_optimizer(dry, train["optim_g"])], []

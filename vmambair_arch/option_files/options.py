@@ -1,7 +1,7 @@
-"""Option files read into what BasicSR's builders take: the one entry.
+"""The entry to reading option files: into the dictionary that BasicSR's builders take.
 
 BasicSR's own parser evaluates --force_yml as Python, reads sys.argv and ignores dist_params under
-torchrun; this one gives the same dictionary without that.
+torchrun; this one returns the same dictionary without those faults.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,9 +20,9 @@ __all__ = ["Loader", "Options", "differences", "read", "where"]
 class Options(dict[str, Any]):
     """The dictionary that BasicSR's builders take.
 
-    file: the option file as written, which knows the line of each key.
-    notes: sentences about it that the user should see: what looks wrong, what was not checked,
-        and how it differs from its recipe.
+    file: the option file as written, with the line of each key.
+    notes: sentences about it for the user: what looks wrong, what was not checked, and how it
+        differs from its recipe.
     """
 
     file: OptionFile
@@ -42,15 +42,15 @@ def read(
 
     Args:
         path: the YAML file.
-        is_train: whether it is to train or to test.
+        is_train: whether it is for training or testing.
         overrides: ``a:b:c=VALUE`` each, VALUE in YAML, as --force_yml.
         debug: name it debug_NAME and validate, print and save often.
         auto_resume: resume from the newest state of the experiment, if there is one.
-        plugins: files of Python to run first, beside those that the file names.
-    Returns: the options, with rank 0 of 1; results below the working directory unless
+        plugins: Python files to run first, in addition to those that the file names.
+    Returns: the options, with rank 0 of 1; results are below the working directory unless
         path.experiments_root or path.results_root say otherwise.
-    Raises: InputError: no such file, broken YAML, keys or values that cannot be meant, an override
-        that fits nowhere, GPUs that are not there; a sentence each, naming file, line and key.
+    Raises: InputError: no such file, broken YAML, invalid keys or values, an override that fits
+        nowhere, missing GPUs; a sentence each, naming file, line and key.
     """
     file = yaml_lines.load(path, overrides)
     from .. import plugin  # BasicSR imports only after compat  # noqa: F401
@@ -68,7 +68,7 @@ def read(
 
 
 def where(opt: dict[str, Any], keys: Keys) -> str:
-    """``FILE:LINE: a.b.c`` of a key, for messages about options that were read or made by hand."""
+    """``FILE:LINE: a.b.c`` of a key, for messages about options from a file or made by hand."""
     if isinstance(opt, Options):
         return opt.file.where(keys)
     return f"{opt['opt_file']}: {dotted(keys)}"

@@ -1,4 +1,4 @@
-"""Python files that register networks, losses or data sets, loaded as they lie in a repository."""
+"""Python files that register networks, losses or data sets, loaded straight from a repository."""
 
 import importlib
 import importlib.util
@@ -14,9 +14,9 @@ from .yaml_lines import OptionFile
 
 
 def load(file: OptionFile, given: Iterable[str] = ()) -> None:
-    """Run the files that are given, and those that an option file names under ``plugins``.
+    """Run the files given, and those that an option file names under ``plugins``.
 
-    A path is below the working directory or below the option file's folder. A file runs once in a
+    A path is below the working directory or below the option file's folder. A file runs once per
     process.
 
     Raises: InputError: there is no such file, or it cannot be run; says why.
@@ -33,7 +33,7 @@ def load(file: OptionFile, given: Iterable[str] = ()) -> None:
 
 
 def _run(path: Path) -> Any:
-    """Import a file as a module of its own; what lies beside it can be imported too."""
+    """Import a file as a module; modules in its folder can be imported too."""
     for module in [*sys.modules.values()]:
         if getattr(module, "__file__", None) == str(path):
             return module
@@ -43,7 +43,7 @@ def _run(path: Path) -> Any:
     name = f"plugin_{path.stem}"
     spec: Any = importlib.util.spec_from_file_location(name, path)
     if spec is None:
-        raise InputError(f"{path}: is no file of Python; give one whose name ends with .py")
+        raise InputError(f"{path}: is not a Python file; give one whose name ends with .py")
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
@@ -59,9 +59,9 @@ def _run(path: Path) -> Any:
 
 
 def _join_packages(path: Path) -> None:
-    """Let a repository's copy of BasicSR give what the installed one lacks.
+    """Let a repository's copy of BasicSR supply what the installed one lacks.
 
-    Of a file .../basicsr/archs/x_arch.py the others in that folder become modules of basicsr.archs.
+    For a file .../basicsr/archs/x_arch.py, the files in its folder become modules of basicsr.archs.
     """
     top = next((folder for folder in path.parents if folder.name == "basicsr"), None)
     if top is None:
@@ -78,7 +78,7 @@ def _join_packages(path: Path) -> None:
 
 
 def _register_networks(module: Any, opt: dict[str, Any]) -> None:
-    """Register the networks that an option file names and their file does not register."""
+    """Register the networks that an option file names but the plugin does not register."""
     names: Any = importlib.import_module("basicsr.utils.registry").ARCH_REGISTRY
     sections = [opt[key] for key in opt if key.startswith("network_")]
     for name in [section.get("type") for section in sections if isinstance(section, dict)]:

@@ -1,8 +1,9 @@
 """Option files as text: YAML with the line of every key, and overrides from the command line.
 
-PyYAML composes the nodes, and what a node may be is decided here. ruamel.yaml knows lines, repeated
-keys and YAML 1.2 by itself, but its numbers are classes of its own that strict checks refuse, it
-takes any tag, gives no line to what an alias or a merge repeats, and reads six times slower.
+PyYAML composes the nodes, and this module decides what a node may be. ruamel.yaml supports lines,
+repeated keys and YAML 1.2 by itself, but its numbers are its own classes, which strict checks
+refuse, it accepts any tag, has no lines for what an alias or a merge repeats, and is six times
+slower.
 """
 
 import re
@@ -19,7 +20,7 @@ from ..option_values.words import ESCAPES, Keys, dotted, shown
 LARGEST = 1 << 20  # characters; a long option file has ten thousand
 DEEPEST = 20  # levels of nesting; option files have five
 LARGEST_NUMBER = 10**18
-MOST = 20_000  # values, those that aliases repeat included
+MOST = 20_000  # values, including those that aliases repeat
 PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str")}
 MERGE = "tag:yaml.org,2002:merge"
 
@@ -28,7 +29,7 @@ Fastest: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Loader(Fastest):
-    """YAML's plain types, 2e-4 a number as in YAML 1.2, and None nothing as in Python."""
+    """YAML's plain types; 2e-4 is a number as in YAML 1.2, and None is null as in Python."""
 
 
 Loader.add_implicit_resolver(
@@ -41,7 +42,7 @@ OTHERWISE_IN_1_2 = re.compile(r"[-+]?0[0-7_]+|[-+]?[0-9_]+(:[0-9_.]+)+")
 
 @dataclass
 class Place:
-    """Where a value stands, ``FILE:LINE`` or ``--force_yml KEY=VALUE``, and where those below."""
+    """Where a value is, ``FILE:LINE`` or ``--force_yml KEY=VALUE``, and the places below it."""
 
     name: str
     below: dict[str | int, "Place"] = field(default_factory=dict)
@@ -49,10 +50,10 @@ class Place:
 
 @dataclass
 class OptionFile:
-    """What a file and its overrides say, and where they say it.
+    """The options of a file with its overrides, and their places.
 
     name: the file's, for messages.
-    options: as in the file, nothing completed.
+    options: as in the file, without defaults.
     place: of the mapping, and below it of every key and list item.
     """
 
@@ -61,7 +62,7 @@ class OptionFile:
     place: Place
 
     def where(self, keys: Keys) -> str:
-        """``FILE:LINE: a.b.c``, with the line of a, b or c: the last that is there."""
+        """``FILE:LINE: a.b.c``, with the line of a, b or c: the last of these that exists."""
         place = self.place
         for key in keys:
             if key not in place.below:
@@ -71,23 +72,23 @@ class OptionFile:
         return f"{name}: {dotted(keys)}"
 
     def find(self, name: str, place: str) -> Path:
-        """A file that is named at a place: below the working directory, or beside this file.
+        """The file named at a place: below the working directory or this file's folder.
 
-        Raises: InputError: there is none.
+        Raises: InputError: there is no such file.
         """
         if found := self.found(name):
             return found
         raise InputError(f"{place}: there is no file {name}; correct its path")
 
     def found(self, name: str) -> Path | None:
-        """A file below the working directory, else beside this file; None: there is none."""
+        """The file below the working directory, else below this file's folder, or None."""
         path = Path(name).expanduser()
         places = (path, Path(self.name).parent / path)
         return next((place for place in places if place.is_file()), None)
 
 
 def load(path: str | Path, overrides: Iterable[str] = ()) -> OptionFile:
-    """Read a YAML file and set what the overrides say, ``a:b:c=VALUE`` each, VALUE in YAML.
+    """Read a YAML file and apply the overrides, ``a:b:c=VALUE`` each, VALUE in YAML.
 
     Raises: InputError: no such file, broken YAML, keys that repeat, an override that fits nowhere.
     """
@@ -117,11 +118,11 @@ def parse(text: str, name: str) -> OptionFile:
 
 
 class _Reader:
-    """One reading of a YAML text into plain values and the place of each.
+    """Reads a YAML text once, into plain values and the place of each.
 
     Args:
-        name: the file's; its lines are told behind it.
-        lined: whether places tell lines, or all are the name.
+        name: the file's, for places.
+        lined: whether a place is the name with a line, or only the name.
     """
 
     def __init__(self, name: str, *, lined: bool = True):
@@ -131,7 +132,7 @@ class _Reader:
 
     def read(self, text: str) -> tuple[Any, Place]:
         if len(text) > LARGEST:
-            raise InputError(f"{self.name}: {len(text)} characters are no option file; give one")
+            raise InputError(f"{self.name}: {len(text)} characters, too many for an option file")
         try:
             self._measure(text)
             loader = Loader(text)
@@ -185,20 +186,24 @@ class _Reader:
                 read, place.below[number] = self._value(loader, item, (*keys, number))
                 value.append(read)
         else:
-            raise self._broken(line, f"{shown(node.tag)} is no type of options")
+            raise self._broken(line, f"{shown(node.tag)} is not a type of options")
         self.open.pop()
         return value, place
 
     def _scalar(self, loader: Any, node: yaml.ScalarNode, keys: Keys) -> Any:
         if node.tag.endswith(":timestamp"):
-            return node.value  # a date is text to everyone who reads options
+            return node.value  # options treat a date as text
         place = f"{self.name}:{node.start_mark.line + 1}: {dotted(keys)}"
         if node.tag not in PLAIN:
-            raise InputError(f"{place}: {shown(node.tag)} is no type of options; write plain YAML")
+            raise InputError(
+                f"{place}: {shown(node.tag)} is not a type of options; write plain YAML"
+            )
         try:
             value = loader.construct_object(node)
-        except Exception as error:  # PyYAML lets through what its tags' parsers raise
-            raise InputError(f"{place}: {shown(node.value)} is no {node.tag[18:]}") from error
+        except Exception as error:  # PyYAML passes on whatever its tags' parsers raise
+            raise InputError(
+                f"{place}: {shown(node.value)} is not of type {node.tag[18:]}"
+            ) from error
         if isinstance(value, int) and abs(value) >= LARGEST_NUMBER:
             raise InputError(f"{place}: a number of more than 18 digits; correct it")
         if not node.style and not isinstance(value, str):
@@ -242,7 +247,7 @@ class _Reader:
         key = loader.construct_object(node) if node.tag in PLAIN else None
         if not isinstance(key, str):
             line = node.start_mark.line + 1
-            raise self._broken(line, f"{shown(node.value)} is no name; put it in quotes")
+            raise self._broken(line, f"{shown(node.value)} is not a name; put it in quotes")
         return key
 
     def _merges(
@@ -257,7 +262,7 @@ class _Reader:
 
 
 def _override(file: OptionFile, override: str) -> None:
-    """Set one ``a:b:c=VALUE``. The key may be new, the mappings that it stands in may not."""
+    """Set one ``a:b:c=VALUE``. The key may be new, but the mappings around it must exist."""
     names, equals, text = override.partition("=")
     place = shortened(f"--force_yml {override}")
     *parents, last = keys = tuple(name.strip() for name in names.split(":"))

@@ -1,1 +1,1 @@
-"""Options by themselves: kinds of values, and the sentences for those that are wrong."""
+"""Single options: kinds of values, and messages for invalid ones."""

@@ -1,4 +1,4 @@
-"""What data sets of an option file have in common, for the classes that add their own keys."""
+"""The keys that all data sets of an option file share, and base classes for those that add more."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -6,10 +6,10 @@ from pydantic import Field
 
 from .kinds import WHOLE, Deviations, FileName, FilePath, Means, Section, Size, Template, Text, only
 
-LOADER = ("batch_size_per_gpu", "num_worker_per_gpu")  # what BasicSR's loader reads to train
+LOADER = ("batch_size_per_gpu", "num_worker_per_gpu")  # needed by BasicSR's training loader
 CROP = (*LOADER, "gt_size", "use_hflip", "use_rot")
 SHUFFLES = "is always true here: training images are shuffled"
-PROGRESSIVE = "is read by no data set of this type; patches would keep the size gt_size"
+PROGRESSIVE = "is not read by data sets of this type; patches would keep the size gt_size"
 
 
 class IoBackend(Section):
@@ -22,9 +22,9 @@ class IoBackend(Section):
 
 
 class DataSet(Section):
-    """What every data set may have.
+    """The keys that every data set may have.
 
-    in_training, in_validation: the keys that it needs then, besides the required ones.
+    in_training, in_validation: keys needed only in training or validation.
     scaled: whether it needs the file's scale.
     has_gt: whether there is something to compare outputs with.
     """
@@ -55,7 +55,7 @@ class DataSet(Section):
 
 
 class Images(DataSet):
-    """Images that are normalised or reduced to brightness on request."""
+    """Images that can be normalised or reduced to luma."""
 
     io_backend: IoBackend
     mean: Means | None = None
@@ -74,16 +74,16 @@ class Paired(Images):
     filename_tmpl: Template = "{}"
 
 
-def needed_size(size: Any, scale: int, most: int | None = None, of: str = "") -> str:
-    """What the side of a crop of the ground truth must be, if it is not; else nothing.
+def needed_size(size: Any, scale: int, largest: int | None = None, option: str = "") -> str:
+    """What the side of a ground truth crop must be, or an empty string if it is that.
 
     Args:
         size: the side, in pixels.
         scale: of the network.
-        most: the largest side there can be, and ``of`` the option that says so.
+        largest, option: the largest possible side, and the option that sets it.
     """
     whole = isinstance(size, int) and size > 0 and size % scale == 0
-    if whole and (most is None or size <= most):
+    if whole and (largest is None or size <= largest):
         return ""
-    limit = "" if most is None else f", at most {of} {most}"
+    limit = "" if largest is None else f", at most {option} {largest}"
     return f"a multiple of the scale {scale}{limit}"

@@ -13,9 +13,9 @@ NOTHING = ("~", "None", "none", "NONE", "null", "Null", "NULL", "nil", "")  # in
 class Section(BaseModel):
     """A mapping of an option file whose keys are all known.
 
-    Adding a key is adding an annotated line to the section's class.
+    To add a key, add an annotated line to the section's class.
 
-    ignored: keys that are a warning instead of an error, and what it says.
+    ignored: keys that cause a warning instead of an error, and its text.
     """
 
     ignored: ClassVar[dict[str, str]] = {}
@@ -26,25 +26,25 @@ class Section(BaseModel):
 
 
 def _whole(value: Any) -> Any:
-    """4e5 is a float in YAML, and a whole number to everyone who writes it."""
+    """4e5 is a float in YAML, but meant as a whole number."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _printable(text: str) -> str:
     if any(ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in text):
-        raise ValueError(f"holds characters that no file or log can show; {ESCAPES}")
+        raise ValueError(f"has characters that no file or log can show; {ESCAPES}")
     return text
 
 
 def _something(value: Any) -> Any:
     if isinstance(value, str) and value in NOTHING:
-        raise ValueError("stands for nothing: write ~ without quotes, or leave the key out")
+        raise ValueError("is no path: write ~ without quotes for none, or leave the key out")
     return value
 
 
 def _path(text: str) -> str:
     if any(len(part.encode()) > 255 for part in text.split("/")):
-        raise ValueError("has a part of more than 255 bytes, which no file system takes")
+        raise ValueError("has a part of more than 255 bytes, which no file system allows")
     try:
         Path(text).expanduser()
     except RuntimeError as error:
@@ -64,9 +64,9 @@ def _template(text: str) -> str:
 
 def _file_name(text: str) -> str:
     if text != text.strip():
-        raise ValueError("begins or ends with a space; take it away")
+        raise ValueError("begins or ends with a space; remove it")
     if "/" in text or "\\" in text or text in (".", ".."):
-        raise ValueError("names a folder of its own: no slashes, and not . or ..")
+        raise ValueError("must be a plain name, without slashes, and not . or ..")
     return text
 
 
@@ -85,7 +85,7 @@ def _probable(weights: list[float]) -> list[float]:
 def _gpus(value: Any) -> Any:
     if value == "auto" or (type(value) is int and 0 <= value <= 1024):
         return value
-    raise ValueError("is neither auto nor a number of GPUs; auto takes what the machine has")
+    raise ValueError("is neither auto nor a number of GPUs; auto uses all of the machine's")
 
 
 def _threads(value: Any) -> Any:
@@ -95,7 +95,7 @@ def _threads(value: Any) -> Any:
 
 
 def only(value: Any, why: str) -> AfterValidator:
-    """For a key that other programs read and this one does not: one value of it is harmless."""
+    """For a key that other programs read and this one does not: only one value is harmless."""
 
     def check(given: Any) -> Any:
         if given is not value and given is not None:
@@ -138,7 +138,7 @@ Free = dict[str, Any]
 
 
 def suffixed(section: type[Section], suffix: str, *, optional: bool = False) -> dict[str, Any]:
-    """The keys that a section adds to its base, with a suffix each, for ``create_model``."""
+    """The keys that a section adds to its base, each with a suffix, for ``create_model``."""
     kinds = section.__annotations__.items()
     return {name + suffix: (kind | None, None) if optional else (kind, ...) for name, kind in kinds}
 

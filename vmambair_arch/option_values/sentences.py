@@ -1,4 +1,4 @@
-"""pydantic's errors as sentences: what was found, and what it has to be."""
+"""pydantic's errors as sentences: what was found, and what it must be."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ NEEDED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "float_type": "a number",
-    "finite_number": "a number that is finite",
+    "finite_number": "a finite number",
     "bool_type": "true or false",
     "string_type": "text",
     "list_type": "a list",
@@ -29,13 +29,13 @@ NEEDED = {
     "too_short": "a list of at least {min_length}",
     "too_long": "a list of at most {max_length}",
 }
-LENGTHS = {  # pydantic calls texts and lists by one name
+LENGTHS = {  # of texts: pydantic has the same error types for lists
     "too_short": "is empty; it must be text",
-    "too_long": "has {actual_length} characters; it may have {max_length} at most",
+    "too_long": "has {actual_length} characters; it may have at most {max_length}",
 }
 
 Read = TypeVar("Read", bound=Section)
-Findings = dict[Keys, str]  # by the place of a value, what is wrong with it
+Findings = dict[Keys, str]  # what is wrong with a value, by its place
 
 
 def findings(section: type[BaseModel], value: Any, hints: Mapping[str, str]) -> Findings:
@@ -43,8 +43,8 @@ def findings(section: type[BaseModel], value: Any, hints: Mapping[str, str]) -> 
 
     Args:
         section: the model.
-        value: what the file says.
-        hints: for keys that the section has not, what to say of them.
+        value: of the section in the file.
+        hints: what to say about keys that the section does not have.
     """
     try:
         section.model_validate(value)
@@ -58,9 +58,9 @@ def findings(section: type[BaseModel], value: Any, hints: Mapping[str, str]) -> 
 
 
 def read(section: type[Read], options: Mapping[str, Any], suffix: str = "") -> Read:
-    """Take the values of a section out of options whose names end in ``suffix``.
+    """Read a section from the options whose names end in ``suffix``.
 
-    Raises: InputError: a value is missing or is none that it may be; a sentence for each.
+    Raises: InputError: a value is missing or invalid; a sentence for each.
     """
     given = {name: options.get(name + suffix) for name in names(section)}
     value = {name: item for name, item in given.items() if item is not None}
@@ -103,20 +103,20 @@ def _sentence(item: Any, keys: Keys, section: type[BaseModel], hints: Mapping[st
     if kind == "literal_error":
         choices = [choice.strip(" '") for choice in context["expected"].split(",")]
         hint = nearest(given, choices) if isinstance(given, str) else ""
-        return f"is {shown(given)}, and not {context['expected']}{hint}"
+        return f"is {shown(given)}; it must be {context['expected']}{hint}"
     if isinstance(given, str) and kind.removeprefix("string_") in LENGTHS:
         values = {**context, "actual_length": len(given)}
         return LENGTHS[kind.removeprefix("string_")].format(**values)
     needed = NEEDED.get(kind, "").format(**context) or item["msg"]
     if kind == "string_type" and isinstance(given, list) and last.startswith("dataroot"):
-        needed = "one folder; links to the files of all may lie in it"
+        needed = "one folder; put links to the files of all folders into it"
     elif kind == "string_type" and isinstance(given, int | float):
         needed = "text; put it in quotes"
     return f"is {shown(given)}; it must be {needed}"
 
 
 def _siblings(section: Any, keys: Keys) -> set[str]:
-    """The names that the mapping of a key may have."""
+    """The keys that the mapping around a key may have."""
     for key in keys[:-1]:
         field = section.model_fields.get(key)
         options = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []

@@ -4,18 +4,18 @@ from typing import Any
 
 from ..errors import shortened
 
-Keys = tuple[str | int, ...]  # where a value stands: names of mappings, indices of lists
-ESCAPES = "in double quotes \\ begins a character: write / or \\\\, or use single quotes"
+Keys = tuple[str | int, ...]  # the path to a value: keys of mappings, indices of lists
+ESCAPES = "in double quotes \\ begins an escape: write / or \\\\, or use single quotes"
 
 
 def dotted(keys: Keys) -> str:
-    """``a.b.0``, for messages: a name with strange characters as ``'a\\nb'``."""
+    """``a.b.0``, for messages; a name with unprintable characters becomes ``'a\\nb'``."""
     names = (str(key) for key in keys)
     return ".".join(n if n.isprintable() and len(n) < 80 else shown(n) for n in names)
 
 
 def shown(value: Any) -> str:
-    """A value as messages show it: on one line, and cut when it is long."""
+    """A value as messages show it: on one line, and cut if long."""
     if isinstance(value, dict):
         return "a mapping"
     if value is None or isinstance(value, bool):

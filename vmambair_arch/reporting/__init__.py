@@ -1,4 +1,4 @@
-"""Reports: the one format that all of them have, and the tables and pictures made from it."""
+"""Reports: their common format, and the tables and pictures made from it."""
 
 from .format import Column, Report, write
 from .reading import read

@@ -1,8 +1,8 @@
-"""The metrics whose units and directions are known, as columns of a report."""
+"""The known metrics, with their units and directions, as columns of a report."""
 
 from .format import Column
 
-# The keys of a training's row that are no metrics.
+# The keys of a training's row that are not metrics.
 NOT_MEASURED = {"iter", "dataset", "time", "seconds"}
 
 METRICS = {
@@ -15,5 +15,5 @@ METRICS = {
 
 
 def metric(name: str) -> Column:
-    """The column of a metric; one that is not known keeps its name and has no better way."""
+    """The column of a metric; an unknown one keeps its name, and neither direction is better."""
     return METRICS.get(name) or Column(label=name, decimals=4)

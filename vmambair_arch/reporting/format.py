@@ -1,30 +1,35 @@
-"""The format of every report: what made it, on which machine, and its figures as rows.
+"""The format of all reports: the command, the machine, and the figures as rows.
 
 A report is a JSON object with these keys:
 
     format    "vmambair report"
     version   1
-    kind      "comparison" (vmambair compare), "benchmark" (vmambair bench) or "training"
-    title     of what it is: a data set, a processor, a run
+    kind      "comparison" (vmambair compare), "benchmark" (vmambair bench), "rivals" (vmambair
+              bench --rivals) or "training"
+    title     its subject: a data set, a processor, a run
     command   that made it
     machine   what the figures depend on: processor, memory, system, versions, ...
-    columns   of each quantity that was measured, by its name in the rows: its label, with the unit;
-              its decimals in tables; which way is better, "higher", "lower" or null
-    details   what else there is to tell
-    rows      an object for each thing that was measured: what it was, and a value for each column:
+    columns   the measured quantities, by their names in the rows: label, with the unit; decimals
+              in tables; which direction is better, "higher", "lower" or null
+    details   further contents
+    rows      an object for each measurement: its subject, and a value for each column:
               a number, "inf", or null (or no key) where there is none
 
-A row of a comparison is of an image and a method. Its details have the border (pixels that are not
-measured, each side), the channel ("Y" or "RGB"), where the ground truth and each method lie, and by
-what those that compute can be run again.
+A row of a comparison has an image and a method. The details have the border (pixels left out at
+each side), the channel ("Y" or "RGB"), the places of the ground truth and of each method, and what
+is needed to run the computing methods again.
 
 A row of a benchmark has the name, the size (height and width of the input), the passes, batch,
-threads and channels (of a scan; 0 for a network). Its details have the device, the minutes that it
-took, the figures (ratios of rows, with their targets) and what was skipped, with the reason.
+threads and channels (of a scan; 0 for a network). The details have the device, the minutes that it
+took, the figures (ratios of rows, with their targets) and the skipped cases, with the reason.
 
-A row of a training has the iter, the dataset and the time of a validation, and the seconds that the
-steps before it took (on a CPU processor time). A training writes its rows alone, a line each, into
-metrics.jsonl; ``reading`` makes a report of them.
+A row of rivals has the name of a network, its scale and what it was trained for, the runner (the
+program), the size (height and width of the photograph) and the threads. The details have the
+minutes, the photographs for quality, and the skipped cases, with the reason.
+
+A row of a training has the iter, the dataset and the time of a validation, and the seconds of the
+steps before it (processor time on a CPU). A training only writes its rows, a line each, into
+metrics.jsonl; ``reading`` turns them into a report.
 """
 
 import json
@@ -38,13 +43,14 @@ from ..files import write_whole
 
 FORMAT = "vmambair report"
 VERSION = 1
-# What each row has to have beside its values, by the kind of the report.
+# The keys that each row must have besides its values, by kind of report.
 NEEDED: dict[str, dict[str, type | tuple[type, ...]]] = {
     "comparison": {"image": str, "method": str},
     "benchmark": {
         **{"name": str, "size": int, "passes": str},
         **{"batch": int, "threads": int, "channels": int},
     },
+    "rivals": {"name": str, "runner": str, "size": int, "threads": int, "scale": int},
     "training": {"iter": (int, str), "dataset": str},  # a test's iter is its name
 }
 
@@ -56,8 +62,8 @@ class Column(BaseModel):
 
     Args:
         label: its heading, with the unit.
-        decimals: that tables show.
-        better: which way is better; None where that is not known.
+        decimals: in tables.
+        better: which direction is better; None if unknown.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,7 +74,7 @@ class Column(BaseModel):
 
 
 class Report(BaseModel):
-    """A report; the module says what its fields hold.
+    """A report; see the module for its fields.
 
     In memory infinite values are floats.
     """
@@ -77,7 +83,7 @@ class Report(BaseModel):
 
     format: Literal["vmambair report"] = FORMAT
     version: Literal[1] = VERSION
-    kind: Literal["comparison", "benchmark", "training"]
+    kind: Literal["comparison", "benchmark", "rivals", "training"]
     title: str
     command: str
     machine: dict[str, Any]
@@ -87,7 +93,7 @@ class Report(BaseModel):
 
     @model_validator(mode="after")
     def _check_rows(self) -> "Report":
-        """Every row has what its kind needs, and numbers in the columns."""
+        """Check that every row has the keys of its kind, and numbers in the columns."""
         for number, row in enumerate(self.rows, 1):
             for key, types in NEEDED[self.kind].items():
                 if not isinstance(row.get(key), types):
@@ -101,7 +107,7 @@ class Report(BaseModel):
 
 
 def write(report: Report, path: Path) -> None:
-    """Write a report as JSON with a line for each row, whole or not at all.
+    """Write a report as JSON with a line for each row, completely or not at all.
 
     Raises: OSError: the file cannot be written. ValueError: a value is not a number (NaN).
     """
@@ -113,5 +119,5 @@ def write(report: Report, path: Path) -> None:
 
 
 def _plain(row: dict[str, Value]) -> dict[str, Value]:
-    """A row as JSON has it, which knows no infinity."""
+    """A row for JSON, which has no infinity."""
     return {key: "inf" if value == math.inf else value for key, value in row.items()}

@@ -1,4 +1,4 @@
-"""A table in HTML, whose heads are buttons that sort: the best bold, the second underlined."""
+"""A table in HTML, with heads that sort, the best in bold and the second underlined."""
 
 from collections.abc import Sequence
 from html import escape
@@ -11,11 +11,11 @@ BETTER = {"higher": "↑", "lower": "↓"}
 
 
 def render(table: Table, *, attributes: str, caption: str, names: Sequence[str] = ()) -> str:
-    """The table; its groups have no headings.
+    """The table, without its groups' headings.
 
     Args:
-        table: what is shown.
-        attributes: those of the element, such as a class.
+        table: to render.
+        attributes: of the element, such as a class.
         caption: plain text.
         names: HTML for the heads of the rows, instead of their names.
     """
@@ -33,7 +33,7 @@ def render(table: Table, *, attributes: str, caption: str, names: Sequence[str] 
 
 
 def _head(label: str, column: Column | None = None) -> str:
-    """A head that sorts; an arrow says which way a column is better."""
+    """A head that sorts; an arrow shows which direction is better."""
     better = ""
     if column and column.better:
         better = f' <span title="{column.better} is better">{BETTER[column.better]}</span>'
@@ -42,7 +42,7 @@ def _head(label: str, column: Column | None = None) -> str:
 
 
 def _cell(cell: Cell, column: Column) -> str:
-    """A value as it is shown, and in full for sorting, where "Infinity" is JavaScript's word."""
+    """A value as displayed, and exactly, for sorting; JavaScript's infinity is "Infinity"."""
     number = "" if cell.value is None else str(cell.value).replace("inf", "Infinity")
     note = f" <small>{escape(cell.note)}</small>" if cell.note else ""
     return f'<td data-value="{number}">{MARKS[cell.rank].format(text(cell, column))}{note}</td>'

@@ -4,10 +4,12 @@ import re
 
 from .tables import Table, text
 
-# What has a meaning in LaTeX, or another look in its oldest fonts.
+# Characters with a meaning in LaTeX, or another look in its oldest fonts.
 CHARACTERS = {
     **{character: f"\\{character}" for character in "{}$&#%_"},
-    **{character: f"{{{character}}}" for character in "[]*"},  # after \\ they would be an option
+    **{
+        character: f"{{{character}}}" for character in "[]*"
+    },  # after \\ they would be its arguments
     "\\": r"\textbackslash{}",
     "^": r"\textasciicircum{}",
     "~": r"\textasciitilde{}",
@@ -21,7 +23,7 @@ MARKS = {0: "{}", 1: r"\textbf{{{}}}", 2: r"\underline{{{}}}"}
 
 
 def render(table: Table) -> str:
-    """The tabular; one of several groups has their headings over its columns."""
+    """The tabular; several groups get headings over their columns."""
     lines = [r"% \usepackage{booktabs}", rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}"]
     lines.append(r"\toprule")
     if len(table.groups) > 1:
@@ -39,9 +41,9 @@ def render(table: Table) -> str:
 
 
 def escaped(name: str) -> str:
-    """A name as it is printed, whatever characters it has."""
+    """A name in LaTeX that prints as it is, whatever characters it has."""
     plain = "".join(CHARACTERS.get(character, character) for character in " ".join(name.split()))
-    return re.sub("-(?=-)", "-{}", plain)  # two hyphens, and no dash
+    return re.sub("-(?=-)", "-{}", plain)  # two hyphens, not a dash
 
 
 def _headings(table: Table) -> list[str]:

@@ -1,4 +1,4 @@
-"""A table in Markdown: pipes that stand below each other, the best in bold."""
+"""A table in Markdown, with aligned pipes and the best in bold."""
 
 import re
 
@@ -8,7 +8,7 @@ MARKS = {0: "{}", 1: "**{}**", 2: "{}"}
 
 
 def render(table: Table) -> str:
-    """The table as lines of text, as GitHub and the like read it."""
+    """The table in GitHub's Markdown."""
     single = len(table.groups) == 1
     heads = [
         column.label if single else f"{title} {column.label}"
@@ -29,7 +29,7 @@ def render(table: Table) -> str:
 
 
 def escaped(name: str) -> str:
-    """A name without effect: no emphasis, code, tag or new column."""
+    """A name whose characters cause no emphasis, code, tag or new column."""
     return re.sub(r"[\\|*`<\[]|\b_|_\b", r"\\\g<0>", " ".join(name.split()))
 
 

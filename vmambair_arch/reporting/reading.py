@@ -1,4 +1,4 @@
-"""Reports read: the JSON of one, or the metrics.jsonl of a training."""
+"""Reads reports: a JSON report, or the metrics.jsonl of a training."""
 
 import json
 from pathlib import Path
@@ -16,8 +16,8 @@ def read(path: Path) -> Report:
 
     Args:
         path: a .json of ``vmambair compare`` or ``vmambair bench``, or a training's .jsonl.
-    Raises: InputError: there is no such file; it is damaged, of something else or of a later
-        version; names it and says what to do.
+    Raises: InputError: the file does not exist, is damaged, is not a report, or has a later
+        version.
     """
     try:
         text = path.read_bytes().decode()
@@ -40,11 +40,11 @@ def read(path: Path) -> Report:
 
 
 def _check(content: Any, path: Path) -> None:
-    """Raise InputError for JSON that is no report, or one of a later version."""
+    """Raise InputError for JSON that is not a report, or one of a later version."""
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(
-            f"{path}: not a report: give the report.json of vmambair compare, the"
-            " bench.json of vmambair bench or a training's metrics.jsonl"
+            f"{path}: not a report: give the report.json of vmambair compare, the bench.json or"
+            " rivals.json of vmambair bench, or a training's metrics.jsonl"
         )
     version = content.get("version")
     if isinstance(version, int) and version > VERSION:
@@ -59,7 +59,7 @@ def _lines(text: str) -> list[Any]:
 
 
 def _training(rows: list[Any], path: Path) -> dict[str, Any]:
-    """The rows of a metrics.jsonl as a report, which has the name of the run's folder."""
+    """The rows of a metrics.jsonl as a report, titled by the run's folder."""
     if not all(isinstance(row, dict) and {"iter", "dataset"} <= row.keys() for row in rows):
         raise InputError(f"{path}: not the metrics.jsonl of a training; give that of a run")
     names = dict.fromkeys(name for row in rows for name in row if name not in NOT_MEASURED)

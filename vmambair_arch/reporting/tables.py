@@ -1,6 +1,6 @@
-"""Tables of reports: their rows and columns, and what is best among values.
+"""Tables of reports: their rows and columns, and the ranks of values.
 
-Every renderer (markdown, latex, html) shows the same cells, so that they agree.
+All renderers (markdown, latex, html) show the same cells, so that they agree.
 """
 
 import math
@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 from ..errors import InputError
 from .format import Column, Report
 
-BENCHED = ("seconds", "peak_mib")  # the columns of a benchmark that its table has
-COSTS = {  # and those of its networks, in these units
+BENCHED = ("seconds", "peak_mib")  # the columns of a benchmark's table
+CASES, ENTRANTS = ("seconds_per_megapixel", "peak_mib"), ("psnr", "file_mb")  # those of rivals
+COSTS = {  # those of a benchmark's networks, with labels and units
     "parameters": ("parameters (M)", 1e6),
     "multiply_adds": ("multiply-adds (G)", 1e9),
     "products": ("without the scans", 1e9),
@@ -23,7 +24,7 @@ COSTS = {  # and those of its networks, in these units
 
 
 class Cell(NamedTuple):
-    """A value, or None; its rank (1 the best, 2 the second, else 0); and a note behind it."""
+    """A value, or None; its rank (1 the best, 2 the second, else 0); and a note after it."""
 
     value: float | None = None
     rank: int = 0
@@ -32,11 +33,11 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """A table, before it is written in some language.
+    """A table, before it is rendered.
 
     Args:
-        corner: what the rows are.
-        groups: headings over neighbouring columns, such as data sets, and those columns.
+        corner: heading of the rows' names.
+        groups: headings over neighbouring columns, such as data sets, and their columns.
         rows: names, and a cell for each column.
     """
 
@@ -50,7 +51,7 @@ class Table:
         return [column for _, columns in self.groups for column in columns]
 
     def ranked(self) -> "Table":
-        """The same table with a rank for each cell among those of its column."""
+        """The same table with each cell's rank in its column."""
         columns = zip(*(cells for _, cells in self.rows), strict=True)
         marked = [ranked(cells, c) for c, cells in zip(self.columns, columns, strict=True)]
         names = (name for name, _ in self.rows)
@@ -63,18 +64,18 @@ class Table:
 def ranked(cells: Sequence[Cell], column: Column) -> list[Cell]:
     """The cells with their ranks.
 
-    Values that look alike are equally good. A single value is not the best of anything, and of two
-    the other is not called the second. A cell with a note is not comparable, and has no rank.
+    Values that are equal as displayed have the same rank. A single value has no rank, and of two
+    values only the best has one. A cell with a note is not comparable, and has no rank.
     """
     shown = [
         None if cell.value is None or cell.note else round(cell.value, column.decimals)
         for cell in cells
     ]
-    there = [value for value in shown if value is not None]
-    if column.better is None or len(there) < 2:
+    present = [value for value in shown if value is not None]
+    if column.better is None or len(present) < 2:
         return list(cells)
-    order = sorted(set(there), reverse=column.better == "higher")
-    places = {value: place for place, value in enumerate(order[: min(len(there) - 1, 2)], 1)}
+    order = sorted(set(present), reverse=column.better == "higher")
+    places = {value: place for place, value in enumerate(order[: min(len(present) - 1, 2)], 1)}
     return [
         cell if value is None else cell._replace(rank=places.get(value, 0))
         for cell, value in zip(cells, shown, strict=True)
@@ -84,28 +85,29 @@ def ranked(cells: Sequence[Cell], column: Column) -> list[Cell]:
 def table(reports: Sequence[Report]) -> Table:
     """The table of one or more reports of one kind.
 
-    A comparison: the means of each method, a group of columns for each data set; reports of one
-    title are of one data set. A benchmark: time and memory of one image and one thread, a group
-    for each size. A training: a row for each run, a group for each data set, its last validation.
+    A comparison: the means of each method, a group of columns for each data set; reports with the
+    same title belong to one data set. A benchmark: time and memory for one image and one thread, a
+    group for each size. Rivals: time per megapixel and memory, a group for each size and number of
+    threads, then quality and file size. A training: a row for each run with its last validation, a
+    group for each data set.
 
-    Raises: InputError: they cannot stand in one table.
+    Raises: InputError: the reports cannot be combined.
     """
-    return {"comparison": _comparison, "benchmark": _benchmark, "training": _training}[
-        reports[0].kind
-    ](reports)
+    of_kind = {"comparison": _comparison, "benchmark": _benchmark, "rivals": _rivals}
+    return {**of_kind, "training": _training}[reports[0].kind](reports)
 
 
 def means(
     columns: Mapping[str, Column], rows: Sequence[Mapping[str, Any]]
 ) -> dict[str, dict[str, Cell]]:
-    """Of each method of a comparison, the mean of each column over the images.
+    """The mean of each column over the images, for each method of a comparison.
 
-    Images that a metric cannot judge are left out. A mean over fewer of them than another method's
-    says of how many it is, since the two cannot be compared.
+    Images without a value are left out. A mean over fewer images than another method's has a note
+    with their number, since the two cannot be compared.
 
     Args:
         columns: by name.
-        rows: one of each image and method.
+        rows: one for each image and method.
     """
     values: dict[str, dict[str, list[Any]]] = {}
     for row in rows:
@@ -113,17 +115,17 @@ def means(
         for name in columns:
             if row.get(name) is not None:
                 of_method[name].append(row[name])
-    most = {n: max(len(found[n]) for found in values.values()) for n in columns}
+    max_count = {n: max(len(found[n]) for found in values.values()) for n in columns}
     return {
-        method: {name: _mean(those, most[name]) for name, those in found.items()}
+        method: {name: _mean(those, max_count[name]) for name, those in found.items()}
         for method, found in values.items()
     }
 
 
-def _mean(values: Sequence[float], most: int) -> Cell:
+def _mean(values: Sequence[float], max_count: int) -> Cell:
     if not values:
         return Cell()
-    return Cell(fmean(values), note=f"of {len(values)}" if len(values) < most else "")
+    return Cell(fmean(values), note=f"of {len(values)}" if len(values) < max_count else "")
 
 
 def _comparison(reports: Sequence[Report]) -> Table:
@@ -138,7 +140,7 @@ def _comparison(reports: Sequence[Report]) -> Table:
                 if cells.setdefault((report.title, method, name), value) != value:
                     raise InputError(
                         f"two reports have {method} on {report.title}, with different means; make"
-                        " them again with names or titles (--title) that tell them apart"
+                        " them again with different names or titles (--title)"
                     )
     places = [(title, name) for title, names in columns.items() for name in names]
     return Table(
@@ -150,7 +152,7 @@ def _comparison(reports: Sequence[Report]) -> Table:
 
 def _benchmark(reports: Sequence[Report]) -> Table:
     if len(reports) > 1:
-        raise InputError("a table has one benchmark; give the reports one by one")
+        raise InputError("only one benchmark fits in a table; give the reports one by one")
     report = reports[0]
     cells: dict[str, dict[Any, Any]] = {}
     for row in report.rows:
@@ -158,7 +160,7 @@ def _benchmark(reports: Sequence[Report]) -> Table:
             channels = f", {row['channels']} channels" if row["channels"] else ""
             cells.setdefault(f"{row['name']}, {row['passes']}{channels}", {})[row["size"]] = row
     sizes = sorted({size for found in cells.values() for size in found})
-    # Rows of different networks and passes: the least is not the best.
+    # The rows are different networks and passes, so the smallest is not the best.
     names = [name for name in BENCHED if name in report.columns]
     columns = [report.columns[name].model_copy(update={"better": None}) for name in names]
     groups = [(f"{size} x {size}", columns) for size in sizes]
@@ -179,9 +181,34 @@ def _benchmark(reports: Sequence[Report]) -> Table:
 
 
 def _costs(found: Mapping[Any, Mapping[str, Any]]) -> list[Cell]:
-    """What a network costs, of the row that tells it."""
+    """A network's costs, from the row that has them."""
     row = next((row for row in found.values() if row.get("products")), {})
     return [Cell(row[k] / unit) if k in row else Cell() for k, (_, unit) in COSTS.items()]
+
+
+def _rivals(reports: Sequence[Report]) -> Table:
+    if len(reports) > 1:
+        raise InputError("only one run of rivals fits in a table; give the reports one by one")
+    columns = reports[0].columns
+    found: dict[tuple[Any, ...], dict[tuple[Any, ...], Mapping[str, Any]]] = {}
+    for row in reports[0].rows:
+        found.setdefault((row["name"], row["scale"], row["runner"]), {})[
+            row["size"], row["threads"]
+        ] = row
+    places = sorted({place for cases in found.values() for place in cases})
+    groups = [
+        (f"{size} x {size}, {threads} thread{'s' if threads > 1 else ''}", CASES)
+        for size, threads in places
+    ]
+    groups.append(("", ENTRANTS))
+    rows = []
+    for (name, scale, runner), cases in found.items():
+        values = [cases.get(place, {}).get(key) for place in places for key in CASES]
+        values += [next(iter(cases.values())).get(key) for key in ENTRANTS]
+        rows.append((f"{name}, x{scale}, {runner}", [Cell(value) for value in values]))
+    return Table(
+        "network", [(title, [columns[key] for key in keys]) for title, keys in groups], rows
+    )
 
 
 def _training(reports: Sequence[Report]) -> Table:
@@ -195,7 +222,7 @@ def _training(reports: Sequence[Report]) -> Table:
 
 
 def titles(reports: Sequence[Report]) -> Iterator[str]:
-    """The titles, with a number behind those that were there before."""
+    """The titles, with a number after repeated ones."""
     seen: dict[str, int] = {}
     for report in reports:
         seen[report.title] = seen.get(report.title, 0) + 1
@@ -204,7 +231,7 @@ def titles(reports: Sequence[Report]) -> Iterator[str]:
 
 
 def text(cell: Cell, column: Column, *, missing: str = "–", infinite: str = "∞") -> str:
-    """A cell's value as it is shown."""
+    """A cell's value as displayed."""
     if cell.value is None:
         return missing
     return infinite if math.isinf(cell.value) else f"{cell.value:.{column.decimals}f}"

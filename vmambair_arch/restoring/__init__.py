@@ -1,4 +1,4 @@
-"""From a checkpoint to restored pictures: in memory, and in files with all that they carry."""
+"""Restores pictures with a network: in memory, and in files with all their metadata."""
 
 from .restorer import Restorer, restore
 

@@ -1,4 +1,4 @@
-"""Colours where a picture is transparent: what a network is to see there instead of them."""
+"""Replaces the colours of transparent pixels before a network sees them."""
 
 import numpy as np
 import torch
@@ -7,16 +7,16 @@ from torch import Tensor
 
 
 def filled(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Give the transparent pixels the colours of the visible ones around them.
+    """Give transparent pixels the colours of the visible ones around them.
 
-    What hides under alpha 0, often black, would bleed into the visible pixels beside it and make a
-    fringe. Colours weighted by alpha are averaged over 2 x 2 pixels, again and again, and each
-    transparent pixel takes the finest average that saw a visible one.
+    Colours under alpha 0, often black, would bleed into the visible pixels next to them and make a
+    fringe. Colours weighted by alpha are repeatedly averaged over 2 x 2 pixels, and each
+    transparent pixel takes the finest average that includes a visible one.
 
     Args:
         colours: (h, w, c) of uint8, uint16 or float.
-        alpha: (h, w) of the same.
-    Returns: (h, w, c); what is visible at all is as it was.
+        alpha: (h, w) of the same dtype.
+    Returns: (h, w, c); pixels with alpha above 0 are unchanged.
     """
     hidden = alpha == 0
     if not hidden.any() or hidden.all():
@@ -30,7 +30,7 @@ def filled(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 def _spread(weighted: Tensor, weight: Tensor) -> Tensor:
-    """Colours everywhere, (1, c, h, w), from colours times weight and weight, some of it 0."""
+    """Colours everywhere, (1, c, h, w), from colours times weight, and weights that may be 0."""
     colour = weighted / weight.clamp(min=torch.finfo(weight.dtype).tiny)
     if bool((weight > 0).all()):
         return colour
@@ -40,5 +40,5 @@ def _spread(weighted: Tensor, weight: Tensor) -> Tensor:
 
 
 def _halved(x: Tensor) -> Tensor:
-    """The means of 2 x 2 pixels, and at odd borders of what is there."""
+    """The means of 2 x 2 pixels, at odd borders of fewer."""
     return F.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False)

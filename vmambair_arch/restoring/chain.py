@@ -1,4 +1,4 @@
-"""Chain: several restorers one after the other, without files or rounding between them."""
+"""Chain: several restorers in sequence, without files or rounding between them."""
 
 import math
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from .tiles.steps import Progress, part
 
 
 class Chain:
-    """Restores pictures with one network after the other, as a ``Restorer`` with one.
+    """Restores pictures like a ``Restorer``, but with several networks in sequence.
 
     Args:
-        models: each as ``Restorer`` takes it, the first first.
-        outscale: enlarge by this in all, instead of by the networks' scales.
-        strength: of all together, as ``Restorer``'s of one.
-        options: the others of ``Restorer``, for each.
-    Attributes: network, all of them; outscale; device.
+        models: each as for ``Restorer``, in order of use.
+        outscale: the total enlargement, instead of the product of the networks' scales.
+        strength: of all together, as in ``Restorer``.
+        options: further arguments of ``Restorer``, for each.
+    Attributes: network, a list of all; outscale; device.
     Raises: InputError: as ``Restorer``.
     """
 
@@ -60,9 +60,9 @@ class Chain:
 
 
 def load(models: Sequence[Any], **options: Any) -> Restorer | Chain:
-    """A restorer of one network, none being the default one, or a chain of several.
+    """A restorer of one network (by default the bundled one), or a chain of several.
 
     Args:
-        models, options: as ``Chain`` takes them.
+        models, options: as for ``Chain``.
     """
     return Chain(models, **options) if len(models) > 1 else Restorer(*models, **options)

@@ -1,7 +1,8 @@
-"""Which file a model is: one that is named, a bundled one, or a preset's in the cache folder.
+"""Finds the file of a model: a path, a bundled network, or a preset's weights in the cache folder.
 
-They are looked for in that order: a bundled network may have the name of a preset, as presets hold
-no weights. Where a network is made anew (``presets.build``, ``bench``) the name is the preset's.
+They are looked up in that order: a bundled network may have the name of a preset, as presets have
+no weights. Where a network is built without weights (``presets.build``, ``bench``), the name means
+the preset.
 """
 
 import logging
@@ -27,36 +28,36 @@ def load(model: str | os.PathLike | None, device: torch.device) -> nn.Module:
     Args:
         model: a checkpoint: ours, a released one or any that spandrel knows; one on the hub,
             hf:user/name[@revision][/file]; the name of a bundled network, or of a preset whose
-            weights lie in the cache folder; None for the bundled network that is the default.
-        device: where it goes.
-    Raises: InputError: there is no such file, or its network is not known; names what to do.
+            weights are in the cache folder; None for the default bundled network.
+        device: to load it to.
+    Raises: InputError: there is no such file, or its network is not known.
     """
     with file(model) as path:
         return load_any_network(path, device=device)
 
 
 def file(model: str | os.PathLike | None) -> AbstractContextManager[Path]:
-    """The file of a model as ``load`` takes it, which is there while the context lasts.
+    """The file of a model as for ``load``, which exists while the context lasts.
 
-    Raises: InputError: neither a file nor a name; says which names there are.
+    Raises: InputError: it is neither a file nor a known name.
     """
     name = weights.DEFAULT if model is None else os.fspath(model)
     if name.startswith(hub.PREFIX):
         return nullcontext(hub.download(name))
     if name in weights.PURPOSES and not Path(name).is_file():
         for file in _cached(name):
-            logger.warning("%s is the bundled network; for the other one give -m %s", name, file)
+            logger.warning("%s is the bundled network; for the preset's give -m %s", name, file)
         return weights.file(name)
     return nullcontext(_file(Path(name)))
 
 
 def cache_folder() -> Path:
-    """Where the weights of presets are looked for: $XDG_CACHE_HOME/vmambair, ~/.cache/vmambair."""
+    """The folder for the weights of presets: $XDG_CACHE_HOME/vmambair, ~/.cache/vmambair."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vmambair"
 
 
 def _file(model: Path) -> Path:
-    """The file of a model's name or path."""
+    """The file of a path or a preset's name."""
     name = str(model)
     if model.exists() or model.suffix in SUFFIXES or len(model.parts) > 1:
         return model
@@ -76,6 +77,6 @@ def _file(model: Path) -> Path:
 
 
 def _cached(name: str) -> list[Path]:
-    """The files of a name in the cache folder."""
+    """The files with this name in the cache folder."""
     files = [cache_folder() / f"{name}{suffix}" for suffix in SUFFIXES]
     return [file for file in files if file.is_file()]

@@ -1,4 +1,4 @@
-"""Pictures in another size, by Lanczos or bicubic, and blends of such with restored ones."""
+"""Resizes pictures with a Lanczos or bicubic kernel, and blends enlarged with restored ones."""
 
 import functools
 import math
@@ -8,16 +8,16 @@ import numpy as np
 from PIL import Image
 from PIL.Image import Resampling
 
-LOBES = 3  # of the wider kernel, Lanczos, on each side
-STRIP = 2**24  # pixels of the result that are computed at once
+LOBES = 3  # on each side, of Lanczos, the wider kernel
+STRIP = 2**24  # pixels of the result computed at once
 
 
 def resized(
     pixels: np.ndarray, height: int, width: int, *, kernel: Resampling = Resampling.LANCZOS
 ) -> np.ndarray:
-    """Resize with Lanczos or a bicubic kernel, which average where they make smaller.
+    """Resize with a Lanczos or bicubic kernel, which averages when reducing.
 
-    Colours are weighted by alpha meanwhile, so that what hides under alpha 0 does not show.
+    Colours are weighted by alpha, so that those hidden under alpha 0 do not show.
 
     Args:
         pixels: (h, w) or (h, w, c) of uint8, uint16 or floats in [0, 1]: grey, grey + alpha, RGB
@@ -43,19 +43,19 @@ def resized(
 
 
 def at_strength(pixels: np.ndarray, restored: np.ndarray, strength: float) -> np.ndarray:
-    """Blend a restored picture with the bicubic enlargement of what it was made of.
+    """Blend a restored picture with the bicubic enlargement of the original.
 
     Args:
-        pixels: (h, w) or (h, w, c) of uint8, uint16 or floats in [0, 1].
-        restored: (height, width) or (height, width, c) of the same kind; it is written over.
-        strength: 0 gives the enlargement, which at equal size is the picture; 1 what was restored.
+        pixels: the original, (h, w) or (h, w, c) of uint8, uint16 or floats in [0, 1].
+        restored: (height, width) or (height, width, c) of the same kind; it is overwritten.
+        strength: 0 for the enlargement (at equal size, the original), 1 for the restored picture.
     Returns: (height, width) or (height, width, c) of the same kind.
     """
     if strength == 1:
         return restored
     height, width = restored.shape[:2]
     plain = resized(pixels, height, width, kernel=Resampling.BICUBIC)
-    for y in range(height):  # a row at a time: floats of all take too much memory
+    for y in range(height):  # row by row: all of it as floats would take too much memory
         row = plain[y] + np.float32(strength) * (restored[y].astype(np.float32) - plain[y])
         restored[y] = _in_range(row, restored.dtype)
     return restored
@@ -66,7 +66,7 @@ def _resize(
     out: np.ndarray,
     resample: Callable[[np.ndarray, tuple[int, ...]], np.ndarray],
 ) -> None:
-    """(h, w, c) into (height, width, c); resample does it to one float32 channel."""
+    """Resize (h, w, c) into (height, width, c) with ``resample``, which takes a float32 channel."""
     alpha = weight = None
     if channels.shape[2] in (2, 4):
         alpha = channels[..., -1].astype(np.float32)
@@ -88,7 +88,7 @@ def _resampled(
     channel: np.ndarray,
     shape: tuple[int, ...],
 ) -> np.ndarray:
-    """(h, w), of it the box, left, top, right, bottom -> the first two of a shape, float32."""
+    """Resize the box (left, top, right, bottom) of (h, w) to the first two sides of a shape."""
     size = (shape[1], shape[0])
     return np.asarray(Image.fromarray(channel).resize(size, kernel, box))
 

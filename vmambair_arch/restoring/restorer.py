@@ -16,16 +16,16 @@ from ..system import memory as system_memory
 from . import models
 from .alpha import filled
 from .files.picture import to_array, to_image
+from .kinds import check, check_range
 from .resizing import at_strength, resized
 from .tiles.pooling import GlobalPool
 from .tiles.running import Runner
 from .tiles.steps import Progress, part
 from .tiles.tile_sizes import TileSizes
 from .tiles.tiling import Tiling
-from .tiles.transfer import receive, sent
+from .tiles.transfer import to_device, write_strips
 
 AnyPicture = TypeVar("AnyPicture", np.ndarray, Image.Image)
-OVERSHOOT = 0.15  # below 0: sharpening filters, such as Lanczos, go so far beyond an edge
 KEPT = {"icc_profile", "exif", "dpi", "xmp"}  # of a PIL image's info
 
 
@@ -37,23 +37,25 @@ class Restorer:
             or of a preset; None for the bundled network that enlarges four times.
         device: "cpu", "cuda", ...; auto is the GPU if there is one.
         precision: fp32, tf32 (on GPUs, products keep 10 bits of float32's 23), bf16 or fp16; auto
-            is bf16 on GPUs that compute in it, on CPUs that do if it changes nothing that counts
-            (0.01 dB), else fp32. A tile with a value that is not finite is done again in fp32.
-        tile: side of the tiles in pixels of the input; without one the whole picture if it fits
+            is bf16 on GPUs that support it, on CPUs that support it if the change is negligible
+            (0.01 dB), else fp32. A tile with a value that is not finite is repeated in fp32.
+        tile: side of the tiles in pixels of the input; by default the whole picture if it fits
             into memory, else the largest tiles that do. Tiles that do not fit are halved.
-        overlap: pixels of the input by which neighbouring tiles overlap, and fade into each other.
-        pool: "global" lets the channel scans of tiles see the means over the whole picture, which
-            a first pass collects: twice the time, and nearer to the picture restored whole.
-            "tile" leaves them the means of their tile.
+        overlap: pixels of the input by which neighbouring tiles overlap and are blended.
+        pool: "global" gives the channel scans of tiles the means over the whole picture, computed
+            in a first pass: twice the time, and closer to the picture restored whole. With "tile"
+            they use the means of their tile.
         ensemble: the mean over the eight flips and rotations of each tile.
         compile: compile the network (torch.compile).
+        graphs: with ``tile`` on an NVIDIA GPU, replay tiles as CUDA graphs: what a network launches
+            for one is recorded once. Other devices run without, and say so.
         outscale: enlarge by this instead of the network's scale, by resizing with Lanczos.
-        strength: 1 gives what the network makes, 0 the bicubic enlargement (at scale 1 the picture
-            itself), what lies between them a blend.
-        memory: gigabytes that this process may come to hold, by which tiles are chosen; without
-            it what is free.
-    Attributes: network; scale, the network's; device.
-    Raises: InputError: the model is missing, damaged or of another kind; an option that cannot be.
+        strength: 1 for the network's output, 0 for the bicubic enlargement (at scale 1 the picture
+            itself), in between for a blend.
+        memory: gigabytes that this process may use, which limits the tiles; by default the free
+            memory.
+    Attributes: network; scale, the network's; outscale; strength; device.
+    Raises: InputError: the model is missing, damaged or of another kind; an invalid option.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Restorer:
         pool: str = "tile",
         ensemble: bool = False,
         compile: bool = False,
+        graphs: bool = False,
         outscale: float | None = None,
         strength: float = 1,
         memory: float | None = None,
@@ -79,6 +82,11 @@ class Restorer:
             raise InputError(f"pool is {pool!r}: choose tile or global")
         if pool == "global" and compile:
             raise InputError("a compiled network cannot pool globally; leave compile or pool out")
+        if graphs and (tile is None or compile or pool == "global"):
+            raise InputError(
+                "graphs needs tiles of one size, a network that is not compiled and pool tile;"
+                " give tile, and leave compile and pool out"
+            )
         self.device = _device(device)
         if isinstance(model, nn.Module):
             self.network = _in_float32(model).to(self.device).eval()
@@ -105,42 +113,44 @@ class Restorer:
         )
         if compile:
             compile_network(self.network)
+        if graphs:
+            run.use_graphs()
 
     def __call__(self, image: AnyPicture, *, progress: Progress | None = None) -> AnyPicture:
         """Restore a picture.
 
-        Its alpha is enlarged by the network too, and kept as it is at scale 1. What hides under
-        alpha 0 does not bleed into what is visible.
+        Alpha is enlarged by the network too, and unchanged at scale 1. Colours under alpha 0 do
+        not bleed into visible pixels.
 
         Args:
             image: (h, w) or (h, w, c) of uint8, uint16, or floats in [0, 1]: grey, grey + alpha,
-                RGB or RGBA; or a PIL image, of which profile and EXIF are kept.
-            progress: is called with the share that is done, up to 1: on a CPU after each layer of
-                the network, on a GPU or compiled after each tile. It goes back when memory ran
-                out and tiles are halved. What it raises ends the work.
-        Returns: the same kind and depth, outscale (else scale) times as high and wide.
-        Raises: InputError: it is of another kind; memory runs out for small tiles too.
+                RGB or RGBA; or a PIL image, whose profile and EXIF are kept.
+            progress: called with the fraction done, up to 1: on a CPU after each layer of the
+                network, on a GPU or compiled after each tile. It decreases when memory runs out
+                and tiles are halved. An exception that it raises ends the work.
+        Returns: the same kind and depth, outscale times as high and wide.
+        Raises: InputError: it is of another kind; memory runs out even for small tiles.
         """
         if isinstance(image, Image.Image):
             return keep_info(image, to_image(self._restored(to_array(image), progress)))
         return self._restored(image, progress)
 
     def restore_tensor(self, x: Tensor, *, progress: Progress | None = None) -> Tensor:
-        """Restore (b, c, h, w) in [0, 1] on any device, by tiles if need be.
+        """Restore (b, c, h, w) in [0, 1] on any device, in tiles if necessary.
 
         Args:
-            x: c is what the network takes, or 1, or anything if the network takes 1.
-            progress: is called with the share that is done, up to 1.
+            x: c is the number that the network takes, or 1, or any number if the network takes 1.
+            progress: called with the fraction done, up to 1.
         Returns: (b, c, scale h, scale w), float32 on the device of x; outscale and
-            strength are not heeded.
-        Raises: InputError: x is no batch of pictures; memory runs out for small tiles too.
+            strength are ignored.
+        Raises: InputError: x is not a batch of pictures; memory runs out even for small tiles.
         """
         if x.dim() != 4 or not x.is_floating_point() or x.numel() == 0:
             raise InputError(
                 f"x is {x.dtype} of shape {tuple(x.shape)}; it must be floats in [0, 1] of shape"
                 " (b, c, h, w)"
             )
-        _check_range(x.min().item(), x.max().item(), "x")
+        check_range(x.min().item(), x.max().item(), "x")
         b, c, h, w = x.shape
         y = torch.empty(b, c, h * self.scale, w * self.scale, device=x.device)
         strips = self.tiling.strips(
@@ -156,14 +166,16 @@ class Restorer:
 
     def _restored(self, image: np.ndarray, progress: Progress | None) -> np.ndarray:
         """(h, w) or (h, w, c) -> the same kind, outscale times as high and wide."""
-        _check(image)
+        check(image)
         h, w = image.shape[:2]
         pixels = image.reshape(h, w, -1)
-        sizes = [*{self.scale, self.outscale}]  # one after the other, if they differ
+        sizes = [*{self.scale, self.outscale}]  # of the two results, if they differ
         if self.strength < 1:
             sizes.append(self.outscale)  # the plain enlargement
         taken, free = image.nbytes * sum(s**2 for s in sizes), system_memory.free("cpu")
-        if free is not None and taken > free:  # the system would give it, and end the process
+        if (
+            free is not None and taken > free
+        ):  # the system would allocate it, and later kill the process
             raise InputError(
                 f"the result takes {taken / 1e9:.1f} GB of memory, and {free / 1e9:.1f} are free;"
                 " close other programs or resize the picture"
@@ -180,7 +192,7 @@ class Restorer:
     def _enlarge_with_alpha(
         self, pixels: np.ndarray, out: np.ndarray, progress: Progress | None
     ) -> None:
-        """(h, w, c + 1) into (scale h, scale w, c + 1)."""
+        """Enlarge (h, w, c + 1) into (scale h, scale w, c + 1)."""
         s = self.scale
         colours, alpha, large = pixels[..., :-1], pixels[..., -1], out[..., -1]
         if s == 1 or alpha.min() == alpha.max():
@@ -191,19 +203,19 @@ class Restorer:
             start = 0.5
         self._enlarge(filled(colours, alpha), out[..., :-1], part(progress, start, 1))
         across = np.arange(out.shape[1]) // s
-        for y, row in enumerate(out):  # what hides stays
+        for y, row in enumerate(out):  # hidden colours are kept
             hidden = large[y] == 0
             row[hidden, :-1] = colours[y // s, across[hidden]]
 
     def _enlarge(self, pixels: np.ndarray, out: np.ndarray, progress: Progress | None) -> None:
-        """Colours, (h, w, c), into (scale h, scale w, c)."""
+        """Enlarge colours, (h, w, c), into (scale h, scale w, c)."""
         h, w, c = pixels.shape
 
         def crop(rows: slice, columns: slice) -> Tensor:
-            return sent(pixels[rows, columns], self.device)
+            return to_device(pixels[rows, columns], self.device)
 
         strips = self.tiling.strips(crop, h, w, channels=c, result=out.nbytes, progress=progress)
-        receive(strips, out)
+        write_strips(strips, out)
 
 
 def restore(
@@ -219,7 +231,7 @@ def restore(
     outscale: float | None = None,
     strength: float = 1,
 ) -> AnyPicture:
-    """Restore one picture; a ``Restorer``, which explains the arguments, is for many."""
+    """Restore one picture; see ``Restorer`` for the arguments, and use it for many pictures."""
     restorer = Restorer(
         model,
         device=device,
@@ -235,7 +247,7 @@ def restore(
 
 
 def _in_float32(network: nn.Module) -> nn.Module:
-    """The network, or a copy of it in float32: what runs in less is for ``precision`` to say."""
+    """The network, or a copy of it in float32, since ``precision`` chooses what runs in less."""
     kinds = {parameter.dtype for parameter in network.parameters()}
     return network if kinds <= {torch.float32} else copy.deepcopy(network).float()
 
@@ -248,13 +260,13 @@ def check_strength(strength: float) -> float:
 
 
 def keep_info(image: Image.Image, result: Image.Image) -> Image.Image:
-    """Give a restored picture the profile, EXIF, resolution and XMP of the one before."""
+    """Give a restored picture the profile, EXIF, resolution and XMP of the original."""
     result.info.update({name: image.info[name] for name in KEPT & image.info.keys()})
     return result
 
 
 def _device(name: str | torch.device) -> torch.device:
-    """Raises InputError: there is no such device."""
+    """The device of that name. Raises InputError: there is no such device."""
     if name == "auto":
         return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     try:
@@ -263,35 +275,3 @@ def _device(name: str | torch.device) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device {name} cannot be used: {str(error).splitlines()[0]}") from error
     return device
-
-
-def _check(image: np.ndarray) -> None:
-    """Raise InputError for what is not a picture."""
-    if not isinstance(image, np.ndarray):
-        raise InputError(
-            f"the picture is a {type(image).__name__}; it must be a PIL image (open a file with"
-            " PIL.Image.open) or a NumPy array; restore_tensor takes tensors"
-        )
-    kind = image.dtype.newbyteorder("=")
-    known = kind in (np.uint8, np.uint16) or np.issubdtype(kind, np.floating)
-    shaped = image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 2, 3, 4))
-    if not known or not shaped or image.size == 0:
-        raise InputError(
-            f"the picture is {image.dtype} of shape {image.shape}; it must be (h, w) or (h, w, c)"
-            " of uint8, uint16 or floats in [0, 1], c 1 to 4"
-        )
-    if np.issubdtype(image.dtype, np.floating):
-        _check_range(float(image.min()), float(image.max()), "the picture")
-
-
-def _check_range(least: float, most: float, what: str) -> None:
-    """Raise InputError for floats that are not of [0, 1], but for what resizing overshoots."""
-    if least >= -OVERSHOOT and most < 2:
-        return
-    advice = "divide by their range"
-    if -1.5 < least < 0 and most <= 1.5:
-        advice = "if they are of [-1, 1], give (x + 1) / 2"
-    raise InputError(
-        f"{what} has values from {least:g} to {most:g}; they must be finite floats in [0, 1];"
-        f" {advice}, or give uint8 or uint16"
-    )

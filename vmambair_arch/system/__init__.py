@@ -1,1 +1,1 @@
-"""The machine: its memory and its processes."""
+"""The machine: memory, threads, processes, the terminal, locks and types of files."""

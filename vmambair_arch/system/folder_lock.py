@@ -1,4 +1,4 @@
-"""The lock on a folder that a run writes: a second run neither writes there nor moves it away."""
+"""The lock on a run's folder, so that a second run neither writes to it nor moves it away."""
 
 import contextlib
 import errno
@@ -14,19 +14,19 @@ from filelock import FileLock, Timeout
 
 from ..errors import InputError
 
-START = 1  # byte of the file from which on Windows lets others read while the lock is held
+START = 1  # first byte of the file that Windows lets others read while the lock is held
 WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[str | None]:
-    """Hold the lock on a folder, which need not be there yet: the file ``.NAME.lock`` beside it.
+    """Hold the lock on a folder, which need not exist yet: the file ``.NAME.lock`` next to it.
 
-    The file tells host, process and time. The operating system releases the lock when the process
-    ends, however it ends; forks of the process do not keep it.
+    The file contains host, process and start time. The operating system releases the lock when the
+    process ends in any way; forks of the process do not keep it.
 
-    Yields: None, or a sentence if the file system has no locks: then nothing is held.
-    Raises: InputError: another process holds it, or there is no writing beside the folder.
+    Yields: None, or a sentence if the file system has no locks and nothing is held.
+    Raises: InputError: another process holds the lock, or its file cannot be written.
     """
     folder = folder.resolve()
     path = folder.with_name(f".{folder.name}.lock")
@@ -36,10 +36,10 @@ def locked(folder: Path) -> Iterator[str | None]:
         yield _acquire(lock, path, folder)
     finally:
         if lock.is_locked:
-            with contextlib.suppress(OSError):  # Windows removes it when it is released
+            with contextlib.suppress(OSError):  # on Windows it is removed on release
                 path.unlink()
             lock.release()
-        for parent in missing:  # those that were made for the lock alone
+        for parent in missing:  # created only for the lock
             with contextlib.suppress(OSError):
                 parent.rmdir()
 
@@ -52,13 +52,16 @@ def _acquire(lock: FileLock, path: Path, folder: Path) -> str | None:
             file.write(b" " * START + json.dumps(_ourselves()).encode())
     except Timeout as error:
         raise InputError(
-            f"{folder}: {_holder(path)} is writing it; wait for its end, stop it, or give this run"
-            " another name"
+            f"{folder}: {_holder(path)} is writing to it; wait for its end, stop it, or give this"
+            " run another name"
         ) from error
     except (OSError, NotImplementedError) as error:
         number = getattr(error, "errno", errno.ENOSYS)
         if number in WITHOUT_LOCKS:
-            return f"{folder.parent}: no locks on its file system; start no second run of this name"
+            return (
+                f"{folder.parent}: no locks on its file system; do not start a second run with this"
+                " name"
+            )
         raise InputError(f"{path}: cannot be locked ({os.strerror(number or 0)})") from error
     return None
 
@@ -69,7 +72,7 @@ def _ourselves() -> dict[str, Any]:
 
 
 def _holder(path: Path) -> str:
-    """Who holds a lock, as far as its file says: it may be about to be written."""
+    """The holder of a lock, if its file has been written yet."""
     try:
         with path.open("rb") as file:
             file.seek(START)

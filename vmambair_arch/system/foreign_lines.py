@@ -1,4 +1,4 @@
-"""What libraries in C write to standard error by themselves: kept from it while they decode."""
+"""Keeps C libraries from writing to standard error while they decode."""
 
 import contextlib
 import io
@@ -9,18 +9,18 @@ from collections.abc import Iterator
 
 STDERR = 2  # the descriptor that C libraries write to
 _lock = threading.Lock()
-_inside, _kept = 0, -1  # how many are in ``silenced``, and a copy of the descriptor meanwhile
+_users, _saved = 0, -1  # number of threads in ``silenced``, and the saved descriptor
 
 
-def apart() -> None:
-    """Give Python's standard error a descriptor of its own, which ``silenced`` leaves alone."""
+def separate_stderr() -> None:
+    """Give Python's standard error its own descriptor, which ``silenced`` leaves alone."""
     stream = sys.stderr
     try:
         if not isinstance(stream, io.TextIOWrapper) or stream.fileno() != STDERR:
             return
         stream.flush()
         own = os.dup(STDERR)
-    except OSError:  # there is none to share
+    except OSError:  # it is closed
         return
     sys.stderr = open(  # noqa: SIM115
         own, "w", buffering=1, encoding=stream.encoding, errors=stream.errors
@@ -29,41 +29,41 @@ def apart() -> None:
 
 @contextlib.contextmanager
 def silenced() -> Iterator[None]:
-    """Nothing that a C library writes to standard error gets there.
+    """Discard whatever C libraries write to standard error.
 
-    libpng, libjpeg, libtiff and OpenCV write to the descriptor, in lines that name no file, and
-    cannot be told to be silent through Python. Threads may be inside at the same time.
+    libpng, libjpeg, libtiff and OpenCV write lines that name no file to the descriptor, and Python
+    cannot turn that off. Several threads may be inside at the same time.
     """
-    global _inside, _kept
+    global _users, _saved
     with _lock:
-        if _inside == 0:
-            _kept = _redirected()
-        _inside += 1
+        if _users == 0:
+            _saved = _redirected()
+        _users += 1
     try:
         yield
     finally:
         with _lock:
-            _inside -= 1
-            if _inside == 0 and _kept >= 0:
-                os.dup2(_kept, STDERR)
-                os.close(_kept)
+            _users -= 1
+            if _users == 0 and _saved >= 0:
+                os.dup2(_saved, STDERR)
+                os.close(_saved)
 
 
 def _in_a_fork() -> None:
-    """Undo in a forked process what other threads were in the middle of."""
-    global _lock, _inside
+    """Undo, in a forked process, redirections by threads that it does not have."""
+    global _lock, _users
     _lock = threading.Lock()
-    if _inside and _kept >= 0:
-        os.dup2(_kept, STDERR)
-    _inside = 0
+    if _users and _saved >= 0:
+        os.dup2(_saved, STDERR)
+    _users = 0
 
 
-if hasattr(os, "register_at_fork"):  # where processes can be forked
+if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_in_a_fork)
 
 
 def _redirected() -> int:
-    """Lead the descriptor to the null device; a copy of what it was, or -1: it is closed."""
+    """Redirect the descriptor to the null device; returns a copy of it, or -1 if it is closed."""
     try:
         kept = os.dup(STDERR)
     except OSError:

@@ -1,4 +1,4 @@
-"""What cuDNN and cuBLAS may do: round float32 to tf32 inside products, measure their algorithms."""
+"""Settings of cuDNN and cuBLAS: tf32 in place of float32 in products, and algorithm benchmarks."""
 
 import contextlib
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import torch
 def allow_tf32(allowed: bool) -> None:
     """Let convolutions and matrix products of float32 keep 10 bits of their inputs, or all 23.
 
-    torch allows it to convolutions alone.
+    By default torch allows tf32 only in convolutions.
     """
     torch.backends.cudnn.allow_tf32 = allowed
     torch.backends.cuda.matmul.allow_tf32 = allowed
@@ -17,7 +17,7 @@ def allow_tf32(allowed: bool) -> None:
 
 @contextlib.contextmanager
 def tf32(allowed: bool) -> Iterator[None]:
-    """Within it tf32 is allowed, or not."""
+    """Allow or forbid tf32 in the body."""
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     allow_tf32(allowed)
     try:
@@ -28,7 +28,7 @@ def tf32(allowed: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def any_sizes() -> Iterator[None]:
-    """Within it maps may have any size: cuDNN does not measure its algorithms for each anew."""
+    """For maps of varying sizes: cuDNN does not benchmark its algorithms for each in the body."""
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = False
     try:

@@ -1,4 +1,4 @@
-"""Files held by a living process, so that what a killed one has left can be told and removed."""
+"""Files held by a living process, so that leftovers of killed ones can be found and removed."""
 
 import contextlib
 import os
@@ -11,22 +11,24 @@ from typing import IO
 
 try:
     import fcntl
-except ImportError:  # Windows, where a file that is open can be neither renamed nor removed
+except ImportError:  # Windows, where an open file can be neither renamed nor removed
     fcntl = None
 
 LOCK = "lock"  # in a scratch folder
-YOUNG = 60.0  # seconds; where files are not locked, one as young may be about to be renamed
+YOUNG = 60.0  # seconds; on Windows a younger file may be about to be renamed
 
 
 def hold(file: IO[bytes]) -> None:
-    """Hold an open file until it is closed or the process ends, however it ends."""
+    """Hold an open file until it is closed or the process ends in any way."""
     if fcntl is not None:
-        with contextlib.suppress(OSError):  # no locks on this file system: nothing is removed there
+        with contextlib.suppress(
+            OSError
+        ):  # no locks on this file system, so nothing is removed on it
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def is_abandoned(path: Path) -> bool:
-    """Whether a file is there that no process holds; False if that cannot be told."""
+    """Whether a file exists that no process holds; False if that cannot be determined."""
     try:
         if fcntl is None:
             os.rename(path, path)
@@ -40,10 +42,10 @@ def is_abandoned(path: Path) -> bool:
 
 @contextlib.contextmanager
 def scratch_folder(prefix: str) -> Iterator[Path]:
-    """Make a temporary folder, removed in the end; those of killed processes are removed first.
+    """A temporary folder, removed at the end; folders of killed processes are removed first.
 
     Args:
-        prefix: of its name, and of those that are removed.
+        prefix: of its name, and of the folders that are removed.
     """
     for other in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
         if not other.is_symlink() and is_abandoned(other / LOCK):
@@ -52,6 +54,6 @@ def scratch_folder(prefix: str) -> Iterator[Path]:
         folder = Path(name)
         with (folder / f"{LOCK}.new").open("xb") as file:
             hold(file)
-            with contextlib.suppress(PermissionError):  # Windows: it is open
-                os.replace(folder / f"{LOCK}.new", folder / LOCK)  # nobody sees it before
+            with contextlib.suppress(PermissionError):  # on Windows, because it is open
+                os.replace(folder / f"{LOCK}.new", folder / LOCK)  # visible only once it is held
             yield folder

@@ -1,4 +1,4 @@
-"""The machine, as far as figures depend on it: processor, memory, GPUs, versions."""
+"""The facts about the machine that measurements depend on: processor, memory, GPUs, versions."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ PACKAGES = ("vmambair-arch", "torch", "torchvision", "basicsr", "numba", "triton
 
 
 def facts() -> dict[str, Any]:
-    """What the figures depend on."""
+    """The facts that measurements depend on."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "processor": processor(),
@@ -34,7 +34,7 @@ def installed(package: str) -> str:
 
 
 def processor() -> str:
-    """The processor's name, where Linux tells it."""
+    """The processor's name, from Linux if possible."""
     try:
         with open("/proc/cpuinfo") as file:
             names = [line.partition(":")[2].strip() for line in file if "model name" in line]

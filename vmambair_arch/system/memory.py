@@ -1,4 +1,4 @@
-"""Memory: what is free, and the peak that a call reaches above what the process holds."""
+"""Memory: what is free, what the process holds, and the peak of a call above that."""
 
 import ctypes
 import gc
@@ -10,23 +10,23 @@ import torch
 STATUS = Path("/proc/self/status")
 CLEAR_REFS = Path("/proc/self/clear_refs")
 MEMINFO = Path("/proc/meminfo")
-CONTROL_GROUPS = (  # version 2 and 1: limit, use, and of that what is cached files
+CONTROL_GROUPS = (  # version 2 and 1: limit, usage, and the part of it that is cached files
     (Path("/sys/fs/cgroup"), "memory.max", "memory.current", "inactive_file"),
     (
         Path("/sys/fs/cgroup/memory"),
         *("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     ),
 )
-LIFETIME = "VmHWM of the process's life"
+LIFETIME = "VmHWM of the process's lifetime"
 
 
 def peak_above_idle(
     call: Callable[[], object], device: str | torch.device
 ) -> tuple[int | None, str]:
-    """Run a call and return its peak of memory above that before it, in bytes, and how it is known.
+    """Run a call; returns its peak of memory in bytes above that before, and how it was measured.
 
     On a GPU by torch's allocator. On the CPU by the kernel's high-water mark of resident memory,
-    set back before the call. Where it cannot be set back, the mark of the process's life tells the
+    reset before the call. Where it cannot be reset, the mark of the process's lifetime is the
     peak if the call raised it; otherwise the peak is None, and the second value says why.
     """
     gc.collect()
@@ -41,23 +41,23 @@ def peak_above_idle(
         call()
         return None, f"not known on {device} here"
     _give_freed_memory_back()
-    how = "VmHWM, set back before the call" if _set_mark_back() else LIFETIME
+    how = "VmHWM, reset before the call" if _set_mark_back() else LIFETIME
     idle, before = _status("VmRSS"), _status("VmHWM")
     call()
     peak = _status("VmHWM")
     if how == LIFETIME and peak <= before:
         return (
             None,
-            f"not known: {CLEAR_REFS} does not set VmHWM back, and the call stayed below it",
+            f"not known: {CLEAR_REFS} does not reset VmHWM, and the call stayed below it",
         )
     return peak - idle, how
 
 
 def free(device: str | torch.device) -> int | None:
-    """The bytes that a process may still take, or None where the system does not tell.
+    """The bytes that a process may still take, or None where the system does not report it.
 
-    On a GPU what the driver has and what torch holds unused. On the CPU (Linux) what the system
-    can give without swapping, or the process's control group if that is less.
+    On a GPU the driver's free memory and what torch holds unused. On the CPU (Linux) what the
+    system can provide without swapping, or the process's control group if that is less.
     """
     device = torch.device(device)
     if device.type == "cuda":
@@ -71,7 +71,7 @@ def free(device: str | torch.device) -> int | None:
 
 
 def held(device: str | torch.device) -> int | None:
-    """The bytes that this process holds, or None where the system does not tell."""
+    """The bytes that this process holds, or None where the system does not report it."""
     device = torch.device(device)
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
@@ -89,7 +89,7 @@ def _control_groups() -> Iterator[int]:
 
 
 def _set_mark_back() -> bool:
-    """Set the high-water mark to what is resident now; False where the system does not."""
+    """Reset the high-water mark to the resident memory; returns whether the system did."""
     try:
         CLEAR_REFS.write_text("5")
     except OSError:
@@ -98,7 +98,7 @@ def _set_mark_back() -> bool:
 
 
 def _give_freed_memory_back() -> None:
-    """Have the C library return what was freed, so that a call cannot use it again unseen."""
+    """Make the C library return freed memory, so that its reuse by a call is measured too."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
     if trim is not None:
         trim(0)

@@ -1,6 +1,6 @@
-"""Processes: those of one run, each with its rank, and what they tell each other.
+"""The processes of one run: their ranks, and communication between them.
 
-A launcher (torchrun, ``--nproc``, slurm) starts them and says in the environment which is which.
+A launcher (torchrun, ``--nproc``, slurm) starts them and sets their ranks in the environment.
 """
 
 import contextlib
@@ -33,17 +33,17 @@ def world_size() -> int:
 
 
 def restarts() -> int:
-    """How often torchrun has started the run anew, because a process of it failed."""
+    """How often torchrun has restarted the run because one of its processes failed."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))
 
 
 def set_environment(launcher: str, port: int | None = None) -> None:
-    """Have torchrun's variables in the environment, from slurm's if slurm started this process.
+    """Ensure torchrun's variables are in the environment, from slurm's if slurm started us.
 
     Args:
         launcher: "pytorch" or "slurm".
-        port: of the first machine, for slurm; without it MASTER_PORT, or 29500.
-    Raises: InputError: they are not there: nothing started this process as one of several.
+        port: of the first machine, for slurm; None for MASTER_PORT, or 29500.
+    Raises: InputError: they are missing: no launcher started this process.
     """
     variables = os.environ
     if launcher == "slurm" and "SLURM_PROCID" in variables:
@@ -69,22 +69,22 @@ def open_group(
     """Open torch's process group, on the GPU of LOCAL_RANK if one is used.
 
     Args:
-        backend: "nccl", "gloo" or None, which is nccl on a GPU; gloo without, and a warning where
-            nccl was asked for.
+        backend: "nccl", "gloo" or None for nccl on a GPU. Without a GPU it is gloo, with a warning
+            if nccl was asked for.
         use_gpu: whether to use a GPU, if there is one.
-        timeout: seconds that a process waits for the others; 1800.
-        store: where they find each other; None is as the environment says.
+        timeout: seconds that a process waits for the others; None for 1800.
+        store: where the processes find each other; None for the environment's address.
     Raises: InputError: more processes than GPUs.
     """
     use_gpu = use_gpu and torch.cuda.is_available()
-    if backend == "nccl" and not use_gpu:  # as option files of BasicSR say for any machine
+    if backend == "nccl" and not use_gpu:  # BasicSR's option files have it for any machine
         backend = "gloo"
         if rank() == 0:
             logger.warning("dist_params.backend is nccl, and this run uses no GPU: gloo instead")
     if use_gpu:
         local, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if backend in (None, "nccl"):
-            backend = "cpu:gloo,cuda:nccl"  # words between processes wait for no GPU
+            backend = "cpu:gloo,cuda:nccl"  # objects between processes do not wait for a GPU
         if local >= gpus:
             raise InputError(
                 f"more processes on this machine than its {gpus} GPUs; start {gpus}, or set"
@@ -101,10 +101,11 @@ def open_group(
 
 
 def largest(number: int, device: torch.device) -> int:
-    """The largest number of all processes, each of which calls this.
+    """The maximum over all processes, each of which calls this.
 
     Args:
-        device: where it is compared, if the group cannot do that on the CPU.
+        number: of this process.
+        device: for the comparison, if the group has no backend for the CPU.
     """
     if not distributed.is_initialized():
         return number
@@ -115,7 +116,7 @@ def largest(number: int, device: torch.device) -> int:
 
 
 def gather(value: Any) -> list[Any]:
-    """The values of all processes, by rank; of this one alone if the run has no other."""
+    """The values of all processes, by rank; only this one's if the run has no other."""
     if not distributed.is_initialized():
         return [value]
     values: list[Any] = [None] * distributed.get_world_size()
@@ -125,9 +126,9 @@ def gather(value: Any) -> list[Any]:
 
 @contextlib.contextmanager
 def together() -> Iterator[None]:
-    """Wait for all processes in the end; an InputError in one is raised in all of them.
+    """Wait for all processes at the end; an InputError in one is raised in all of them.
 
-    What is inside may not communicate: one that fails would leave the others waiting.
+    The body must not communicate: a process that fails would leave the others waiting.
     """
     sentence = ""
     try:
@@ -140,7 +141,7 @@ def together() -> Iterator[None]:
 
 
 def merged(sentences: list[str]) -> list[str]:
-    """What the processes say, each line once, with the ranks of it if not all say it."""
+    """The processes' sentences, each line once, with its ranks unless all have it."""
     who: dict[str, list[str]] = {}
     for number, sentence in enumerate(sentences):
         for line in dict.fromkeys(sentence.splitlines()):

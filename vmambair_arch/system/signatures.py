@@ -1,6 +1,6 @@
-"""What a file is, told by how it begins: pictures that are read, and of others the way on.
+"""Recognises files by their first bytes: pictures that can be read, and advice for others.
 
-One table for those who want a picture and those who want a network.
+One table for callers that expect a picture and those that expect a network.
 """
 
 import codecs
@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from ..errors import shortened
 
-HEAD = 4096  # bytes that tell
+HEAD = 4096  # bytes to look at
 
-READ = {  # formats of pictures that are read here, by how their files begin
+READ = {  # formats of pictures that can be read, by how their files begin
     "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
     "JPEG": re.compile(rb"\xff\xd8\xff"),
     "WEBP": re.compile(rb"RIFF....WEBP", re.DOTALL),
@@ -29,12 +29,12 @@ READ = {  # formats of pictures that are read here, by how their files begin
 
 
 class Kind(NamedTuple):
-    """A kind of files that are no picture to read.
+    """A kind of file that cannot be read as a picture.
 
     Args:
-        what: its name, behind "is".
-        picture: what follows for who wants a picture.
-        network: the way on for who wants a network; None: it may hold one.
+        what: its name, after "is".
+        picture: the rest of the sentence if a picture was expected.
+        network: the advice if a network was expected; None: it may contain one.
     """
 
     what: str
@@ -42,9 +42,11 @@ class Kind(NamedTuple):
     network: str | None = "give the network's file"
 
 
-LIGHT = ": it holds light in floating-point numbers; map its tones (for example in GIMP) and save"
-LIGHT += " it as PNG or TIFF of 16 bits"
-WEIGHTS = ", no picture; weights are given with -m"
+LIGHT = (
+    ": its values are floating-point light; tone-map it (for example in GIMP) and save it as PNG"
+)
+LIGHT += " or TIFF with 16 bits"
+WEIGHTS = ", not a picture; weights are given with -m"
 LAYERS = "; export it as PNG or TIFF from the program that made it"
 NOT_READ = ", which is not read; convert it to PNG"
 
@@ -55,16 +57,16 @@ RAW = Kind(
 )
 VIDEO = Kind(
     "a video",
-    "; give it a name with one of the endings that vmambair restore takes for videos (.mp4, .mov,"
-    " .mkv, ...), or take its pictures out of it (ffmpeg)",
+    "; give it a suffix that vmambair restore takes for videos (.mp4, .mov, .mkv, ...), or extract"
+    " its frames (ffmpeg)",
 )
 PACKED = Kind("an archive", "; unpack it and give the pictures in it", "unpack it")
 TENSORS = Kind("a file of weights or of a training state of a network", WEIGHTS, None)
-DRAWING = Kind("a drawing made of lines", "; export it as PNG (Inkscape, rsvg-convert)")
+DRAWING = Kind("a vector drawing", "; export it as PNG (Inkscape, rsvg-convert)")
 PAGES = Kind("a document", "; make PNG files of its pages (pdftoppm -png, Ghostscript)")
 PICTURE = Kind("a picture", "")
 
-# What other files are; the first that fits.
+# The kinds of other files; the first match counts.
 OTHERS = {
     rb"\0*$": Kind("empty or holds nothing but zeros", "; copy or download it again", None),
     rb"GIF8[79]a": Kind(
@@ -80,8 +82,7 @@ OTHERS = {
     rb"%PDF|%!PS|\xc5\xd0\xd3\xc6": PAGES,
     rb"\s*<(?:!doctype html|html|head)|(?=\s*<)(?=.*<(?:html|head|body|!doctype html))": Kind(
         "a web page",
-        ", as it comes instead of a file when a download fails or wants a login; download the file"
-        " again",
+        ", as servers send it when a download fails or needs a login; download the file again",
         "download the file itself again",
     ),
     rb"(?=\s*<)(?=.*<svg)": DRAWING,
@@ -111,7 +112,7 @@ OTHERS = {
         "convert it to PyTorch",
     ),
     rb".{16}\xde\xc0\xef\xbe": Kind(
-        "an LMDB, a data base",
+        "an LMDB, a database",
         "; it is read by its folder NAME.lmdb, with type: lmdb in an option file",
     ),
     rb"\x93NUMPY": Kind(
@@ -130,49 +131,46 @@ OTHERS = {
     rb"/\* XPM \*/|#define \w+_width": Kind("an X11 picture", f"{NOT_READ} (ImageMagick)"),
     rb"DDS ": Kind("a DirectDraw surface (DDS)", "; convert it to PNG (ImageMagick)"),
     rb"qoif": Kind("a QOI picture", f"{NOT_READ} (ImageMagick)"),
-    rb"\0\0[\x01\x02]\0[^\0]": Kind("an icon of Windows", "; save its picture as PNG"),
-    rb"icns": Kind("an icon of macOS", "; save its picture as PNG"),
-    rb"[\x8a\x8b][MJ]NG": Kind("a picture of the MNG kind", NOT_READ),
+    rb"\0\0[\x01\x02]\0[^\0]": Kind("a Windows icon", "; save its picture as PNG"),
+    rb"icns": Kind("a macOS icon", "; save its picture as PNG"),
+    rb"[\x8a\x8b][MJ]NG": Kind("an MNG picture", NOT_READ),
     rb"BPG\xfb|FLIF": Kind("a picture of a kind that is not read", "; convert it to PNG"),
-    rb"ID3|\xff\xfb|fLaC|RIFF....WAVE": Kind("sound", ", no picture"),
+    rb"ID3|\xff\xfb|fLaC|RIFF....WAVE": Kind("sound", ", not a picture"),
     rb"\0\x05\x16\x07": Kind(
-        "what macOS keeps beside a file of the same name without ._", ", no picture"
+        "what macOS stores next to a file of the same name without ._", ", not a picture"
     ),
     rb"\xd0\xcf\x11\xe0": Kind(
-        "a file of Windows or Office (such as Thumbs.db)", ", no picture that is known here"
+        "a file of Windows or Office (such as Thumbs.db)", ", not a known kind of picture"
     ),
-    rb"\x7fELF|MZ": Kind("a program", ", no picture"),
+    rb"\x7fELF|MZ": Kind("a program", ", not a picture"),
 }
-TEXT = Kind("text", ", no picture")
+TEXT = Kind("text", ", not a picture")
 _text = re.compile(rb"[\t\n\r -~\x80-\xff]{2,}$")
 _others = {re.compile(pattern, re.DOTALL | re.IGNORECASE): kind for pattern, kind in OTHERS.items()}
 
 
 def read_as(content: bytes | mmap.mmap) -> str | None:
-    """The format of a file that is read as a picture, a name in ``READ``; None: it is another."""
+    """The format of a picture file, a name in ``READ``; None for any other file."""
     head = bytes(content[:64])
     return next((name for name, begin in READ.items() if begin.match(head)), None)
 
 
 def no_picture(content: bytes | mmap.mmap) -> str:
-    """What a file is that is not read as a picture, and the way on: without its subject."""
+    """A sentence, without its subject, on what a file that is not a picture is, and what to do."""
     head = bytes(content[:HEAD])
     if head.lower().startswith(b"bm"):
-        return "is no picture that is known here, though it begins as a BMP; save it as PNG"
+        return "is not a known kind of picture, though it begins like a BMP; save it as PNG"
     if kind := _kind(head) or (TEXT if _text.match(head) else None):
         return f"is {kind.what}{kind.picture}"
-    return (
-        "is no picture of a kind that is known here; open it in the program that made it, and save"
-        " it as PNG"
-    )
+    return "is not a known kind of picture; open it in the program that made it, and save it as PNG"
 
 
 def no_checkpoint(head: bytes) -> str | None:
-    """``is a web page, not a checkpoint; ...`` of a file's first bytes; None: it may be one."""
+    """``is a web page, not a checkpoint; ...`` from a file's first bytes; None: it may be one."""
     kind = PICTURE if read_as(head) else _kind(head[:HEAD])
     if kind:
         return f"is {kind.what}, not a checkpoint; {kind.network}" if kind.network else None
-    try:  # the last letter may be cut
+    try:  # the last character may be truncated
         text = codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
         return None
@@ -182,7 +180,7 @@ def no_checkpoint(head: bytes) -> str | None:
 
 
 def no_zip_of_torch(names: Iterable[str]) -> str | None:
-    """What a zip archive with these files in it is, unless it is what torch.save writes."""
+    """What a zip archive with these files is, or None if torch.save may have written it."""
     names = list(names)
     lasts = {name.rsplit("/", 1)[-1] for name in names}
     if any("/code/" in name for name in names) and "constants.pkl" in lasts:

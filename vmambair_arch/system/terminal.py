@@ -1,4 +1,4 @@
-"""The terminal: lines that no file's name, code page or closed stream can spoil."""
+"""Terminal output that no file name, encoding or closed stream can break."""
 
 import io
 import logging
@@ -11,21 +11,21 @@ from . import foreign_lines
 
 
 def ready() -> None:
-    """Make standard input, output and error usable, whatever the command was started with.
+    """Make standard input, output and error usable, however the command was started.
 
-    Those that are closed become the null device, so that no file takes their place, and letters
-    that the terminal's encoding lacks are escaped. What our and BasicSR's logs say is escaped as
-    ``printable`` does, but for the breaks of its lines.
+    Closed streams become the null device, so that no file takes their descriptor, and letters
+    that the terminal's encoding lacks are escaped. Messages of our and BasicSR's logs are escaped
+    by ``printable``, except for their line breaks.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, this one
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
         if getattr(sys, name) is None:
             mode = "w" if number else "r"
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
-    foreign_lines.apart()
+    foreign_lines.separate_stderr()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -34,7 +34,7 @@ def ready() -> None:
 
 
 def say(*lines: object, file: TextIO | None = None) -> None:
-    """Print lines, each in one line whatever is in it, to standard output or another stream."""
+    """Print each line as one line, whatever it contains, to standard output or another stream."""
     for line in lines:
         print(printable(line), file=file or sys.stdout, flush=True)
 
@@ -45,7 +45,7 @@ def warn(sentence: object) -> None:
 
 
 def _escaped(record: logging.LogRecord) -> bool:
-    """Escape a message in place; a filter that lets everything pass."""
+    """Escape a message in place: a logging filter that drops nothing."""
     lines = record.getMessage().split("\n")
     record.msg = "\n".join("\t".join(map(printable, line.split("\t"))) for line in lines)
     record.args = ()

@@ -1,4 +1,4 @@
-"""How many threads a process takes: by the cores it may use, other programs, and its work."""
+"""Chooses the number of threads by the cores a process may use, other programs, and its work."""
 
 import math
 import os
@@ -9,26 +9,26 @@ from typing import NamedTuple
 
 import torch
 
-STATISTICS = Path("/proc/stat")  # what each core has done since the system started (Linux)
-SAMPLE = 0.1  # seconds for which the cores are watched
-IDLE = (3, 4)  # of a core's numbers: with nothing to do, and waiting for a disk
+STATISTICS = Path("/proc/stat")  # time of each core by activity since the system started (Linux)
+SAMPLE = 0.1  # seconds for which the cores are observed
+IDLE = (3, 4)  # columns of a core's numbers: idle, and waiting for a disk
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container (Linux, control groups of version 2)
-GIVEN = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 # Weights times pixels of a step, per thread: with less (a network of 0.2 M weights on 8 x 16 x 16
 # pixels) a step on two threads takes as long as on one.
 WORK = 5e8
 
 
 class Threads(NamedTuple):
-    """A number of threads, why that many (a sentence for a log), and whether somebody chose it."""
+    """A number of threads, the reason (for a log), and whether the user chose it."""
 
     number: int
     why: str
     chosen: bool = False
 
     @property
-    def less(self) -> bool:
-        """Whether other programs, or little work, leave cores unused."""
+    def leaves_cores_unused(self) -> bool:
+        """Whether it leaves cores unused, for other programs or because of little work."""
         return not self.chosen and self.number < cores()
 
     def __str__(self) -> str:
@@ -36,11 +36,11 @@ class Threads(NamedTuple):
 
 
 def use(given: int | None = None, *, work: float | None = None) -> Threads:
-    """Have torch, and with it the scans, take so many threads from here on.
+    """Set the number of threads of torch, and with it of the scans.
 
     Args:
-        given: how many; None leaves it to ``choose``.
-        work: see there.
+        given: the number; None leaves it to ``choose``.
+        work: see ``choose``.
     """
     threads = choose(work) if given is None else Threads(given, "as was asked for", chosen=True)
     torch.set_num_threads(threads.number)
@@ -48,12 +48,12 @@ def use(given: int | None = None, *, work: float | None = None) -> Threads:
 
 
 def choose(work: float | None = None) -> Threads:
-    """One thread for each core that is idle, and not more than the work is worth.
+    """One thread per idle core, but no more than the work can use.
 
     Args:
-        work: weights times pixels of a step; None if it is not known or large.
+        work: weights times pixels of a step; None if it is unknown or large.
     """
-    for name in GIVEN:
+    for name in VARIABLES:
         if name in os.environ:
             return Threads(torch.get_num_threads(), f"{name} is {os.environ[name]}", chosen=True)
     number, why = cores(), [f"{cores()} core{'s' * (cores() != 1)} to use"]
@@ -68,28 +68,28 @@ def choose(work: float | None = None) -> Threads:
 
 
 def cores() -> int:
-    """The cores that this process may use: those it is bound to, as far as a quota goes."""
+    """The number of cores that this process may use, by its affinity and a container's quota."""
     return max(min([len(_bound()), *map(math.ceil, _quota())]), 1)
 
 
 def busy() -> float | None:
-    """How many of the cores other programs keep busy; None where the system does not tell.
+    """How many cores other programs keep busy; None where the system does not report it.
 
-    On Linux, of the cores that this process is bound to, in the next tenth of a second. Elsewhere
-    it is the load of the last minute or that of five, whichever is less: a command that has ended
-    is in the first for long.
+    On Linux, among the cores that this process is bound to, in the next tenth of a second.
+    Elsewhere the load average of one minute or of five, whichever is less: the former still counts
+    a command that has just ended.
     """
     if before := _ticks():
         time.sleep(SAMPLE)
         return sum(_share(before[core], after) for core, after in _ticks().items())
     try:
         return min(os.getloadavg()[:2])
-    except (AttributeError, OSError):  # Windows; and where it cannot be had
+    except (AttributeError, OSError):  # Windows, or unobtainable
         return None
 
 
 def _ticks() -> dict[int, list[int]]:
-    """The ticks that each core this process is bound to has spent, by what it did; {} elsewhere."""
+    """The ticks spent by each core this process is bound to, by activity; {} outside Linux."""
     try:
         rows = [row.split() for row in STATISTICS.read_text().splitlines()]
     except OSError:
@@ -99,7 +99,7 @@ def _ticks() -> dict[int, list[int]]:
 
 
 def _share(before: list[int], after: list[int]) -> float:
-    """Of the ticks between two readings, those in which a core was busy."""
+    """The fraction of ticks between two readings in which a core was busy."""
     spent = [late - early for early, late in zip(before, after, strict=True)]
     return 1 - sum(spent[i] for i in IDLE) / max(sum(spent), 1) if any(spent) else 0.0
 
@@ -111,7 +111,7 @@ def _bound() -> set[int]:
 
 
 def _quota() -> Iterator[float]:
-    """Cores that a container's quota is worth."""
+    """The container's quota in cores, if there is one."""
     try:
         quota, period = QUOTA.read_text().split()
     except (OSError, ValueError):  # another system, or other control groups

@@ -1,1 +1,1 @@
-"""A training run: its loop, when it stops, what it measures, and what it tells and records."""
+"""A training run: its loop, when it stops, and what it measures, logs and records."""

@@ -1,4 +1,4 @@
-"""Events: TensorBoard's writer, but one that survives a full disk."""
+"""Events: a TensorBoard writer that survives a full disk."""
 
 import logging
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from ..errors import InputError
 
 
 class Events:
-    """Passes every call on to a SummaryWriter; one that cannot be written is logged and lost.
+    """Passes every call on to a SummaryWriter; events that cannot be written are logged and lost.
 
     The next call then tries a new file.
 
     Args:
         folder: of the event files.
-        iteration: that training resumes from; later events are purged.
+        iteration: where training resumes; later events are purged.
     """
 
     def __init__(self, folder: Path, iteration: int):
@@ -51,7 +51,7 @@ class Events:
 
 
 def open_events(opt: dict[str, Any], iteration: int) -> Events | None:
-    """The events of an experiment, None if the options ask for none.
+    """The events of an experiment, or None if the options ask for none.
 
     Raises: InputError: tensorboard is not installed.
     """

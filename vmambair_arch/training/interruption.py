@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM, noted when they come and obeyed where training can be stopped."""
+"""SIGINT and SIGTERM: noted when they arrive, and obeyed where training can stop."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """Note signals while it is entered, so that a run ends between two iterations.
+    """A context that notes signals, so that a run ends between two iterations.
 
     A second SIGINT kills the process at once.
     """
@@ -26,7 +26,7 @@ class Interruption:
         self._previous = {}
 
     def __enter__(self) -> "Interruption":
-        if threading.current_thread() is threading.main_thread():  # no other may set handlers
+        if threading.current_thread() is threading.main_thread():  # only it may set handlers
             self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
         return self
 
@@ -35,12 +35,12 @@ class Interruption:
             signal.signal(number, handler)
 
     def check(self) -> None:
-        """Raise StoppedError if a signal has come to this process."""
+        """Raise StoppedError if this process has received a signal."""
         if self.number:
             raise StoppedError(self.number)
 
     def check_all(self, device: torch.device) -> None:
-        """Raise StoppedError in every process of the run if a signal has come to any of them."""
+        """Raise StoppedError in every process of the run if any of them has received a signal."""
         self.number = largest(self.number, device)
         self.check()
 

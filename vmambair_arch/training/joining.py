@@ -26,12 +26,13 @@ def joined(launcher: str, read: Callable[[], Options]) -> Iterator[Options]:
     Args:
         launcher: "none", "pytorch" (torchrun) or "slurm".
         read: reads this process's options.
-    Yields: the options, with rank, world_size and dist; the seed is that of rank 0.
+    Yields: the options, with rank, world_size and dist; the seed is rank 0's.
     Raises:
-        InputError: a process cannot read its options or has others than rank 0: in all of them,
-            but with a sentence in one only, so that it is printed once. So are those from inside.
-        TrainingError: the processes do not find each other, or one of them has ended; says the
-            rank of this one, as those from inside then do.
+        InputError: a process cannot read its options, or they differ from rank 0's. It is raised in
+            all processes, but only one has a sentence, so that it is printed once. The same holds
+            for InputErrors from inside the context.
+        TrainingError: the processes do not find each other, or one of them has ended; it names this
+            process's rank, as do TrainingErrors from inside the context.
     """
     if launcher == "none":
         yield read()
@@ -55,7 +56,7 @@ def joined(launcher: str, read: Callable[[], Options]) -> Iterator[Options]:
         opt.update(rank=processes.rank(), world_size=processes.world_size(), dist=True)
         with _named_errors():
             yield opt
-            distributed.barrier()  # the store may be kept by a process that is ready first
+            distributed.barrier()  # the process that hosts the store may be ready first
     except InputError as error:
         raise InputError(*_once(store, str(error)).splitlines()) from error
     finally:
@@ -64,7 +65,7 @@ def joined(launcher: str, read: Callable[[], Options]) -> Iterator[Options]:
 
 
 def _open_store(timeout: float) -> Store:
-    """Where the processes leave values for each other before they have joined."""
+    """The store in which processes exchange values before they have joined."""
     try:
         store, _, _ = next(rendezvous("env://", timeout=timedelta(seconds=timeout)))
     except RuntimeError as error:
@@ -77,7 +78,7 @@ def _open_store(timeout: float) -> Store:
 def _agree(store: Store, opt: Options | None, problem: str) -> Options:
     """Compare the options of all processes, and take the seed from rank 0.
 
-    Raises: InputError: a process could not read its own, or they are not the same.
+    Raises: InputError: a process could not read its options, or they differ.
     """
     asked = (
         [[keys, json.dumps(value)] for keys, value in flat(_asked(opt), ()).items()] if opt else []
@@ -101,7 +102,7 @@ def _agree(store: Store, opt: Options | None, problem: str) -> Options:
 
 
 def _asked(opt: Options) -> dict[str, Any]:
-    """What the user has asked for: the file with its overrides, and the flags."""
+    """What the user asked for: the file with its overrides, and the flags."""
     debug = opt["name"] != opt.file.options["name"]
     return {**opt.file.options, "--debug": debug, "--auto_resume": opt["auto_resume"]}
 
@@ -111,7 +112,7 @@ def _shown(text: str | None) -> str:
 
 
 def _exchange(store: Store, value: Any) -> list[Any]:
-    """The values of all processes, by rank; rank 0 waits until all have read, if it keeps them."""
+    """The values of all processes, by rank; rank 0, which may host them, waits for all readers."""
     rank, ranks = processes.rank(), range(processes.world_size())
     store.set(f"value/{rank}", json.dumps(value))
     values = [json.loads(store.get(f"value/{number}")) for number in ranks]
@@ -122,20 +123,20 @@ def _exchange(store: Store, value: Any) -> list[Any]:
 
 
 def _once(store: Store, sentence: str) -> str:
-    """The sentence in the first process that has it to say, nothing in the others."""
+    """The sentence in the first process that reports it, an empty one in the others."""
     rank = str(processes.rank())
     try:
         first = store.compare_set(f"said/{sentence}", "", rank).decode() == rank
-    except RuntimeError:  # whoever kept the store has ended, and said something else
+    except RuntimeError:  # the store's host has ended and reported something else
         return sentence
-    if first:  # the launcher may see another process end first, and then ends this one
+    if first:  # if another process ends first, the launcher ends this one before it has printed
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     return sentence if first else ""
 
 
 @contextlib.contextmanager
 def _named_errors() -> Iterator[None]:
-    """Say in which process an error came; a TrainingError if it is that another has ended."""
+    """Name the process in an error; raise TrainingError if the cause is that another has ended."""
     rank = f"rank {processes.rank()}"
     try:
         yield
@@ -153,6 +154,6 @@ def _named_errors() -> Iterator[None]:
 
 
 def _first(error: Exception) -> str:
-    """The first sentence of an error, without gloo's place in its source."""
+    """The first sentence of an error, without the source location that gloo puts before it."""
     line = (str(error).splitlines() or [""])[0]
     return re.sub(r"^\[/.*?\] ", "", line).split(". ")[0]

@@ -1,4 +1,4 @@
-"""Training: a run between two iterations, and the loop that takes it from one to the next."""
+"""Training: the state of a run between two iterations, and the loop over the iterations."""
 
 import copy
 import logging
@@ -21,14 +21,14 @@ from .validation import Validation
 
 
 class Training:
-    """Everything that a state has to hold, beside the model's own, for a run to go on as it was.
+    """A run, with all that a state must hold besides the model's own for the run to resume exactly.
 
     Args:
         opt: the options. net_g_best.pth, the best network by the first metric of the first
-            validation set, is written when it is found and never removed.
+            validation set, is written whenever there is a new best and never removed.
         model: from ``models.build_model``.
         loader: from ``data.loading.training_loader``.
-        validation: what to do every val.val_freq iterations, None if nothing.
+        validation: run every val.val_freq iterations; None for no validation.
     """
 
     def __init__(
@@ -48,9 +48,9 @@ class Training:
         self._log = logging.getLogger("basicsr")
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on from a state that the model has taken.
+        """Resume from a state that the model has loaded.
 
-        From one of BasicSR's, or of our first version, as far as it goes.
+        A state of BasicSR or of our first version is used as far as possible.
         """
         self.epoch, self.iteration = state["epoch"], state["iter"]
         self.seen = state.get("seen", 0)
@@ -66,16 +66,16 @@ class Training:
         self._resume_process(state.get("processes", []))
 
     def _resume_process(self, saved: list[dict[str, Any]]) -> None:
-        """Take what a state has of each process. Another number of them gives what it can:
+        """Restore this process from its part of a state, as far as the number of processes allows.
 
-        the random numbers of a process that was not there start at this iteration, and what models
-        keep from batch to batch (a pool of pairs) starts anew in all.
+        If it differs, the random numbers of new processes are seeded by this iteration, and what
+        models keep from batch to batch (a pool of pairs) starts anew in all.
         """
         rank, world_size = self.opt["rank"], self.opt["world_size"]
         if saved and len(saved) != world_size and rank == 0:
             self._log.warning(
                 f"The state is of {len(saved)} processes, and this run has {world_size}: the"
-                " images go on in their order; the random numbers of models are others"
+                " images keep their order, but models' random numbers differ"
             )
         if rank >= len(saved):
             if saved:
@@ -85,18 +85,17 @@ class Training:
         rng.restore(mine["rng"])
         self.failures.count = mine["failures"]
         self.failures.images = dict.fromkeys(mine["images"])
-        takes = hasattr(self.model, "load_training_extra_state")  # model_type may be another
-        if takes and "model" in mine and len(saved) == world_size:
+        has_extra = hasattr(self.model, "load_training_extra_state")  # model_type may have changed
+        if has_extra and "model" in mine and len(saved) == world_size:
             self.model.load_training_extra_state(mine["model"])
 
     def run(self, progress: TrainingProgress) -> None:
         """Train to total_iter or for max_seconds, validating and saving on the way.
 
-        In the end the latest networks are saved.
+        The latest networks are saved at the end.
 
-        Raises:
-            StoppedError: a signal came; TrainingError: training cannot go on. A state is written
-            before, as for any other exception, unless it came during a step or nothing is finite.
+        Raises: StoppedError: a signal came. TrainingError: training cannot go on. As for any other
+            exception, a state is written first, unless it came during a step or training diverged.
         """
         with self.interruption:
             try:
@@ -106,7 +105,7 @@ class Training:
                 self._finish()
             except BaseException as error:
                 self._rescue(error)
-                if isinstance(error, TrainingError):  # of workers that got the signal too
+                if isinstance(error, TrainingError):  # from workers that got the signal too
                     self.interruption.check()
                 raise
 
@@ -119,7 +118,7 @@ class Training:
                 progress.loaded()
                 self._step(step)
                 self.step_time.stop()
-                if self.step_time.limit is not None:  # else files would depend on the clock
+                if self.step_time.limit is not None:  # otherwise files must not depend on the clock
                     self.model.about["seconds"] = round(self.step_time.seconds, 3)
                 progress.done(self.model, self.epoch, self.iteration)
                 self._visit()
@@ -131,7 +130,7 @@ class Training:
             self.failures.start_epoch()
 
     def _step(self, batches: list[dict[str, Any]]) -> None:
-        """One iteration. What it has changed if it fails before an optimizer's step is undone."""
+        """One iteration; if it fails before an optimizer's step, its changes can be undone."""
         for batch in batches:
             failures = batch.pop("failures")
             self.failures.add(failures, usable=bool(batch))
@@ -143,16 +142,25 @@ class Training:
         samples = sum(len(next(iter(batch.values()))) for batch in batches)
         self.seen += samples * self.opt["world_size"]
         self._before = None
+        self._check_convergence()
+
+    def _settle(self) -> None:
+        """Let the model find out whether its last step was skipped; a GPU may not have said yet."""
+        self.model.settle()
+        self._check_convergence()
+
+    def _check_convergence(self) -> None:
         if self.model.diverged:
             last_good = self.saves.last_good()
+            faulty, fault = self.model.faulty, self.model.fault
             raise TrainingError(
-                f"iteration {iteration}: {self.model.fault}, the tenth step in a row that is not"
+                f"iteration {faulty}: {fault}, the tenth step in a row that is not"
                 f" finite; the last good checkpoint is {last_good}; resume from it with a lower"
                 " learning rate or train.grad_clip, or look at the images the log names"
             )
 
     def _visit(self) -> None:
-        """What is due between two iterations: validation, then a save with its results, signals."""
+        """Between two iterations: validate, save with the results and obey signals, as is due."""
         last = self._is_over()
         if self.validation and (last or self.iteration % int(self.opt["val"]["val_freq"]) == 0):
             self._validate()
@@ -161,8 +169,9 @@ class Training:
         self.interruption.check_all(self.model.device)
 
     def _validate(self) -> None:
-        """Validate. A signal ends it between two images, and it is done anew when resuming."""
+        """Validate. A signal ends it between two images; a resumed run validates again."""
         assert self.validation
+        self._settle()
         self.validation_due = True
         if self.opt["dist"]:
             self.model.before_round = lambda: self.interruption.check_all(self.model.device)
@@ -190,11 +199,12 @@ class Training:
             )
 
     def _save(self) -> bool:
+        self._settle()
         return self.saves.write(self._place(), self.epoch, self._progress())
 
     def _rescue(self, error: BaseException) -> None:
-        """Write a state on the way out, if there is one that a run can go on from."""
-        alone = self.opt["dist"] and not isinstance(error, StoppedError)  # others do not save now
+        """Write a state on the way out, if a run can resume from it."""
+        alone = self.opt["dist"] and not isinstance(error, StoppedError)  # saving takes all ranks
         if self.model.diverged or alone:
             return
         if self._before and self.model.unsettled:
@@ -227,7 +237,7 @@ class Training:
                 group["lr"] = rate
 
     def _progress(self) -> dict[str, Any]:
-        """What a state holds beside the model's own."""
+        """What a state holds besides the model's own."""
         mine = {
             "rng": rng.capture(),
             "failures": self.failures.count,

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 MARGIN = 28  # pixels above each picture, for its caption
-GRID = 256  # pixels of the sides that a grid shows
+GRID = 256  # pixels a side of each image in a grid
 COLUMNS = ("bicubic", "output", "original")
 
 
@@ -47,17 +47,17 @@ def before_after(model: Any, loaders: Iterable[Any], path: Path) -> None:
 
 
 def _colour(image: np.ndarray) -> np.ndarray:
-    """(h, w, 3), of a grey (h, w) image too."""
+    """(h, w, 3), also for a grey (h, w) image."""
     return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
 
 
 def grid(visuals: dict[str, Tensor] | None) -> Tensor | None:
-    """The middle of the first image as lq, output and gt, side by side.
+    """The centre of the first image as lq, output and gt, side by side.
 
     Args:
         visuals: a model's get_current_visuals: lq, result and, where there is one, gt, each
             (b, c, h, w) in [0, 1].
-    Returns: (3, at most 256, ...) with lq enlarged to the output; None if there is no such image.
+    Returns: (3, at most 256, ...) with lq enlarged to the output's size; None without such images.
     """
     if not visuals or "result" not in visuals or visuals["result"].dim() != 4:
         return None
@@ -75,7 +75,7 @@ def grid(visuals: dict[str, Tensor] | None) -> Tensor | None:
 
 
 def _row(images: list[np.ndarray]) -> np.ndarray:
-    """Captioned BGR pictures of one size, the last of them the original -> one RGB picture."""
+    """BGR pictures of one size, the original last -> one RGB picture with captions."""
     tiles = []
     for name, image in zip(COLUMNS, images, strict=True):
         caption = name

@@ -1,6 +1,6 @@
-"""Train and test what an option file says, out of BasicSR's builders, models and loggers.
+"""Train and test what an option file says, with BasicSR's builders, models and loggers.
 
-The loop is ours because several of BasicSR's faults sit in its loop, where no subclass reaches.
+The loop is ours because several of BasicSR's faults are in its loop, which no subclass can mend.
 """
 
 import contextlib
@@ -43,30 +43,30 @@ def train(opt: dict[str, Any]) -> None:
     """Train from the first iteration or a state to the last, validating and saving on the way.
 
     Args:
-        opt: options from ``options.read``; of one of several processes, from ``joining.joined``.
+        opt: options from ``options.read``; with several processes, from ``joining.joined``.
     Raises:
-        InputError: something in the options cannot be used; nothing has been written then.
+        InputError: something in the options cannot be used; nothing has been written.
         StoppedError, TrainingError: as ``Training.run``.
     """
-    with _alone(opt) as remarks:
+    with _locked_results(opt) as remarks:
         _train(opt, remarks)
 
 
 def test(opt: dict[str, Any]) -> None:
-    """Run a network over each test set: metrics into the log and metrics.jsonl, pictures if asked.
+    """Run a network on each test set: metrics to the log and metrics.jsonl, pictures if asked for.
 
     Args and Raises: as ``train``.
     """
-    with _alone(opt) as remarks:
+    with _locked_results(opt) as remarks:
         _test(opt, remarks)
 
 
 @contextlib.contextmanager
-def _alone(opt: dict[str, Any]) -> Iterator[list[str]]:
-    """Hold the lock on the folder of the results, rank 0 for all processes of the run.
+def _locked_results(opt: dict[str, Any]) -> Iterator[list[str]]:
+    """Lock the folder of the results; rank 0 does so for all processes of the run.
 
     Yields: remarks for the log.
-    Raises: InputError: another run of that name holds it.
+    Raises: InputError: another run of that name has locked it.
     """
     with contextlib.ExitStack() as held:
         with together():
@@ -128,9 +128,9 @@ def _test(opt: dict[str, Any], remarks: list[str]) -> None:
 
 
 def _build(opt: dict[str, Any], state: dict[str, Any] | None) -> tuple[Any, dict[str, Any] | None]:
-    """The model, gone on from a state; or with auto_resume from the newest one that it takes.
+    """The model, resumed from the state, or with auto_resume from the newest that it accepts.
 
-    Raises: InputError: it takes none; says why not the newest.
+    Raises: InputError: it accepts none; says why not the newest.
     """
     log, refused = logging.getLogger("basicsr"), None
     while True:
@@ -153,7 +153,7 @@ def _build(opt: dict[str, Any], state: dict[str, Any] | None) -> tuple[Any, dict
 
 
 def _start(opt: dict[str, Any]) -> None:
-    """Seed, differently in each process, and let cuDNN measure algorithms for crops of one size.
+    """Seed each process differently, and let cuDNN benchmark: crops have one size.
 
     Raises: InputError: the network cannot run on the GPUs as the options say.
     """
@@ -163,7 +163,7 @@ def _start(opt: dict[str, Any]) -> None:
 
 
 def _same_state(state: dict[str, Any] | None) -> None:
-    """Raise InputError if the processes would go on from different iterations."""
+    """Raise InputError if the processes would resume from different iterations."""
     found = gather(state and state["iter"])
     for number, iteration in enumerate(found):
         if iteration != found[0]:
@@ -175,7 +175,7 @@ def _same_state(state: dict[str, Any] | None) -> None:
 
 
 def _prepare_folders(opt: dict[str, Any], *, fresh: bool) -> None:
-    """Make the experiment's folders; clear those of a run to resume of a killed process's rest."""
+    """Make the experiment's folders; remove what a killed process left in a resumed run's."""
     paths = opt["path"]
     if fresh:
         _make_folders(opt)
@@ -187,9 +187,9 @@ def _prepare_folders(opt: dict[str, Any], *, fresh: bool) -> None:
 
 
 def _make_folders(opt: dict[str, Any]) -> None:
-    """Archive the results of that name, if there are any, and make their folders.
+    """Archive existing results of that name, and make new folders.
 
-    BasicSR archives by the second, and fails when it starts twice in one.
+    BasicSR names archives by the second, and fails when started twice within one.
     """
     root = _root(opt)
     if opt["rank"] == 0 and root.exists():
@@ -203,23 +203,23 @@ def _make_folders(opt: dict[str, Any]) -> None:
 def _start_log(opt: dict[str, Any], kind: str, remarks: Sequence[str] = ()) -> logging.Logger:
     """BasicSR's logger, writing to a file of this run.
 
-    Those of the other processes than rank 0 have a file each with their warnings and errors, if
-    there are any, and their errors name their rank.
+    Each process other than rank 0 writes its warnings and errors, if any, to its own file; its
+    errors name its rank.
     """
     host_logger.initialized_logger.pop("basicsr", None)  # the checks may have started it
     log = logging.getLogger("basicsr")
     for handler in log.handlers[:]:
         log.removeHandler(handler)
-        with contextlib.suppress(OSError):  # of a disk that was full
+        with contextlib.suppress(OSError):  # the disk was full
             handler.close()
     path = str(Path(opt["path"]["log"], f"{kind}_{opt['name']}_{get_time_str()}.log"))
     log = get_root_logger(log_file=path)
     if opt["rank"]:
-        _log_troubles(log, opt["rank"], path.replace(".log", f"_rank{opt['rank']}.log"))
+        _log_warnings(log, opt["rank"], path.replace(".log", f"_rank{opt['rank']}.log"))
     for handler in log.handlers:
-        if isinstance(handler, logging.FileHandler):  # on a full disk, without a traceback a line
+        if isinstance(handler, logging.FileHandler):  # no traceback per line on a full disk
             handler.handleError = lambda record: None
-    ours = logging.getLogger("vmambair_arch")  # says which backend of the scans was chosen
+    ours = logging.getLogger("vmambair_arch")  # logs which backend of the scans was chosen
     ours.handlers = list(log.handlers)
     ours.setLevel(log.level)
     if opt["rank"] == 0:
@@ -230,12 +230,12 @@ def _start_log(opt: dict[str, Any], kind: str, remarks: Sequence[str] = ()) -> l
     return log
 
 
-def _log_troubles(log: logging.Logger, rank: int, path: str) -> None:
-    """Have a log of warnings in a file that the first of them makes, and errors on the terminal."""
-    troubles = logging.FileHandler(path, delay=True)
+def _log_warnings(log: logging.Logger, rank: int, path: str) -> None:
+    """Log warnings to a file, created by the first of them, and errors also to the terminal."""
+    warnings = logging.FileHandler(path, delay=True)
     for handler in log.handlers:
         handler.setLevel(logging.ERROR)
-    log.addHandler(troubles)
+    log.addHandler(warnings)
     log.setLevel(logging.WARNING)
     for handler in log.handlers:
         handler.setFormatter(

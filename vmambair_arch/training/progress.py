@@ -1,4 +1,4 @@
-"""What a run reports of itself: log lines with an ETA, a bar on a terminal, TensorBoard."""
+"""How a run reports its progress: log lines with an ETA, a bar on a terminal, TensorBoard."""
 
 import contextlib
 import logging
@@ -12,19 +12,19 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 
 class TrainingProgress(contextlib.ExitStack):
-    """Tells of each iteration. As a context it shows a bar if standard error is a terminal.
+    """Reports each iteration. As a context it shows a bar if standard error is a terminal.
 
     Args:
         opt: the options.
-        iteration: the one that training starts after.
-        tensorboard: a SummaryWriter, or None; is closed at the end.
+        iteration: the last one before training starts.
+        tensorboard: a SummaryWriter, closed at the end, or None.
     """
 
     def __init__(self, opt: dict[str, Any], iteration: int, tensorboard: Any):
         super().__init__()
         self.opt, self.tensorboard = opt, tensorboard
         self.message = MessageLogger(opt, iteration + 1, tensorboard)
-        self.message.max_iters = opt["train"]["total_iter"] + 1  # it takes off one too many
+        self.message.max_iters = opt["train"]["total_iter"] + 1  # it subtracts one too many
         self.data_time, self.step_time = AvgTimer(), AvgTimer()
         hidden = opt["rank"] != 0 or not sys.stderr.isatty()
         self.bar = tqdm(
@@ -37,12 +37,12 @@ class TrainingProgress(contextlib.ExitStack):
             self.enter_context(logging_redirect_tqdm([logging.getLogger("basicsr")]))
 
     def waiting(self) -> None:
-        """The time of the next batch starts."""
+        """Start timing the next iteration and its batch."""
         self.data_time.start()
         self.step_time.start()
 
     def loaded(self) -> None:
-        """The batch is there."""
+        """The batch has arrived."""
         self.data_time.record()
 
     def done(self, model: Any, epoch: int, iteration: int) -> None:
@@ -70,12 +70,12 @@ class TrainingProgress(contextlib.ExitStack):
 
 
 def peak_memory() -> int:
-    """Bytes held at most so far: of the GPU, or without one of this process (0 on Windows)."""
+    """The most bytes in use so far: on the GPU, or without one by this process (0 on Windows)."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
     if sys.platform == "win32":
         return 0
-    import resource  # not there on Windows
+    import resource  # missing on Windows
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

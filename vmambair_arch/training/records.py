@@ -13,7 +13,7 @@ from ..files import write_whole
 class Records:
     """The lines of metrics.jsonl in a folder, those of earlier processes included.
 
-    Lines that cannot be written, to a full disk say, are written with the next ones.
+    Lines that cannot be written (to a full disk, for example) are written with the next ones.
 
     Args:
         folder: of the experiment.
@@ -25,7 +25,7 @@ class Records:
         self.lines: list[dict[str, Any]] = []
         if self.path.is_file() and until is not None:
             written = self.path.read_text().splitlines()
-            # The first version's appending could be killed in the middle of a line.
+            # Our first version appended, and could be killed in the middle of a line.
             lines = [json.loads(line) for line in written if line.endswith("}")]
             self.lines = [line for line in lines if line["iter"] <= until]
             if len(self.lines) < len(lines):
@@ -38,7 +38,7 @@ class Records:
         self._write()
 
     def draw(self) -> None:
-        """Draw curves.png beside the lines: a panel per metric, a curve per data set."""
+        """Draw curves.png in the same folder: a panel per metric, a curve per data set."""
         from ..reporting.plots import curves  # Matplotlib would make every start a second longer
 
         figure = curves.draw({"": self.lines})
@@ -51,7 +51,7 @@ class Records:
         self._try(text.encode(), self.path.name)
 
     def _try(self, write: Any, name: str) -> None:
-        """Write a file of the folder, or say that it has to wait for the next time."""
+        """Write a file of the folder, or log that the next validation tries again."""
         try:
             write_whole(self.path.with_name(name), write)
         except OSError as error:

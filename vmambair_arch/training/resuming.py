@@ -1,4 +1,4 @@
-"""Resuming: which options a state overrules, and what else differs from those it was written by."""
+"""Resuming: which options a state overrules, and which others have changed since it was written."""
 
 import json
 import logging
@@ -10,21 +10,21 @@ from ..models.build import about
 from ..option_files.options import Options, flat, where
 from ..option_values.words import Keys, shown
 
-LEFT_OUT = (  # at the top level: nothing that is trained depends on them, or a run sets them
+LEFT_OUT = (  # top-level options that the weights do not depend on, or that a run sets
     *("name", "opt_file", "recipe", "path", "val", "logger", "dist_params", "num_gpu", "compile"),
     *("is_train", "auto_resume", "dist", "rank", "world_size", "manual_seed"),
 )
-LOADING = (  # of a data set: no sample depends on them
+LOADING = (  # options of a data set that no sample depends on
     *("name", "phase", "scale", "num_worker_per_gpu", "prefetch_mode", "num_prefetch_queue"),
     *("pin_memory", "persistent_workers"),
 )
-PLACE = ("last_epoch", "_step_count", "base_lrs", "_last_lr")  # of a schedule of any kind
-ANEW = "begin anew from the state's network (path.pretrain_network_g)"
+PLACE = ("last_epoch", "_step_count", "base_lrs", "_last_lr")  # the position in any schedule
+ANEW = "start again from the state's network (path.pretrain_network_g)"
 Line = tuple[int, str]  # a level of logging, and a sentence
 
 
 def kept_options(opt: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that a state keeps, plain: those on which its weights depend."""
+    """The options that a state keeps, in plain types: those that its weights depend on."""
     options = {key: value for key, value in opt.items() if key not in LEFT_OUT}
     options["datasets"] = {
         name: {key: value for key, value in section.items() if key not in LOADING}
@@ -39,7 +39,7 @@ def differences(opt: dict[str, Any], state: Mapping[str, Any]) -> Iterator[Line]
 
     Args:
         opt: the options, with the seed that they ask for.
-        state: from ``training_states.find``; one of BasicSR's does not tell its options.
+        state: from ``training_states.find``; BasicSR's states do not hold their options.
     """
     yield from _without_effect(opt, state)
     before, now = _written_by(state), kept_options(opt)
@@ -64,7 +64,7 @@ def differences(opt: dict[str, Any], state: Mapping[str, Any]) -> Iterator[Line]
 
 
 def adapted(opt: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
-    """The state for the file's schedule: one of another kind takes only the place from it."""
+    """The state for the file's schedule; one of another kind takes only its position."""
     if not _is_another_schedule(opt, state):
         return dict(state)
     places = [{k: v for k, v in s.items() if k in PLACE} for s in state["schedulers"]]
@@ -72,18 +72,18 @@ def adapted(opt: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_effect(opt: dict[str, Any], state: Mapping[str, Any]) -> Iterator[Line]:
-    """Options that mean nothing to a run that goes on."""
+    """Options that have no effect on a resumed run."""
     asked = opt.file.options if isinstance(opt, Options) else opt
     seed = asked.get("manual_seed")
     if seed is not None and seed != state.get("seed", seed):
         place = where(opt, ("manual_seed",))
         yield logging.WARNING, _no_effect(place, shown(seed), shown(state["seed"]))
-    level = logging.INFO if opt["auto_resume"] else logging.WARNING  # then it was for the start
+    level = logging.INFO if opt["auto_resume"] else logging.WARNING  # was meant for the first start
     path = opt["path"]["resume_state"]
     for key, value in (asked.get("path") or {}).items():
         place = f"{where(opt, ('path', key))}: {shown(value)} has no effect"
         if key == "resume_state" and opt["auto_resume"] and value:
-            yield level, f"{place}: --auto_resume goes on from {path}"
+            yield level, f"{place}: --auto_resume resumes from {path}"
         if key.startswith("pretrain_network_") and value:
             yield level, f"{place}: the networks are those of {path}"
     if not _written_by(state):
@@ -98,12 +98,12 @@ def _without_effect(opt: dict[str, Any], state: Mapping[str, Any]) -> Iterator[L
 
 
 def _written_by(state: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The options that a state tells: its own, or those of its networks in older states."""
+    """The options that a state was written with, or in older states those of its networks."""
     return state.get("options") or (state.get("about") or {}).get("options") or {}
 
 
 def _rates(opt: dict[str, Any], state: Mapping[str, Any]) -> Iterator[Line]:
-    """The learning rates of a state that does not tell its options, where they are others."""
+    """Learning rates that differ from those of a state that does not hold its options."""
     sections = sorted((key for key in opt["train"] if key.startswith("optim_")), reverse=True)
     for section, optimizer in zip(sections, state["optimizers"], strict=False):
         rates = {group.get("initial_lr", group["lr"]) for group in optimizer["param_groups"]}
@@ -114,7 +114,7 @@ def _rates(opt: dict[str, Any], state: Mapping[str, Any]) -> Iterator[Line]:
 
 
 def _is_kept(keys: Keys, opt: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
-    """Whether the state's value is used: of optimizers, and of a schedule of the same kind."""
+    """Whether the state's value is used: for optimizers, and for a schedule of the same kind."""
     if keys[:2] == ("train", "scheduler"):
         return not _is_another_schedule(opt, state)
     return _is_optimizer(keys)
@@ -130,4 +130,7 @@ def _is_another_schedule(opt: Mapping[str, Any], state: Mapping[str, Any]) -> bo
 
 
 def _no_effect(place: str, ours: str, theirs: str) -> str:
-    return f"{place}: {ours} has no effect: the state goes on with {theirs}; to change it, {ANEW}"
+    return (
+        f"{place}: {ours} has no effect: training continues with {theirs}, from the state; to"
+        f" change it, {ANEW}"
+    )

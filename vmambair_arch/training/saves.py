@@ -1,4 +1,4 @@
-"""The saves of a run: what is written between two iterations, and what stands on the disk."""
+"""The saves of a run: what is written between two iterations, and what is on the disk."""
 
 import contextlib
 import logging
@@ -16,47 +16,47 @@ class Saves:
 
     Args:
         opt: the options. logger.save_keep_last: N keeps the states and networks of the newest N
-            saves (default: of all).
+            saves (default: all saves).
         model: from ``models.build_model``.
-        place: at which the run stands; it needs no save.
+        place: where the run is now; it needs no save.
     """
 
     def __init__(self, opt: dict[str, Any], model: Any, place: Place):
         self.opt, self.model = opt, model
         self.place = place  # of the newest state on the disk
-        self.good = place[0]  # the iteration of the newest after whose step everything was finite
+        self.good = place[0]  # the iteration of the newest state whose last step was finite
         self._log = logging.getLogger("basicsr")
 
     def write(self, place: Place, epoch: int, progress: dict[str, Any]) -> bool:
-        """Write networks and state of an iteration; whether that was possible.
+        """Write networks and state of an iteration; return whether that succeeded.
 
         Args:
-            place: at which the run stands.
+            place: where the run is.
             epoch: the present one.
-            progress: what the state holds beside the model's own.
+            progress: what the state holds besides the model's own.
         """
         self._log.info("Saving networks and training state.")
         iteration = place[0]
         self.model.progress = progress
-        error = self._tried(lambda: self.model.save(epoch, iteration))
+        error = self._try_writing(lambda: self.model.save(epoch, iteration))
         if not error:
             self.place = place
             self.good = self.good if self.model.in_a_row else iteration
-            error = self._tried(self._prune)
+            error = self._try_writing(self._prune)
         if error:
             self._log.error(
                 f"Iteration {iteration} cannot be saved: {error}. The last good checkpoint is"
                 f" {self.last_good()}; the next save tries again"
             )
             if self.opt["rank"] == 0 and self.place[0] != iteration:
-                with contextlib.suppress(OSError):  # said already
+                with contextlib.suppress(OSError):  # the disk's error is already logged
                     training_states.remove(self.opt, iteration)  # networks without a state
         return not error
 
     def write_networks(self, label: str) -> bool:
-        """Write the networks as net_*_LABEL.pth; whether that was possible."""
+        """Write the networks as net_*_LABEL.pth; return whether that succeeded."""
         self.model.label = label
-        error = self._tried(lambda: self.model.save(epoch=-1, current_iter=-1))
+        error = self._try_writing(lambda: self.model.save(epoch=-1, current_iter=-1))
         if error:
             self._log.error(f"The {label} networks cannot be saved: {error}")
         return not error
@@ -70,8 +70,8 @@ class Saves:
             keep = self.opt["logger"]["save_keep_last"]
             training_states.prune(self.opt, keep, until=self.place[0])
 
-    def _tried(self, write: Callable[[], None]) -> str | None:
-        """Let rank 0 write; in all processes, why the disk did not let it."""
+    def _try_writing(self, write: Callable[[], None]) -> str | None:
+        """Let rank 0 write; return in all processes why the disk did not let it, or None."""
         error = None
         try:
             write()

@@ -1,4 +1,4 @@
-"""The time that the steps of a training have taken, and the limit that it may have."""
+"""The time that the steps of a training have taken, and its limit, if any."""
 
 import time
 
@@ -8,18 +8,18 @@ from ..system import processes
 
 
 class StepTime:
-    """Adds up the seconds of the steps, their batches included, validations and saves not.
+    """Adds up the seconds of the steps, including their batches but not validations and saves.
 
-    On a CPU it is processor time of this process, which does not depend on what else the machine
-    does; on a GPU it is the clock's.
+    On a CPU they are this process's processor time, which does not depend on what else the machine
+    does; on a GPU they are wall-clock time.
 
     Args:
         device: of the model.
-        spent: seconds, before this process.
-        limit: seconds; None for none.
+        spent: seconds of earlier processes.
+        limit: seconds; None for no limit.
     Attributes:
         seconds: so far.
-        used_up: whether the limit is reached, by the first process's time.
+        used_up: whether the first process has reached the limit.
     """
 
     def __init__(self, device: torch.device, *, spent: float = 0.0, limit: float | None = None):
@@ -32,7 +32,7 @@ class StepTime:
         self._start = self._now()
 
     def stop(self) -> None:
-        """It has ended."""
+        """The step has ended."""
         self.seconds += self._now() - self._start
         if self.limit is not None:
             self.used_up = processes.gather(self.seconds >= self.limit)[0]

@@ -1,4 +1,4 @@
-"""The threads of a training or test: what its options say, what its state has, or what fits."""
+"""The number of threads of a training or test: from its options, its state or the work."""
 
 import math
 from collections.abc import Mapping
@@ -11,13 +11,13 @@ from ..system import threads
 
 
 def settle(opt: Mapping[str, Any], state: Mapping[str, Any] | None, model: Any) -> str:
-    """Take threads for this process, as its state had them: sums in another order end in other
-    bits.
+    """Set this process's number of threads, by default the state's: another changes the order of
+    sums, and so the bits.
 
     Args:
         opt: the options; ``threads`` is a number or "auto".
-        state: what the run goes on from, if it does.
-        model: the one that is trained or tested.
+        state: what the run resumes from, if anything.
+        model: the one to train or test.
     Returns: a line for the log.
     """
     saved = (state or {}).get("processes") or []
@@ -27,7 +27,7 @@ def settle(opt: Mapping[str, Any], state: Mapping[str, Any] | None, model: Any) 
         return str(threads.use(given))
     if before and before <= threads.cores():
         torch.set_num_threads(before)
-        return str(threads.Threads(before, "as the state that is gone on from was written with"))
+        return str(threads.Threads(before, "as in the state that training resumes from"))
     if model.device.type != "cpu":
         return f"{torch.get_num_threads()} threads on the CPU"
     weights = sum(math.prod(p.shape) for p in model.net_g.parameters())

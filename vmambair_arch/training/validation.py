@@ -1,4 +1,4 @@
-"""Validation: every set measured, recorded and pictured, and the best network kept."""
+"""Validation: measures, records and pictures every set, and keeps the best network."""
 
 import contextlib
 import time
@@ -21,7 +21,7 @@ class Validation:
     Args:
         opt: the options.
         loaders: of the validation sets.
-        records: of the experiment; only the first process has them.
+        records: of the experiment; None in all processes but the first.
         tensorboard: a SummaryWriter, or None.
     """
 
@@ -43,7 +43,7 @@ class Validation:
             self.records.draw()
 
     def improved(self, model: Any, iteration: int) -> bool:
-        """Whether the first metric of the first set, by its ``better``, was never better."""
+        """Whether the first metric of the first set is now the best so far, by its ``better``."""
         best = getattr(model, "best_metric_results", None)
         if not best or not self.loaders:
             return False

@@ -1,4 +1,4 @@
-"""Images compared in a browser: a slider for any page."""
+"""A slider that compares images in a browser, for any page."""
 
 from .bundle import script, style
 

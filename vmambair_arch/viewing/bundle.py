@@ -1,9 +1,9 @@
-"""The scripts and styles of a page, each from several small files."""
+"""A page's script and style sheet, each joined from several small files."""
 
 from pathlib import Path
 
 ASSETS = Path(__file__).parent / "assets"
-# In the order in which they are needed; classic scripts share their names.
+# In order of dependency; classic scripts share one scope.
 VIEWER_SCRIPTS = (
     *("geometry", "difference", "layers", "controls", "closeups"),
     *("descriptions", "gestures", "keys", "viewer"),
@@ -17,5 +17,5 @@ def script(names: tuple[str, ...] = VIEWER_SCRIPTS, folder: Path = ASSETS) -> st
 
 
 def style(names: tuple[str, ...] = VIEWER_STYLES, folder: Path = ASSETS) -> str:
-    """One style sheet; by default the colours and controls of a page, and those of a viewer."""
+    """One style sheet; by default the colours and controls of a page, and the viewer's."""
     return "".join((folder / f"{name}.css").read_text(encoding="utf-8") for name in names)

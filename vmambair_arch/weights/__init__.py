@@ -1,6 +1,6 @@
-"""The networks that come with the package, by name, and what each is for.
+"""The bundled networks, by name, and their purposes.
 
-A network is added by its file, NAME.safetensors in this folder, and a line here. It may have the
+To add a network, put NAME.safetensors into this folder and add a line here. It may have the
 name of a preset; see ``restoring.models``.
 """
 
@@ -12,13 +12,13 @@ from ..errors import InputError
 
 PURPOSES = {
     "tiny_x4": "enlarges sharp pictures without noise four times",
-    "clean": "removes JPEG's artefacts and noise, and keeps the size",
+    "clean": "removes JPEG artefacts and noise, and keeps the size",
 }
 DEFAULT = "tiny_x4"
 
 
 def file(name: str) -> contextlib.AbstractContextManager[Path]:
-    """The file of a bundled network, which is there while the context lasts.
+    """The file of a bundled network, which exists while the context lasts.
 
     Raises: InputError: it is missing from the package.
     """

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from basicsr.utils.registry import MODEL_REGISTRY
 from measuring import on_gpu, seconds
 
 import vmambair_arch.plugin  # noqa: F401  # registers what the recipes name
 from vmambair_arch.models.build import dependable
+from vmambair_arch.option_files import yaml_lines
 
 OPTIONS = Path(__file__).parents[3] / "options"
 RECIPES = ("realsr_x4", "x4", "derain", "denoise", "tiny_x4")
@@ -45,13 +45,18 @@ def results(device: str) -> Iterator[dict]:
                 torch.cuda.reset_peak_memory_stats(device)
 
 
+def is_small(device: str) -> bool:
+    """Whether networks, crops and batches are small, to test this script."""
+    return not on_gpu(device)
+
+
 def options(recipe: str, precision: str, device: str) -> dict[str, Any]:
     """A recipe's options, as a model takes them; on a CPU its network and crops are small."""
-    opt = yaml.safe_load((OPTIONS / f"train_vmambair_{recipe}.yml").read_text())
+    opt = yaml_lines.load(OPTIONS / f"train_vmambair_{recipe}.yml").options
     data = opt["datasets"]["train"]
     opt |= {"is_train": True, "dist": False, "rank": 0, "precision": precision, "path": {}}
-    opt["num_gpu"] = int(on_gpu(device))
-    if not on_gpu(device):
+    opt["num_gpu"] = int(not is_small(device))
+    if is_small(device):
         opt["network_g"] |= {"dim": 4, "num_blocks": [1, 0, 0, 0], "num_refinement_blocks": 0}
         data["batch_size_per_gpu"], opt["queue_size"] = 2, 4
         for section in (opt, data):
@@ -65,7 +70,7 @@ def made(opt: dict[str, Any], device: str) -> dict[str, Any]:
     data, scale = opt["datasets"]["train"], opt.get("scale", 1)
     b = data.get("batch_size_per_gpu") or data["mini_batch_sizes"][0]
     if opt["model_type"].startswith("Degradation"):
-        side = data.get("crop_pad_size", 400) if on_gpu(device) else 96
+        side = 96 if is_small(device) else data.get("crop_pad_size", 400)
         pulse = torch.zeros(b, 21, 21, device=device)
         pulse[:, 10, 10] = 1
         return {"gt": torch.rand(b, 3, side, side, device=device), **dict.fromkeys(KERNELS, pulse)}

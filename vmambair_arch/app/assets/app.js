@@ -1,4 +1,4 @@
-// The page: what comes in, the list, the picture that is chosen, and what is said aloud.
+// The page: uploads, the list, the selected picture, and announcements for screen readers.
 
 import { Choices } from "./choices.js";
 import { takeIn } from "./intake.js";
@@ -13,7 +13,7 @@ const find = (id) => document.getElementById(id);
 const pictures = new Pictures();
 const list = new List(find("pictures"), pictures, choose);
 const stage = new Stage(find("stage"), pictures);
-const said = new Map(); // the state of each picture, as it was said
+const said = new Map(); // the last announced state of each picture
 let chosen = null;
 settings.restore();
 
@@ -37,7 +37,7 @@ function render() {
   all.forEach(say);
 }
 
-// Tell a screen reader what ended; the rest it finds on the page.
+// Announce finished pictures to screen readers; everything else is on the page.
 function say(picture) {
   const before = said.get(picture.key);
   said.set(picture.key, picture.state);
@@ -47,7 +47,7 @@ function say(picture) {
   find("status").textContent = picture.state === "done" ? success : failure;
 }
 
-// What is said of many pictures together.
+// The line about all pictures together.
 function renderAll(all) {
   const done = all.filter(({ state, files }) => state === "done" && files.includes("result"));
   find("all").hidden = all.length < 2;
@@ -56,7 +56,7 @@ function renderAll(all) {
   find("download-all").href = server.results(stage.strength);
 }
 
-history.replaceState(null, "", "/"); // the address has the token, which the cookie now has
+history.replaceState(null, "", "/"); // removes the token from the address; the cookie has it now
 Theme.follow(find("theme"));
 const offered = await server.choices();
 const choices = new Choices(find, offered);
@@ -80,6 +80,6 @@ const take = (files) => {
   if (added[0].length) choose(added[0][0]);
 };
 takeIn(intake, take, (number) => {
-  find("status").textContent = `${number} other files of the folder were left out`;
+  find("status").textContent = `${number} other files in the folder were left out`;
 });
 render();

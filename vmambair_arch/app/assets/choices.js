@@ -1,4 +1,4 @@
-// What can be chosen before pictures come: networks, in a row or side by side, and the format.
+// The choices for new pictures: networks, in sequence or side by side, and the format.
 // make is the viewer's, a classic script.
 
 import { keep, settings } from "./settings.js";
@@ -7,7 +7,7 @@ import * as words from "./words.js";
 const ORIGINS = { given: "", bundled: " (bundled)", cache: " (from the cache folder)" };
 
 export class Choices {
-  // find(id) gives an element of the page.
+  // find(id) returns an element of the page.
   constructor(find, { networks, formats }) {
     const [network, then, format] = ["network", "then", "format"].map(find);
     Object.assign(this, { networks, network, then, format, beside: find("beside"), purpose: find("purpose") });
@@ -41,7 +41,7 @@ export class Choices {
     return network ? this.label(network) : "";
   }
 
-  // Choose what was chosen the last time, as far as it is there.
+  // Restore the last choices, as far as they are still offered.
   recall() {
     const key = (name) => this.networks.find((one) => this.label(one) === name)?.key;
     this.network.value = key(settings.network) ?? this.networks[0].key;
@@ -66,7 +66,7 @@ export class Choices {
     words.put(this.purpose, purposes.filter(Boolean).join("; then "));
   }
 
-  // The options of each job that a picture becomes: the chosen networks, and those beside them.
+  // The options of each job for a picture: the chosen networks, and each one to compare with.
   jobs() {
     const chosen = [this.network.value, this.then.value].filter((key) => key !== "").join(",");
     const others = this.boxes().filter(({ checked, value }) => checked && value !== chosen);

@@ -1,10 +1,10 @@
-// How pictures come in: dropped anywhere on the page, with folders, chosen, or pasted.
+// How pictures are added: dropped anywhere on the page, also as folders, chosen, or pasted.
 
-// What a folder gives: the rest of its files is left out, as vmambair restore leaves it.
+// The files taken from a folder; others are left out, as by vmambair restore.
 const NAMES = /\.(png|jpe?g|webp|tiff?|bmp|hei[cf]|hif|avif|mp4|m4v|mov|mkv|webm|avi|mts|m2ts|mpe?g)$/i;
 
-// Calls take(files) for each, and leave(number) for files of folders that are left out.
-// `chooser` and `folderChooser` are buttons, `input` and `folder` the file inputs behind them.
+// Calls take(files) with added files, and leave(number) with the number left out of folders.
+// `chooser` and `folderChooser` are buttons, `input` and `folder` the file inputs they open.
 export function takeIn({ drop, chooser, input, folderChooser, folder }, take, leave) {
   const takeFolder = (files) => {
     const shown = files.filter(({ name }) => !name.startsWith("."));
@@ -32,20 +32,20 @@ function follow(button, input, take) {
   button.addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
     take([...input.files]);
-    input.value = ""; // so that the same can be chosen again
+    input.value = ""; // so that the same files can be chosen again
   });
 }
 
 const asFile = (entry) =>
   entry.isFile ? new Promise((found, failed) => entry.file(found, failed)) : entry;
 
-// The files of a folder and of those in it, by their names.
+// The files of a folder and its subfolders, sorted by name.
 async function filesIn(folder) {
   const reader = folder.createReader();
   const entries = [];
   let more;
   do {
-    more = await new Promise((found, failed) => reader.readEntries(found, failed)); // a hundred
+    more = await new Promise((found, failed) => reader.readEntries(found, failed)); // at most a hundred
     entries.push(...more);
   } while (more.length);
   entries.sort((one, other) => one.name.localeCompare(other.name));
@@ -54,14 +54,14 @@ async function filesIn(folder) {
 }
 
 function followDrags(drop, take) {
-  let depth = 0; // of the elements that the pointer has entered
+  let depth = 0; // how many nested elements the pointer has entered
   const mark = (change) => {
     depth = Math.max(depth + change, 0);
     drop.classList.toggle("is-over", depth > 0);
   };
   const withFiles = (handle) => (event) => {
     if (!event.dataTransfer?.types.includes("Files")) return;
-    event.preventDefault(); // or the browser opens the picture in place of the page
+    event.preventDefault(); // or the browser would replace the page with the picture
     handle(event);
   };
   document.addEventListener("dragenter", withFiles(() => mark(1)));

@@ -1,4 +1,4 @@
-// The list of pictures: a line for each, to be chosen, cancelled or removed.
+// The list of pictures: a line for each, to select, cancel or remove it.
 // make is the viewer's, a classic script.
 
 import { address } from "./server.js";
@@ -6,7 +6,7 @@ import { isOver } from "./pictures.js";
 import * as words from "./words.js";
 
 export class List {
-  // element: the <ul>; pictures: a Pictures; choose(key) is called with the one that is clicked.
+  // element: the <ul>; pictures: a Pictures; choose(key) is called when a picture is clicked.
   constructor(element, pictures, choose) {
     Object.assign(this, { element, pictures, choose });
     this.entries = new Map(); // by key
@@ -32,7 +32,7 @@ export class List {
     this.element.prepend(entry.element); // the newest first
   }
 
-  // A picture that was on its way is a job of another key: the same line goes on with it.
+  // Once uploaded, a picture becomes a job with another key; it keeps its line.
   rename(key, id) {
     const entry = this.entries.get(key);
     if (!entry || this.entries.has(id)) return;
@@ -78,7 +78,7 @@ class Entry {
     const { pictures } = this.list;
     if (!isOver(this.picture)) return pictures.cancel(this.picture);
     const next = this.element.nextElementSibling ?? this.element.previousElementSibling;
-    next?.querySelector(".select").focus(); // what has the focus goes
+    next?.querySelector(".select").focus(); // the focused element is removed
     pictures.remove(this.picture);
   }
 }

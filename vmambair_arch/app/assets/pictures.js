@@ -1,12 +1,12 @@
-// The pictures that the page knows: those on their way to the server, and the server's jobs.
+// The page's pictures: those being uploaded, and the server's jobs.
 //
-// Each is {key, name, state, share, ...}; state is "sending" or "refused" on the way, and then
-// what Job.state in jobs.py can be. An event "change" tells that something is different.
+// Each is {key, name, state, share, ...}; state is "sending" or "refused" during the upload, and
+// then one of Job.state in jobs.py. A "change" event is sent after every change.
 
 import * as server from "./server.js";
 
-const SOON = 250; // milliseconds until the server is asked again: while something happens,
-const LATER = 3000; // and otherwise, since another window may bring pictures
+const SOON = 250; // milliseconds between polls while a job is active,
+const LATER = 3000; // and otherwise, since another window may add pictures
 
 const OVER = ["done", "failed", "cancelled", "refused"];
 
@@ -15,29 +15,29 @@ export const isOver = (picture) => OVER.includes(picture.state);
 export class Pictures extends EventTarget {
   constructor() {
     super();
-    this.coming = []; // not yet on the server
+    this.uploads = []; // not yet on the server
     this.jobs = [];
-    this.gone = ""; // why the server gives no answer: "silent", or a sentence
+    this.gone = ""; // why the server does not answer: "silent", or a sentence
     this.counted = 0;
-    this.turn = 0; // counts the looks: of two under way, the later is believed
-    this.look();
+    this.latestPoll = 0; // number of the latest poll; older ones still under way are ignored
+    this.poll();
   }
 
   get all() {
-    return [...this.jobs, ...this.coming];
+    return [...this.jobs, ...this.uploads];
   }
 
   find(key) {
     return this.all.find((picture) => picture.key === key);
   }
 
-  // How many come before a picture that waits.
+  // How many pictures come before a waiting one.
   before(picture) {
     const active = this.jobs.filter((job) => !isOver(job));
     return active.findIndex((job) => job.key === picture.key);
   }
 
-  // Send files, one after the other, with {network, format}; returns the keys that they have.
+  // Upload files, one after the other, with {network, format}; returns their keys.
   add(files, options) {
     const added = files.map((file) => ({
       key: `coming-${++this.counted}`,
@@ -48,18 +48,18 @@ export class Pictures extends EventTarget {
       file,
       options,
     }));
-    const idle = !this.coming.some((picture) => picture.state === "sending");
-    this.coming.push(...added);
+    const idle = !this.uploads.some((picture) => picture.state === "sending");
+    this.uploads.push(...added);
     if (idle) this.sendAll();
-    this.tell();
+    this.notify();
     return added.map(({ key }) => key);
   }
 
   async sendAll() {
     let next;
-    while ((next = this.coming.find((picture) => picture.state === "sending"))) {
+    while ((next = this.uploads.find((picture) => picture.state === "sending"))) {
       await this.send(next);
-      this.tell();
+      this.notify();
     }
   }
 
@@ -67,7 +67,7 @@ export class Pictures extends EventTarget {
     const { file, options } = picture;
     const { sent, abort } = server.send(file, options, (share) => {
       picture.share = share;
-      this.tell();
+      this.notify();
     });
     picture.abort = abort;
     try {
@@ -75,60 +75,60 @@ export class Pictures extends EventTarget {
       this.drop(picture);
       if (job && !this.find(job.id)) this.jobs.push(known(job));
       if (job) this.dispatchEvent(new CustomEvent("sent", { detail: [picture.key, job.id] }));
-      this.look();
+      this.poll();
     } catch (error) {
       Object.assign(picture, { state: "refused", failure: error.message, file: null });
     }
   }
 
   drop(picture) {
-    this.coming = this.coming.filter((other) => other !== picture);
+    this.uploads = this.uploads.filter((other) => other !== picture);
   }
 
-  // End what is done with a picture.
+  // Cancel a picture's upload or job.
   cancel(picture) {
     if (picture.state !== "sending") return this.ask(server.cancel(picture.key));
     if (picture.abort) picture.abort();
     else this.drop(picture);
-    this.tell();
+    this.notify();
   }
 
-  // Take a picture from the page and from the server.
+  // Remove a picture from the page and from the server.
   remove(picture) {
     this.drop(picture);
     this.jobs = this.jobs.filter((job) => job !== picture);
-    this.tell();
+    this.notify();
     if (picture.id) this.ask(server.remove(picture.id));
   }
 
   async ask(request) {
-    this.turn += 1; // what a look under way finds is old
+    this.latestPoll += 1; // a poll under way would bring outdated jobs
     try {
       await request;
     } catch (error) {
       this.gone = reason(error);
     }
-    this.look();
+    this.poll();
   }
 
-  // See what the server says, now and then again.
-  async look() {
+  // Poll the server, now and again later.
+  async poll() {
     clearTimeout(this.timer);
-    const turn = ++this.turn;
+    const poll = ++this.latestPoll;
     let jobs = null;
     try {
       jobs = await server.jobs();
     } catch (error) {
-      this.gone = reason(error); // which the page says
+      this.gone = reason(error); // shown on the page
     }
-    if (turn !== this.turn) return;
+    if (poll !== this.latestPoll) return;
     if (jobs) Object.assign(this, { gone: "", jobs: jobs.map(known) });
-    this.tell();
+    this.notify();
     const active = !this.gone && this.jobs.some((job) => !isOver(job));
-    this.timer = setTimeout(() => this.look(), active ? SOON : LATER);
+    this.timer = setTimeout(() => this.poll(), active ? SOON : LATER);
   }
 
-  tell() {
+  notify() {
     this.dispatchEvent(new Event("change"));
   }
 }

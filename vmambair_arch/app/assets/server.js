@@ -1,6 +1,6 @@
-// What the page asks of the server. Failures are errors whose message is one sentence for the page.
+// The page's requests to the server. Failures are errors whose message is a sentence for the page.
 
-// The server is another than the one that made the page: it was started again.
+// The server has been restarted since it delivered the page.
 export class RefusedError extends Error {}
 
 async function ask(path, options = {}) {
@@ -13,22 +13,23 @@ async function ask(path, options = {}) {
 // {networks: [{key, label, origin, purpose}], formats: [name], max_megapixels, strength}
 export const choices = () => ask("/choices");
 
-// Every job, the oldest first; Job.told in jobs.py says what each tells.
+// Every job, the oldest first, as in Job.as_json of jobs.py.
 export const jobs = () => ask("/jobs");
 
 export const cancel = (id) => ask(`/jobs/${id}/cancel`, { method: "POST" });
 
 export const remove = (id) => ask(`/jobs/${id}`, { method: "DELETE" });
 
-// The address of a job's picture: "preview", "before", "after" or "result".
+// The address of a job's file: "preview", "before", "after" or "result".
 export const address = (job, file) => `/jobs/${job.id}/${file}`;
 
-// That of a result, or of all, at a strength.
+// The address of a result, or of all results, at a strength.
 export const result = (job, strength) => `${address(job, "result")}?strength=${strength}`;
 export const results = (strength) => `/results.zip?strength=${strength}`;
 
-// Send a file, with {network, format}; network is a key, or several with commas. Returns {sent, abort}: the promise of a job, and what ends
-// it, by which the promise becomes null. fetch does not tell how much has gone; this does.
+// Upload a file, with {network, format}; network is a key, or several separated by commas. Returns
+// {sent, abort}: the promise of a job, and a function that ends the upload and resolves the promise
+// to null. XMLHttpRequest reports upload progress, which fetch does not.
 export function send(file, options, progress) {
   const request = new XMLHttpRequest();
   const sent = new Promise((resolve, reject) => {

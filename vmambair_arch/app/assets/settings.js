@@ -1,11 +1,11 @@
-// What a person has chosen, which the browser remembers if it may: networks by what they are called.
+// The user's choices, which the browser remembers if it may; networks by their labels.
 // Theme is the viewer's, a classic script.
 
 const KEY = "vmambair-settings";
 
 export const settings = { network: "", then: "", beside: [], format: "", strength: null };
 
-// Fill the settings with those of the last time.
+// Restore the settings of the last visit.
 export function restore() {
   try {
     Object.assign(settings, JSON.parse(Theme.memory()?.getItem(KEY) ?? "{}"));

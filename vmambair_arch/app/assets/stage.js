@@ -1,4 +1,4 @@
-// The picture that is chosen: how far it is, before and after, or why there is nothing to see.
+// The selected picture: its progress, then before and after, or why there is nothing to see.
 // make and Viewer are the viewer's, a classic script.
 
 import { address, result } from "./server.js";
@@ -6,7 +6,7 @@ import { keep, settings } from "./settings.js";
 import * as words from "./words.js";
 
 export class Stage extends EventTarget {
-  // element: where it is shown; pictures: a Pictures. An event "strength" tells that it is another.
+  // element: where it is shown; pictures: a Pictures. Sends a "strength" event when it changes.
   constructor(element, pictures) {
     super();
     Object.assign(this, { element, pictures, picture: null, shown: "", strength: 1 });
@@ -32,13 +32,13 @@ export class Stage extends EventTarget {
     element.append(head, this.control, this.viewer, this.pending);
   }
 
-  // Take what the server offers.
+  // Use the server's choices.
   start({ networks, strength }) {
     this.networks = networks;
     this.setStrength(settings.strength ?? strength);
   }
 
-  // Show restored pictures as blends with the plain enlargement; nothing is restored again.
+  // Show restored pictures as blends with the plain enlargement, without restoring again.
   setStrength(strength) {
     this.strength = strength;
     this.range.value = Math.round(100 * strength);
@@ -53,7 +53,7 @@ export class Stage extends EventTarget {
     this.download.download = picture.result;
   }
 
-  // Show a picture as it is now; undefined: none.
+  // Show a picture's current state; undefined hides the stage.
   render(picture) {
     this.element.hidden = !picture;
     if (!picture) return;
@@ -71,7 +71,7 @@ export class Stage extends EventTarget {
     else this.wait(picture);
   }
 
-  // What a picture was restored with, one after the other.
+  // The networks of a picture, in sequence.
   called({ networks }) {
     return networks.map((key) => this.networks[key].label).join(", then ");
   }
@@ -89,7 +89,7 @@ export class Stage extends EventTarget {
     return facts.join(" · ");
   }
 
-  // Show a picture before it was restored, and what all networks made of it that have it.
+  // Show a picture before and after, with the results of all networks that restored it.
   compare(picture) {
     const enlarged = picture.after[0] !== picture.before[0];
     const group = this.pictures.all.filter(

@@ -1,6 +1,6 @@
-// Numbers and states in words, and words put into elements.
+// Numbers and states as text, and setting the text of elements.
 
-// Text that is there already stays: a reader may have marked it, a screen reader told it.
+// Unchanged text is left alone: it may be selected, and a screen reader would repeat it.
 export function put(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -15,11 +15,11 @@ export function seconds(value) {
   return `${Math.floor(value / 60)} min ${Math.round(value % 60)} s`;
 }
 
-// What happens to a picture, in a few words; `before` is how many are restored first.
+// A picture's state in a few words; `before` is how many are restored first.
 export function state(picture, before) {
   switch (picture.state) {
     case "sending":
-      return picture.share ? `Sending, ${percent(picture.share)}` : "Waits to be sent";
+      return picture.share ? `Sending, ${percent(picture.share)}` : "Waiting to be sent";
     case "waiting":
       return before > 0 ? `Waiting, ${before} before it` : "Waiting";
     case "running":
@@ -34,7 +34,7 @@ export function state(picture, before) {
   }
 }
 
-// How long a running picture will still take, once that can be told.
+// The time a running picture still needs, once it can be estimated.
 export function left({ share, seconds: passed }) {
   if (passed === null || share < 0.05) return "";
   return `about ${seconds(Math.ceil((passed * (1 - share)) / share))} left`;

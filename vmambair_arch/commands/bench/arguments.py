@@ -1,10 +1,12 @@
 """The arguments of vmambair bench, and what it prints."""
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
+from ...errors import InputError
 from ...system import terminal
 from .. import plugins
 
@@ -15,28 +17,49 @@ def add(commands) -> None:
     command = commands.add_parser("bench", help=description, description=description)
     add = command.add_argument
     add("-o", "--output", type=Path, default=Path("experiments/benchmarks"))
-    add("--sizes", type=int, nargs="+", default=[64, 128, 256, 512], metavar="N")
+    sizes = "height and width in pixels (default: 64 128 256 512, of --rivals 256 512)"
+    add("--sizes", type=int, nargs="+", metavar="N", help=sizes)
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     names = "e.g. planar_scan realsr_x4 RRDBNet"
     add("--only", nargs="+", default=[], metavar="NAME", help=names)
-    model = "a checkpoint as vmambair restore takes it, to measure too, or without --only alone"
+    model = "a model as for vmambair restore; without --only, nothing else is measured; repeatable"
     add("-m", "--model", action="append", default=[], metavar="MODEL", help=model)
     plugins.add_argument(command)
-    add("--minutes", type=float, default=25.0, help="then start no further case")
+    add("--minutes", type=float, default=25.0, help="after which no further case is started")
+    rivals = "measure other networks and programs beside ours instead, on photographs, on the CPU"
+    add("--rivals", action="store_true", help=rivals)
     command.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    name = "rivals" if arguments.rivals else "bench"
+    for line in _of_rivals(arguments) if arguments.rivals else _of_scans_and_networks(arguments):
+        terminal.say(line)
+    terminal.say(f"{arguments.output / name}.json, {arguments.output / name}.png")
+
+
+def _of_scans_and_networks(arguments: argparse.Namespace) -> Iterator[str]:
     from . import session  # imports the rivals' loaders and the plot
 
-    for line in session.run(
-        arguments.sizes,
+    yield from session.run(
+        arguments.sizes or [64, 128, 256, 512],
         arguments.output,
         device=arguments.device,
         only=arguments.only,
         models=arguments.model,
         plugins=arguments.plugin,
         minutes=arguments.minutes,
-    ):
-        terminal.say(line)
-    terminal.say(f"{arguments.output / 'bench.json'}, {arguments.output / 'bench.png'}")
+    )
+
+
+def _of_rivals(arguments: argparse.Namespace) -> Iterator[str]:
+    if arguments.model or arguments.plugin:
+        raise InputError("--rivals measures networks of its own; leave --model and --plugin out")
+    from .rivals import session
+
+    yield from session.run(
+        arguments.output,
+        sizes=arguments.sizes or session.SIZES,
+        only=arguments.only,
+        minutes=arguments.minutes,
+    )

@@ -1,4 +1,4 @@
-"""What is measured: the scans by backend, and whole networks, ours and those people would use."""
+"""The cases to measure: the scans by backend, and whole networks, ours and common ones."""
 
 import importlib.util
 import os
@@ -16,7 +16,7 @@ from .. import networks
 from ..doctor import OPERATIONS
 
 FORWARD, BACKWARD, BOTH = "forward", "backward", "forward+backward"
-# What everybody does without a scan of maps: copies of the directions, then mamba-ssm's kernels.
+# The usual way without a planar scan: a copy for each direction, then mamba-ssm's kernels.
 COPIES = "planar_scan/mamba_ssm"
 SCAN_CHANNELS = (48, 96)  # the published networks' first level, and their widest at full size
 CLASSICAL = {"embed_dim": 180, "depths": [6] * 6, "num_heads": [6] * 6}
@@ -27,12 +27,12 @@ LIGHT = {"embed_dim": 60, "depths": [6] * 4, "num_heads": [6] * 4}
 class Case:
     """One thing to measure.
 
-    name: a network of ``NETWORKS``, the file of one, or an operation and its backend as
+    name: a network of ``NETWORKS``, a network's file, or an operation and its backend, such as
         "planar_scan/numba".
     size: height and width of the input in pixels (selective_scan: its length is size squared).
     passes: "forward", "forward+backward" (networks) or "backward" (scans).
     channels: of a scan; 0 for a network.
-    plugins: files of Python that register the network of a file, as paths of a PATH.
+    plugins: Python files that register a file's network, joined by os.pathsep.
     """
 
     name: str
@@ -53,20 +53,20 @@ class Case:
 
     @property
     def is_scan(self) -> bool:
-        """Whether it is a scan, and no network."""
+        """Whether it is a scan and not a network."""
         return "_scan/" in self.name and self.channels > 0
 
 
 def grid(
     sizes: list[int], files: Sequence[str] = (), plugins: Sequence[str] = ()
 ) -> Iterator[Case]:
-    """Every case of a full run, the smaller before the larger.
+    """Every case of a full run, in order of size.
 
     The reference backends, plain loops, are measured at the smallest size only.
 
     Args:
         sizes: heights and widths.
-        files: of further networks, and plugins that register them.
+        files, plugins: files of further networks, and the Python files that register them.
     """
     names = [
         f"{operation}_scan/{name}" for operation in OPERATIONS for name in OPERATIONS[operation]
@@ -100,7 +100,7 @@ def unavailable(case: Case, device: str) -> str | None:
 
 
 def network(name: str, plugins: Sequence[str] = ()) -> nn.Module:
-    """A network of ``NETWORKS``, or that of a file. Raises: InputError: there is none."""
+    """A network of ``NETWORKS``, or from a file. Raises: InputError: there is none."""
     return NETWORKS[name]() if name in NETWORKS else networks.load(name, plugins)
 
 

@@ -1,4 +1,4 @@
-"""The figures worth quoting: ratios of two cases of one run, and what a scan costs per state."""
+"""The figures to quote: ratios of two cases of one run, and the cost of a scan per state."""
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,15 +7,15 @@ from typing import Any
 
 from .cases import BACKWARD, BOTH, Case, fastest
 
-Results = Mapping[Case, Sequence[Mapping[str, Any]]]  # of a case, a result for each round
+Results = Mapping[Case, Sequence[Mapping[str, Any]]]  # a result per round, by case
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A quantity of a case, over the same quantity of another if there is one.
+    """A quantity of a case, divided by that of another case if there is one.
 
-    key: the quantity, a key of what ``measure`` returns.
-    target: at most so much, on the CPU; None where nothing was set.
+    key: the quantity, a key of the result of ``measure``.
+    target: an upper bound on the CPU, or None.
     """
 
     name: str
@@ -80,7 +80,7 @@ def _planar_scan(backend: str) -> Iterator[Figure]:
 
 
 def evaluate(figure: Figure, results: Results) -> dict[str, Any] | None:
-    """The figure's median over the rounds in which its cases were measured; None without one.
+    """The figure's median over the rounds in which its cases were measured; None if there are none.
 
     Returns: name, value, target, reached (None without a target), the value of each round and the
         cases in words.

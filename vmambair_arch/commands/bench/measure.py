@@ -1,10 +1,10 @@
-"""Measure one case, in a process of its own.
+"""Measure one case, in its own process.
 
     python -m vmambair_arch.commands.bench.measure CASE DEVICE
 
-A process each, so that peaks of memory do not add up and every case finds the same allocator.
-torch.utils.benchmark.Timer would save five lines of the loop, but runs every case several times,
-even those that take minutes, and cannot measure the memory of the first run among them.
+One process per case, so that peaks of memory do not add up and every case starts with a fresh
+allocator. torch.utils.benchmark.Timer would save five lines of the loop, but runs every case
+several times, even those that take minutes, and cannot measure the memory of the first run.
 """
 
 import json
@@ -28,9 +28,9 @@ from ...system.allocator import keep_freed_memory
 from . import cases
 from .cases import BACKWARD, BOTH, Case
 
-SECONDS = 1.5  # a case is repeated for about so long
-ONCE = 60.0  # seconds; a case that takes longer is run once only
-WARM_UP = 16  # pixels a side: compiles what has to be compiled, and takes little memory
+SECONDS = 1.5  # a case is repeated for about this long
+ONCE = 60.0  # seconds; a case that takes longer runs only once
+WARM_UP = 16  # pixels per side: triggers compilation, and takes little memory
 STATES = 16
 Step = Callable[[], Any]
 
@@ -40,12 +40,12 @@ def measure(case: Case, device: str) -> dict[str, Any]:
 
     Returns:
         The case; "seconds", the median, "seconds_min", and "repeats"; "peak_mib" above the idle
-        process (MiB; None with the reason in "peak_by" where it cannot be told). Of a network its
-        "parameters" and, at 64x64, "multiply_adds", of them those in convolutions and matrix
-        products ("products"), with the scans as VMamba counts them ("published"), and
-        "activations"; see ``networks.cost``. Of a scan "ns_per_state", nanoseconds per pixel,
-        channel, direction and state, and backwards "extra_to_inputs": bytes taken beyond the
-        gradients, over the bytes of the forward's inputs.
+        process (MiB; None, with the reason in "peak_by", where it cannot be measured). For a
+        network also "parameters" and, at 64x64, "multiply_adds", those in convolutions and matrix
+        products ("products"), these plus the scans as VMamba counts them ("published"), and
+        "activations"; see ``networks.cost``. For a scan "ns_per_state", nanoseconds per pixel,
+        channel, direction and state, and for its backward pass "extra_to_inputs": bytes used beyond
+        the gradients, over the bytes of the forward pass's inputs.
     """
     torch.set_num_threads(case.threads)
     torch.manual_seed(0)
@@ -70,7 +70,7 @@ def measure(case: Case, device: str) -> dict[str, Any]:
 
 
 def costs(found: cost.Cost) -> dict[str, int]:
-    """What a pass costs, as a benchmark's row tells it."""
+    """The cost of a pass, as entries of a benchmark's row."""
     return {
         "multiply_adds": found.multiply_adds,
         "products": found.products,
@@ -80,7 +80,7 @@ def costs(found: cost.Cost) -> dict[str, int]:
 
 
 def _run(step: Step, device: str) -> dict[str, Any]:
-    """Memory of the first run, times of those after it (of the first, if it takes minutes)."""
+    """Memory of the first run, times of the later ones (of the first, if that takes minutes)."""
     seconds: list[float] = []
 
     def timed() -> None:
@@ -92,7 +92,7 @@ def _run(step: Step, device: str) -> dict[str, Any]:
         seconds.append(time.perf_counter() - start)
 
     peak, how = memory.peak_above_idle(timed, device)
-    if seconds[0] < ONCE:  # the first run meets pages that have to be cleared
+    if seconds[0] < ONCE:  # the first run also waits for pages to be zeroed
         seconds.clear()
         while not seconds or sum(seconds) < SECONDS:
             timed()
@@ -106,7 +106,7 @@ def _run(step: Step, device: str) -> dict[str, Any]:
 
 
 def _seconds_of_gpu(step: Step) -> float:
-    """From the first kernel of a step to its last, by the GPU's own clock."""
+    """Seconds from the first kernel of a step to its last, by the GPU's own clock."""
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     start.record()
     step()
@@ -156,7 +156,7 @@ def _scan_step(case: Case, size: int, device: str) -> tuple[Step, list[Tensor]]:
 
 
 def _with_copies(inputs: list[Tensor], passes: str) -> Step:
-    """The directions copied, scanned by mamba-ssm, and put back; what our scan is compared with."""
+    """Copies for the directions, scanned by mamba-ssm and merged: the baseline for our scan."""
     x, *others = (tensor.detach() for tensor in inputs)
     tensors: Any = (x, *others)
     if passes != BACKWARD:

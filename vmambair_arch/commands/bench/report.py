@@ -1,4 +1,4 @@
-"""What a run of the bench tells: rows of a table, a JSON report, a picture."""
+"""The output of the bench: rows of a table, a JSON report, a picture."""
 
 import statistics
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ def figure_row(figure: Mapping[str, Any]) -> str:
 
 
 def merged(results: Results) -> list[dict[str, Any]]:
-    """A result for each case: medians over its rounds, the least of the least times."""
+    """One result per case: medians over its rounds, and the overall minimum time."""
     return [_over_rounds(case, rounds) for case, rounds in results.items()]
 
 
@@ -74,9 +74,9 @@ def write(rows: list[dict[str, Any]], details: dict[str, Any], folder: Path) -> 
     """Write bench.json, and bench.png where networks were measured.
 
     Args:
-        rows: as ``merged`` gives them.
-        details: what else the report has to tell.
-        folder: where they go.
+        rows: from ``merged``.
+        details: further contents of the report.
+        folder: to write to.
     """
     facts = machine.facts()
     report = Report(

@@ -1,7 +1,7 @@
-"""A run of the bench: in which order, within which limits, each case in a fresh process.
+"""A run of the bench: the order of the cases and their limits, each case in a fresh process.
 
-The cases that figures compare come first and in rounds, A B C A B C, so that what disturbs a
-shared machine disturbs both sides of a ratio. What is not measured is recorded with the reason.
+The cases that figures compare come first and in rounds, A B C A B C, so that other load on a
+shared machine disturbs both sides of a ratio. Skipped cases are recorded with the reason.
 """
 
 import importlib.util
@@ -26,14 +26,14 @@ from . import report
 from .cases import BOTH, FORWARD, NAMES, Case, grid, network, unavailable
 from .figures import evaluate, figures
 
-ROUNDS = 3  # of the cases that figures compare
+ROUNDS = 3  # for the cases that figures compare
 CASE_SECONDS = 150.0  # a case that is expected to take longer is skipped
-MEMORY = 0.7  # and one expected to need more than this of the memory that is free
+MEMORY = 0.7  # as is one expected to need more than this fraction of the free memory
 
 
 @dataclass
 class Session:
-    """What a run has measured so far, and until when it may go on (time.monotonic)."""
+    """What a run has measured so far, and its deadline (time.monotonic)."""
 
     device: str
     deadline: float
@@ -41,7 +41,7 @@ class Session:
     skipped: dict[Case, str] = field(default_factory=dict)
 
     def measure(self, case: Case) -> str | None:
-        """Measure a case once more, or skip it for good; returns what to tell, if anything."""
+        """Measure a case once more, or skip it for good; returns a line to print, if any."""
         if case in self.skipped:
             return None
         result = self._why_not(case) or _in_a_process(case, self.device)
@@ -66,15 +66,15 @@ class Session:
         return None
 
     def _expected(self, case: Case) -> tuple[float, float]:
-        """Seconds and bytes, from the next smaller size; both grow with the pixels."""
+        """Expected seconds and bytes, scaled by pixels from the nearest size measured."""
         known = [c for c in self.results if replace(c, size=case.size) == case]
         if not known:
             forward = replace(case, passes=FORWARD)
             factor = 4 if case.passes == BOTH and forward in self.results else 0
             return factor and factor * self.results[forward][0]["seconds"], 0
         nearest = min(known, key=lambda c: abs(c.size - case.size))
-        result, more = self.results[nearest][0], (case.size / nearest.size) ** 2
-        return result["seconds"] * more, (result["peak_mib"] or 0) * 2**20 * more
+        result, growth = self.results[nearest][0], (case.size / nearest.size) ** 2
+        return result["seconds"] * growth, (result["peak_mib"] or 0) * 2**20 * growth
 
 
 def run(
@@ -93,18 +93,18 @@ def run(
         sizes: heights and widths of the networks' inputs, multiples of 8.
         output: the folder to write to; made if missing.
         device: "cpu" or "cuda".
-        only: names, or beginnings of names, of what to measure; none means everything.
-        models: files of further networks, as ``restore`` takes them; without ``only`` these alone
-            are measured.
-        plugins: files of Python that register them.
+        only: names, or prefixes of names, of what to measure; empty for everything.
+        models: files of further networks, as ``restore`` takes them; without ``only`` nothing else
+            is measured.
+        plugins: Python files that register them.
         minutes: after which no further case is started.
-    Yields: the lines of the table, as they come.
-    Raises: InputError: one of these cannot be used, or matplotlib is not installed.
+    Yields: the lines of the table, as they are measured.
+    Raises: InputError: an argument is invalid, or matplotlib is not installed.
     """
     sizes = sorted(set(sizes))
     _check(sizes, output, device, only, minutes)
     for model in models:
-        network(model, plugins)  # what cannot be loaded is said before anything is measured
+        network(model, plugins)  # raises before anything is measured
     only = [*only, *models]
     start = time.monotonic()
     session = Session(device, start + 60 * minutes)
@@ -134,18 +134,25 @@ def _chosen(case: Case, sizes: Sequence[int], only: Sequence[str]) -> bool:
 def _check(
     sizes: Sequence[int], output: Path, device: str, only: Sequence[str], minutes: float
 ) -> None:
-    for size in sizes:
-        if size <= 0 or size % 8:
-            raise InputError(f"size is {size}; it must be a positive multiple of 8")
-    if minutes <= 0:
-        raise InputError(f"minutes is {minutes:g}; it must be a number above 0")
     if device not in ("cpu", "cuda"):
         raise InputError(f"device {device!r}: choose cpu or cuda")
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("device cuda: torch finds no GPU here; give --device cpu")
     for name in only:
         if not any(known.startswith(name) or name.startswith(f"{known}/") for known in NAMES):
-            raise InputError(f"nothing to measure is called {name!r}: choose of {', '.join(NAMES)}")
+            raise InputError(
+                f"nothing to measure is called {name!r}: choose from {', '.join(NAMES)}"
+            )
+    check(sizes, output, minutes)
+
+
+def check(sizes: Sequence[int], output: Path, minutes: float) -> None:
+    """Create the folder to write to, and raise InputError for what no run can use."""
+    for size in sizes:
+        if size <= 0 or size % 8:
+            raise InputError(f"size is {size}; it must be a positive multiple of 8")
+    if minutes <= 0:
+        raise InputError(f"minutes is {minutes:g}; it must be a number above 0")
     if importlib.util.find_spec("matplotlib") is None:
         raise InputError("the plot needs matplotlib: pip install matplotlib")
     try:
@@ -176,7 +183,7 @@ def _in_a_process(case: Case, device: str) -> dict[str, Any] | str:
     except subprocess.TimeoutExpired:
         return f"it took longer than {limit:.0f} s"
     if done.returncode < 0:
-        return f"it was ended by {signal.Signals(-done.returncode).name}; memory may have run out"
+        return f"it was killed by {signal.Signals(-done.returncode).name}; memory may have run out"
     if done.returncode:
         return f"it failed: {done.stderr.strip().splitlines()[-1]}"
     return json.loads(done.stdout.splitlines()[-1])

@@ -1,1 +1,1 @@
-"""vmambair card: what is known of a checkpoint, for people who look for networks."""
+"""vmambair card: a model card from what is known about a checkpoint."""

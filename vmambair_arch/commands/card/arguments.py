@@ -22,8 +22,8 @@ def add(commands) -> None:
     command = commands.add_parser(
         "card",
         help=description,
-        description=f"{description}, out of what the file knows and what is given here. What nobody"
-        " gave is left out and listed.",
+        description=f"{description}, from the file's contents and the options below. Missing"
+        " fields are left out and listed.",
     )
     command.add_argument("model", metavar="MODEL", help=".pth, .safetensors or a network's name")
     output = "README.md: a model card; .json: OpenModelDB; .safetensors: the network with"
@@ -35,35 +35,36 @@ def add(commands) -> None:
 
 
 def add_facts(command: argparse.ArgumentParser) -> None:
-    """Add what only whoever made a network can tell."""
+    """Add the facts that only the network's author knows."""
     add = command.add_argument
-    add("--name", help="of the network (default: what the file tells)")
+    add("--name", help="of the network (default: from the file)")
     add("--author")
     add("--license", metavar="ID", help="as the hub writes it: apache-2.0, cc-by-4.0, ...")
     add("--description", help="what it is for, in a sentence or two")
     add("--data", help="what it was trained on")
-    example = "pictures, as addresses or files beside the card; repeatable"
+    example = "pictures, as addresses or files next to the card; repeatable"
     add(
         "--example", nargs=2, action="append", default=[], metavar=("BEFORE", "AFTER"), help=example
     )
 
 
 def given(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What ``add_facts`` was given, for ``facts.gather``."""
+    """The arguments of ``add_facts``, for ``facts.gather``."""
     names = ("name", "author", "license", "description", "data")
     examples = tuple((before, after) for before, after in arguments.example)
     return {**{name: getattr(arguments, name) for name in names}, "examples": examples}
 
 
 def say_missing(facts: "Facts") -> None:
-    """List what nobody gave."""
+    """List the missing facts."""
     if missing := facts.missing():
         asked = ", ".join(f"{name} ({how})" for name, how in missing.items())
-        terminal.warn(f"not given, and left out: {asked}")
+        terminal.warn(f"not given and left out: {asked}")
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from . import facts as known, formats
+    from . import formats
+    from .facts import gather
 
     for path in arguments.output:
         if path.suffix not in SUFFIXES:
@@ -71,9 +72,9 @@ def _run(arguments: argparse.Namespace) -> None:
         if path.exists():
             raise InputError(f"{path}: exists already; give another name or remove it")
         if not path.parent.is_dir():
-            raise InputError(f"{path}: there is no folder {path.parent}; make it first")
+            raise InputError(f"{path}: there is no folder {path.parent}; create it first")
     with models.file(arguments.model) as file:
-        facts = known.gather(file, **given(arguments))
+        facts = gather(file, **given(arguments))
         if not arguments.output:
             terminal.say(*formats.markdown(facts).split("\n"))
         for path in arguments.output:

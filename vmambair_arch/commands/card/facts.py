@@ -1,4 +1,4 @@
-"""What is known of a checkpoint: from the file itself, and from whoever made it."""
+"""The facts about a checkpoint: from the file itself, and from its author."""
 
 import dataclasses
 import hashlib
@@ -10,7 +10,7 @@ from typing import Any
 from ... import checkpoints
 from ...checkpoints import read_file
 
-# What no file knows, and how it is told.
+# Facts that are in no file, and the options that give them.
 ASKED = {
     "author": "--author",
     "license": "--license",
@@ -22,19 +22,20 @@ ASKED = {
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """What a card tells of a network; None or nothing is what nobody has told.
+    """The contents of a card; unknown facts are None or empty.
 
     Args:
         name: of the network.
-        file, size, sha256: of its file, bytes.
-        architecture: and its options.
+        file, size, sha256: name, bytes and digest of its file.
+        architecture, options: of the network.
         parameters: their number.
-        scale, channels: what it makes of a picture.
-        iterations, losses, optimizer, batch, crop, precision: of its training, as the file tells.
-        author, license, description, data: of whoever made it; license as the hub writes it
-            (apache-2.0, cc-by-4.0).
-        examples: files of pictures before and after.
+        scale, channels: enlargement; channels of input and output.
+        iterations, losses, optimizer, precision: of its training, from the file.
         versions: of the packages that trained it.
+        author, license, description, data: from its author; license as the hub writes it
+            (apache-2.0, cc-by-4.0).
+        examples: pictures before and after.
+        day: the date of the card.
     """
 
     name: str
@@ -64,16 +65,16 @@ class Facts:
         return f"enlarges {self.scale} times" if self.scale > 1 else "restores at equal size"
 
     def missing(self) -> dict[str, str]:
-        """What nobody gave, and how it is given."""
+        """The missing facts, each with the option that gives it."""
         return {name: how for name, how in ASKED.items() if not getattr(self, name)}
 
 
 def gather(path: Path, **given: Any) -> Facts:
-    """Read a checkpoint, and take what is given beside it.
+    """Read a checkpoint, and add the facts given by its author.
 
     Args:
         path: the file.
-        given: name, author, license, description, data and examples; None where nobody does.
+        given: name, author, license, description, data and examples; None where unknown.
     Raises: InputError: it cannot be read, or its network is not known.
     """
     network: Any = checkpoints.load_any_network(path)

@@ -38,7 +38,7 @@ def markdown(facts: Facts, *, hub: str | None = None) -> str:
 
 
 def openmodeldb(facts: Facts) -> str:
-    """An entry of OpenModelDB (data/models/SCALEx-NAME.json), without what nobody has told."""
+    """An entry of OpenModelDB (data/models/SCALEx-NAME.json), without unknown facts."""
     kind = "safetensors" if facts.file.endswith(".safetensors") else "pth"
     resource = {"platform": "pytorch", "type": kind, "size": facts.size, "sha256": facts.sha256}
     entry = {
@@ -62,7 +62,7 @@ def openmodeldb(facts: Facts) -> str:
 
 
 def modelspec(facts: Facts) -> dict[str, str]:
-    """Metadata of a .safetensors file (ModelSpec 1.0.0), texts by their names."""
+    """Metadata of a .safetensors file (ModelSpec 1.0.0)."""
     spec = {
         "sai_model_spec": "1.0.0",
         "architecture": facts.architecture,

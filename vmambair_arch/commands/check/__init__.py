@@ -1,1 +1,1 @@
-"""vmambair check: an experiment before it runs."""
+"""vmambair check: checks an experiment before it runs."""

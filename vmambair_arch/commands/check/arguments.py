@@ -10,7 +10,7 @@ from .. import plugins
 
 def add(commands) -> None:
     """Add the command to those of a parser."""
-    description = "check an option file, its data and its networks, and say what training costs"
+    description = "check an option file, its data and its networks, and estimate the training cost"
     command = commands.add_parser("check", help=description, description=description)
     command.add_argument("-opt", required=True, metavar="FILE", help="the option file (YAML)")
     command.add_argument("--fast", action="store_true", help="decode a sample of the images")

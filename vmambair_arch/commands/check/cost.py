@@ -1,4 +1,4 @@
-"""What a network costs, from its shapes alone: parameters, multiply-adds, memory to train."""
+"""The cost of a network, from its shapes alone: parameters, multiply-adds, memory to train."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ Shape = tuple[int, ...]
 
 
 def parameters(network: nn.Module) -> int:
-    """Numbers that are trained or could be."""
+    """The number of parameters, trainable or frozen."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 
@@ -37,10 +37,10 @@ def forward(options: dict[str, Any], shape: Shape) -> Cost | None:
 
 
 def memory(opt: dict[str, Any], shape: Shape) -> int | None:
-    """Bytes to train network_g: what is kept for the backward pass, and what goes with the weights.
+    """Bytes to train network_g: tensors saved for the backward pass, weights and their copies.
 
-    With the weights go gradients, what the optimizer keeps, and an average if there is one. Losses,
-    discriminators and the allocator's waste are not in it.
+    The copies are gradients, the optimizer's state, and the moving average if there is one. Losses,
+    discriminators and the allocator's overhead are not included. None as in ``forward``.
     """
     network = _build(opt["network_g"])
     if network is None:
@@ -61,7 +61,7 @@ def memory(opt: dict[str, Any], shape: Shape) -> int | None:
         torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
     ):
         output = network(torch.empty(shape))
-    assert output is not None  # the graph holds what is kept until here
+    assert output is not None  # its graph must keep the saved tensors alive until here
     weights = sum(p.numel() * p.element_size() for p in network.parameters())
     copies = 2 + dry_runs.optimizer_copies(
         dependable(registered(MODEL_REGISTRY, opt["model_type"])), opt["train"]["optim_g"]
@@ -77,5 +77,5 @@ def _build(options: dict[str, Any]) -> nn.Module | None:
     arguments = {key: value for key, value in options.items() if key != "type"}
     try:
         return dry_runs.build_fake(cls, arguments)
-    except (RuntimeError, TypeError):  # it needs numbers to build itself, as SwinIR does
+    except (RuntimeError, TypeError):  # its constructor needs real values, as SwinIR's does
         return dry_runs.build_real(cls, arguments)

@@ -1,4 +1,4 @@
-"""Pictures that are both trained on and measured with, whatever became of them on the way."""
+"""Finds pictures that are in both training and evaluation sets, even as changed copies."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,15 +13,15 @@ def is_training(section: str) -> bool:
 
 
 class Leaks:
-    """Compares the pictures of training sets with those of the others, which come first.
+    """Compares the pictures of training sets with those of evaluation sets, which come first.
 
-    Only the pictures that are measured with, commonly few, are kept.
+    Only the evaluation pictures, usually few, are kept in memory.
 
     Args:
-        sections: of the option file. Leaks take sections of both kinds.
+        sections: of the option file's data sets.
     Attributes:
-        order: the sections, in the order in which they are to be looked at.
-        possible: whether there is anything to compare.
+        order: the sections, in the order in which they must be read.
+        possible: whether there are sets of both kinds to compare.
     """
 
     def __init__(self, sections: Iterable[str]):
@@ -31,13 +31,12 @@ class Leaks:
         self._index = Index()
 
     def find(self, section: str, place: str, look: Look) -> tuple[str, str]:
-        """Compare a picture, or keep it.
+        """Compare a training picture, or keep an evaluation picture.
 
         Args:
-            section, place: where the option file names its data set; the name is for messages.
-            look: at the picture; with its sight, or no copies are found.
-        Returns: what is wrong if it is the same as one that is measured with; what to warn of if
-            it is like one.
+            section, place: the data set's section, and its place in the option file for messages.
+            look: at the picture; changed copies are only found if it has a sight.
+        Returns: an error if an evaluation picture is identical; a warning if one is similar.
         """
         if not is_training(section):
             self._digests.setdefault(look.digest, (place, look.path))

@@ -1,6 +1,7 @@
-"""vmambair check: what can be known of an experiment before it runs, with nothing written.
+"""vmambair check: everything that can be known about an experiment before it runs.
 
-The problems of all its parts are collected; the costs are measured only if there is none.
+The problems of all its parts are collected; costs are measured only if there are none. Nothing is
+written.
 """
 
 import contextlib
@@ -30,8 +31,8 @@ from .. import cost_row
 from . import cost
 from .leaks import Leaks
 
-SECONDS = 10.0  # for steps after the first; a slow one is not repeated
-SHOWN = 20  # problems of a kind that are listed; the rest are counted
+SECONDS = 10.0  # of timed steps; slow steps are repeated less often
+SHOWN = 20  # problems of a kind that are listed; further ones are counted
 
 
 def run(opt: dict[str, Any], *, fast: bool = False) -> Iterator[str]:
@@ -40,7 +41,7 @@ def run(opt: dict[str, Any], *, fast: bool = False) -> Iterator[str]:
     Args:
         opt: options from ``options.read``.
         fast: decode a sample of the images instead of all.
-    Raises: InputError: what is wrong, a sentence a line.
+    Raises: InputError: the problems, a sentence each.
     """
     found: list[str] = []
     warnings: list[str] = []
@@ -59,7 +60,7 @@ def run(opt: dict[str, Any], *, fast: bool = False) -> Iterator[str]:
 
 
 def _data_set(opt, section, found, warnings, leaks: Leaks, *, fast: bool) -> str:
-    """Look at a data set; adds to found, warnings and leaks. Returns a line about it."""
+    """Examine a data set, adding to found, warnings and leaks; returns a line about it."""
     data_set = opt["datasets"][section]
     place = where(opt, ("datasets", section))
     metrics = ((opt.get("val") or {}).get("metrics") or {}).values()
@@ -68,7 +69,7 @@ def _data_set(opt, section, found, warnings, leaks: Leaks, *, fast: bool) -> str
     found += _listed(wrong)
     try:
         listed = [entry for entry in entries(place, data_set) if isinstance(entry, Entry)]
-    except (InputError, OSError):  # among the problems already
+    except (InputError, OSError):  # already among the problems
         return f"datasets.{section}: cannot be listed"
     found += _too_few(place, opt, data_set, len(listed))
     seen, looks = 0, []
@@ -84,12 +85,12 @@ def _data_set(opt, section, found, warnings, leaks: Leaks, *, fast: bool) -> str
             warnings += [like] * bool(like)
     found += _listed(looks)
     if not listed:
-        return f"datasets.{section}: its layout is not known here; no image was looked at"
+        return f"datasets.{section}: its layout is unknown; no image was checked"
     return f"datasets.{section}: {len(listed)} entries, {seen} images decoded"
 
 
 def _listed(found: list[Problem]) -> list[str]:
-    """The sentences, SHOWN of each kind at most."""
+    """The sentences, at most SHOWN of each kind."""
     kinds: dict[str, list[str]] = {}
     for problem in found:
         kinds.setdefault(problem.kind, []).append(problem.sentence)
@@ -109,7 +110,7 @@ def _too_few(place: str, opt: dict[str, Any], data_set: dict[str, Any], images: 
     if not images or enlarged >= batch:
         return []
     return [
-        f"{place} has {enlarged:g} images a process, fewer than a batch of {batch}; add images,"
+        f"{place} has {enlarged:g} images per process, fewer than a batch of {batch}; add images,"
         " lower batch_size_per_gpu or raise dataset_enlarge_ratio"
     ]
 
@@ -122,7 +123,7 @@ def _costs(opt: dict[str, Any]) -> Iterator[str]:
             batch = _batch(opt)
             model = pipeline.build_model(deepcopy(dict(opt)))
             seconds = _steps(model, batch, opt)
-    except Exception as error:  # of any kind: the step is here to find out
+    except Exception as error:  # of any type: finding errors is the purpose of the step
         what = "a step of training" if opt["is_train"] else "restoring an image"
         raise InputError(f"{opt['opt_file']}: {what} fails: {one_line(error)}") from error
     shape = tuple(model.lq.shape)
@@ -155,14 +156,14 @@ def _forward_costs(forward: Cost, shape: Sequence[int]) -> Iterator[str]:
 
 def _time(opt: dict[str, Any], seconds: float, device: torch.device) -> Iterator[str]:
     if not opt["is_train"]:
-        yield f"{seconds:.3g} s an image on {device}"
+        yield f"{seconds:.3g} s per image on {device}"
         return
     total = opt["train"]["total_iter"]
     length = datetime.timedelta(seconds=round(seconds * total))
     with contextlib.suppress(OverflowError):  # a year of five digits
         end = datetime.datetime.now() + length
         yield (
-            f"{seconds:.3g} s an iteration on {device}: {total} iterations take {length} without"
+            f"{seconds:.3g} s per iteration on {device}: {total} iterations take {length} without"
             f" validation, and would end on {end:%Y-%m-%d %H:%M}"
         )
 
@@ -180,7 +181,7 @@ def _batch(opt: dict[str, Any]) -> dict[str, Any]:
 
 
 def _steps(model: Any, batch: dict[str, Any], opt: dict[str, Any]) -> float:
-    """Seconds of a step, of which the first warms up."""
+    """Median seconds of a step, without the first, which warms up."""
     seconds: list[float] = []
     while len(seconds) < 2 or sum(seconds) < SECONDS and len(seconds) < 10:
         start = time.perf_counter()
@@ -199,7 +200,7 @@ def _steps(model: Any, batch: dict[str, Any], opt: dict[str, Any]) -> float:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without BasicSR's log of every network and data set."""
+    """Silence BasicSR's log of every network and data set."""
     log = get_root_logger()
     level = log.level
     log.setLevel(logging.WARNING)

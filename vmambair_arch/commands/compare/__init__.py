@@ -1,1 +1,1 @@
-"""vmambair compare: results beside their ground truth, measured, tabled and shown."""
+"""vmambair compare: results measured against ground truth, in tables and on a page."""

@@ -25,20 +25,20 @@ def add(commands) -> None:
         "compare",
         help=description,
         description=f"{description}. Writes report.html, report.json, and report.md and report.tex"
-        " with the means; vmambair plot draws report.json. Files belong together by their names:"
+        " with the means; vmambair plot draws report.json. Files are matched by their names:"
         " baby.png, baby_NAME.png, babyx4.png.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = command.add_argument
     add("gt", type=Path, metavar="GT", help="ground truth, a folder of images or one")
-    results = "a folder of results (one image of one), with a name for the report if need be"
+    results = "a folder of results (or one image, if GT is one), optionally with a name"
     add("results", nargs="*", metavar="[NAME=]RESULT", help=results)
     output = "the folder to write to (default: comparison)"
     add("-o", "--output", type=Path, default=Path("comparison"), metavar="OUT", help=output)
-    add("--overwrite", action="store_true", help="write over a report that exists")
+    add("--overwrite", action="store_true", help="overwrite an existing report")
     add("--title", help="of the data set (default: the name of its folder)")
-    shown = "show the first N in the page, which grows with them; its tables have all"
+    shown = "embed only the first N in the page, to keep it small; its tables have all"
     add("--images", type=int, metavar="N", help=shown)
     _add_running(command.add_argument_group("models to run"))
     _add_measuring(command.add_argument_group("measuring"))
@@ -48,21 +48,21 @@ def add(commands) -> None:
 
 def _add_running(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    model = "a checkpoint or a preset as vmambair restore takes it, or bundled; repeatable"
+    model = "a model as for vmambair restore, or 'bundled'; repeatable"
     add("--model", action="append", default=[], metavar="[NAME=]MODEL", help=model)
     plugins.add_argument(group)
-    add("--bicubic", action="store_true", help="bicubic interpolation, as MATLAB's")
-    add("--lq", type=Path, metavar="FOLDER", help="low-quality images, for these")
+    add("--bicubic", action="store_true", help="bicubic interpolation, like MATLAB's")
+    add("--lq", type=Path, metavar="FOLDER", help="the low-quality images to restore")
     add("--device", default="auto", help="cpu, cuda, ... (default: the GPU if there is one)")
 
 
 def _add_measuring(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    metrics = "psnr, ssim, lpips, dists, and those of pyiqa where it is installed"
+    metrics = "psnr, ssim, lpips, dists, and pyiqa's if it is installed"
     add("--metrics", nargs="+", default=["psnr", "ssim"], metavar="METRIC", help=metrics)
-    scale = "of the restoration: ground truth is cropped to multiples of it where results are"
+    scale = "of the restoration; ground truth is cropped to multiples of it where results are"
     add("--scale", type=int, metavar="N", help=f"{scale} (default: the models')")
-    border = "leave out N pixels at each side (default: the scale, or 0 where that is not known)"
+    border = "leave out N pixels at each side (default: the scale, or 0 if it is unknown)"
     add("--crop-border", type=int, metavar="N", help=border)
     add("--rgb", action="store_true", help="PSNR and SSIM of RGB, instead of Y of YCbCr")
 

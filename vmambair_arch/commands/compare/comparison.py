@@ -1,4 +1,4 @@
-"""A comparison made: every image restored, measured and shown, one after the other."""
+"""Runs a comparison: restores, measures and shows every image, one after the other."""
 
 import tempfile
 from collections.abc import Iterator
@@ -23,26 +23,26 @@ TABLES = {"report.md": markdown.render, "report.tex": latex.render}
 
 
 def check_output(folder: Path, *, overwrite: bool) -> None:
-    """Raise InputError if a report is in a folder already that must not be overwritten."""
-    there = [name for name in (PAGE, REPORT, *TABLES) if (folder / name).exists()]
-    if there and not overwrite:
+    """Raise InputError if a folder already has a report that must not be overwritten."""
+    existing = [name for name in (PAGE, REPORT, *TABLES) if (folder / name).exists()]
+    if existing and not overwrite:
         raise InputError(
-            f"{folder / there[0]} exists already; give another output (-o) or --overwrite"
+            f"{folder / existing[0]} exists already; give another output (-o) or --overwrite"
         )
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; give a folder to write to")
 
 
 def write(plan: Plan, folder: Path, *, shown: int | None = None) -> Report:
-    """Measure, and write the page, the report and the tables; each whole or not at all.
+    """Measure, and write the page, the report and the tables, each completely or not at all.
 
-    One image at a time is in memory.
+    Only one image at a time is in memory.
 
     Args:
-        plan: what is compared.
-        folder: to write to; made if missing.
-        shown: how many images are in the page, the first ones; None for all.
-    Raises: InputError: it cannot be written to.
+        plan: of the comparison.
+        folder: to write to; created if missing.
+        shown: how many images, from the first, the page embeds; None for all.
+    Raises: InputError: the folder cannot be written to.
     """
     rows: list[dict[str, Any]] = []
     try:
@@ -70,7 +70,7 @@ def write(plan: Plan, folder: Path, *, shown: int | None = None) -> Report:
 
 
 def _scenes(plan: Plan, rows: list[dict[str, Any]], shown: int | None) -> Iterator[Scene]:
-    """Each image with its outputs; their values go to the rows."""
+    """Each image with its outputs; appends their values to ``rows``."""
     images = tqdm(plan.truths.items(), unit="image", disable=None, leave=False)
     for number, (name, path) in enumerate(images):
         h, w = plan.sizes[name]
@@ -104,7 +104,7 @@ def _report(plan: Plan, rows: list[dict[str, Any]]) -> Report:
 
 
 def _details(plan: Plan) -> dict[str, str]:
-    """What the foot of the page tells."""
+    """The contents of the page's footer."""
     measures = plan.measures
     channel = "RGB" if measures.rgb else "Y of YCbCr"
     border = f", without {measures.border} pixels at each side" if measures.border else ""

@@ -1,4 +1,4 @@
-"""A picture as all methods of a comparison show it, for a figure of details."""
+"""One image from all methods of a comparison, for a figure of close-ups."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,23 +13,23 @@ TRUTH = "original"  # the name of a report's ground truth in a figure
 
 
 def of_files(given: Sequence[str]) -> list[Panel]:
-    """The panels of pictures that lie in files, [NAME=]PICTURE; the first is the ground truth.
+    """The panels of picture files, [NAME=]PICTURE; the first is the ground truth.
 
-    Raises: InputError: one is no picture.
+    Raises: InputError: a file is not a picture.
     """
     named = [methods.named(one) for one in given]
     return [Panel(name, pictures.read(Path(place))) for name, place in named]
 
 
 def of_report(report: Report, image: str | None) -> list[Panel]:
-    """The panels of an image of a comparison: the ground truth, and what each method makes of it.
+    """The panels of an image of a comparison: the ground truth, and each method's output.
 
-    Folders of results are read; models are run again on their low-quality image.
+    Folders of results are read; models are run again on the low-quality image.
 
     Args:
         report: of ``vmambair compare``.
-        image: as the report's rows name it; None where there is one.
-    Raises: InputError: there is no such image, or what the report names is not there any more.
+        image: a name in the report's rows; None if it has only one image.
+    Raises: InputError: there is no such image, or a file named by the report no longer exists.
     """
     images = list(dict.fromkeys(str(row["image"]) for row in report.rows))
     if image is None and len(images) == 1:
@@ -41,7 +41,7 @@ def of_report(report: Report, image: str | None) -> list[Panel]:
         )
     truths = matching.truths(Path(report.details["truth"]))
     if image not in truths:
-        raise InputError(f"{report.details['truth']}: {image} is not there any more; put it back")
+        raise InputError(f"{report.details['truth']}: {image} no longer exists; put it back")
     found = _methods(report, {image: truths[image]})
     outputs = [(m.name, m(pictures.read(m.files[image]))) for m in found]
     truth = pictures.read(truths[image])
@@ -51,9 +51,9 @@ def of_report(report: Report, image: str | None) -> list[Panel]:
 
 
 def measured(panels: Sequence[Panel], box: Box, *, rgb: bool = False) -> list[Panel]:
-    """The panels with the PSNR inside a box, of those that have the size of the first.
+    """The panels, with the PSNR inside a box where they have the size of the first.
 
-    Raises: InputError: the box does not lie in the first.
+    Raises: InputError: the box is not within the first.
     """
     first, *others = panels
     box.check(first.name, first.pixels)
@@ -61,7 +61,7 @@ def measured(panels: Sequence[Panel], box: Box, *, rgb: bool = False) -> list[Pa
 
 
 def _methods(report: Report, truths: dict[str, Path]) -> list[methods.Method]:
-    """The methods of a report, in its order."""
+    """The methods of a report, in the report's order."""
     sources: dict[str, Any] = report.details["methods"]
     run = report.details.get("run") or {}
     models = [f"{name}={sources[name]}" for name in run.get("models", ())]

@@ -1,4 +1,4 @@
-"""PSNR and SSIM, equal to BasicSR's within 1e-6, for machines without it."""
+"""PSNR and SSIM without BasicSR, equal to its values within 1e-6."""
 
 import math
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 WINDOW = 11  # pixels of SSIM's Gaussian window, of deviation 1.5
-Y = (65.481, 128.553, 24.966)  # of RGB in [0, 1], after ITU-R BT.601
+Y = (65.481, 128.553, 24.966)  # weights of RGB in [0, 1], ITU-R BT.601
 
 
 def psnr(output: np.ndarray, truth: np.ndarray, *, border: int, rgb: bool) -> float:
@@ -14,8 +14,8 @@ def psnr(output: np.ndarray, truth: np.ndarray, *, border: int, rgb: bool) -> fl
 
     Args:
         output, truth: (h, w, 3) uint8, RGB.
-        border: pixels that are not measured, each side.
-        rgb: whether of red, green and blue, instead of Y.
+        border: pixels left out at each side.
+        rgb: measure red, green and blue instead of Y.
     """
     error = np.mean((_channels(output, border, rgb) - _channels(truth, border, rgb)) ** 2)
     return 10 * math.log10(255**2 / error) if error else math.inf
@@ -42,11 +42,11 @@ def _channels(image: np.ndarray, border: int, rgb: bool) -> np.ndarray:
     if rgb:
         return inside.astype(np.float64)
     y = (inside.astype(np.float32) / 255) @ np.array(Y) + 16
-    return ((y / 255).astype(np.float32) * 255)[..., None].astype(np.float64)  # BasicSR rounds so
+    return ((y / 255).astype(np.float32) * 255)[..., None].astype(np.float64)  # as BasicSR rounds
 
 
 def _windowed(values: np.ndarray) -> np.ndarray:
-    """Means over the windows that lie wholly inside."""
+    """Weighted means over the windows that are entirely inside the image."""
     means = cv2.GaussianBlur(values, (WINDOW, WINDOW), 1.5).reshape(values.shape)
     half = WINDOW // 2
     return means[half:-half, half:-half]

@@ -1,4 +1,4 @@
-"""Which file of a folder belongs to which ground truth, by their names."""
+"""Matches the files of a folder with the ground truth by their names."""
 
 import re
 from collections.abc import Mapping
@@ -7,36 +7,36 @@ from pathlib import Path
 from ...errors import InputError, few
 from ...restoring.files.formats import SUFFIXES
 
-# What data sets have behind the names of their ground truth, and results have not.
+# A suffix of ground-truth names that results lack.
 TRUTH = re.compile(r"[_-](gt|hr|original)$", re.IGNORECASE)
-# What may follow the ground truth's name in that of a result: baby_SwinIR, baby-x4, 0801x4.
+# What may follow the ground truth's name in a result's: baby_SwinIR, baby-x4, 0801x4.
 BEHIND = re.compile(r"$|[_\-. ]|x\d", re.IGNORECASE)
 
 
 def truths(place: Path) -> dict[str, Path]:
-    """The ground truth: one picture, or those directly in a folder, by their names without suffix.
+    """The ground truth, one picture or those directly in a folder, by name without suffix.
 
-    Raises: InputError: there are none, or two of one name.
+    Raises: InputError: there is none, or two have the same name.
     """
     found: dict[str, Path] = {}
     for path in _pictures(place):
         other = found.setdefault(path.stem, path)
         if other is not path:
-            raise InputError(f"{other} and {path.name} have one name; remove or rename one")
+            raise InputError(f"{other} and {path.name} have the same name; remove or rename one")
     return found
 
 
 def match(names: Mapping[str, Path], place: Path) -> tuple[dict[str, Path], list[str]]:
-    """Find the file of each ground truth.
+    """Find the file for each ground-truth image.
 
-    A file belongs to the ground truth of its name, with or without something behind it; where the
-    names of two begin it, to the longer.
+    A file matches the ground truth whose name it has, possibly with an ending; if several names
+    match, the longest wins.
 
     Args:
-        names: the ground truth, as ``truths`` gives it.
-        place: a folder, or a file for the only ground truth.
-    Returns: the files by the names of their ground truth, and a sentence if others were there.
-    Raises: InputError: there are no pictures; a ground truth has no file, or several.
+        names: the ground truth, from ``truths``.
+        place: a folder, or a file if there is only one ground-truth image.
+    Returns: the files by name of their ground truth, and a remark if there were other files.
+    Raises: InputError: there are no pictures; a ground-truth image has no file, or several.
     """
     pictures = _pictures(place)
     if place.is_file() and len(names) == 1:
@@ -47,7 +47,7 @@ def match(names: Mapping[str, Path], place: Path) -> tuple[dict[str, Path], list
         owners = [name for name in names if _belongs(path.stem, name)]
         candidates[max(owners, key=len)].append(path) if owners else others.append(path)
     problems = [
-        f"{place}: {' and '.join(path.name for path in paths)} could all be of"
+        f"{place}: {' and '.join(path.name for path in paths)} all match"
         f" {names[name].name}; leave one in the folder"
         for name, paths in candidates.items()
         if len(paths) > 1
@@ -56,8 +56,7 @@ def match(names: Mapping[str, Path], place: Path) -> tuple[dict[str, Path], list
     if missing:
         hint = f"; it holds {few([path.name for path in others])}" if others else ""
         problems.append(
-            f"{place}: has nothing for {few(missing)} of {len(names)} images of the ground"
-            f" truth{hint}"
+            f"{place}: has nothing for {few(missing)} of {len(names)} ground-truth images{hint}"
         )
     if problems:
         raise InputError(*problems)
@@ -67,13 +66,13 @@ def match(names: Mapping[str, Path], place: Path) -> tuple[dict[str, Path], list
 
 
 def _belongs(stem: str, name: str) -> bool:
-    """Whether a file's name is a ground truth's, or that with something behind it."""
+    """Whether a file's name is that of a ground-truth image, possibly with an ending."""
     starts = (name, TRUTH.sub("", name))
     return any(stem.startswith(start) and BEHIND.match(stem[len(start) :]) for start in starts)
 
 
 def _pictures(place: Path) -> list[Path]:
-    """A picture, or those directly in a folder. Raises InputError: none."""
+    """A picture, or those directly in a folder. Raises InputError: there are none."""
     if place.is_file():
         return [place]
     if not place.is_dir():

@@ -14,18 +14,18 @@ from . import fidelity
 
 OWN = {"psnr": fidelity.psnr, "ssim": fidelity.ssim}
 LEARNED = {"lpips": calculate_lpips, "dists": calculate_dists}  # all others are pyiqa's
-SMALLEST = {"ssim": fidelity.WINDOW}  # pixels a side that a metric needs
+SMALLEST = {"ssim": fidelity.WINDOW}  # the smallest side that a metric takes, in pixels
 
 log = logging.getLogger(__name__)
 
 
 class Measures:
-    """Judges outputs by what validation measures with the same options.
+    """Measures outputs with the same results as validation with these options.
 
     Args:
-        names: psnr, ssim, lpips, dists, or pyiqa's names of metrics.
-        border: pixels that are not measured, each side.
-        rgb: whether PSNR and SSIM are of red, green and blue, instead of Y.
+        names: psnr, ssim, lpips, dists, or names of pyiqa's metrics.
+        border: pixels left out at each side.
+        rgb: measure PSNR and SSIM on red, green and blue instead of Y.
     Attributes: columns, by the metrics' names; border; rgb.
     Raises: InputError: pyiqa is not installed, or has no such metric; weights are not found.
     """
@@ -41,8 +41,8 @@ class Measures:
 
         Args:
             output, truth: (h, w, 3) uint8, RGB.
-        Returns: a value for each metric, infinite for the PSNR of equal images; None where a metric
-            cannot judge this image.
+        Returns: a value per metric, infinite for the PSNR of equal images; None where a metric
+            cannot measure this image.
         """
         return {name: self._value(name, output, truth) for name in self.columns}
 

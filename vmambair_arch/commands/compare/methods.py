@@ -1,4 +1,4 @@
-"""What is compared: results that lie in a folder, models that are run, bicubic interpolation."""
+"""The methods to compare: folders of results, models to run, bicubic interpolation."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -14,20 +14,21 @@ from ...restoring.files import reading
 from ..networks import resolved
 from . import matching
 
-BUNDLED = "bundled"  # the word for the network of the package
+BUNDLED = "bundled"  # names the package's default network
 BICUBIC = "bicubic"
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to restore images, in a row of the table.
+    """A way to restore images, and a row of the table.
 
     Args:
-        name: its name in the report.
-        source: where it comes from: a folder, or a model.
-        files: by the name of the ground truth, a result or a low-quality image.
-        scale: how many times larger than the file its output is.
-        restore: makes the output of a file's pixels, (h, w, 3) uint8; None if the file holds it.
+        name: in the report.
+        source: a folder, or a model.
+        files: results or low-quality images, by name of the ground truth.
+        scale: of the output relative to the file.
+        restore: computes the output from a file's pixels, (h, w, 3) uint8; None if the file is the
+            output.
     """
 
     name: str
@@ -42,9 +43,9 @@ class Method:
 
 
 def named(given: str) -> tuple[str, str]:
-    """NAME=PLACE as name and place; a place alone gets the name of its folder or file.
+    """NAME=PLACE as name and place; without a name, the name of the folder or file.
 
-    Of BasicSR's results/NAME/visualization/SET it is the experiment's.
+    For BasicSR's results/NAME/visualization/SET it is the experiment's name.
     """
     name, equals, place = given.partition("=")
     if equals and name and not Path(given).exists():
@@ -71,18 +72,18 @@ def find(
     """Find the results of every method and load the models.
 
     Args:
-        truths: the ground truth, as ``matching.truths`` gives it.
+        truths: the ground truth, from ``matching.truths``.
         results: folders, as PLACE or NAME=PLACE.
-        models: the same of checkpoints; ``bundled`` is the network of the package. Several joined
-            by ``+`` run one after the other.
-        plugins: files of Python that register networks.
+        models: models, likewise; ``bundled`` is the package's network. Several joined by ``+`` run
+            one after the other.
+        plugins: Python files that register networks.
         bicubic: whether bicubic interpolation is a method.
         lq: the folder of low-quality images for the models and for bicubic interpolation.
-        scale: of bicubic interpolation; without it that of the first image.
+        scale: of bicubic interpolation; None for that of the first image.
         device: of the models.
-    Returns: the methods: bicubic, results, models; and what there is to remark.
-    Raises: InputError: nothing to compare, two methods of one name; what ``matching`` and the
-        loading of a model find; all of it, a line each.
+    Returns: the methods: bicubic, results, models; and remarks.
+    Raises: InputError: two methods have the same name, files do not match, or a model cannot be
+        loaded. Problems with names and files are collected, a line each.
     """
     problems: list[str] = []
     remarks: list[str] = []
@@ -108,7 +109,7 @@ def find(
 def _matched(
     truths: Mapping[str, Path], place: Path, problems: list[str], remarks: list[str]
 ) -> dict[str, Path]:
-    """The files of a folder; what is wrong with them goes to the problems."""
+    """The files of a folder by name of their ground truth; appends to problems and remarks."""
     try:
         files, more = matching.match(truths, place)
     except InputError as error:
@@ -127,10 +128,10 @@ def _model(given: str, low: Mapping[str, Path], device: str, plugins: Sequence[s
 
 
 def _ratio(truths: Mapping[str, Path], low: Mapping[str, Path]) -> int:
-    """How many times larger the first ground truth is than its low-quality image."""
+    """The scale between the first low-quality image and its ground truth."""
     name, path = next(iter(low.items()))
     small, large = reading.size(path)[0], reading.size(truths[name])[0]
-    return max(round(large / small), 1) if small else 1  # one that cannot be read is told of later
+    return max(round(large / small), 1) if small else 1  # an unreadable one is reported later
 
 
 def _bicubic(scale: int, pixels: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The pictures of a comparison: read as BasicSR reads them, and checked to be of one size."""
+"""The pictures of a comparison: read as BasicSR reads them, with their sizes checked."""
 
 import math
 from collections import defaultdict
@@ -13,23 +13,23 @@ from .methods import Method
 
 Size = tuple[int, ...]  # height, width
 SCALES = (2, 3, 4, 8)
-ALIKE = 5  # sentences of one kind; others are counted
+ALIKE = 5  # sentences of one kind that are listed; further ones are counted
 
 
 def read(path: Path) -> np.ndarray:
     """Read a picture as (h, w, 3) uint8, RGB; grey becomes three equal channels.
 
-    Raises: InputError: it is no picture, damaged, of 16 bits or transparent.
+    Raises: InputError: it is not a picture, damaged, of 16 bits or transparent.
     """
-    if path.suffix == ".npy":  # of ours: what another process has restored
+    if path.suffix == ".npy":  # written by ``restored.write`` in another process
         return np.load(path)
     picture = reading.read_file(path, max_megapixels=math.inf)
     pixels = np.atleast_3d(picture.pixels)
     if pixels.dtype != np.uint8:
-        raise InputError(f"{path}: has 16 bits a channel, and 8 are compared; convert it")
+        raise InputError(f"{path}: has 16 bits per channel; convert it to 8")
     if picture.has_alpha:
         if pixels[..., -1].min() < 255:
-            raise InputError(f"{path}: is transparent, and colours are compared; flatten it")
+            raise InputError(f"{path}: is transparent; flatten it, only colours are compared")
         pixels = pixels[..., :-1]
     return pixels if pixels.shape[2] == 3 else pixels.repeat(3, axis=2)
 
@@ -37,15 +37,15 @@ def read(path: Path) -> np.ndarray:
 def survey(
     truths: Mapping[str, Path], methods: Sequence[Method], *, scale: int, border: int, least: int
 ) -> dict[str, Size]:
-    """Read every picture once; returns the size in which each is compared.
+    """Read every picture once; returns the size at which each is compared.
 
-    It is the ground truth's; or that cropped to multiples of the scale, where an output is.
+    It is the ground truth's size, cropped to multiples of the scale if an output has that size.
 
     Args:
         truths, methods: the pictures.
         scale: of the whole comparison.
-        border, least: pixels that are not measured at each side, and the side that must remain.
-    Raises: InputError: pictures that cannot be compared, each in a line.
+        border, least: pixels left out at each side, and the smallest side that must remain.
+    Raises: InputError: pictures that cannot be compared, a line each.
     """
     sizes: dict[str, Size] = {}
     problems: dict[str, list[str]] = defaultdict(list)
@@ -63,8 +63,8 @@ def survey(
                 problems[method.name].append(_mismatch(method, name, output, path, whole))
         if min(sizes[name]) - 2 * border < least:
             problems["border"].append(
-                f"{path}: {_pixels(sizes[name])}, of which a border of {border} leaves too little"
-                f" to measure ({least} x {least} at least); give a smaller --crop-border"
+                f"{path}: {_pixels(sizes[name])}, and a border of {border} leaves less than the"
+                f" {least} x {least} to measure; give a smaller --crop-border"
             )
     if problems:
         raise InputError(*(line for lines in problems.values() for line in _few(lines)))
@@ -72,7 +72,7 @@ def survey(
 
 
 def _size(path: Path, problems: dict[str, list[str]]) -> Size | None:
-    """A picture's size; if it is none, a sentence goes to the problems of its folder."""
+    """A picture's size; if it cannot be read, a sentence is added to its folder's problems."""
     try:
         return read(path).shape[:2]
     except InputError as error:
@@ -94,12 +94,12 @@ def _mismatch(method: Method, name: str, output: Size, truth: Path, size: Size) 
         return f"{sentence}, which were cropped to multiples of {crop}; give --scale {crop}"
     ratio = size[0] / output[0]
     if max(ratio, 1 / ratio) > 1.5:
-        return f"{sentence}; give what is of the same scale"
-    return f"{sentence}; give what is of the whole image"
+        return f"{sentence}; give results of the same scale"
+    return f"{sentence}; give results of the whole image"
 
 
 def _few(sentences: list[str]) -> Iterator[str]:
-    """The first sentences, and how many more there are."""
+    """The first sentences, and the number of further ones."""
     yield from sentences[:ALIKE]
     if len(sentences) > ALIKE:
         yield f"and {len(sentences) - ALIKE} more like the one before"

@@ -1,4 +1,4 @@
-"""What a comparison needs before anything is measured, checked: pictures, models, metrics."""
+"""Plans a comparison: finds and checks pictures, models and metrics before anything is measured."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,24 +11,24 @@ from . import matching, methods, pictures
 from .measures import SMALLEST, Measures
 from .methods import Method
 
-# Names of folders of ground truth that do not tell of which data set it is.
+# Names of ground-truth folders that do not say which data set it is.
 GENERIC = re.compile(r"(gt|hr|ground_?truth|original|target|images?)(_?(mod|x)\d+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A comparison that can be made.
+    """A comparison that has been checked.
 
     Args:
         title: of the data set.
         place: of the ground truth.
         truths: the ground truth by name.
-        methods: what is compared with it.
-        sizes: in which each image is compared, from its upper left corner.
+        methods: to compare with it.
+        sizes: at which each image is compared, from its upper left corner.
         measures: the metrics.
         remarks: sentences on what was left out.
-        run: by what the methods that compute can be run again, empty without any: their names,
-            those that are models, the folder of low-quality images, scale and plugins.
+        run: what is needed to run the computing methods again, empty without any: their names,
+            which of them are models, the folder of low-quality images, scale and plugins.
     """
 
     title: str
@@ -56,16 +56,16 @@ def plan(
     rgb: bool = False,
     title: str | None = None,
 ) -> Plan:
-    """Find and check all that a comparison needs.
+    """Find and check everything that a comparison needs.
 
     Args:
         gt: a folder of ground truth, or one image.
         results: folders of results, as PLACE or NAME=PLACE.
-        models, plugins, bicubic, lq, device: as ``methods.find`` takes them.
-        scale: of the restoration; without it that of the models.
-        metrics, border, rgb: as ``Measures`` takes them; without a border it is a scale above 1.
-        title: of the data set; without it the name of gt, or of the folder around it if that says
-            no more than what it holds (Set5/GTmod12).
+        models, plugins, bicubic, lq, device: see ``methods.find``.
+        scale: of the restoration; None for that of the models.
+        metrics, border, rgb: see ``Measures``; without a border, the scale if above 1, else 0.
+        title: of the data set; without it the name of gt, or of its parent folder if that name is
+            generic (Set5/GTmod12).
     Raises: InputError: every problem found, one per line.
     """
     _check(results, models=models, bicubic=bicubic, lq=lq, scale=scale, border=border)
@@ -115,7 +115,7 @@ def _check(
     scale: int | None,
     border: int | None,
 ) -> None:
-    """Raise InputError for arguments that make no sense together."""
+    """Raise InputError for arguments that do not go together."""
     problems = []
     if not (results or models or bicubic):
         problems.append("nothing to compare: give folders of results, --model or --bicubic")

@@ -1,4 +1,4 @@
-"""What several processes restore for a comparison: pictures in a folder beside the report."""
+"""Outputs that several processes restore for a comparison, stored in a folder of the report's."""
 
 import dataclasses
 import shutil
@@ -17,10 +17,10 @@ FOLDER = ".outputs"
 
 
 def write(plan: Plan, folder: Path, share: Share) -> None:
-    """Restore this process's share of what models make of the pictures, and wait for the others.
+    """Restore this process's share of the models' outputs, and wait for the others.
 
     Args:
-        plan: what is compared.
+        plan: of the comparison.
         folder: of the report; the outputs go to a folder in it.
         share: of the outputs.
     """
@@ -35,7 +35,7 @@ def write(plan: Plan, folder: Path, share: Share) -> None:
 
 
 def read(plan: Plan, folder: Path) -> Plan:
-    """The plan with models that take what all processes have restored."""
+    """The plan, with the stored outputs in place of the models."""
     places = list(plan.truths)
     methods = list(plan.methods)
     for number, method in _models(plan).items():
@@ -45,12 +45,12 @@ def read(plan: Plan, folder: Path) -> Plan:
 
 
 def remove(folder: Path) -> None:
-    """Remove the outputs, if there are some."""
+    """Remove the outputs, if there are any."""
     shutil.rmtree(folder / FOLDER, ignore_errors=True)
 
 
 def _models(plan: Plan) -> dict[int, Method]:
-    """The methods that compute, by their numbers."""
+    """The methods that compute, by their index in the plan."""
     return {n: method for n, method in enumerate(plan.methods) if method.restore is not None}
 
 

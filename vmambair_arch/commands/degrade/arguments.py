@@ -12,7 +12,7 @@ from ..restore.left_out import is_seen, summary
 
 def add(commands) -> None:
     """Add the command to those of a parser."""
-    description = "degrade images as a training that degrades clean ones would, to look at them"
+    description = "preview a training's degradations: degrade images as the training would"
     command = commands.add_parser("degrade", help=description, description=description)
     command.add_argument("input", metavar="IN", type=Path, help="an image or a folder of images")
     command.add_argument("output", metavar="OUT", type=Path, help="the folder to write to")
@@ -36,7 +36,7 @@ def _degrade(arguments: argparse.Namespace, share: sharing.Share) -> int:
             terminal.warn(failure)
     done = sum(processes.gather(done))
     if done and share.is_first:
-        what = f"{done} degraded images, and what was drawn in {degraded_copies.RECORD}"
+        what = f"{done} degraded images, with the random choices in {degraded_copies.RECORD}"
         terminal.say(f"{arguments.output}: {what}")
     others = degraded_copies.left_out(arguments.input)
     if others and share.is_first:

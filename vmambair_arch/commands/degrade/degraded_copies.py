@@ -27,27 +27,27 @@ from ..sharing import ALONE, Share, agreed
 
 RECORD = "degradations.jsonl"
 Drawn = dict[str, Any]
-# (1, 3, h, w) RGB in [0, 1] -> the low-quality image, (1, 3, h / scale, w / scale), what was drawn.
+# (1, 3, h, w) RGB in [0, 1] -> the low-quality image, (1, 3, h / scale, w / scale), and its draws.
 Degradation = Callable[[Tensor], tuple[Tensor, Drawn]]
 
 
 def run(
     source: Path, out: Path, opt: Mapping[str, Any], *, seed: int, share: Share = ALONE
 ) -> Iterator[str]:
-    """Degrade an image or each image of a folder, whole, as its training would degrade a crop.
+    """Degrade an image, or each image of a folder, as a whole, as training would degrade a crop.
 
-    The copies (PNG), and in ``degradations.jsonl`` a line for each with what was drawn for it, go
-    to a folder. A copy follows from the seed, the options and the bytes of its own image alone.
+    The folder gets the copies (PNG), and ``degradations.jsonl`` with a line for each that records
+    its random draws. A copy depends only on the seed, the options and the bytes of its image.
 
     Args:
-        source: an image or a folder; what lies in folders below it is not taken.
-        out: the folder to write to, made if it is missing.
+        source: an image or a folder, without its subfolders.
+        out: the folder to write to, created if missing.
         opt: the options of a training with DegradationModel or DegradationGANModel, or with a data
             set that degrades clean images.
         seed: of the random numbers, >= 0; the global generators are left as they were.
         share: of the images, if other processes degrade the rest; the first writes the record.
-    Yields: for each image "", or a sentence on why it could not be degraded; the others are.
-    Raises: InputError: no images; an option that makes no sense; a file that would be overwritten.
+    Yields: per image "", or a sentence on why it could not be degraded; the others are.
+    Raises: InputError: no images; an invalid option; a file that would be overwritten.
     """
     if seed < 0:
         raise InputError(f"the seed is {seed}; it must be a whole number >= 0")
@@ -72,7 +72,7 @@ def run(
             write_whole(copy, cv2.imencode(".png", lq)[1].tobytes())
             lines.append(json.dumps({"image": path.name, "copy": copy.name, "seed": seed, **drawn}))
             yield ""
-    except BaseException:  # what was written is on record, whatever ended the loop
+    except BaseException:  # record what was written, whatever ended the loop
         write_whole(out / RECORD, "".join(line + "\n" for line in lines).encode())
         raise
     lines = [line for of_one in processes.gather(lines) for line in of_one]
@@ -85,17 +85,17 @@ def run(
 def _degraded(
     path: Path, degradation: Degradation, smallest: int, seed: int
 ) -> tuple[np.ndarray, Drawn]:
-    """The low-quality image, BGR uint8 (h / scale, w / scale, 3), and what was drawn.
+    """The low-quality image, BGR uint8 (h / scale, w / scale, 3), and its random draws.
 
-    Raises: InputError: not an image, or one with too few pixels. OSError: it cannot be read.
+    Raises: InputError: not an image, or too small. OSError: it cannot be read.
     """
     content = path.read_bytes()
     image: Any = img2tensor(decode(content, str(path)), bgr2rgb=True, float32=True)
     h, w = image.shape[1:]
     if min(h, w) < smallest:
         raise InputError(
-            f"{path}: {h} x {w} pixels are too few: these degradations need {smallest}"
-            " a side; leave it out"
+            f"{path}: {h} x {w} pixels are too few: these degradations need sides of at least"
+            f" {smallest}; leave it out"
         )
     with rng.preserved():
         place = int.from_bytes(hashlib.sha256(content).digest(), "big")
@@ -105,7 +105,7 @@ def _degraded(
 
 
 class TwoOrder:
-    """What DegradationModel and DegradationGANModel do, with the kernels of their data set."""
+    """The degradation of DegradationModel and DegradationGANModel, with kernels of its data set."""
 
     def __init__(self, opt: Mapping[str, Any]):
         self.kernels = RandomKernels(opt["datasets"].get("train") or {})
@@ -123,7 +123,7 @@ class TwoOrder:
 def _synthetic(
     kind: type[SyntheticPairDataset], train: Mapping[str, Any], source: Path
 ) -> Degradation:
-    """What a data set does in training, here to images that lie elsewhere."""
+    """The degradation of a training data set, applied to other images."""
     here = {"dataroot_gt": str(source if source.is_dir() else source.parent)}
     backend = {"io_backend": {"type": "disk"}, "images": None, "phase": "train"}
     data_set = kind({**train, **here, **backend})
@@ -136,7 +136,7 @@ def _synthetic(
 
 
 def _numbers(drawn: Mapping[str, Any]) -> dict[str, Any]:
-    """What was drawn for a batch of one, without tensors."""
+    """The random draws for a batch of one, as plain numbers."""
     result = {}
     for name, value in drawn.items():
         if isinstance(value, Mapping):
@@ -147,7 +147,7 @@ def _numbers(drawn: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def left_out(source: Path) -> list[Path]:
-    """The files of a folder that are not degraded, without those that are hidden."""
+    """The files of a folder that are not degraded, except hidden ones."""
     if not source.is_dir():
         return []
     files = (path for path in source.iterdir() if path.is_file() and path.name[0] != ".")
@@ -163,7 +163,7 @@ def _copies(source: Path, out: Path) -> dict[Path, Path]:
     if not images:
         raise InputError(f"{source}: there is no image; give an image or a folder of images")
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
-        raise InputError(f"{out}: lies in the input folder {source}; give another folder")
+        raise InputError(f"{out}: is in the input folder {source}; give another folder")
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; give a folder for the copies")
     copies = {path: out / f"{path.stem}.png" for path in images}

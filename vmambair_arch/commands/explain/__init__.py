@@ -1,1 +1,1 @@
-"""vmambair explain: which pixels of a picture a network looks at."""
+"""vmambair explain: which pixels of a picture a network's output depends on."""

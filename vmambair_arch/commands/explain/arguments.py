@@ -16,29 +16,29 @@ EPILOG = """examples:
 
 def add(commands) -> None:
     """Add the command to those of a parser."""
-    description = "show which pixels of a picture a network's result depends on"
+    description = "show which pixels of a picture a network's output depends on"
     command = commands.add_parser(
         "explain",
         help=description,
         description=f"{description}: the effective receptive field of a pixel and the local"
-        " attribution map around it. Writes OUT, a PNG, and the numbers as JSON beside it.",
+        " attribution map around it. Writes OUT, a PNG, and next to it the numbers as JSON.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = command.add_argument
     add("input", type=Path, metavar="IN", help="a picture")
     add("output", type=Path, metavar="OUT", help="the PNG to write")
-    model = "as vmambair restore takes it, or an option file; repeatable (default: the bundled one)"
+    model = "as for vmambair restore, or an option file; repeatable (default: the bundled one)"
     add("-m", "--model", action="append", default=[], metavar="[NAME=]MODEL", help=model)
     plugins.add_argument(command)
     add("--at", type=int, nargs=2, metavar=("X", "Y"), help="the pixel (default: the middle)")
-    side = "pixels a side of the part of the picture that is looked at (default: 96)"
+    side = "side of the part of the picture to analyse, in pixels (default: 96)"
     add("--side", type=int, default=96, metavar="N", help=side)
-    window = "pixels a side of the square of the result that is attributed (default: 16)"
+    window = "side of the square of the output to attribute, in pixels (default: 16)"
     add("--window", type=int, default=16, metavar="N", help=window)
     add("--steps", type=int, default=50, metavar="N", help="of the path (default: 50)")
     add("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
-    add("--overwrite", action="store_true", help="write over files that exist")
+    add("--overwrite", action="store_true", help="overwrite existing files")
     command.set_defaults(run=_run)
 
 

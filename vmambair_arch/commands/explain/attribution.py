@@ -1,4 +1,4 @@
-"""Which pixels of the input a part of the output depends on: functions on tensors.
+"""Attribution on tensors: which pixels of the input a part of the output depends on.
 
 Letters: b batch (1), c channels, h w map.
 """
@@ -12,16 +12,16 @@ from torchvision.transforms.functional import gaussian_blur
 
 Restore = Callable[[Tensor], Tensor]  # (1, c, h, w) -> (1, c, scale h, scale w), differentiable
 SIGMA = 1.2  # pixels; of the blur at the start of a path
-TINY = 1e-12  # keeps the slope of a root finite
+TINY = 1e-12  # keeps the derivative of a square root finite
 
 
 def receptive_field(restore: Restore, x: Tensor, row: int, column: int) -> Tensor:
-    """The effective receptive field of a pixel: how much its result changes with each pixel.
+    """The effective receptive field of a pixel: how much its output changes with each input pixel.
 
     Args:
         restore: a network.
         x: (1, c, h, w) the picture.
-        row, column: of the pixel in the input; its result is scale x scale pixels.
+        row, column: of the pixel in the input; its output is scale x scale pixels.
     Returns: (h, w) sums over the channels of |d result / d x|.
     Source: Luo et al., Understanding the Effective Receptive Field, arXiv 1701.04128.
     """
@@ -34,9 +34,9 @@ def receptive_field(restore: Restore, x: Tensor, row: int, column: int) -> Tenso
 
 
 def side_with(field: Tensor, row: int, column: int, share: float) -> int:
-    """The side of the smallest square around a pixel that has a share of a field.
+    """The side of the smallest square around a pixel that contains a given share of a field.
 
-    The square is cut at the borders of the field.
+    The square is clipped at the borders of the field.
 
     Source: Ding et al., RepLKNet, arXiv 2203.06717, Section 5 (the area of high contribution).
     """
@@ -52,10 +52,10 @@ def side_with(field: Tensor, row: int, column: int, share: float) -> int:
 
 
 def edges(y: Tensor, top: int, left: int, side: int) -> Tensor:
-    """How much a result changes from pixel to pixel in a square: what LAM explains.
+    """The strength of the edges in a square of an output, which LAM explains.
 
     Args:
-        y: (1, c, h, w), of which the square has one pixel more at the right and below.
+        y: (1, c, h, w), with at least one more pixel to the right of the square and below it.
         top, left, side: of the square.
     Returns: the sum of the gradients' magnitudes.
     """
@@ -67,16 +67,16 @@ def edges(y: Tensor, top: int, left: int, side: int) -> Tensor:
 def local_attribution(
     restore: Restore, x: Tensor, top: int, left: int, side: int, *, steps: int = 50
 ) -> Tensor:
-    """The local attribution map: what each pixel adds to the edges in a square of the result.
+    """The local attribution map: each pixel's contribution to the edges in a square of the output.
 
     The gradient of ``edges`` is integrated along a path from the blurred picture to the picture, so
-    that the map adds up to what the edges gain on it.
+    that the map sums to the gain in edges along the path.
 
     Args:
         restore: a network.
         x: (1, c, h, w) the picture.
-        top, left, side: of the square in the result.
-        steps: of the path; between two of them the gradient is taken in the middle.
+        top, left, side: of the square in the output.
+        steps: of the path; each gradient is taken at the middle of a step.
     Returns: (h, w) sums over the channels.
     Source: Gu and Dong, Interpreting Super-Resolution Networks with Local Attribution Maps, arXiv
         2011.11036, Section 3 (the progressive blurring path and the gradient detector).
@@ -90,16 +90,18 @@ def local_attribution(
 
 
 def _path(x: Tensor, steps: int) -> Iterator[Tensor]:
-    """The picture, blurred less and less, and at last not at all."""
+    """The picture, blurred less and less, and finally sharp."""
     size = 2 * round(4 * SIGMA) + 1
-    size = min(size, 2 * min(x.shape[-2:]) - 1)  # it mirrors no more than there is
+    size = min(
+        size, 2 * min(x.shape[-2:]) - 1
+    )  # reflection padding needs a smaller kernel on small pictures
     for step in range(steps):
         yield gaussian_blur(x, [size, size], [SIGMA * (1 - step / steps)] * 2)
     yield x
 
 
 def diffusion_index(attribution: Tensor) -> float:
-    """100 (1 - G), G the Gini coefficient of the sizes of an attribution: 100 if all are equal.
+    """100 (1 - G), G the Gini coefficient of absolute attributions: 100 if all are equal.
 
     Source: arXiv 2011.11036, Section 3, Eq. 10 and 11.
     """

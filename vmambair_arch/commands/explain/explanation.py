@@ -1,4 +1,4 @@
-"""A picture explained: the maps of each network around a pixel, as a figure and as numbers."""
+"""Explains a picture: the maps of each network around a pixel, as a figure and as numbers."""
 
 import json
 from collections.abc import Sequence
@@ -24,12 +24,12 @@ SHARES = (0.2, 0.5, 0.9, 0.99)  # of a receptive field, in squares around the pi
 
 @dataclass(frozen=True)
 class Part:
-    """The part of a picture that is looked at.
+    """The part of a picture to analyse.
 
     Args:
         pixels: (h, w, 3) uint8.
         x, y: of its upper left corner in the picture.
-        column, row: in it, of the pixel that is explained.
+        column, row: of the explained pixel, within the part.
     """
 
     pixels: np.ndarray
@@ -51,20 +51,20 @@ def explain(
     device: str = "cpu",
     plugins: Sequence[str] = (),
 ) -> list[str]:
-    """Explain a pixel's result by several networks: OUT.png, and OUT.json with the numbers.
+    """Explain a pixel's output in several networks; writes OUT.png, and OUT.json with the numbers.
 
     Args:
         picture: of 8 bits.
         models: as ``restore`` takes them, or option files, [NAME=]MODEL.
         output: the PNG to write.
-        at: column and row of the pixel; without it the middle.
-        side: of the part of the picture around it that is looked at.
-        window: side of the square of the result whose edges are attributed.
+        at: column and row of the pixel; None for the middle.
+        side: of the part of the picture to analyse.
+        window: side of the square of the output whose edges are attributed.
         steps: of the path from the blurred picture.
         device: of the networks.
-        plugins: files of Python that register networks.
+        plugins: Python files that register networks.
     Returns: sentences with the numbers.
-    Raises: InputError: a picture or a network cannot be used, or a number makes no sense.
+    Raises: InputError: a picture or a network cannot be used, or a number is out of range.
     """
     for name, number in (("side", side), ("window", window), ("steps", steps)):
         if number < 1:
@@ -84,7 +84,7 @@ def explain(
         )
         shown.append(Explained(name, *maps, notes))
         lines.append(
-            f"{name}: half of the effective receptive field lies in {half} x {half} pixels, 99 % in"
+            f"{name}: half of the effective receptive field is in {half} x {half} pixels, 99 % in"
             f" {almost} x {almost}; diffusion index {numbers['diffusion_index']:.2f}"
         )
     content = {
@@ -106,7 +106,7 @@ def explain(
 
 
 def _part(pixels: np.ndarray, picture: Path, at: Sequence[int] | None, side: int) -> Part:
-    """The part around a pixel, moved inwards at the picture's borders."""
+    """The part around a pixel, shifted inwards at the picture's borders."""
     h, w = pixels.shape[:2]
     column, row = (w // 2, h // 2) if at is None else at
     if not (0 <= column < w and 0 <= row < h):
@@ -118,7 +118,7 @@ def _part(pixels: np.ndarray, picture: Path, at: Sequence[int] | None, side: int
 def _maps(
     network: nn.Module, name: str, part: Part, window: int, steps: int
 ) -> tuple[tuple[np.ndarray, np.ndarray], dict[str, Any], tuple[float, float, float]]:
-    """The field and the attribution, their numbers, and the square in pixels of the input."""
+    """The receptive field and the attribution, their numbers, and the square in input pixels."""
 
     def restore(x: Tensor) -> Tensor:
         return inference.run(network, x)
@@ -129,7 +129,7 @@ def _maps(
         h, w = restore(x).shape[2:]
     scale = h // x.shape[2]
     if min(h, w) <= window:
-        raise InputError(f"--window is {window}: {name} makes {w} x {h} pixels of the part")
+        raise InputError(f"--window is {window}, and {name}'s output has only {w} x {h} pixels")
     top, left = (
         max(min(int((p + 0.5) * scale) - window // 2, n - 1 - window), 0)
         for p, n in ((part.row, h), (part.column, w))

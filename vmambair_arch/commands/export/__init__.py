@@ -1,1 +1,1 @@
-"""vmambair export: a network for other programs."""
+"""vmambair export: exports a network to other programs."""

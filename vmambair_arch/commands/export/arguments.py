@@ -15,12 +15,12 @@ PATIENCE = 3.0  # seconds before a slow step is announced
 
 def add(commands) -> None:
     """Add the command to those of a parser."""
-    description = "write a network for other programs: ONNX, or torch.export's format"
+    description = "export a network to other programs, as ONNX or in torch.export's format"
     command = commands.add_parser(
         "export",
         help=description,
-        description=f"{description}. The file is run on random numbers and on a photograph, and"
-        " kept if its output is the network's.",
+        description=f"{description}. The file is tested on random numbers and on a photograph, and"
+        " kept if its output equals the network's.",
     )
     command.add_argument(
         "input", metavar="MODEL", help=".pth, .safetensors, an option file or a network's name"
@@ -31,13 +31,15 @@ def add(commands) -> None:
     sizes = command.add_mutually_exclusive_group()
     size = "the only height and width that the file takes, multiples of 8"
     sizes.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help=size)
-    any_size = "the file takes any multiples of 8; so without --size"
+    any_size = "the file takes any multiples of 8 (the default without --size)"
     sizes.add_argument("--dynamic", action="store_true", help=any_size)
+    scan = "the scan of the map: a loop over pixels (ONNX's default), or all chunks at once"
+    command.add_argument("--scan", choices=["sequential", "parallel"], help=scan)
     command.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from . import verified_export  # what it needs comes with an extra
+    from . import verified_export  # needs the packages of the extra "export"
 
     size = tuple(arguments.size) if arguments.size else None
     try:
@@ -47,6 +49,7 @@ def _run(arguments: argparse.Namespace) -> int:
             plugins=arguments.plugin,
             format=arguments.format,
             size=size,
+            scan=arguments.scan,
             doing=_announced,
         )
     except KeyboardInterrupt:
@@ -58,7 +61,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 @contextmanager
 def _announced(what: str) -> Iterator[None]:
-    """Say on stderr what is being done, if it takes more than a moment."""
+    """Announce a step on stderr if it takes more than a moment."""
     line = {"file": sys.stderr, "flush": True}
     timer = threading.Timer(PATIENCE, print, [f"vmambair: {what}"], line)
     timer.daemon = True

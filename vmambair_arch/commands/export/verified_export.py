@@ -1,4 +1,4 @@
-"""A network written for other programs, once it has been seen to compute the same there."""
+"""Exports a network after checking that the file gives the same output."""
 
 import itertools
 import time
@@ -21,13 +21,13 @@ SIZES: tuple[tuple[int, int], ...] = (
     (8, 16),
     (64, 64),
     (40, 72),
-)  # on which a file for any size is compared
+)  # used to compare a file for any size
 ERROR = 1e-4  # the largest relative L2 difference
 PHOTOGRAPHS = "skimage"  # the package of the photograph
 
 
 class Comparison(NamedTuple):
-    """An image run by a file and by the network."""
+    """One image, run by the file and by the network."""
 
     runner: str  # of the file
     size: tuple[int, int]  # height and width
@@ -43,24 +43,28 @@ def run(
     plugins: Sequence[str] = (),
     format: str = "onnx",
     size: tuple[int, int] | None = None,
+    scan: str | None = None,
     doing: Callable[[str], AbstractContextManager[None]] = nullcontext,
 ) -> list[Comparison]:
-    """Write a network as a file that other programs run, if it computes what the network does.
+    """Export a network to a file, if the file's output equals the network's.
 
     Args:
         model: what ``restore`` takes.
-        out: the file to write, ending as the format's files do.
-        plugins: files of Python that register networks.
+        out: the file to write, with the format's suffix.
+        plugins: Python files that register networks.
         format: "onnx" or "torch-export".
-        size: height and width of the only image that the file takes; None for any multiples of 8.
-        doing: is called with what is done next, and entered while it is done.
-    Returns: each image on which file and network were compared.
+        size: the only height and width that the file takes; None for any multiples of 8.
+        scan: "sequential", a loop over the pixels, or "parallel", without loops; None for the
+            format's default.
+        doing: called with a description of each step; its result is entered during the step.
+    Returns: the comparisons of file and network.
     Raises: InputError: the model cannot be read, the file exists or has another suffix, the size
-        is not of multiples of 8, a package is missing, or the outputs differ; then no file is
-        written.
+        is not a multiple of 8, the format has no such scan, a package is missing, or the outputs
+        differ. No file is written.
     """
     kind = EXPORT_FORMATS[format]
     _check_out(out, format)
+    form = _form(format, scan)
     check_installed(*kind.needs, PHOTOGRAPHS)
     network = networks.load(model, plugins)
     multiple: Any = network.multiple
@@ -68,37 +72,39 @@ def run(
         check_size(size, multiple)
     with doing("tracing the network"):
         program = trace(network, size, kind.scans)
-    with doing(f"turning it into {kind.name}"):
-        content = kind.write(program, describe(network, size))
+    with doing(f"converting it to {kind.name}"):
+        content = kind.write(program, describe(network, size), form)
     with doing(f"running it in {kind.runner} and comparing it with the network"):
         least = max(kind.smallest, smallest(network))
         tried = [[round_up(max(side, least), multiple) for side in sides] for sides in SIZES]
         sizes = [size] if size else dict.fromkeys((h, w) for h, w in tried)
         comparisons = compare(kind.runs(content), network, sizes)
     worst = max(comparisons, key=lambda comparison: comparison.error)
-    if not worst.error <= ERROR:  # nor if it is not a number
+    if not worst.error <= ERROR:  # also true for NaN
         raise InputError(
             f"{out}: not written, since on {worst.size[0]} x {worst.size[1]} pixels its output in"
-            f" {worst.runner} differs from that of {model} by {worst.error:.1e}, and {ERROR:.0e} is"
-            " allowed"
+            f" {worst.runner} differs from that of {model} by {worst.error:.1e}; at most"
+            f" {ERROR:.0e} is allowed"
         )
     write_whole(out, content)
     return comparisons
 
 
 def report(out: Path, comparisons: list[Comparison]) -> Iterator[str]:
-    """What the comparisons say: how far the file is from the network, and what it takes."""
+    """Sentences on the comparisons: the difference from the network, and the times."""
     worst = max(comparison.error for comparison in comparisons)
     megabytes = out.stat().st_size / 1e6
     yield f"{out}: {megabytes:.1f} MB, relative L2 difference from the network at most {worst:.1e}"
-    for runner, (h, w), _, theirs, ours in comparisons[1::2]:  # of each size the second, warm
+    for runner, (h, w), _, theirs, ours in comparisons[
+        1::2
+    ]:  # the second image of each size, once warm
         yield f"{h} x {w} pixels: {theirs:.2f} s in {runner}, {ours:.2f} s here"
 
 
 def compare(
     runs: Mapping[str, Run], network: nn.Module, sizes: Iterable[tuple[int, int]]
 ) -> list[Comparison]:
-    """Run a file in every way, and a network, on random numbers and a photograph of each size."""
+    """Compare every way to run a file with a network, on random numbers and a photograph."""
     comparisons = []
     config: Any = network.config
     channels = config["in_channels"]
@@ -114,7 +120,7 @@ def compare(
 
 
 def photograph(channels: int, size: tuple[int, int]) -> Tensor:
-    """A photograph in [0, 1], (1, channels, h, w); its colours again where channels are more."""
+    """A photograph in [0, 1], (1, channels, h, w); beyond three channels its colours repeat."""
     from skimage import data
 
     picture = torch.from_numpy(data.astronaut()).movedim(2, 0)[None] / 255
@@ -131,7 +137,16 @@ def _check_out(out: Path, format: str) -> None:
     if out.exists():
         raise InputError(f"{out}: exists already; give another name or remove it")
     if not out.parent.is_dir():
-        raise InputError(f"{out}: there is no folder {out.parent}; make it first")
+        raise InputError(f"{out}: there is no folder {out.parent}; create it first")
+
+
+def _form(format: str, scan: str | None) -> str:
+    forms = EXPORT_FORMATS[format].forms
+    if scan is None or scan in forms:
+        return scan or forms[0]
+    raise InputError(
+        f"--scan {scan}: files of format {format} have the scan {' or '.join(forms)}; leave it out"
+    )
 
 
 @torch.no_grad()

@@ -1,1 +1,1 @@
-"""vmambair prepare: folders of images made ready for training."""
+"""vmambair prepare: prepares folders of images for training."""

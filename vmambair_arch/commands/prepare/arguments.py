@@ -13,32 +13,32 @@ if TYPE_CHECKING:
 
 def add(commands) -> None:
     """Add the command to those of a parser."""
-    description = "make a folder of images ready for training: pairs, sub-images, meta info, LMDB"
+    description = "prepare a folder of images for training: pairs, sub-images, meta info, LMDB"
     command = commands.add_parser(
         "prepare",
         help=description,
         description=f"{description}. Writes OUT/gt, OUT/lq_x4, OUT/meta_info.txt, OUT/gt.lmdb, ...,"
-        " and prints the datasets.train to paste into an option file. Interrupted, the same"
-        " command goes on where it stopped.",
+        " and prints the datasets.train to paste into an option file. After an interruption the"
+        " same command continues.",
         epilog="example: vmambair prepare DIV2K_train_HR datasets/DIV2K --scale 4 --sub-images 480"
         " --step 240 --lmdb",
     )
     add = command.add_argument
     add("input", metavar="IN", type=Path, help="folder of ground-truth images")
-    add("output", metavar="OUT", type=Path, help="folder to make or to go on with")
+    add("output", metavar="OUT", type=Path, help="folder to create or to continue")
     scale = (
         "make low-quality images N times smaller, 2, 3, 4 or 8 (MATLAB-like bicubic); repeatable"
     )
     add("--scale", type=int, action="append", default=[], metavar="N", help=scale)
-    lq = "take low-quality images from here, named as the ground truth, or with xN behind; --scale"
-    add("--lq", type=Path, metavar="FOLDER", help=f"{lq} N is their scale then (default: 1)")
+    lq = "take low-quality images from here, named like the ground truth, or with xN appended;"
+    add("--lq", type=Path, metavar="FOLDER", help=f"{lq} --scale N is then theirs (default: 1)")
     add("--sub-images", type=int, metavar="SIZE", help="cut squares of SIZE pixels")
     add("--step", type=int, metavar="N", help="from one square to the next (default: SIZE / 2)")
-    rest = "leave out a rest of at most N pixels at a border (default: 0)"
+    rest = "leave out a remainder of at most N pixels at a border (default: 0)"
     add("--threshold", type=int, default=0, metavar="N", help=rest)
     add("--lmdb", action="store_true", help="make LMDBs too; can be added later")
-    add("--processes", type=int, metavar="N", help="how many at once (default: one a CPU)")
-    sharing.add_arguments(command.add_argument_group("several processes, of many machines"))
+    add("--processes", type=int, metavar="N", help="how many at once (default: one per CPU)")
+    sharing.add_arguments(command.add_argument_group("several processes, on many machines"))
     command.set_defaults(run=_run)
 
 
@@ -69,7 +69,7 @@ def _prepare(arguments: argparse.Namespace, share: sharing.Share) -> int:
 
 
 def _print(report: "PrepareReport", output: Path) -> int:
-    """Print what was made and what could not be; returns the exit code."""
+    """Print results and failures; returns the exit code."""
     for sentence in [*report.failures, *report.remarks]:
         terminal.warn(sentence)
     if report.failures:

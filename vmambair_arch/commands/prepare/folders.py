@@ -1,6 +1,6 @@
-"""A run: pairs, sub-images, meta information and LMDBs of a folder of images.
+"""Makes pairs, sub-images, meta information and LMDBs from a folder of images.
 
-It can be interrupted and goes on where it stopped, by the record in the folder that it writes.
+An interrupted run can be continued, thanks to a record in the output folder.
 """
 
 import contextlib
@@ -24,18 +24,18 @@ from .record import Record
 from .subimages import Made, Recipe, Source
 
 SCALES = (2, 3, 4, 8)
-LARGEST_CROP = 256  # gt_size of the published training, where the images allow it
+LARGEST_CROP = 256  # gt_size of the published training, if the images are large enough
 
 
 @dataclass(frozen=True)
 class PrepareReport:
-    """What a run has to tell.
+    """The result of a run.
 
     Args:
-        images: how many files the folder gt holds.
+        images: the number of files in the folder gt.
         failures: a sentence for each input that could not be used.
-        remarks: what to know before training, in sentences.
-        sections: the datasets.train of an option file, one for each scale; none after failures.
+        remarks: sentences to know before training.
+        sections: the datasets.train of an option file, one per scale; none after failures.
     """
 
     images: int
@@ -59,34 +59,34 @@ def run(
 ) -> PrepareReport:
     """Make OUT/gt, OUT/lq_x4 ..., OUT/meta_info.txt and, if asked, OUT/gt.lmdb, OUT/lq_x4.lmdb ...
 
-    Where an input cannot be used the others are made. Meta information and LMDBs, which stand for
-    all of them, follow once that input is repaired or removed and the run repeated.
+    If an input cannot be used, the others are still processed. Meta information and LMDBs, which
+    cover all images, follow when the input has been repaired or removed and the run is repeated.
 
     Args:
-        source: folder of ground-truth images; those in folders below it are not taken.
-        out: folder to make, or to go on with.
-        lq: folder of low-quality images, named as their ground truth or with x4 (their scale)
-            behind; without it they are made by bicubic reduction.
+        source: folder of ground-truth images, without its subfolders.
+        out: folder to create, or to continue.
+        lq: folder of low-quality images, named like their ground truth, or with x4 (their scale)
+            appended; without it they are made by bicubic reduction.
         scales: how many times smaller the low-quality images are: of 2, 3, 4, 8; with ``lq`` one
-            number, 1 if it is not given.
+            number, by default 1.
         size: side of the square sub-images; None keeps images whole.
-        step: from one sub-image to the next; half of ``size`` if it is not given.
-        threshold: a rest at a border that is not longer gets no sub-image of its own.
-        lmdb: whether to make LMDBs too; may be asked for later.
-        processes: how many at once; None is one for each CPU.
-        share: of the images, if other processes of a run make the rest; the first records them,
-            writes what follows and has the report, which is empty in the others.
-    Raises: InputError: folders or settings cannot be used, the disk is full, or ``out`` is of a
-        run with other settings or inputs.
+        step: from one sub-image to the next; by default half of ``size``.
+        threshold: a remainder at a border of at most this length gets no sub-image of its own.
+        lmdb: whether to make LMDBs too; they can be added later.
+        processes: how many at once; None for one per CPU.
+        share: of the images, if other processes of the run make the rest. Only the first writes
+            the record, meta information and LMDBs, and returns a report that is not empty.
+    Raises: InputError: folders or settings cannot be used, the disk is full, or ``out`` belongs to
+        a run with other settings or inputs.
     """
     with agreed(), _writable(out):
         if processes is not None and processes < 1:
-            raise InputError(f"{processes} processes can do nothing; give 1 or more")
+            raise InputError(f"--processes is {processes}; it must be 1 or more")
         recipe = _recipe(scales or ((1,) if lq else ()), size, step, threshold, lq)
         sources = inputs.find(source, lq, max(recipe.scales, default=1))
         for folder in (source, lq) if lq else (source,):
             if out.resolve().is_relative_to(folder.resolve()):
-                raise InputError(f"{out}: lies inside the input folder {folder}; write elsewhere")
+                raise InputError(f"{out}: is inside the input folder {folder}; write elsewhere")
         record = _begun(sources, out, recipe) if share.is_first else None
     failures = _make_all(sources, out, recipe, record, processes, share)
     if record is None:
@@ -117,37 +117,37 @@ def _recipe(
         raise InputError(f"scale {scales}: choose {'one ' if lq else ''}of {choice}")
     if size is None:
         if step is not None or threshold:
-            raise InputError("step and threshold are of sub-images; give their size too")
+            raise InputError("step and threshold need sub-images; give their size too")
         return Recipe(scales)
     step = size // 2 if step is None else step
     multiple = math.lcm(*scales)
     if size < 1 or step < 1 or threshold < 0 or size % multiple or step % multiple:
         raise InputError(
             f"sub-images of {size} pixels with a step of {step} and a threshold of {threshold}:"
-            f" size and step have to be multiples of {multiple}, no length negative"
+            f" size and step must be positive multiples of {multiple}, the threshold 0 or more"
         )
     return Recipe(scales, size, step, threshold)
 
 
 def _folders(recipe: Recipe) -> dict[str, int]:
-    """The folders to fill, and how many times smaller their images are than the ground truth."""
+    """The folders to fill, and how many times smaller than the ground truth their images are."""
     return {"gt": 1, **{subimages.lq_folder(scale): scale for scale in recipe.scales}}
 
 
 @contextlib.contextmanager
 def _writable(out: Path) -> Iterator[None]:
-    """Within it, what cannot be written is an InputError."""
+    """Turn OSErrors into InputErrors about writing."""
     try:
         yield
     except OSError as error:
         raise InputError(
-            f"{error.filename or out}: cannot be written ({error.strerror}); free space or mend"
-            " what is wrong, and run the same command to go on"
+            f"{error.filename or out}: cannot be written ({error.strerror}); free space or fix the"
+            " cause, and run the same command to continue"
         ) from error
 
 
 def _begun(sources: dict[str, Source], out: Path, recipe: Recipe) -> Record:
-    """The folder's record, of what is done and still there."""
+    """The folder's record, without images whose files have been lost."""
     record = Record(out, asdict(recipe), sources)
     folders = [out / name for name in _folders(recipe)]
     for folder in folders:
@@ -165,10 +165,10 @@ def _make_all(
     processes: int | None,
     share: Share,
 ) -> list[str]:
-    """Make what is not done yet; a sentence for each input that could not be used.
+    """Make what is not done yet; returns a sentence for each input that could not be used.
 
-    The first process, which has the record, notes its images as they are done, and those of the
-    others in the end: what these had done by an interruption is made once more.
+    The first process, which has the record, notes its own images as they are done, but those of the
+    others only at the end: after an interruption these are made again.
     """
     done = first(sorted(record.done) if record else None)
     todo = [source for name, source in sources.items() if name not in done]
@@ -195,12 +195,12 @@ def _note(record: Record, name: str, made: Made | str) -> None:
 
 
 def _is_there(path: Path) -> bool:
-    """An empty file is what a power cut leaves of one that was just written."""
+    """Whether a file exists and is not empty, as a power cut may leave a file just written."""
     return path.is_file() and path.stat().st_size > 0
 
 
 def _make(source: Source, *, recipe: Recipe, out: Path) -> Made | str:
-    """What was made of a source, or why it could not be used."""
+    """The images made from a source, or a sentence on why it cannot be used."""
     try:
         return subimages.make(source, recipe, out)
     except subimages.UnusableImageError as error:
@@ -229,7 +229,7 @@ def _sections(out: Path, recipe: Recipe, images: Sequence[LmdbImage], lmdb: bool
         "dataroot_gt": str(out / f"gt{ending}"),
         "io_backend": {"type": "lmdb" if lmdb else "disk"},
     }
-    # BasicSR reads a name of such a file up to its first space.
+    # BasicSR reads names in a meta information file only up to their first space.
     listed = not lmdb and not any(" " in image.name for image in images)
     meta = str(out / "meta_info.txt")
     if not recipe.scales:

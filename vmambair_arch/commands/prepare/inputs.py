@@ -1,4 +1,4 @@
-"""The inputs: what image files a folder holds, and which low-quality image is whose partner."""
+"""The inputs: the image files of a folder, and their low-quality partners."""
 
 from pathlib import Path
 
@@ -8,14 +8,14 @@ from .subimages import Source
 
 
 def find(source: Path, lq: Path | None, scale: int) -> dict[str, Source]:
-    """The images directly in a folder by their file names, in order of their keys.
+    """The images directly in a folder by file name, sorted by name.
 
     Args:
         source: folder of ground-truth images.
-        lq: folder of low-quality images, named alike or with x4 behind for a scale of 4.
-        scale: that scale.
-    Raises: InputError: no such folder, no images, names that differ by their suffix only, half of
-        a pair.
+        lq: folder of low-quality images with the same names, or with x4 appended for scale 4.
+        scale: of the low-quality images.
+    Raises: InputError: no such folder, no images, names that only differ by their suffix, an image
+        without a partner.
     """
     originals = _images(source)
     if lq is None:
@@ -31,12 +31,12 @@ def find(source: Path, lq: Path | None, scale: int) -> dict[str, Source]:
             )
         sources[path.name] = Source(path, partner)
     for path in partners.values():
-        raise InputError(f"{path}: has no partner in {source}; add that or move it elsewhere")
+        raise InputError(f"{path}: has no partner in {source}; add one or move {path} elsewhere")
     return sources
 
 
 def _images(folder: Path) -> dict[str, Path]:
-    """The image files directly in a folder, by their names without suffix."""
+    """The image files directly in a folder, by name without suffix."""
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder (in {Path.cwd()}); correct the path")
     images: dict[str, Path] = {}
@@ -54,7 +54,7 @@ def _images(folder: Path) -> dict[str, Path]:
 
 
 def others(source: Path) -> list[str]:
-    """Names of what is not taken from a folder."""
+    """Names of a folder's entries that are not images, except hidden ones."""
     names = (path.name for path in source.iterdir() if not _is_image(path))
     return sorted(name for name in names if not name.startswith("."))
 

@@ -1,4 +1,4 @@
-"""The record that a prepared folder keeps: what it is made of, how, and which images are done."""
+"""The record in a prepared folder: its inputs, its settings, and which images are done."""
 
 import json
 import os
@@ -13,18 +13,18 @@ from .subimages import Made, Source
 
 FILE = "prepare.jsonl"  # the settings and inputs, then a line for each image done or unusable
 
-Stamp = list[list[int]]  # size in bytes and time of change in ns, of an image and its partner
+Stamp = list[list[int]]  # size in bytes and mtime in ns, of an image and its partner
 
 
 class Record:
-    """Opens the record of a folder, or begins one there.
+    """Opens the record of a folder, or creates one there.
 
     Args:
-        out: the folder; it is made if it does not exist.
-        settings: what the images are made by; values that JSON has.
+        out: the folder; it is created if it does not exist.
+        settings: of the run, as JSON values.
         sources: the inputs by name.
-    Raises: InputError: the folder is not one of ours, or of other settings or inputs. An input
-        that could not be used before may have changed or gone.
+    Raises: InputError: the folder is not one of ours, or was made with other settings or inputs.
+        Inputs that could not be used before may have changed or gone.
     """
 
     def __init__(self, out: Path, settings: Mapping[str, Any], sources: Mapping[str, Source]):
@@ -32,7 +32,9 @@ class Record:
         self.done: dict[str, Made] = {}
         self.failed: set[str] = set()
         self.head = {"settings": settings, "inputs": {n: _stamp(s) for n, s in sources.items()}}
-        self.head = json.loads(json.dumps(self.head))  # as it will be read: tuples become lists
+        self.head = json.loads(
+            json.dumps(self.head)
+        )  # as it will be read back: tuples become lists
         if self.path.is_file():
             self._read()
         elif out.is_dir() and any(not p.name.startswith(".") for p in out.iterdir()):
@@ -54,13 +56,13 @@ class Record:
         self._append({"unusable": name})
 
     def forget_unless(self, is_there: Callable[[LmdbImage], bool]) -> None:
-        """Take as not done what has lost a file since."""
+        """Treat inputs that have lost a file since as not done."""
         self.done = {n: made for n, made in self.done.items() if all(map(is_there, made.images))}
 
     def _read(self) -> None:
         lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
         if not lines[-1].endswith("\n"):
-            lines.pop()  # the run was stopped as it wrote this line
+            lines.pop()  # the run was stopped while writing this line
         try:
             head, *rest = [json.loads(line) for line in lines]
             for line in rest:
@@ -77,7 +79,7 @@ class Record:
             raise InputError(f"{self.path}: damaged; give a new folder") from error
 
     def _compare(self, settings: dict[str, Any], inputs: dict[str, Stamp]) -> None:
-        """Raise InputError unless what was asked for then is what is asked for now."""
+        """Raise InputError if the settings or inputs differ from this run's."""
         out, now = self.path.parent, self.head
         for key, value in now["settings"].items():
             if settings[key] != value:

@@ -1,4 +1,4 @@
-"""One ground-truth image into the files that training reads: cut, and with lq partners."""
+"""Turns one ground-truth image into the files that training reads: cut, with lq partners."""
 
 import math
 import os
@@ -19,13 +19,14 @@ from ...restoring.files.png_chunks import SIGNATURE
 
 @dataclass(frozen=True)
 class Recipe:
-    """What becomes of every image; lengths in pixels of the ground truth.
+    """How every image is processed; lengths in pixels of the ground truth.
 
     Args:
         scales: how many times smaller the low-quality images are; () makes none.
         size: side of the square sub-images; None keeps images whole.
         step: from one sub-image to the next.
-        threshold: a rest at the right or lower border that is not longer gets no sub-image.
+        threshold: a remainder at the right or lower border of at most this length gets no
+            sub-image of its own.
     """
 
     scales: tuple[int, ...] = ()
@@ -36,7 +37,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Source:
-    """An image file to start from, and its low-quality image where there is one already."""
+    """An input image file, and its low-quality image if there already is one."""
 
     gt: Path
     lq: Path | None = None
@@ -44,11 +45,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Made:
-    """What was made of a source.
+    """The images made from a source.
 
     Args:
-        images: name and size of each file in the folder gt; those in lq_x4 bear the same names.
-        extras: what the source has and BasicSR drops when it reads: "16 bits", "alpha".
+        images: name and size of each file in the folder gt; those in lq_x4 have the same names.
+        extras: properties that BasicSR drops on reading: "16 bits", "alpha".
     """
 
     images: tuple[LmdbImage, ...]
@@ -56,20 +57,20 @@ class Made:
 
 
 class UnusableImageError(InputError):
-    """An image that nothing can be made of; the others can."""
+    """An image that cannot be used; the run continues with the others."""
 
 
 def make(source: Source, recipe: Recipe, out: Path) -> Made:
-    """Write what the recipe makes of one source: PNGs of the source's depth and channels.
+    """Process one source into PNGs of the source's depth and channels.
 
-    The ground truth is cropped to a multiple of every scale first. The low-quality image is made
-    of all of it, then both are cut alike, so that sub-images meet pixel by pixel. A PNG that stays
-    as it is is copied byte for byte.
+    The ground truth is first cropped to a multiple of every scale. The low-quality image is made
+    from the whole, then both are cut alike, so that sub-images match pixel by pixel. A PNG that
+    does not change is copied byte for byte.
 
     Args:
         source: the image.
-        recipe: what to make of it.
-        out: where the folders gt and lq_x4 are.
+        recipe: the settings.
+        out: the folder that contains gt and lq_x4.
     Raises: UnusableImageError: unreadable, smaller than a sub-image, or of another size than its
         partner.
         OSError: a file cannot be written.
@@ -94,14 +95,14 @@ def make(source: Source, recipe: Recipe, out: Path) -> Made:
 
 
 def lq_folder(scale: int) -> str:
-    """Name of the folder of low-quality images, such as lq_x4; lq where they are as large."""
+    """Name of the folder of low-quality images, such as lq_x4; lq for scale 1."""
     return "lq" if scale == 1 else f"lq_x{scale}"
 
 
 def read(path: Path) -> ndarray:
-    """An image as it is: (h, w) or (h, w, c), BGR(A), uint8 or uint16; turned as its EXIF says.
+    """An image, rotated by its EXIF orientation: (h, w) or (h, w, c), BGR(A), uint8 or uint16.
 
-    Raises: UnusableImageError: no image, unreadable, or with pixels of another type.
+    Raises: UnusableImageError: not an image, unreadable, or with pixels of another type.
     """
     try:
         return opencv_pixels(path.read_bytes(), str(path))
@@ -123,11 +124,11 @@ def offsets(length: int, recipe: Recipe) -> list[int]:
 
 
 def _check_size(path: Path, gt: ndarray, recipe: Recipe) -> None:
-    """Bicubic reduction mirrors the image at its borders, for which it has to be large enough."""
+    """Raise UnusableImageError if an image is too small to cut, or to mirror at its borders."""
     least = recipe.size or 2 * math.lcm(*recipe.scales)
     if min(gt.shape[:2]) < least:
         raise UnusableImageError(
-            f"{path}: {gt.shape[0]} x {gt.shape[1]} pixels, and {least} are the least for a side;"
+            f"{path}: {gt.shape[0]} x {gt.shape[1]} pixels, and each side needs at least {least};"
             " leave it out" + (" or take smaller sub-images" if recipe.size else "")
         )
 
@@ -160,9 +161,9 @@ def _encode(pixels: ndarray) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all.
+    """Write a file completely or not at all.
 
-    It is not flushed to the disk, as checkpoints are: that would take longer than all the rest.
+    Unlike checkpoints it is not flushed to the disk, which would take longer than everything else.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

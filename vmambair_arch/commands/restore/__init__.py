@@ -1,1 +1,1 @@
-"""vmambair restore: what goes in, what comes out of it, and the work between."""
+"""vmambair restore: finds the inputs, names the outputs, and restores."""

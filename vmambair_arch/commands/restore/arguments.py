@@ -1,4 +1,4 @@
-"""The arguments of vmambair restore, and what is printed meanwhile."""
+"""The arguments of vmambair restore, and the order of its work."""
 
 import argparse
 import signal
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ...restoring.chain import Chain
     from .plan import RestoreJob
 
-# What changes the frames of a video.
+# The options that change the frames of a video.
 COMPUTING = (
     *("model", "outscale", "strength", "ensemble", "tile", "overlap", "pool", "precision"),
 )
@@ -34,8 +34,8 @@ EPILOG = """examples:
   vmambair restore film.mp4 -o film_x4.mp4
   vmambair restore photographs -o restored --nproc 4
 
-The exit code is 1 if a picture could not be restored, or a folder has pictures of other formats or
-videos, which are left out and counted.
+The exit code is 1 if a picture could not be restored, or if a folder has pictures of other formats
+or videos, which are left out and counted.
 """
 
 
@@ -45,31 +45,33 @@ def add(commands) -> None:
     command = commands.add_parser(
         "restore",
         help=description,
-        description=f"{description}. What goes in comes out: 8 or 16 bits, grey or colour, alpha,"
-        " colour profile, EXIF. PNG, JPEG, WebP, TIFF, BMP; videos with their sound.",
+        description=f"{description}. Bit depth, grey or colour, alpha, colour profile and EXIF are"
+        " kept. PNG, JPEG, WebP, TIFF, BMP; videos with their sound.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = command.add_argument
     add("inputs", nargs="+", metavar="IN", help="a file, a video, a folder, a pattern, or -")
-    output = "a folder to write to; for one picture also a file, or -"
+    output = "a folder to write to; for a single picture also a file, or -"
     add("-o", "--output", required=True, metavar="OUT", help=output)
     model = "a bundled network, a checkpoint of any network, an option file that names one, or a"
-    model += f" preset; several run one after the other (default: {weights.DEFAULT})"
+    model += f" preset; repeatable, to run several in sequence (default: {weights.DEFAULT})"
     add("-m", "--model", action="append", default=[], metavar="MODEL", help=model)
-    add("--models", action=_Models, nargs=0, help="list the bundled networks, and end")
+    add("--models", action=_Models, nargs=0, help="list the bundled networks and exit")
     plugins.add_argument(command)
     _add_files(command.add_argument_group("files"))
     computing = command.add_argument_group("computing")
     add_computing(computing)
     compiling = "compile the network, for many pictures"
     computing.add_argument("--compile", action="store_true", help=compiling)
+    graphs = "replay tiles (--tile) as CUDA graphs, for small tiles on an NVIDIA GPU"
+    computing.add_argument("--graphs", action="store_true", help=graphs)
     sharing.add_arguments(command.add_argument_group("several processes"))
     command.set_defaults(run=_run)
 
 
 class _Models(argparse.Action):
-    """Prints what bundled networks there are, and what for."""
+    """Prints the bundled networks and their purposes."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         width = max(map(len, weights.PURPOSES))
@@ -81,19 +83,19 @@ class _Models(argparse.Action):
 
 def _add_files(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--suffix", default="", help="put it behind the names, such as _x4")
+    add("--suffix", default="", help="append it to the names, such as _x4")
     formats = ["png", "jpeg", "webp", "tiff", "bmp"]
-    quality = "of JPEG, and of WebP from a file with losses, 1 to 100 (default: 95)"
+    quality = "of JPEG, and of WebP from a lossy file, 1 to 100 (default: 95)"
     add("--format", choices=formats, help="to write (default: the input's)")
     add("--quality", type=int, default=95, metavar="N", help=quality)
-    add("--overwrite", action="store_true", help="write over files that exist, inputs too")
-    add("--skip-existing", action="store_true", help="leave out what has been restored")
+    add("--overwrite", action="store_true", help="overwrite existing files, even inputs")
+    add("--skip-existing", action="store_true", help="skip what has been restored already")
     limit = "refuse larger inputs (default: 256)"
     add("--max-megapixels", type=float, default=256, metavar="N", help=limit)
-    jobs = "pictures that are read ahead, and written behind, at once (default: 1)"
-    fields = "make a frame of each field of interlaced videos, which are refused else"
+    jobs = "pictures to read ahead, and to write in the background (default: 1)"
+    fields = "make a frame of each field of interlaced videos, which are otherwise refused"
     add("--deinterlace", action="store_true", help=fields)
-    salvage = "take what is there of videos that are cut off or damaged, which are refused else"
+    salvage = "restore what is left of truncated or damaged videos, which are otherwise refused"
     add("--salvage", action="store_true", help=salvage)
     add("--jobs", type=int, default=1, metavar="N", help=jobs)
 
@@ -101,19 +103,19 @@ def _add_files(group: argparse._ArgumentGroup) -> None:
 def add_computing(group: argparse._ArgumentGroup) -> None:
     """Add the options of ``computing``, and --threads."""
     add = group.add_argument
-    scale = "enlarge by S: resize what the network gives, with Lanczos"
+    scale = "enlarge by S: resize the network's output with Lanczos"
     add("--outscale", type=float, metavar="S", help=scale)
     strength = "0 to 1: blend with the plain bicubic enlargement, which is 0 (default: 1)"
     add("--strength", type=float, default=1.0, metavar="S", help=strength)
     add("--ensemble", action="store_true", help="take the mean over 8 flips and rotations")
-    tile = "restore by tiles of N x N pixels (default: whole, or the largest that memory holds)"
+    tile = "restore in tiles of N x N pixels (default: whole, or the largest that fit into memory)"
     add("--tile", type=int, metavar="N", help=tile)
     add("--overlap", type=int, default=32, metavar="N", help="of tiles, in pixels (default: 32)")
-    pool = "global: tiles know the means of the whole picture, in twice the time (default: tile)"
+    pool = "global: tiles use the means of the whole picture, in twice the time (default: tile)"
     add("--pool", choices=["tile", "global"], default="tile", help=pool)
-    memory = "gigabytes that may be held (default: what is free)"
+    memory = "gigabytes that may be used (default: the free memory)"
     add("--memory", type=float, metavar="GB", help=memory)
-    precision = "default: bf16 on GPUs (CPUs, if it is not seen) that compute in it, else fp32"
+    precision = "default: bf16 where the hardware supports it (on CPUs if invisible), else fp32"
     add(
         "--precision",
         choices=["auto", "fp32", "tf32", "bf16", "fp16"],
@@ -121,7 +123,7 @@ def add_computing(group: argparse._ArgumentGroup) -> None:
         help=precision,
     )
     add("--device", default="auto", help="cpu, cuda, ... (default: the GPU if there is one)")
-    add("--threads", type=int, metavar="N", help="of the CPU (default: one a core that is idle)")
+    add("--threads", type=int, metavar="N", help="on the CPU (default: one per idle core)")
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -137,13 +139,13 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def stop(number: int, frame: FrameType | None) -> None:
-    """Raise StoppedError: a handler of signals."""
+    """Raise StoppedError: a signal handler."""
     raise StoppedError(number)
 
 
 def _restore(arguments: argparse.Namespace, share: sharing.Share) -> int:
     """Restore pictures, then videos, print a line each, and return the exit code."""
-    from . import videos  # need libraries that the other commands do not
+    from . import videos  # these need libraries that the other commands do not
     from .left_out import is_seen, summary
     from .plan import check_folders, left_out, plan
 
@@ -163,11 +165,11 @@ def _restore(arguments: argparse.Namespace, share: sharing.Share) -> int:
             check_folders(jobs)
             for folder in {to.target.parent for to in (*jobs, *films) if to.target}:
                 remove_leftovers(folder)
-        except OSError as error:  # such as a name that is too long
+        except OSError as error:  # for example, a name that is too long
             raise InputError(f"{error.filename}: {error.strerror}; give another name") from error
         take_threads(arguments)
         restorer = _restorer(arguments)
-    jobs, films = sharing.first((jobs, films))  # what they find may differ once one has begun
+    jobs, films = sharing.first((jobs, films))  # plans may differ once a process has begun
     code = _restore_pictures(arguments, share.of(jobs), restorer, share) if pictures else 0
     made_with = " ".join(f"{name}={getattr(arguments, name)}" for name in COMPUTING)
     how = {name: getattr(arguments, name) for name in ("overwrite", "deinterlace", "salvage")}
@@ -191,14 +193,14 @@ def _restore_pictures(
         restore(
             jobs,
             restorer,
-            ahead=arguments.jobs,
+            prefetch=arguments.jobs,
             quality=arguments.quality,
             max_megapixels=arguments.max_megapixels,
             begin=progress.begin,
             progress=progress.advance,
-            tell=progress.tell,
+            report=progress.report,
         )
-    except BaseException:  # whatever ended it, what was done is told
+    except BaseException:  # whatever ended it, report what was done
         progress.summary()
         raise
     progress.add(processes.gather(progress.outcome))
@@ -206,39 +208,40 @@ def _restore_pictures(
 
 
 def _restorer(arguments: argparse.Namespace) -> "Restorer | Chain":
-    """The network, which has run once: no picture's time has what the first call compiles."""
+    """The network, run once, so that no picture's time includes compilation."""
     from ...restoring import chain
     from ..networks import resolved
 
     if arguments.compile:
         terminal.warn("compiling the network, which takes minutes")
     models = [resolved(model, arguments.plugin) for model in arguments.model]
-    restorer = chain.load(models, compile=arguments.compile, **computing(arguments))
+    faster = {"compile": arguments.compile, "graphs": arguments.graphs}
+    restorer = chain.load(models, **faster, **computing(arguments))
     restorer(np.zeros((8, 8), np.uint8))
     return restorer
 
 
 def computing(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What ``Restorer`` takes of ``add_computing``."""
+    """The keyword arguments of ``Restorer`` from those of ``add_computing``."""
     names = ("device", "precision", "tile", "overlap", "pool", "ensemble", "memory")
     names += ("outscale", "strength")
     return {name: getattr(arguments, name) for name in names}
 
 
 def take_threads(arguments: argparse.Namespace) -> None:
-    """Take the threads of --threads; without it as many as fit, and say so if cores are left."""
+    """Use --threads, or by default one thread per idle core; say so if cores are left unused."""
     taken = threads.use(arguments.threads)
-    if taken.less and not torch.cuda.is_available():
+    if taken.leaves_cores_unused and not torch.cuda.is_available():
         terminal.warn(f"{taken}; --threads N takes another number")
 
 
 def check(arguments: argparse.Namespace, **bounds: tuple[int, int | None]) -> None:
-    """Raise InputError for a number that is below or above its bounds; None is no bound."""
+    """Raise InputError for a number outside its bounds; None means no bound."""
     for name, (least, most) in bounds.items():
         value = getattr(arguments, name)
         if value is None:
             continue
-        if not value >= least or (most and value > most):  # NaN is no number to compare
+        if not value >= least or (most and value > most):  # NaN is refused too
             needed = f"{least} to {most}" if most else f"{least} or more"
             option = name.replace("_", "-")
             raise InputError(f"--{option} is {value}; it must be {needed}")

@@ -1,4 +1,4 @@
-"""Pictures read, restored and written: reading and writing go on beside the computing."""
+"""Reads, restores and writes pictures; reading and writing overlap with the computation."""
 
 import functools
 import io
@@ -19,15 +19,15 @@ from .plan import STREAM, RestoreJob
 
 
 class Done(NamedTuple):
-    """What became of a picture.
+    """The result of a job.
 
     Args:
         job: the picture.
         before, after: height and width of the picture and of the restored one; (0, 0) if it
             failed.
-        seconds: that restoring it took.
+        seconds: spent on restoring.
         failure: a sentence on why it could not be restored, or "".
-        warnings: what is lost of what its file held besides the pixels, in sentences.
+        warnings: phrases on metadata of its file that is lost.
     """
 
     job: RestoreJob
@@ -42,65 +42,66 @@ def restore(
     jobs: Sequence[RestoreJob],
     restorer: Restorer | Chain,
     *,
-    ahead: int,
+    prefetch: int,
     quality: int,
     max_megapixels: float,
     begin: Callable[[RestoreJob, float], None],
     progress: Callable[[RestoreJob, float], None],
-    tell: Callable[[Done], None],
+    report: Callable[[Done], None],
 ) -> None:
-    """Restore pictures one after the other, each into a file that is whole or not there.
+    """Restore pictures one after the other; each file is written completely or not at all.
 
-    If it is interrupted, those that were restored are still written and told of.
+    After an interruption the pictures restored so far are still written and reported.
 
     Args:
         jobs, restorer: the pictures, and what restores them.
-        ahead: how many pictures are read ahead, and written behind, at once.
-        quality, max_megapixels: of files with losses, 1 to 100; larger pictures are refused.
-        begin: is called with a picture that was read, and its megapixels.
-        progress: is called with a picture and the share of it that is done.
-        tell: is called with what became of it, once its file is written.
+        prefetch: how many pictures to read ahead, and to write in the background.
+        quality: of lossy files, 1 to 100.
+        max_megapixels: larger pictures are refused.
+        begin: called when a picture has been read, with its megapixels.
+        progress: called with a picture and the fraction of it that is done.
+        report: called with the result, once its file is written.
     """
-    readers, writers = ThreadPoolExecutor(ahead), ThreadPoolExecutor(ahead)
+    readers, writers = ThreadPoolExecutor(prefetch), ThreadPoolExecutor(prefetch)
     read = functools.partial(_read, max_megapixels=max_megapixels)
     written: deque[Future[Done]] = deque()
     try:
-        for job, coming in _ahead(readers, read, jobs, ahead):
+        for job, pending in _prefetched(readers, read, jobs, prefetch):
             try:
-                picture = coming.result()
+                picture = pending.result()
                 begin(job, math.prod(picture.pixels.shape[:2]) / 1e6)
                 done, restored = _restore(job, picture, restorer, progress)
             except (InputError, MemoryError) as error:
-                tell(Done(job, failure=failures.sentence(error, str(job.source or STREAM))))
+                report(Done(job, failure=failures.sentence(error, str(job.source or STREAM))))
                 continue
             written.append(writers.submit(_write, done, restored, quality))
-            while written and (len(written) > ahead or written[0].done()):
-                tell(written.popleft().result())
+            while written and (len(written) > prefetch or written[0].done()):
+                report(written.popleft().result())
     finally:
         readers.shutdown(cancel_futures=True)
         while written:
-            tell(written.popleft().result())
+            report(written.popleft().result())
         writers.shutdown()
 
 
-def _ahead(
+def _prefetched(
     executor: Executor,
     call: Callable[[RestoreJob], Picture],
     jobs: Sequence[RestoreJob],
     number: int,
 ) -> Iterator[tuple[RestoreJob, Future[Picture]]]:
-    """Each job and the call for it, which is made while ``number`` jobs before it are used."""
-    coming: deque[tuple[RestoreJob, Future[Picture]]] = deque()
+    """Each job with its call's future; calls are submitted ``number`` jobs ahead."""
+    pending: deque[tuple[RestoreJob, Future[Picture]]] = deque()
     for job in jobs:
-        coming.append((job, executor.submit(call, job)))
-        if len(coming) > number:
-            yield coming.popleft()
-    while coming:
-        yield coming.popleft()
+        pending.append((job, executor.submit(call, job)))
+        if len(pending) > number:
+            yield pending.popleft()
+    while pending:
+        yield pending.popleft()
 
 
 def _read(job: RestoreJob, *, max_megapixels: float) -> Picture:
-    """Raises InputError: there is no picture that can be restored."""
+    """Read a picture. Raises InputError: it cannot be restored."""
     content = reading.file_content(job.source, max_megapixels=max_megapixels)
     return reading.read(content, str(job.source or STREAM), max_megapixels=max_megapixels)
 
@@ -111,7 +112,7 @@ def _restore(
     restorer: Restorer | Chain,
     progress: Callable[[RestoreJob, float], None],
 ) -> tuple[Done, Picture]:
-    """Restore a picture, after it is clear that the result can be written."""
+    """Restore a picture, after checking that the result can be written."""
     form = job.form or picture.form
     start = time.perf_counter()
     writing.check(picture, form, enlarged=restorer.outscale)
@@ -123,7 +124,7 @@ def _restore(
 
 
 def _write(done: Done, picture: Picture, quality: int) -> Done:
-    """Write a picture; what went wrong is said in what is returned."""
+    """Write a picture; the returned value says what went wrong."""
     target, form = done.job.target, str(done.job.form)
     try:
         if target is None:

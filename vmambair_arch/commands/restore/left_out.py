@@ -1,4 +1,4 @@
-"""What is not restored of the folders that are given, and which suffixes are those of files."""
+"""The files of input folders that are not restored, and which suffixes belong to files."""
 
 import mimetypes
 from collections import Counter
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-# Of pictures and films, where not every system's table has them; and of files beside those.
+# Suffixes of pictures and films that mimetypes may lack, and of other files.
 PICTURES = (
     *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".xcf", ".exr", ".hdr", ".dng", ".cr2"),
     *(".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw", ".svg", ".webp"),
@@ -15,18 +15,18 @@ PICTURES = (
 FILMS = (".mkv", ".webm", ".avi", ".m4v", ".mts", ".m2ts", ".ts", ".flv", ".wmv", ".ogv", ".vob")
 OTHERS = (".7z", ".rar", ".npy", ".npz", ".pth", ".safetensors", ".onnx", ".yml", ".yaml", ".log")
 
-MOST = 8  # kinds that are named
+MOST = 8  # kinds that are named; further ones are counted
 ADVICE = "give videos by their names, and convert other pictures to PNG"
 _types = mimetypes.MimeTypes()  # Python's own table: the same on every system
 
 
 def is_of_files(suffix: str) -> bool:
-    """Whether a suffix, in small letters, is one of files, so that no folder is meant."""
+    """Whether a lower-case suffix is that of a file, so that no folder is meant."""
     return is_seen(suffix) or suffix in OTHERS or suffix in _types.types_map[True]
 
 
 def is_seen(suffix: str) -> bool:
-    """Whether a suffix, in small letters, is one of pictures or films."""
+    """Whether a lower-case suffix is that of a picture or film."""
     kind = _types.types_map[True].get(suffix, "")
     return (
         suffix in (*PICTURES, *FILMS)
@@ -36,7 +36,7 @@ def is_seen(suffix: str) -> bool:
 
 
 def summary(files: Sequence[Path], advice: str = ADVICE) -> str:
-    """How many files there are of each kind, the most first, and what to do with pictures."""
+    """The number of files of each kind, most frequent first, and what to do with pictures."""
     kinds = Counter(file.suffix.lower() or "without a suffix" for file in files).most_common()
     counted = [f"{number} {kind}" for kind, number in kinds[:MOST]]
     if rest := sum(number for _, number in kinds[MOST:]):

@@ -1,4 +1,4 @@
-"""Which pictures are restored, and the file that each becomes."""
+"""Finds the pictures to restore, and names their output files."""
 
 import glob
 import os
@@ -37,16 +37,16 @@ def plan(
     overwrite: bool = False,
     skip_existing: bool = False,
 ) -> list[RestoreJob]:
-    """Find the pictures and name the files that they become.
+    """Find the pictures and name their output files.
 
     Args:
-        inputs: files, folders (with the folders in them), patterns such as ``*.png``, or ``-``.
+        inputs: files, folders (with their subfolders), patterns such as ``*.png``, or ``-``.
         output: a folder; for a single picture also a file, or ``-``.
-        suffix: what comes behind the names in a folder, such as ``_x4``.
+        suffix: appended to the names in a folder, such as ``_x4``.
         form: a name in ``FORMATS``; None to keep each picture's.
-        overwrite: whether files that exist may be overwritten, inputs too.
-        skip_existing: leave out what has been restored.
-    Raises: InputError: no pictures; two would become one file; a file exists.
+        overwrite: whether existing files may be overwritten, even inputs.
+        skip_existing: skip what has been restored already.
+    Raises: InputError: no pictures; two would become the same file; a file exists.
     """
     if len(inputs) == 1 and _is_file(output):
         jobs = [_single(inputs[0], output, form)]
@@ -60,7 +60,7 @@ def plan(
         ]
     _check_names(jobs)
     targets = {job.target.resolve() for job in jobs if job.target and job.target.exists()}
-    if skip_existing:  # neither what has been restored, nor what it was restored to
+    if skip_existing:  # skip both restored inputs and earlier outputs found as inputs
         return [job for job in jobs if targets.isdisjoint(_paths(job))]
     if targets and not overwrite:
         raise InputError(
@@ -71,7 +71,7 @@ def plan(
 
 
 def left_out(inputs: Sequence[str], output: str) -> list[Path]:
-    """The files in folders that are not restored: other kinds, and videos; hidden ones aside."""
+    """The files in folders that are not restored: other kinds, and videos; without hidden ones."""
     return [
         file
         for folder in map(Path, inputs)
@@ -96,34 +96,34 @@ def check_folders(jobs: Sequence[RestoreJob]) -> None:
 
 
 def _is_file(output: str) -> bool:
-    """Whether an output is a picture's file or standard output, and no folder.
+    """Whether an output is a picture's file or standard output, not a folder.
 
-    Raises: InputError: it is named as a file of a format that is not written.
+    Raises: InputError: its suffix is that of a format that cannot be written.
     """
     return output == STREAM or names_a_file(output, BY_SUFFIX)
 
 
 def names_a_file(output: str, written: Collection[str]) -> bool:
-    """Whether an output names a file, and no folder: by what is there, a slash, or its suffix.
+    """Whether an output names a file, not a folder: judged by what exists, a slash, or its suffix.
 
     Args:
-        output: what is to be written to.
-        written: the suffixes of files that are.
-    Raises: InputError: it is named as a file of another kind.
+        output: the path to write to.
+        written: the suffixes of formats that can be written.
+    Raises: InputError: its suffix is that of another kind of file.
     """
     suffix = Path(output).suffix.lower()
     if Path(output).is_dir() or output.endswith(("/", os.sep)):
         return False
     if suffix not in written and is_of_files(suffix):
         raise InputError(
-            f"{output}: {suffix} is not written; give a name with one of {', '.join(written)}, or"
-            f" {output}/ for a folder"
+            f"{output}: {suffix} cannot be written; give a name with one of {', '.join(written)},"
+            f" or {output}/ for a folder"
         )
     return suffix in written
 
 
 def _single(given: str, output: str, form: str | None) -> RestoreJob:
-    """The only picture, which becomes a file that is named."""
+    """The job of a single picture with a named output file."""
     source = None if given == STREAM else Path(given)
     target = None if output == STREAM else Path(output)
     if source and source.is_dir():
@@ -134,7 +134,7 @@ def _single(given: str, output: str, form: str | None) -> RestoreJob:
 
 
 def _sources(given: str, output: Path) -> Iterator[tuple[Path, Path]]:
-    """The files that an argument means, and where they go below the output folder."""
+    """The files that an argument means, and their paths within the output folder."""
     path = Path(given)
     if given == STREAM:
         raise InputError(f"{output}: give a file, or -, for the picture from standard input")
@@ -152,7 +152,7 @@ def _sources(given: str, output: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """The files of a folder and of those in it, without hidden ones and links to folders.
+    """The files of a folder and its subfolders, without hidden ones and links to folders.
 
     Raises: InputError: one of the folders cannot be read.
     """
@@ -173,8 +173,8 @@ def _is_picture(file: Path, folder: Path, output: Path) -> bool:
 
 
 def _is_offered(file: Path, folder: Path, output: Path) -> bool:
-    """Whether a file is a folder's: neither hidden nor in an output folder inside it."""
-    there = file.is_file() or file.is_symlink()  # a link to nothing is told of when it is read
+    """Whether a folder's file is considered: not hidden, and not in an output folder inside it."""
+    there = file.is_file() or file.is_symlink()  # a dangling link is reported when it is read
     if file.name.startswith(".") or not there:
         return False
     inside = output.resolve() != folder.resolve()
@@ -182,7 +182,7 @@ def _is_offered(file: Path, folder: Path, output: Path) -> bool:
 
 
 def _renamed(place: Path, suffix: str, form: str | None) -> Path:
-    """The name of a restored picture: its own, with another ending if its format is another."""
+    """The name of a restored picture: its own, with another ending if the format changes."""
     ending = place.suffix
     if form is None and ending.lower() not in BY_SUFFIX:
         form = WRITTEN_INSTEAD if ending.lower() in SUFFIXES else None
@@ -192,12 +192,12 @@ def _renamed(place: Path, suffix: str, form: str | None) -> Path:
 
 
 def _form(path: Path) -> str | None:
-    """The format that a file's suffix means, if any."""
+    """The format of a file's suffix, if any."""
     return BY_SUFFIX.get(path.suffix.lower())
 
 
 def _check_names(jobs: Sequence[RestoreJob]) -> None:
-    """Raise InputError if two pictures would become one file."""
+    """Raise InputError if two pictures would become the same file."""
     sources: dict[Path, Path | None] = {}
     for job in jobs:
         if job.target is None:
@@ -215,6 +215,6 @@ def _paths(job: RestoreJob) -> list[Path]:
 
 
 def _missing(given: str) -> InputError:
-    if Path(given).exists():  # reading one might wait, or go on, for ever
-        return InputError(f"{given}: is a pipe or a device, no file; give - for standard input")
+    if Path(given).exists():  # reading it might wait, or continue, forever
+        return InputError(f"{given}: is a pipe or a device, not a file; use - for standard input")
     return InputError(f"{given}: there is no such file (in {Path.cwd()}); correct the path")

@@ -1,4 +1,4 @@
-"""What is printed while pictures are restored: a line each, a bar, and at the end what failed."""
+"""Output while pictures are restored: a line per picture, a progress bar, and a summary."""
 
 import sys
 import time
@@ -18,7 +18,7 @@ BAR = "{percentage:3.0f}%|{bar}| {n:.2f} of {total:.2f} megapixels, {remaining} 
 
 
 class Outcome(NamedTuple):
-    """What became of the pictures of a process, of which so many were printed a line."""
+    """A process's results: its pictures, those reported so far, input megapixels, seconds."""
 
     number: int
     printed: int
@@ -28,14 +28,14 @@ class Outcome(NamedTuple):
 
 
 class RestoreProgress:
-    """Tells how far the pictures are, what they take, and when all will be done.
+    """Reports each picture, its time, and the time remaining.
 
-    Lines go to standard output, or to standard error if a picture goes to the former; the bar
-    is for terminals. Megapixels are those of the input.
+    Lines go to standard output, or to standard error if a picture goes to standard output; the bar
+    only appears in terminals. Megapixels are those of the input.
 
     Args:
         jobs: all of them; their sizes are read from the files' headers.
-        bar: whether there is one: one of several processes draws it.
+        bar: whether to draw a bar; only one of several processes does.
     """
 
     def __init__(self, jobs: Sequence[RestoreJob], *, bar: bool = True):
@@ -43,8 +43,8 @@ class RestoreProgress:
         self.number = len(jobs)
         self.megapixels = {job.source: _megapixels(job.source) for job in jobs}
         self.waiting = dict(self.megapixels)
-        self.passed = 0.0  # megapixels of the pictures before
-        self.restored, self.seconds = 0.0, 0.0  # megapixels and what they took
+        self.passed = 0.0  # megapixels of finished pictures
+        self.restored, self.seconds = 0.0, 0.0  # megapixels restored, and their seconds
         self.printed = 0
         self.failures: list[str] = []
         self.start = time.monotonic()
@@ -53,21 +53,21 @@ class RestoreProgress:
         self.bar = tqdm(total=total, **how, leave=False, disable=None if bar else True)
 
     def begin(self, job: RestoreJob, megapixels: float) -> None:
-        """A picture was read; its header may not have given the size."""
+        """Note a picture's size once it is read; its header may have lacked it."""
         self.megapixels[job.source] = megapixels
         if job.source in self.waiting:
             self.waiting[job.source] = megapixels
         self.bar.total = sum(self.megapixels.values())
 
     def advance(self, job: RestoreJob, share: float) -> None:
-        """So much of a picture is done: the bar is drawn anew, ten times a second at most."""
+        """Show how much of a picture is done; the bar is redrawn at most ten times a second."""
         done = self.passed + share * self.waiting.get(job.source, 0)
         self.bar.update(done - self.bar.n)
         if share == 1:
             self._pass(job)
 
-    def tell(self, done: Done) -> None:
-        """Write a line on a picture that is written, or keep why it could not be."""
+    def report(self, done: Done) -> None:
+        """Print a line for a written picture, or keep its failure for the summary."""
         self.printed += 1
         if done.failure:
             self.failures.append(done.failure)
@@ -88,14 +88,14 @@ class RestoreProgress:
 
     @property
     def outcome(self) -> Outcome:
-        """What the summary tells of this process's pictures."""
+        """This process's contribution to the summary."""
         return Outcome(self.number, self.printed, self.restored, self.seconds, tuple(self.failures))
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
-        """Let the summary tell of all processes' pictures.
+        """Extend the summary to the pictures of all processes.
 
         Args:
-            outcomes: of all, this one's among them.
+            outcomes: of all processes, including this one.
         """
         self.number = sum(outcome.number for outcome in outcomes)
         self.printed = sum(outcome.printed for outcome in outcomes)
@@ -104,7 +104,7 @@ class RestoreProgress:
         self.failures = [failure for outcome in outcomes for failure in outcome.failures]
 
     def summary(self) -> int:
-        """Write what failed and what was done; returns the exit code, 1 if something failed."""
+        """Print failures and totals; returns the exit code, 1 if something failed."""
         self.bar.close()
         for failure in self.failures:
             terminal.warn(failure)
@@ -116,11 +116,11 @@ class RestoreProgress:
         return 1 if self.failures else 0
 
     def _pass(self, job: RestoreJob) -> None:
-        """A picture needs no more time; once, also if it was restored and could not be written."""
+        """Count a picture as finished, once, even if it was restored but could not be written."""
         self.passed += self.waiting.pop(job.source, 0)
 
     def _left(self) -> timedelta:
-        """The time that is left, if the rest goes on as it went."""
+        """The time remaining at the average speed so far."""
         seconds = (time.monotonic() - self.start) / max(self.passed, 1e-9)
         left = max(sum(self.megapixels.values()) - self.passed, 0)
         return timedelta(seconds=round(seconds * left))

@@ -1,4 +1,4 @@
-"""Videos among the inputs: restored after the pictures, one file each."""
+"""Restores the videos among the inputs, after the pictures."""
 
 import time
 import zlib
@@ -20,14 +20,14 @@ from .plan import names_a_file
 
 
 class VideoJob(NamedTuple):
-    """A video to restore, and the file that it becomes."""
+    """A video to restore, and its output file."""
 
     source: Path
     target: Path
 
 
 def is_video(given: str) -> bool:
-    """Whether an argument is a video, whatever its name; those in folders are left alone."""
+    """Whether an argument is a video file, whatever its name; folders are not searched."""
     path = Path(given)
     return (
         path.suffix.lower() not in formats.SUFFIXES and not path.is_dir() and films.is_video(path)
@@ -43,16 +43,16 @@ def plan(
     overwrite: bool = False,
     skip_existing: bool = False,
 ) -> list[VideoJob]:
-    """Name the files that videos become.
+    """Name the output files of videos.
 
     Args:
         inputs: videos.
-        output: a folder; for a video alone also a file.
+        output: a folder; for a single video also a file.
         alone: whether there is no other input.
-        suffix: what comes behind the names in a folder.
-        overwrite, skip_existing: what becomes of files that exist.
-    Raises: InputError: a video is not there, two would become one file, a file exists, or is of a
-        format that videos are not written to.
+        suffix: appended to the names in a folder.
+        overwrite, skip_existing: what to do with existing files.
+    Raises: InputError: a video does not exist, two would become the same file, an output exists, or
+        its format cannot be written.
     """
     to_file = names_a_file(output, films.WRITTEN) if inputs else False
     if to_file and not alone:
@@ -88,16 +88,17 @@ def restore(
     salvage: bool,
     share: Share,
 ) -> int:
-    """Restore videos, with a line each and what failed at the end; returns the exit code.
+    """Restore videos, with a line each and failures at the end; returns the exit code.
 
-    As many as make a multiple of the number of processes are shared as files, the rest by parts.
+    Whole videos are shared between processes as far as their number divides evenly; the rest is
+    shared in parts.
 
     Args:
         videos: from ``plan``.
         restorer: of their frames.
-        made_with: the model's name and its options: parts of an interrupted run with others, or
+        made_with: the model's name and options: parts of an interrupted run with others, or
             with other weights, are not used.
-        overwrite: whether a file that exists is replaced once the new one is whole.
+        overwrite: whether an existing file is replaced once the new one is complete.
         deinterlace, salvage: see ``restore_video``.
         share: this process's.
     """
@@ -107,7 +108,7 @@ def restore(
     own = [(video, ALONE) for video in share.of(videos[:as_files])]
     for video, among in [*own, *((video, share) for video in videos[as_files:])]:
         start = time.perf_counter()
-        with tqdm(desc="looking through it", unit=" frames", leave=False, disable=None) as bar:
+        with tqdm(desc="checking", unit=" frames", leave=False, disable=None) as bar:
 
             def advance(done: int, frames: int, bar: tqdm = bar) -> None:
                 bar.set_description_str(refresh=False)
@@ -143,7 +144,7 @@ def restore(
 
 
 def _line(video: VideoJob, result: Result, seconds: float) -> str:
-    """What became of a video, and what not."""
+    """The line on a restored video, with what is missing and what was not kept."""
     line = f"{video.target}: {result.frames} frames restored in {seconds:.1f} s"
     if result.lacking:
         line += f"; of the source: {', '.join(result.lacking)}"
@@ -153,7 +154,7 @@ def _line(video: VideoJob, result: Result, seconds: float) -> str:
 
 
 def _checksum(network: nn.Module) -> int:
-    """Of the weights, so that a file that was trained on is another model."""
+    """A checksum of the weights, so that a file trained further counts as another model."""
     checksum = 0
     for tensor in network.state_dict().values():
         checksum = zlib.crc32(tensor.cpu().numpy().tobytes(), checksum)

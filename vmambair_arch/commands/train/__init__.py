@@ -1,1 +1,1 @@
-"""The commands train and test: an option file run by one process or by many."""
+"""The commands train and test, which run an option file in one process or many."""

@@ -1,4 +1,4 @@
-"""The arguments of train and test, and how many processes run them."""
+"""The arguments of train and test, and the processes that run them."""
 
 import argparse
 import functools
@@ -20,20 +20,20 @@ def add(commands) -> None:
     for name, description in descriptions.items():
         command = commands.add_parser(name, help=description, description=description)
         add = command.add_argument
-        several = "; of several, each begins from the network of the one before"
+        several = "; with several, each starts from the previous one's network"
         if name == "train":
             add("-opt", required=True, nargs="+", metavar="FILE", help=f"the option file{several}")
         else:
             add("-opt", required=True, metavar="FILE", help="the option file (YAML)")
         add("--launcher", choices=["none", "pytorch", "slurm"], default="none")
-        add("--nproc", type=int, metavar="N", help="run N processes, by torchrun")
-        add("--auto_resume", action="store_true", help="from the newest state")
+        add("--nproc", type=int, metavar="N", help="run N processes with torchrun")
+        add("--auto_resume", action="store_true", help="resume from the newest state")
         add("--debug", action="store_true", help="validate, print and save often")
-        add("--threads", type=int, metavar="N", help="of the CPU, in each process; as threads: N")
+        add("--threads", type=int, metavar="N", help="CPU threads per process; same as threads: N")
         add("--force_yml", nargs="+", default=[], metavar="A:B=VALUE", help="override options")
         plugins.add_argument(command)
         if name == "train":
-            restarts = "of --nproc, after a process of it failed (default: 0)"
+            restarts = "of --nproc, after one of its processes failed (default: 0)"
             add("--max-restarts", type=int, default=0, metavar="N", help=restarts)
         command.set_defaults(run=_train if name == "train" else _test)
 
@@ -65,7 +65,7 @@ def _test(arguments: argparse.Namespace) -> int:
 
 
 def _add_threads(arguments: argparse.Namespace) -> None:
-    """--threads is the option of that name."""
+    """Turn --threads into the option of that name."""
     if arguments.threads is not None:
         arguments.force_yml = [*arguments.force_yml, f"threads={arguments.threads}"]
 

@@ -1,4 +1,4 @@
-"""Launching: a command run by many processes of this machine, started by torchrun."""
+"""Runs a command in many processes on this machine, started by torchrun."""
 
 import logging
 import os
@@ -11,7 +11,11 @@ from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-FINAL = (2, 128 + signal.SIGINT, 128 + signal.SIGTERM)  # to start again would end as it did
+FINAL = (
+    2,
+    128 + signal.SIGINT,
+    128 + signal.SIGTERM,
+)  # exit codes that a restart would only repeat
 
 
 def run(
@@ -23,18 +27,18 @@ def run(
 ) -> int:
     """Run ``python -m vmambair_arch ARGUMENTS --launcher pytorch`` in many processes.
 
-    When one of them fails the others are ended, and with restarts left all are started again with
-    ``--auto_resume``. Signals are passed on to the processes, which have 30 seconds to end.
+    When one of them fails the others are ended, and if restarts are left, all are started again
+    with ``--auto_resume``. Signals are passed on to the processes, which have 30 seconds to end.
 
     Args:
-        arguments: of the command train or test.
+        arguments: of a command that has --launcher.
         processes: how many.
         max_restarts: how often to start them again.
-        say: is called with a sentence about processes that failed.
+        say: called with a sentence about processes that failed.
     Returns: the exit code of the process that failed first, 1 if a signal killed it; 130 or 143 if
-        the signal came to this one.
+        this process got the signal.
     """
-    # torchrun gives each process one thread if nobody says otherwise.
+    # By default torchrun gives each process one thread.
     threads = max((os.cpu_count() or 1) // processes, 1)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     logging.disable(logging.ERROR)  # torchrun's tables of failures; each process says its own
@@ -71,7 +75,7 @@ def _start(arguments: Sequence[str], processes: int) -> tuple[int, str]:
 
 
 def _outcome(failures: dict[int, ProcessFailure]) -> tuple[int, str]:
-    """The exit code of a run and what ended it: a signal rather than what that made of others."""
+    """The exit code of a run and its cause: the first failure, not those it caused in others."""
     first = {r: f for r, f in failures.items() if f.exitcode != -signal.SIGTERM}  # torchrun's
     rank, failure = min((first or failures).items(), key=lambda item: item[1].exitcode)
     if failure.exitcode < 0:

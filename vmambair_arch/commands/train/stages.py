@@ -1,4 +1,4 @@
-"""Trainings one after the other, each from the network that the one before has left."""
+"""Trainings in sequence, each starting from the previous one's network."""
 
 import argparse
 import json
@@ -9,14 +9,13 @@ from ...option_files import options
 
 
 def stages(arguments: argparse.Namespace) -> list[argparse.Namespace]:
-    """The arguments of each training, of those of a command with several option files.
+    """The arguments of each training, from those of a command with several option files.
 
     All files are read before anything is trained. A file that names no weights itself
-    (path.pretrain_network_g) begins from the last network of the one before, the averaged one if
-    there is one, as far as its tensors fit: that of scale 2 gives scale 4 all but a part of the
-    tail.
+    (path.pretrain_network_g) starts from the previous training's latest network, averaged if
+    possible, as far as shapes match: scale 2 gives scale 4 everything but a part of the tail.
 
-    Raises: InputError: a file cannot be used, or two have the same name.
+    Raises: InputError: a file cannot be used, or two experiments have the same name.
     """
     found, before = [], None
     for file in arguments.opt:

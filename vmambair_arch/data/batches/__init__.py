@@ -1,1 +1,1 @@
-"""From data sets to the batches of a training: their order, sizes, loading and failures."""
+"""From data sets to the batches of a training: order, sizes, loading and failures."""

@@ -1,23 +1,23 @@
-"""Failures: the images that could not be used, counted, and when they are too many."""
+"""Failures: counts the images that could not be used, and decides when they are too many."""
 
 import logging
 
 from ...errors import TrainingError
 
-TOLERATED = 0.01  # of the samples of an epoch
+TOLERATED = 0.01  # share of an epoch's samples
 
 
 class Failures:
-    """What could not be used in this epoch.
+    """The images that could not be used in this epoch.
 
     Args:
-        samples: of this process in an epoch.
+        samples: the number of this process's samples in an epoch.
     """
 
     def __init__(self, samples: int):
         self.samples = samples
         self.count = 0
-        self.images: dict[str, None] = {}  # in the order of their failing
+        self.images: dict[str, None] = {}  # in the order of failure
 
     def start_epoch(self) -> None:
         """Count anew."""
@@ -28,8 +28,8 @@ class Failures:
 
         Args:
             failures: ``image: reason`` each.
-            usable: whether others could take their places.
-        Raises: TrainingError: they were the last straw; lists the images.
+            usable: whether other images could replace them.
+        Raises: TrainingError: there are too many now; lists the images.
         """
         for failure in failures:
             logging.getLogger("basicsr").warning(f"Replaced by the next image: {failure}")

@@ -14,32 +14,32 @@ from torch.utils.data import BatchSampler, DataLoader
 
 from ...errors import InputError, TrainingError
 from ..progressive import ProgressiveBatchSampler, read_stages
-from .ahead import Ahead, packed
 from .micro_batches import MicroBatches, accumulation_steps, is_progressive
+from .prefetch import Prefetcher, packed
 from .sampling import PlacedSampler
 from .training_set import TrainingSet, collate
 
 
 def faults(section: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What does not fit between a training set's options of loading."""
+    """The contradictions between a training set's options of loading."""
     if section.get("persistent_workers") and not section.get("num_worker_per_gpu"):
-        yield "persistent_workers", "is true, and there are no workers; set it to false"
+        yield "persistent_workers", "is true, but there are no workers; set it to false"
     mode = section.get("prefetch_mode") or "cpu"
     if mode != "cpu" and not (mode == "cuda" and section.get("pin_memory")):
         yield "prefetch_mode", f"is {mode!r}: choose cpu, or cuda with pin_memory: true"
 
 
 def training_loader(opt: dict[str, Any]) -> DataLoader:
-    """Micro-batches of datasets.train, as BasicSR's, without its known failures.
+    """Micro-batches of datasets.train, as BasicSR's loader gives, without its known failures.
 
-    On a GPU batches are copied there a step ahead, whatever ``prefetch_mode`` says, see ``ahead``.
-    ``prefetch_mode: cpu`` is left to the workers, which always load ahead: BasicSR's thread hangs
-    when loading fails, and shares its random numbers with the training.
+    On a GPU the next batch is prefetched whatever ``prefetch_mode`` says, see ``prefetch``. For
+    ``prefetch_mode: cpu`` the workers suffice, which always load ahead: BasicSR's thread hangs when
+    loading fails, and shares its random numbers with the training.
 
     Returns: a loader whose batch_sampler is a MicroBatches over a PlacedSampler.
     Raises: InputError: no datasets.train, fewer images than a batch, stages that do not add up to
-        the training, a total_batch_size that the batches do not make, or a prefetch_mode that does
-        not exist.
+        the training, a total_batch_size that is no multiple of the batches, or a prefetch_mode that
+        does not exist.
     """
     file = opt["opt_file"]
     section = next((s for s in opt["datasets"].values() if s["phase"] == "train"), None)
@@ -59,17 +59,17 @@ def training_loader(opt: dict[str, Any]) -> DataLoader:
     workers = section["num_worker_per_gpu"] * copies
     loader = DataLoader(
         data_set,
-        batch_sampler=MicroBatches(_batch_sampler(opt, section, sampler, copies * parts), parts),  # pyright: ignore[reportArgumentType] torch asks for lists of int, and takes any
+        batch_sampler=MicroBatches(_batch_sampler(opt, section, sampler, copies * parts), parts),  # pyright: ignore[reportArgumentType] torch's hint says lists of int
         num_workers=workers,
         collate_fn=functools.partial(packed, collate) if _on_gpu(opt) else collate,
         pin_memory=section.get("pin_memory", _on_gpu(opt)),
         persistent_workers=bool(workers and section.get("persistent_workers", False)),
         worker_init_fn=_leave_if_orphaned,
-        generator=torch.Generator(),  # its own: starting an epoch draws from it
+        generator=torch.Generator(),  # a separate one: starting an epoch draws from it
     )
     if len(loader) == 0:
         raise InputError(
-            f"{file}: datasets.train has {len(sampler)} images a process, fewer than a batch of"
+            f"{file}: datasets.train has {len(sampler)} images per process, fewer than a batch of"
             f" {section['batch_size_per_gpu'] * copies * parts}; add images, lower"
             " batch_size_per_gpu or total_batch_size, or raise dataset_enlarge_ratio"
         )
@@ -79,7 +79,7 @@ def training_loader(opt: dict[str, Any]) -> DataLoader:
 def _batch_sampler(
     opt: dict[str, Any], section: dict[str, Any], sampler: Any, copies: int
 ) -> BatchSampler | ProgressiveBatchSampler:
-    """Batches of one size, or of the stages of a ProgressiveImageDataset; ``copies`` of each."""
+    """Batches of one size, or of a ProgressiveImageDataset's stages, times ``copies``."""
     if not is_progressive(section):
         return BatchSampler(sampler, section["batch_size_per_gpu"] * copies, drop_last=True)
     try:
@@ -90,13 +90,13 @@ def _batch_sampler(
 
 
 def set_place(loader: DataLoader, *, epoch: int, seen: int, iteration: int) -> None:
-    """Choose from where a training loader goes on.
+    """Set where a training loader continues.
 
     Args:
         loader: from ``training_loader``.
-        epoch: which order of the images.
-        seen: samples of it that are done, over all processes.
-        iteration: iterations that are done.
+        epoch: determines the order of the images.
+        seen: samples of the epoch done so far, over all processes.
+        iteration: iterations done so far.
     """
     batch_sampler: Any = loader.batch_sampler
     batch_sampler.sampler.set_place(epoch, seen)
@@ -105,7 +105,7 @@ def set_place(loader: DataLoader, *, epoch: int, seen: int, iteration: int) -> N
 
 
 def validation_loader(opt: dict[str, Any], section: dict[str, Any]) -> DataLoader:
-    """One image after the other, in this process."""
+    """A loader of single images, in this process."""
     section = {**section, "prefetch_mode": None, "persistent_workers": False}
     return build_dataloader(_data_set(opt, section), section, opt["num_gpu"], opt["dist"])
 
@@ -123,7 +123,7 @@ def _data_set(opt: dict[str, Any], section: dict[str, Any]) -> Any:
 
 
 def steps(loader: DataLoader, opt: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
-    """The micro-batches of each step of an epoch, from the place of the sampler on.
+    """The micro-batches of each step of an epoch, from the sampler's place on.
 
     Raises: TrainingError: a worker died.
     """
@@ -156,14 +156,14 @@ def _batches(loader: DataLoader, opt: dict[str, Any]) -> Iterator[dict[str, Any]
 def _start(loader: DataLoader, opt: dict[str, Any]) -> Any:
     """Start the workers of an epoch.
 
-    torch makes SIGCHLD raise a worker's death wherever training is, during a step too. Without its
-    handler the death is raised where a batch is waited for, within five seconds.
+    torch's SIGCHLD handler raises a worker's death wherever training is, even during a step.
+    Without it the error is raised where training waits for a batch, within five seconds.
     """
     here = os.name == "posix" and threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGCHLD) if here else None
     iterator: Iterator[dict[str, Any]] = iter(loader)
     if _on_gpu(opt):
-        iterator = Ahead(iterator, torch.device("cuda", torch.cuda.current_device()))
+        iterator = Prefetcher(iterator, torch.device("cuda", torch.cuda.current_device()))
     if here:
         of_torch = getattr(handler, "__module__", None) == "torch.utils.data._utils.signal_handling"
         signal.signal(signal.SIGCHLD, signal.SIG_DFL if of_torch else handler or signal.SIG_DFL)
@@ -171,12 +171,12 @@ def _start(loader: DataLoader, opt: dict[str, Any]) -> Any:
 
 
 def _on_gpu(opt: dict[str, Any]) -> bool:
-    """Whether the training runs on NVIDIA's or AMD's GPUs; BasicSR's models know no others."""
+    """Whether training runs on NVIDIA or AMD GPUs; BasicSR's models support no others."""
     return opt["num_gpu"] > 0 and torch.cuda.is_available()
 
 
 def _leave_if_orphaned(worker: int) -> None:
-    """End a worker whose training was killed while it started; torch's would wait for ever."""
+    """End a worker if training was killed while it started; torch's would wait for ever."""
     parent = multiprocessing.parent_process()
     if parent and not parent.is_alive():
         os._exit(1)

@@ -1,4 +1,4 @@
-"""Micro-batches: the batch of a step in parts that fit the memory, from train.total_batch_size."""
+"""Micro-batches: parts of a step's batch that fit into memory, from train.total_batch_size."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,13 +11,13 @@ from .sampling import PlacedSampler
 
 
 class MicroBatches(Sampler[list[Any]]):
-    """The batches of another sampler, each cut into parts of equal size that follow each other.
+    """The batches of another sampler, each cut into consecutive parts of equal size.
 
-    An epoch's last samples that fill no whole batch are left out, as they are without parts.
+    The samples at an epoch's end that fill no whole batch are left out, as without parts.
 
     Args:
-        batches: batches of steps, whose sizes are multiples of ``parts``.
-        parts: micro-batches of each.
+        batches: one batch per step, whose sizes are multiples of ``parts``.
+        parts: micro-batches per batch.
     """
 
     def __init__(self, batches: BatchSampler | ProgressiveBatchSampler, parts: int):
@@ -39,7 +39,7 @@ class MicroBatches(Sampler[list[Any]]):
 
 
 def accumulation_steps(opt: Mapping[str, Any]) -> int:
-    """How many micro-batches a process takes for a step: total_batch_size over all batches.
+    """A process's micro-batches per step: total_batch_size over what all processes take at once.
 
     Args:
         opt: the options of a run, with its number of processes.
@@ -55,7 +55,7 @@ def accumulation_steps(opt: Mapping[str, Any]) -> int:
 
 
 def faults(total: int, batch: int, processes: int = 1, copies: int = 1) -> Iterator[str]:
-    """Why a total_batch_size cannot be made of what processes with so many GPUs take at once."""
+    """Why a total_batch_size cannot be made of the batches of the processes and their GPUs."""
     at_once = batch * processes * copies
     if total % at_once:
         taken = f"{batch} images" + (f" on {copies} GPUs" if copies > 1 else "")
@@ -67,7 +67,7 @@ def faults(total: int, batch: int, processes: int = 1, copies: int = 1) -> Itera
 
 
 def describe_batch(opt: Mapping[str, Any]) -> str:
-    """How many images a step takes, and where they come from: a line for the log."""
+    """How many images a step takes, and how they are composed: a line for the log."""
     batch, processes, copies = _sizes(opt)
     parts = accumulation_steps(opt)
     factors = {"micro-batches": parts, "processes": processes, "GPUs": copies}
@@ -78,7 +78,7 @@ def describe_batch(opt: Mapping[str, Any]) -> str:
 
 
 def pixels_of_batch(opt: Mapping[str, Any]) -> int | None:
-    """Pixels of the input that a process takes at once; None where its options do not say."""
+    """Input pixels that a process takes at once; None if the options do not say."""
     section = _section(opt)
     sizes = section.get("gt_sizes") if is_progressive(section) else None
     size = sizes[0] if sizes else section.get("gt_size")
@@ -88,13 +88,13 @@ def pixels_of_batch(opt: Mapping[str, Any]) -> int | None:
 
 
 def base_batch(section: Mapping[str, Any]) -> int:
-    """What a GPU takes at once: batch_size_per_gpu, or the batch of a progressive first stage."""
+    """Images that a GPU takes at once: batch_size_per_gpu, or the first progressive stage's."""
     sizes = section.get("mini_batch_sizes") if is_progressive(section) else None
     return sizes[0] if sizes else section.get("batch_size_per_gpu", 1)
 
 
 def is_progressive(section: Mapping[str, Any]) -> bool:
-    """Whether a data set's batches have the sizes of its stages."""
+    """Whether the sizes of a data set's batches depend on stages."""
     return section["type"] == ProgressiveImageDataset.__name__
 
 
@@ -103,6 +103,6 @@ def _section(opt: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _sizes(opt: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Images that a GPU takes at once, processes, and GPUs of a process."""
+    """Images that a GPU takes at once, number of processes, and GPUs per process."""
     copies = 1 if opt["dist"] else max(opt["num_gpu"], 1)
     return base_batch(_section(opt)), opt["world_size"], copies

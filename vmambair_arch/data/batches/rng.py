@@ -1,4 +1,4 @@
-"""The random number generators of Python, NumPy and torch: kept, put back, seeded by place."""
+"""The random number generators of Python, NumPy and torch: captured, restored, seeded by place."""
 
 import contextlib
 import random
@@ -10,7 +10,7 @@ import torch
 
 
 def capture() -> dict[str, Any]:
-    """The states of all global generators, in types that a file holds without pickled code."""
+    """The states of all global generators, in types that can be saved without pickled code."""
     version, words, gauss = random.getstate()
     numpy: Any = np.random.get_state(legacy=True)
     name, key, position, has_gauss, cached = numpy
@@ -37,7 +37,7 @@ def restore(state: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def preserved() -> Iterator[None]:
-    """Leave the generators as they were, whatever happens inside."""
+    """Restore the generators at the end, whatever happens inside."""
     state = capture()
     try:
         yield
@@ -46,7 +46,7 @@ def preserved() -> Iterator[None]:
 
 
 def seed_by_place(seed: int, epoch: int, position: int) -> None:
-    """Seed the CPU generators by a sample's place in the run, and by nothing else."""
+    """Seed the CPU generators by the seed and a sample's place in the run, and nothing else."""
     words = np.random.SeedSequence((seed, epoch, position)).generate_state(3).tolist()
     random.seed(words[0])
     np.random.seed(words[1])

@@ -1,4 +1,4 @@
-"""PlacedSampler: the shuffled order of BasicSR's EnlargedSampler, from any place on."""
+"""PlacedSampler: the shuffled order of BasicSR's EnlargedSampler, starting at any place."""
 
 import math
 from collections.abc import Iterator
@@ -10,17 +10,17 @@ Place = tuple[int, int, int]  # epoch, position in the epoch, index in the data 
 
 
 class PlacedSampler(Sampler[Place]):
-    """Give each sample with its place, so that what is drawn for it can depend on that alone.
+    """Yields each sample with its place, so that what is drawn for it can depend on that alone.
 
     The order is BasicSR's: a permutation of ``ratio`` copies of the data set, seeded by the epoch.
-    Positions are counted over all processes, which take them in turns: a run may go on with
-    another number of them. Each has as many; BasicSR fills an epoch up from its start for
-    that, here the last positions are left out, so that the number of processes changes nothing.
+    Positions are counted over all processes, which take them in turn, so a run may resume with
+    another number of processes. All get equally many: BasicSR fills up an epoch from its start;
+    here the last positions are left out, so that the number of processes changes nothing.
 
     Args:
         length: images in the data set.
         ratio: how many times an epoch holds each.
-        rank, world_size: this process, and how many there are.
+        rank, world_size: this process's number, and the number of processes.
     """
 
     def __init__(self, length: int, *, ratio: float = 1, rank: int = 0, world_size: int = 1):
@@ -30,7 +30,7 @@ class PlacedSampler(Sampler[Place]):
         self.epoch = self.start = 0
 
     def set_place(self, epoch: int, start: int) -> None:
-        """Choose the epoch, and the position, over all processes, that the next iteration takes."""
+        """Set the epoch and the position, over all processes, that the next iteration starts at."""
         self.epoch, self.start = epoch, start
 
     def __iter__(self) -> Iterator[Place]:

@@ -8,7 +8,7 @@ from ..progressive import SizedPlace
 from . import rng
 from .sampling import Place
 
-GIVE_UP = 10  # images in a row that cannot be used: then it is not the images
+GIVE_UP = 10  # unusable images in a row: the cause is not the images
 
 Drawn = tuple[dict[str, Any] | None, list[str]]
 
@@ -16,10 +16,10 @@ Drawn = tuple[dict[str, Any] | None, list[str]]
 class TrainingSet(Dataset):
     """A data set whose samples are functions of (seed, epoch, position), in workers or without.
 
-    An image that cannot be used is replaced by the next one and named beside the sample.
+    An image that cannot be used is replaced by the next one and named along with the sample.
 
     Args:
-        data_set: BasicSR's or any other that draws from the generators of random, numpy or torch.
+        data_set: BasicSR's, or any other that draws from the generators of random, numpy or torch.
         seed: of the run.
     """
 
@@ -30,7 +30,7 @@ class TrainingSet(Dataset):
         return len(self.data_set)
 
     def __getitem__(self, place: Place | SizedPlace) -> Drawn:
-        """A sample, None if ten images in a row cannot be used; and ``image: reason`` for each."""
+        """A sample (None after ten unusable images) and ``image: reason`` for each of those."""
         epoch, position, index, *size = place
         failures = []
         with rng.preserved():
@@ -39,7 +39,7 @@ class TrainingSet(Dataset):
                 rng.seed_by_place(self.seed, epoch, position)
                 try:
                     return self.data_set[(candidate, *size) if size else candidate], failures
-                except Exception as error:  # data sets fail on a bad image in every way there is
+                except Exception as error:  # data sets may raise anything for a bad image
                     failures.append(f"{self._name(candidate)}: {type(error).__name__}: {error}")
         return None, failures
 
@@ -53,7 +53,7 @@ class TrainingSet(Dataset):
 
 
 def collate(drawn: list[Drawn]) -> dict[str, Any]:
-    """A batch, with the failures of its samples below "failures"; nothing else if one is None."""
+    """A batch with its samples' failures under "failures"; nothing else if a sample is None."""
     samples = [sample for sample, _ in drawn]
     batch = {} if None in samples else default_collate(samples)
     return {**batch, "failures": [failure for _, failures in drawn for failure in failures]}

@@ -1,4 +1,4 @@
-"""A gated product and its projection, of which the backward pass needs the factors only."""
+"""A gated product and its projection that keep only the factors for the backward pass."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def _silu_backward(dy: Tensor, x: Tensor) -> Tensor:
-    """The gradient of x; torch's own cannot be differentiated once more."""
+    """The gradient of x; torch's own function cannot be differentiated again."""
     if not torch.is_grad_enabled():
         return torch.ops.aten.silu_backward(dy, x)
     s = torch.sigmoid(x)
@@ -24,20 +24,20 @@ DERIVATIVES: dict[Callable[..., Tensor], Callable[[Tensor, Tensor], Tensor]] = {
 class GatedLinear(torch.autograd.Function):
     """y = linear(act(a) * b, weight, bias).
 
-    What autograd would keep besides a and b, act(a) and the product, is computed again in the
-    backward pass: maps of 2.66 c channels, of a block's twenty or so that is the sixth part.
+    act(a) and the product, which autograd would keep besides a and b, are recomputed in the
+    backward pass: two maps of 2.66 c channels, a sixth of what a block's twenty or so maps take.
     """
 
     @staticmethod
     def forward(ctx, act, a, b, weight, bias) -> Tensor:
-        """(..., m) twice, and (out, m) -> (..., out)"""
+        """Two of (..., m) and a weight (out, m) -> (..., out)"""
         ctx.act = act
         ctx.save_for_backward(a, b, weight)
         return F.linear(act(a) * b, weight, bias)
 
     @staticmethod
     def backward(ctx, *grads):
-        """The gradients of a, b, weight and bias, to the bit those of autograd; differentiable."""
+        """The gradients of a, b, weight and bias: autograd's to the bit, and differentiable."""
         (dy,) = grads
         a, b, weight = ctx.saved_tensors
         gate, rows = ctx.act(a), dy.flatten(0, -2)

@@ -1,6 +1,6 @@
-"""Layers whose input's channels lie together: (b, c, h, w) maps in channels-last memory.
+"""Layers on (b, c, h, w) maps in channels-last memory.
 
-``movedim`` here is a view, so that each layer works on the last axis at full speed, with no copy.
+There ``movedim`` is a view: each layer works on the last axis at full speed, without a copy.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class PointwiseConv(nn.Linear):
 
 
 class DepthwiseConv(nn.Conv2d):
-    """A 3x3 convolution of each channel by itself, (b, c, h, w) -> (b, c, h, w)."""
+    """A 3x3 convolution of each channel on its own, (b, c, h, w) -> (b, c, h, w)."""
 
     def __init__(self, channels: int, *, bias: bool):
         super().__init__(channels, channels, 3, padding=1, groups=channels, bias=bias)
@@ -31,15 +31,15 @@ class DepthwiseConv(nn.Conv2d):
 class SplitPointwiseConv(Prepared, nn.Linear):
     """A 1x1 convolution to two maps of equal width, (b, c, h, w) -> two of (b, m, h, w).
 
-    Each map has memory of its own: on the halves of one map, whose pixels lie apart, activations
-    and depthwise convolutions run at a third of their speed.
+    Each map has its own memory: on the strided halves of one map, activations and depthwise
+    convolutions run at a third of the speed.
 
     Args:
         channels: channels c of the input.
         half: channels of each map.
         bias: whether the convolution has bias.
-        padded: give the maps channels of zeros up to a multiple of 16, whole vectors of the
-            machine; a product with rows of 510 numbers takes 1.6 times one with rows of 512.
+        padded: pad the maps with zero channels to a multiple of 16, whole SIMD vectors; a matrix
+            product with rows of 510 numbers takes 1.6 times as long as one with rows of 512.
     """
 
     def __init__(self, channels: int, half: int, *, bias: bool = True, padded: bool = False):
@@ -59,12 +59,12 @@ class SplitPointwiseConv(Prepared, nn.Linear):
 
 
 class GatedPointwiseConv(Prepared, nn.Linear):
-    """A 1x1 convolution of act(a) * b, of padded maps: it knows no channels past its in_features.
+    """A 1x1 convolution of act(a) * b, for maps padded beyond its in_features.
 
-    The weight gets zeros for them: to cut them off the map would copy its gradient.
+    The weight is padded with zeros: slicing the maps instead would copy their gradients.
 
     Args:
-        half, channels: channels of the maps, and of the result.
+        half, channels: channels of each map before padding, and of the result.
         gate: "silu" or "gelu".
         bias: whether the convolution has bias.
     """
@@ -77,17 +77,17 @@ class GatedPointwiseConv(Prepared, nn.Linear):
         """Two of (b, m, h, w) -> (b, out, h, w)"""
         weight, bias = self.prepared()
         a, b = a.movedim(1, -1), b.movedim(1, -1)
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():  # which chooses itself
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():  # it recomputes by itself
             return GatedLinear.apply(self.act, a, b, weight, bias).movedim(-1, 1)
         return F.linear(self.act(a) * b, weight, bias).movedim(-1, 1)
 
     def prepare(self) -> tuple[Tensor, Tensor | None]:
-        """The weight with zeros, and the bias."""
+        """The zero-padded weight, and the bias."""
         return F.pad(self.weight, (0, padding(self.in_features))), self.bias
 
 
 class SplitDepthwiseConv(Prepared, DepthwiseConv):
-    """A depthwise 3x3 convolution of what SplitPointwiseConv gives, two maps of (b, m, h, w)."""
+    """A depthwise 3x3 convolution of the two maps of SplitPointwiseConv, each (b, m, h, w)."""
 
     def __init__(self, half: int, *, bias: bool):
         super().__init__(2 * half, bias=bias)
@@ -133,7 +133,7 @@ class PixelUnshuffle(nn.PixelUnshuffle):
 
 
 def padding(channels: int) -> int:
-    """Channels of zeros that a padded map has beside so many."""
+    """The number of zero channels that pad a map to a multiple of 16 channels."""
     return -channels % 16
 
 
@@ -162,7 +162,7 @@ class LayerNorm(nn.LayerNorm):
 
 
 class BiasFreeNorm(nn.Module):
-    """x / sqrt(var(x) + 1e-5) * weight over the channels of each pixel: no mean taken off, no bias.
+    """x / sqrt(var(x) + 1e-5) * weight over the channels of each pixel: no mean, no bias.
 
     Source: Restormer, arXiv 2111.09881, Section 3 (bias-free LayerNorm).
     """
@@ -183,7 +183,7 @@ ACTIVATIONS = {"silu": F.silu, "gelu": F.gelu}
 
 
 def choice(option: str, value: str, table: dict):
-    """Look an option's value up. Raises ValueError naming the values there are."""
+    """Look up an option's value. Raises ValueError with the values to choose from."""
     if value not in table:
         raise ValueError(f"{option} is {value!r}: choose one of {', '.join(table)}")
     return table[value]

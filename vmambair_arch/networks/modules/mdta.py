@@ -18,7 +18,7 @@ class RestormerBlock(nn.Module):
         dim: channels c.
         heads: see MDTA.
         ffn_expansion_factor: see EFFN.
-        norm: "with_bias" (LayerNorm) or "bias_free" (no mean taken off, no bias).
+        norm: "with_bias" (LayerNorm) or "bias_free" (no mean subtracted, no bias).
         bias: whether the convolutions have bias.
     Source: Restormer, arXiv 2111.09881, Section 3 and Figure 2.
     """
@@ -48,8 +48,8 @@ class MDTA(nn.Module):
     """Multi-Dconv head transposed attention: out(softmax(t q^T k) applied to the channels of v).
 
     q, k and v are the thirds of dwconv(in(x)), q and k with norm 1 over the pixels, t a learnt
-    temperature of each head. The attention is between channels, so its cost grows with the pixels,
-    not with their square.
+    temperature per head. The attention is between channels, so its cost grows with the number of
+    pixels, not with its square.
 
     Args:
         dim: channels c.

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...ops import planar_scan, selective_scan
+from ...ops.channel import channel_scan, is_one_launch
 from .effn import EFFN
 from .layers import NORMS, DepthwiseConv, LayerNorm, PointwiseConv, SplitPointwiseConv, choice
 from .prepared import Prepared
@@ -31,7 +32,7 @@ class OSSBlock(nn.Module):
         directions: see PlanarScan.
         ffn_expansion_factor: see EFFN.
         gate: see EFFN.
-        norm: "with_bias" (LayerNorm) or "bias_free" (no mean taken off, no bias).
+        norm: "with_bias" (LayerNorm) or "bias_free" (no mean subtracted, no bias).
         bias: whether the EFFN's convolutions have bias.
     Source: VmambaIR, arXiv 2403.11423, Section 3.2 and Figure 2.
     """
@@ -153,7 +154,7 @@ class PlanarScan(Prepared):
         return (decay_rates(self.A_log),)
 
     def _row_scan(self, x: Tensor, projection: Tensor) -> Tensor:
-        """The scan along the rows, one after the other: forwards, and with k = 2 backwards too."""
+        """The scan row by row: forwards and, with k = 2, also backwards."""
         u, projection = x.flatten(2), projection.flatten(1, 2).permute(0, 2, 3, 1)
         if len(self.D) == 1:
             (y,) = scan_directions(u[:, None], projection, self)
@@ -168,7 +169,7 @@ class PlanarScan(Prepared):
 class ChannelScan(Prepared):
     """The selective scan, forwards and backwards, of the channels' means: one number per channel.
 
-    It runs in float32 under autocast too: the sequence is c numbers an image.
+    It stays in float32 under autocast: the sequence is only c numbers per image.
 
     Args:
         dim: channels c, the length of the sequence.
@@ -198,12 +199,20 @@ class ChannelScan(Prepared):
             wide = torch.promote_types(self.A_log.dtype, x.dtype)
             means = x.movedim(1, -1).flatten(1, 2).mean(1, dtype=wide)  # (b, c)
             sequence = self.widen(means[..., None]).mT  # (b, width, c)
-            u = torch.stack([sequence, sequence.flip(-1)], 1)  # (b, 2, width, c)
-            projection = torch.einsum("bkdl,kpd->bkpl", u, self.projection)
-            forwards, backwards = scan_directions(u, projection, self)
-            s = self.narrow((forwards + backwards.flip(-1)).mT).squeeze(-1)
+            s = self.narrow(self._both_ways(sequence).mT).squeeze(-1)
             s = self.norm(s)
         return s[..., None, None].to(x.dtype)
+
+    def _both_ways(self, sequence: Tensor) -> Tensor:
+        """(b, width, c) -> (b, width, c)"""
+        if is_one_launch(sequence, self.A_log.shape[-1]):
+            (A,) = self.prepared()
+            weights = (self.projection, self.delta_weight, self.delta_bias, A, self.D)
+            return channel_scan(sequence.contiguous(), *weights)
+        u = torch.stack([sequence, sequence.flip(-1)], 1)  # (b, 2, width, c)
+        projection = torch.einsum("bkdl,kpd->bkpl", u, self.projection)
+        forwards, backwards = scan_directions(u, projection, self)
+        return forwards + backwards.flip(-1)
 
     def prepare(self) -> tuple[Tensor]:
         """The decay rates."""
@@ -211,28 +220,28 @@ class ChannelScan(Prepared):
 
 
 def scan_directions(
-    u: Tensor, projection: Tensor, of: PlanarScan | ChannelScan
+    u: Tensor, projection: Tensor, module: PlanarScan | ChannelScan
 ) -> Sequence[Tensor]:
     """Scan sequences, one for each direction.
 
     Args:
         u: (b, k, d, l)
         projection: (b, k, r + 2n, l): the low-rank step, B and C.
-        of: the module that has the scan's parameters.
+        module: has the scan's parameters.
     Returns: k of (b, d, l)
     """
-    r, n = of.delta_weight.shape[-1], of.A_log.shape[-1]
-    (A,) = of.prepared()
+    r, n = module.delta_weight.shape[-1], module.A_log.shape[-1]
+    (A,) = module.prepared()
     step, B, C = projection.split([r, n, n], dim=2)
-    delta = torch.einsum("bkrl,kdr->bkdl", step, of.delta_weight)
+    delta = torch.einsum("bkrl,kdr->bkdl", step, module.delta_weight)
     y = selective_scan(
         u.flatten(1, 2),
         delta.flatten(1, 2),
         A.flatten(0, 1),
         B,
         C,
-        of.D.flatten(),
-        delta_bias=of.delta_bias.flatten(),
+        module.D.flatten(),
+        delta_bias=module.delta_bias.flatten(),
         delta_softplus=True,
     )
     return y.unflatten(1, u.shape[1:3]).unbind(1)
@@ -248,7 +257,7 @@ def scan_parameters(
 ) -> tuple[nn.Parameter, nn.Parameter, nn.Parameter, nn.Parameter]:
     """Fresh delta_weight (k, d, r), delta_bias (k, d), A_log (k, d, n) and D (k, d).
 
-    A starts S4D-real, -1 ... -n, and softplus(delta_bias) log-uniform in [0.001, 0.1].
+    A is initialised S4D-real, -1 ... -n; softplus(delta_bias) log-uniform in [0.001, 0.1].
     Source: S4D, arXiv 2206.11893, Section 4; Mamba, arXiv 2312.00752, Section 3.6.
     """
     k, d, n = directions, channels, d_state

@@ -1,4 +1,4 @@
-"""Weights that a module makes of its parameters at each call, held while many calls follow."""
+"""Weights that a module derives from its parameters at each call, held over many calls."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,18 +11,18 @@ from torch import Tensor, nn
 class Prepared(nn.Module):
     """A module that pads its weights or takes their exponentials before it uses them.
 
-    Nothing is held but within ``weights_held``: weights may change between any two calls.
+    They are held only within ``weights_held``: elsewhere weights may change between two calls.
     """
 
-    lowered = True  # whether autocast takes what is prepared in its dtype
+    lowered = True  # whether autocast casts what is prepared to its dtype
     held: dict[torch.dtype | None, Any] | None = None
 
     def prepare(self) -> tuple[Any, ...]:
-        """Make the weights."""
+        """Derive the weights from the parameters."""
         raise NotImplementedError
 
     def prepared(self) -> tuple[Any, ...]:
-        """The weights: made, or those that are held, in the dtype of autocast."""
+        """The weights, fresh or held; held ones are in autocast's dtype."""
         if self.held is None or torch.is_grad_enabled():
             return self.prepare()
         dtype = self._autocast_dtype()
@@ -39,9 +39,9 @@ class Prepared(nn.Module):
 
 @contextlib.contextmanager
 def weights_held(network: nn.Module) -> Iterator[None]:
-    """Within it the weights of a network do not change, and are prepared once for all calls.
+    """Prepare a network's weights once for all calls in this context; they must not change in it.
 
-    Calls that keep gradients prepare their own; a compiled network is left alone.
+    Calls with gradients prepare their own; a compiled network is left alone.
     """
     compiled = network._compiled_call_impl is not None
     modules = [m for m in network.modules() if isinstance(m, Prepared) and not compiled]
@@ -52,6 +52,20 @@ def weights_held(network: nn.Module) -> Iterator[None]:
     finally:
         for module in modules:
             module.held = None
+
+
+@contextlib.contextmanager
+def weights_prepared_anew(network: nn.Module) -> Iterator[None]:
+    """Within it weights are prepared at each call, even if they are held."""
+    modules = [m for m in network.modules() if isinstance(m, Prepared)]
+    before = [module.held for module in modules]
+    for module in modules:
+        module.held = None
+    try:
+        yield
+    finally:
+        for module, held in zip(modules, before, strict=True):
+            module.held = held
 
 
 def _each_to(dtype: torch.dtype, tensors: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:

@@ -1,1 +1,1 @@
-"""The scans in torch's own operations, parallel over chunks: for devices without other kernels."""
+"""The scans in torch operations, parallel over chunks: for devices that have no kernels of ours."""

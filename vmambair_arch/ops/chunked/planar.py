@@ -5,7 +5,7 @@ from torch import Tensor
 from ..reference import planar
 from . import selective
 
-unavailable, kept = planar.unavailable, planar.kept  # as there: it runs everywhere, and keeps none
+unavailable, kept = planar.unavailable, planar.kept  # it runs everywhere and keeps no states
 
 
 def forward(x, projection, delta_weight, delta_bias, A, D, keep) -> tuple[Tensor, Tensor]:

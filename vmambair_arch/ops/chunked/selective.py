@@ -1,10 +1,10 @@
-"""selective_scan over all chunks of the sequence at once, in torch's own operations.
+"""selective_scan over all chunks of the sequence at once, in torch operations.
 
-A chunk's states are those that it reaches from zero, plus the decayed state that it begins with.
-So one pass finds what each chunk adds, a short scan the states with which the chunks begin, and
-another pass the states and what becomes of them: for a sequence of l pixels about 3 sqrt(l) steps
-instead of l. The adjoint runs the same way from the end. Nothing is divided by a decay, so that
-the results are as exact as those of the plain loop.
+A chunk's states are those that it reaches from zero, plus the decayed state that it starts with.
+So one pass computes what each chunk adds, a short scan over the chunks their initial states, and
+a second pass the states and the outputs: for a sequence of l pixels about 3 sqrt(l) steps instead
+of l. The adjoint runs the same way from the end. Nothing is divided by a decay, so the results are
+as exact as those of the plain loop.
 
 b batch, g groups of channels that share B and C, s channels of a group, n states, m chunks of p
 pixels. Sequences are (p, b, g, s, m), or (p, b, g, n, m) for B and C; states (b, g, s, n, m).
@@ -20,11 +20,11 @@ from ..checks import state_dtype
 from ..groups import share_groups, sum_groups
 from ..reference.selective import step_size
 
-LARGEST = 64 * 2**20  # states, of as many channels as are scanned at a time
+LARGEST = 64 * 2**20  # states of the channels that are scanned at a time
 
 
 def unavailable(x: Tensor) -> str | None:
-    """It runs everywhere."""
+    """None: it runs everywhere."""
     return None
 
 
@@ -34,14 +34,14 @@ def forward(u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tensor, T
     y, last = torch.empty_like(wide[0]), wide[0].new_empty(*u.shape[:2], A.shape[1])
     step = step_size(wide[1], wide[6], delta_softplus)
     B, C = map(_in_chunks, share_groups(wide[3], wide[4]))
-    for some, A_some in _channels(wide[2], u.shape, groups=B.shape[2]):
-        u_some, step_some = _in_chunks(some(wide[0])), _in_chunks(some(step))
-        outputs, h = torch.empty_like(u_some), None
-        for t, h in enumerate(_states(u_some, step_some, A_some, B)):
+    for take, A_part in _channels(wide[2], u.shape, groups=B.shape[2]):
+        u_part, step_part = _in_chunks(take(wide[0])), _in_chunks(take(step))
+        outputs, h = torch.empty_like(u_part), None
+        for t, h in enumerate(_states(u_part, step_part, A_part, B)):
             outputs[t] = (C[t][:, :, None] * h).sum(3)
-        some(y).copy_(_in_a_row(outputs, u.shape[2]))
+        take(y).copy_(_in_a_row(outputs, u.shape[2]))
         assert h is not None  # an empty sequence does not get here
-        some(last).copy_(h[..., -1])
+        take(last).copy_(h[..., -1])
     return torch.addcmul(y, wide[5][:, None], wide[0]).to(u.dtype), last
 
 
@@ -53,12 +53,12 @@ def backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tens
     du, dstep, dA = torch.empty_like(u), torch.empty_like(u), torch.empty_like(A)
     B, C = map(_in_chunks, share_groups(B, C))
     dB, dC = torch.zeros_like(B), torch.zeros_like(C)
-    for some, A_some in _channels(A, u.shape, groups=B.shape[2]):
-        dy_some, u_some, step_some = (_in_chunks(some(sequence)) for sequence in (dy, u, step))
-        grads = _gradients(dy_some, u_some, step_some, A_some, B, C, dB, dC)
-        some(du).copy_(_in_a_row(grads[0], length))
-        some(dstep).copy_(_in_a_row(grads[1], length))
-        some(dA[None]).copy_(grads[2][None])
+    for take, A_part in _channels(A, u.shape, groups=B.shape[2]):
+        dy_part, u_part, step_part = (_in_chunks(take(sequence)) for sequence in (dy, u, step))
+        grads = _gradients(dy_part, u_part, step_part, A_part, B, C, dB, dC)
+        take(du).copy_(_in_a_row(grads[0], length))
+        take(dstep).copy_(_in_a_row(grads[1], length))
+        take(dA[None]).copy_(grads[2][None])
     du += dy * D[:, None]
     ddelta = dstep * torch.sigmoid(delta + delta_bias[:, None]) if delta_softplus else dstep
     dD, ddelta_bias = (dy * u).sum((0, 2)), ddelta.sum((0, 2))
@@ -71,8 +71,8 @@ def backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tens
 def _gradients(dy, u, step, A, B, C, dB, dC) -> tuple[Tensor, Tensor, Tensor]:
     """Return du and dstep (p, b, g, s, m) and dA (g, s, n); add to dB and dC.
 
-    The adjoint of a state is what the output and the state after it say; ``carried`` is the part
-    of the latter, and the adjoint of a chunk's last state comes from the chunk after it.
+    A state's adjoint comes from its output and from the next state; ``carried`` is the latter's
+    part. The adjoint of a chunk's last state comes from the next chunk.
     """
     states = list(_states(u, step, A, B))
     du, dstep, dA = torch.empty_like(u), torch.empty_like(step), torch.zeros_like(A)
@@ -102,7 +102,7 @@ def _states(u: Tensor, step: Tensor, A: Tensor, B: Tensor) -> Iterator[Tensor]:
 
 
 def _starts(u: Tensor, step: Tensor, A: Tensor, B: Tensor) -> Tensor:
-    """The states with which the chunks begin."""
+    """The chunks' initial states."""
     added = A.new_zeros(*u.shape[1:4], A.shape[2], u.shape[4])
     for t in range(len(u)):
         added = _next(added, u[t], step[t], A, B[t])
@@ -110,7 +110,7 @@ def _starts(u: Tensor, step: Tensor, A: Tensor, B: Tensor) -> Tensor:
 
 
 def _adjoints_of_ends(dy: Tensor, step: Tensor, A: Tensor, C: Tensor) -> Tensor:
-    """What the chunks after a chunk say of its last state."""
+    """The adjoint of each chunk's last state, from the chunks after it."""
     added = A.new_zeros(*dy.shape[1:4], A.shape[2], dy.shape[4])
     for t in reversed(range(len(dy))):
         added = (added + dy[t][:, :, :, None] * C[t][:, :, None]) * _decay(
@@ -121,7 +121,7 @@ def _adjoints_of_ends(dy: Tensor, step: Tensor, A: Tensor, C: Tensor) -> Tensor:
 
 
 def _next(h: Tensor, u: Tensor, step: Tensor, A: Tensor, B: Tensor) -> Tensor:
-    """The states a pixel further; u and step are (b, g, s, m), B is (b, g, n, m)."""
+    """The states one pixel on; u and step are (b, g, s, m), B is (b, g, n, m)."""
     return torch.addcmul(
         _decay(step[:, :, :, None], A) * h, (step * u)[:, :, :, None], B[:, :, None]
     )
@@ -133,7 +133,7 @@ def _decay(step: Tensor, A: Tensor) -> Tensor:
 
 
 def _scan_chunks(added: Tensor, decay: Tensor) -> Tensor:
-    """The states at the ends of the chunks, from what each adds and how far it decays a state."""
+    """The chunks' last states, from what each adds and how far it decays a state."""
     ends = [added[..., 0]]
     for chunk in range(1, added.shape[4]):
         ends.append(torch.addcmul(added[..., chunk], decay[..., chunk], ends[-1]))
@@ -141,14 +141,14 @@ def _scan_chunks(added: Tensor, decay: Tensor) -> Tensor:
 
 
 def _shifted(ends: Tensor) -> Tensor:
-    """The end of the chunk before each; before the first there is nothing."""
+    """For each chunk, the end of the one before; zeros for the first."""
     return torch.cat([torch.zeros_like(ends[..., :1]), ends[..., :-1]], 4)
 
 
 def _in_chunks(sequences: Tensor) -> Tensor:
-    """(b, g, c, length) -> (p, b, g, c, m); the last chunk is filled with zeros.
+    """(b, g, c, length) -> (p, b, g, c, m); the last chunk is padded with zeros.
 
-    A step of zero leaves a state as it is.
+    A step of zero leaves a state unchanged.
     """
     length = sequences.shape[3]
     pixels = 2 ** round(math.log2(length) / 2)
@@ -162,16 +162,16 @@ def _in_a_row(chunks: Tensor, length: int) -> Tensor:
 
 
 def _channels(A: Tensor, shape: torch.Size, *, groups: int) -> Iterator[tuple]:
-    """As many channels of each group as are scanned at a time.
+    """The channels of each group, in the parts that are scanned at a time.
 
-    Yields a function that takes them from (b, d, ...), as a view (b, g, s, ...), and their A.
+    Yields, for each part, a function that slices (b, d, ...) to a view (b, g, s, ...), and its A.
     """
     b, d, length = shape
     of_a_channel = b * groups * A.shape[1] * length
     size = max(1, LARGEST // of_a_channel)
     for first in range(0, d // groups, size):
 
-        def some(tensor: Tensor, first: int = first) -> Tensor:
+        def take(tensor: Tensor, first: int = first) -> Tensor:
             return tensor.unflatten(1, (groups, -1))[:, :, first : first + size]
 
-        yield some, some(A[None])[0]
+        yield take, take(A[None])[0]

@@ -1,13 +1,13 @@
 """The scan of both operations in Triton, backward: kernels over the chunks of forward.
 
-With g[t] the gradient of h[t] and a[t] = exp(delta[t] A), what step t + 1 hands back is c[t]:
-    g[t] = C[t] dy[t] + c[t],   c[t-1] = a[t] g[t],   zero behind the last step.
-It is the same scan with time reversed, so chunks serve again: ``end_carries``, then
-``across_chunks`` from the last to the first, then ``gradients``. This last walks through a chunk
+With g[t] the gradient of h[t] and a[t] = exp(delta[t] A), c[t] is what step t + 1 passes back:
+    g[t] = C[t] dy[t] + c[t],   c[t-1] = a[t] g[t],   zero after the last step.
+This is the same scan with time reversed, so it uses chunks, too: ``end_carries``, then
+``across_chunks`` from the last to the first, then ``gradients``. The latter walks through a chunk
 once forward, keeping the state of every ``sub``-th step in a workspace, and then back in pieces of
-``sub`` steps, each run forward again to have its states at hand: none is stored for longer.
-Sums over channels (the gradients of B, C and step) are left for each block of channels by itself
-and added up by ``add_blocks``: no atomics, so equal inputs give equal bits.
+``sub`` steps, each of which is run forward again to recompute its states: none is stored longer.
+Sums over channels (the gradients of B, C and step) are written for each block of channels and
+added up by ``add_blocks``: no atomics, so equal inputs give equal bits.
 """
 
 from typing import Any, NamedTuple
@@ -34,11 +34,11 @@ LN2 = tl.constexpr(0.6931471805599453)
 
 
 class Between(NamedTuple):
-    """Pointers to float32 states that programs leave each other, or themselves.
+    """Pointers to float32 states that programs leave for each other, or for themselves.
 
     states: (sequences, chunks, n, d) after each chunk.
-    carries: (sequences, chunks, n, d) what each chunk hands back to the one before it.
-    workspace: (programs, chunk / sub + sub, BLOCK_N, BLOCK_D) states of this program alone.
+    carries: (sequences, chunks, n, d) that each chunk passes back to the one before it.
+    workspace: (programs, chunk / sub + sub, BLOCK_N, BLOCK_D) states of each program alone.
     """
 
     states: Any
@@ -47,7 +47,7 @@ class Between(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """Pointers to what ``gradients`` writes.
+    """Pointers to the outputs of ``gradients``.
 
     u: like u, but a float32 map (b, 4, length, d) for each direction if planar.
     step: like delta; not written if planar.
@@ -62,7 +62,7 @@ class Gradients(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """What the gradients of the parameters add up to: (r, d), (d), (d), (n, d)."""
+    """The sums for the gradients of the parameters: (r, d), (d), (d), (n, d)."""
 
     weight: Any
     bias: Any
@@ -72,7 +72,7 @@ class Sums(NamedTuple):
 
 @triton.jit(do_not_specialize=SIZES)
 def end_carries(maps, parameters, ends, totals, k, chunk, height, width, d, shape):
-    """Write what each chunk hands back to the one before it, if it gets zero from the one after.
+    """Write what each chunk passes back to the one before it, given zero from the one after it.
 
     The sum of its delta goes to totals.
     """
@@ -102,7 +102,7 @@ def end_carries(maps, parameters, ends, totals, k, chunk, height, width, d, shap
 
 @triton.jit
 def retrace(c, h_before, delta, z, rates, u, dy, B, C, SOFTPLUS: tl.constexpr):
-    """One step back in time: c for the step before, and what the step gives each gradient.
+    """One step back in time: c for the step before, and the step's part of each gradient.
 
     Returns: c; A's (n, d); that of delta, before softplus, and of u through delta u (d); B's and
     C's (n), summed over the channels.
@@ -122,7 +122,7 @@ def retrace(c, h_before, delta, z, rates, u, dy, B, C, SOFTPLUS: tl.constexpr):
 
 @triton.jit(do_not_specialize=SIZES)
 def gradients(maps, parameters, between, grads, piece, k, chunk, sub, height, width, d, shape):
-    """Write every gradient that the chunks from ``piece`` on contribute; sub divides chunk."""
+    """Write the parts of the chunks from ``piece`` on in all gradients; sub divides chunk."""
     place = locate(maps, piece, chunk, height, width, d, shape)
     rates = read_parameters(parameters, k, place, d, shape)
     TILE: tl.constexpr = shape.BLOCK_N * shape.BLOCK_D
@@ -141,7 +141,7 @@ def gradients(maps, parameters, between, grads, piece, k, chunk, sub, height, wi
             h, maps, place, rates, begin, begin + sub, kept, height, width, d, shape, KEEP=False
         )
         tl.store(records + s * TILE, h)
-    tl.debug_barrier()  # what a thread stored to the workspace another may load
+    tl.debug_barrier()  # a thread may load what another stored in the workspace
 
     after = between.carries + (place.row + 1) * shape.N * d + place.state_at
     c = tl.load(after, mask=place.state_mask & (place.chunk + 1 < place.chunks), other=0.0)
@@ -177,7 +177,7 @@ def gradients(maps, parameters, between, grads, piece, k, chunk, sub, height, wi
 def walk_back(
     c, sums, maps, place, rates, begin, end, kept, grads, chunk, height, width, d, shape
 ):  # fmt: skip
-    """Go back from step end - 1 to begin, with the states before each at ``kept``.
+    """Go back from step end - 1 to begin; ``kept`` has the states before each step.
 
     Writes the gradients of u, step, B and C of these steps. Returns: c and the sums before them.
     """
@@ -229,9 +229,9 @@ def add_blocks(
     partial, dB, dC, piece, chunk, height, width, d, shape,
     ROWS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Add up the blocks of partial, ROWS steps a program, and write them at their pixels.
+    """Add up the blocks of partial, ROWS steps per program, and write them at their pixels.
 
-    They are the gradients of B and C; of the projection, in the place of dB, if planar.
+    They are the gradients of B and C or, if planar, that of the projection in the place of dB.
     """
     length, pieces, blocks = height * width, tl.cdiv(chunk, ROWS), tl.cdiv(d, shape.BLOCK_D)
     chunks = tl.cdiv(length, chunk)

@@ -1,4 +1,4 @@
-"""Where Triton's kernels can run: NVIDIA GPUs from Turing on, or interpreted for tests."""
+"""Where the Triton kernels can run: NVIDIA GPUs from Turing on, or interpreted for tests."""
 
 import importlib.util
 import os
@@ -12,7 +12,7 @@ CAPABILITY = (7, 5)
 def unavailable(x: Tensor) -> str | None:
     """The reason why the kernels cannot run on tensors like x, or None.
 
-    With TRITON_INTERPRET=1 in the environment they run on CPU tensors, slowly, and on no GPU.
+    With TRITON_INTERPRET=1 in the environment they run, slowly, on CPU tensors only.
     """
     if importlib.util.find_spec("triton") is None:
         return "triton is not installed"

@@ -2,12 +2,12 @@
 
 Each sequence is cut into chunks, so that one image fills a GPU:
 1. ``end_states``: the recurrence over each chunk from zero, and the sum S of its delta;
-2. ``across_chunks``: a chunk takes the state h before it to exp(S A) h + its end state from zero,
-   so a short scan over the chunks gives the states after all of them;
+2. ``across_chunks``: a chunk maps the state h before it to exp(S A) h + its end state from zero,
+   so a short scan over the chunks yields the states after all of them;
 3. ``outputs``: the recurrence over each chunk again, from the state before it, and y.
-The directions of a planar scan run side by side and meet at each pixel: each writes a map of its
-own, and ``add_maps`` adds them in a fixed order.
-What a step needs from memory is loaded a step ahead, so that no step waits for it.
+The directions of a planar scan run in parallel and meet at each pixel: each writes its own map, and
+``add_maps`` adds these in a fixed order.
+Each step's data are loaded one step ahead, so that no step waits for memory.
 """
 
 import triton
@@ -48,7 +48,7 @@ def end_states(maps, parameters, ends, totals, k, chunk, height, width, d, shape
 
 @triton.jit
 def compose(decay, end, next_decay, next_end):
-    """Two chunks as one: h -> next_decay (decay h + end) + next_end."""
+    """Two chunks combined: h -> next_decay (decay h + end) + next_end."""
     return next_decay * decay, next_decay * end + next_end
 
 
@@ -57,9 +57,10 @@ def across_chunks(
     ends, totals, A, k, chunks, n, d,
     ROWS: tl.constexpr, LANES: tl.constexpr, REVERSE: tl.constexpr,
 ):  # fmt: skip
-    """Replace each chunk's end state from zero by the true one; the last chunk first if REVERSE.
+    """Replace each chunk's end state from zero by the true one; from the last chunk if REVERSE.
 
-    A lane is one state of one channel; a program takes LANES of one sequence, ROWS chunks at once.
+    A lane is one state of one channel; a program processes LANES of one sequence, ROWS chunks at
+    once.
     """
     lane_blocks = tl.cdiv(n * d, LANES)
     sequence = (tl.program_id(0) // lane_blocks).to(tl.int64)
@@ -88,8 +89,8 @@ def across_chunks(
 def outputs(maps, parameters, ends, y, last, k, chunk, height, width, d, shape):
     """Write y: laid out like u, but a map (b, 4, length, d) for each direction if planar.
 
-    ends: (sequences, chunks, n, d) the state after each chunk.
-    last: (sequences, n, d) the state after the last, which is written here; not if planar.
+    ends: (sequences, chunks, n, d), the state after each chunk.
+    last: (sequences, n, d), the state after the last chunk, written here unless planar.
     """
     place = locate(maps, 0, chunk, height, width, d, shape)
     rates = read_parameters(parameters, k, place, d, shape)

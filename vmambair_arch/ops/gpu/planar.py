@@ -3,8 +3,8 @@
     delta = softplus(delta_weight[k] step + delta_bias[k])
     h[t] = exp(delta A[k]) h[t-1] + delta B x[t],   y = sum over k of C . h[t] + D[k] x[t]
 
-x (b, h, w, d) and the projection (b, h, w, 4, r + 2n) are read where they lie, at the pixel that
-direction k visits; delta exists in registers only. The directions run side by side: each leaves a
+x (b, h, w, d) and the projection (b, h, w, 4, r + 2n) are read in place, at the pixel that
+direction k visits; delta exists only in registers. The directions run in parallel: each writes a
 float32 map, and these are added in a fixed order.
 
 Bytes to move, with M those of a float32 map and P those of the projection:
@@ -14,13 +14,13 @@ Bytes to move, with M those of a float32 map and P those of the projection:
               channels), add_blocks P, add_maps 5M: 21M + 3P + 2P ceil(d / 32)
 
 and for the states between chunks (32 to 256 steps) 16 n / chunk M forward, 20 n / chunk M backward.
-The states that ``gradients`` keeps at hand, 4 n M in and out, are sized for the cache.
-Extra memory: 4M for the maps; the states after each chunk, 4 n / chunk M, which are kept for the
-backward pass; there as much again, and the workspace. Small maps take short chunks, to fill the
-GPU: there the states may outgrow the inputs, but stay below 16 MiB for 16 states.
-Copying, flipping and merging moves, forward: four sequences of x 8M, delta 4M, B, C and step apart
-2P, the scan 12M + P, its outputs flipped and transposed 8M and added 5M: 37M + 3P; and it holds 8M
-for the backward pass, where this holds x and the states after each chunk.
+The states that ``gradients`` keeps in its workspace, 4 n M in and out, are sized for the cache.
+Extra memory: 4M for the maps; the states after each chunk, 4 n / chunk M, kept for the backward
+pass, which needs the same amount again, and the workspace. Small maps have short chunks, to fill
+the GPU: their states may exceed the inputs, but stay below 16 MiB for 16 states.
+By copying, flipping and merging, forward would move: four sequences of x 8M, delta 4M, B, C and
+step split 2P, the scan 12M + P, its outputs flipped and transposed 8M and added 5M: 37M + 3P; and
+hold 8M for the backward pass, instead of x and the states after each chunk.
 """
 
 import torch
@@ -33,7 +33,7 @@ __all__ = ["backward", "forward", "kept", "unavailable"]
 
 
 def kept(x: Tensor, projection: Tensor, A: Tensor) -> tuple[int, ...]:
-    """The shape of the states after each chunk, which the forward pass keeps."""
+    """The shape of the states after each chunk, which forward keeps."""
     from . import launch
 
     b, h, w, d = x.shape
@@ -63,7 +63,7 @@ def backward(dy, x, projection, delta_weight, delta_bias, A, D, states) -> tuple
 
 
 def _scan(x, projection, delta_weight, delta_bias, A, D):
-    """The call as the kernels take it: directions are the sequences of an image."""
+    """The call in the kernels' form: directions are the sequences of an image."""
     from .launch import Scan
 
     return Scan(

@@ -3,9 +3,10 @@
     h[t] = exp(delta[t] A) h[t-1] + delta[t] B[t] u[t],   y[t] = C[t] . h[t] + D u[t]
 
 u, delta, y are (b, d, length), B and C (b, g, n, length); nothing is transposed. With M the bytes
-of u it moves, beside B and C, 5M forward (u and delta twice, y once) and 10M backward. One program
-a channel, as in mamba-ssm, would move 3M and 6M, but leave most of a GPU idle where b d is small.
-Short sequences of few channels, such as the network's channel scan, are a launch each, see short.
+of u it moves, in addition to B and C, 5M forward (u and delta twice, y once) and 10M backward. One
+program per channel, as in mamba-ssm, would move 3M and 6M, but leave most of a GPU idle where b d
+is small. Short sequences with few channels, such as the network's channel scan, take one launch,
+see short.
 """
 
 import torch
@@ -48,7 +49,7 @@ def backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tens
 
 
 def _scan(u, delta, A, B, C, D, delta_bias, delta_softplus):
-    """The call as the kernels take it: groups are the sequences of an image."""
+    """The call in the kernels' form: groups are the sequences of an image."""
     from .launch import Scan
 
     B, C = share_groups(B, C)

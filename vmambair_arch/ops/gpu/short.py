@@ -1,7 +1,8 @@
-"""selective_scan of short sequences with few channels in Triton: a launch forward, one backward.
+"""selective_scan of short sequences with few channels in Triton: one launch forward, one backward.
 
-A program takes a sequence at once, as a tile (n, length): the states come from a parallel scan
-along it, where steps in a row would leave the GPU idle. The network's channel scan is such a call.
+A program processes a sequence at once, as a tile (n, length): the states come from a parallel scan
+along it, since sequential steps would leave the GPU idle. The network's channel scan is such a
+call.
     h[t] = a[t] h[t-1] + x[t]   with a = exp(delta A), x = delta B u;   y = C . h + D u
     g[t] = C[t] dy[t] + a[t+1] g[t+1],   the same from the last step to the first.
 """
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from .backward import LN2
 from .forward import compose
-from .launch import Scan, run
+from .launch import Scan, power_of_2, run
 from .tiles import LOG2E, softplus
 
 LONGEST, MOST_CHANNELS, MOST_STATES = 512, 8, 16
@@ -23,10 +24,14 @@ SIZES = ("k", "length", "n", "d")
 
 
 def fits(scan: Scan) -> bool:
-    """Whether a call is one of these."""
+    """Whether a call has short sequences and few channels."""
     _, n, d = scan.A.shape
-    small = d <= MOST_CHANNELS and n <= MOST_STATES
-    return not scan.planar and small and scan.width <= LONGEST
+    return not scan.planar and fits_in_a_tile(d, scan.width, n)
+
+
+def fits_in_a_tile(d: int, length: int, n: int) -> bool:
+    """Whether d channels, ``length`` steps and n states are few enough for one tile."""
+    return d <= MOST_CHANNELS and length <= LONGEST and n <= MOST_STATES
 
 
 def forward(scan: Scan, y: Tensor) -> Tensor:
@@ -50,27 +55,27 @@ def backward(
 
 
 def _launch(kernel: Any, scan: Scan, programs: int, tensors: tuple[Any, ...]) -> None:
-    """Launch a kernel, a warp for each 32 steps: 16 numbers of a tile a thread."""
+    """Launch a kernel, a warp for each 32 steps: 16 numbers of a tile per thread."""
     k, n, d = scan.A.shape
-    block = max(triton.next_power_of_2(scan.width), 32)
+    block = max(power_of_2(scan.width), 32)
     with torch.cuda.device_of(scan.u):
         run(
             kernel, programs, *tensors, k, scan.width, n, d,
-            BLOCK_N=triton.next_power_of_2(n), BLOCK=block, SOFTPLUS=scan.softplus,
+            BLOCK_N=power_of_2(n), BLOCK=block, SOFTPLUS=scan.softplus,
             num_warps=block // 32,
         )  # fmt: skip
 
 
 @triton.jit
 def load_sequence(map, at, t, length):
-    """A row of a map, zero outside of it."""
+    """A row of a map, zero outside."""
     mask = (t >= 0) & (t < length)
     return tl.load(map + at + t, mask=mask, other=0.0).to(tl.float32)
 
 
 @triton.jit
 def steps_of(delta, at, bias, t, length, SOFTPLUS: tl.constexpr):
-    """Delta at the steps t, zero behind the end, and what softplus was taken of."""
+    """Delta at the steps t, zero after the end, and its value before softplus."""
     z = load_sequence(delta, at, t, length) + bias
     return tl.where(t < length, softplus(z) if SOFTPLUS else z, 0.0), z
 
@@ -115,7 +120,7 @@ def scan_short_back(
     maps, parameters, du, dstep, dB, dC, sums, k, length, n, d,
     BLOCK_N: tl.constexpr, BLOCK: tl.constexpr, SOFTPLUS: tl.constexpr,
 ):  # fmt: skip
-    """Write every gradient of a sequence, one channel after the other.
+    """Write all gradients of a sequence, channel by channel.
 
     sums: (sequences, 2 + n, d) of bias, D and A from this sequence.
     """
@@ -140,7 +145,7 @@ def scan_short_back(
         _, h = tl.associative_scan((tl.exp2(A[:, None] * delta[None, :]), x), 1, compose)
         next_decay = tl.exp2(A[:, None] * next_delta[None, :])
         _, g = tl.associative_scan((next_decay, C * dy[None, :]), 1, compose, reverse=True)
-        past = g * (h - x)  # what is left of the state before, times what it hands back
+        past = g * (h - x)  # the gradient times the decayed previous state
         ddelta_u = tl.sum(g * B, 0)
         ddelta = tl.sum(A[:, None] * past, 0) * LN2 + u * ddelta_u
         if SOFTPLUS:

@@ -1,14 +1,14 @@
-"""What the kernels of both scans share: where a program works, one step, and how arguments come.
+"""What the kernels of both scans share: a program's place, one step, and the form of arguments.
 
 A *sequence* is what one recurrence runs along. An image has k sequences: the 4 directions of
-planar_scan, over all channels, or the g groups of channels of selective_scan. PLANAR tells the
-layouts apart: maps (b, length, d) with a projection (b, length, 4, r + 2n), or (b, g d, length)
+planar_scan, over all channels, or the g groups of channels of selective_scan. PLANAR distinguishes
+the layouts: maps (b, length, d) with a projection (b, length, 4, r + 2n), or (b, g d, length)
 with B and C (b, g, n, length). A sequence is cut into chunks of ``chunk`` steps.
-d counts the channels of a sequence, n the states of a channel, r the step rank (0 if not PLANAR).
-Tiles are (BLOCK_N, BLOCK_D), states by channels. A thread should hold one channel with all its
-states: then sums over states need no other thread, and B and C, the same for all channels, are
-read at addresses that a warp shares. Triton chooses so as long as it cannot prove that channels
-may be loaded by fours: no kernel specialises d, and tests/ops/test_triton_code.py looks.
+d is the number of channels of a sequence, n of states of a channel, r the step rank (0 if not
+PLANAR). Tiles are (BLOCK_N, BLOCK_D), states by channels. A thread should hold one channel with all
+its states: then sums over states need no other thread, and B and C, the same for all channels, are
+read at addresses that a warp shares. Triton chooses this layout as long as it cannot prove that
+channels may be loaded in fours: no kernel specialises d; tests/ops/test_triton_code.py checks it.
 """
 
 from typing import Any, NamedTuple
@@ -17,12 +17,12 @@ import triton
 import triton.language as tl
 
 LOG2E = tl.constexpr(1.4426950408889634)
-# Sizes for which no kernel of its own is compiled: all but n and r.
+# Sizes that kernels are not specialised for: all but n and r.
 SIZES = ("piece", "k", "chunk", "sub", "height", "width", "d")
 
 
 class Maps(NamedTuple):
-    """Pointers to what varies along a sequence, ``Scan`` says how it lies; dy lies like u."""
+    """Pointers to what varies along a sequence, laid out as in ``Scan``; dy is laid out like u."""
 
     u: Any
     step: Any
@@ -41,7 +41,7 @@ class Parameters(NamedTuple):
 
 
 class Rates(NamedTuple):
-    """Parameters of the channels of a program in float32: (r, d), (d), (n, d) / log(2), (d)."""
+    """A program's parameters in float32: (r, d), (d), (n, d) / log(2), (d)."""
 
     weight: Any
     bias: Any
@@ -50,7 +50,7 @@ class Rates(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """What a kernel is compiled for. In sums and products with tensors these come second."""
+    """A kernel's compile-time sizes. In sums and products with tensors these come second."""
 
     N: tl.constexpr
     R: tl.constexpr
@@ -62,9 +62,9 @@ class Shape(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a program works: chunk and block of channels of a sequence, its steps, its addresses.
+    """A program's chunk and block of channels of a sequence, with its steps and addresses.
 
-    The pointers are at pixel 0 of the sequence; the masks are those of the tile.
+    The pointers are at pixel 0 of the sequence; the masks are the tile's.
     """
 
     sequence: Any
@@ -76,7 +76,7 @@ class Place(NamedTuple):
     channels: Any
     states: Any
     u_at: Any  # offsets in maps like u
-    y_at: Any  # offsets where directions meet: a map (b, 4, length, d) for each, if planar
+    y_at: Any  # offsets in y: if planar in (b, 4, length, d), a map for each direction
     step: Any
     B: Any
     C: Any
@@ -90,7 +90,7 @@ class Place(NamedTuple):
 def locate(maps, piece, chunk, height, width, d, shape):
     """The place of this program.
 
-    Programs count blocks of channels fastest, then chunks, from chunk ``piece`` on.
+    Programs are numbered by block of channels first, then by chunk, from chunk ``piece`` on.
     """
     length = height * width
     blocks = tl.cdiv(d, shape.BLOCK_D)
@@ -126,7 +126,7 @@ def locate(maps, piece, chunk, height, width, d, shape):
 
 @triton.jit
 def pitches(d, shape):
-    """How far the next pixel is in maps like u, and in what holds step, B and C."""
+    """The distance of the next pixel in maps like u, and in those with step, B and C."""
     if shape.PLANAR:
         return d, (shape.R + 2 * shape.N) * 4
     else:
@@ -144,9 +144,9 @@ def pixel_at(t, sequence, height, width, PLANAR: tl.constexpr):
 
 @triton.jit
 def pixel_after(pixel, is_last, sequence, height, width, BACK, PLANAR):
-    """The pixel of the next step, or of the one before if BACK; the same pixel if it is the last.
+    """The pixel of the next step, or of the previous one if BACK; the same pixel if it is the last.
 
-    Without a division: below the end of a column lies the top of the next.
+    No division is needed: after the end of a column comes the top of the next.
     """
     stride = -1 if BACK else 1
     if PLANAR:
@@ -180,14 +180,14 @@ def read_parameters(parameters, k, place, d, shape):
 
 @triton.jit
 def far(pixel, pitch):
-    """pixel * pitch in 64 bits; neither is negative, which makes it one instruction."""
+    """pixel * pitch in 64 bits; neither is negative, so it takes one instruction."""
     pixel, pitch = tl.cast(pixel, tl.uint32), tl.cast(pitch, tl.uint32)
     return (pixel.to(tl.uint64) * pitch.to(tl.uint64)).to(tl.int64)
 
 
 @triton.jit
 def load_step(place, pixel, pitch, shape):
-    """The step as it is stored: (r) of a low rank, or (d)."""
+    """The step as stored: (r), of low rank, or (d)."""
     at = far(pixel, pitch)
     mask = tl.arange(0, shape.BLOCK_R) < shape.R if shape.PLANAR else place.d_mask
     return tl.load(place.step + at, mask=mask, other=0.0).to(tl.float32)
@@ -209,10 +209,10 @@ def load_states(vector, place, pixel, pitch):
 
 @triton.jit
 def softplus(z):
-    """max(z, 0) + log1p(e) with e = exp(-|z|) <= 1, right to the last bits also near 0.
+    """max(z, 0) + log1p(e) with e = exp(-|z|) <= 1, accurate to the last bits also near 0.
 
-    log1p(e) / e is a polynomial, exact at the Chebyshev points of [0, 1], and 5e-9 off at most.
-    Beyond 20 the result is z, as in torch.
+    log1p(e) / e is a polynomial, exact at the Chebyshev points of [0, 1], with an error of at most
+    5e-9. Beyond 20 the result is z, as in torch.
     """
     e = tl.exp2(tl.abs(z) * -LOG2E)
     ratio = -0.003176057 * e + 0.019542528
@@ -228,7 +228,7 @@ def softplus(z):
 
 @triton.jit
 def step_size(given, rates, shape):
-    """Returns delta, and what softplus was taken of."""
+    """Returns delta, and its value before softplus."""
     z = rates.bias + (tl.sum(rates.weight * given[:, None], 0) if shape.PLANAR else given)
     return softplus(z) if shape.SOFTPLUS else z, z
 
@@ -237,8 +237,8 @@ def step_size(given, rates, shape):
 def walk(h, maps, place, rates, begin, end, kept, height, width, d, shape, KEEP):
     """Run the recurrence from h over the steps begin ... end - 1.
 
-    If KEEP, the states before each go to ``kept``, one tile after the other.
-    Returns: h behind them, and the sum of delta.
+    If KEEP, the states before each step are written to ``kept``, one tile after another.
+    Returns: h after them, and the sum of delta.
     """
     u_pitch, pitch = pitches(d, shape)
     total = tl.zeros((shape.BLOCK_D,), tl.float32)

@@ -1,1 +1,1 @@
-"""Each scan by its formula, step by step in torch: what every other backend is held against."""
+"""Each scan by its formula, step by step in torch: the reference for every other backend."""

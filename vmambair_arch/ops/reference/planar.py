@@ -1,7 +1,7 @@
 """planar_scan through copies: each direction's pixels laid out in a row, then selective_scan.
 
-Everything the fast backends avoid (copies, flips, a stored delta) is done here, where each step
-can be read. b batch, h w map, k directions, d channels, r step rank, n states, l = h w pixels.
+It does what the fast backends avoid (copies, flips, a stored delta), so that every step is
+readable. b batch, h w map, k directions, d channels, r step rank, n states, l = h w pixels.
 """
 
 from types import ModuleType
@@ -14,7 +14,7 @@ from . import selective
 
 
 def unavailable(x: Tensor) -> str | None:
-    """It runs everywhere."""
+    """None: it runs everywhere."""
     return None
 
 

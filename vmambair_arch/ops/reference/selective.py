@@ -11,7 +11,7 @@ from ..checks import state_dtype
 
 
 def unavailable(x: Tensor) -> str | None:
-    """It runs everywhere."""
+    """None: it runs everywhere."""
     return None
 
 
@@ -75,5 +75,5 @@ def _to_channels(B_t: Tensor, h: Tensor) -> Tensor:
 
 
 def _to_groups(grad: Tensor, B: Tensor) -> Tensor:
-    """(b, d, n) -> (b, g, n): what the channels of a group say of their shared B (or C)."""
+    """(b, d, n) -> (b, g, n): the sum over the channels that share a B (or C)."""
     return grad.unflatten(1, (B.shape[1], -1)).sum(2)

@@ -1,1 +1,1 @@
-"""What option files may say: pydantic models of their sections, and of signatures."""
+"""The schema of option files: pydantic models of their sections, and of signatures."""

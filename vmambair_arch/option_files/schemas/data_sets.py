@@ -1,4 +1,4 @@
-"""The keys of BasicSR's data sets; ours have theirs beside them, as ``options``."""
+"""The keys of BasicSR's data sets; our data set classes name theirs as ``options``."""
 
 from typing import Annotated, Literal
 
@@ -56,7 +56,7 @@ class FFHQ(DataSet):
 
 
 class VideoDataSet(DataSet):
-    """What the video data sets have in common."""
+    """The keys that all video data sets share."""
 
     dataroot_gt: FilePath
     dataroot_lq: FilePath
@@ -92,7 +92,7 @@ class REDSRecurrent(VideoDataSet):
 class Vimeo90K(VideoDataSet):
     """Vimeo90KDataset."""
 
-    ignored = {"interval_list": "has no effect: the frames of Vimeo90K follow each other"}
+    ignored = {"interval_list": "has no effect: the frames of Vimeo90K are consecutive"}
 
     in_training = CROP
 
@@ -101,7 +101,7 @@ class Vimeo90K(VideoDataSet):
 
 
 class Vimeo90KRecurrent(Vimeo90K):
-    """Vimeo90KRecurrentDataset, which takes all seven frames whatever num_frame is."""
+    """Vimeo90KRecurrentDataset, which uses all seven frames whatever num_frame is."""
 
     num_frame: Annotated[int, Field(ge=-1, le=1000), WHOLE]
     flip_sequence: bool
@@ -118,7 +118,7 @@ class VideoTest(VideoDataSet):
 class VideoTestVimeo90K(VideoDataSet):
     """VideoTestVimeo90KDataset."""
 
-    ignored = {"padding": "has no effect: no frame is outside of a sequence of Vimeo90K"}
+    ignored = {"padding": "has no effect: Vimeo90K needs no frames outside of a sequence"}
 
     cache_data: bool
     meta_info_file: FilePath
@@ -131,7 +131,7 @@ class VideoTestDUF(VideoTest):
 
 
 class VideoRecurrentTest(VideoTest):
-    """VideoRecurrentTestDataset, which takes whole sequences."""
+    """VideoRecurrentTestDataset, which uses whole sequences."""
 
     num_frame: Annotated[int, Field(ge=-1, le=1000), WHOLE] = -1
 
@@ -154,7 +154,7 @@ HOST: dict[str, type[DataSet]] = {
 
 
 def sections() -> dict[str, type[DataSet]]:
-    """The keys of each data set by its registered name: BasicSR's, and ours, which have them."""
+    """The keys of each data set, BasicSR's and ours, by its registered name."""
     ours = {name: cls.options for name, cls in DATASET_REGISTRY if "options" in vars(cls)}
     return dict(sorted({**HOST, **ours}.items()))
 

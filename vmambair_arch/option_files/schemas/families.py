@@ -1,11 +1,11 @@
-"""Which sections the model of an option file reads: found along the base classes of the model."""
+"""Which sections the model of an option file reads, by its base classes."""
 
 from typing import Any, NamedTuple
 
 from . import sections
 from .sections import General, Train
 
-OURS = ("basicsr", "vmambair_arch")  # packages whose classes read what is written here
+OURS = ("basicsr", "vmambair_arch")  # packages whose classes read only the keys described here
 
 
 class Family(NamedTuple):
@@ -25,7 +25,7 @@ FAMILIES: dict[str, Family | None] = {
     "EDVRModel": Family(train=sections.TrainEDVR),
     "VideoRecurrentModel": Family(train=sections.TrainRecurrent),
     "VideoRecurrentGANModel": Family(train=sections.TrainRecurrentGAN),
-    "HiFaceGANModel": None,  # reads keys of its own
+    "HiFaceGANModel": None,  # reads other keys
     "StyleGAN2Model": None,
 }
 
@@ -51,6 +51,6 @@ def known(thing: object) -> bool:
 
 
 def registered(registry: Any, name: str) -> Any:
-    """What a registry of BasicSR has under a name, with its suffix or without; or None."""
+    """The entry of a BasicSR registry under a name, with its suffix or without; or None."""
     there = dict(iter(registry))
     return there.get(name) or there.get(f"{name}_basicsr")

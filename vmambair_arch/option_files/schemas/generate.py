@@ -1,10 +1,10 @@
-"""The JSON schema by which editors complete and check option files: ``options.json`` beside this.
+"""Generates ``options.json``, the JSON schema with which editors complete and check option files.
 
     python -m vmambair_arch.option_files.schemas.generate
 
-writes it anew, and docs/options.md where there are docs. It holds what does not depend on the
-release of BasicSR: the sections, the data sets and our own networks; what BasicSR registers is
-checked when an option file is read.
+writes it, and docs/options.md where there are docs. It holds what does not depend on the release of
+BasicSR: the sections, the data sets and our own networks; what BasicSR registers is checked when an
+option file is read.
 """
 
 import json
@@ -27,14 +27,14 @@ from basicsr.utils import registry  # isort: skip
 PATH = Path(__file__).with_name("options.json")
 DOCS = Path(__file__).parents[3] / "docs" / "options.md"
 PAGE = """
-# Options of a training and a test
+# Options of trainings and tests
 
-Every key that an option file may have, beside those of losses, metrics, optimizers, schedulers and
-BasicSR's networks, which take what their constructors take.
-The networks of VmambaIR's and Restormer's own option files (`MambaSISR6` and the like) take their
-names for them: `inp_channels`, `LayerNorm_type`, `dual_pixel_task`.
+All keys that an option file may have, except those of losses, metrics, optimizers, schedulers and
+BasicSR's networks, which are the arguments of their constructors.
+The networks of VmambaIR's and Restormer's own option files (`MambaSISR6` and the like) have their
+original names for some keys: `inp_channels`, `LayerNorm_type`, `dual_pixel_task`.
 `vmambair check -opt FILE` reads a file as a training does, and says what is wrong with it, where,
-and what to write instead. This page is made from the checks themselves.
+and what to write instead. This page is generated from the checks themselves.
 """
 WORDS = {
     "integer": "whole number",
@@ -103,7 +103,7 @@ def _networks() -> dict[str, type[BaseModel]]:
 
 
 def _described(model: Schema) -> Schema:
-    """With what each key means, in place of titles that repeat the keys."""
+    """Replace the titles, which repeat the keys, by descriptions."""
     properties = {
         name: {key: value for key, value in schema.items() if key != "title"}
         | (
@@ -117,7 +117,7 @@ def _described(model: Schema) -> Schema:
 
 
 def _by_type(models: Mapping[str, type[BaseModel]]) -> Schema:
-    """A mapping whose type says which model it follows; any keys, if the type is another."""
+    """A mapping whose ``type`` selects its model; with other types it may have any keys."""
     known = [_when("type", name, _reference(model)) for name, model in models.items()]
     return {"type": "object", "required": ["type"], "allOf": known}
 
@@ -140,7 +140,7 @@ def text() -> str:
 
 
 def page() -> str:
-    """docs/options.md: a table of its keys for each section, in the order of an option file."""
+    """docs/options.md: a table of keys for each section, in the order of an option file."""
     tables: dict[str, type[BaseModel]] = {
         "The top level": sections.General,
         "The top level of models that degrade": sections.DegradedGAN,
@@ -168,7 +168,7 @@ def page() -> str:
 
 
 def _values(about: Schema) -> str:
-    """What a key takes, in words."""
+    """The values of a key, in words."""
     kinds = [kind for kind in about.get("anyOf", [about]) if kind.get("type") != "null"]
     return " or ".join(filter(None, map(_value, kinds)))
 

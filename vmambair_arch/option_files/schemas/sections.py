@@ -27,7 +27,7 @@ from ...option_values.kinds import (
     only,
 )
 
-MIXES = "mixes no images here; set it to false"
+MIXES = "is not supported here; set it to false"
 
 
 class DistParams(Section):
@@ -41,7 +41,7 @@ class DistParams(Section):
 class General(Section):
     """The top level."""
 
-    ignored = {  # BasicSR's own files have these here, and nothing reads them
+    ignored = {  # BasicSR's own files have these here, where nothing reads them
         "save_img": "has no effect here; its place is in val",
         "suffix": "has no effect here; its place is in val",
         "crop_border": "has no effect here; its place is in each of val.metrics",
@@ -59,7 +59,7 @@ class General(Section):
     precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
     channels_last: bool = False
     recipe: FilePath | None = None
-    plugins: list[Text] | None = None  # files of Python that register networks and the like
+    plugins: list[Text] | None = None  # Python files that register networks and the like
     datasets: Annotated[dict[FileName, Free], Field(min_length=1)]
     network_g: Free
     network_d: Free | None = None
@@ -70,7 +70,7 @@ class General(Section):
 
 
 class DegradedBase(General):
-    """The top level of models that degrade, but for the two orders of degradations."""
+    """The top level of models that degrade, without the two orders of degradations."""
 
     gt_usm: bool = True
     high_order_degradation: bool = True
@@ -78,13 +78,13 @@ class DegradedBase(General):
     gt_size: Size | None = None
 
 
-# With high_order_degradation: false they train on pairs, and read none of what ORDERS adds.
+# With high_order_degradation: false they train on pairs, and read none of the keys of ORDERS.
 Degraded: Any = create_model("Degraded", __base__=DegradedBase, **ORDERS)
-HIGH_ORDER = ("gt_size", *ORDERS)  # what is read with high_order_degradation: true
+HIGH_ORDER = ("gt_size", *ORDERS)  # needed with high_order_degradation: true
 
 
 class DegradedGAN(Degraded):
-    """The top level of RealESRGANModel: which losses see the sharpened ground truth."""
+    """The top level of RealESRGANModel: which losses compare with sharpened ground truth."""
 
     l1_gt_usm: bool = True
     percep_gt_usm: bool = True
@@ -92,7 +92,7 @@ class DegradedGAN(Degraded):
 
 
 class Paths(Section):
-    """Weights to begin from, and where results go."""
+    """Initial weights, and where results go."""
 
     pretrain_network_g: FilePath | None = None
     param_key_g: Literal["params", "params_ema"] | None = "params"
@@ -124,7 +124,7 @@ class Typed(Section):
 
 
 class Mixing(Section):
-    """Restormer's MixUp, which BasicSR has not."""
+    """Restormer's MixUp, which BasicSR lacks."""
 
     mixup: Annotated[bool | None, only(False, MIXES)] = False
     mixup_beta: Any = None
@@ -150,7 +150,7 @@ class Train(Section):
 
 
 class AnyTrain(Section):
-    """Training with a model of a third party: what the loop itself reads."""
+    """Training with a third-party model: what the loop itself reads."""
 
     total_iter: Count
     max_seconds: Positive | None = None
@@ -191,7 +191,7 @@ class TrainRecurrentGAN(TrainGAN):
 
 
 class ValidationSection(Section):
-    """When, and with which metrics."""
+    """When to validate, and with which metrics."""
 
     val_freq: Count = 5000
     save_img: bool = False

@@ -1,7 +1,7 @@
-"""pydantic models out of signatures: what a network, loss, metric or optimizer may be given.
+"""pydantic models from signatures: the options of a network, loss, metric or optimizer.
 
-A parameter's type is its annotation; without one, the type that the docstring gives it, as
-``name (int): ...``; without both, the type of its default. Its meaning is what the docstring says.
+A parameter's type is its annotation; without one, the docstring's, as in ``name (int): ...``;
+without either, the type of its default. Its meaning is taken from the docstring.
 """
 
 import functools
@@ -19,16 +19,16 @@ from .families import known
 
 SCALARS = (int, float, str, bool, type(None))
 DOCUMENTED = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
-# A line of a docstring's Args, such as ``dim, width (int): channels of ...``, and what goes on.
+# A line of a docstring's Args, such as ``dim, width (int): channels of ...``, and its continuation.
 ARGUMENT = re.compile(r"^ +(\w+(?:, \w+)*)(?: \((\w+)[^)]*\))?: +(.*(?:\n {6,}.*)*)", re.MULTILINE)
 GIVEN = ("self", "params", "optimizer", "img", "img2")  # by the program, not by the option file
-# Names whose values have bounds that no signature shows.
+# Names whose values have bounds that signatures do not show.
 BOUNDED = {
     "loss_weight": NotNegative,
     "perceptual_weight": NotNegative,
     "style_weight": NotNegative,
     "crop_border": CountOrZero,
-    "input_order": Literal["HWC"],  # what BasicSR's models give to metrics
+    "input_order": Literal["HWC"],  # what BasicSR's models pass to metrics
     "convert_to": Literal["y", "gray"],
     "milestones": list[Count],
     "periods": Annotated[list[Count], Field(min_length=1)],
@@ -37,12 +37,12 @@ BOUNDED = {
 
 @functools.cache
 def model(function: Callable, *also: str) -> type[BaseModel]:
-    """Make the model of what a class or function takes from an option file.
+    """Make the model of a class's or function's options in an option file.
 
     Args:
-        function: the class or function. Its ``**kwargs`` are believed where a third party defines
-            it; BasicSR swallows misspelt keys by them.
-        also: further names that it may be given.
+        function: the class or function. Its ``**kwargs`` allow any keys if it is a third party's;
+            in BasicSR they would hide misspelt keys.
+        also: further allowed names.
     """
     fields: dict[str, Any] = dict.fromkeys(("type", *also), (Any, None))
     extra = "forbid"
@@ -84,7 +84,7 @@ def _hints(function: Callable) -> dict[str, Any]:
 
 
 def _plain(annotation: Any) -> Any:
-    """The part of an annotation that YAML can fill; Any where there is none."""
+    """The part of an annotation that YAML can express; Any if there is none."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if annotation in SCALARS or origin is Literal:
         return annotation
@@ -102,7 +102,7 @@ def _plain(annotation: Any) -> Any:
 
 @functools.cache
 def _docstring(function: Callable) -> dict[str, tuple[str, str]]:
-    """The type, where it is said, and the meaning of each name that a docstring explains."""
+    """The type, if given, and the meaning of each name that a docstring explains."""
     constructor = function.__init__ if isinstance(function, type) else None
     found = {}
     for text in map(inspect.getdoc, (function, constructor)):
@@ -127,7 +127,7 @@ def _fits(default: Any, kind: Any) -> bool:
 
 
 def _like(default: Any) -> Any:
-    """What may stand for a default: numbers for numbers, since 1 often stands for 1.0."""
+    """The type of values like a default: any number for a number, since 1 often means 1.0."""
     if isinstance(default, bool | str):
         return type(default)
     if isinstance(default, int | float):

@@ -1,4 +1,4 @@
-"""A report as a page for a browser: tables, and a slider for each image."""
+"""A report as a web page: tables, and a slider for each image."""
 
 from .page import write_page
 from .scenes import Scene

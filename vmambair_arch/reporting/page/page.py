@@ -1,4 +1,4 @@
-"""A report as one file that any browser opens: tables, and a slider for each image."""
+"""A report as one self-contained HTML file: tables, and a slider for each image."""
 
 import base64
 import hashlib
@@ -35,20 +35,20 @@ def write_page(
     scenes: Iterable[Scene],
     details: Mapping[str, str],
 ) -> None:
-    """Write a page that holds its images and scripts, and never asks the network for anything.
+    """Write a page that contains its images and scripts, and makes no network requests.
 
-    The scenes are taken one at a time: memory stays that of one. The images are lossless.
+    Only one scene at a time is in memory. The images are lossless.
 
     Args:
-        path: the page; it is overwritten, whole or not at all.
-        title: what is compared.
-        methods: in the order of the tables; the first and the last are on the sides at first.
+        path: the page; it is overwritten completely or not at all.
+        title: of the comparison.
+        methods: in the order of the tables; the slider starts with the first and the last.
         columns: the metrics by name, in the order of the tables.
         scenes: one or more.
-        details: what made it, by name: the command, versions.
+        details: its origin, by name: the command, versions.
     Raises:
-        InputError: there are no scenes. ValueError: a scene's results do not fit its truth.
-        OSError: the file cannot be written; an old one is as it was.
+        InputError: there are no scenes. ValueError: a scene's results do not match its truth.
+        OSError: the file cannot be written; an existing one stays unchanged.
     """
     names: list[str] = []  # of the images, as the tables show them
     rows: list[dict[str, Any]] = []
@@ -64,7 +64,7 @@ def write_page(
             rows += _rows(scene, len(names), methods, columns)
             names.append(name)
         if not names:
-            raise InputError("there are no images to compare; name folders that hold some")
+            raise InputError("there are no images to compare; name folders that contain some")
         counts = f"{_count(len(methods), 'method')}, {_count(len(names), 'image')}"
         before, after = _frame(
             title=escape(title),
@@ -81,7 +81,7 @@ def write_page(
 def _rows(
     scene: Scene, number: int, methods: Sequence[str], columns: Mapping[str, Column]
 ) -> Iterator[dict[str, Any]]:
-    """The rows of a report that are a scene's."""
+    """A scene's rows of the report."""
     for method in methods:
         values = {metric: scene.value(method, metric) for metric in columns}
         yield {"image": number, "method": method, **values}
@@ -90,14 +90,14 @@ def _rows(
 def _images(
     scene: Scene, truth: np.ndarray, methods: Sequence[str], columns: Mapping[str, Column]
 ) -> bytes:
-    """What the viewer is given of a scene, as a block of JSON that is read when it is shown."""
+    """A scene's images for the viewer, as a block of JSON that is parsed when it is shown."""
     shown = [{"label": TRUTH, "src": pictures.lossless(truth)}]
     for method in methods:
         values = [(column, scene.value(method, name)) for name, column in columns.items()]
         note = ", ".join(_note(column, value) for column, value in values if value is not None)
         src = pictures.lossless(scene.results[method])
         shown.append({"label": method, "note": note, "src": src})
-    block = json.dumps(shown).replace("<", "\\u003c")  # no name ends the block
+    block = json.dumps(shown).replace("<", "\\u003c")  # no name can end the block
     return f'<script type="application/json" class="scene">{block}</script>\n'.encode()
 
 
@@ -137,7 +137,7 @@ def _scores(
 
 
 def _choice(columns: Mapping[str, Column]) -> str:
-    """The buttons that choose the metric of the table of images."""
+    """The buttons that choose the metric in the table of images."""
     return "".join(
         f'<button type="button" data-metric="{escape(name)}">{escape(column.label)}</button>'
         for name, column in columns.items()
@@ -156,7 +156,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _frame(**parts: str) -> tuple[bytes, bytes]:
-    """The page before and after the images, with scripts and styles that no other may join."""
+    """The page before and after the images; its policy allows only these scripts and styles."""
     codes = {
         "style": style() + style(("tables", "report"), ASSETS),
         "early": script(("theme",)),

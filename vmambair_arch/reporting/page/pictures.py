@@ -1,4 +1,4 @@
-"""Pixels as addresses that hold the picture itself, so that a page needs no other file."""
+"""Pictures as data URIs, so that a page needs no other file."""
 
 import base64
 import io
@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-WEBP_SIDE = 16383  # WebP's greatest width and height
-THUMBNAIL = (192, 96)  # at most, in pixels: twice what the page shows, for sharp screens
+WEBP_SIDE = 16383  # WebP's maximum width and height
+THUMBNAIL = (192, 96)  # maximum, in pixels: twice the size on the page, for high-density screens
 
 
 def lossless(pixels: np.ndarray) -> str:
-    """The picture without losses, as WebP, or as PNG where a side is too long for WebP.
+    """The lossless picture, as WebP, or as PNG if a side is too long for WebP.
 
     Args:
         pixels: (h, w, 1 or 3) uint8, grey or RGB.
@@ -24,7 +24,7 @@ def lossless(pixels: np.ndarray) -> str:
 
 
 def thumbnail(pixels: np.ndarray) -> str:
-    """The picture made small, for choosing it among others; arguments and result as above."""
+    """A small copy of the picture, to select it by; arguments and result as above."""
     image = _image(pixels)
     image.thumbnail(THUMBNAIL)
     return _uri(image, "WEBP", quality=80)

@@ -1,4 +1,4 @@
-"""What a page shows: the images of a data set, what the methods made of them, how good that is."""
+"""The contents of a page: the images of a data set, the methods' results, and their values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Scene:
-    """An image of a data set, what the methods made of it, and how good that is.
+    """An image of a data set, the methods' results, and their values.
 
-    name: the image's, shown as it is.
-    truth: (h, w, 1 or 3) uint8, grey or RGB; None to show the values only, of scenes after those
-        that have pictures.
+    name: of the image, shown unchanged.
+    truth: (h, w, 1 or 3) uint8, grey or RGB; None to show only the values. Scenes without pictures
+        come last.
     results: by method, pixels in the shape of truth.
-    values: by method, then by metric; None, NaN or nothing where there is no value.
+    values: by method, then by metric; None, NaN or no entry where there is no value.
     """
 
     name: str
@@ -23,7 +23,7 @@ class Scene:
     values: Mapping[str, Mapping[str, float | None]]
 
     def check(self, methods: Sequence[str]) -> None:
-        """Raise ValueError unless there is a result of each method, in the truth's form."""
+        """Raise ValueError unless every method has a result in the truth's shape and dtype."""
         if self.truth is None:
             return
         shape = self.truth.shape

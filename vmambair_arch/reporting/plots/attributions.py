@@ -1,4 +1,4 @@
-"""What networks look at: a picture, effective receptive fields and local attribution maps."""
+"""Attributions of networks: a picture, effective receptive fields and local attribution maps."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-SMALLEST = 1e-4  # of the largest value, that a receptive field shows
+SMALLEST = 1e-4  # the smallest value shown of a receptive field, relative to its largest
 
 
 class Explained(NamedTuple):
-    """A network's maps, (h, w), and lines of numbers that stand below each."""
+    """A network's maps, (h, w), and a line of numbers below each."""
 
     name: str
     field: np.ndarray
@@ -26,8 +26,8 @@ def draw(
     """Draw a row for each network: the picture with the square, its field, its attribution.
 
     Args:
-        picture: (h, w, 3) uint8, the part of the input that was looked at.
-        square: what is explained: left, top and side, in pixels of the input.
+        picture: (h, w, 3) uint8, the analysed part of the input.
+        square: the explained part: left, top and side, in pixels of the input.
         networks: with maps of the picture's size.
     """
     h, w = picture.shape[:2]
@@ -46,7 +46,7 @@ def draw(
 
 
 def _attribution(axes: Axes, picture: np.ndarray, attribution: np.ndarray) -> None:
-    """The sizes of an attribution, their roots, in red over the grey picture."""
+    """Draw the square roots of absolute attributions in red over the grey picture."""
     sizes = np.abs(attribution)
     shown = np.sqrt(sizes / max(sizes.max(), np.finfo(float).tiny))
     axes.imshow(picture.mean(2), cmap="gray", vmin=-128, vmax=383)

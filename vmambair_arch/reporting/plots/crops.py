@@ -1,4 +1,4 @@
-"""A detail of a picture as several methods show it: the box in the picture, and enlarged crops."""
+"""Close-ups of several methods: a picture with a box, and each method's enlarged crop."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 
 from ...errors import InputError
 
-WIDTH = 7.0  # inches, of a page of text
+WIDTH = 7.0  # inches, the text width of a page
 COLOUR = "#e4002b"
 
 
@@ -24,17 +24,17 @@ class Box(NamedTuple):
     h: int
 
     def check(self, name: str, pixels: np.ndarray) -> None:
-        """Raise InputError if the box does not lie in the picture of that name."""
+        """Raise InputError if the box is not within the picture."""
         height, width = pixels.shape[:2]
         inside = self.x + self.w <= width and self.y + self.h <= height
         if min(self) < 0 or not (self.w and self.h) or not inside:
             raise InputError(
-                f"the crop {' '.join(map(str, self))} does not lie in {name}, which has"
+                f"the crop {' '.join(map(str, self))} is not within {name}, which has"
                 f" {width} x {height} pixels; give X Y W H within it"
             )
 
     def of(self, pixels: np.ndarray, factor: float = 1.0) -> np.ndarray:
-        """The pixels inside, of a picture whose sides are ``factor`` times as long."""
+        """The pixels inside the box, in a picture whose sides are ``factor`` times as long."""
         left, right, top, bottom = (
             round(edge * factor) for edge in (self.x, self.x + self.w, self.y, self.y + self.h)
         )
@@ -42,7 +42,7 @@ class Box(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """A method's picture, (h, w, 3) uint8, RGB, and what stands below its crop."""
+    """A method's picture, (h, w, 3) uint8, RGB, and the text below its crop."""
 
     name: str
     pixels: np.ndarray
@@ -50,18 +50,18 @@ class Panel(NamedTuple):
 
 
 def draw(panels: Sequence[Panel], box: Box) -> Figure:
-    """Draw the first picture with the box in it, and beside it every picture's crop.
+    """Draw the first picture with the box, and next to it every picture's crop.
 
     Args:
-        panels: the first is whole in the figure; the others may be smaller or larger by a factor.
-        box: in pixels of the first, in which it lies.
+        panels: the first is also shown whole; the others may be smaller or larger by a factor.
+        box: within the first, in its pixels.
     Raises: InputError: a picture shows another part.
     """
     whole = panels[0].pixels
     height, width = whole.shape[:2]
     rows = 1 if len(panels) < 4 else 2
     columns = math.ceil(len(panels) / rows)
-    # In units of a crop's height, without the lines of text below each.
+    # In units of a crop's height, without the text below each.
     crop, left = box.w / box.h, rows * 1.25 * width / height
     size = (WIDTH, WIDTH / (left + columns * crop) * rows * 1.25)
     layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
@@ -84,12 +84,12 @@ def draw(panels: Sequence[Panel], box: Box) -> Figure:
 
 
 def _factor(panel: Panel, first: Panel) -> float:
-    """How many times longer the sides of a panel are than the first's."""
+    """The factor between the sides of a panel and those of the first."""
     (h, w), (height, width) = panel.pixels.shape[:2], first.pixels.shape[:2]
     factor = w / width
     if abs(h - factor * height) > max(1.0, factor):
         raise InputError(
             f"{panel.name} has {w} x {h} pixels and {first.name} {width} x {height}: they do not"
-            " show the same; give pictures of the same part"
+            " show the same part; give pictures of the same part"
         )
     return factor

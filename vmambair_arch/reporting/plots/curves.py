@@ -1,4 +1,4 @@
-"""Curves of trainings: each metric over the iterations, or over the seconds that they took."""
+"""Curves of trainings: each metric over the iterations, or over the seconds of training."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,11 @@ OVER = {"iter": "iteration", "seconds": "seconds of training"}  # by the key of 
 
 
 def draw(runs: Mapping[str, Sequence[Mapping[str, Any]]], *, over: str = "iter") -> Figure | None:
-    """Draw a panel for each metric, and in it a curve for each run and data set.
+    """Draw a panel for each metric, with a curve for each run and data set.
 
     Args:
-        runs: by the name of a run, the rows of its metrics.jsonl.
-        over: "iter" or "seconds"; rows that do not have it are not drawn.
+        runs: the rows of each run's metrics.jsonl, by name.
+        over: "iter" or "seconds"; rows without it are not drawn.
     Returns: the figure; None if nothing was measured.
     """
     curves: dict[str, dict[str, list]] = defaultdict(lambda: defaultdict(list))

@@ -1,4 +1,4 @@
-"""The methods of a comparison as dots: a panel for each metric, the mean and every image."""
+"""The methods of a comparison as dots: a panel for each metric, with the mean and every image."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from ..tables import Cell, means, text
 
 
 def draw(reports: Sequence[Report]) -> Figure:
-    """Draw one or more comparisons, each data set in a colour. Infinite values are not drawn."""
+    """Draw one or more comparisons, a colour per data set. Infinite values are not drawn."""
     methods = list(dict.fromkeys(str(row["method"]) for report in reports for row in report.rows))
     columns = {name: column for report in reports for name, column in report.columns.items()}
     sets = list(dict.fromkeys(report.title for report in reports))
@@ -26,7 +26,7 @@ def draw(reports: Sequence[Report]) -> Figure:
         axes.grid(alpha=0.3, axis="x")
         axes.margins(x=0.12)
     panels[0].set_yticks(range(len(methods)), methods)
-    panels[0].set_ylim(len(methods) - 0.5, -0.5)  # as in the table, the first above
+    panels[0].set_ylim(len(methods) - 0.5, -0.5)  # the first on top, as in the table
     handles, labels = panels[0].get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
     figure.legend(list(unique.values()), list(unique), loc="outside upper center", ncols=4)
@@ -34,7 +34,7 @@ def draw(reports: Sequence[Report]) -> Figure:
 
 
 def _dots(axes: Axes, report: Report, name: str, methods: list[str], sets: list[str]) -> None:
-    """A row of dots for each method of a report, and its mean with the number."""
+    """Draw a row of dots for each method of a report, and its mean with the number."""
     place = sets.index(report.title)
     offset = (place - (len(sets) - 1) / 2) / (1 + len(sets))
     column = report.columns.get(name)

@@ -7,17 +7,18 @@ from matplotlib.figure import Figure
 from ...errors import InputError
 from ..format import Report
 from ..tables import titles
-from . import curves, dots, scaling, tradeoff
+from . import curves, dots, rivals, scaling, tradeoff
 
 
 def draw(reports: Sequence[Report], *, over: str = "iter") -> Figure:
-    """Draw reports of one kind, or a comparison over a benchmark.
+    """Draw reports of one kind, or a comparison with a benchmark.
 
-    A comparison: dots of each method. A training: curves over the iterations, or the seconds of
-    training (over="seconds"). A benchmark: time and memory over pixels. A comparison and a
-    benchmark: quality over the time of a megapixel.
+    A comparison: dots for each method. A training: curves over the iterations, or over the seconds
+    of training (over="seconds"). A benchmark: time and memory over pixels. Rivals: quality over
+    time per megapixel, and the time of each. A comparison and a benchmark: quality over time per
+    megapixel.
 
-    Raises: InputError: they cannot be in one picture, or have nothing to draw.
+    Raises: InputError: the reports cannot be combined, or have nothing to draw.
     """
     kinds = {report.kind: report for report in reports}
     if kinds.keys() == {"comparison", "benchmark"} and len(reports) == 2:
@@ -25,7 +26,9 @@ def draw(reports: Sequence[Report], *, over: str = "iter") -> Figure:
     elif reports[0].kind == "training":
         figure = _curves(reports, over)
     else:
-        figure = {"comparison": dots.draw, "benchmark": _scaling}[reports[0].kind](reports)
+        figure = {"comparison": dots.draw, "benchmark": _scaling, "rivals": _rivals}[
+            reports[0].kind
+        ](reports)
     if figure is None:
         raise InputError(f"the report of {reports[0].title} has nothing to draw; leave it out")
     return figure
@@ -45,5 +48,11 @@ def _curves(reports: Sequence[Report], over: str) -> Figure | None:
 
 def _scaling(reports: Sequence[Report]) -> Figure | None:
     if len(reports) > 1:
-        raise InputError("a picture has one benchmark; give the reports one by one")
+        raise InputError("only one benchmark fits in a picture; give the reports one by one")
     return scaling.draw(reports[0].rows)
+
+
+def _rivals(reports: Sequence[Report]) -> Figure | None:
+    if len(reports) > 1:
+        raise InputError("only one run of rivals fits in a picture; give the reports one by one")
+    return rivals.draw(reports[0])

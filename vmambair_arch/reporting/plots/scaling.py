@@ -1,4 +1,4 @@
-"""Time and memory of networks over the pixels of their input, of a benchmark."""
+"""Time and memory of a benchmark's networks over the pixels of their input."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,14 +7,14 @@ from matplotlib.figure import Figure
 
 PASSES = ("forward", "forward+backward")
 PANELS = (("seconds", "seconds"), ("peak_mib", "peak memory above idle, MiB"))
-SOLID = "realsr_x4"  # the network that the others are compared with
+SOLID = "realsr_x4"  # drawn with a solid line, to compare the others with
 
 
 def draw(rows: Sequence[dict[str, Any]]) -> Figure | None:
     """Draw time and memory, both logarithmic, for each network.
 
     Args:
-        rows: of a benchmark; those of one image and one thread are drawn.
+        rows: of a benchmark; only those of one image and one thread are drawn.
     Returns: the figure; None if no network was measured.
     """
     networks = list(dict.fromkeys(row["name"] for row in rows if not row["channels"]))

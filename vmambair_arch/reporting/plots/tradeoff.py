@@ -1,4 +1,4 @@
-"""Quality against speed: the methods of a comparison over the time that a benchmark found."""
+"""Quality against speed: the methods of a comparison over their time in a benchmark."""
 
 from matplotlib.figure import Figure
 
@@ -9,10 +9,10 @@ MEGAPIXEL = 1e6
 
 
 def draw(comparison: Report, benchmark: Report) -> Figure | None:
-    """Draw a panel for each metric, and in it a point for each method that both reports have.
+    """Draw a panel for each metric, with a point for each method that both reports have.
 
-    The time is the least of a forward pass of one image on one thread, at the largest size, for a
-    megapixel of the output (of the input where the benchmark does not tell the scale).
+    The time is the minimum for a forward pass of one image on one thread, at the largest size, per
+    megapixel of the output (of the input if the benchmark lacks the scale).
 
     Returns: the figure; None if no name is in both.
     """
@@ -31,7 +31,7 @@ def draw(comparison: Report, benchmark: Report) -> Figure | None:
                 continue
             axes.plot(seconds[name], cell.value, "o", color=f"C{number}")
             axes.annotate(name, (seconds[name], cell.value), (5, 4), textcoords="offset points")
-        axes.set(xscale="log", xlabel="seconds a megapixel", ylabel=column.label)
+        axes.set(xscale="log", xlabel="seconds per megapixel", ylabel=column.label)
         axes.set_title(comparison.title)
         axes.grid(alpha=0.3, which="both")
         axes.margins(x=0.25, y=0.15)
@@ -39,7 +39,7 @@ def draw(comparison: Report, benchmark: Report) -> Figure | None:
 
 
 def _networks(benchmark: Report) -> list[str]:
-    """The names of the networks that were run forwards, on one image and one thread."""
+    """The names of the networks with forward passes of one image on one thread."""
     return list(dict.fromkeys(str(row["name"]) for row in _rows(benchmark)))
 
 

@@ -1,1 +1,1 @@
-"""Pictures in files, with all that they carry: colours, profiles, EXIF, XMP."""
+"""Picture files, with all their metadata: colour profiles, EXIF, XMP, IPTC."""

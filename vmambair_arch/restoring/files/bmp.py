@@ -1,4 +1,4 @@
-"""BMP files, by PIL; and those with alpha, which it does not write, by OpenCV."""
+"""Reads BMP files with PIL, and writes those with alpha, which PIL cannot, with OpenCV."""
 
 from typing import IO
 
@@ -8,11 +8,11 @@ import numpy as np
 from . import decoders
 from .stored import Stored
 
-EMBEDDED = (b"DEBM", b"KNIL")  # the kind of colours, of a profile in the file or in another
+EMBEDDED = (b"DEBM", b"KNIL")  # colour space types: profile embedded, or linked
 
 
 def opened(content: bytes) -> Stored:
-    """A file's header. Raises what PIL raises."""
+    """A file's header. Raises whatever PIL raises."""
     image = decoders.pil_image(content, "BMP" if content[:2] == b"BM" else "DIB")
     stored = Stored(
         *(image.height, image.width), lambda: decoders.loaded(image), memory=12, form="BMP"

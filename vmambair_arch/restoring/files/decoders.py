@@ -1,4 +1,4 @@
-"""Libraries that decode pixels, behind one boundary: what they raise, and say, is damage."""
+"""Calls libraries that decode pixels, and turns whatever they raise into InputErrors."""
 
 import contextlib
 import io
@@ -16,21 +16,21 @@ from ...system.foreign_lines import silenced
 from .picture import to_array
 
 LIMIT = re.compile(r"unsupported|not (?:yet )?(?:supported|implemented)", re.IGNORECASE)
-_pil = threading.RLock()  # PIL's limit and Python's filter of warnings are of the whole process
+_pil = threading.RLock()  # PIL's limit and Python's warning filters are global
 
 
 @contextlib.contextmanager
 def boundary(form: str | None) -> Iterator[None]:
-    """Whatever a foreign decoder raises on a file of a format becomes a sentence.
+    """Turn whatever a decoder raises on a file of a format into an InputError.
 
-    Raises: InputError: the one that was raised inside, or that the file is damaged. MemoryError
-        passes, and what is no Exception (KeyboardInterrupt, SystemExit).
+    Raises: InputError: the one raised inside, or one that says that the file is damaged.
+        MemoryError and what is not an Exception (KeyboardInterrupt, SystemExit) pass unchanged.
     """
     try:
         yield
     except (InputError, MemoryError):
         raise
-    except Exception as error:  # some forty kinds were seen on damaged files
+    except Exception as error:  # some forty types were seen on damaged files
         said = " ".join(str(error).split())[:200] or type(error).__name__
         if LIMIT.search(said):
             raise InputError(
@@ -43,10 +43,9 @@ def boundary(form: str | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def unlimited() -> Iterator[None]:
-    """PIL without a limit of its own, and without its warnings on the terminal.
+    """Turn off PIL's size limit, and its warnings on the terminal.
 
-    Both are settings of the process, so files are opened one at a time; they are decoded beside
-    each other.
+    Both settings are global, so files are opened one at a time; they are decoded in parallel.
     """
     with _pil, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -58,28 +57,28 @@ def unlimited() -> Iterator[None]:
 
 
 def pil_image(content: bytes, form: str) -> Image.Image:
-    """A file opened by PIL's reader of one format, not decoded yet."""
+    """A file opened by PIL's reader for one format, not decoded yet."""
     with unlimited():
         return Image.open(io.BytesIO(content), formats=(form,))
 
 
 def loaded(image: Image.Image) -> np.ndarray:
-    """(h, w) or (h, w, c) of uint8, or uint16 for grey, of an opened file, which is closed."""
+    """Decode and close an opened file: (h, w) or (h, w, c) of uint8, or uint16 for grey."""
     with image:
         image.load()
         return to_array(image)
 
 
 def by_pil(content: bytes, form: str) -> np.ndarray:
-    """The same by PIL's reader of one format."""
+    """Decode a file's bytes with PIL's reader for one format; see ``loaded``."""
     if form != "TIFF":
         return loaded(pil_image(content, form))
-    with unlimited(), silenced():  # its tiles have limits too, and libtiff writes what is wrong
+    with unlimited(), silenced():  # its tiles have limits too, and libtiff prints errors
         return loaded(pil_image(content, form))
 
 
 def by_opencv(content: bytes) -> np.ndarray:
-    """(h, w) or (h, w, c) of uint16 by OpenCV: grey, RGB or RGBA, not turned."""
+    """Decode with OpenCV: (h, w) or (h, w, c) of uint16, grey, RGB or RGBA, not turned."""
     flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
     with silenced():
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)

@@ -1,52 +1,34 @@
-"""EXIF data carried as bytes: what they say of the pixels is put right in place, all else stays."""
+"""Keeps EXIF data as bytes: values about the pixels are corrected in place, all others stay."""
 
 import io
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from . import geography, ifd
+from .change import Change
 from .exif_editor import EXIF, GPS, INTEROPERABILITY, Editor
 from .ifd import Directory, Entry
 
 Tree = dict[int, "Entry | Tree"]
 
-ORIENTATION = 274  # how the stored pixels are to be turned
-SIZES = {257: 0, 256: 1}  # tags that tell the height (0) and width (1), in the first directory
+ORIENTATION = 274  # of the stored pixels
+SIZES = {257: 0, 256: 1}  # tags of height (0) and width (1), in the first directory
 EXIF_SIZES = {40963: 0, 40962: 1}
-RELATED_SIZES = {4098: 0, 4097: 1}  # in that on interoperability
-FOCAL_PLANE = {41487: 0, 41486: 1}  # pixels in a unit of length on the sensor, down and across
-SUBJECTS = (37396, 41492)  # where the subject is, and how large
+RELATED_SIZES = {4098: 0, 4097: 1}  # in the interoperability directory
+FOCAL_PLANE = {41487: 0, 41486: 1}  # pixels per unit of length on the sensor, down and across
+SUBJECTS = (37396, 41492)  # area and location of the subject
 X_DPI, Y_DPI, UNIT = 282, 283, 296
 INCHES = {2: 1.0, 3: 1 / 2.54}  # UNIT in inches; 3 is the centimetre
 COMPRESSION, THUMBNAIL, THUMBNAIL_BYTES, JPEG = 259, 513, 514, 6
 PREFIX = b"Exif\0\0"  # of EXIF data in some files
 MAKER_NOTE = 37500
-MOVED = "its maker notes (EXIF) are kept, but what they tell of places in its file is wrong now"
-
-
-class Change(NamedTuple):
-    """What became of a picture's pixels since its metadata were written.
-
-    Args:
-        before, after: height and width, upright both times.
-        turned: whether the pixels were not stored upright.
-    """
-
-    before: tuple[int, ...]
-    after: tuple[int, ...]
-    turned: bool = False
-
-    @property
-    def scale(self) -> tuple[float, float]:
-        """How many times higher and wider it got."""
-        return self.after[0] / self.before[0], self.after[1] / self.before[1]
+MOVED = "its maker notes (EXIF) are kept, but file offsets in them are wrong now"
 
 
 def orientation(data: bytes) -> int | None:
-    """How the stored pixels are to be turned, 1 to 8; None if it does not say."""
+    """The orientation of the stored pixels, 1 to 8; None if it is missing."""
     found = ifd.layout(data)
     if not found:
         return None
@@ -56,13 +38,13 @@ def orientation(data: bytes) -> int | None:
 
 
 def resolution(data: bytes) -> tuple[float, float] | None:
-    """Pixels an inch, across and down, if EXIF data tell them."""
+    """Pixels per inch, across and down, if EXIF data contain them."""
     found = ifd.layout(data)
     return found and resolution_of(ifd.directory(data, found[1], found[0]), found[0].order)
 
 
 def resolution_of(place: Directory, order: str) -> tuple[float, float] | None:
-    """Pixels an inch, across and down, if a directory tells them."""
+    """Pixels per inch, across and down, if a directory contains them."""
     unit = place.entries.get(UNIT)
     inches = INCHES.get(int((*unit.numbers(order), 0)[0]) if unit else 2)
     across, down = (place.entries.get(tag) for tag in (X_DPI, Y_DPI))
@@ -73,13 +55,13 @@ def resolution_of(place: Directory, order: str) -> tuple[float, float] | None:
 
 
 def has_maker_notes(data: bytes) -> bool:
-    """Whether there are notes in a maker's own form, which may tell places in the file."""
+    """Whether there are notes in a maker's own format, which may contain file offsets."""
     inside = tree_of(data).get(EXIF)
     return isinstance(inside, dict) and MAKER_NOTE in inside
 
 
 def repaired(data: bytes) -> tuple[bytes | None, list[str]]:
-    """The data without a prefix and without what is damaged in them, and what was lost."""
+    """The data without prefix and damaged parts, and what was lost."""
     data = bytes(data).removeprefix(PREFIX)
     if not ifd.layout(data):
         return None, ["its EXIF data are damaged and dropped"]
@@ -89,17 +71,17 @@ def repaired(data: bytes) -> tuple[bytes | None, list[str]]:
     tree = tree_of(data)
     lost = "a part of its EXIF data is damaged and dropped"
     if any(each.more for each in editor.directories()):
-        lost = f"the tags of its EXIF data behind the first {ifd.MOST:,} are dropped"
+        lost = f"the tags of its EXIF data after the first {ifd.MOST:,} are dropped"
     return (from_tree(tree, editor.how.order) if tree else None), [lost]
 
 
 def updated(data: bytes, change: Change, pixels: np.ndarray) -> tuple[bytes, list[str]]:
-    """The data of a picture that is upright and has another size, and what was lost.
+    """The data for the upright picture of another size, and what was lost.
 
     Args:
-        data: whole ones (see ``repaired``).
-        change: what became of the pixels.
-        pixels: the picture, of which a thumbnail is made if there was one.
+        data: undamaged (see ``repaired``).
+        change: of the pixels.
+        pixels: the picture, to make a thumbnail from if there was one.
     """
     editor, lost = Editor(data), []
     if ORIENTATION in editor.first.entries:
@@ -114,22 +96,22 @@ def updated(data: bytes, change: Change, pixels: np.ndarray) -> tuple[bytes, lis
     if change.turned or change.before != change.after:
         _scale_focal_plane(editor, change)
         if not _move_subject(editor, change):
-            lost.append("where its subject is (EXIF) is dropped, since the pixels were turned")
+            lost.append("its subject area (EXIF) is dropped, since the pixels were turned")
         if not geography.move(editor, change):
-            lost.append("its place on the map (GeoTIFF) is dropped, since its pixels were turned")
+            lost.append("its map coordinates (GeoTIFF) are dropped, since the pixels were turned")
         if not _renew_thumbnail(editor, pixels):
             lost.append("its thumbnail is dropped")
     return bytes(editor.data), lost
 
 
 def tree_of(data: bytes) -> Tree:
-    """The entries of EXIF data, with the directories nested in them, without the thumbnail."""
+    """The entries of EXIF data, with nested directories, without the thumbnail."""
     found = ifd.layout(data)
     return nested(data, found[0], ifd.directory(data, found[1], found[0])) if found else {}
 
 
 def nested(content: bytes, how: ifd.Layout, first: Directory) -> Tree:
-    """The entries of a directory of a file, with those nested in it in their place."""
+    """The entries of a file's directory, with nested directories in place of their offsets."""
     tree: Tree = dict(first.entries)
     room = len(content)
     for tags in ((EXIF,), (GPS,), (EXIF, INTEROPERABILITY)):
@@ -146,20 +128,20 @@ def nested(content: bytes, how: ifd.Layout, first: Directory) -> Tree:
 
 
 def from_tree(tree: Tree, order: str) -> bytes:
-    """EXIF data of these entries, whose values are in that order of bytes."""
+    """EXIF data from entries whose values are in the given byte order."""
     how = ifd.Layout(order)
     return how.header + ifd.packed(tree, how, len(how.header))
 
 
 def _ratio(values: Sequence[float]) -> float:
-    """A fraction's value, or a number's; 0 if it is none."""
+    """The value of a fraction or a number; 0 if it is undefined."""
     value = values[0] / values[1] if len(values) == 2 and values[1] else (*values, 0)[0]
     return value if np.isfinite(value) else 0
 
 
 def _scale_focal_plane(editor: Editor, change: Change) -> None:
     down, across = (editor.numbers(editor.exif, tag) for tag in FOCAL_PLANE)
-    if change.turned:  # how is not known here; on all sensors there are, both are the same
+    if change.turned:  # the angle is unknown here, but on all known sensors both are equal
         down, across = across, down
     for (tag, side), values in zip(FOCAL_PLANE.items(), (down, across), strict=True):
         if len(values) == 2 and tag in editor.exif.entries and values[1]:
@@ -170,7 +152,7 @@ def _scale_focal_plane(editor: Editor, change: Change) -> None:
 
 
 def _move_subject(editor: Editor, change: Change) -> bool:
-    """Whether what is said of the subject's place is right afterwards."""
+    """Scale the subject's area and location; returns whether they could be kept."""
     kept = True
     for tag in SUBJECTS:
         values = editor.numbers(editor.exif, tag)
@@ -187,7 +169,7 @@ def _move_subject(editor: Editor, change: Change) -> bool:
 
 
 def _renew_thumbnail(editor: Editor, pixels: np.ndarray) -> bool:
-    """Put a thumbnail of the picture in the place of the old one; False if it is dropped."""
+    """Replace the thumbnail by one of the picture; False if it is dropped."""
     if not editor.first.following:
         return True
     second = ifd.directory(bytes(editor.data), editor.first.following, editor.how)
@@ -206,7 +188,7 @@ def _renew_thumbnail(editor: Editor, pixels: np.ndarray) -> bool:
 
 
 def _thumbnail(pixels: np.ndarray, room: int) -> bytes:
-    """A JPEG of at most so many bytes, 160 pixels wide or high as all are; b"" if none fits."""
+    """A JPEG of at most ``room`` bytes, the usual 160 pixels wide or high; b"" if none fits."""
     step = max(max(pixels.shape[:2]) // 640, 1)
     small = pixels[::step, ::step]
     if small.ndim == 3 and small.shape[2] in (2, 4):

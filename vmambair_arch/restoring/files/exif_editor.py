@@ -1,4 +1,4 @@
-"""Single values of EXIF data changed or dropped where they stand; all other bytes stay."""
+"""Changes or drops single values of EXIF data in place; all other bytes stay unchanged."""
 
 import struct
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ EXIF, GPS, INTEROPERABILITY = 34665, 34853, 40965  # directories, the last one i
 
 
 class Editor:
-    """EXIF data, of which single values are changed where they stand."""
+    """EXIF data whose single values can be changed in place."""
 
     def __init__(self, data: bytes):
         found = ifd.layout(data)
@@ -23,18 +23,18 @@ class Editor:
         self.interoperability = self._nested(data, self.exif, INTEROPERABILITY)
 
     def directories(self) -> list[Directory]:
-        """Those that are there, or should be."""
+        """The directories that exist or are referred to."""
         below = ((self.first, EXIF, self.exif), (self.first, GPS, self.gps))
         below = (*below, (self.exif, INTEROPERABILITY, self.interoperability))
         return [self.first, *(nested for outer, tag, nested in below if tag in outer.entries)]
 
     def numbers(self, place: Directory, tag: int) -> tuple[float, ...]:
-        """A tag's numbers; none if there is none."""
+        """A tag's numbers; empty if there is no such tag."""
         entry = place.entries.get(tag)
         return entry.numbers(self.how.order) if entry else ()
 
     def put(self, place: Directory, tag: int, values: Sequence[float]) -> None:
-        """Change as many numbers as there are; small ones get more bytes if they need them."""
+        """Change a tag's numbers, as many as it has; a SHORT becomes a LONG if necessary."""
         entry = place.entries[tag]
         letter = ifd.LETTERS.get(entry.kind, "")
         try:
@@ -42,9 +42,9 @@ class Editor:
         except struct.error:
             data = b""
         if len(data) == len(entry.data):
-            self.data[place.places[tag] : place.places[tag] + len(data)] = data
+            self.data[place.values_at[tag] : place.values_at[tag] + len(data)] = data
         elif len(values) == 1 and 0 <= values[0] < 2**32:  # a SHORT that a larger number replaces
-            at, value = place.spots[tag], struct.pack(self.how.order + "I", int(values[0]))
+            at, value = place.entries_at[tag], struct.pack(self.how.order + "I", int(values[0]))
             self.data[at + 2 : at + 4] = struct.pack(self.how.order + "H", ifd.LONG)
             self.data[at + 4 : at + 8] = struct.pack(self.how.order + "I", 1)
             self.data[at + 8 : at + 12] = value
@@ -52,26 +52,26 @@ class Editor:
             self.drop(place, [tag])
 
     def drop(self, place: Directory, tags: Sequence[int]) -> None:
-        """Take entries out of a directory; those behind move up."""
+        """Remove entries from a directory; later ones move up."""
         size = self.how.entry.size
-        spots = {place.spots[tag] for tag in tags if tag in place.spots}
+        removed = {place.entries_at[tag] for tag in tags if tag in place.entries_at}
         first = place.start + self.how.many.size
         table = range(first, place.end, size)
-        kept = b"".join(bytes(self.data[at : at + size]) for at in table if at not in spots)
+        kept = b"".join(bytes(self.data[at : at + size]) for at in table if at not in removed)
         rest = kept + self.data[place.end : place.end + self.how.offset.size]
         number = self.how.many.pack(len(kept) // size)
         end = place.end + self.how.offset.size
         self.data[place.start : end] = (number + rest).ljust(end - place.start, b"\0")
-        moved = [tag for tag in place.spots if place.spots[tag] not in spots]
+        moved = [tag for tag in place.entries_at if place.entries_at[tag] not in removed]
         for tag in tags:
-            for mapping in (place.entries, place.places, place.spots):
+            for mapping in (place.entries, place.values_at, place.entries_at):
                 mapping.pop(tag, None)
-        order = sorted(moved, key=lambda tag: place.spots[tag])
+        order = sorted(moved, key=lambda tag: place.entries_at[tag])
         for index, tag in enumerate(order):
             at = first + index * size
-            if place.places[tag] == place.spots[tag] + size - self.how.offset.size:
-                place.places[tag] = at + size - self.how.offset.size
-            place.spots[tag] = at
+            if place.values_at[tag] == place.entries_at[tag] + size - self.how.offset.size:
+                place.values_at[tag] = at + size - self.how.offset.size
+            place.entries_at[tag] = at
 
     def _nested(self, data: bytes, place: Directory, tag: int) -> Directory:
         entry = place.entries.get(tag)

@@ -1,4 +1,4 @@
-"""The formats of picture files: what each can hold, and which are read and written."""
+"""The formats of picture files: which are read and written, and what each can hold."""
 
 import sys
 from collections.abc import Callable
@@ -12,15 +12,15 @@ class PictureFormat(NamedTuple):
     """A file format that is read and written.
 
     Args:
-        suffixes: of its files; the first is given to new ones.
+        suffixes: of its files; new files get the first.
         opened: reads the header and the metadata of a file's content.
         deep: whether it holds 16 bits.
         alpha: whether it holds an alpha channel.
         metadata: whether it holds a colour profile, EXIF data and XMP.
-        side: the most pixels a side.
-        pixels: the most bytes of pixels, not compressed.
+        side: the largest side in pixels.
+        pixels: the most bytes of uncompressed pixels.
         iptc: whether it holds IPTC data.
-        texts: whether it holds texts: all kinds (True), a comment (None), or none.
+        texts: whether it holds texts: all kinds (True), a comment (None), or none (False).
     """
 
     suffixes: tuple[str, ...]
@@ -35,7 +35,7 @@ class PictureFormat(NamedTuple):
 
 
 class ReadFormat(NamedTuple):
-    """A file format that is read only; its pictures are written as PNG."""
+    """A file format that is only read; its pictures are written as PNG."""
 
     suffixes: tuple[str, ...]
     opened: Callable[[Any], Stored]
@@ -71,7 +71,7 @@ READ_ONLY = {
     "HEIF": ReadFormat((".heic", ".heif", ".hif"), heif.opened_heif),
     "AVIF": ReadFormat((".avif",), heif.opened_avif),
 }
-WRITTEN_INSTEAD = "PNG"  # of those
+WRITTEN_INSTEAD = "PNG"  # for READ_ONLY formats
 BY_SUFFIX = {suffix: name for name, form in FORMATS.items() for suffix in form.suffixes}
 SUFFIXES = (*BY_SUFFIX, *(suffix for form in READ_ONLY.values() for suffix in form.suffixes))
 OPENED = {name: form.opened for name, form in [*FORMATS.items(), *READ_ONLY.items()]}

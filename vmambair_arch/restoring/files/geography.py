@@ -1,11 +1,7 @@
-"""GeoTIFF: where on the map the pixels of a picture lie, put right when their number changes."""
+"""GeoTIFF: updates the map coordinates of pixels when a picture is resized."""
 
-from typing import TYPE_CHECKING
-
+from .change import Change
 from .exif_editor import Editor
-
-if TYPE_CHECKING:
-    from .exif import Change
 
 SCALE, TIEPOINTS, MATRIX, RATIONAL = 33550, 33922, 34264, 50844
 KEYS, DOUBLES, TEXTS = 34735, 34736, 34737
@@ -13,8 +9,8 @@ TAGS = (SCALE, TIEPOINTS, MATRIX, RATIONAL, KEYS, DOUBLES, TEXTS)
 RASTER_TYPE, IS_POINT = 1025, 2  # a key, and its value if a pixel is a point
 
 
-def move(editor: Editor, change: "Change") -> bool:
-    """Scale what the first directory says; False if it said it of pixels that were turned since.
+def move(editor: Editor, change: Change) -> bool:
+    """Scale the first directory's tags; drops them and returns False if the pixels were turned.
 
     Source: OGC GeoTIFF 1.1, requirements 7.2 and 7.4 and annex B; for rational polynomials
         RPCs in GeoTIFF, geotiff.maptools.org/rpc_prop.html.
@@ -26,7 +22,9 @@ def move(editor: Editor, change: "Change") -> bool:
         editor.drop(first, TAGS)
         return False
     down, across = change.scale
-    half = 0.5 if _is_point(editor) else 0.0  # a pixel's centre, from where it is counted
+    half = (
+        0.5 if _is_point(editor) else 0.0
+    )  # a pixel's centre, relative to the origin of coordinates
 
     def moved(place: float, scale: float, half: float = half) -> float:
         return (place + half) * scale - half
@@ -46,7 +44,7 @@ def move(editor: Editor, change: "Change") -> bool:
             matrix[row], matrix[row + 1] = a, b
         editor.put(first, MATRIX, matrix)
     rational = list(editor.numbers(first, RATIONAL))
-    if len(rational) > 8:  # lines and samples: where they begin, and the scale
+    if len(rational) > 8:  # lines and samples: offsets and scales
         rational[2], rational[3] = moved(rational[2], down, 0.5), moved(rational[3], across, 0.5)
         rational[7], rational[8] = rational[7] * down, rational[8] * across
         editor.put(first, RATIONAL, rational)

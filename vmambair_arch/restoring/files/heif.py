@@ -1,4 +1,4 @@
-"""HEIC by pillow-heif, if it is installed, and AVIF by PIL: read, and written as PNG."""
+"""Reads HEIC with pillow-heif, if installed, and AVIF with PIL; both are written as PNG."""
 
 import io
 from typing import Any
@@ -11,7 +11,7 @@ from . import decoders, exif, ifd, xmp
 from .stored import Stored
 
 GAIN_MAPS = ("urn:com:apple:photo:2020:aux:hdrgainmap", "urn:iso:std:iso:ts:21496:-1")
-CURVES = {16: "PQ", 18: "HLG"}  # how light becomes numbers in what is called HDR; ITU-T H.273
+CURVES = {16: "PQ", 18: "HLG"}  # transfer characteristics of HDR; ITU-T H.273
 
 
 def opened_heif(content: bytes) -> Stored:
@@ -44,7 +44,7 @@ def opened_heif(content: bytes) -> Stored:
 
 
 def opened_avif(content: bytes) -> Stored:
-    """An AVIF's header and metadata. Raises InputError: it is an animation, or not read here."""
+    """An AVIF's header and metadata. Raises InputError: it is an animation, or unsupported."""
     if not features.check("avif"):
         raise InputError("is an AVIF, which this Pillow does not read; install another build of it")
     image = decoders.pil_image(content, "AVIF")
@@ -66,7 +66,7 @@ def opened_avif(content: bytes) -> Stored:
     )
     stored.icc, stored.packet = image.info.get("icc_profile"), image.info.get("xmp")
     data, stored.orientation = image.info.get("exif"), 1
-    if data:  # with the orientation that the file's own transformations tell, put in by PIL
+    if data:  # PIL has put in the orientation from the file's own transformations
         stored.orientation = exif.orientation(bytes(data).removeprefix(exif.PREFIX))
         stored.exif = data if data in content else _exif_inside(content, len(data))
     at = colours.find(b"av1C")
@@ -76,7 +76,7 @@ def opened_avif(content: bytes) -> Stored:
 
 
 def _check_curve(kind: int | None) -> None:
-    """Raise InputError for HDR, whose numbers mean other light than networks were trained on."""
+    """Raise InputError for HDR, whose values mean other light than those networks trained on."""
     if kind in CURVES:
         raise InputError(
             f"is an HDR picture ({CURVES[kind]}), which is not restored; export it as SDR"
@@ -84,7 +84,7 @@ def _check_curve(kind: int | None) -> None:
 
 
 def _decoded(image: Any, bits: int) -> np.ndarray:
-    """(h, w) or (h, w, c) of uint8, or uint16 if there are more bits, over their whole range."""
+    """(h, w) or (h, w, c) of uint8, or of full-range uint16 if there are more bits."""
     pixels = np.asarray(image)
     if pixels.dtype == np.uint16:
         most = 2**bits - 1
@@ -94,7 +94,7 @@ def _decoded(image: Any, bits: int) -> np.ndarray:
 
 
 def _exif_inside(content: bytes, length: int) -> bytes | None:
-    """The EXIF data in a file that PIL has written anew; they begin with a TIFF's header."""
+    """The original EXIF data in a file, which PIL has rewritten; they begin with a TIFF header."""
     for header in (b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08"):
         at = content.find(header)
         if at >= 0:

@@ -1,4 +1,4 @@
-"""Directories of TIFF files and of EXIF data, read and written byte by byte: no value is parsed."""
+"""Reads and writes directories of TIFF files and EXIF data, with values as uninterpreted bytes."""
 
 import struct
 from collections.abc import Iterable, Mapping
@@ -6,41 +6,41 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 BYTE, SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 1, 3, 4, 5, 7, 16
-# Bytes of a value and struct's letter for it, by the kind of value that an entry tells.
+# Bytes of a value and struct's letter for it, by an entry's kind.
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 SIZES |= {16: 8, 17: 8, 18: 8}
 LETTERS = {1: "B", 3: "H", 4: "I", 5: "I", 6: "b", 8: "h", 9: "i", 10: "i", 11: "f", 12: "d"}
 LETTERS |= {13: "I", 16: "Q", 17: "q", 18: "Q"}
 PAIRS = (5, 10)  # kinds of two numbers each
-FLOATS = (11, 12)  # kinds that may be infinite or no number
+FLOATS = (11, 12)  # kinds that may be infinite or NaN
 ORDERS = {b"II": "<", b"MM": ">"}
-MOST = 4096  # entries of a directory that are read; programs write some hundred at most
+MOST = 4096  # entries of a directory that are read; programs write a few hundred at most
 
 
 class Layout(NamedTuple):
-    """How a TIFF's directories are written: the order of bytes, and offsets of 64 bits or 32."""
+    """The encoding of a TIFF's directories: byte order, and offsets of 64 bits or 32."""
 
     order: str = "<"
     big: bool = False
 
     @property
     def offset(self) -> struct.Struct:
-        """Of an offset, and the place where small values stand instead of one."""
+        """The struct of an offset, or of the field that holds a small value instead."""
         return struct.Struct(self.order + ("Q" if self.big else "I"))
 
     @property
     def many(self) -> struct.Struct:
-        """Of the number of a directory's entries."""
+        """The struct of the number of a directory's entries."""
         return struct.Struct(self.order + ("Q" if self.big else "H"))
 
     @property
     def entry(self) -> struct.Struct:
-        """Of an entry: tag, kind, count, and its value or the offset of it."""
+        """The struct of an entry: tag, kind, count, and its value or the value's offset."""
         return struct.Struct(self.order + ("HHQ8s" if self.big else "HHI4s"))
 
     @property
     def header(self) -> bytes:
-        """The begin of a file whose first directory follows it."""
+        """The start of a file whose first directory follows immediately."""
         mark = b"II" if self.order == "<" else b"MM"
         if self.big:
             return mark + struct.pack(self.order + "HHHQ", 43, 8, 0, 16)
@@ -48,14 +48,14 @@ class Layout(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A tag's value: its kind, how many there are, and their bytes in the file's order."""
+    """A tag's value: its kind, its number of items, and their bytes in the file's order."""
 
     kind: int
     length: int
     data: bytes
 
     def numbers(self, order: str) -> tuple[float, ...]:
-        """Its numbers, two for a fraction; none if it holds text or anything."""
+        """Its numbers, two per fraction; empty if it holds text or undefined bytes."""
         letter = LETTERS.get(self.kind)
         if letter is None:
             return ()
@@ -65,21 +65,21 @@ class Entry(NamedTuple):
 
 
 class Directory(NamedTuple):
-    """A directory as it lies in a file.
+    """A directory in a file.
 
     Args:
-        entries: by tag; of two with one tag the first.
-        places: where each value stands.
-        spots: where each entry begins.
-        start, end: where it begins, with the number of entries, and where these end.
-        following: where the next directory begins, or 0.
-        whole: whether all its entries and values are there, and were read.
-        more: entries behind the ``MOST`` that were read.
+        entries: by tag; of duplicates the first.
+        values_at: offset of each value.
+        entries_at: offset of each entry.
+        start, end: offsets of the number of entries, where it begins, and of the entries' end.
+        following: offset of the next directory, or 0.
+        whole: whether all its entries and values exist and were read.
+        more: the number of entries after the ``MOST`` that were read.
     """
 
     entries: dict[int, Entry]
-    places: dict[int, int]
-    spots: dict[int, int]
+    values_at: dict[int, int]
+    entries_at: dict[int, int]
     start: int
     end: int
     following: int
@@ -91,7 +91,7 @@ EMPTY = Directory({}, {}, {}, 0, 0, 0, whole=False)
 
 
 def layout(content: bytes) -> tuple[Layout, int] | None:
-    """The layout of a TIFF or of EXIF data and where its first directory begins; None: neither."""
+    """The layout of a TIFF or EXIF data and its first directory's offset; None if it is neither."""
     order = ORDERS.get(bytes(content[:2]))
     if order is None or len(content) < 8:
         return None
@@ -104,14 +104,14 @@ def layout(content: bytes) -> tuple[Layout, int] | None:
 
 
 def directory(content: bytes, start: int, how: Layout, *, room: int | None = None) -> Directory:
-    """The directory that begins there, as far as it is there.
+    """The directory at an offset, as far as the file contains it.
 
     Args:
         content: the file, or EXIF data.
-        start: where it begins.
+        start: its offset.
         how: the layout of the file.
-        room: bytes that its values may take together; as many as the file has if not given.
-            Those of a sound file do not overlap.
+        room: bytes that its values may take together, by default those of the file; in a sound
+            file values do not overlap.
     """
     if not 0 < start <= len(content) - how.many.size:
         return EMPTY
@@ -122,7 +122,7 @@ def directory(content: bytes, start: int, how: Layout, *, room: int | None = Non
     end = first + there * entry.size
     more = max(there - MOST, 0)
     entries: dict[int, Entry] = {}
-    places, spots, whole = {}, {}, there == number and not more
+    values_at, entries_at, whole = {}, {}, there == number and not more
     left = len(content) if room is None else room
     last = end - more * entry.size
     spaced = range(first, last, entry.size)
@@ -137,17 +137,17 @@ def directory(content: bytes, start: int, how: Layout, *, room: int | None = Non
             continue
         left -= size
         entries[tag] = Entry(kind, count, bytes(content[place : place + size]))
-        places[tag], spots[tag] = place, spot
+        values_at[tag], entries_at[tag] = place, spot
     following = 0
     if (whole or more) and end + offset.size <= len(content):
         (following,) = offset.unpack_from(content, end)
-    return Directory(entries, places, spots, start, end, following, whole, more)
+    return Directory(entries, values_at, entries_at, start, end, following, whole, more)
 
 
 def chain(content: bytes, start: int, how: Layout, *, most: int) -> list[Directory]:
-    """The directories of a TIFF one after the other, from one on, ``most`` of them at most.
+    """The chained directories of a TIFF, from one on, at most ``most``.
 
-    The work grows with the file: what a file of that size cannot hold without overlaps is left out.
+    The work is bounded by the file's size: what it could only hold with overlaps is left out.
     """
     directories, seen, room, entries = [], set(), len(content), len(content) // how.entry.size
     while start and start not in seen and len(directories) < most and entries > 0:
@@ -161,13 +161,13 @@ def chain(content: bytes, start: int, how: Layout, *, most: int) -> list[Directo
 
 
 def packed(entries: Mapping[int, Any], how: Layout, start: int, following: int = 0) -> bytes:
-    """A directory, those nested in it and their values, for a place in a file.
+    """The bytes of a directory, its nested directories and their values, for an offset in a file.
 
     Args:
-        entries: by tag; a mapping of such is a directory, to which the tag then refers.
+        entries: by tag; a mapping is a nested directory, to which the tag then refers.
         how: the layout of the file.
-        start: the place.
-        following: where the next directory begins.
+        start: the offset.
+        following: the offset of the next directory.
     """
     row, offset = how.entry, how.offset
     table = bytearray(how.many.pack(len(entries)))
@@ -175,7 +175,7 @@ def packed(entries: Mapping[int, Any], how: Layout, start: int, following: int =
     values = bytearray()
     for tag in sorted(entries):
         entry = entries[tag]
-        values += bytes((behind + len(values)) % 2)  # values begin at even places
+        values += bytes((behind + len(values)) % 2)  # values begin at even offsets
         place = behind + len(values)
         if not isinstance(entry, Entry):
             values += packed(entry, how, place)
@@ -196,7 +196,7 @@ def numbers(kind: int, values: Iterable[float], how: Layout) -> Entry:
 
 
 def fraction(value: float) -> tuple[int, int]:
-    """A number from 0 up as a fraction of whole numbers of 32 bits, the nearest there is."""
+    """A number >= 0 as the nearest fraction of 32-bit integers with a denominator up to 2^16."""
     near = Fraction(min(value, 2**32 - 1)).limit_denominator(2**16)
     if near.numerator >= 2**32:
         return 2**32 - 1, 1

@@ -1,13 +1,13 @@
-"""IPTC data in Photoshop's resources, which JPEG and TIFF files hold: carried as bytes."""
+"""Keeps IPTC data in Photoshop's resources, from JPEG and TIFF files, as bytes."""
 
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .exif import Change
+from .change import Change
 
 IPTC = 0x0404
-RECORD = b"\x1c"  # how IPTC data begin that lie in no resource
+RECORD = b"\x1c"  # the first byte of IPTC data outside a resource
 TOLD_ELSEWHERE = {0x0409, 0x040C, 0x040F, 0x0422, 0x0423, 0x0424}  # thumbnails, ICC, EXIF, XMP
 PLACES = {0x0408: "guides", 0x041A: "slices", **dict.fromkeys(range(0x07D0, 0x0BB7), "paths")}
 
@@ -21,7 +21,7 @@ class Resource(NamedTuple):
 
 
 def resources(block: bytes) -> Iterator[Resource]:
-    """The resources of a block, as far as they are whole.
+    """The resources of a block, as far as they are complete.
 
     Source: Adobe Photoshop File Formats Specification, Image Resource Blocks.
     """
@@ -42,7 +42,7 @@ def resources(block: bytes) -> Iterator[Resource]:
 
 
 def as_block(data: bytes) -> bytes:
-    """IPTC data as a block of one resource, if they are none."""
+    """IPTC data as a block of one resource, unless they already are a block."""
     if not data.startswith(RECORD):
         return data
     header = b"8BIM" + struct.pack(">HHI", IPTC, 0, len(data))
@@ -50,19 +50,19 @@ def as_block(data: bytes) -> bytes:
 
 
 def data_of(block: bytes) -> bytes | None:
-    """The IPTC data in a block; None if there are none."""
+    """The IPTC data in a block, or None."""
     return next((each.data for each in resources(block) if each.number == IPTC), None)
 
 
 def updated(block: bytes, change: Change) -> tuple[bytes | None, list[str]]:
-    """The block without what is told elsewhere or no longer true, and what was lost."""
+    """The block without what is stored elsewhere or no longer true, and what was lost."""
     kept, lost = [], []
     for each in resources(block):
         what = PLACES.get(each.number)
         if each.number in TOLD_ELSEWHERE:
             continue
         if what and (change.turned or (what != "paths" and change.before != change.after)):
-            lost.append(f"its {what} (Photoshop) are dropped, since its size or turn changed")
+            lost.append(f"its {what} (Photoshop) are dropped, since its size or rotation changed")
         else:
             kept.append(each.whole)
     return b"".join(kept) or None, list(dict.fromkeys(lost))

@@ -1,4 +1,4 @@
-"""JPEG files: read through the segments that hold pixels, and what the others say."""
+"""Reads JPEG files: pixels through the segments that code them, metadata from the others."""
 
 import re
 import struct
@@ -13,35 +13,35 @@ from .stored import Stored
 START, END = b"\xff\xd8", b"\xff\xd9"
 START_MARKER, END_MARKER, SCAN, COMMENT = 0xD8, 0xD9, 0xDA, 0xFE
 SKIPPED = (*range(0xE1, 0xEE), 0xEF, COMMENT)  # for decoding: all applications but JFIF and Adobe
-READ = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)  # frames: by Huffman or arithmetically, progressive or not
+READ = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)  # frames: Huffman or arithmetic coding, progressive or not
 HUFFMAN, PROGRESSIVE = (0xC0, 0xC1, 0xC2), (0xC2, 0xCA)
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC} | {0xF7}
 KINDS = {0xC3: "lossless", 0xF7: "JPEG-LS"}
 SEGMENTS, SCANS = 2**16, 500  # more are refused
-FEW, WORK = 32, 500e6  # scans that any picture may have; of more, scans x pixels
+FEW, WORK = 32, 500e6  # scans that any picture may have; with more, the limit of scans x pixels
 MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")  # of a segment, not inside the data of a scan
 EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 EXTENDED = b"http://ns.adobe.com/xmp/extension/\0"
 PROFILE, PHOTOSHOP = b"ICC_PROFILE\0", b"Photoshop 3.0\0"
 SEVERAL, GAIN_MAP = b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0"
 INCHES = {1: 1.0, 2: 1 / 2.54}  # JFIF's unit in inches; 2 is the centimetre
-TOLERATED = 0.01  # of the pixels, or as many blocks of 16 x 16, may be lost at the end
-BLOCKS = 4
-GREY = 128  # what libjpeg makes of pixels that are missing
+TOLERATED = 0.01  # fraction of the pixels that may be missing at the end,
+BLOCKS = 4  # or this many blocks of 16 x 16, if that is more
+GREY = 128  # libjpeg's value for missing pixels
 FILLERS = [bytes((i * step + 41) % 255 for i in range(4096)) for step in (73, 101)]  # no markers
 
 
 class Segments(NamedTuple):
-    """A file's first picture in its parts.
+    """The parts of a file's first picture.
 
     Args:
-        applications: markers and data of the segments that are no part of the coding.
-        tables: the others before the first scan, as they lie in the file.
+        applications: markers and data of the segments with metadata.
+        tables: the other segments before the first scan, unchanged.
         frame: the marker of the frame, and its data.
         headers: of the scans.
         scans: from the first scan's marker to the end.
         ended: whether there is an end marker.
-        rest: what follows it.
+        rest: everything after the end marker.
     """
 
     applications: list[tuple[int, bytes]]
@@ -54,7 +54,7 @@ class Segments(NamedTuple):
 
 
 def opened(content: bytes) -> Stored:
-    """A file's header and metadata. Raises InputError: damaged, or of a kind that is not read."""
+    """A file's header and metadata. Raises InputError: damaged, or of an unsupported kind."""
     parts = _segments(content)
     marker, frame = parts.frame
     if len(frame) < 6 or not parts.headers:
@@ -64,7 +64,7 @@ def opened(content: bytes) -> Stored:
         kind = KINDS.get(marker, "hierarchical") if marker not in READ else f"{precision} bits"
         raise InputError(f"is a JPEG of a kind that is not read ({kind}); convert it to PNG")
     if not height or not width:
-        raise InputError("tells no size in its header, which is not read; convert it to PNG")
+        raise InputError("has no size in its header, which is not supported; convert it to PNG")
     if marker in HUFFMAN and height * width > 512 * (len(parts.scans) + 16):  # a bit a block
         raise InputError(
             f"damaged (its {len(parts.scans):,} bytes of data cannot hold {width} x {height}"
@@ -89,7 +89,7 @@ def opened(content: bytes) -> Stored:
 
 
 def _segments(content: bytes) -> Segments:
-    """The parts of a file, in one pass. Raises InputError: more of them than a program writes."""
+    """The parts of a file, in one pass. Raises InputError: more of them than programs write."""
     applications, tables, frame, headers = [], [], (0, b""), []
     position, start, end, ended = 2, 0, len(content), False
     number = 0
@@ -124,7 +124,7 @@ def _segments(content: bytes) -> Segments:
 
 
 def _read(stored: Stored, parts: Segments) -> None:
-    """What the segments say besides the pixels, and what lies behind them."""
+    """Read the metadata segments into ``stored``, and warn of what follows the picture."""
     profile: dict[int, bytes] = {}
     exif, iptc, packets, behind, number = [], [], [], [], 0
     for marker, data in parts.applications:
@@ -133,7 +133,7 @@ def _read(stored: Stored, parts: Segments) -> None:
             if unit in INCHES and across and down:
                 stored.dpi = across / INCHES[unit], down / INCHES[unit]
             elif unit not in INCHES and across != down and across and down:
-                stored.warnings.append(f"that its pixels are {down} : {across} is dropped")
+                stored.warnings.append(f"its pixel aspect ratio, {down} : {across}, is dropped")
         elif marker == 0xE1 and data.startswith(EXIF):
             exif.append(data[len(EXIF) :])
         elif marker == 0xE1 and data.startswith(XMP):
@@ -162,7 +162,7 @@ def _read(stored: Stored, parts: Segments) -> None:
 
 
 def _say_what_follows(stored: Stored, parts: Segments, behind: list[bytes]) -> None:
-    """Warn of what lies behind the picture: a gain map, a video, further pictures."""
+    """Warn of data after the picture: a gain map, a video, further pictures."""
     packet = stored.packet or b""
     announced = any(data.startswith(GAIN_MAP) for data in behind) or GAIN_MAP in parts.rest[:4096]
     if announced or any(space in packet for space in xmp.GAIN_MAPS):
@@ -174,10 +174,10 @@ def _say_what_follows(stored: Stored, parts: Segments, behind: list[bytes]) -> N
 
 
 def _decode(stored: Stored, parts: Segments) -> np.ndarray:
-    """The pixels. What is lost at the end is said if it is little, and refused if it is much.
+    """The pixels. Few missing ones at the end cause a warning, many are refused.
 
-    libjpeg makes grey of what is missing, and does not tell. So where something may be missing
-    other data are put behind those that are there: pixels that they change are lost.
+    libjpeg silently fills missing pixels with grey. So where pixels may be missing, other data are
+    appended to the file's: pixels that then change are missing.
     """
     head = START + parts.tables + parts.scans
     pixels = decoders.by_pil(head + END, "JPEG")
@@ -201,14 +201,14 @@ def _decode(stored: Stored, parts: Segments) -> np.ndarray:
     if lost:
         stored.warnings.append(f"its last bytes are missing, and so are {lost:,} pixels")
     elif not parts.ended:
-        stored.warnings.append("its end marker is missing; its pixels seem to be whole")
+        stored.warnings.append("its end marker is missing; its pixels seem to be complete")
     if not _is_complete(parts):
         stored.warnings.append("its last scans are missing, and so are its finest details")
     return pixels
 
 
 def _is_complete(parts: Segments) -> bool:
-    """Whether the scans hold every coefficient of every component to its last bit."""
+    """Whether the scans contain every bit of every coefficient of every component."""
     marker, frame = parts.frame
     names = frame[6::3][: frame[5]]
     missing = {name: {*range(64)} for name in names}

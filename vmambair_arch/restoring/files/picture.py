@@ -1,4 +1,4 @@
-"""Picture: pixels, and what a file says of them; PIL images as arrays and back."""
+"""Picture: pixels with their metadata; and conversion between PIL images and arrays."""
 
 import dataclasses
 
@@ -7,10 +7,10 @@ from PIL import Image
 
 from ...errors import InputError
 from . import exif, iptc, xmp
-from .exif import Change
+from .change import Change
 from .png_chunks import Chunks
 
-# Modes of PIL as they are restored. What is missing has no red, green and blue, or 32 bits.
+# The mode in which each PIL mode is restored. Missing modes have no RGB, or 32 bits.
 RESTORED_AS = {
     **dict.fromkeys(("1", "L"), "L"),
     **dict.fromkeys(("LA", "La"), "LA"),
@@ -22,19 +22,19 @@ RESTORED_AS = {
 
 @dataclasses.dataclass
 class Picture:
-    """Pixels as they are seen, and what belongs to them.
+    """Upright pixels and their metadata.
 
     Args:
         pixels: (h, w) or (h, w, c) of uint8 or uint16: grey, grey + alpha, RGB or RGBA.
         icc: the colour profile, or None.
-        exif: the EXIF data, which say that the pixels are upright, as they are, or None.
-        packet: the XMP, which says so too, or None.
-        iptc: Photoshop's resources, IPTC data among them, or None.
-        carried: what only PNG files hold: chunks on colours and with texts.
-        dpi: pixels an inch, across and down, or None.
-        form: the format to write it in if no other is asked for, a name in ``FORMATS``.
-        lossless: whether the file it came from lost nothing; a WebP may or may not.
-        warnings: what its file had besides and is lost, in sentences that begin with "its".
+        exif: the EXIF data, with an upright orientation, or None.
+        packet: the XMP, with an upright orientation, or None.
+        iptc: Photoshop's resources, including IPTC data, or None.
+        carried: chunks that only PNG files have: on colours and with texts.
+        dpi: pixels per inch, across and down, or None.
+        form: the default format to write it in, a name in ``FORMATS``.
+        lossless: whether its file was lossless; WebP may be either.
+        warnings: phrases on what is lost of its file, which begin with "its".
     """
 
     pixels: np.ndarray
@@ -54,11 +54,11 @@ class Picture:
         return self.pixels.ndim == 3 and self.pixels.shape[2] in (2, 4)
 
     def replaced(self, pixels: np.ndarray, *, turned: bool = False) -> "Picture":
-        """The picture with other pixels, of which its metadata then tell the truth.
+        """The picture with other pixels and metadata updated to match them.
 
         Args:
-            pixels: as those of a picture.
-            turned: whether they are turned from how the metadata have them.
+            pixels: as in ``Picture``.
+            turned: whether they are turned relative to the metadata.
         """
         change = Change(self.pixels.shape[:2], pixels.shape[:2], turned)
         data, packet, block, lost = self.exif, self.packet, self.iptc, [*self.warnings]
@@ -76,9 +76,9 @@ class Picture:
 
 
 def to_array(image: Image.Image) -> np.ndarray:
-    """A PIL image as (h, w) or (h, w, c) of uint8 or uint16; a palette and a key are resolved.
+    """A PIL image as (h, w) or (h, w, c) of uint8 or uint16; palettes and colour keys are resolved.
 
-    Raises: InputError: its mode is none of grey, RGB or palette of 8 bits, or grey of 16.
+    Raises: InputError: its mode is not grey, RGB or palette of 8 bits, or grey of 16.
     """
     mode = RESTORED_AS.get(image.mode)
     if mode is None:
@@ -101,12 +101,12 @@ def to_image(array: np.ndarray) -> Image.Image:
     Raises: InputError: it is 16 bits deep and not grey, for which PIL has no mode.
     """
     if array.dtype == np.uint16 and array.ndim > 2:
-        raise InputError("PIL has no mode of 16 bits but grey; keep the array")
+        raise InputError("PIL's only mode of 16 bits is grey; keep the array")
     return Image.fromarray(np.ascontiguousarray(array))
 
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Turn stored pixels, (h, w) or (h, w, c), as the EXIF orientation 1 to 8 says.
+    """Turn stored pixels, (h, w) or (h, w, c), upright by their EXIF orientation, 1 to 8.
 
     Source: EXIF 2.32, tag 0x0112.
     """

@@ -1,4 +1,4 @@
-"""PNG files: read through chunks that hold pixels alone, and written at any depth and size."""
+"""Reads PNG files through the chunks that hold pixels, and writes them at any depth and size."""
 
 import io
 import struct
@@ -18,10 +18,10 @@ DEPTHS = {GREY: (1, 2, 4, 8, 16), COLOUR: (8, 16), PALETTE: (1, 2, 4, 8)}
 DEPTHS |= dict.fromkeys((GREY_ALPHA, COLOUR_ALPHA), (8, 16))
 SAMPLES = {GREY: 1, COLOUR: 3, PALETTE: 1, GREY_ALPHA: 2, COLOUR_ALPHA: 4}
 COLOUR_TYPES = {1: GREY, 2: GREY_ALPHA, 3: COLOUR, 4: COLOUR_ALPHA}  # by the number of channels
-LEVEL = 3  # zlib's: twice as fast as the usual 6, for files a few hundredths larger
+LEVEL = 3  # of zlib: twice as fast as the default 6, for files a few percent larger
 ROWS_BYTES = 2**22  # compressed at a time
-DEFLATED = 1032  # bytes that one byte of zlib's can stand for, at most
-# Of an interlaced file's parts: the first column and row, and the steps to the next.
+DEFLATED = 1032  # the most bytes that one byte of zlib's can inflate to
+# The passes of an interlaced file: first column and row, and the steps to the next.
 PASSES = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2)]
 PASSES += [(0, 1, 1, 2)]
 METRE = 1 / 0.0254  # in inches
@@ -43,7 +43,7 @@ def opened(content: bytes) -> Stored:
         raise InputError("damaged (it has no header); copy or download it again")
     width, height, depth, kind, _, _, _ = struct.unpack(">2I5B", listed[0].data)
     if depth not in DEPTHS.get(kind, ()) or not width or not height:
-        raise InputError("damaged (its header is none of a PNG); copy or download it again")
+        raise InputError("damaged (its header is invalid); copy or download it again")
     deep = depth == 16
     stored = Stored(
         *(height, width),
@@ -58,12 +58,12 @@ def opened(content: bytes) -> Stored:
             _read(stored, chunk)
         else:
             name = chunk.kind.decode("ascii", "replace")
-            stored.warnings.append(f"a part beside its pixels ({name}) is damaged and dropped")
+            stored.warnings.append(f"a part besides its pixels ({name}) is damaged and dropped")
     return stored
 
 
 def _read(stored: Stored, chunk: Chunk) -> None:
-    """What a chunk says besides the pixels."""
+    """Read a chunk of metadata into ``stored``."""
     kind, data = chunk.kind, bytes(chunk.data)
     if kind in png_chunks.TEXTS:
         _read_text(stored, kind, data)
@@ -79,7 +79,7 @@ def _read(stored: Stored, chunk: Chunk) -> None:
         if unit == 1 and across and down:
             stored.dpi = across / METRE, down / METRE
         elif across != down:
-            stored.warnings.append(f"that its pixels are {down} : {across} is dropped")
+            stored.warnings.append(f"its pixel aspect ratio, {down} : {across}, is dropped")
     elif kind == b"acTL" and len(data) == 8:
         (number,) = struct.unpack_from(">I", data)
         if number > 1:
@@ -89,18 +89,18 @@ def _read(stored: Stored, chunk: Chunk) -> None:
             )
     elif kind in png_chunks.COLOURS:
         stored.carried.append((kind, data))
-    elif kind not in png_chunks.UNSAID and kind != b"fdAT":
+    elif kind not in png_chunks.SILENT and kind != b"fdAT":
         if kind[0:1].isupper():
-            raise InputError(f"needs what is not known here (its chunk {kind!r}); save it again")
-        if kind[3:4].islower() and kind not in png_chunks.NAMES:  # whatever the pixels are
+            raise InputError(f"needs an unknown feature (its chunk {kind!r}); save it again")
+        if kind[3:4].islower() and kind not in png_chunks.NAMES:  # safe to copy when pixels change
             stored.carried.append((kind, data))
         else:
-            name = f"what only its program knows ({kind.decode('ascii', 'replace')}) is dropped"
+            name = f"its private chunk {kind.decode('ascii', 'replace')} is dropped"
             stored.warnings.append(png_chunks.NAMES.get(kind, name))
 
 
 def _read_text(stored: Stored, kind: bytes, data: bytes) -> None:
-    """A text, or what some programs write as one."""
+    """Read a text, or metadata that some programs write as one."""
     name = png_chunks.keyword(data)
     if name + b"\0" != XMP and not name.startswith(RAW):
         stored.carried.append((kind, data))
@@ -124,7 +124,7 @@ def _read_text(stored: Stored, kind: bytes, data: bytes) -> None:
 
 
 def _decode(listed: list[Chunk], stored: Stored, depth: int, kind: int) -> np.ndarray:
-    """The pixels, from a file of the chunks that hold them; a key becomes alpha."""
+    """The pixels, from a file with only the chunks that hold them; a colour key becomes alpha."""
     pixels = [chunk for chunk in listed if chunk.kind in png_chunks.PIXELS]
     if pixels[-1].kind != b"IEND" or not all(chunk.is_whole for chunk in pixels):
         raise InputError("damaged (a checksum is wrong or the end missing); copy it again")
@@ -153,9 +153,9 @@ def _decode(listed: list[Chunk], stored: Stored, depth: int, kind: int) -> np.nd
 
 
 def _check_rows(pixels: list[Chunk], stored: Stored, pixel: int) -> None:
-    """Raise ValueError or zlib.error if rows are missing or filtered in a way that there is not.
+    """Raise ValueError or zlib.error if rows are missing or have an unknown filter.
 
-    libpng writes of such to standard error.
+    libpng would only write a message to standard error.
     """
     sizes = PASSES if pixels[0].data[12] else [(0, 0, 1, 1)]
     rows = []
@@ -177,14 +177,14 @@ def _check_rows(pixels: list[Chunk], stored: Stored, pixel: int) -> None:
             compressed = decompressor.unconsumed_tail
             buffer, waiting = buffer[waiting:] + part, 0
         if buffer[waiting] > 4:
-            raise ValueError("a row of pixels has a filter that there is not")
+            raise ValueError("a row of pixels has an unknown filter")
         waiting += length
 
 
 def _with_key(pixels: np.ndarray, key: bytes, depth: int) -> np.ndarray:
-    """(h, w) or (h, w, 3) with an alpha that is 0 where the samples are the key's.
+    """(h, w) or (h, w, 3) with an alpha that is 0 where the samples equal the colour key.
 
-    Source: PNG specification, section 11.3.2.1: of the key the bits of the depth count.
+    Source: PNG specification, section 11.3.2.1: only the key's bits within the depth count.
     """
     most = 2**depth - 1
     samples = np.frombuffer(key, ">u2").astype(np.uint32) & most
@@ -206,7 +206,7 @@ def write(
     carried: Chunks = (),
     dpi: tuple[float, float] | None = None,
 ) -> None:
-    """Write a picture; beside the pixels only a few rows of them are in memory.
+    """Write a picture; besides its pixels only a few filtered rows are in memory.
 
     Args:
         file: open for writing; need not be seekable.
@@ -216,7 +216,7 @@ def write(
         packet: its XMP.
         iptc: its IPTC data.
         carried: chunks on its colours and with texts.
-        dpi: pixels an inch, across and down.
+        dpi: pixels per inch, across and down.
     Source: Portable Network Graphics (PNG) Specification, third edition, sections 5, 9 and 11.
     """
     h, w = pixels.shape[:2]
@@ -246,7 +246,7 @@ def write(
 
 
 def _filtered(pixels: np.ndarray) -> Iterator[bytes]:
-    """Rows of bytes, several at a time, each led by the filter that leaves the smallest numbers."""
+    """Filtered rows, several at a time, each with the filter that leaves the smallest values."""
     h, w, channels = pixels.shape
     pixel = channels * pixels.itemsize
     above = np.zeros((1, w * pixel), np.uint8)
@@ -267,12 +267,12 @@ def _filtered(pixels: np.ndarray) -> Iterator[bytes]:
 
 
 def _size(rows: np.ndarray) -> np.ndarray:
-    """The sum of each row's bytes, taken as signed and without their signs."""
+    """The sum of absolute values of each row's bytes, taken as signed."""
     return np.minimum(rows, -rows).sum(1, dtype=np.int64)
 
 
 def _paeth(left: np.ndarray, up: np.ndarray, corner: np.ndarray) -> np.ndarray:
-    """Of left, up and corner the one nearest to left + up - corner; the first of equals."""
+    """Whichever of left, up and corner is nearest to left + up - corner; the first if equal."""
     a, b, c = (x.astype(np.int16) for x in (left, up, corner))
     to_left, to_up, to_corner = np.abs(b - c), np.abs(a - c), np.abs(a + b - 2 * c)
     nearest = np.where(to_up <= to_corner, up, corner)

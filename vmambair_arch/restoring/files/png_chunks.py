@@ -1,4 +1,4 @@
-"""Chunks of a PNG file: listed, and what they say besides the pixels."""
+"""Lists, reads and writes the chunks of PNG files."""
 
 import binascii
 import re
@@ -15,17 +15,17 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MOST = 2**18  # chunks of a file
 LARGEST = 2**26  # bytes of a text or a profile, inflated
 XMP = b"XML:com.adobe.xmp\0"
-COLOURS = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")  # what the numbers mean
-TEXTS = (b"tEXt", b"zTXt", b"iTXt")  # titles, authors, how a program made it
+COLOURS = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")  # the meaning of pixel values
+TEXTS = (b"tEXt", b"zTXt", b"iTXt")  # titles, authors, workflows
 PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-RAW = b"Raw profile type "  # a text of ImageMagick, with other data in it as hexadecimal digits
-# Kinds that need no word: read elsewhere, advice to viewers, or about the file.
-UNSAID = (b"iCCP", b"pHYs", b"eXIf", b"bKGD", b"hIST", b"sPLT", b"sBIT", b"tIME", b"acTL", b"fcTL")
+RAW = b"Raw profile type "  # an ImageMagick text that contains other data as hexadecimal digits
+# Kinds dropped without a warning: read elsewhere, hints for viewers, or about the file.
+SILENT = (b"iCCP", b"pHYs", b"eXIf", b"bKGD", b"hIST", b"sPLT", b"sBIT", b"tIME", b"acTL", b"fcTL")
 NAMES = {b"caBX": "its content credentials (C2PA) are dropped"}
 
 
 class Chunk(NamedTuple):
-    """A chunk: its kind, its data, and the checksum that the file tells."""
+    """A chunk: its kind, its data, and its checksum in the file."""
 
     kind: bytes
     data: memoryview
@@ -38,7 +38,7 @@ class Chunk(NamedTuple):
 
 
 def chunks(content: bytes) -> Iterator[Chunk]:
-    """The chunks of a file up to the last, or as far as they are there.
+    """The chunks of a file up to the last, or as far as they are complete.
 
     Raises: InputError: more of them than any program writes.
     """
@@ -71,19 +71,19 @@ def keyword(data: bytes | memoryview) -> bytes:
 
 
 def text(kind: bytes, data: bytes) -> bytes:
-    """The text of a chunk of ``TEXTS``, inflated. Raises ValueError or zlib.error: it cannot be."""
+    """The inflated text of a chunk of ``TEXTS``. Raises ValueError or zlib.error: it is damaged."""
     rest = data[len(keyword(data)) + 1 :]
     if kind == b"tEXt":
         return rest
     if kind == b"zTXt":
         return inflated(rest[1:])
     compressed = rest[:1] == b"\1"
-    _, _, value = rest[2:].split(b"\0", 2)  # language, keyword in it
+    _, _, value = rest[2:].split(b"\0", 2)  # language, translated keyword
     return inflated(value) if compressed else value
 
 
 def inflated(data: bytes) -> bytes:
-    """Data inflated, up to a limit. Raises ValueError: there is more; zlib.error: it is damaged."""
+    """Inflate data up to a limit. Raises ValueError: it is larger; zlib.error: it is damaged."""
     decompressor = zlib.decompressobj()
     result = decompressor.decompress(data, LARGEST)
     if decompressor.unconsumed_tail:
@@ -94,7 +94,7 @@ def inflated(data: bytes) -> bytes:
 
 
 def raw_profile(data: bytes) -> bytes:
-    """What ImageMagick's text of name, length and digits holds. Raises ValueError: no such."""
+    """The data in ImageMagick's text of name, length and digits. Raises ValueError: damaged."""
     digits = re.sub(rb"\s+", b"", data.strip().split(b"\n", 2)[-1])
     return binascii.unhexlify(digits)
 
@@ -103,8 +103,8 @@ def as_raw_profile(name: bytes, data: bytes) -> bytes:
     """The data of a zTXt chunk that ImageMagick, ExifTool and exiv2 read.
 
     Args:
-        name: such as iptc.
-        data: what it holds.
+        name: of the profile, such as iptc.
+        data: of the profile.
     """
     digits = binascii.hexlify(data)
     lines = b"\n".join(digits[at : at + 72] for at in range(0, len(digits), 72))

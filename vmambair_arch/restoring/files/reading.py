@@ -1,4 +1,4 @@
-"""Picture files read, with all that they carry: one way for every command and data set."""
+"""Reads picture files with all their metadata, for every command and data set."""
 
 import mmap
 import os
@@ -18,22 +18,22 @@ from .picture import Picture, upright
 from .stored import Stored
 
 BYTES_A_PIXEL = 8  # of four channels of 16 bits
-SLACK = 2**26  # bytes of a file that are no pixels
+SLACK = 2**26  # bytes of a file besides pixels
 
 
 def read(content: bytes, where: str, *, max_megapixels: float) -> Picture:
-    """Read a picture, turned upright as its file says.
+    """Read a picture, turned upright by its file's orientation.
 
-    Its depth is that of the file's type: 16 bits for PNG and TIFF of 16, whatever their values.
-    What its file holds besides and cannot be kept is in the picture's warnings.
+    Its depth is that of the file's type: 16 bits for PNG and TIFF with 16, whatever their values.
+    The picture's warnings list what its file contains and cannot be kept.
 
     Args:
-        content: the bytes of a file: PNG, JPEG, WebP, TIFF, BMP, AVIF or HEIC, told by what they
-            hold.
+        content: the bytes of a file: PNG, JPEG, WebP, TIFF, BMP, AVIF or HEIC, recognised by its
+            content.
         where: the file, for messages.
         max_megapixels: larger pictures are refused before they are decoded.
     Raises: InputError: it is not a picture, damaged, too large for the limit or for the memory,
-        or of a kind that is not restored.
+        or of an unsupported kind.
     """
     try:
         stored = _opened(content)
@@ -42,7 +42,7 @@ def read(content: bytes, where: str, *, max_megapixels: float) -> Picture:
         with boundary(signatures.read_as(content)):
             pixels = stored.decode()
             if pixels.shape[:2] != (stored.height, stored.width) or pixels.size == 0:
-                raise ValueError("the size of its pixels is another than its header says")
+                raise ValueError("the size of its pixels differs from its header")
             return _picture(stored, pixels)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
@@ -53,17 +53,17 @@ def read(content: bytes, where: str, *, max_megapixels: float) -> Picture:
 def read_file(path: Path, *, max_megapixels: float) -> Picture:
     """Read a picture's file; see ``read``.
 
-    Of what does not begin as a picture no more than that is read.
+    Of a file that does not begin like a picture, only the beginning is read.
     """
     content = file_content(path, max_megapixels=max_megapixels)
     return read(content, str(path), max_megapixels=max_megapixels)
 
 
 def file_content(path: Path | None, *, max_megapixels: float) -> bytes:
-    """The bytes of a picture's file; None: of standard input.
+    """The bytes of a picture's file, or of standard input if the path is None.
 
-    Raises: InputError: it cannot be read, does not begin as a picture, or is far longer than
-        one within the limit.
+    Raises: InputError: it cannot be read, does not begin like a picture, or is too long for one
+        within the limit.
     """
     where = "-" if path is None else str(path)
     most = max_megapixels * 1e6 * BYTES_A_PIXEL + SLACK
@@ -79,7 +79,7 @@ def file_content(path: Path | None, *, max_megapixels: float) -> bytes:
 
 
 def _limited(file: IO[bytes], where: str, most: float) -> bytes:
-    """A file's bytes. Raises InputError: it is no picture, or has more than so many bytes."""
+    """A file's bytes. Raises InputError: it is not a picture, or has more than ``most`` bytes."""
     head = file.read(signatures.HEAD)
     if signatures.read_as(head) is None:
         raise InputError(f"{where}: {signatures.no_picture(head)}")
@@ -90,14 +90,14 @@ def _limited(file: IO[bytes], where: str, most: float) -> bytes:
     content = b"" if length > most else head + file.read(most)
     if max(length, len(content)) > most:
         raise InputError(
-            f"{where}: has more than {most / 1e6:,.0f} MB, and no picture within the limit does, or"
-            " none fits into memory; raise the limit (--max-megapixels) or resize it"
+            f"{where}: has more than {most / 1e6:,.0f} MB, more than a picture within the limit or"
+            " the memory; raise the limit (--max-megapixels) or resize it"
         )
     return content
 
 
 def size(path: str | os.PathLike) -> tuple[int, int]:
-    """The height and width in which a file is read, by its header; (0, 0) if they are not told."""
+    """Height and width of a file's picture as read, from its header; (0, 0) if it has none."""
     try:
         return measured(path)
     except InputError:
@@ -105,7 +105,7 @@ def size(path: str | os.PathLike) -> tuple[int, int]:
 
 
 def measured(path: str | os.PathLike) -> tuple[int, int]:
-    """The height and width in which a file is read, by its header; nothing is decoded.
+    """Height and width of a file's picture as read, from its header; nothing is decoded.
 
     Raises: InputError: it cannot be read, or is not a picture that can be.
     """
@@ -120,7 +120,7 @@ def measured(path: str | os.PathLike) -> tuple[int, int]:
 
 
 def measured_content(content: bytes | mmap.mmap, where: str) -> tuple[int, int]:
-    """The same of a file's bytes."""
+    """Height and width, as ``measured``, from a file's bytes."""
     stored, orientation = header(content, where)
     if orientation > 4:
         return stored.width, stored.height
@@ -128,7 +128,7 @@ def measured_content(content: bytes | mmap.mmap, where: str) -> tuple[int, int]:
 
 
 def header(content: bytes | mmap.mmap, where: str) -> tuple[Stored, int]:
-    """What a file says besides its pixels, and how these are to be turned, 1 to 8.
+    """A file's header and metadata, and its EXIF orientation, 1 to 8.
 
     Raises: InputError: it is damaged, or not a picture that can be read.
     """
@@ -145,12 +145,12 @@ def check_size(height: int, width: int, max_megapixels: float) -> None:
     if megapixels > max_megapixels:
         raise InputError(
             f"has {width} x {height} pixels, {megapixels:,.0f} megapixels, more than the limit of"
-            f" {max_megapixels:g}; if it is to be restored, raise the limit (--max-megapixels)"
+            f" {max_megapixels:g}; to restore it, raise the limit (--max-megapixels)"
         )
 
 
 def _check_memory(stored: Stored) -> None:
-    """Raise InputError for a picture whose pixels would not fit into the memory that is free."""
+    """Raise InputError for a picture whose pixels would not fit into the free memory."""
     taken, free = stored.height * stored.width * stored.memory, memory.free("cpu")
     if free is not None and taken > free:
         raise InputError(
@@ -160,7 +160,7 @@ def _check_memory(stored: Stored) -> None:
 
 
 def _opened(content: bytes | mmap.mmap) -> Stored:
-    """Header and metadata. Raises InputError: it is damaged, or not read here."""
+    """Header and metadata. Raises InputError: it is damaged, or unsupported."""
     name = signatures.read_as(content)
     if name is None:
         raise InputError(signatures.no_picture(content))
@@ -169,7 +169,7 @@ def _opened(content: bytes | mmap.mmap) -> Stored:
 
 
 def _orientation(stored: Stored) -> int:
-    """How the stored pixels are to be turned, as EXIF's numbers 1 to 8 say it."""
+    """The EXIF orientation of the stored pixels, 1 to 8."""
     found = stored.orientation
     if found is None and stored.exif:
         found = exif.orientation(bytes(stored.exif).removeprefix(exif.PREFIX))
@@ -179,7 +179,7 @@ def _orientation(stored: Stored) -> int:
 
 
 def _picture(stored: Stored, pixels: np.ndarray) -> Picture:
-    """The picture, upright, with metadata that are alone with it."""
+    """The upright picture, with metadata about it alone."""
     orientation = _orientation(stored)
     pixels = np.ascontiguousarray(upright(pixels, orientation))
     data, packet, lost = stored.exif, stored.packet, [*stored.warnings]

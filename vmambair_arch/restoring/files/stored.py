@@ -1,4 +1,4 @@
-"""Stored: what a file holds, before its pixels are decoded, turned and brought into one form."""
+"""Stored: a file's header and metadata, before its pixels are decoded and turned upright."""
 
 import dataclasses
 from collections.abc import Callable
@@ -8,22 +8,22 @@ import numpy as np
 
 @dataclasses.dataclass
 class Stored:
-    """A file whose header and metadata were read.
+    """A file's header and metadata.
 
     Args:
-        height, width: of the pixels as they are stored.
-        decode: reads them: (h, w) or (h, w, c) of uint8 or uint16, grey, grey + alpha, RGB or
+        height, width: of the pixels as stored.
+        decode: decodes them: (h, w) or (h, w, c) of uint8 or uint16, grey, grey + alpha, RGB or
             RGBA. May add to ``warnings``. Raises InputError, or whatever a decoder raises.
-        memory: bytes a pixel that decoding takes at its peak, the result included.
-        form: the format that the picture is written in if no other is asked for.
-        orientation: how the pixels are to be turned, 1 to 8, where the format itself tells or
-            the decoder turns them; None: as EXIF tells, or else XMP.
+        memory: peak bytes per pixel of decoding, including the result.
+        form: the default format to write the picture in.
+        orientation: EXIF's, 1 to 8, if the format itself has it or the decoder turns the pixels;
+            None to use EXIF's, or else XMP's.
         icc, exif, packet, iptc: the colour profile, EXIF data, XMP and IPTC as bytes, or None.
-        carried: chunks of a PNG that are carried as they are.
-        dpi: pixels an inch, across and down, as they are stored.
-        lossless: whether the file lost nothing.
+        carried: chunks of a PNG that are kept unchanged.
+        dpi: pixels per inch, across and down, as stored.
+        lossless: whether the file is lossless.
         is_cut: whether its end marker is missing.
-        warnings: what is lost, in sentences.
+        warnings: phrases on what is lost.
     """
 
     height: int

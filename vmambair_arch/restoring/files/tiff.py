@@ -1,7 +1,7 @@
-"""TIFF files written, of any depth and size, with EXIF data as they are; and the tags of TIFFs.
+"""Writes TIFF files of any depth and size, with unchanged EXIF data; and the tags of TIFFs.
 
-tifffile would write the pixels in half the lines, but leaves out the directories of EXIF, GPS and
-interoperability, whatever tags it is given (its TAG_FILTERED), and chooses its own order of bytes.
+tifffile would write the pixels in half the lines, but always leaves out the directories of EXIF,
+GPS and interoperability (its TAG_FILTERED), and chooses its own byte order.
 """
 
 import itertools
@@ -14,7 +14,7 @@ from . import exif, ifd, iptc as photoshop
 from .ifd import Entry, Layout
 
 STRIP_BYTES = 2**22  # before compression
-LARGEST = 2**32 - 2**28  # bytes of pixels that offsets of 32 bits reach, behind the directory
+LARGEST = 2**32 - 2**28  # bytes of pixels that 32-bit offsets can address, after the directory
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, STRIPS = 256, 257, 258, 259, 262, 273
 SAMPLES, ROWS, STRIP_SIZES = 277, 278, 279
 PREDICTOR, EXTRA_SAMPLES, SAMPLE_FORMAT, XMP, ICC_PROFILE = 317, 338, 339, 700, 34675
@@ -23,13 +23,13 @@ DEFLATE, DIFFERENCES, GREY, RGB, INCH = 8, 2, 1, 2, 2
 UNSPECIFIED, PREMULTIPLIED, STRAIGHT = 0, 1, 2  # EXTRA_SAMPLES
 UNSIGNED = 1  # SAMPLE_FORMAT
 
-# Tags that say how the pixels lie in a file.
+# Tags on the layout of the pixels in a file.
 PIXELS = {
     *(256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 290, 291, 292, 293, 317, 320, 322),
     *(323, 324, 325, 332, 334, 338, 339, 340, 341, 347, 512, 513, 514, 515, 517, 518, 519, 520),
     *(521, 529, 530, 531, 532),
 }
-# Those, and what is told elsewhere or of other pictures in the file.
+# These, and tags that are written elsewhere or about other pictures in the file.
 STRUCTURE = PIXELS | {
     *(254, 255, 263, 264, 265, 280, 281, 282, 283, 288, 289, 296, 297, 301, 318, 319, 321, 330),
     *(700, 33723, 34377, 34675, 37724, 50341),
@@ -46,9 +46,9 @@ def write(
     iptc: bytes | None = None,
     dpi: tuple[float, float] | None = None,
 ) -> None:
-    """Write a picture, compressed without loss; a BigTIFF if it might need more than 4 GB.
+    """Write a picture with lossless compression; a BigTIFF if it might need more than 4 GB.
 
-    The file has the order of bytes of its EXIF data, so these lie in it as they are.
+    The file has the byte order of its EXIF data, so that these stay unchanged.
 
     Args:
         file: open for writing.
@@ -57,7 +57,7 @@ def write(
         exif_data: its EXIF data.
         packet: its XMP.
         iptc: its IPTC data, in Photoshop's resources.
-        dpi: pixels an inch, across and down.
+        dpi: pixels per inch, across and down.
     Source: TIFF 6.0, sections 2, 8 and 14; Adobe Photoshop TIFF Technical Notes, ZIP compression;
         BigTIFF, www.awaresystems.be/imaging/tiff/bigtiff.html.
     """
@@ -84,7 +84,9 @@ def write(
     start = len(how.header)
     offsets, kind = [0] * len(sizes), ifd.LONG8 if how.big else ifd.LONG
     entries[STRIPS] = ifd.numbers(kind, offsets, how)
-    behind = start + len(ifd.packed(entries, how, start))  # the directory, however its strips lie
+    behind = start + len(
+        ifd.packed(entries, how, start)
+    )  # the directory's size does not depend on the offsets
     offsets = [*itertools.accumulate(sizes[:-1], initial=behind)]
     entries[STRIPS] = ifd.numbers(kind, offsets, how)
     file.write(how.header + ifd.packed(entries, how, start))
@@ -95,7 +97,7 @@ def write(
 def _structure(
     pixels: np.ndarray, dpi: tuple[float, float] | None, how: Layout
 ) -> dict[int, Entry]:
-    """The tags that say how the pixels lie in the file."""
+    """The tags on the layout of the pixels in the file."""
     h, w, channels = pixels.shape
     short = {
         BITS: (8 * pixels.itemsize,) * channels,
@@ -116,7 +118,7 @@ def _structure(
 
 
 def _differences(pixels: np.ndarray, order: str) -> bytes:
-    """Each sample less the one to its left, modulo 2^bits, in an order of bytes."""
+    """Each sample minus the one to its left, modulo 2^bits, in the given byte order."""
     differences = pixels.copy()
     differences[:, 1:] -= pixels[:, :-1]
     dtype = np.dtype(f"{order}u{pixels.itemsize}")

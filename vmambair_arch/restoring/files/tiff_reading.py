@@ -1,4 +1,4 @@
-"""TIFF files read: by tifffile, and by PIL or OpenCV what it cannot decompress."""
+"""Reads TIFF files with tifffile, and with PIL or OpenCV what that cannot decompress."""
 
 import io
 import logging
@@ -14,10 +14,12 @@ from . import decoders, exif, ifd, iptc, tiff
 from .ifd import Directory, Layout
 from .stored import Stored
 
-logging.getLogger("tifffile").addHandler(logging.NullHandler())  # else to standard error
+logging.getLogger("tifffile").addHandler(
+    logging.NullHandler()
+)  # otherwise it logs to standard error
 
-PAGES = 1000  # of a file are looked at
-PARTS, PART = 2**16, 1024  # a file has more strips or tiles only if these have as many pixels
+PAGES = 1000  # of a file that are examined
+PARTS, PART = 2**16, 1024  # more than PARTS strips or tiles need at least PART pixels each
 DESCRIPTION, SUBFILES, SUBFILE_KIND, RAW = 270, 330, 254, 50706
 REDUCED, MASK = 1, 4  # bits of SUBFILE_KIND
 WHITE_IS_ZERO, GREY, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6  # PHOTOMETRIC
@@ -33,13 +35,13 @@ TILES, TILE_SIZES, DEPTH = 324, 325, 32997
 
 
 class Page(NamedTuple):
-    """A picture of a TIFF: its directory, and the numbers in it."""
+    """A picture in a TIFF: its directory, and the layout to read it with."""
 
     directory: Directory
     how: Layout
 
     def all(self, tag: int) -> tuple[int, ...]:
-        """A tag's numbers; none if there is none."""
+        """A tag's numbers; empty if there is no such tag."""
         entry = self.directory.entries.get(tag)
         numbers = entry.numbers(self.how.order) if entry else ()
         if entry and entry.kind in ifd.FLOATS:
@@ -52,12 +54,12 @@ class Page(NamedTuple):
 
     @property
     def is_reduced(self) -> bool:
-        """Whether it says to be a smaller copy of another, or a mask of it."""
+        """Whether it is marked as a smaller copy or a mask of another picture."""
         return bool(self.one(SUBFILE_KIND, 0) & (REDUCED | MASK))
 
 
 def opened(content: bytes) -> Stored:
-    """A file's header and metadata. Raises InputError: damaged, or of a kind that is not read."""
+    """A file's header and metadata. Raises InputError: damaged, or of an unsupported kind."""
     found = ifd.layout(content)
     assert found
     how, start = found
@@ -73,7 +75,7 @@ def opened(content: bytes) -> Stored:
         raise InputError(f"holds {number} pictures; split it into files of one")
     height, width = page.one(tiff.HEIGHT, 0), page.one(tiff.WIDTH, 0)
     if not height or not width:
-        raise InputError("damaged (it tells no size); copy or download it again")
+        raise InputError("damaged (its size is missing); copy or download it again")
     depth = _depth(page)
     _check_strips(content, page)
     stored = Stored(
@@ -85,7 +87,7 @@ def opened(content: bytes) -> Stored:
     )
     _read(stored, content, page)
     if page.directory.more:
-        stored.warnings.append(f"its tags behind the first {ifd.MOST:,} are dropped")
+        stored.warnings.append(f"its tags after the first {ifd.MOST:,} are dropped")
     if len(pages) > 1 or below:
         stored.warnings.append("the smaller copies and masks in its file are dropped")
     return stored
@@ -98,7 +100,7 @@ def _below(content: bytes, page: Page) -> Iterator[Page]:
 
 
 def _check_raw(content: bytes, pages: list[Page], below: list[Page]) -> None:
-    """Raise InputError if the first picture is a preview, or what a sensor saw."""
+    """Raise InputError if the first picture is a preview, or raw sensor data."""
     kinds = {page.one(tiff.PHOTOMETRIC, GREY) for page in [*pages, *below]}
     packed = {page.one(tiff.COMPRESSION, 1) for page in [*pages, *below]}
     first = pages[0]
@@ -116,7 +118,7 @@ def _check_raw(content: bytes, pages: list[Page], below: list[Page]) -> None:
 
 
 def _depth(page: Page) -> int:
-    """The bits of a sample, 8 (or fewer) or 16. Raises InputError: it is of another kind."""
+    """The bits per sample, up to 8 or 16. Raises InputError: it is of another kind."""
     photometric = page.one(tiff.PHOTOMETRIC, GREY)
     samples = page.one(tiff.SAMPLES, 1)
     bits = {*page.all(tiff.BITS)[:samples]} or {1}
@@ -135,22 +137,22 @@ def _depth(page: Page) -> int:
         )
     further = samples - COLOURS[photometric]
     if further > 1:
-        raise InputError(f"has {further} channels beside its colours; keep one at most, alpha")
+        raise InputError(f"has {further} channels besides its colours; keep at most one, alpha")
     if bits == {16} and photometric in (WHITE_IS_ZERO, GREY, RGB):
         if tiff.PREMULTIPLIED in page.all(tiff.EXTRA_SAMPLES):
             raise InputError("has premultiplied alpha of 16 bits; save it with straight alpha")
         return 16
     if bits != {8} and (not bits <= {1, 2, 4} or len(bits) > 1 or samples > 1):
-        raise InputError(f"has {max(bits)} bits a sample; save it with 8 or 16")
+        raise InputError(f"has {max(bits)} bits per sample; save it with 8 or 16")
     return max(bits)
 
 
 def _check_strips(content: bytes, page: Page) -> None:
-    """Raise InputError if strips or tiles lie behind the file's end, or are absurdly many."""
+    """Raise InputError if strips or tiles are beyond the file's end, or far too many."""
     height, width = page.one(tiff.HEIGHT, 0), page.one(tiff.WIDTH, 0)
     rows = height * max(page.one(tiff.SAMPLES, 1), 1)
     most = len(content)
-    if page.one(tiff.COMPRESSION, 1) == 1:  # the pixels take no more, whatever is told
+    if page.one(tiff.COMPRESSION, 1) == 1:  # the pixels need no more, whatever the sizes say
         most = rows * width * max([*page.all(tiff.BITS), 8]) // 8
     for begins, lengths in ((tiff.STRIPS, tiff.STRIP_SIZES), (TILES, TILE_SIZES)):
         entry = page.directory.entries.get(begins)
@@ -159,7 +161,7 @@ def _check_strips(content: bytes, page: Page) -> None:
             raise InputError("damaged (it has more strips than rows); copy it again")
         if number > max(PARTS, height * width // PART):
             raise InputError(
-                f"has {number:,} strips or tiles, more than {PARTS:,} and of fewer than {PART:,}"
+                f"has {number:,} strips or tiles, more than {PARTS:,} and with fewer than {PART:,}"
                 " pixels each; open it and save it again"
             )
         starts, sizes = page.all(begins), page.all(lengths)
@@ -169,7 +171,7 @@ def _check_strips(content: bytes, page: Page) -> None:
 
 
 def _read(stored: Stored, content: bytes, page: Page) -> None:
-    """What the tags say besides the pixels."""
+    """Read the tags about anything but the pixels into ``stored``."""
     entries = page.directory.entries
     stored.icc, stored.packet = (
         entries[tag].data if tag in entries else None for tag in (tiff.ICC_PROFILE, tiff.XMP)
@@ -184,7 +186,7 @@ def _read(stored: Stored, content: bytes, page: Page) -> None:
     if description.startswith(b'{"shape"') or b"<OME " in description[:2000]:
         left_out.add(DESCRIPTION)
         if b"<OME " in description:
-            stored.warnings.append("its description (OME) is dropped, since it tells the size")
+            stored.warnings.append("its description (OME) is dropped, since it contains the size")
     tree = exif.nested(content, page.how, page.directory)
     tree = {tag: entry for tag, entry in tree.items() if tag not in left_out}
     stored.exif = exif.from_tree(tree, page.how.order) if tree else None
@@ -194,7 +196,7 @@ def _read(stored: Stored, content: bytes, page: Page) -> None:
 
 
 def _decode(content: bytes, page: Page, depth: int) -> np.ndarray:
-    """(h, w) or (h, w, c) of uint8 or uint16, by a library that reads its layout right."""
+    """(h, w) or (h, w, c) of uint8 or uint16, from a library that reads its layout correctly."""
     packing, fill = page.one(tiff.COMPRESSION, 1), page.one(266, LEFT_TO_RIGHT)
     photometric, samples = page.one(tiff.PHOTOMETRIC, GREY), page.one(tiff.SAMPLES, 1)
     planes = samples > 1 and page.one(284, 1) == PLANES
@@ -232,9 +234,9 @@ def _decode(content: bytes, page: Page, depth: int) -> np.ndarray:
 
 
 def _alone(content: bytes, page: Page) -> bytes:
-    """A file of the same bytes whose only directory says how the pixels lie, and nothing else.
+    """A file with the same bytes whose only directory has just the layout of the pixels.
 
-    A further channel that is said to be nothing is called alpha.
+    An extra channel without a meaning is marked as alpha.
     """
     how = Layout(page.how.order, big=len(content) >= 2**32 - 2**24)
     entries = {}

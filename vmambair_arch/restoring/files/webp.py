@@ -1,4 +1,4 @@
-"""WebP files: their chunks read here, their pixels by PIL."""
+"""Reads WebP files: their chunks here, their pixels with PIL."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from ...errors import InputError
 from . import decoders
 from .stored import Stored
 
-ANIMATION = b"ANMF"  # a picture of one
+ANIMATION = b"ANMF"  # a frame of an animation
 
 
 def opened(content: bytes) -> Stored:
@@ -38,7 +38,7 @@ def opened(content: bytes) -> Stored:
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """Kinds and data of a file's chunks, as far as they begin in it."""
+    """Kinds and data of a file's chunks; the last may be truncated."""
     whole, position = memoryview(content), 12
     while position + 8 <= len(whole):
         length = int.from_bytes(whole[position + 4 : position + 8], "little")
@@ -47,7 +47,7 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, memoryview]]:
 
 
 def _size(kind: bytes, data: bytes) -> tuple[int, int]:
-    """Height and width, from a chunk that tells them.
+    """Height and width, from a chunk that contains them, else (0, 0).
 
     Source: RFC 9649, sections 2.7 and 3.4; RFC 6386, section 9.1.
     """

@@ -1,4 +1,4 @@
-"""Picture files written, with all that the pictures carry."""
+"""Writes picture files, with all their metadata."""
 
 import dataclasses
 import io
@@ -11,19 +11,19 @@ from . import bmp, exif, png, png_chunks, tiff
 from .formats import FORMATS
 from .picture import Picture, to_image
 
-QUALITY = 95  # of JPEG, and of WebP that comes from one with losses
+QUALITY = 95  # of JPEG, and of WebP from a lossy file
 SEGMENT = 65_000  # bytes of IPTC data in a segment of a JPEG
-COMMENT = b"Comment"  # the keyword of a PNG's text that a JPEG's comment is
+COMMENT = b"Comment"  # the keyword of a PNG text that corresponds to a JPEG's comment
 
 
 def write(picture: Picture, path: Path, form: str, *, quality: int = QUALITY) -> None:
-    """Write a picture to a file, whole or not at all.
+    """Write a picture to a file, completely or not at all.
 
     Args:
-        picture: pixels, and what belongs to them.
+        picture: pixels and metadata.
         path: the file; it is overwritten.
         form: a name in ``FORMATS``.
-        quality: 1 to 100, where there are losses: of JPEG, and of WebP from a file with losses.
+        quality: 1 to 100, of JPEG, and of WebP from a lossy file.
     Raises: InputError: the format cannot hold the picture. OSError: the file cannot be written.
     """
     check(picture, form)
@@ -31,9 +31,9 @@ def write(picture: Picture, path: Path, form: str, *, quality: int = QUALITY) ->
 
 
 def check(picture: Picture, form: str, *, enlarged: float = 1) -> None:
-    """Raise InputError if a format cannot hold a picture, enlarged, with all it carries.
+    """Raise InputError if a format cannot hold a picture, enlarged, with its metadata.
 
-    So nothing is computed for a file that cannot be written: one of a single pixel is tried.
+    So that nothing is computed for a file that cannot be written, one of a single pixel is tried.
     """
     holds = FORMATS[form]
     h, w = (round(side * enlarged) for side in picture.pixels.shape[:2])
@@ -53,7 +53,7 @@ def check(picture: Picture, form: str, *, enlarged: float = 1) -> None:
 
 
 def lost(picture: Picture, form: str) -> list[str]:
-    """What a format cannot hold of a picture, in sentences that begin with "its"."""
+    """What a format cannot hold of a picture, as phrases that begin with "its"."""
     holds = FORMATS[form]
     texts = {_name(kind, data) for kind, data in picture.carried if _is_lost(kind, data, form)}
     moved = form == "TIFF" and picture.exif and exif.has_maker_notes(picture.exif)
@@ -65,7 +65,7 @@ def lost(picture: Picture, form: str) -> list[str]:
 
 
 def _is_lost(kind: bytes, data: bytes, form: str) -> bool:
-    """Whether a format holds no such chunk of a PNG."""
+    """Whether a format cannot hold a text chunk of a PNG."""
     if kind not in png_chunks.TEXTS or FORMATS[form].texts:
         return False
     return FORMATS[form].texts is False or png_chunks.keyword(data) != COMMENT
@@ -76,17 +76,17 @@ def _name(kind: bytes, data: bytes) -> str:
 
 
 def encode(picture: Picture, file: IO[bytes], form: str, *, quality: int = QUALITY) -> None:
-    """Write a picture that fits to an open file; arguments as ``write``."""
+    """Write a picture to an open file, in a format that can hold it; arguments as ``write``."""
     try:
         _encode(picture, file, form, quality)
     except (InputError, MemoryError, OSError):
         raise
-    except Exception as error:  # such as more EXIF data or XMP than a JPEG has place for
+    except Exception as error:  # for example, more EXIF data or XMP than a JPEG can hold
         raise InputError(f"{form} cannot hold it: {error}; write PNG (--format png)") from error
 
 
 def _encode(picture: Picture, file: IO[bytes], form: str, quality: int) -> None:
-    """Raises whatever a foreign encoder raises."""
+    """Write with the format's encoder; raises whatever that raises."""
     pixels, dpi = picture.pixels, picture.dpi
     metadata = {"icc": picture.icc, "packet": picture.packet, "iptc": picture.iptc, "dpi": dpi}
     if form == "PNG":
@@ -100,7 +100,7 @@ def _encode(picture: Picture, file: IO[bytes], form: str, quality: int) -> None:
 
 
 def _options(picture: Picture, form: str, quality: int) -> dict[str, Any]:
-    """What PIL's writers take."""
+    """The options for PIL's writers."""
     options: dict[str, Any] = {}
     if picture.dpi and all(1 <= round(d) < 2**16 for d in picture.dpi):
         options["dpi"] = picture.dpi
@@ -120,7 +120,7 @@ def _options(picture: Picture, form: str, quality: int) -> dict[str, Any]:
 
 
 def _segments(picture: Picture) -> bytes:
-    """A JPEG's segments of IPTC data."""
+    """The JPEG segments for IPTC data."""
     block, segments = picture.iptc or b"", b""
     for at in range(0, len(block), SEGMENT):
         data = b"Photoshop 3.0\0" + block[at : at + SEGMENT]
@@ -129,7 +129,7 @@ def _segments(picture: Picture) -> bytes:
 
 
 def _comment(picture: Picture) -> bytes:
-    """A JPEG's comment: the text of that name, if it is not compressed and not too long."""
+    """The comment for a JPEG: the text with that keyword, if uncompressed and not too long."""
     texts = (data for kind, data in picture.carried if kind == b"tEXt")
     found = (data[len(COMMENT) + 1 :] for data in texts if png_chunks.keyword(data) == COMMENT)
     return next((text for text in found if len(text) < 2**16 - 2), b"")

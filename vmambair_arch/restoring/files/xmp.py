@@ -1,10 +1,10 @@
-"""XMP packets, carried as they are, but for what they say of pixels and of parts that are gone."""
+"""Keeps XMP packets unchanged, except for properties of pixels and of parts that are gone."""
 
 import re
 
-from .exif import Change
+from .change import Change
 
-# Properties, by what they say. A prefix stands for the same name space in nearly all files.
+# Properties by meaning. A prefix means the same name space in nearly all files.
 ORIENTATION = b"tiff:Orientation"
 WIDTH = (b"tiff:ImageWidth", b"exif:PixelXDimension")
 HEIGHT = (b"tiff:ImageLength", b"exif:PixelYDimension")
@@ -14,11 +14,11 @@ PANORAMA = {  # down (0) or across (1)
 }
 
 # A number as an attribute or as an element's text, and the reference to a JPEG's second packet.
-# A run of spaces is looked at once: no match begins inside one.
+# A run of spaces is scanned only once: no match begins inside one.
 NUMBER = rb"(?<!/)(\b%s(?:\s*=\s*[\"']|>)\s*)(\d+)"
 EXTENSION = rb"(?<!\s)\s+xmpNote:HasExtendedXMP\s*=\s*(\"[^\"]*\"|'[^']*')"
 
-# Name spaces of what lies behind a picture or beside it in its file, and what is then lost.
+# Name spaces of further data in a picture's file, and the warning on their loss.
 MAP = "its gain map (HDR) is dropped"
 VIDEO = "its video (motion photo) is dropped"
 PARTS = {
@@ -39,7 +39,7 @@ REGIONS = {
 
 
 def updated(packet: bytes, change: Change) -> bytes:
-    """The packet of a picture that is upright and of another size. What it does not tell stays."""
+    """The packet for the upright picture of another size, with all other properties unchanged."""
     height, width = change.after
     for names, value in (((ORIENTATION,), 1), (WIDTH, width), (HEIGHT, height)):
         for name in names:
@@ -56,10 +56,10 @@ def updated(packet: bytes, change: Change) -> bytes:
 
 
 def alone(packet: bytes, *, turned: bool) -> tuple[bytes, list[str]]:
-    """The packet of a picture without the parts that its file had besides, and what was lost.
+    """The packet without properties of other parts of the file, and what was lost.
 
-    Of a packet in two parts, which JPEG files have above 64 KB, this is the first, and it no
-    longer refers to the second. Where faces are is dropped if the pixels were turned.
+    If the packet has two parts, as in JPEG files above 64 KB, this is the first, without its
+    reference to the second. Face regions are dropped if the pixels were turned.
     """
     lost = []
     for space, (names, sentence) in PARTS.items():
@@ -70,7 +70,7 @@ def alone(packet: bytes, *, turned: bool) -> tuple[bytes, list[str]]:
         for space, (names, _) in REGIONS.items():
             packet, found = _without(packet, space, names)
             if found:
-                lost.append("where faces are (XMP) is dropped, since the pixels were turned")
+                lost.append("its face regions (XMP) are dropped, since the pixels were turned")
     packet, number = re.subn(EXTENSION, b"", packet)
     if number:
         lost.append("the second part of its XMP is dropped")
@@ -78,13 +78,13 @@ def alone(packet: bytes, *, turned: bool) -> tuple[bytes, list[str]]:
 
 
 def orientation(packet: bytes) -> int:
-    """How the stored pixels are to be turned, as EXIF's orientation; 1 if it does not say."""
+    """The orientation of the stored pixels, as in EXIF; 1 if it is missing."""
     found = re.search(NUMBER % ORIENTATION, packet)
     return int(found[2][:9]) if found else 1
 
 
 def _without(packet: bytes, space: bytes, names: bytes) -> tuple[bytes, bool]:
-    """The packet without properties of a name space, those whose names begin so; any there?"""
+    """The packet without a name space's properties with names that begin so; were there any?"""
     found = False
     declared = rb"xmlns:([\w.-]{1,64})\s*=\s*[\"']" + re.escape(space) + rb"[\"']"
     for prefix in dict.fromkeys(re.findall(declared, packet)[:16]):

@@ -1,1 +1,1 @@
-"""Pictures in tiles: how large they are, how they are run and joined."""
+"""Restores pictures in tiles: chooses their size, runs them and joins them."""

@@ -1,4 +1,4 @@
-"""The channel scans' means over the whole picture, for tiles that each see a part of it."""
+"""Computes the channel scans' means over the whole picture, for tiles that see only a part."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -11,11 +11,11 @@ from ...networks.modules.oss import ChannelScan
 
 
 class GlobalPool:
-    """Collects the means that the channel scans take of each tile, and gives them the picture's.
+    """Replaces the channel scans' means over each tile by the means over the picture.
 
-    A first pass over all tiles collects; in a second one each channel scan sees the mean over the
-    picture instead of its tile's. In the first pass the blocks before it saw their tile's means,
-    so the result is nearer to that of the whole picture, and not the same.
+    A first pass over all tiles collects them; in a second pass each channel scan uses the mean over
+    the picture instead of its tile's. Since in the first pass earlier blocks used their tile's
+    means, the result is closer to that of the whole picture, but not the same.
 
     Args:
         network: whose channel scans are hooked.
@@ -33,26 +33,28 @@ class GlobalPool:
 
     @contextlib.contextmanager
     def collecting(self) -> Iterator[None]:
-        """Within it the means are collected, those of an earlier picture forgotten."""
+        """Collect the means in the body, after forgetting those of an earlier picture."""
         self.sums, self.pixels = {}, dict.fromkeys(self.scans, 0)
         with self._hooked(self._collect):
             yield
 
     @contextlib.contextmanager
     def giving(self) -> Iterator[None]:
-        """Within it the channel scans see what was collected."""
+        """Make the channel scans use the collected means in the body."""
         with self._hooked(self._give):
             yield
 
     def _collect(self, scan: ChannelScan, inputs: tuple[Tensor]) -> None:
         (x,) = inputs  # (b, c, h, w)
-        wide = torch.float if x.device.type == "mps" else torch.double  # Apple's GPUs have none
+        wide = (
+            torch.float if x.device.type == "mps" else torch.double
+        )  # Apple's GPUs have no float64
         total = x.sum((2, 3), keepdim=True, dtype=wide)
         self.sums[scan] = self.sums[scan] + total if scan in self.sums else total
         self.pixels[scan] += x.shape[2] * x.shape[3]
 
     def _give(self, scan: ChannelScan, inputs: tuple[Tensor]) -> tuple[Tensor]:
-        """A map of one pixel, of which the channel scan takes the mean."""
+        """A map of one pixel, whose mean is the picture's."""
         return ((self.sums[scan] / self.pixels[scan]).to(inputs[0]),)
 
     @contextlib.contextmanager

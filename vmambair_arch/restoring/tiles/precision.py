@@ -1,4 +1,4 @@
-"""The precision that ``auto`` takes: bfloat16 where there are units for it and nobody sees it."""
+"""The precision of ``auto``: bfloat16 where the hardware has units for it and it is invisible."""
 
 from collections.abc import Callable
 
@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# dB of bfloat16's error below the range: beside a network's own of 40 dB it changes the PSNR by
-# 0.01 dB, 10 log10(1 + 10^-2.64); beside larger ones by less.
-UNSEEN = 66.4
+# PSNR in dB of bfloat16 against float32: added to a network's own error at 40 dB it changes the
+# PSNR by 0.01 dB, 10 log10(1 + 10^-2.64); added to larger errors by less.
+INVISIBLE = 66.4
 CPU_UNITS = ("avx512_bf16", "amx_bf16")  # names of torch.cpu.get_capabilities
 
 
@@ -20,13 +20,13 @@ def automatic(
 ) -> torch.dtype:
     """bfloat16 or float32.
 
-    On a GPU that computes in bfloat16 it is that. On a CPU with units for it the network is run on
-    a small image in both, and the results have to agree to ``UNSEEN``.
+    bfloat16 on a GPU that supports it. On a CPU with units for it the network is run on a small
+    image in both, and the results must agree to ``INVISIBLE``.
 
     Args:
-        network: one may say of itself that it does not support bfloat16.
+        network: may declare that it does not support bfloat16.
         device: of the network.
-        run: the network on an image in a dtype, as float32.
+        run: runs the network on an image in a dtype, and returns float32.
         shape: (1, c, h, w) of a small image.
     """
     if not getattr(network, "supports_bfloat16", True):
@@ -36,19 +36,19 @@ def automatic(
     if device.type == "cpu" and cpu_computes_in_bfloat16():
         small = probe(shape)
         error = (run(small, torch.bfloat16) - run(small, torch.float32)).square().mean()
-        if error <= 10 ** (-UNSEEN / 10):  # not if it is no number
+        if error <= 10 ** (-INVISIBLE / 10):  # false for NaN
             return torch.bfloat16
     return torch.float32
 
 
 def cpu_computes_in_bfloat16() -> bool:
-    """Whether the CPU multiplies bfloat16, and does not only convert it to float32 and back."""
+    """Whether the CPU multiplies bfloat16, instead of only converting it to float32 and back."""
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # not in torch before 2.13
     return any(capabilities.get(unit) for unit in CPU_UNITS)
 
 
 def probe(shape: tuple[int, int, int, int]) -> Tensor:
-    """An image with edges, plains and slopes in [0, 1], always the same."""
+    """A fixed image in [0, 1] with edges, flat areas and gradients."""
     b, c, h, w = shape
     coarse = torch.rand(b, c, 4, 4, generator=torch.Generator().manual_seed(0))
     slopes = F.interpolate(coarse, (h, w), mode="bilinear")

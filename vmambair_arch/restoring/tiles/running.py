@@ -1,6 +1,7 @@
-"""A network on one tile: on its device, in its precision, with the channels that it takes."""
+"""Runs a network on one tile: on its device, in its precision, with the channels that it takes."""
 
 import contextlib
+import logging
 from collections.abc import Callable
 
 import torch
@@ -9,10 +10,12 @@ from torch import Tensor, nn
 from ...errors import InputError
 from ...inference import ensemble, run
 from ...system.gpu_libraries import any_sizes, tf32
+from .graphs import Graphs
 from .precision import automatic
 from .steps import Progress, Steps
 
-SMALL = 64  # pixels a side of an image by which a network is known
+logger = logging.getLogger("vmambair_arch")
+SMALL = 64  # side of the image that probes a network
 PRECISIONS = {
     "fp32": torch.float32,
     "tf32": torch.float32,
@@ -29,7 +32,7 @@ class Runner:
         device: of the network.
         precision: "auto" or a key of ``PRECISIONS``.
         averaged: take the mean over the eight flips and rotations.
-        stepwise: whether progress within a call can be reported: the layers run when they are
+        stepwise: whether progress within a call can be reported, because layers run when they are
             called, neither compiled nor queued on a GPU.
     Raises: InputError: no such precision.
     """
@@ -58,6 +61,7 @@ class Runner:
         shape = (1, self.in_channels, self.side, self.side)
         self.dtype = PRECISIONS.get(precision) or self._automatic(shape)
         small = torch.zeros(shape, device=device)
+        self._call = self._run
         self.steps = Steps(network, lambda x: self._run(x, self.dtype), small) if stepwise else None
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -68,12 +72,12 @@ class Runner:
     def start(self, x: Tensor, *, progress: Progress | None = None) -> Callable[[], Tensor]:
         """Queue a tile on the device, (b, c, h, w) in [0, 1]; a CPU computes it at once.
 
-        Grey goes through a colour network as three equal channels, of which the mean is taken;
-        the channels of a colour picture go through a grey network one by one. Progress is called
-        with the share that is done, below 1, if it is known.
+        Grey passes through a colour network as three equal channels, whose mean is taken;
+        the channels of a colour picture pass through a grey network one by one. Progress is called
+        with the fraction done, below 1, if it is known.
 
-        Returns: a function that waits for the result and gives it, (b, c, scale h, scale w),
-            float32 on the device. Raises: InputError: its values are not finite.
+        Returns: a function that waits for the result and returns it, (b, c, scale h, scale w),
+            float32 on the device. It raises InputError if values are not finite.
         """
         x = x.to(self.device, torch.float32)
         b, c = x.shape[:2]
@@ -89,18 +93,27 @@ class Runner:
         raise InputError(f"the picture has {c} colour channels, and the network takes {n}")
 
     @torch.no_grad()
-    def get_ready_to_tell(self) -> None:
-        """Count what a call takes, by one on a small image; before the first that tells."""
+    def prepare_progress(self) -> None:
+        """Count the work of a call on a small image, before the first that reports progress."""
         if self.steps:
             self.steps.count()
 
+    def use_graphs(self) -> None:
+        """From now on launch tiles of a size as one CUDA graph, if the device has such."""
+        if self.device.type == "cuda":
+            self._call = Graphs(self._run, self.network)
+        else:
+            logger.warning("the device is %s, and graphs are CUDA's: it runs without", self.device)
+
     def scale(self) -> int:
-        """How many times the network enlarges, from a small image."""
+        """The network's scale, from its output for a small image."""
         return self(torch.zeros(1, self.in_channels, self.side, self.side)).shape[2] // self.side
 
     def largest_map(self) -> int:
-        """Numbers of the largest map inside the network, for a pixel of the input."""
-        colours = 3 if self.in_channels == 1 else self.in_channels  # a batch of three grey ones
+        """Elements of the largest map inside the network, per pixel of the input."""
+        colours = (
+            3 if self.in_channels == 1 else self.in_channels
+        )  # as a batch of three grey images
         largest = 0
 
         def hook(module: nn.Module, inputs: object, output: object) -> None:
@@ -115,10 +128,10 @@ class Runner:
         return -(-largest // self.side**2)
 
     def _started(self, x: Tensor, progress: Progress | None) -> Callable[[], Tensor]:
-        """Queue (b, in, h, w), and what checks it and does it again in float32 if need be."""
+        """Queue (b, in, h, w); the result is checked, and repeated in float32 if not finite."""
         reporting = self.steps and progress and self.steps.reporting(x, progress)
         with reporting or contextlib.nullcontext():
-            y = self._run(x, self.dtype)
+            y = self._call(x, self.dtype)
         finite = y.isfinite().all()
 
         @torch.no_grad()
@@ -128,7 +141,7 @@ class Runner:
             again = y if self.dtype == torch.float32 else self._run(x, torch.float32)
             if not again.isfinite().all():
                 raise InputError(
-                    "the network gives values that are not finite, in fp32 too; give other weights"
+                    "the network gives values that are not finite, even in fp32; give other weights"
                 )
             return again
 

@@ -1,4 +1,4 @@
-"""How far a network is within one call, reported by its layers as they run."""
+"""Progress within one call of a network, reported by its layers as they run."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -7,19 +7,19 @@ from torch import Tensor, nn
 
 Progress = Callable[[float], None]
 LAYERS = (nn.Conv2d, nn.Linear)
-MOST = 0.999  # the caller says when all is done
+MOST = 0.999  # the caller reports 1
 
 
 class Steps:
-    """Tells the share of a network's multiplications that are done, after each layer with weights.
+    """Reports the fraction of a network's multiplications done, after each layer with weights.
 
-    A layer's are its weights times its input's pixels; those of one call are counted once, on a
-    small image, and grow with the pixels.
+    A layer has its number of weights times its input's pixels; those of one call are counted once,
+    on a small image, and scaled with the pixels.
 
     Args:
-        network: whose convolutions and linear layers are hooked while it reports.
+        network: whose convolutions and linear layers are hooked while reporting.
         run: calls the network, once or several times.
-        image: a small one to count with, (1, c, h, w).
+        image: a small image to count with, (1, c, h, w).
     """
 
     def __init__(self, network: nn.Module, run: Callable[[Tensor], object], image: Tensor):
@@ -38,9 +38,9 @@ class Steps:
 
     @contextlib.contextmanager
     def reporting(self, x: Tensor, progress: Progress) -> Iterator[None]:
-        """Within it, while ``run`` works on x, progress is called with the share that is done.
+        """Call progress with the fraction done while ``run`` works on x in the body.
 
-        Before it, ``count`` is called.
+        ``count`` must be called before.
         """
         total, done = self.per_pixel * _pixels(x), 0
 
@@ -54,12 +54,12 @@ class Steps:
 
     @contextlib.contextmanager
     def _hooked(self, tell: Callable[[int], None]) -> Iterator[None]:
-        """Within it, tell is called with the multiplications of each layer that has run."""
+        """Call tell with the multiplications of each layer that runs in the body."""
 
         def hook(layer: nn.Module, inputs: tuple[Tensor, ...], output: object) -> None:
             assert isinstance(layer, LAYERS)
             channels = layer.in_channels if isinstance(layer, nn.Conv2d) else layer.in_features
-            if inputs:  # else they were given by name, as networks of others may do
+            if inputs:  # keyword arguments, as third-party networks may use, are not counted
                 tell(layer.weight.numel() * (inputs[0].numel() // channels))
 
         with contextlib.ExitStack() as stack:
@@ -69,10 +69,10 @@ class Steps:
 
 
 def part(progress: Progress | None, start: float, end: float) -> Progress | None:
-    """The progress of a part of the work, which goes from one share to another."""
+    """The progress callback for a part of the work, from one fraction to another."""
     return progress and (lambda share: progress(start + share * (end - start)))
 
 
 def _pixels(x: Tensor) -> int:
-    """Of all images of a batch (b, c, h, w)."""
+    """The number of pixels in a batch (b, c, h, w)."""
     return x.numel() // x.shape[1]

@@ -1,4 +1,4 @@
-"""How large tiles may be: what is free in memory, over what a pixel is measured to take."""
+"""Chooses the size of tiles: the free memory, divided by the measured memory per pixel."""
 
 import math
 from collections.abc import Callable
@@ -8,24 +8,24 @@ from torch import Tensor
 
 from ...system import memory
 
-MEASURED = 128  # pixels a side of the image by which memory is measured; one so small is not tiled
-UNKNOWN = 256  # pixels a side of tiles where the system does not tell its memory
-COUNTED = 2**31 - 1  # numbers of a map, up to which GPU libraries have all their algorithms
-SHARE = 0.8  # of what is free; the rest is for what other programs take meanwhile
+PROBE_SIDE = 128  # side of the image to measure memory with; pictures no larger are not tiled
+DEFAULT_SIDE = 256  # side of tiles where the system does not report its memory
+MAX_ELEMENTS = 2**31 - 1  # elements of a map up to which GPU libraries have all their algorithms
+SHARE = 0.8  # of the free memory; the rest is left to other programs
 GIGABYTE = 1e9
 
 Sides = tuple[int, int]  # height and width
 
 
 class TileSizes:
-    """Chooses tiles for pictures of any size, and smaller ones once memory ran out.
+    """Chooses tiles for pictures of any size, and smaller ones once memory has run out.
 
     Args:
         run: restores (b, c, h, w) on the device.
         device: whose memory counts.
-        limit: gigabytes that this process may come to hold; None for what is free.
-        largest_map: numbers of the largest map inside the network, for a pixel of the input, where
-            such a map may not have more than ``COUNTED``; None elsewhere.
+        limit: gigabytes that this process may use; None for the free memory.
+        largest_map: elements of the largest map inside the network, per pixel of the input, where
+            a map may not have more than ``MAX_ELEMENTS``; None elsewhere.
     """
 
     def __init__(
@@ -38,9 +38,9 @@ class TileSizes:
         self.run = run
         self.device = device
         self.limit = limit
-        self.countable = COUNTED // largest_map if largest_map else math.inf  # pixels
-        self.per_pixel: float | None = None  # bytes, once it is measured
-        self.most = math.inf  # pixels, once memory ran out
+        self.max_by_elements = MAX_ELEMENTS // largest_map if largest_map else math.inf  # pixels
+        self.per_pixel: float | None = None  # bytes, once measured
+        self.max_by_memory = math.inf  # pixels of a tile, once memory has run out
 
     def choose(self, h: int, w: int, *, channels: int, scale: int, result: int) -> Sides:
         """The whole picture if it fits into memory, else the largest tiles that do.
@@ -51,11 +51,11 @@ class TileSizes:
             scale: of the network.
             result: bytes that the restored picture will take in the CPU's memory.
         """
-        if h * w <= MEASURED**2:
+        if h * w <= PROBE_SIDE**2:
             return h, w
         if self.per_pixel is None:
             self.per_pixel = self._measure(channels)
-        sides = min(h, UNKNOWN), min(w, UNKNOWN)
+        sides = min(h, DEFAULT_SIDE), min(w, DEFAULT_SIDE)
         if (free := self._free()) and self.per_pixel:
             on_cpu = self.device.type == "cpu"
             sides = largest(
@@ -64,14 +64,14 @@ class TileSizes:
                 per_pixel=self.per_pixel,
                 per_row=8 * channels * w * scale**2,  # a row of tiles, twice, in float32
             )
-        while math.prod(sides) > min(self.most, self.countable):
+        while math.prod(sides) > min(self.max_by_memory, self.max_by_elements):
             sides = halved(sides)
         return sides
 
     def ran_out(self, sides: Sides) -> Sides:
-        """Half of the tiles that did not fit; later pictures will get none larger."""
+        """Half the tiles that did not fit; later pictures get no larger ones either."""
         sides = halved(sides)
-        self.most = min(self.most, math.prod(sides))
+        self.max_by_memory = min(self.max_by_memory, math.prod(sides))
         return sides
 
     def _free(self) -> float | None:
@@ -81,8 +81,8 @@ class TileSizes:
         return min(free, max(self.limit * GIGABYTE - held, 1))
 
     def _measure(self, channels: int) -> float:
-        """Bytes that a pixel takes while it is restored; 0 where the system does not tell."""
-        for side in (MEASURED, 2 * MEASURED):  # a mark that was raised before may hide the first
+        """Bytes per pixel while it is restored; 0 where the system does not report it."""
+        for side in (PROBE_SIDE, 2 * PROBE_SIDE):  # an earlier high-water mark may hide the first
             x = torch.rand(1, channels, side, side)
             peak, _ = memory.peak_above_idle(lambda x=x: self.run(x), self.device)
             if peak:
@@ -91,13 +91,13 @@ class TileSizes:
 
 
 def largest(h: int, w: int, *, budget: float, per_pixel: float, per_row: float) -> Sides:
-    """The largest tiles, square as far as the picture lets them, within a budget of bytes.
+    """The largest tiles within a budget of bytes, square if the picture allows it.
 
     Args:
         h, w: of the picture.
         budget: bytes; tiles of t x u pixels take t u per_pixel + t per_row of them.
-        per_pixel: bytes for each pixel of a tile.
-        per_row: bytes for each row of a tile, whose blended rows lie in memory.
+        per_pixel: bytes per pixel of a tile.
+        per_row: bytes per row of a tile, for its blended rows.
     """
     budget = max(budget, 1)
     side = (math.sqrt(per_row**2 + 4 * per_pixel * budget) - per_row) / (2 * per_pixel)
@@ -108,6 +108,6 @@ def largest(h: int, w: int, *, budget: float, per_pixel: float, per_row: float) 
 
 
 def halved(sides: Sides) -> Sides:
-    """Tiles of half the pixels: the longer side is halved."""
+    """Tiles of half the area: the longer side is halved."""
     height, width = sides
     return (-(-height // 2), width) if height > width else (height, -(-width // 2))

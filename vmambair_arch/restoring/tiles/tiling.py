@@ -1,4 +1,4 @@
-"""Pictures of any size through a network: whole or by tiles, as memory allows."""
+"""Restores pictures of any size, whole or in tiles, as memory allows."""
 
 import contextlib
 import itertools
@@ -16,9 +16,9 @@ from .steps import Progress, part
 from .tile_sizes import Sides, TileSizes
 
 Crop = Callable[[slice, slice], Tensor]
-OUT_OF_MEMORY = (  # what errors without a class of their own say, in small letters
+OUT_OF_MEMORY = (  # messages of errors without a class of their own, in lower case
     "can't allocate memory",  # the CPU
-    "out of memory",  # Apple's and Intel's GPUs, CUDA's driver, as Triton's loader has it
+    "out of memory",  # Apple's and Intel's GPUs, CUDA's driver, through Triton's loader
     "outofmemory",  # AMD's driver
     "out_of_device_memory",  # Intel's
     "out_of_resources",
@@ -34,14 +34,14 @@ class Tiling:
 
     Args:
         run: restores a tile.
-        sizes: chooses tiles where ``tile`` does not.
+        sizes: chooses tiles if ``tile`` is None.
         scale: of the network.
-        multiple: of its coarsest level's pixels; tiles start at multiples of it.
+        multiple: that the network's input sides must be of; tiles start at multiples of it.
         tile: side of the tiles in pixels of the input, or None.
         overlap: pixels of the input by which tiles overlap.
         pool: gives the channel scans of tiles the picture's means, in a second pass; or None.
-        whole: whether the network divides pictures itself, and is given whole ones only.
-    Raises: InputError: tiles are not larger than their overlap, or the network takes none.
+        whole: whether the network tiles pictures itself and must get whole ones.
+    Raises: InputError: tiles are not larger than their overlap, or the network takes no tiles.
     """
 
     def __init__(
@@ -57,9 +57,7 @@ class Tiling:
         whole: bool = False,
     ):
         if whole and tile is not None:
-            raise InputError(
-                f"tile is {tile}, and the network divides pictures itself; leave it out"
-            )
+            raise InputError(f"tile is {tile}, and the network tiles pictures itself; leave it out")
         if overlap < 0:
             raise InputError(f"overlap is {overlap}; it must be 0 or more")
         if tile is not None and tile < overlap + multiple:
@@ -75,27 +73,27 @@ class Tiling:
         self.overlap = overlap
         self.pool = pool
         self.whole = whole
-        self.smallest = 2 * overlap + multiple  # what memory may bring tiles down to
+        self.smallest = 2 * overlap + multiple  # the smallest side that a lack of memory leads to
 
     def strips(
         self, crop: Crop, h: int, w: int, *, channels: int, result: int, progress: Progress | None
     ) -> Iterator[tuple[int, Tensor]]:
-        """Restore a picture, and give its rows as soon as they are finished.
+        """Restore a picture, and yield its rows as soon as they are finished.
 
         Args:
-            crop: gives the rows and columns asked for of the picture, (b, c, rows, columns).
+            crop: returns rows and columns of the picture, (b, c, rows, columns).
             h, w: of the picture.
             channels: b times c.
-            result: bytes that the restored picture takes.
-            progress: is called with the share that is done, up to 1; also within a tile, if the
-                network runs on the CPU and is not compiled.
-        Yields: the number of the first row, and (b, c, some rows, scale w) on the device. Where
-            memory runs out, it begins again at row 0 with smaller tiles.
-        Raises: InputError: memory runs out for small tiles too.
+            result: bytes of the restored picture.
+            progress: called with the fraction done, up to 1; within a tile too, if the network
+                runs on the CPU and is not compiled.
+        Yields: the number of the first row, and (b, c, some rows, scale w) on the device. If memory
+            runs out, it starts again at row 0 with smaller tiles.
+        Raises: InputError: memory runs out even for small tiles.
         """
         sides = self._sides(h, w, channels, result)
         if progress:
-            self.run.get_ready_to_tell()
+            self.run.prepare_progress()
         while True:
             try:
                 yield from self._strips(crop, h, w, sides, progress)
@@ -105,15 +103,15 @@ class Tiling:
                     raise
                 if self.whole:
                     raise InputError(
-                        "memory does not suffice, and the network takes whole pictures only; close"
+                        "not enough memory, and the network takes whole pictures only; close"
                         " other programs or resize the picture"
                     ) from error
                 if max(sides) // 2 < self.smallest:
                     raise InputError(
-                        f"memory does not suffice for tiles of {sides[0]} x {sides[1]} pixels;"
+                        f"not enough memory for tiles of {sides[0]} x {sides[1]} pixels;"
                         " close other programs or give less overlap"
                     ) from error
-            sides = self.sizes.ran_out(sides)  # here the error holds no tensors any more
+            sides = self.sizes.ran_out(sides)  # here the error no longer holds tensors
             if self.run.device.type != "cpu":
                 torch.get_device_module(self.run.device).empty_cache()
 
@@ -151,7 +149,7 @@ class Tiling:
             return finished
 
         def tiles() -> Iterator[Tensor]:
-            """The tiles in their order; a GPU has the next before it is asked for one."""
+            """The tiles in order; on a GPU the next is started before one is awaited."""
             ahead = 0 if self.run.device.type == "cpu" else 1
             started: list[Callable[[], Tensor]] = []
             for row, column in itertools.product(rows, columns):
@@ -167,7 +165,7 @@ class Tiling:
                     for _ in tiles():
                         pass
                 stack.enter_context(self.pool.giving())
-            top, in_order = 0, tiles()  # in which they are blended
+            top, in_order = 0, tiles()  # the order in which they are blended
             joined = blended(
                 lambda row, column: next(in_order),
                 *(rows, columns),
@@ -180,7 +178,7 @@ class Tiling:
 
 
 def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
-    """Whether memory ran out, on any device; many libraries say so in their words only."""
+    """Whether memory ran out, on any device; many libraries only say so in the message."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return any(words in str(error).lower() for words in OUT_OF_MEMORY)

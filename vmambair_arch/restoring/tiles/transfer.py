@@ -1,4 +1,4 @@
-"""Pixels on their way to a device and back: to GPUs in their own depth, beside the computing."""
+"""Copies pixels to a device and back; for GPUs in their own depth, overlapping the computation."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,60 +7,60 @@ import torch
 from torch import Tensor
 
 
-def most(dtype: np.dtype) -> int:
-    """The number that stands for 1 in pixels of a type."""
+def max_value(dtype: np.dtype) -> int:
+    """The value that represents 1 in pixels of a dtype."""
     return np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else 1
 
 
-def sent(pixels: np.ndarray, device: torch.device) -> Tensor:
-    """Pixels (h, w, c) -> (1, c, h, w) in [0, 1], float32; on a GPU of NVIDIA's or AMD's already.
+def to_device(pixels: np.ndarray, device: torch.device) -> Tensor:
+    """Pixels (h, w, c) -> (1, c, h, w) in [0, 1], float32, copied to the device if it is "cuda".
 
-    There nothing waits for the copy but what computes with it.
+    On a GPU only the kernels that use the pixels wait for the copy.
     """
     if device.type == "cuda":
         native = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
         x = scaled(torch.from_numpy(native).pin_memory().to(device, non_blocking=True))
     else:
-        part = pixels.astype(np.float32) / np.float32(most(pixels.dtype))
+        part = pixels.astype(np.float32) / np.float32(max_value(pixels.dtype))
         x = torch.from_numpy(part)
     return x.permute(2, 0, 1)[None]
 
 
 def scaled(pixels: Tensor) -> Tensor:
-    """Pixels of any type -> float32 in [0, 1], to the bits of NumPy's division."""
-    one = most(np.dtype(str(pixels.dtype).removeprefix("torch.")))
-    # By a tensor: a GPU multiplies by the reciprocal of a number.
+    """Pixels of any dtype -> float32 in [0, 1], bit for bit like NumPy's division."""
+    one = max_value(np.dtype(str(pixels.dtype).removeprefix("torch.")))
+    # Divides by a tensor: by a number a GPU would multiply with its reciprocal.
     return pixels.float() / torch.full((1,), float(one), device=pixels.device)
 
 
-def receive(strips: Iterator[tuple[int, Tensor]], out: np.ndarray) -> None:
-    """Write rows of a picture, (b, c, rows, w) from a row on, into its pixels (h, w, c).
+def write_strips(strips: Iterator[tuple[int, Tensor]], out: np.ndarray) -> None:
+    """Write strips of a picture, each a first row and (b, c, rows, w), into its pixels (h, w, c).
 
-    A GPU goes on with the next rows before those that it has finished are written.
+    A GPU continues with the next strip before the finished one is written.
     """
-    under_way: list[tuple[int, Callable[[], np.ndarray]]] = []
+    pending: list[tuple[int, Callable[[], np.ndarray]]] = []
 
     def write() -> None:
-        top, arrive = under_way.pop(0)
+        top, arrive = pending.pop(0)
         rows = arrive()
         out[top : top + len(rows)] = rows
 
     for top, strip in strips:
-        under_way.append((top, returned(strip[0], out.dtype)))
-        if len(under_way) > 1 or strip.device.type == "cpu":
+        pending.append((top, from_device(strip[0], out.dtype)))
+        if len(pending) > 1 or strip.device.type == "cpu":
             write()
-    while under_way:
+    while pending:
         write()
 
 
-def returned(strip: Tensor, dtype: np.dtype) -> Callable[[], np.ndarray]:
-    """Rows (c, h, w) about [0, 1] -> pixels (h, w, c), of the type or float32 of its numbers.
+def from_device(strip: Tensor, dtype: np.dtype) -> Callable[[], np.ndarray]:
+    """Rows (c, h, w) of about [0, 1] -> pixels (h, w, c) of the dtype, or as float32 of its values.
 
-    From a GPU the copy runs beside the computing.
+    The copy from a GPU overlaps the computation.
 
-    Returns: a function that waits for them.
+    Returns: a function that waits for the pixels and returns them.
     """
-    one = most(dtype)
+    one = max_value(dtype)
     strip = strip.clamp(0, 1).mul_(one)
     strip = strip.round_() if one > 1 else strip
     rows = strip.permute(1, 2, 0)
@@ -68,12 +68,12 @@ def returned(strip: Tensor, dtype: np.dtype) -> Callable[[], np.ndarray]:
         return lambda: rows.cpu().numpy()
     if one == np.iinfo(np.uint8).max:
         rows = rows.to(torch.uint8)
-    there = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=True)
-    there.copy_(rows.contiguous(), non_blocking=True)
+    rows_on_cpu = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=True)
+    rows_on_cpu.copy_(rows.contiguous(), non_blocking=True)
     copied = torch.cuda.current_stream(strip.device).record_event()
 
     def wait() -> np.ndarray:
         copied.synchronize()
-        return there.numpy()
+        return rows_on_cpu.numpy()
 
     return wait

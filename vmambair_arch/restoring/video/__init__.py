@@ -1,4 +1,4 @@
-"""Videos, frame by frame."""
+"""Restores videos frame by frame."""
 
 from .containers import SUFFIXES, WRITTEN, is_video
 from .joining import suffix_for

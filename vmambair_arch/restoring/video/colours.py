@@ -1,4 +1,4 @@
-"""Frames to RGB and back, in the colour space, depth and resolution of colours of a video."""
+"""Converts frames to RGB and back, in a video's colour space, depth and chroma subsampling."""
 
 from typing import Any, NamedTuple
 
@@ -6,16 +6,16 @@ import numpy as np
 
 from ...errors import InputError
 
-# Numbers of ITU-T H.273, of which swscale takes those of the matrices.
+# Numbers of ITU-T H.273.
 BT709, BT601 = 1, 6
-MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}  # and swscale's number
-UNSAID = (0, 2, 3)  # the matrix of RGB, and none
+MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}  # swscale's number of each matrix
+UNSPECIFIED = (0, 2, 3)  # the matrix of RGB, and unspecified ones
 HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics
 LIMITED, FULL = 1, 2  # range
 
 
 class Colours(NamedTuple):
-    """How a video says colours: matrix, range, transfer characteristics, primaries."""
+    """A video's encoding of colours: matrix, range, transfer characteristics, primaries."""
 
     matrix: int
     range: int
@@ -24,28 +24,28 @@ class Colours(NamedTuple):
 
     @classmethod
     def of(cls, stream: Any) -> "Colours":
-        """A stream's; where it does not say its matrix, the one that players take for its size.
+        """A stream's colours; an unspecified matrix is the one that players assume for its size.
 
-        Raises: InputError: it has more brightness, or another matrix, than can be restored.
+        Raises: InputError: it is HDR, or its matrix is not supported.
         """
-        said, name = stream.codec_context, stream.container.name.removeprefix("file:")
-        if said.color_trc in HDR:
+        codec, name = stream.codec_context, stream.container.name.removeprefix("file:")
+        if codec.color_trc in HDR:
             raise InputError(
-                f"{name}: high dynamic range ({HDR[said.color_trc]}) is not restored; convert the"
+                f"{name}: high dynamic range ({HDR[codec.color_trc]}) is not restored; convert the"
                 " video to BT.709 first"
             )
-        if said.colorspace not in MATRICES and said.colorspace not in UNSAID:
+        if codec.colorspace not in MATRICES and codec.colorspace not in UNSPECIFIED:
             raise InputError(
-                f"{name}: colours of matrix {said.colorspace} (ITU-T H.273) are not restored;"
+                f"{name}: colours of matrix {codec.colorspace} (ITU-T H.273) are not restored;"
                 " convert the video to BT.709 first"
             )
-        usual = BT709 if said.height >= 720 else BT601
-        matrix = said.colorspace if said.colorspace in MATRICES else usual
-        full = said.color_range == FULL or (said.pix_fmt or "").startswith("yuvj")
-        return cls(matrix, FULL if full else LIMITED, said.color_trc, said.color_primaries)
+        usual = BT709 if codec.height >= 720 else BT601
+        matrix = codec.colorspace if codec.colorspace in MATRICES else usual
+        full = codec.color_range == FULL or (codec.pix_fmt or "").startswith("yuvj")
+        return cls(matrix, FULL if full else LIMITED, codec.color_trc, codec.color_primaries)
 
     def to_rgb(self, frame: Any, *, deep: bool, alpha: bool) -> np.ndarray:
-        """A decoded frame as (h, w, 3 or 4) uint8, or uint16 if it is deep."""
+        """A decoded frame as (h, w, 3 or 4) uint8, or uint16 if ``deep``."""
         return frame.to_ndarray(
             format=_rgb(deep, alpha),
             src_colorspace=MATRICES[self.matrix],
@@ -74,21 +74,21 @@ def depth(pixels: Any) -> int:
 
 
 def has_alpha(pixels: Any) -> bool:
-    """Whether a pixel format has alpha; a palette may."""
+    """Whether a pixel format may have alpha; palettes may."""
     return pixels.has_palette or any(component.is_alpha for component in pixels.components)
 
 
 def transparent(frame: Any) -> bool:
-    """Whether a frame of such a format is not wholly opaque."""
+    """Whether a frame with alpha is not completely opaque."""
     alpha = frame.to_ndarray(format="rgba64le")[..., 3]
     return bool(alpha.min() < 0xFF00)
 
 
 def subsampled(pixels: Any) -> tuple[bool, bool]:
-    """Whether the colours of a pixel format have half the resolution or less, down and across."""
+    """Whether a pixel format subsamples chroma, down and across."""
     if pixels.is_rgb or pixels.is_bayer or pixels.has_palette:
         return False, False
-    if len(pixels.components) < 3:  # grey has none at all
+    if len(pixels.components) < 3:  # grey has no chroma at all
         return True, True
     return pixels.chroma_height(64) < 64, pixels.chroma_width(64) < 64
 

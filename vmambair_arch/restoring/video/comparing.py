@@ -1,4 +1,4 @@
-"""A result compared with its source: nothing may lack, and what could not be kept is said."""
+"""Compares a result with its source: nothing may be missing, and losses are listed."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from .joining import is_cover, kept_tags
 from .survey import Survey
 from .wholeness import Span
 
-SLACK = 0.1  # seconds, of sound of which a packet is longer than what it plays
+SLACK = 0.1  # seconds; a packet of sound may be longer than what is played of it
 
 
 def compare(written: Path, source: Path, target: Path, video: Survey) -> None:
@@ -19,10 +19,10 @@ def compare(written: Path, source: Path, target: Path, video: Survey) -> None:
 
     Args:
         written: the file.
-        source: what it was made from.
+        source: of the video.
         target: its name, for messages.
-        video: what the source holds.
-    Raises: InputError: it lacks something.
+        video: the survey of the source.
+    Raises: InputError: something is missing.
     """
     with opened(written) as container:
         streams = container.streams.video
@@ -40,7 +40,7 @@ def compare(written: Path, source: Path, target: Path, video: Survey) -> None:
 
 
 def lost(written: Path, source: Path) -> tuple[str, ...]:
-    """Say what of a source is not in a result, each in some words."""
+    """The parts of a source that are not in a result, a phrase each."""
     with opened(source) as container:
         before = _inventory(container)
     with opened(written) as container:
@@ -49,7 +49,7 @@ def lost(written: Path, source: Path) -> tuple[str, ...]:
     return tuple(
         name if number == 1 else f"{number} x {name}"
         for name, number in less.items()
-        if not any(name.endswith(f" of {whole}") for whole in less)  # it is said that that is lost
+        if not any(name.endswith(f" of {whole}") for whole in less)  # the whole is listed already
     )
 
 
@@ -71,7 +71,7 @@ def _wrong_sound(made: Sequence[Span], given: Sequence[Span]) -> str:
 
 
 def _spans(container: Any, video: int) -> list[Span]:
-    """What there is of the pictures, and of each track of sound that can be copied."""
+    """The spans of the pictures and of each sound track that can be copied."""
     spans = {stream.index: Span() for stream in container.streams}
     for packet in container.demux():
         if packet.size:
@@ -81,7 +81,7 @@ def _spans(container: Any, video: int) -> list[Span]:
 
 
 def _inventory(container: Any) -> Counter[str]:
-    """What a container holds beside its pictures, and what it says of it, each with its number."""
+    """The contents of a container besides its pictures, with their tags and numbers."""
     main, kind = main_stream(container), container.format.name
     chapters = container.chapters()
     found = Counter({"chapter": len(chapters)})
@@ -125,5 +125,5 @@ def _said(stream: Any, tags: dict[str, str], name: str) -> list[str]:
 
 
 def _is_text(stream: Any) -> bool:
-    """Whether a stream of data is the text of chapters, in files of QuickTime's kind."""
+    """Whether a data stream is the text of chapters, as in QuickTime files."""
     return stream.name == "bin_data"

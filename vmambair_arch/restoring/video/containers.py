@@ -1,4 +1,4 @@
-"""The files of videos: which are read and which are written, and how one is opened."""
+"""Video files: the kinds that are read and written, and opening them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,17 +8,17 @@ from typing import Any
 from ...errors import InputError
 
 WRITTEN = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}  # FFmpeg's names
-SUFFIXES = frozenset(  # that are taken for a video's where the content says nothing
+SUFFIXES = frozenset(  # taken for a video's if the content is inconclusive
     (*WRITTEN, ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m2t", ".m2ts")
     + (".m2v", ".mpe", ".mpeg", ".mpg", ".mpv", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".qt")
     + (".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv", ".y4m")
 )
-# What FFmpeg opens too: pictures, text that is drawn, and lists of other files.
+# What else FFmpeg opens: pictures, rendered text, and lists of other files.
 OTHERS = frozenset(
     ("adf", "apng", "bin", "fits", "gif", "ico", "idf", "image2", "jpegxl_anim", "mjpeg", "tty")
     + ("webp", "xbin", "concat", "dash", "hls", "imf")
 )
-PICTURE_BRANDS = ("avi", "hei", "hev", "mi", "ms")  # of HEIF and AVIF begin so
+PICTURE_BRANDS = ("avi", "hei", "hev", "mi", "ms")  # prefixes of HEIF's and AVIF's brands
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def opened(source: Path, **options: str) -> Iterator[Any]:
     Args:
         source: its file.
         options: of FFmpeg's demuxer.
-    Raises: InputError: it is no video, is damaged where it is read, or PyAV is missing.
+    Raises: InputError: it is not a video, is damaged where it is read, or PyAV is missing.
     """
     try:
         import av
@@ -37,23 +37,23 @@ def opened(source: Path, **options: str) -> Iterator[Any]:
         raise InputError(
             f"{source}: videos need PyAV ({error}); pip install 'vmambair-arch[video]'"
         ) from error
-    options["protocol_whitelist"] = "file"  # nothing that the file names is fetched
+    options["protocol_whitelist"] = "file"  # no address in the file is fetched
     try:
         with av.open(
-            f"file:{source}",  # a colon in a name is no protocol
+            f"file:{source}",  # so that a colon in a name does not mean a protocol
             container_options=options,
             metadata_errors="surrogateescape",
         ) as container:
             yield container
     except FFmpegError as error:
         raise InputError(
-            f"{source}: is no whole video ({error.strerror}); copy or download it again, or repair"
-            " it"
+            f"{source}: is not a complete video ({error.strerror}); copy or download it again, or"
+            " repair it"
         ) from error
 
 
 def is_video(path: Path) -> bool:
-    """Whether a file is a video: by its content, and by its name where that cannot be read."""
+    """Whether a file is a video, by its content, or by its name if that cannot be read."""
     named = path.suffix.lower() in SUFFIXES
     if not path.is_file():
         return named
@@ -68,7 +68,7 @@ def is_video(path: Path) -> bool:
 
 
 def moving(container: Any) -> list[Any]:
-    """The streams of moving pictures, without covers and previews."""
+    """The video streams, without covers and previews."""
     from av.stream import Disposition
 
     still = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
@@ -80,7 +80,7 @@ def moving(container: Any) -> list[Any]:
 
 
 def main_stream(container: Any) -> Any:
-    """The stream that is restored, the largest.
+    """The stream to restore, the largest.
 
     Raises: InputError: there are no moving pictures.
     """

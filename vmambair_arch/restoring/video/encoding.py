@@ -1,4 +1,4 @@
-"""Restored frames to the codec that loses nothing of their kind: depth, colours, alpha."""
+"""Encodes restored frames with a codec that keeps their depth, chroma and alpha."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ class Codec(NamedTuple):
         name: FFmpeg's.
         pixels: the pixel format; None to choose H.264's by the size.
         options: of the encoder.
-        part: the container of parts, which leaves the packets as they are.
+        part: the container of parts, which leaves packets unchanged.
     """
 
     name: str
@@ -36,8 +36,8 @@ def choose(video: Survey, target: Path, crf: int) -> Codec:
         options = {
             "crf": str(crf),
             "bf": "0",
-        }  # no frame refers to a later one: parts can be joined
-        if video.steady:  # or H.264 says that it has as many frames a second as units of time
+        }  # no frame refers to a later one, so parts can be joined
+        if video.steady:  # otherwise H.264 states the units of time as its frame rate
             options["x264-params"] = "force-cfr=1"
         return Codec("libx264", None, options)
     if suffix == ".mov":
@@ -52,7 +52,7 @@ def choose(video: Survey, target: Path, crf: int) -> Codec:
 
 
 def pixel_format(video: Survey, codec: Codec, height: int, width: int) -> str:
-    """The pixel format of frames: their colours as fine as the video's, 10 bits if it has more."""
+    """The pixel format of frames: chroma subsampled as in the video, 10 bits if it has over 8."""
     if codec.pixels:
         return codec.pixels
     down, across = video.halved
@@ -62,11 +62,12 @@ def pixel_format(video: Survey, codec: Codec, height: int, width: int) -> str:
 
 
 def add_stream(output: Any, video: Survey, codec: Codec, height: int, width: int) -> Any:
-    """Add a stream that is encoded to a container.
+    """Add an encoded stream to a container.
 
     Args:
         output: the container.
-        video, codec: of what is encoded, and how.
+        video: the survey of the source.
+        codec: to encode with.
         height, width: of the frames.
     """
     stream = output.add_stream(codec.name, video.rate, dict(codec.options))
@@ -84,7 +85,7 @@ def add_stream(output: Any, video: Survey, codec: Codec, height: int, width: int
 def encode(
     images: Iterable[tuple[np.ndarray, int]], file: IO[bytes], video: Survey, codec: Codec
 ) -> None:
-    """Encode restored images as a file of their own, in order.
+    """Encode restored images into a file, in order.
 
     Args:
         images: (h, w, 3 or 4) of uint8 or uint16, all of one size, and their times.
@@ -106,7 +107,7 @@ def encode(
 
 
 def packets(path: Path) -> Iterator[Any]:
-    """The packets of a file that ``encode`` wrote, one a frame."""
+    """The packets of a file that ``encode`` wrote, one per frame."""
     import av
 
     with av.open(path) as part:
@@ -125,6 +126,6 @@ def sizes_and_header(path: Path) -> tuple[int, int, bytes]:
 
 
 def duration(video: Survey, number: int) -> int:
-    """How long a frame is shown, in the video's units of time."""
+    """The duration of a frame, in the video's units of time."""
     following = video.times[number + 1 : number + 2]
     return following[0] - video.times[number] if following else video.shown

@@ -1,4 +1,4 @@
-"""The frames of a video, decoded in order: each at its time, deinterlaced and upright."""
+"""Decodes the frames of a video in order, with their times, deinterlaced and upright."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -9,24 +9,24 @@ import numpy as np
 
 from ...errors import InputError
 
-FLAGGED = "interlaced"  # what bwdif treats: frames that say that they are interlaced, or all
-PARITY = {2: "tff", 3: "bff", 4: "bff", 5: "tff"}  # of FFmpeg's field orders, by what is seen first
-REORDERED = 16  # frames that H.264 decodes before one that is seen before them
-# Decoders of alpha, which FFmpeg's own leave out.
+FLAGGED = "interlaced"  # bwdif only treats frames flagged as interlaced
+PARITY = {2: "tff", 3: "bff", 4: "bff", 5: "tff"}  # first field shown, by FFmpeg's field order
+REORDERED = 16  # frames that H.264 may decode before one that is shown earlier
+# Decoders with alpha, which FFmpeg's own drop.
 WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 
 class Frames:
-    """The frames of a video, in the order in which they are seen.
+    """The frames of a video, in display order.
 
     Args:
         container: of the video.
         stream: of its pictures.
-        fields: None to leave fields as they are; else bwdif makes a frame of each field, of the
-            frames that say that they are interlaced (``FLAGGED``) or of all ("tff", "bff").
-        salvage: go on where frames are damaged.
-    Attributes: interlaced: how many of the decoded frames say that they are; damaged: how many
-        are; decoded: their times; sent: the times of all packets.
+        fields: None to leave fields as they are; otherwise bwdif makes a frame of each field, in
+            frames flagged as interlaced (``FLAGGED``) or in all ("tff", "bff").
+        salvage: continue after damaged frames.
+    Attributes: interlaced: the number of decoded frames flagged as interlaced; damaged: the number
+        of damaged ones; decoded: the frames' times; sent: the times of all packets.
     """
 
     def __init__(self, container: Any, stream: Any, *, fields: str | None, salvage: bool):
@@ -38,9 +38,9 @@ class Frames:
         self.sent: list[int] = []
 
     def __iter__(self) -> Iterator[Any]:
-        """Decode them, in order; the time of each is near its place.
+        """Decode the frames, nearly in order of their times.
 
-        Raises: InputError: one is damaged, or comes long before those before it.
+        Raises: InputError: a frame is damaged, or its time is long before those of earlier ones.
         """
         latest = None
         for number, frame in enumerate(self._deinterlaced()):
@@ -49,8 +49,8 @@ class Frames:
                 frame.pts = 0 if latest is None else latest + step
             elif latest is not None and frame.pts < latest - REORDERED * step:
                 raise InputError(
-                    f"{self.source}: from frame {number + 1} on its times begin anew, as in videos"
-                    " put one behind the other; put it in order first (ffmpeg -i"
+                    f"{self.source}: from frame {number + 1} on its times start again, as in"
+                    " concatenated videos; put it in order first (ffmpeg -i"
                     f" {self.source.name} -c copy ordered.mkv)"
                 )
             latest = frame.pts if latest is None else max(latest, frame.pts)
@@ -76,7 +76,7 @@ class Frames:
             key = packet.is_keyframe if key is None else key
             for frame in self._frames(decoder, packet, begun=key):
                 if frame.is_corrupt:
-                    self._spoilt("it lacks parts")
+                    self._spoilt("parts of it are missing")
                 self.interlaced += frame.interlaced_frame
                 if frame.pts is not None:
                     self.decoded.append(frame.pts)
@@ -87,8 +87,8 @@ class Frames:
 
         try:
             for packet in self.container.demux(self.stream):
-                last = packet.dts is None and packet.pts is None  # it makes decoders end
-                if packet.size or last:  # others, of AVI and Ogg, repeat the frame before
+                last = packet.dts is None and packet.pts is None  # it flushes decoders
+                if packet.size or last:  # others, in AVI and Ogg, repeat the previous frame
                     if packet.size and packet.pts is not None and not packet.is_discard:
                         self.sent.append(packet.pts)
                     yield packet
@@ -96,7 +96,7 @@ class Frames:
             self._spoilt(error.strerror)
 
     def _frames(self, decoder: Any, packet: Any, *, begun: bool) -> list[Any]:
-        """What a packet decodes to; where a recording does not begin with a key frame, nothing."""
+        """The frames of a packet; none before the first key frame of a recording."""
         from av.error import FFmpegError
 
         try:
@@ -118,9 +118,9 @@ class Frames:
 
 
 def upright(frame: Any, image: np.ndarray) -> np.ndarray:
-    """Turn and mirror (h, w, c) as the display matrix of a frame says.
+    """Rotate and mirror (h, w, c) by a frame's display matrix.
 
-    Raises: InputError: it says other than right angles.
+    Raises: InputError: the rotation is not a multiple of a right angle.
     Source: ISO/IEC 14496-12, 8.3.2: x' = a x + c y, y' = b x + d y.
     """
     matrix = frame.side_data.get("DISPLAYMATRIX")
@@ -132,17 +132,17 @@ def upright(frame: Any, image: np.ndarray) -> np.ndarray:
     elif max(abs(a), abs(d)) * 100 < max(abs(b), abs(c)):
         image, across, down = image.swapaxes(0, 1), c < 0, b < 0
     else:
-        raise InputError("is turned by other than right angles; turn it upright first")
+        raise InputError("is not rotated by a multiple of 90 degrees; turn it upright first")
     return np.ascontiguousarray(image[:: -1 if down else 1, :: -1 if across else 1])
 
 
 def _step(stream: Any, base: Fraction) -> int:
-    """From a frame to the next in units of time, where the file does not say it."""
+    """The time from one frame to the next, in units of ``base``, if the file does not have it."""
     return max(round(1 / (stream.average_rate * base)), 1) if stream.average_rate else 1
 
 
 def _decoder(stream: Any) -> Any:
-    """The decoder of a stream, with its alpha."""
+    """The decoder of a stream, which includes its alpha."""
     import av
 
     name = stream.codec_context.name

@@ -1,4 +1,4 @@
-"""A restored video put together: its frames, and what is copied of the source."""
+"""Assembles a restored video from its frames and the streams copied from the source."""
 
 import heapq
 import io
@@ -13,23 +13,23 @@ from .containers import WRITTEN, main_stream, opened
 from .encoding import Codec, add_stream, duration, packets, sizes_and_header
 from .survey import Survey
 
-# Of the encoder and the file that the source was, not of what it shows.
+# Tags on the source's file and encoder, not on its content.
 OUTDATED = ("alpha_mode", "bps", "compatible_brands", "duration", "encoder", "major_brand")
 OUTDATED += ("minor_version", "number_of_bytes", "number_of_frames", "rotate", "vendor_id")
 OUTDATED += ("_statistics", "software")
-# Apple's tags, beside those that all players know, need this of FFmpeg's muxer.
+# FFmpeg's muxer needs this for Apple's tags besides the common ones.
 MUXER_OPTIONS = {"mov": {"movflags": "use_metadata_tags"}}
 
 
 class Copied(NamedTuple):
-    """What of a source is copied: streams, and pictures and files that Matroska attaches."""
+    """What is copied from a source: streams, and pictures and files that Matroska attaches."""
 
     streams: list[Any]
     attached: list[Any]
 
 
 def check(source: Any, target: Path) -> Copied:
-    """Find what a target can hold of a source.
+    """Find the streams of a source that a target can hold.
 
     Raises: InputError: it cannot hold the sound.
     """
@@ -47,7 +47,7 @@ def check(source: Any, target: Path) -> Copied:
 
 
 def suffix_for(source: Path) -> str:
-    """The ending of a result's name: the source's own, or of what can hold its sound and alpha."""
+    """The suffix of a result: the source's own, or that of a container for its sound and alpha."""
     if source.suffix.lower() in WRITTEN:
         return source.suffix
     try:
@@ -58,12 +58,12 @@ def suffix_for(source: Path) -> str:
             sound = [track for track in container.streams.audio if track.codec_context]
             fitting = (end for end in endings if all(_fits(track, Path(end)) for track in sound))
             return next(fitting, endings[0])
-    except InputError:  # which is told when it is restored
+    except InputError:  # reported when it is restored
         return ".mp4"
 
 
 def is_cover(stream: Any) -> bool:
-    """Whether a stream is a picture that goes with the file."""
+    """Whether a stream is a cover picture."""
     from av.stream import Disposition
 
     return stream.type == "video" and bool(stream.disposition & Disposition.attached_pic)
@@ -78,14 +78,14 @@ def join(
     video: Survey,
     codec: Codec,
 ) -> None:
-    """Put encoded parts together with what is copied of the source, none of it encoded anew.
+    """Join encoded parts with the streams copied from the source, without re-encoding.
 
     Args:
         parts: files that ``encode`` wrote, in order.
-        source: the container that the frames came from.
+        source: the container of the original frames.
         file: to write to.
         target: its name, for the kind of container and for messages.
-        video: what the source holds.
+        video: the survey of the source.
         codec: of the parts.
     Raises: InputError: the parts come from another encoder.
     """
@@ -105,7 +105,7 @@ def join(
         output.start_encoding()
         if (stream.codec_context.extradata or b"") != header:
             raise InputError(
-                f"{parts[0].parent}: parts of another version of FFmpeg; remove the folder"
+                f"{parts[0].parent}: parts from another version of FFmpeg; remove the folder"
             )
         others = source.demux(copied.streams) if copied.streams else ()
         streams = [_frames(parts, stream, video), _copies(others, places)]
@@ -115,7 +115,7 @@ def join(
 
 
 def kept_tags(tags: dict[str, str], kind: str) -> dict[str, str]:
-    """Tags as they are written, without those that the new file makes untrue."""
+    """The tags to write, without those that would be wrong for the new file."""
     kept = {}
     for name, value in tags.items():
         small = name.lower()
@@ -192,7 +192,7 @@ def _frames(
 
 
 def _copies(given: Iterable[Any], places: dict[int, Any]) -> Iterator[tuple[Fraction, Any, Any]]:
-    """Packets of the source with their times and the streams that they go to."""
+    """Packets of the source, with their times and their target streams."""
     ends: dict[int, int] = {}
     for packet in given:
         if packet.size:  # the last of a stream are empty

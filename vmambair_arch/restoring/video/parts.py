@@ -1,4 +1,4 @@
-"""What is done of a video: files of some frames each, whole or not there."""
+"""The finished parts of a video: files of some frames each, written completely or not at all."""
 
 import json
 import shutil
@@ -14,12 +14,12 @@ ABOUT = "about.json"
 
 
 class Parts:
-    """The parts of a video in a folder, which says what they are made of and with.
+    """The parts of a video in a folder, with a record of their source and settings.
 
     Args:
-        folder: made if it is missing.
-        about: what the parts depend on.
-    Raises: InputError: the folder holds parts that depend on something else.
+        folder: created if missing.
+        about: everything that the parts depend on.
+    Raises: InputError: the folder has parts with another record.
     """
 
     def __init__(self, folder: Path, about: Mapping[str, Any]):
@@ -32,12 +32,12 @@ class Parts:
         other = [name for name in about if theirs.get(name) != about[name]]
         if other:
             raise InputError(
-                f"{folder}: parts of another run ({other[0]}: {theirs.get(other[0])}, now"
+                f"{folder}: parts from another run ({other[0]}: {theirs.get(other[0])}, now"
                 f" {about[other[0]]}); remove the folder, or run the same again"
             )
 
     def has(self, number: int, frames: int) -> bool:
-        """Whether a part is there, with all its frames."""
+        """Whether a part exists, with all its frames."""
         path = self._path(number)
         return path.exists() and sum(1 for _ in packets(path)) == frames
 
@@ -50,7 +50,7 @@ class Parts:
         return sorted(self.folder.glob("*.part"))
 
     def remove(self) -> None:
-        """Remove them all."""
+        """Remove the folder with all parts."""
         shutil.rmtree(self.folder)
 
     def _path(self, number: int) -> Path:

@@ -1,4 +1,4 @@
-"""A video restored frame by frame: all else is copied, and an interruption loses little.
+"""Restores a video frame by frame; everything else is copied, and an interruption loses little.
 
 Frames are decoded and encoded by PyAV, which the extra ``video`` installs.
 """
@@ -27,12 +27,12 @@ FrameProgress = Callable[[int, int], None]
 
 
 class Result(NamedTuple):
-    """What became of a video.
+    """The result of restoring a video.
 
     Args:
-        frames: how many were restored.
-        lacking: what the source lacks.
-        lost: what the source holds, and the result does not.
+        frames: the number of restored frames.
+        lacking: what is missing from the source.
+        lost: what is in the source but not in the result.
     """
 
     frames: int
@@ -54,30 +54,30 @@ def restore_video(
     share: tuple[int, int] = (0, 1),
     progress: FrameProgress | None = None,
 ) -> Result:
-    """Restore each frame of a video; what else it holds is kept, or what is not is returned.
+    """Restore each frame of a video; the rest of its contents is kept, or listed as lost.
 
-    All of it is decoded first, so that what cannot be restored is said before anything is. What is
-    done goes, some frames at a time, to the folder ``.NAME.parts`` beside the target. After an
-    interruption the same call goes on from there. The target is compared with the source, appears
-    when it is whole, and the folder is removed then.
+    Everything is decoded first, so that problems show before any frame is restored. Finished frames
+    are stored in parts in the folder ``.NAME.parts`` next to the target; after an interruption the
+    same call continues from there. The target is checked against the source and appears once it is
+    complete; then the folder is removed.
 
     Args:
         source: a video.
         target: the file to write, ending in .mp4, .m4v, .mov or .mkv: H.264 of 8 or 10 bits, or
-            with alpha ProRes 4444 (.mov) or FFV1 (.mkv). The last keeps most.
-        restore: makes of a (h, w, 3) RGB or (h, w, 4) RGBA frame the restored one: uint8, or uint16
-            if the video has more than 8 bits.
-        made_with: the model and the options that matter; parts made with others are not joined.
-        crf: H.264's constant rate factor, from 0, without losses, to 51.
+            with alpha ProRes 4444 (.mov) or FFV1 (.mkv). .mkv keeps the most.
+        restore: restores a (h, w, 3) RGB or (h, w, 4) RGBA frame: uint8, or uint16 if the video
+            has more than 8 bits.
+        made_with: the model and the relevant options; parts made with others are not joined.
+        crf: H.264's constant rate factor, from 0 (lossless) to 51.
         part: frames per part; at most this many are lost by an interruption.
-        overwrite: whether the target may exist; it is replaced by the whole new file.
-        deinterlace: make a frame of each field of interlaced video (bwdif), which is refused else.
-        salvage: restore what there is of a video that is cut off or damaged, which is refused else.
-        share: the number of this process and how many there are, of torch.distributed's group. All
-            call with the same arguments, restore the parts in turn, and end together; the first
-            writes the target, which does not depend on how many they are.
-        progress: is called after each frame with the frames that are done, and all of them.
-    Raises: InputError: the source is no video, not whole or of a kind that is not restored, the
+        overwrite: whether the target may exist; it is replaced by the complete new file.
+        deinterlace: make a frame of each field of interlaced video (bwdif), otherwise refused.
+        salvage: restore what is left of a truncated or damaged video, otherwise refused.
+        share: rank and number of processes, in torch.distributed's group. All call with the same
+            arguments, take turns with the parts, and end together; the first writes the target,
+            which does not depend on their number.
+        progress: called after each frame with the number of finished frames and of all frames.
+    Raises: InputError: the source is not a video, incomplete or of an unsupported kind, the
         target exists or cannot hold its sound or alpha, parts of another run are in the way, or
         PyAV is missing; and what ``restore`` raises.
     """
@@ -97,8 +97,8 @@ def restore_video(
         with _together(size, target):
             _restore_parts(parts, source, video, codec, part, salvage, share, restore, progress)
     finally:
-        if rank == 0 and not parts.paths():  # there is nothing to go on from
-            shutil.rmtree(parts.folder, ignore_errors=size > 1)  # others may be ending too
+        if rank == 0 and not parts.paths():  # nothing to continue from
+            shutil.rmtree(parts.folder, ignore_errors=size > 1)  # other processes may end too
     lost: tuple[str, ...] = ()
     with _together(size, target):
         if rank == 0:
@@ -109,7 +109,7 @@ def restore_video(
 
 @contextlib.contextmanager
 def _together(size: int, target: Path) -> Iterator[None]:
-    """Wait for the other processes, if there are some; what one finds wrong ends it in all."""
+    """Wait for the other processes, if any; an error in one ends all."""
     if size == 1:
         yield
         return
@@ -131,7 +131,7 @@ def _restore_parts(
     restore: Restore,
     progress: FrameProgress | None,
 ) -> None:
-    """Restore the frames of this process's parts that are not there."""
+    """Restore the missing ones of this process's parts."""
     rank, size = share
     done, number = itertools.count(1), len(video.times)
     with opened(source) as container:
@@ -163,7 +163,7 @@ def _restore_parts(
 def _write(
     parts: Parts, source: Path, target: Path, video: Survey, codec: encoding.Codec
 ) -> tuple[str, ...]:
-    """Write the target whole, once it is as the source; returns what could not be kept."""
+    """Write the target after checking it against the source; returns what could not be kept."""
     lost: tuple[str, ...] = ()
 
     def write(file: IO[bytes]) -> None:
@@ -180,7 +180,7 @@ def _write(
 
 
 def _version() -> str:
-    """Of the encoders: parts of two of them cannot be joined."""
+    """The version of the encoders; parts of different versions cannot be joined."""
     from av import library_versions
 
     return ".".join(map(str, library_versions["libavcodec"]))
@@ -194,6 +194,6 @@ def _check(source: Path, target: Path, crf: int, overwrite: bool) -> None:
     if target.exists() and not overwrite:
         raise InputError(f"{target}: exists already; give another name or remove it")
     if not target.parent.is_dir():
-        raise InputError(f"{target}: there is no folder {target.parent}; make it first")
+        raise InputError(f"{target}: there is no folder {target.parent}; create it first")
     if not 0 <= crf <= 51:
         raise InputError(f"crf is {crf}; it must be 0 to 51")

@@ -1,4 +1,4 @@
-"""What a video holds, found by decoding all of it before any of it is restored."""
+"""Surveys a video by decoding all of it before any frame is restored."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -12,27 +12,27 @@ from .containers import main_stream, opened
 from .frames import FLAGGED, PARITY, Frames, upright
 from .wholeness import missing
 
-EVEN = ("matroska", "mov")  # containers of which each packet holds a frame
-UNEVEN = ("mpeg4", "vp8")  # but for some of these codecs
+EVEN = ("matroska", "mov")  # containers in which each packet holds a frame
+UNEVEN = ("mpeg4", "vp8")  # except with some streams of these codecs
 
 
 class Survey(NamedTuple):
-    """What a video holds.
+    """The properties of a video.
 
     Args:
-        colours: how it says them.
-        times: of its frames, in units of ``base`` seconds, rising.
-        base: see there.
-        shown: how long the last frame is, in the same units.
-        rate: frames a second; the mean if they vary.
-        steady: whether they do not vary.
+        colours: its encoding of colours.
+        times: of its frames, in units of ``base`` seconds, increasing.
+        base: the unit of time, in seconds.
+        shown: duration of the last frame, in the same units.
+        rate: frames per second; the mean if it varies.
+        steady: whether the rate is constant.
         size: height and width of the frames, upright.
-        aspect: width of a pixel to its height, upright.
-        halved: whether the colours have half the resolution, down and across, upright.
+        aspect: a pixel's width to its height, upright.
+        halved: whether chroma is subsampled, down and across, upright.
         bits: of a sample.
-        alpha: whether a pixel is not opaque.
+        alpha: whether any pixel is not opaque.
         fields: how it is deinterlaced; see ``Frames``.
-        notes: on what it lacks.
+        notes: on what is missing.
     """
 
     colours: Colours
@@ -51,30 +51,30 @@ class Survey(NamedTuple):
 
 
 def survey(source: Path, *, deinterlace: bool, salvage: bool) -> Survey:
-    """Look through a video.
+    """Survey a video.
 
     Args:
         source: its file.
-        deinterlace: whether it may be interlaced: then each field becomes a frame.
-        salvage: whether it may lack parts.
-    Raises: InputError: it is no video, or none that is restored, with what to do.
+        deinterlace: whether it may be interlaced, so that each field becomes a frame.
+        salvage: whether it may be incomplete.
+    Raises: InputError: it is not a video, or of an unsupported kind.
     """
     lacks = missing(source)
     if lacks and not salvage:
         raise InputError(
-            f"{source}: is not whole ({lacks}); copy or download it again, or take what is there"
+            f"{source}: is incomplete ({lacks}); copy or download it again, or take what is there"
             " with --salvage"
         )
     found, order = _look(source, FLAGGED if deinterlace else None, deinterlace, salvage)
     if order and not deinterlace:
         raise _interlaced(source)
-    if order:  # what its frames do not say
+    if order:  # only the file says so, not the frames
         found, _ = _look(source, PARITY[order], deinterlace, salvage)
     return found._replace(notes=(lacks, *found.notes) if lacks else found.notes)
 
 
 def _look(source: Path, fields: str | None, deinterlace: bool, salvage: bool) -> tuple[Survey, int]:
-    """What a video holds, and the order of its fields if only the file tells that it has any."""
+    """A video's properties, and the order of its fields if only the file has it, not the frames."""
     with opened(source) as container:
         stream = main_stream(container)
         Colours.of(stream)
@@ -115,7 +115,7 @@ def _look(source: Path, fields: str | None, deinterlace: bool, salvage: bool) ->
 
 
 def _checked(source: Path, frame: Any, number: int, size: tuple[int, int]) -> tuple[int, int]:
-    """The size of a frame, which is that of the others, and of a kind that is restored."""
+    """The size of a frame. Raises InputError: it differs from the others, or is unsupported."""
     if frame.color_trc in HDR or "DOVI_METADATA" in _side_data(frame):
         raise InputError(
             f"{source}: high dynamic range ({HDR.get(frame.color_trc, 'Dolby Vision')}) is not"
@@ -139,13 +139,13 @@ def _side_data(frame: Any) -> set[str]:
 
 
 def _turned(frame: Any) -> bool:
-    """Whether height and width change places."""
+    """Whether a frame's display matrix swaps height and width."""
     return upright(frame, np.empty((1, 2, 0))).shape[0] == 2
 
 
 def _lost(frames: Frames, source: Path) -> tuple[str, ...]:
-    """Say what was not decoded of what is there."""
-    if not frames.decoded:  # it has no times
+    """Notes on frames that are there but were not decoded."""
+    if not frames.decoded:  # the frames have no times
         return ()
     notes = [f"{frames.damaged} of its frames are damaged"] if frames.damaged else []
     lost = set(frames.sent) - set(frames.decoded)
@@ -165,7 +165,7 @@ def _lost(frames: Frames, source: Path) -> tuple[str, ...]:
 
 
 def _rising(times: list[int]) -> list[int]:
-    """The times of frames that come in order: some files only say when each is decoded."""
+    """The frames' times, made increasing: some files only have the times of decoding."""
     times = sorted(times)
     for number in range(1, len(times)):
         times[number] = max(times[number], times[number - 1] + 1)
@@ -173,7 +173,7 @@ def _rising(times: list[int]) -> list[int]:
 
 
 def _rate(times: list[int], base: Fraction, stream: Any, fields: int) -> tuple[Fraction, bool]:
-    """Frames a second, and whether all are shown for as long."""
+    """Frames per second, and whether the rate is constant."""
     rates = [rate * fields for rate in (stream.average_rate, stream.guessed_rate) if rate]
     for rate in rates:
         step = 1 / (rate * base)

@@ -1,4 +1,4 @@
-"""Whether all is there that a video's own index or header names."""
+"""Checks that a video is complete according to its own index or header."""
 
 import dataclasses
 from pathlib import Path
@@ -6,14 +6,15 @@ from typing import Any
 
 from .containers import main_stream, opened
 
-STATING = ("asf", "avi", "flv", "matroska", "mov", "mxf")  # that say how long they are
-SLACK = 0.1  # seconds by which headers err
+# Containers that state their duration.
+WITH_DURATION = ("asf", "avi", "flv", "matroska", "mov", "mxf")
+SLACK = 0.1  # seconds by which headers may be wrong
 
 
 @dataclasses.dataclass
 class Span:
-    """What there is of a stream: packets, damaged ones among them, and in
-    seconds when the first begins, the last begins and the last ends."""
+    """The packets of a stream, including damaged ones, and in seconds the start of the first, the
+    start of the last and the end of the last."""
 
     packets: int = 0
     damaged: int = 0
@@ -34,14 +35,14 @@ class Span:
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """The duration."""
         return self.end - (self.start or 0.0)
 
 
 def missing(source: Path) -> str:
-    """What a video names and does not hold, with both numbers; or nothing.
+    """What is missing of a video by its own account, with both numbers; "" if it is complete.
 
-    Raises: InputError: it is no video.
+    Raises: InputError: it is not a video.
     """
     with opened(source, ignore_editlist="1") as container:
         spans = {stream.index: Span() for stream in container.streams}
@@ -56,24 +57,24 @@ def _missing(container: Any, spans: dict[int, Span]) -> str:
     video, kind = spans[stream.index], container.format.name
     whole = video.packets - video.damaged
     if kind.startswith("mov") and stream.frames > whole:
-        return f"{whole} of the {stream.frames} frames that its index names are there"
+        return f"{whole} of the {stream.frames} frames in its index are there"
     if video.damaged:
         return f"{video.damaged} of its {video.packets} frames are cut off or damaged"
-    if not kind.startswith(STATING):
+    if not kind.startswith(WITH_DURATION):
         return ""
     step = video.seconds / max(video.packets, 1)
     there, stated = _seconds(container, stream, spans)
     if stated is None and kind == "asf":
         return "its end is missing: it is not as long as its header says"
     if stated is not None and there < stated - max(SLACK, 1.5 * step):
-        return f"{there:.2f} s of the {stated:.2f} s that its header names are there"
+        return f"{there:.2f} s of the {stated:.2f} s in its header are there"
     return _missing_sound(container, spans) if kind.startswith("mov") else ""
 
 
 def _seconds(container: Any, stream: Any, spans: dict[int, Span]) -> tuple[float, float | None]:
-    """How long a video is, and how long it says that it is."""
+    """A video's duration, and the one that it states."""
     video = spans[stream.index]
-    if container.format.name == "avi":  # FFmpeg reckons anew from the size of the file
+    if container.format.name == "avi":  # FFmpeg estimates the duration from the file's size
         return video.end, float(stream.frames * stream.time_base)
     if stream.duration is not None:
         return video.seconds, float(stream.duration * stream.time_base)
@@ -86,7 +87,5 @@ def _missing_sound(container: Any, spans: dict[int, Span]) -> str:
         if stream.duration is not None:
             there, stated = spans[stream.index].seconds, float(stream.duration * stream.time_base)
             if there < stated - SLACK:
-                return (
-                    f"{there:.2f} s of the {stated:.2f} s of sound that its index names are there"
-                )
+                return f"{there:.2f} s of the {stated:.2f} s of sound in its index are there"
     return ""

@@ -1,18 +1,18 @@
-// Close-ups of the place pointed at, in every image: a row of them, enlarged beyond the stage.
+// A row of close-ups: the place under the pointer in every image, enlarged beyond the stage.
 "use strict";
 
 const CLOSER = 3; // times the stage's scale
 
 class Closeups {
-  // `choose` is called with the index of an image that is taken from the row.
+  // `choose` is called with the index of an image clicked in the row.
   constructor(choose) {
     this.choose = choose;
     this.element = make("div", { class: "viewer-closeups", role: "group", "aria-label": "Close-ups" });
   }
 
-  // Two images are seen on the stage already: a row has three or more.
+  // Two images are both on the stage already, so the row needs three or more.
   setImages(images) {
-    this.focus = null; // what is in the middle, in the picture's pixels
+    this.focus = null; // the centre, in the picture's pixels
     const shown = images.length > 2 ? images : [];
     this.element.replaceChildren(...shown.map((image, index) => this.tile(image, index)));
   }
@@ -27,7 +27,7 @@ class Closeups {
     return tile;
   }
 
-  // Show what is around a pixel.
+  // Show the surroundings of a pixel.
   look(pixel, view, picture) {
     this.focus = { x: pixel.x + 0.5, y: pixel.y + 0.5 };
     this.render(view, picture);

@@ -7,7 +7,7 @@ const VIEWS = [
   { name: "difference", label: "Difference", title: "|left \u2212 right|" },
 ];
 
-// An element with attributes and children; texts among the children are texts, never markup.
+// An element with attributes and children; strings among the children are text, never markup.
 function make(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
@@ -36,7 +36,7 @@ function makeStage() {
     tabindex: 0,
     "aria-valuemin": 0,
     "aria-valuemax": 100,
-    hidden: "", // until it divides something
+    hidden: "", // until images are shown
   });
   const message = make("p", { class: "viewer-message", role: "status" });
   const stage = make("div", { class: "viewer-stage", tabindex: -1 });
@@ -44,7 +44,7 @@ function makeStage() {
   return { stage, left, right, slider, message };
 }
 
-// A labelled list of choices; `choose` is called with the index of the one taken.
+// A labelled list of choices; `choose` is called with the selected index.
 function makeChoice(label, choose) {
   const select = make("select");
   select.addEventListener("change", () => choose(select.selectedIndex));
@@ -52,7 +52,7 @@ function makeChoice(label, choose) {
   return { select, element };
 }
 
-// The bar; its buttons call the viewer's methods.
+// The bar of controls, which call the viewer's methods.
 function makeBar(viewer) {
   const left = makeChoice("Left", (index) => viewer.choose({ left: index }));
   const right = makeChoice("Right", (index) => viewer.choose({ right: index }));
@@ -61,7 +61,7 @@ function makeBar(viewer) {
   gain.select.append(...Difference.GAINS.map((value) => make("option", {}, `\u00d7${value}`)));
   const views = VIEWS.map(({ name, label, title }) => {
     const button = makeButton(label, title, () => viewer.choose({ shown: name }));
-    button.removeAttribute("aria-label"); // the text says it
+    button.removeAttribute("aria-label"); // the text suffices
     return button;
   });
   const zoom = make("output", { class: "viewer-zoom", "aria-label": "Zoom" });

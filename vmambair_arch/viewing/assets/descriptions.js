@@ -1,4 +1,4 @@
-// What a viewer says of itself: in its controls, to screen readers, and of the pixel pointed at.
+// A viewer's texts: in its controls, for screen readers, and on the pixel under the pointer.
 "use strict";
 
 const HINTS = {
@@ -27,7 +27,7 @@ function describeDivider({ slider, covered, divider, layers, state }) {
   slider.hidden = false;
 }
 
-// A pixel's place and its values on the two sides; without one, what can be done.
+// A pixel's position and its values on the two sides; without a pixel, hints on the controls.
 function describePixel({ readout, picture, layers, sources }, pixel) {
   if (!pixel) {
     const hints = Object.entries(HINTS);

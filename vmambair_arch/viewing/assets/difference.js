@@ -1,10 +1,10 @@
-// Absolute differences of two pictures, enlarged by a gain, drawn on a canvas.
+// Absolute differences of two pictures, times a gain, drawn on a canvas.
 "use strict";
 
 const Difference = {
   GAINS: [1, 2, 4, 8, 16],
 
-  // Four bytes per pixel of an image element, resized to a size where its own is another.
+  // Four bytes per pixel of an image element, resized if its own size differs.
   pixels(image, { width, height }) {
     const canvas = Object.assign(document.createElement("canvas"), { width, height });
     const context = canvas.getContext("2d", { willReadFrequently: true });
@@ -12,7 +12,7 @@ const Difference = {
     return context.getImageData(0, 0, width, height);
   },
 
-  // A canvas of |a - b| * gain, and the mean of |a - b| over pixels and colours, of 255.
+  // A canvas of |a - b| * gain, and the mean of |a - b| over pixels and colours, 0 to 255.
   between(a, b, gain) {
     const { width, height } = a;
     const drawn = new ImageData(width, height);

@@ -1,6 +1,6 @@
-// Where a picture lies on the stage: functions of a view, the stage's size and the picture's.
+// The position of a picture on the stage: functions of a view, the stage's size and the picture's.
 //
-// A view is {scale, x, y}: CSS pixels per pixel of the picture, and the place of the picture's
+// A view is {scale, x, y}: CSS pixels per pixel of the picture, and the position of the picture's
 // upper left corner on the stage, in CSS pixels. Sizes are {width, height}.
 "use strict";
 
@@ -9,7 +9,7 @@ const Geometry = {
 
   clamp: (value, least, most) => Math.min(Math.max(value, least), most),
 
-  // The whole picture, as large as the stage allows.
+  // The view of the whole picture, as large as the stage allows.
   fit(stage, picture) {
     const scale = Geometry.fittingScale(stage, picture);
     return Geometry.confine({ scale, x: 0, y: 0 }, stage, picture);
@@ -18,8 +18,9 @@ const Geometry = {
   fittingScale: (stage, picture) =>
     Math.min(stage.width / picture.width, stage.height / picture.height),
 
-  // The view with the picture on the stage: without a gap where it is larger; where it is smaller,
-  // inside, and over the place of the whole picture that fits, so that zooming out ends there.
+  // The view moved so that the picture is on the stage: without a gap along a side that is larger
+  // than the stage; otherwise inside it, covering the fitted picture's area, so that zooming out
+  // ends there.
   confine(view, stage, picture) {
     const fitting = Geometry.fittingScale(stage, picture);
     const place = (offset, side, length) => {
@@ -37,7 +38,7 @@ const Geometry = {
     };
   },
 
-  // The view at another scale; what lies under a point of the stage stays there.
+  // The view at another scale, with a point of the stage fixed.
   zoom(view, scale, point, stage, picture) {
     const actual = 1 / devicePixelRatio;
     const fitting = Geometry.fittingScale(stage, picture);
@@ -67,7 +68,7 @@ const Geometry = {
     };
   },
 
-  // Whether some of the picture lies outside the stage, by more than rounding.
+  // Whether part of the picture is outside the stage, beyond rounding.
   overflows(view, stage, picture) {
     const width = picture.width * view.scale - stage.width;
     const height = picture.height * view.scale - stage.height;

@@ -1,11 +1,11 @@
-// Pointers, wheel and double clicks on the stage, as what they ask of the viewer.
+// Translates pointers, wheel and double clicks on the stage into calls of the viewer.
 "use strict";
 
 // Follow mouse, pen and fingers: drag the divider or the picture, pinch to zoom.
 function followPointers(stage, viewer) {
-  const pointers = new Map(); // where each pointer was last, by its id
-  let offset = null; // of the divider from the pointer that drags it; null: the picture is dragged
-  let start = null; // where a finger came down that may be about to scroll the page
+  const pointers = new Map(); // last position of each pointer, by id
+  let offset = null; // of the divider from the pointer dragging it; null: the picture is dragged
+  let start = null; // where a finger touched down, while it may still scroll the page
 
   stage.addEventListener("pointerdown", (event) => {
     if (event.button !== 0 || !viewer.picture) return;
@@ -27,7 +27,7 @@ function followPointers(stage, viewer) {
     if (!before) return;
     const fixed = [...pointers].find(([id]) => id !== event.pointerId)?.[1];
     pointers.set(event.pointerId, point);
-    // The divider waits until the finger moves across: down, the page scrolls.
+    // The divider only follows once the finger moves sideways; vertically, the page scrolls.
     if (start && Math.abs(point.x - start.x) > Math.abs(point.y - start.y)) start = null;
     if (fixed) pinch(viewer, fixed, before, point);
     else if (offset === null) viewer.pan(point.x - before.x, point.y - before.y);
@@ -36,7 +36,7 @@ function followPointers(stage, viewer) {
 
   const release = (event) => {
     pointers.delete(event.pointerId);
-    offset = null; // of two fingers, the one that stays pans
+    offset = null; // the remaining one of two fingers pans
     if (!pointers.size) stage.classList.remove("is-panning");
   };
   stage.addEventListener("pointerup", release);
@@ -48,7 +48,7 @@ function followPointers(stage, viewer) {
   stage.addEventListener("touchmove", keep, { passive: false });
 }
 
-// One of two fingers moved, and the other did not: zoom about their middle, and follow it.
+// One of two fingers has moved: zoom about their centre, and pan with it.
 function pinch(viewer, fixed, before, now) {
   const distance = (point) => Math.max(Math.hypot(point.x - fixed.x, point.y - fixed.y), 1);
   const middle = { x: (fixed.x + now.x) / 2, y: (fixed.y + now.y) / 2 };
@@ -56,15 +56,15 @@ function pinch(viewer, fixed, before, now) {
   viewer.pan((now.x - before.x) / 2, (now.y - before.y) / 2);
 }
 
-// Zoom by the wheel, but let the page scroll on when it scrolls already, or nothing is left to zoom.
+// Zoom with the wheel, but let the page scroll if it is already scrolling, or at the zoom limit.
 function followWheel(stage, viewer) {
-  const PAUSE = 200; // milliseconds after which a turn of the wheel is a new one
+  const PAUSE = 200; // milliseconds after which a turn of the wheel counts as new
   let scrolled = -PAUSE;
   let zoomed = -PAUSE;
   document.addEventListener("scroll", () => (scrolled = performance.now()), { passive: true });
   const zoom = (event) => {
     const now = performance.now();
-    const pinched = event.ctrlKey; // how browsers tell of a trackpad's pinch
+    const pinched = event.ctrlKey; // how browsers report a trackpad's pinch
     if (!pinched && now - scrolled < PAUSE) return;
     const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
     const amount = Geometry.clamp(event.deltaY * lines, -200, 200) * (pinched ? 0.01 : 0.002);

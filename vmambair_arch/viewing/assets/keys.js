@@ -1,9 +1,9 @@
-// What the keys do to a viewer that has the focus.
+// Key bindings of a focused viewer.
 "use strict";
 
 const VIEWER_KEYS = {
   "+": (viewer) => viewer.zoomBy(1.5),
-  "=": (viewer) => viewer.zoomBy(1.5), // the key of +, without Shift
+  "=": (viewer) => viewer.zoomBy(1.5), // the + key without Shift
   "-": (viewer) => viewer.zoomBy(1 / 1.5),
   0: (viewer) => viewer.fit(),
   1: (viewer) => viewer.actualSize(),
@@ -12,7 +12,7 @@ const VIEWER_KEYS = {
   f: (viewer) => viewer.toggleFullScreen(),
 };
 
-// On the stage only: elsewhere these scroll the page. The slider's are those of ARIA's pattern.
+// Only on the stage; elsewhere these keys scroll the page. They follow ARIA's slider pattern.
 const STAGE_KEYS = {
   ArrowLeft: (viewer) => viewer.step(-0.02),
   ArrowDown: (viewer) => viewer.step(-0.02),
@@ -32,7 +32,7 @@ const SHIFTED_KEYS = {
   ArrowDown: (viewer) => viewer.pan(0, -PAN),
 };
 
-// Whether a key is someone else's: a list's, a text field's, or the browser's.
+// Whether a key belongs to a list, a text field or the browser.
 function isTaken(event) {
   return event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, input");
 }

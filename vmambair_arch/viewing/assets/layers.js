@@ -1,4 +1,4 @@
-// What lies on the two sides: two images, or differences, of which each is made once.
+// The contents of the two sides: two images, or differences; each is made only once.
 "use strict";
 
 class Layers {
@@ -7,7 +7,7 @@ class Layers {
   }
 
   // Left and right, each {element, label, note}, and their size, for the indices of two images.
-  // shown: "images", "errors" (of each, from the truth) or "difference" (of the two, on the left).
+  // shown: "images", "errors" (of each against the truth) or "difference" (of both, on the left).
   async make({ left, right, shown, gain }) {
     const loading = [this.load("left", left), this.load("right", right)];
     const sources = await Promise.all(loading);
@@ -35,7 +35,7 @@ class Layers {
     return { ...made, left: plain(one, blends[0]), right: plain(other, blends[1]) };
   }
 
-  // An image by itself, or above another (its `over`) as strongly as the style's --strength has it.
+  // An image alone, or over another (its `over`) with the opacity of the style's --strength.
   async blend(side, index) {
     const image = await this.load(side, index);
     if (!this.images[index].over) return image;
@@ -43,7 +43,7 @@ class Layers {
     return make("div", { class: "viewer-blend" }, below, image);
   }
 
-  // The decoded image; one element for each use, since an element is in one place only.
+  // The decoded image; one element per use, since an element can only be in one place.
   load(use, index, src = this.images[index].src) {
     const key = `${use} ${index}`;
     if (!this.loaded.has(key)) {

@@ -1,4 +1,4 @@
-// The theme: the system's until a person takes another, which the browser remembers if it may.
+// The theme: the system's until the user chooses another, which the browser remembers if it may.
 "use strict";
 
 const Theme = {
@@ -14,7 +14,7 @@ const Theme = {
     else document.documentElement.dataset.theme = name;
   },
 
-  // The browser's memory; null where it may not be used: private windows, some files.
+  // The browser's storage; null where it is unavailable: private windows, some files.
   memory() {
     try {
       return localStorage;
@@ -28,7 +28,7 @@ const Theme = {
     if (Theme.NAMES.includes(name)) Theme.set(name);
   },
 
-  // Let a button take the next theme.
+  // Make a button cycle through the themes.
   follow(button) {
     const label = () => (button.textContent = `Theme: ${Theme.get()}`);
     button.addEventListener("click", () => {

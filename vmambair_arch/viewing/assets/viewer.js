@@ -1,10 +1,11 @@
-// Two of several images on the two sides of a divider, zoomed and moved together.
+// Two of several images on the two sides of a divider, zoomed and panned together.
 //
 //   new Viewer(element, {images: [{label, src, note}, ...], left: 0, right: 1, truth: null})
 //
-// `images` show one subject; where two differ in size, the smaller is shown as large as the other.
-// `note` (optional) stands beside the label; `over` (optional) is the address of an image of the same
-// size on which this one is shown as strongly as the style's --strength says; `truth` is the index of the image without errors.
+// `images` show the same subject; if two differ in size, the smaller is enlarged to the other's.
+// `note` (optional) is shown next to the label; `over` (optional) is the address of an image of the
+// same size, over which this one is blended with the opacity of the style's --strength; `truth` is
+// the index of the ground truth.
 "use strict";
 
 class Viewer {
@@ -15,9 +16,9 @@ class Viewer {
     this.sides = { left, right };
     this.readout = make("p", { class: "viewer-readout" });
     this.closeups = new Closeups((index) => this.choose({ right: index }));
-    this.split = 0.5; // where the divider is, of the stage's width
+    this.split = 0.5; // position of the divider, as a fraction of the stage's width
     this.state = { left: 0, right: 0, shown: "images", gain: 4 };
-    this.turn = 0; // counts the choices: of two under way, the later is shown
+    this.turn = 0; // number of the latest choice; older ones still loading are ignored
     element.classList.add("viewer");
     element.replaceChildren(bar, stage, this.readout, this.closeups.element);
     element.addEventListener("keydown", (event) => pressKey(this, event));
@@ -28,7 +29,7 @@ class Viewer {
     this.setImages(options);
   }
 
-  // Show other images; the arguments are the constructor's. The promise ends when they are shown.
+  // Show other images; arguments as in the constructor. The promise resolves when they are shown.
   setImages({ images, left = 0, right = 1, truth = null }) {
     this.layers = new Layers(images, truth);
     this.closeups.setImages(images);
@@ -40,7 +41,7 @@ class Viewer {
     return this.choose({ left, right: Math.min(right, images.length - 1), shown });
   }
 
-  // Take a choice of left and right (indices), shown (a name in VIEWS) and gain.
+  // Apply a choice of left and right (indices), shown (a name in VIEWS) and gain.
   async choose(choice) {
     Object.assign(this.state, choice);
     describeChoices(this);
@@ -49,7 +50,7 @@ class Viewer {
       const made = await this.layers.make(this.state);
       if (turn === this.turn) this.show(made);
     } catch (error) {
-      if (!(error instanceof DOMException)) throw error; // it is what an unreadable image gives
+      if (!(error instanceof DOMException)) throw error; // from an unreadable image
       if (turn === this.turn) this.message.textContent = error.message;
     }
   }
@@ -72,7 +73,7 @@ class Viewer {
     this.space = { width: this.stage.clientWidth, height: this.stage.clientHeight };
   }
 
-  // A picture that fitted fits again; of another, what is in the middle stays there.
+  // A fitted picture is fitted again; otherwise the centre stays in place.
   resize() {
     if (!this.picture) return;
     const { space: before, view, picture } = this;
@@ -85,7 +86,7 @@ class Viewer {
     return this.picture !== null && Geometry.overflows(this.view, this.space, this.picture);
   }
 
-  // The part of the stage with picture on it, and where the divider is: always there.
+  // The part of the stage that the picture covers; the divider always stays within it.
   get covered() {
     return Geometry.covered(this.view, this.space, this.picture);
   }
@@ -102,7 +103,7 @@ class Viewer {
     this.render();
   }
 
-  // Move the divider by a part of the way that it has.
+  // Move the divider by a fraction of its range.
   step(part) {
     if (!this.picture) return;
     const { left, right } = this.covered;
@@ -116,8 +117,8 @@ class Viewer {
     this.render();
   }
 
-  // Zoom about a point of the stage; without one about the pointer or the middle, gliding there.
-  // Returns whether that changed anything.
+  // Zoom about a point of the stage, or, animated, about the pointer or the centre.
+  // Returns whether the scale changed.
   zoomTo(scale, point, gliding = point === undefined) {
     if (!this.picture) return false;
     const before = this.view.scale;
@@ -132,7 +133,7 @@ class Viewer {
     return this.picture !== null && this.zoomTo(this.view.scale * factor, point);
   }
 
-  // From the whole picture to its pixels about a point, and back.
+  // Toggle between the whole picture and its pixels around a point.
   toggleZoom(point) {
     if (!this.picture) return;
     const fitting = Geometry.fittingScale(this.space, this.picture);
@@ -154,7 +155,7 @@ class Viewer {
     return this.choose({ left: this.state.right, right: this.state.left });
   }
 
-  // The next of the views that there are.
+  // Switch to the next available view.
   nextView() {
     const names = VIEWS.filter((_, i) => !this.views[i].hidden).map(({ name }) => name);
     return this.choose({ shown: names[(names.indexOf(this.state.shown) + 1) % names.length] });
@@ -165,7 +166,7 @@ class Viewer {
     else this.element.requestFullscreen();
   }
 
-  // Say what lies under a point of the stage, and show it closely; null: the pointer has left.
+  // Describe the pixel under a point of the stage, and show close-ups; null: the pointer has left.
   read(point) {
     this.pointer = point;
     const pixel = point && this.picture && Geometry.pixel(this.view, this.picture, point);
@@ -191,7 +192,7 @@ class Viewer {
   }
 }
 
-// Lay an element of the picture's size where a view has it.
+// Position an element of the picture's size according to a view.
 function place(element, view, picture) {
   element.style.width = `${picture.width}px`;
   element.style.height = `${picture.height}px`;

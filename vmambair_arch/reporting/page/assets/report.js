@@ -1,4 +1,4 @@
-// The report's page: which image the viewer shows, and which rows and columns the tables show.
+// The report's page: the image in the viewer, and the rows and columns of the tables.
 "use strict";
 
 class Report {
@@ -16,7 +16,7 @@ class Report {
     this.follow();
   }
 
-  // The images of a scene; only those of the one that is shown are decoded.
+  // The images of a scene; only those of the current scene are decoded.
   read(index) {
     return JSON.parse(this.scenes[index].textContent);
   }
@@ -28,7 +28,7 @@ class Report {
     this.mark();
   }
 
-  // Name the image that is shown, and mark it among the others.
+  // Show the name of the current image, and highlight it in the lists.
   mark() {
     const thumbnail = this.thumbnails[this.current];
     const place = make("small", {}, `${this.current + 1} of ${this.scenes.length}`);
@@ -49,7 +49,7 @@ class Report {
     document.addEventListener("keydown", (event) => {
       const by = { n: 1, p: -1 }[event.key.toLowerCase()];
       if (by && !isTaken(event)) step(by);
-      if (event.target === document.body) pressKey(this.viewer, event); // nothing has the focus
+      if (event.target === document.body) pressKey(this.viewer, event); // nothing is focused
     });
     for (const button of this.choosers) {
       button.addEventListener("click", () => {
@@ -60,7 +60,7 @@ class Report {
   }
 }
 
-// Show the table of one metric, and the images whose name holds what is looked for.
+// Show the table of one metric, and the images whose names contain the search text.
 function followScores(section) {
   const choices = [...section.querySelectorAll("button[data-metric]")];
   const tables = [...section.querySelectorAll("table")];

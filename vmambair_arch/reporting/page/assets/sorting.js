@@ -1,10 +1,10 @@
-// Tables that are sorted by the buttons in their heads.
+// Tables sorted by the buttons in their heads.
 "use strict";
 
 const Sorting = {
   names: new Intl.Collator(undefined, { numeric: true, sensitivity: "base" }),
 
-  // Sort a table by a column when its button is pressed; upwards, then downwards.
+  // Sort a table by a column when its button is pressed; ascending, then descending.
   follow(table) {
     const heads = [...table.tHead.rows[0].cells];
     heads.forEach((head, column) => {
@@ -29,7 +29,7 @@ const Sorting = {
     body.append(...rows.map(({ row }) => row));
   },
 
-  // A cell's number or null; of one that has none by its kind, the text.
+  // A cell's number, or null if it is missing; the text of cells that are not numeric.
   value(cell) {
     const { value } = cell.dataset;
     if (value === undefined) return cell.textContent;

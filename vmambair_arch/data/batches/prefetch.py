@@ -1,4 +1,4 @@
-"""Batches a step ahead on a GPU: packed into bytes by the workers, copied while it computes."""
+"""Prefetches the next batch to the GPU; the workers pack images into bytes."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -6,24 +6,26 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-MOST = 255.0
+from ...restoring.tiles.transfer import scaled
+
+MAX_LEVEL = 255.0
 
 
 class Levels(NamedTuple):
-    """Images of 256 levels in [0, 1], as the bytes of their levels."""
+    """Images of 256 levels in [0, 1], as bytes."""
 
     levels: Tensor
 
 
-class Ahead:
-    """An iterator over batches that are on the device, the next one on its way there.
+class Prefetcher:
+    """An iterator over batches on the device, which copies the next one meanwhile.
 
-    Copies run in a stream of their own. What computes waits for the copy of its batch, and the
-    memory of a batch is given to no other before what computes with it is done.
+    Copies run in their own stream. The computing stream waits for the copy of its batch, and the
+    memory of a batch is not reused before that stream is done with it.
 
     Args:
-        batches: of tensors in pinned memory (others are copied too, but not beside the computing),
-            and of anything else, which is handed through.
+        batches: of tensors in pinned memory (copies of others do not overlap with computing), and
+            of anything else, which is passed on.
         device: where they go.
     """
 
@@ -32,9 +34,9 @@ class Ahead:
         self.device = device
         self.module: Any = torch.get_device_module(device)
         self.stream = self.module.Stream(device)
-        self._send()
+        self._fetch()
 
-    def __iter__(self) -> "Ahead":
+    def __iter__(self) -> "Prefetcher":
         return self
 
     def __next__(self) -> dict[str, Any]:
@@ -47,40 +49,40 @@ class Ahead:
             for tensor in value if isinstance(value, Levels) else (value,):
                 if isinstance(tensor, Tensor):
                     tensor.record_stream(computing)
-        self._send()
+        self._fetch()
         return {key: unpacked(value) for key, value in batch.items()}
 
-    def _send(self) -> None:
-        """Start to copy the next batch; an error while it is loaded is raised when it is due."""
+    def _fetch(self) -> None:
+        """Start copying the next batch; an error of loading it is raised when it is due."""
         try:
             batch = next(self.batches)
         except Exception as error:  # StopIteration among them
             self._next = {}, error
             return
         with self.module.stream(self.stream):
-            copied = {key: self._copied(value) for key, value in batch.items()}
+            copied = {key: self._to_device(value) for key, value in batch.items()}
         self._next = copied, None
 
-    def _copied(self, value: Any) -> Any:
+    def _to_device(self, value: Any) -> Any:
         if isinstance(value, Levels):
-            return Levels(self._copied(value.levels))
+            return Levels(self._to_device(value.levels))
         return value.to(self.device, non_blocking=True) if isinstance(value, Tensor) else value
 
 
 def packed(collate: Callable[[list[Any]], dict[str, Any]], samples: list[Any]) -> dict[str, Any]:
-    """A batch whose images of 256 levels in [0, 1] are bytes, a quarter of the size."""
+    """Collate a batch, with images of 256 levels in [0, 1] as bytes, a quarter of the size."""
     return {key: _pack(value) for key, value in collate(samples).items()}
 
 
 def _pack(value: Any) -> Any:
     if not isinstance(value, Tensor) or value.dtype != torch.float32 or value.dim() != 4:
         return value
-    levels = (value * MOST).round().clamp(0, MOST).to(torch.uint8)
-    return Levels(levels) if torch.equal(levels.float() / MOST, value) else value
+    levels = (value * MAX_LEVEL).round().clamp(0, MAX_LEVEL).to(torch.uint8)
+    return Levels(levels) if torch.equal(levels.float() / MAX_LEVEL, value) else value
 
 
 def unpacked(value: Any) -> Any:
-    """Images in float32 again, bit for bit: GPUs divide by a number otherwise than by a tensor."""
+    """Images as float32 again, bit for bit."""
     if not isinstance(value, Levels):
         return value
-    return value.levels.float() / torch.full((1,), MOST, device=value.levels.device)
+    return scaled(value.levels)

@@ -1,4 +1,4 @@
-"""Batches a step ahead: in which order streams wait, and that bytes give the images back."""
+"""Prefetching batches: the order in which streams wait, and images restored from bytes."""
 
 import contextlib
 from types import SimpleNamespace
@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from vmambair_arch.data.batches.ahead import Ahead, Levels, packed, unpacked
+from vmambair_arch.data.batches.prefetch import Levels, Prefetcher, packed, unpacked
 
 
 @pytest.fixture
 def streams(monkeypatch) -> list[str]:
-    """Stands in for a device with streams; the list is what was asked of it, in order."""
+    """Stands in for a device with streams; the list is what it was asked to do, in order."""
     asked: list[str] = []
 
     class Stream:
@@ -44,30 +44,33 @@ def streams(monkeypatch) -> list[str]:
     return asked
 
 
-def test_a_batch_is_copied_while_the_one_before_is_used_and_kept_until_that_is_done(streams):
-    batches = ({"lq": Levels(torch.full((1, 3, 2, 2), i)), "lq_path": [i]} for i in range(2))
+def test_a_batch_is_copied_while_the_previous_one_is_used_and_kept_until_it_is_done(streams):
+    batches = (
+        {"lq": Levels(torch.full((1, 3, 2, 2), i, dtype=torch.uint8)), "lq_path": [i]}
+        for i in range(2)
+    )
     copied = ["in copying", "copy", "out"]
     received = ["computing waits for copying", "kept for computing"]
-    ahead = Ahead(batches, torch.device("cpu"))
+    prefetcher = Prefetcher(batches, torch.device("cpu"))
     assert streams == copied
-    first = next(ahead)
+    first = next(prefetcher)
     assert streams == [*copied, *received, *copied]
-    second = next(ahead)
+    second = next(prefetcher)
     assert [batch["lq_path"] for batch in (first, second)] == [[0], [1]]
     assert torch.equal(second["lq"], torch.full((1, 3, 2, 2), 1 / 255))
     with pytest.raises(StopIteration):
-        next(ahead)
+        next(prefetcher)
 
 
-def test_an_error_of_loading_waits_until_its_batch_is_due(streams):
+def test_a_loading_error_is_raised_when_its_batch_is_due(streams):
     def batches():
         yield {"lq": torch.zeros(1)}
         raise RuntimeError("DataLoader worker (pid 7) died")
 
-    ahead = Ahead(batches(), torch.device("cpu"))
-    assert next(ahead)["lq"].tolist() == [0]
+    prefetcher = Prefetcher(batches(), torch.device("cpu"))
+    assert next(prefetcher)["lq"].tolist() == [0]
     with pytest.raises(RuntimeError, match="pid 7"):
-        next(ahead)
+        next(prefetcher)
 
 
 def test_images_of_256_levels_travel_as_bytes_and_arrive_bit_for_bit():

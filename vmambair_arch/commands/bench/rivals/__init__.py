@@ -1,0 +1,1 @@
+"""vmambair bench --rivals: networks and programs beside each other, on the same photographs."""

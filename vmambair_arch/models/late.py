@@ -1,0 +1,40 @@
+"""A step whose numbers are read an iteration later, when the GPU has long computed them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class OnItsWay:
+    """Numbers on their way to the processor's memory, while the processor goes on."""
+
+    def __init__(self, numbers: Tensor):
+        self.copied = None
+        if numbers.device.type != "cuda":
+            self.numbers = numbers.clone()
+            return
+        self.numbers = torch.empty_like(numbers, device="cpu", pin_memory=True)
+        self.numbers.copy_(numbers, non_blocking=True)
+        self.copied = torch.cuda.Event()
+        self.copied.record(torch.cuda.current_stream(numbers.device))
+
+    def read(self) -> list[float]:
+        """The numbers; waits for what was queued on the GPU before them, for nothing later."""
+        if self.copied:
+            self.copied.synchronize()
+        return self.numbers.tolist()
+
+
+@dataclass
+class Pending:
+    """A step of which it is not known yet whether it was skipped."""
+
+    optimizer: str  # its name
+    names: list[str]  # of the numbers: the losses, and last the norm
+    numbers: OnItsWay
+    iteration: int
+    batches: Sequence[dict[str, Any]]
+    decay: float | None = None  # of the moving average that comes after it, if any

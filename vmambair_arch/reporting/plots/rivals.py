@@ -1,0 +1,70 @@
+"""Networks beside each other: quality over the time of a megapixel, and the time of each."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..format import Report
+
+TIME = "seconds_per_megapixel"
+
+
+def draw(report: Report) -> Figure | None:
+    """Draw the rows of one thread, or of the fewest: on the left quality over time, for the
+    networks that have any, and on the right the time of all; a colour for each program.
+
+    Of each network and program the largest picture counts.
+
+    Returns: the figure; None without rows.
+    """
+    rows = _shown(report.rows)
+    if not rows:
+        return None
+    colours = {runner: f"C{i}" for i, runner in enumerate(dict.fromkeys(r["runner"] for r in rows))}
+    figure = Figure(figsize=(13, 1.5 + max(0.24 * len(rows), 3.5)), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    _quality(left, [row for row in rows if row.get("psnr") is not None], colours)
+    _times(right, sorted(rows, key=lambda row: -row[TIME]), colours)
+    threads = rows[0]["threads"]
+    figure.suptitle(f"{report.title}, {threads} thread{'s' if threads > 1 else ''}")
+    return figure
+
+
+def _shown(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    fewest = min((row["threads"] for row in rows), default=1)
+    largest: dict[tuple, dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: row["size"]):
+        if row["threads"] == fewest and row.get(TIME):
+            largest[row["name"], row["runner"]] = row
+    return list(largest.values())
+
+
+def _quality(axes: Axes, rows: list[dict[str, Any]], colours: dict[str, str]) -> None:
+    for row in rows:
+        place = row[TIME], row["psnr"]
+        axes.plot(*place, "o", color=colours[row["runner"]])
+        axes.annotate(row["name"], place, (5, 4), textcoords="offset points", fontsize=8)
+    axes.set(xscale="log", xlabel="seconds per megapixel of input", ylabel="PSNR (dB)")
+    axes.set_title("quality, of those with trained weights")
+    axes.grid(alpha=0.3, which="both")
+    axes.margins(x=0.25, y=0.15)
+
+
+def _times(axes: Axes, rows: list[dict[str, Any]], colours: dict[str, str]) -> None:
+    """Bars, the fastest above; each program is in the legend once."""
+    labelled = set()
+    for place, row in enumerate(rows):
+        runner = row["runner"]
+        label = None if runner in labelled else runner
+        labelled.add(runner)
+        axes.barh(place, row[TIME], color=colours[runner], label=label)
+        axes.annotate(f" {row[TIME]:.3g}", (row[TIME], place), va="center", fontsize=8)
+    names = [f"{row['name']}, x{row['scale']} ({row['size']})" for row in rows]
+    axes.set_yticks(range(len(rows)), names, fontsize=8)
+    axes.set(xscale="log", xlabel="seconds per megapixel of input")
+    axes.set_title("time, with the scale and the size of the photograph")
+    axes.margins(x=0.15)
+    axes.legend(fontsize=8)
+    axes.grid(alpha=0.3, axis="x")

@@ -1,0 +1,68 @@
+"""CUDA graphs of tiles: what a network launches for a tile, recorded once and launched as one.
+
+A small tile has a thousand launches, and the processor takes longer to ask for them than a GPU
+takes to run them.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...networks.modules.prepared import weights_prepared_anew
+
+logger = logging.getLogger("vmambair_arch")
+
+
+class Graphs:
+    """A function of tiles on a GPU, replayed from the second call for a shape and dtype on.
+
+    The first call runs as it is: it compiles kernels, which cannot be recorded. A graph holds the
+    memory that its tile takes; all graphs share it, since no two run at the same time. Weights are
+    prepared within a graph, so that it sees those that the network has when it is replayed.
+
+    Args:
+        function: (tile, dtype) -> result, of which no part needs the processor.
+        network: what it runs.
+    """
+
+    def __init__(self, function: Callable[[Tensor, torch.dtype], Tensor], network: nn.Module):
+        self.function, self.network = function, network
+        self.seen: set[Any] = set()
+        self.recorded: dict[Any, tuple[torch.cuda.CUDAGraph, Tensor, Tensor]] = {}
+        self.unfit = False  # whether the network cannot be recorded
+
+    def __call__(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        """The result, in memory of its own."""
+        key = x.shape, dtype
+        if self.unfit or key not in self.seen:
+            self.seen.add(key)
+            return self.function(x, dtype)
+        if key not in self.recorded:
+            try:
+                self.recorded[key] = self._record(x, dtype)
+            except RuntimeError as error:
+                self.unfit = True
+                self.recorded.clear()
+                logger.warning(
+                    "CUDA graphs are left out, the network cannot be recorded: %s",
+                    str(error).partition("\n")[0],
+                )
+                return self.function(x, dtype)
+        graph, given, result = self.recorded[key]
+        given.copy_(x)
+        graph.replay()
+        return result.clone()
+
+    def _record(self, x: Tensor, dtype: torch.dtype) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor]:
+        graph, given = torch.cuda.CUDAGraph(), x.clone()
+        shared = next((graph.pool() for graph, *_ in self.recorded.values()), None)
+        with (  # thread_local, since other threads may send pictures to the GPU meanwhile
+            weights_prepared_anew(self.network),
+            torch.cuda.device(x.device),
+            torch.cuda.graph(graph, pool=shared, capture_error_mode="thread_local"),
+        ):
+            result = self.function(given, dtype)
+        return graph, given, result
