@@ -31,7 +31,7 @@ def sum_rows(typing_context, array, index):
 
 @intrinsic
 def halve(typing_context, a, b):
-    """Two rows in one: what ``sum_halves`` wants of each pair."""
+    """Two rows reduced to one, as ``sum_halves`` needs each pair."""
 
     def generate(context, builder, sig, args):
         group, unit = _levels(a)[0]
@@ -42,7 +42,9 @@ def halve(typing_context, a, b):
 
 @intrinsic
 def sum_halves(typing_context, array, index):
-    """For the (width, width) matrix at array[index], row j halve(a_j, b_j): the sums of a and b."""
+    """For the (width, width) matrix at array[index] with rows halve(a_j, b_j): the sums of a_j and
+    of b_j in lane j.
+    """
     lanes = Lanes(array.dtype)
 
     def generate(context, builder, sig, args):
@@ -68,7 +70,7 @@ def _load_rows(context, builder, lanes: Lanes, array, args) -> list[Any]:
 
 
 def _levels(lanes: Lanes) -> list[tuple[int, int]]:
-    """Groups and units of _add_halves that lead from ``count`` rows to their sums, in order."""
+    """The groups and units of _add_halves that reduce ``count`` rows to their sums, in order."""
     narrow = 128 // lanes.dtype.bitwidth
     within = [(narrow, narrow >> i) for i in range(1, narrow.bit_length())]
     half = lanes.count // 2

@@ -1,4 +1,4 @@
-"""The pixels that a direction visits, and what a block of channels has there.
+"""The pixels that a direction visits, and a block's channels at them.
 
 The letters are those of planar.
 """
@@ -9,7 +9,7 @@ from .exponentials import softplus
 from .jit import allocation_free
 from .lanes import broadcast, load, prefetch, store, take, width
 
-TILE = 16  # pixels that are taken together
+TILE = 16  # pixels that are processed together
 
 
 class Block(NamedTuple):
@@ -63,6 +63,6 @@ def step_sizes(delta, raw, count):
 
 @allocation_free
 def ask_for(projection, B_at, r, n):
-    """Ask for a pixel's step, B and C ahead of their use."""
+    """Prefetch a pixel's step, B and C."""
     for j in range(-r, 2 * n, width(projection)):
         prefetch(projection, B_at + j)

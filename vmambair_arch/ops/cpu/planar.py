@@ -1,13 +1,13 @@
 """planar_scan on the CPU: the four directions read the channels-last map in place.
 
 A cell is a block of neighbouring channels, as many as fill a vector, in one image. A direction
-goes along its sequence tile by tile: first the step sizes of the tile's pixels, which do not wait
-for each other, then the recurrence. For the backward pass, which computes the states of a segment
-again, the forward pass keeps those before each segment but the first.
+is scanned tile by tile: first the step sizes of the tile's pixels, which are independent, then the
+recurrence. For the backward pass, which recomputes the states of each segment, the forward pass
+keeps the states before each segment but the first.
 
 b images, h w map, l = h w pixels, k directions, d channels, c a cell's first channel, n states,
-r step rank, p = r + 2n numbers that the projection has for a pixel and direction. Of a pixel,
-``x_at`` is where a map has channel c, and ``B_at`` where the projection has B.
+r step rank, p = r + 2n numbers that the projection has for a pixel and direction. For a pixel,
+``x_at`` is the index of channel c in a map, and ``B_at`` the index of B in the projection.
 """
 
 import functools
@@ -28,7 +28,7 @@ from .threads import run
 
 
 def unavailable(x: Tensor) -> str | None:
-    """It runs on the CPU."""
+    """The reason why it cannot scan tensors like x: it runs on the CPU only."""
     return None if x.device.type == "cpu" else f"it runs on the CPU, and x is on {x.device}"
 
 
@@ -47,7 +47,7 @@ def _segment(x: Tensor, projection: Tensor, A: Tensor) -> int:
 
 
 def forward(x, projection, delta_weight, delta_bias, A, D, keep) -> tuple[Tensor, Tensor]:
-    """Return y (b, h, w, d) in the dtype of x, and what the backward pass needs if ``keep``."""
+    """Return y (b, h, w, d) in the dtype of x and, if ``keep``, the backward pass's states."""
     wide_x, wide_projection, *parameters = arrays_of(x, projection, delta_weight, delta_bias, A, D)
     y = np.empty_like(wide_x)
     *places, segments, size = kept(x, projection, A)
@@ -107,7 +107,7 @@ def _turns(blocks: int, alone: bool) -> list[np.ndarray]:
 
 
 def _blocks(x: np.ndarray) -> int:
-    """The number of blocks that the channels of a map make."""
+    """The number of blocks of a map's channels."""
     return -(-x.shape[-1] * x.itemsize // BYTES)
 
 
@@ -128,7 +128,7 @@ def _forward(first, last, x, projection, parameters, y, states, segment):
 def _scan(maps, parameters, states, segment, k, first_block, blocks):
     """Scan direction k of neighbouring blocks; the first direction writes y, the others add to it.
 
-    The blocks take turns, a segment each: its projection comes from memory once.
+    The blocks alternate segment by segment, so a segment's projection is read from memory once.
     """
     x = maps[0]
     h, w, d = x.shape

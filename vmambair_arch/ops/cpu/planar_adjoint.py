@@ -16,7 +16,7 @@ from .recurrence import Adjoint, Segment, Shared, kept_of, products_of, record, 
 
 
 class Maps(NamedTuple):
-    """The maps of an image, flat: what the backward pass reads, and what it adds to."""
+    """The flat maps of an image that the backward pass reads or adds to."""
 
     x: Any
     projection: Any
@@ -152,7 +152,7 @@ def _scan_segment_back(memory, flat, block, adjoint, grads, here, there, d, c, n
 
 @allocation_free
 def _start_segment(rows, flat, block, pixels, B_at, d, c):
-    """Take a segment of the maps, and compute its step sizes, before and after softplus."""
+    """Gather a segment of the maps, and compute its step sizes, before and after softplus."""
     r = len(block.weight) // width(block.weight)
     gather(rows.x, flat.x, pixels, d, c)
     gather(rows.dy, flat.dy, pixels, d, c)

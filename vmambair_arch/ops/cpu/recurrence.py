@@ -18,7 +18,7 @@ from .lanes import broadcast, load, put, spread, store, take, width, zeros
 
 
 class Shared(NamedTuple):
-    """What the lanes share: step t has B at numbers[B_at[t]], n of them, and C behind it."""
+    """What the lanes share: step t has its n numbers of B at numbers[B_at[t]], then those of C."""
 
     numbers: Any
     B_at: Any
@@ -29,7 +29,7 @@ class Segment(NamedTuple):
     """Rows of lanes of a segment's steps.
 
     raw: step sizes before softplus; delta: after it.
-    through_decay, through_x: what the adjoint leads to delta by way of the decays, and to delta x.
+    through_decay, through_x: the gradients of delta by way of the decays, and of delta x.
     """
 
     x: Any
@@ -48,7 +48,7 @@ class Kept(NamedTuple):
 
 
 class Adjoint(NamedTuple):
-    """g, the gradient of h, and the gradients to which steps add: of A, and of shared.numbers."""
+    """g, the gradient of h, and the gradients that steps add to: of A, and of shared.numbers."""
 
     g: Any
     dA: Any  # noqa: N815 the field's name
@@ -57,7 +57,7 @@ class Adjoint(NamedTuple):
 
 @allocation_free
 def advance(h, rate, D, delta, x, y, shared, t):
-    """y += C . h + D x with h = exp(delta A) h + delta B x for step t; h in place."""
+    """Step t: h = exp(delta A) h + delta B x, in place, and y += C . h + D x."""
     W = width(rate)
     delta_t, x_t, B_at = load(delta, t * W), load(x, t * W), shared.B_at[t]
     delta_x = delta_t * x_t
@@ -73,7 +73,7 @@ def advance(h, rate, D, delta, x, y, shared, t):
 
 @allocation_free
 def skip(h, rate, delta, x, shared, count):
-    """Take h from before a segment to behind it."""
+    """Advance h from before a segment to after it."""
     W = width(rate)
     for t in range(count):
         delta_t, B_at = load(delta, t * W), shared.B_at[t]
