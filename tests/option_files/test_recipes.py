@@ -31,7 +31,7 @@ PARAMETERS = {
     "train_vmambair_derain": 28_709_875,
     "train_restormer_derain": 26_126_644,
     "train_vmambair_clean": 884_764,
-    "train_vmambair_derain_streaks": 884_764,
+    "train_vmambair_derain_streaks": 572_636,
     "train_vmambair_tiny_x2": 616_323,
     "train_vmambair_real_tiny_x4": 699_459,
     "train_swinir_x4": 11_900_199,

@@ -39,10 +39,10 @@ def test_unchanged_options_are_not_logged(begun):
 
 # The change, and the level and text of its line.
 CHANGES = [
-    ("train:optim_g:lr=5e-3", "WARNING", "train.optim_g.lr: 0.005 has no effect", "with 0.001;"),
+    ("train:optim_g:lr=5e-3", "WARNING", "train.optim_g.lr: 0.005 has no effect", "with 0.001,"),
     ("train:optim_g:betas=[0.5,0.9]", "WARNING", "optim_g.betas: [0.5, 0.9] has no effect", "null"),
-    ("train:scheduler:gamma=0.1", "WARNING", "scheduler.gamma: 0.1 has no effect", "with 0.5;"),
-    ("train:scheduler:milestones=[1]", "WARNING", "milestones: [1] has no effect", "with [3];"),
+    ("train:scheduler:gamma=0.1", "WARNING", "scheduler.gamma: 0.1 has no effect", "with 0.5,"),
+    ("train:scheduler:milestones=[1]", "WARNING", "milestones: [1] has no effect", "with [3],"),
     (
         "manual_seed=7",
         "WARNING",

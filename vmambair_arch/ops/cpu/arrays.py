@@ -1,4 +1,4 @@
-"""Tensors as the CPU kernels take them."""
+"""Tensors as arrays for the CPU kernels."""
 
 import numpy as np
 from torch import Tensor
@@ -7,7 +7,7 @@ from ..checks import state_dtype
 
 
 def arrays_of(*tensors: Tensor) -> tuple[np.ndarray, ...]:
-    """NumPy arrays of the tensors' memory, in the dtype of the states for the first of them."""
+    """NumPy arrays of the tensors' memory, in the dtype of the first tensor's states."""
     wide = state_dtype(tensors[0])
     return tuple(
         (t.detach() if t.dtype is wide else t.detach().to(wide)).contiguous().numpy()

@@ -1,4 +1,4 @@
-"""exp2 and softplus of lanes, by polynomials; tests/ops/test_exponentials.py has their errors."""
+"""exp2 and softplus of lanes, by polynomials; see tests/ops/test_exponentials.py for errors."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ from llvmlite import ir
 from .jit import intrinsic
 from .lanes import bits, call, splat, suffix, vector
 
-# 2**f for f in [-0.5, 0.5] with the least relative error and exactly 1 at 0, so that a decay near 1
-# is off by a fraction of its distance from 1; highest power first.
+# 2**f for f in [-0.5, 0.5] with the least relative error and exactly 1 at 0, so that the error of a
+# decay near 1 is a fraction of its distance from 1; highest power first.
 EXP2 = {
     32: (1.3264747e-3, 9.6715132e-3, 5.5507337e-2, 2.4022242e-1, 6.9314698e-1, 1.0),
     64: (
@@ -42,13 +42,13 @@ LOG1P = {
         2.0,
     ),
 }
-# The same for f in [-1/16, 1/16], off by 2.5e-8.
+# 2**f for f in [-1/16, 1/16], with an error of 2.5e-8.
 EXP2_OF_SIXTEENTH = (5.549622e-2, 2.4025763e-1, 6.9314721e-1, 1.0)
 MANTISSA = {32: 23, 64: 52}
 BIAS = {32: 127, 64: 1023}
 LOG2_E = 1.4426950408889634
 LN_2 = 0.6931471805599453
-# ln 2 in two parts, of which the first has so few bits that its product with an exponent is exact.
+# ln 2 in two parts; the first has so few bits that its product with an exponent is exact.
 LN_2_PARTS = {
     32: (0.693359375, -2.1219444005469057e-4),
     64: (0.6931471803691238, 1.9082149292705877e-10),
@@ -57,10 +57,10 @@ LN_2_PARTS = {
 
 @intrinsic
 def exp2(typing_context, x):
-    """2**x of any number: 0 and inf beyond the dtype's range, nan of nan.
+    """2**x of any number: 0 and inf beyond the dtype's range, nan for nan.
 
-    The largest are inf too, from 2**127.5 on (2**1023.5 of float64). Below the smallest normal
-    number (2**-126 of float32) results are off by less than it.
+    From 2**127.5 on (2**1023.5 in float64) results are already inf. Below the smallest normal
+    number (2**-126 in float32) the error is less than that number.
     """
 
     def generate(context, builder, sig, args):
@@ -72,7 +72,7 @@ def exp2(typing_context, x):
 
 @intrinsic
 def exp2_times(typing_context, x, factor, term):
-    """exp2(x) factor + term, in one operation less than that."""
+    """exp2(x) factor + term, with one operation less."""
 
     def generate(context, builder, sig, args):
         power, scale = _exp2(context, builder, args[0])
@@ -84,9 +84,9 @@ def exp2_times(typing_context, x, factor, term):
 
 @intrinsic
 def softplus(typing_context, x):
-    """log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)) of any number; nan of nan.
+    """log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)) of any number; nan for nan.
 
-    Where exp(x) is below the smallest normal number it is off by less than that.
+    Where exp(x) is below the smallest normal number, the error is less than that number.
     """
 
     def generate(context, builder, sig, args):
@@ -101,10 +101,10 @@ def softplus(typing_context, x):
 
 
 def _exp2(context, builder, x: Any) -> tuple[Any, Any]:
-    """Two numbers whose product is 2**x, of which the second is a scale, or None for 1.
+    """Two numbers whose product is 2**x; the second is a scale, or None for 1.
 
-    A nan is in the first. x is cut to where the scale is exactly 0 or inf, since there the
-    exponent has no bits left.
+    A nan stays in the first. x is clamped to where the scale is exactly 0 or inf, since beyond that
+    the exponent has no bits left.
     """
     if _has(context, "avx512f"):
         return _exp2_avx512(builder, x), None
@@ -115,7 +115,7 @@ def _exp2(context, builder, x: Any) -> tuple[Any, Any]:
 
 
 def _exp2_avx512(builder, x: Any) -> Any:
-    """2**x, with power * 2**whole in one instruction that knows every special case."""
+    """2**x, with power * 2**whole in one instruction that handles all special cases."""
     like = x.type
     whole = call(builder, f"llvm.roundeven.{suffix(like)}", like, [x])
     power = _polynomial(builder, builder.fsub(x, whole), EXP2[bits(like)])
@@ -125,7 +125,7 @@ def _exp2_avx512(builder, x: Any) -> Any:
 
 
 def _exp_of_negative(context, builder, x: Any) -> Any:
-    """exp(x) for x <= 0; the fraction is taken from x itself, since x log2 e is rounded."""
+    """exp(x) for x <= 0; the fraction is computed from x itself, since x log2 e is rounded."""
     like, size = x.type, bits(x.type)
     x = _cut(builder, "<", x, -BIAS[size] * LN_2)
     nearest, scale, power = _rounded(context, builder, builder.fmul(x, splat(LOG2_E, like)))
@@ -145,17 +145,18 @@ def _minus_size(builder, x: Any) -> Any:
 
 
 def _cut(builder, beyond: str, x: Any, limit: float) -> Any:
-    """The limit where x is beyond it; nan passes."""
+    """Clamp x to a limit; nan passes."""
     bound = splat(float(limit), x.type)
     return builder.select(builder.fcmp_ordered(beyond, x, bound), bound, x)
 
 
 def _rounded(context, builder, x: Any) -> tuple[Any, Any, tuple[float, ...]]:
-    """The nearest number of which 2**x is known, 2**x of it, and the polynomial for the rest.
+    """The nearest number whose power of 2 is known, that power, and the polynomial for the rest.
 
-    With AVX2 that is an eighth, of a table that lies in a register, and the polynomial is short;
-    else a whole number. Beside 1.5 * 2**mantissa (2**(mantissa - 3)) nothing else has room, so
-    that the lowest bits of the sum are the number's, to which the bias of exponents is added.
+    With AVX2 it is a multiple of 1/8, by a table in a register, and the polynomial is short;
+    otherwise it is a whole number. Adding 1.5 * 2**mantissa (2**(mantissa - 3) for eighths) leaves
+    no room for smaller bits, so the lowest bits of the sum are the number's, plus the exponent's
+    bias.
     """
     like, size = x.type, bits(x.type)
     eighths = size == 32 and _has(context, "avx2") and not _has(context, "avx512f")
@@ -172,7 +173,7 @@ def _rounded(context, builder, x: Any) -> tuple[Any, Any, tuple[float, ...]]:
 
 
 def _power_of_eighths(builder, eighths: Any) -> Any:
-    """What 2**(j/8) has in its mantissa above j itself, for the three lowest bits j."""
+    """The mantissa of 2**(j/8) minus j in its place, for the three lowest bits j."""
     eight = ir.VectorType(ir.IntType(32), 8)
     mantissas = [round((2 ** (j / 8) - 1) * 2 ** MANTISSA[32]) for j in range(8)]
     table = ir.Constant(eight, [m - (j << 20) for j, m in enumerate(mantissas)])
@@ -191,13 +192,13 @@ def _lanes(builder, value: Any, first: int) -> Any:
 
 
 def _has(context, feature: str) -> bool:
-    """Whether the processor that a kernel is compiled for has some instructions."""
+    """Whether the processor that a kernel is compiled for has a feature."""
     _, _, features = context.codegen().magic_tuple()
     return f"+{feature}" in features.split(",")
 
 
 def _fused(builder, x: Any, y: Any, z: Any) -> Any:
-    """x y + z, in one operation where the processor has it."""
+    """x y + z, in one operation if the processor has it."""
     return call(builder, f"llvm.fmuladd.{suffix(x.type)}", x.type, [x, y, z])
 
 

@@ -1,4 +1,4 @@
-"""Numba for the CPU backends: compiled once per machine, as far as the cache can be written."""
+"""Numba for the CPU backends: kernels are compiled once per machine if the cache is writable."""
 
 import functools
 import hashlib
@@ -16,16 +16,16 @@ from numba.core.registry import cpu_target
 LONGEST = 300.0  # seconds that a process waits for another one's kernel
 
 logger = logging.getLogger("vmambair_arch")
-njit: Any = numba.njit  # its type stubs leave options out
-intrinsic: Any = numba.extending.intrinsic  # whose results take one argument less than they name
+njit: Any = numba.njit  # its type stubs lack some options
+intrinsic: Any = numba.extending.intrinsic  # calls omit the first parameter, typing_context
 
 
 class KernelCache(FunctionCache):
-    """Numba's cache on the disk, of code that is inlined from other files too.
+    """Numba's cache on the disk, also for code that is inlined from other files.
 
-    Numba looks at the file of the function alone; here a change in any file of ops/cpu counts. A
-    cache that cannot be written is no error: the next process compiles again. Of processes that
-    start together, such as the ranks of a training, one compiles and the others wait for it.
+    Numba checks only the file of the function; here a change in any file of ops/cpu invalidates the
+    cache. A cache that cannot be written is no error: the next process compiles again. Of processes
+    that start together, such as the ranks of a training, one compiles and the others wait for it.
     """
 
     def __init__(self, function: Callable):
@@ -38,7 +38,7 @@ class KernelCache(FunctionCache):
         return (*super()._index_key(sig, codegen), _sources())
 
     def load_overload(self, sig, target_context):
-        """Load compiled code; without any this process is the one to compile it."""
+        """Load compiled code; if there is none, lock the cache, since this process compiles it."""
         if compiled := super().load_overload(sig, target_context):
             return compiled
         try:
@@ -48,14 +48,14 @@ class KernelCache(FunctionCache):
         return super().load_overload(sig, target_context)
 
     def save_overload(self, sig, data):
-        """Write compiled code, if that is possible."""
+        """Write compiled code, if possible."""
         try:
             super().save_overload(sig, data)
         except OSError as error:
             logger.info("kernels are compiled in each process: %s", error)
 
     def compiled(self) -> None:
-        """Let others go on, whether this process has compiled or not."""
+        """Unlock the cache for other processes, whether compiling succeeded or not."""
         self._lock.release()
 
 
@@ -77,14 +77,24 @@ def _sources() -> str:
 def jit(function: Callable) -> Callable:
     """Compile a function that only other compiled functions call.
 
-    Without the wrappers by which Python and C would call it, it compiles in less time. No fast-math
-    flags: lanes say themselves which operations may fuse. Division by zero is inf.
+    Without the wrappers for calls from Python and C it compiles faster. No fast-math flags: lanes
+    specify which operations may fuse. Division by zero is inf.
     """
     return njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
 
 
+def allocation_free(function: Callable) -> Callable:
+    """The same for a function that makes no array.
+
+    It counts no references to those that it is given: a locked instruction for each, at each call.
+    """
+    return njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)(
+        function
+    )
+
+
 def kernel(function: Callable) -> Callable:
-    """Compile a function that Python calls; it runs without the GIL, and is kept on the disk."""
+    """Compile a function that Python calls; it runs without the GIL, and is cached on the disk."""
     dispatcher = njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
     try:
         cache = KernelCache(function)

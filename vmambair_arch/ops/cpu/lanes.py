@@ -1,8 +1,8 @@
-"""Lanes: neighbouring channels as one value of Numba, so that what reads as scalars is SIMD.
+"""Lanes: neighbouring channels as one Numba value, so that code for scalars becomes SIMD.
 
 16 float32 lanes (8 of float64) fill an AVX-512 register; LLVM splits them on narrower machines.
-Lanes live only inside jitted functions: they know + - * and the functions below; ``exponentials``
-has functions of them, ``lane_sums`` sums over them.
+Lanes exist only inside jitted functions: they support + - * and the functions below;
+``exponentials`` has functions of them, and ``lane_sums`` sums over them.
 """
 
 import operator
@@ -14,7 +14,7 @@ from numba.core import cgutils, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin, models, register_model
 
-from .jit import intrinsic, jit
+from .jit import allocation_free, intrinsic, jit
 
 BYTES = 64
 INDEX = ir.IntType(64)
@@ -36,7 +36,7 @@ class _LanesModel(models.PrimitiveModel):
 
 
 def vector(lanes: Lanes) -> ir.VectorType:
-    """What a value of lanes is to LLVM."""
+    """The LLVM type of a value of lanes."""
     element = ir.FloatType() if lanes.dtype.bitwidth == 32 else ir.DoubleType()
     return ir.VectorType(element, lanes.count)
 
@@ -46,7 +46,7 @@ def splat(value: float, like: ir.VectorType) -> ir.Constant:
     return ir.Constant(like, [value] * like.count)
 
 
-# "contract" lets a product and a sum become one fused operation: faster, and rounded once.
+# "contract" lets a product and a sum be fused into one operation: faster, and rounded only once.
 ARITHMETIC = {operator.add: "fadd", operator.sub: "fsub", operator.mul: "fmul"}
 
 for _operation, _instruction in ARITHMETIC.items():
@@ -65,7 +65,7 @@ for _operation, _instruction in ARITHMETIC.items():
 
 @intrinsic
 def width(typing_context, array):
-    """The number of lanes that an array's dtype has."""
+    """The number of lanes for an array's dtype."""
     count = Lanes(array.dtype).count
     return types.intp(array), lambda context, builder, sig, args: ir.Constant(INDEX, count)
 
@@ -104,7 +104,7 @@ def store(typing_context, array, index, value):
 
 @intrinsic
 def load_part(typing_context, array, index, count):
-    """Lanes from array[index : index + count], the lanes beyond that 0."""
+    """Lanes from array[index : index + count]; further lanes are 0."""
     lanes = Lanes(array.dtype)
 
     def generate(context, builder, sig, args):
@@ -162,13 +162,13 @@ def _spread(builder, scalar: Any, like: ir.VectorType) -> Any:
 
 @intrinsic
 def prefetch(typing_context, array, index):
-    """Ask for the cache line of array[index] ahead of its use, into the second cache.
+    """Prefetch the cache line of array[index] into the L2 cache.
 
-    In the first, the pixels of a column would push each other out where widths are powers of two.
+    In L1, the pixels of a column would evict each other where widths are powers of two.
     """
 
     def generate(context, builder, sig, args):
-        hints = [ir.IntType(32)(hint) for hint in (0, 2, 1)]  # to read, second cache, data
+        hints = [ir.IntType(32)(hint) for hint in (0, 2, 1)]  # for reading, L2, data
         pointer = pointer_to(context, builder, array, *args)
         call(builder, "llvm.prefetch.p0", ir.VoidType(), [pointer, *hints])
         return context.get_dummy_value()
@@ -207,15 +207,15 @@ def spread(typing_context, value, array):
     return lanes(value, array), generate
 
 
-@jit
+@allocation_free
 def take(array, index, count):
-    """Lanes from array[index:], of which ``count`` are there; the others are 0."""
+    """Lanes from array[index:], of which ``count`` exist; the others are 0."""
     return load(array, index) if count >= width(array) else load_part(array, index, count)
 
 
-@jit
+@allocation_free
 def put(array, index, count, value):
-    """array[index:] = the lanes of value, for which ``count`` places are there."""
+    """array[index:] = the lanes of value, for which ``count`` places exist."""
     if count >= width(array):
         store(array, index, value)
     else:
@@ -232,7 +232,7 @@ def columns(matrix, c, count, factor):
     return rows
 
 
-@jit
+@allocation_free
 def put_columns(matrix, c, count, rows):
     """The inverse of columns."""
     for i in range(matrix.shape[1]):

@@ -1,8 +1,8 @@
 """selective_scan on the CPU, a block of neighbouring channels at a time.
 
-Channels of a block share B and C, so a block ends where a group of channels does. The sequence is
-taken tile by tile into scratch memory, where the channels lie together. As in planar_scan, the
-backward pass keeps the states at the starts of tiles and computes those within a tile again.
+The channels of a block share B and C, so a block ends where a group of channels does. The sequence
+is copied tile by tile to scratch memory, where the channels are contiguous. As in planar_scan, the
+backward pass keeps the states at the starts of tiles and recomputes those within a tile.
 
 b images, d channels, c a block's first channel, m of them in it, n states, l steps, g groups.
 """
@@ -15,27 +15,26 @@ from torch import Tensor
 
 from .arrays import arrays_of
 from .exponentials import LOG2_E, exp2, softplus
-from .jit import jit, kernel
+from .jit import allocation_free, jit, kernel
 from .lanes import columns, load, put, put_columns, spread, store, take, width, zeros
 from .recurrence import (
-    GROUP,
     Adjoint,
     Segment,
     Shared,
     advance,
     kept_of,
+    products_of,
     record,
     retrace,
-    scratch_of,
     skip,
 )
 from .threads import run
 
-TILE = 256  # steps that are taken together: whole lines of each sequence
+TILE = 128  # steps that are taken together: whole lines of each sequence
 
 
 def unavailable(x: Tensor) -> str | None:
-    """It runs on the CPU."""
+    """The reason why it cannot scan tensors like x: it runs on the CPU only."""
     return None if x.device.type == "cpu" else f"it runs on the CPU, and u is on {x.device}"
 
 
@@ -51,7 +50,7 @@ def forward(u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tensor, T
 def backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tensor, ...]:
     """Return the gradients of u, delta, A, B, C, D and delta_bias, each in its own dtype.
 
-    Groups that share B or C add to the same gradient: one thread takes them all, in order.
+    Groups that share B or C add to the same gradient, so one thread processes them all, in order.
     """
     given = (u, delta, A, B, C, D, delta_bias)
     dy, *arrays = arrays_of(dy, *given)
@@ -129,7 +128,7 @@ def _backward(first, last, groups, together, dy, inputs, delta_softplus, gradien
 
 @jit
 def _scan_back(dy, inputs, delta_softplus, gradients, c, m):
-    """Write the gradients of a block's channels; add to those of what it shares."""
+    """Write the gradients of a block's channels; add to those of B and C."""
     u, delta, A, B, C, D, delta_bias = inputs
     du, ddelta, dA, dB, dC, dD, ddelta_bias = gradients
     W, n, length = width(u), A.shape[1], u.shape[1]
@@ -152,7 +151,7 @@ def _scan_back(dy, inputs, delta_softplus, gradients, c, m):
         skip(h, rate, step, tile_u, shared, count)
 
     g, gA, gbias, gdirect = np.zeros(n * W, u.dtype), np.zeros(n * W, u.dtype), zeros(u), zeros(u)
-    kept, scratch = kept_of(rate, n, tile), scratch_of(rate, n)
+    kept, products = kept_of(rate, n, tile), products_of(rate, n)
     adjoint = Adjoint(g, gA, dshared)
     for i in range(tiles - 1, -1, -1):
         start, count = i * tile, min(tile, length - i * tile)
@@ -161,16 +160,15 @@ def _scan_back(dy, inputs, delta_softplus, gradients, c, m):
         _gather(raw, delta, c, m, start, count)
         _share(shared.numbers, B, C, start, count)
         _step_sizes(step, raw, bias, delta_softplus, count)
-        h[:] = starts[i]
-        record(h, kept, rate, segment, shared, count)
+        kept.states[: n * W] = starts[i]
+        record(kept, rate, segment, shared, count)
         dshared[:] = 0
-        for group in range((count - 1) // GROUP, -1, -1):
-            retrace(adjoint, scratch, kept, rate, segment, shared, group, count)
+        retrace(adjoint, products, kept, rate, segment, shared, 0, count)
         for row in range(0, count * W, W):
             u_t, dy_t, step_t = load(tile_u, row), load(tile_dy, row), load(step, row)
             dstep_u = load(through_u, row)
             dstep = load(through_step, row) + dstep_u * u_t
-            if delta_softplus:  # its slope
+            if delta_softplus:  # times its slope
                 dstep = dstep * exp2((load(raw, row) + bias - step_t) * spread(LOG2_E, u))
             gbias, gdirect = gbias + dstep, gdirect + dy_t * u_t
             store(through_step, row, dstep)
@@ -184,15 +182,15 @@ def _scan_back(dy, inputs, delta_softplus, gradients, c, m):
     put(dD, c, m, gdirect)
 
 
-@jit
+@allocation_free
 def _gather(tile, sequences, c, m, start, count):
-    """Steps of m channels of (d, l), as rows of lanes."""
+    """Copy steps of m channels of (d, l) to rows of lanes."""
     for lane in range(m):
         for t in range(count):
             tile[t * width(tile) + lane] = sequences[c + lane, start + t]
 
 
-@jit
+@allocation_free
 def _scatter(sequences, tile, c, m, start, count):
     """The inverse of _gather."""
     for lane in range(m):
@@ -200,9 +198,9 @@ def _scatter(sequences, tile, c, m, start, count):
             sequences[c + lane, start + t] = tile[t * width(tile) + lane]
 
 
-@jit
+@allocation_free
 def _share(shared, B, C, start, count):
-    """Steps of B and C (n, l), together."""
+    """Copy steps of B and C (n, l) next to each other."""
     n = B.shape[0]
     for i in range(n):
         for t in range(count):
@@ -210,7 +208,7 @@ def _share(shared, B, C, start, count):
             shared[t * 2 * n + n + i] = C[i, start + t]
 
 
-@jit
+@allocation_free
 def _add_shared(dB, dC, dshared, start, count):
     n = dB.shape[0]
     for i in range(n):
@@ -219,7 +217,7 @@ def _add_shared(dB, dC, dshared, start, count):
             dC[i, start + t] += dshared[t * 2 * n + n + i]
 
 
-@jit
+@allocation_free
 def _step_sizes(step, raw, bias, delta_softplus, count):
     for t in range(count):
         step_t = load(raw, t * width(raw)) + bias

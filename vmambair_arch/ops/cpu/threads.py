@@ -1,9 +1,9 @@
-"""Independent cells of a kernel, on as many threads as torch uses; kernels release the GIL.
+"""Runs independent cells of a kernel on as many threads as torch uses; kernels release the GIL.
 
-The threads are those of torch where its OpenMP library can be reached: after an operation of torch
-they wait at work on their cores, where the threads of a pool would wait for them (on 2 threads a
-forward pass of the network takes 0.84 of the time). Elsewhere, and in a forked child, where the
-threads of OpenMP do not exist, they are a pool of Python.
+The threads are torch's where its OpenMP library is accessible: after an operation of torch they
+keep spinning on their cores, where the threads of a pool would have to wait for them (on 2 threads
+a forward pass of the network takes 0.84 of the time). Elsewhere, and in a forked child, where
+OpenMP's threads do not exist, they are a Python thread pool.
 """
 
 import ctypes
@@ -21,19 +21,20 @@ PROCESS = os.getpid()
 
 
 def run(kernel: Callable[..., None], cells: int, *arguments: Any) -> None:
-    """Call kernel(first, last, *arguments) so that the ranges cover the cells, a range a thread.
+    """Call kernel(first, last, *arguments) with ranges that cover the cells, one per thread.
 
-    The cells are independent of each other: how many threads there are changes no result.
+    The cells are independent, so the number of threads does not affect the result.
     """
     threads = min(torch.get_num_threads(), cells)
+    if threads == 1:
+        kernel(0, cells, *arguments)
+        return
     bounds = [cells * thread // threads for thread in range(threads + 1)]
     calls = [
         functools.partial(kernel, first, last, *arguments)
         for first, last in zip(bounds[:-1], bounds[1:], strict=True)
     ]
-    if threads == 1:
-        calls[0]()
-    elif os.getpid() == PROCESS and (library := openmp()):
+    if os.getpid() == PROCESS and (library := openmp()):
         _in_parallel(library, calls)
     else:
         for future in [_pool(threads, os.getpid()).submit(call) for call in calls]:
@@ -45,7 +46,7 @@ def _in_parallel(openmp: ctypes.CDLL, calls: list[Callable[[], None]]) -> None:
     left, errors = iter(calls), []
 
     @TASK
-    def task(_) -> None:  # runs once a thread, of which there may be fewer than asked for
+    def task(_) -> None:  # runs once per thread; there may be fewer threads than asked for
         try:
             for call in left:
                 call()
@@ -63,7 +64,7 @@ def openmp() -> ctypes.CDLL | None:
     for path in (Path(torch.__file__).parent / "lib").glob("libgomp*.so*"):
         try:
             return ctypes.CDLL(str(path), mode=os.RTLD_NOLOAD)
-        except OSError:  # there, but not in use
+        except OSError:  # it exists, but is not loaded
             continue
     return None
 
