@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from vmambair_arch import cli, reporting
 from vmambair_arch.commands.bench.rivals import entrants, judging, process, report, session
@@ -174,6 +175,21 @@ def test_an_export_that_fails_is_told_with_its_last_words(made_up, monkeypatch, 
     assert lines[1:] == [
         "ours, onnxruntime, 64 x 64, 1 thread: skipped: it cannot be exported: vmambair: no"
     ]
+
+
+def test_a_network_is_exported_once_for_all_that_run_its_file(monkeypatch, tmp_path):
+    def export(command: list[str], **options) -> None:
+        commands.append(command[3:])
+        Path(command[5]).touch()
+
+    commands = []
+    monkeypatch.setattr(entrants.subprocess, "run", export)
+    monkeypatch.setattr(entrants, "network", lambda name: torch.nn.Identity())
+    files = [entrants.onnx_file("ours", "parallel", tmp_path) for _ in range(2)]
+    assert files[0] == files[1] and files[0].exists()
+    saved = str(tmp_path / "ours.pth")
+    assert commands == [["export", saved, str(files[0]), "--scan", "parallel"]]
+    assert torch.load(saved) == {}
 
 
 def test_every_network_is_named_once_for_each_program():

@@ -2,12 +2,13 @@
 
 import pytest
 
-from vmambair_arch.ops import dispatch, self_test, stamps
-
 
 @pytest.fixture
 def new_machine(tmp_path, monkeypatch):
     """No backend has been tested yet; returns the test's folder of stamps."""
+
+    # Not above: this file is read before Triton is told to interpret.
+    from vmambair_arch.ops import dispatch, self_test, stamps
 
     def forget():
         self_test.failure.cache_clear()

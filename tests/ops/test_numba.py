@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import math
 import subprocess
 import sys
 import threading
@@ -186,6 +187,16 @@ def test_the_backward_pass_uses_the_states_that_the_forward_pass_kept():
     ]
     for ours, exact in zip(*grads, strict=True):
         assert float((ours - exact).norm()) <= 1e-4 * float(exact.norm())
+
+
+@pytest.mark.parametrize("channels", [16, 48, 96, 384])
+def test_the_states_that_are_kept_are_at_most_a_quarter_of_the_inputs(channels):
+    rank, n = -(-channels // 16), 16
+    x = torch.empty(1, 64, 64, channels, device="meta")
+    projection = torch.empty(1, 64, 64, 4, rank + 2 * n, device="meta")
+    A = torch.empty(4, channels, n, device="meta")
+    kept = math.prod(planar_numba.kept(x, projection, A))
+    assert 0 < kept <= (x.numel() + projection.numel()) / 4
 
 
 def test_nothing_is_kept_if_no_gradient_is_needed(monkeypatch):

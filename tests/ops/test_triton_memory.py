@@ -26,20 +26,20 @@ def short_chunks(monkeypatch):
 
 
 def run_planar():
-    tensors = list(planar_inputs((1, 3, 3, 33, 2, 1)).values())  # 33: two blocks of channels
+    tensors = list(planar_inputs((1, 3, 3, 3, 2, 1)).values())
     y, states = planar_triton.forward(*tensors, True)
     planar_triton.backward(torch.ones_like(y), *tensors, states)
 
 
-def run_selective(channels=18):
-    tensors = list(selective_inputs((1, channels, 2, 9, 2)).values())
+def run_selective(channels=33, groups=1):
+    tensors = list(selective_inputs((1, channels, 2, 9, groups)).values())  # 33: two blocks
     del tensors[6]  # the gate is not the backend's
     y, _ = selective_triton.forward(*tensors, True)
     selective_triton.backward(torch.ones_like(y), *tensors, True)
 
 
 def run_short():
-    run_selective(channels=4)
+    run_selective(channels=4, groups=2)
 
 
 def run_channel():

@@ -404,6 +404,28 @@ def test_unsupported_kinds_are_refused():
     assert "GIF" in refusal(files.encoded(files.noise("L"), "GIF"))
 
 
+@pytest.mark.parametrize(("curve", "name"), [(16, "PQ"), (18, "HLG")])
+def test_hdr_is_refused_whatever_says_so(curve, name):
+    pixels = files.noise("RGB")
+
+    def png(curve):
+        return files.png(pixels, (b"cICP", bytes([9, curve, 0, 1])))
+
+    def profile(curve):
+        tag = struct.pack(">I4s2I", 1, b"cicp", 144, 12)  # at the end of the header
+        return bytes(128) + tag + b"cicp" + bytes([0, 0, 0, 0, 9, curve, 0, 1])
+
+    refused = [png(curve)]
+    accepted = [png(13)]  # sRGB's
+    for form in ("JPEG", "PNG", "WEBP", "TIFF"):
+        refused.append(files.encoded(pixels, form, icc_profile=profile(curve)))
+        accepted.append(files.encoded(pixels, form, icc_profile=profile(13)))
+    for content in refused:
+        assert f"HDR picture ({name})" in refusal(content)
+    for content in accepted:
+        assert read(content).pixels.shape == pixels.shape
+
+
 def twelve_bits() -> bytes:
     """A grey TIFF of 12 bits a sample: 2 x 2 pixels, 3 bytes a row."""
     tags = {256: 2, 257: 2, 258: 12, 259: 1, 262: 1, 273: 8, 277: 1, 278: 2, 279: 6}

@@ -351,7 +351,7 @@ noise = np.random.default_rng(0).integers(0, 256, (600, 1000, 3), np.uint8)
 tiles, memory = map(int, sys.argv[1:])
 Image.fromarray(np.tile(noise, (tiles, 10, 1))).save("large.bmp")
 jobs = plan.plan(["large.bmp"], "out.bmp")
-options = {"ahead": 1, "quality": 95, "max_megapixels": 64}
+options = {"prefetch": 1, "quality": 95, "max_megapixels": 64}
 options |= dict.fromkeys(["begin", "progress"], lambda job, number: None)
 told = []
 batch_restore.restore(jobs, Restorer(Greedy(), memory=memory), **options, report=told.append)

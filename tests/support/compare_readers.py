@@ -49,6 +49,8 @@ def by_pil(content: bytes) -> np.ndarray:
             and 16 in image.tag_v2.get(258, ())
         ):
             raise ValueError("of 16 bits, which PIL makes 8")
+        if image.format == "PNG" and content[24:26] in (b"\2\0", b"\4\0") and b"tRNS" in content:
+            raise ValueError("grey of 2 or 4 bits, whose transparent shade PIL looks for too late")
         image.load()
         is_upright = image.format == "AVIF" and "exif" not in image.info  # whatever its XMP says
         seen = image if is_upright else ImageOps.exif_transpose(image)

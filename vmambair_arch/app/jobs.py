@@ -40,7 +40,7 @@ class Job:
         warnings: phrases on metadata of its file that is lost.
         result: the file name for its download.
         files: which of its files can be requested.
-        cancelled: whether it is to end.
+        cancelled: whether it should end.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Job:
         self.state = state
 
     def advance(self, share: float) -> None:
-        """Note the fraction done. Raises: CancelledError: it is to end."""
+        """Note the fraction done. Raises: CancelledError: it was cancelled."""
         if self.cancelled:
             raise CancelledError
         self.share = share

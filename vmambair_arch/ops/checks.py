@@ -1,5 +1,7 @@
 """The checks that both operations make of their tensors before a backend sees them."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor
 
@@ -26,3 +28,10 @@ def check_shape(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
 def state_dtype(x: Tensor) -> torch.dtype:
     """The dtype of states and sums for inputs like x: float64 for float64, else float32."""
     return torch.float64 if x.dtype == torch.float64 else torch.float32
+
+
+def without_autocast(x: Tensor) -> AbstractContextManager:
+    """Where operations on tensors like x keep their dtypes; to enter it costs little."""
+    kind = x.device.type
+    enabled = torch.is_autocast_enabled(kind)
+    return torch.autocast(kind, enabled=False) if enabled else nullcontext()

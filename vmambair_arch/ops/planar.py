@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from .checks import check_floating, check_shape, state_dtype
+from .checks import check_floating, check_shape, state_dtype, without_autocast
 from .dispatch import choose
 
 EXACT = (torch.Tag.needs_exact_strides,)  # backends rely on contiguous inputs
@@ -96,7 +96,7 @@ def _forward(
 ) -> tuple[Tensor, Tensor]:
     """Return y, and the states that the backend keeps for its backward pass, if ``keep``."""
     module = choose("planar", BACKENDS, backend, x, gradients=keep)
-    with torch.autocast(x.device.type, enabled=False):
+    with without_autocast(x):
         return module.forward(x, projection, delta_weight, delta_bias, A, D, keep)
 
 
@@ -121,7 +121,7 @@ def _backward(
     backend: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     module = choose("planar", BACKENDS, backend, x, gradients=True)
-    with torch.autocast(x.device.type, enabled=False):
+    with without_autocast(x):
         return module.backward(dy, x, projection, delta_weight, delta_bias, A, D, states)
 
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .checks import check_floating, check_shape, state_dtype
+from .checks import check_floating, check_shape, state_dtype, without_autocast
 from .dispatch import choose
 
 EXACT = (torch.Tag.needs_exact_strides,)  # backends rely on contiguous inputs
@@ -126,7 +126,7 @@ def _forward(
     backend: str,
 ) -> tuple[Tensor, Tensor]:
     module = choose("selective", BACKENDS, backend, u, gradients=False)
-    with torch.autocast(u.device.type, enabled=False):
+    with without_autocast(u):
         return module.forward(u, delta, A, B, C, D, delta_bias, delta_softplus)
 
 
@@ -150,7 +150,7 @@ def _backward(
     backend: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     module = choose("selective", BACKENDS, backend, u, gradients=True)
-    with torch.autocast(u.device.type, enabled=False):
+    with without_autocast(u):
         return module.backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus)
 
 

@@ -83,6 +83,16 @@ def jit(function: Callable) -> Callable:
     return njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
 
 
+def allocation_free(function: Callable) -> Callable:
+    """The same for a function that makes no array.
+
+    It counts no references to those that it is given: a locked instruction for each, at each call.
+    """
+    return njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)(
+        function
+    )
+
+
 def kernel(function: Callable) -> Callable:
     """Compile a function that Python calls; it runs without the GIL, and is cached on the disk."""
     dispatcher = njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)

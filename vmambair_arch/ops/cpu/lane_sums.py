@@ -1,7 +1,8 @@
 """Sums over the lanes of many rows at once.
 
 Two rows become one, whose lanes belong half to each; at the end one row is left, a sum a lane.
-Halves within 128 bits, or of whole 128 bits, take one instruction to pick.
+The upper half of the lanes is added to the lower first: where a row fills two registers there is
+nothing to pick. Halves within 128 bits, or of whole 128 bits, take one instruction.
 """
 
 from typing import Any
@@ -20,7 +21,10 @@ def sum_rows(typing_context, array, index):
 
     def generate(context, builder, sig, args):
         rows = _load_rows(context, builder, lanes, array, args)
-        return _sum_rows(builder, rows, _levels(lanes))
+        first, *others = _levels(lanes)
+        middle = lanes.count // 2
+        pairs = zip(rows[:middle], rows[middle:], strict=True)
+        return _sum_rows(builder, [_add_halves(builder, a, b, *first) for a, b in pairs], others)
 
     return lanes(array, types.intp), generate
 
@@ -48,14 +52,8 @@ def sum_halves(typing_context, array, index):
         middle = lanes.count // 2
         first, second = (
             _sum_rows(builder, half, _levels(lanes)[1:]) for half in (rows[:middle], rows[middle:])
-        )  # a_0 b_0 a_1 b_1 ...
-        indices = ir.VectorType(ir.IntType(32), lanes.count)
-        sums = [
-            builder.shuffle_vector(
-                first, second, ir.Constant(indices, list(range(side, 2 * lanes.count, 2)))
-            )
-            for side in (0, 1)
-        ]
+        )  # a_0 a_1 ... b_0 b_1 ..., of the first half of the rows and of the second
+        sums = [_of_both(builder, first, second, range(at, at + middle)) for at in (0, middle)]
         return context.make_tuple(builder, sig.return_type, sums)
 
     return types.UniTuple(lanes, 2)(array, types.intp), generate
@@ -75,7 +73,8 @@ def _levels(lanes: Lanes) -> list[tuple[int, int]]:
     """The groups and units of _add_halves that reduce ``count`` rows to their sums, in order."""
     narrow = 128 // lanes.dtype.bitwidth
     within = [(narrow, narrow >> i) for i in range(1, narrow.bit_length())]
-    return [*within, (lanes.count, lanes.count // 2), (lanes.count, lanes.count // 4)]
+    half = lanes.count // 2
+    return [(lanes.count, half), *within, (half, half // 2)]
 
 
 def _sum_rows(builder, rows: list[Any], levels: list[tuple[int, int]]) -> Any:
@@ -87,13 +86,21 @@ def _sum_rows(builder, rows: list[Any], levels: list[tuple[int, int]]) -> Any:
 
 def _add_halves(builder, a: Any, b: Any, group: int, unit: int) -> Any:
     """In each group of lanes: the even units plus the odd ones, of a, then of b."""
-    count = a.type.count
-    starts = range(0, count, group)
-    evens = [[s + i for i in range(group) if i // unit % 2 == 0] for s in starts]
+    even, odd = [], []
+    for start in range(0, a.type.count, group):
+        for source in (0, a.type.count):
+            lanes = [start + i + source for i in range(group) if i // unit % 2 == 0]
+            even += lanes
+            odd += [lane + unit for lane in lanes]
+    return builder.fadd(_pick(builder, a, b, even), _pick(builder, a, b, odd))
 
-    def pick(offset: int) -> Any:
-        lanes = [i + offset + side for g in evens for side in (0, count) for i in g]
-        indices = ir.Constant(ir.VectorType(ir.IntType(32), count), lanes)
-        return builder.shuffle_vector(a, b, indices)
 
-    return builder.fadd(pick(0), pick(unit))
+def _of_both(builder, a: Any, b: Any, lanes: range) -> Any:
+    """Some lanes of a, then the same of b."""
+    return _pick(builder, a, b, [*lanes, *(lane + a.type.count for lane in lanes)])
+
+
+def _pick(builder, a: Any, b: Any, lanes: list[int]) -> Any:
+    """Lanes of a and b; those of b are counted on from those of a."""
+    indices = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
+    return builder.shuffle_vector(a, b, indices)

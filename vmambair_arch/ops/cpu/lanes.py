@@ -14,7 +14,7 @@ from numba.core import cgutils, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin, models, register_model
 
-from .jit import intrinsic, jit
+from .jit import allocation_free, intrinsic, jit
 
 BYTES = 64
 INDEX = ir.IntType(64)
@@ -207,13 +207,13 @@ def spread(typing_context, value, array):
     return lanes(value, array), generate
 
 
-@jit
+@allocation_free
 def take(array, index, count):
     """Lanes from array[index:], of which ``count`` exist; the others are 0."""
     return load(array, index) if count >= width(array) else load_part(array, index, count)
 
 
-@jit
+@allocation_free
 def put(array, index, count, value):
     """array[index:] = the lanes of value, for which ``count`` places exist."""
     if count >= width(array):
@@ -232,7 +232,7 @@ def columns(matrix, c, count, factor):
     return rows
 
 
-@jit
+@allocation_free
 def put_columns(matrix, c, count, rows):
     """The inverse of columns."""
     for i in range(matrix.shape[1]):

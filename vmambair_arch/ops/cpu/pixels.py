@@ -6,7 +6,7 @@ The letters are those of planar.
 from typing import Any, NamedTuple
 
 from .exponentials import softplus
-from .jit import jit
+from .jit import allocation_free
 from .lanes import broadcast, load, prefetch, store, take, width
 
 TILE = 16  # pixels that are processed together
@@ -21,7 +21,7 @@ class Block(NamedTuple):
     D: Any
 
 
-@jit
+@allocation_free
 def walk(pixels, B_at, start, count, k, h, w, r, p):
     """The pixels, counted row by row, that direction k visits from step ``start`` on."""
     length, along, across = (w, 1, w) if k % 2 == 0 else (h, w, 1)  # pixels of a line, and steps
@@ -36,14 +36,14 @@ def walk(pixels, B_at, start, count, k, h, w, r, p):
             place = 0 if sign > 0 else length - 1
 
 
-@jit
+@allocation_free
 def gather(tile, map_, pixels, d, c):
     """The block's channels of some pixels, as rows of lanes."""
     for t in range(len(pixels)):
         store(tile, t * width(map_), take(map_, pixels[t] * d + c, d - c))
 
 
-@jit
+@allocation_free
 def raw_steps(raw, projection, B_at, weight, bias, r, count):
     """Step sizes before softplus: delta_weight times the low-rank step, plus delta_bias."""
     for t in range(count):
@@ -54,14 +54,14 @@ def raw_steps(raw, projection, B_at, weight, bias, r, count):
         store(raw, t * width(raw), raw_t)
 
 
-@jit
+@allocation_free
 def step_sizes(delta, raw, count):
     """delta: the softplus of raw steps; both may be one array."""
     for t in range(count):
         store(delta, t * width(delta), softplus(load(raw, t * width(raw))))
 
 
-@jit
+@allocation_free
 def ask_for(projection, B_at, r, n):
     """Prefetch a pixel's step, B and C."""
     for j in range(-r, 2 * n, width(projection)):

@@ -10,6 +10,8 @@ r step rank, p = r + 2n numbers that the projection has for a pixel and directio
 ``x_at`` is the index of channel c in a map, and ``B_at`` the index of B in the projection.
 """
 
+import functools
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,7 +19,7 @@ from torch import Tensor
 from ..checks import state_dtype
 from .arrays import arrays_of
 from .exponentials import LOG2_E
-from .jit import jit, kernel
+from .jit import allocation_free, jit, kernel
 from .lanes import BYTES, columns, load, prefetch, put, store, take, width, zeros
 from .pixels import TILE, Block, ask_for, gather, raw_steps, step_sizes, walk
 from .planar_adjoint import scan_back
@@ -39,9 +41,9 @@ def kept(x: Tensor, projection: Tensor, A: Tensor) -> tuple[int, ...]:
 
 
 def _segment(x: Tensor, projection: Tensor, A: Tensor) -> int:
-    """Pixels of a segment: so many that the states kept are at most an eighth of the inputs."""
+    """Pixels of a segment: so many that the states kept are at most a quarter of the inputs."""
     inputs = x.shape[3] + 4 * projection.shape[4]  # numbers a pixel
-    return -(-8 * A.numel() // inputs // TILE) * TILE + TILE
+    return -(-4 * A.numel() // inputs // TILE) * TILE + TILE
 
 
 def forward(x, projection, delta_weight, delta_bias, A, D, keep) -> tuple[Tensor, Tensor]:
@@ -59,9 +61,8 @@ def forward(x, projection, delta_weight, delta_bias, A, D, keep) -> tuple[Tensor
 def backward(dy, x, projection, delta_weight, delta_bias, A, D, states) -> tuple[Tensor, ...]:
     """Return the gradients of x, projection, delta_weight, delta_bias, A and D.
 
-    Blocks of channels add to the gradient of the projection, and directions to that of x. So
-    four blocks work at a time, each on another direction: no two add at one place, and the order
-    of the sums is always the same.
+    Directions add to the gradient of x, in order, and blocks of channels to that of the projection,
+    in order too: whatever the turns, so that the sums are always the same.
     """
     given = (x, projection, delta_weight, delta_bias, A, D)
     dy, *arrays = arrays_of(dy, *given)
@@ -69,7 +70,8 @@ def backward(dy, x, projection, delta_weight, delta_bias, A, D, states) -> tuple
     dmaps = tuple(np.zeros_like(map_) for map_ in maps)
     dparameters = tuple(np.empty((x.shape[0], *array.shape), dy.dtype) for array in parameters)
     segment = _segment(x, projection, A)
-    for turn in _turns(x.shape[0], _blocks(dy)):
+    alone = x.shape[0] % torch.get_num_threads() == 0
+    for turn in _turns(_blocks(dy), alone):
         cells = x.shape[0] * len(turn)
         run(
             _backward,
@@ -89,17 +91,19 @@ def backward(dy, x, projection, delta_weight, delta_bias, A, D, states) -> tuple
     )
 
 
-def _turns(b: int, blocks: int) -> list[np.ndarray]:
-    """Pairs of block and direction, in the order in which an image takes them.
+@functools.lru_cache
+def _turns(blocks: int, alone: bool) -> list[np.ndarray]:
+    """Rows of a direction, a first block and how many of them, in the order an image takes them.
 
-    The pairs of a turn add to different places. Where every thread has images of its own, all
-    turns are one.
+    The rows of a turn add to different places: blocks follow each other at a direction's distance.
+    Where every thread has images of its own, alone, all turns are one, and blocks go together.
     """
-    turns = []
-    for first in range(0, blocks, 4):
-        together = np.arange(first, min(first + 4, blocks))
-        turns += [np.stack([together, (together + turn) % 4], axis=1) for turn in range(4)]
-    return [np.concatenate(turns)] if b % torch.get_num_threads() == 0 else turns
+    if alone:
+        return [np.array([(k, 0, blocks) for k in range(4)])]
+    return [
+        np.array([(turn - block, block, 1) for block in range(blocks) if 0 <= turn - block < 4])
+        for turn in range(blocks + 3)
+    ]
 
 
 def _blocks(x: np.ndarray) -> int:
@@ -136,6 +140,7 @@ def _scan(maps, parameters, states, segment, k, first_block, blocks):
         weight[i] = columns(delta_weight[k], c, d - c, 1.0)
         rate[i] = columns(A[k], c, d - c, LOG2_E)
     pixels, B_at = np.empty((2, segment), np.int64)
+    tiles = np.zeros((3, TILE * W), x.dtype)
     for start in range(0, h * w, segment):
         count, kept = min(segment, h * w - start), start // segment - 1
         walk(pixels, B_at, start, count, k, h, w, r, r + 2 * n)
@@ -145,17 +150,17 @@ def _scan(maps, parameters, states, segment, k, first_block, blocks):
                 states[first_block + i, kept] = h_t[i]
             bias, direct = take(delta_bias[k], c, d - c), take(D[k], c, d - c)
             block = Block(weight[i], bias, rate[i], direct)
-            _scan_segment(maps, block, h_t[i], pixels[:count], B_at, k, c, i == 0)
+            _scan_segment(maps, tiles, block, h_t[i], pixels[:count], B_at, k, c, i == 0)
 
 
-@jit
-def _scan_segment(maps, block, h_t, pixels, B_at, k, c, first_block):
+@allocation_free
+def _scan_segment(maps, tiles, block, h_t, pixels, B_at, k, c, first_block):
     """Scan a segment of one block, asking for the lines of its next tile on the way."""
     x, projection, y = maps
     d, W = x.shape[2], width(x)
     r, n = len(block.weight) // W, len(block.rate) // W
     map_x, map_projection, map_y = x.reshape(-1), projection.reshape(-1), y.reshape(-1)
-    tile_x, tile_y, delta = np.zeros((3, TILE * W), x.dtype)
+    tile_x, tile_y, delta = tiles
     for start in range(0, len(pixels), TILE):
         tile, shared = pixels[start : start + TILE], Shared(map_projection, B_at[start:], n)
         gather(tile_x, map_x, tile, d, c)
@@ -181,19 +186,18 @@ def _backward(first, last, turn, dy, maps, parameters, states, segment, dmaps, d
     x, projection = maps
     dx, dprojection = dmaps
     for cell in range(first, last):
-        image, pair = cell // len(turn), cell % len(turn)
-        maps_of_image = (x[image], projection[image])
-        dmaps_of_image = (dx[image], dprojection[image])
-        block, k = turn[pair]
+        image = cell // len(turn)
+        k, block, blocks = turn[cell % len(turn)]
         scan_back(
             dy[image],
-            maps_of_image,
+            (x[image], projection[image]),
             parameters,
-            states[image, k, block],
+            states[image, k],
             segment,
-            dmaps_of_image,
+            (dx[image], dprojection[image]),
             dparameters,
             image,
             k,
-            block * width(x),
+            block,
+            blocks,
         )

@@ -1,4 +1,4 @@
-"""The backward pass of planar_scan in one cell and direction, segment by segment from the last.
+"""The backward pass of planar_scan in one direction, segment by segment from the last.
 
 The letters are those of planar.
 """
@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .exponentials import LOG2_E, exp2
-from .jit import jit
+from .jit import allocation_free, jit
 from .lane_sums import sum_rows
 from .lanes import broadcast, columns, load, prefetch, put, put_columns, spread, store, take, width
 from .pixels import TILE, Block, ask_for, gather, raw_steps, step_sizes, walk
-from .recurrence import GROUP, Adjoint, Segment, Shared, kept_of, record, retrace, scratch_of
+from .recurrence import Adjoint, Segment, Shared, kept_of, products_of, record, retrace
 
 
 class Maps(NamedTuple):
@@ -25,6 +25,13 @@ class Maps(NamedTuple):
     dprojection: Any
 
 
+class Products(NamedTuple):
+    """What leads from raw steps to the projection: rows of lanes, r a pixel, and their sums."""
+
+    rows: Any
+    sums: Any
+
+
 class Grads(NamedTuple):
     """The gradients of a block's parameters, a row of lanes for each number of ``Block``."""
 
@@ -33,19 +40,33 @@ class Grads(NamedTuple):
     D: Any
 
 
+class Memory(NamedTuple):
+    """What blocks use in turn, a segment each."""
+
+    rows: Any
+    kept: Any
+    products: Any
+    through_raw: Any
+
+
+class Pixels(NamedTuple):
+    """Pixels in the order of their visit, and where the projection has B of each."""
+
+    pixels: Any
+    B_at: Any
+
+
 @jit
-def scan_back(dy, maps, parameters, states, segment, dmaps, dparameters, image, k, c):
-    """Add direction k of a cell to the gradients of the maps, write those of its parameters."""
+def scan_back(dy, maps, parameters, states, segment, dmaps, dparameters, image, k, first, blocks):
+    """Add direction k of neighbouring blocks to the gradients of the maps, write the parameters'.
+
+    The blocks take turns, a segment each: its projection and the gradient of that come from
+    memory once.
+    """
     x, projection = maps
     h, w, d = x.shape
     delta_weight, delta_bias, A, D = parameters
     r, n, W = delta_weight.shape[2], A.shape[2], width(x)
-    block = Block(
-        columns(delta_weight[k], c, d - c, 1.0),
-        take(delta_bias[k], c, d - c),
-        columns(A[k], c, d - c, LOG2_E),
-        take(D[k], c, d - c),
-    )
     flat = Maps(
         x.reshape(-1),
         projection.reshape(-1),
@@ -53,39 +74,83 @@ def scan_back(dy, maps, parameters, states, segment, dmaps, dparameters, image, 
         dmaps[0].reshape(-1),
         dmaps[1].reshape(-1),
     )
+    weight, dweight = np.zeros((2, blocks, r * W), x.dtype)
+    rate, g, dA = np.zeros((3, blocks, n * W), x.dtype)
+    dbias, dD = np.zeros((2, blocks, W), x.dtype)
+    for j in range(blocks):
+        c = (first + j) * W
+        weight[j] = columns(delta_weight[k], c, d - c, 1.0)
+        rate[j] = columns(A[k], c, d - c, LOG2_E)
     size = min(segment, h * w)
+    memory = _memory_of(rate[0], r, n, size)
     pixels, B_at, next_pixels, next_B_at = np.empty((4, size), np.int64)
-    tile_x, tile_dy, raw, delta, through_decay, through_x = np.empty((6, size * W), x.dtype)
-    rows = Segment(tile_x, tile_dy, raw, delta, through_decay, through_x)
-    kept, scratch = kept_of(block.rate, n, size), scratch_of(block.rate, n)
-    h_t, g, dA = np.zeros((3, n * W), x.dtype)
-    grads = Grads(np.zeros(r * W, x.dtype), np.zeros(W, x.dtype), np.zeros(W, x.dtype))
-    adjoint = Adjoint(g, dA, flat.dprojection)
-    count = h * w - len(states) * size
+    count = h * w - states.shape[1] * size
     walk(pixels, B_at, h * w - count, count, k, h, w, r, r + 2 * n)
-    for i in range(len(states), -1, -1):
+    for i in range(states.shape[1], -1, -1):
         ahead = size if i > 0 else 0
         walk(next_pixels, next_B_at, (i - 1) * size, ahead, k, h, w, r, r + 2 * n)
-        shared = Shared(flat.projection, B_at, n)
-        _start_segment(rows, flat, block, pixels[:count], B_at, d, c)
-        h_t[:] = 0
-        if i > 0:
-            h_t[:] = states[i - 1]
-        record(h_t, kept, block.rate, rows, shared, count)
-        for group in range((count - 1) // GROUP, -1, -1):
-            for t in range(group * GROUP, min((group + 1) * GROUP, ahead)):
-                _ask_for_pixel(flat, next_pixels[t] * d + c, next_B_at[t], r, n)
-            retrace(adjoint, scratch, kept, block.rate, rows, shared, group, count)
-        _finish_segment(rows, flat, block, grads, pixels[:count], B_at, d, c)
+        here = Pixels(pixels[:count], B_at)
+        there = Pixels(next_pixels[:ahead], next_B_at[:ahead])
+        for j in range(blocks):
+            c = (first + j) * W
+            bias, direct = take(delta_bias[k], c, d - c), take(D[k], c, d - c)
+            block = Block(weight[j], bias, rate[j], direct)
+            adjoint = Adjoint(g[j], dA[j], flat.dprojection)
+            grads = Grads(dweight[j], dbias[j], dD[j])
+            memory.kept.states[: n * W] = 0
+            if i > 0:
+                memory.kept.states[: n * W] = states[first + j, i - 1]
+            following, next_c = Pixels(pixels[:count], B_at[:0]), c + W  # of the next block
+            if j == blocks - 1:
+                following, next_c = there, first * W
+            _scan_segment_back(memory, flat, block, adjoint, grads, here, following, d, c, next_c)
         pixels, B_at, next_pixels, next_B_at, count = next_pixels, next_B_at, pixels, B_at, size
 
-    put_columns(dparameters[0][image, k], c, d - c, grads.weight)
-    put(dparameters[1][image, k], c, d - c, load(grads.bias, 0))
-    put_columns(dparameters[2][image, k], c, d - c, dA)
-    put(dparameters[3][image, k], c, d - c, load(grads.D, 0))
+    for j in range(blocks):
+        c = (first + j) * W
+        put_columns(dparameters[0][image, k], c, d - c, dweight[j])
+        put(dparameters[1][image, k], c, d - c, load(dbias[j], 0))
+        put_columns(dparameters[2][image, k], c, d - c, dA[j])
+        put(dparameters[3][image, k], c, d - c, load(dD[j], 0))
 
 
 @jit
+def _memory_of(rate, r, n, size):
+    W = width(rate)
+    x, dy, raw, delta, through_decay, through_x = np.empty((6, size * W), rate.dtype)
+    products = Products(
+        np.zeros((TILE * r + W) * W, rate.dtype), np.empty(TILE * r + W, rate.dtype)
+    )
+    return Memory(
+        Segment(x, dy, raw, delta, through_decay, through_x),
+        kept_of(rate, n, size),
+        products_of(rate, n),
+        products,
+    )
+
+
+@allocation_free
+def _scan_segment_back(memory, flat, block, adjoint, grads, here, there, d, c, next_c):
+    """Take a block from behind a segment to before it, asking for what comes next on the way."""
+    rows, kept, products, through_raw = memory
+    pixels, B_at = here
+    W, count = width(flat.x), len(pixels)
+    r, n = len(block.weight) // W, len(block.rate) // W
+    shared = Shared(flat.projection, B_at, n)
+    _start_segment(rows, flat, block, pixels, B_at, d, c)
+    record(kept, block.rate, rows, shared, count)
+    for last in range(count, 0, -TILE):
+        first = max(last - TILE, 0)
+        for t in range(first, min(last, len(there.pixels))):
+            _ask_for_maps(flat, there.pixels[t] * d + next_c)
+        for t in range(first, min(last, len(there.B_at))):
+            ask_for(flat.projection, there.B_at[t], r, n)
+            ask_for(flat.dprojection, there.B_at[t], r, n)
+        retrace(adjoint, products, kept, block.rate, rows, shared, first, last)
+    _finish_segment(rows, flat, block, grads, through_raw, pixels, B_at, d, c)
+
+
+@allocation_free
 def _start_segment(rows, flat, block, pixels, B_at, d, c):
     """Gather a segment of the maps, and compute its step sizes, before and after softplus."""
     r = len(block.weight) // width(block.weight)
@@ -95,12 +160,11 @@ def _start_segment(rows, flat, block, pixels, B_at, d, c):
     step_sizes(rows.delta, rows.raw, len(pixels))
 
 
-@jit
-def _finish_segment(rows, flat, block, grads, pixels, B_at, d, c):
+@allocation_free
+def _finish_segment(rows, flat, block, grads, products, pixels, B_at, d, c):
     """Lead what delta and delta x get on to dx, the step's projection, weight, bias and D."""
     dx, weight, W = flat.dx, block.weight, width(flat.dx)
     r = len(weight) // W
-    products, step_sums = np.zeros((TILE * r + W) * W, dx.dtype), np.empty(TILE * r + W, dx.dtype)
     for first in range(0, len(pixels), TILE):
         last = min(first + TILE, len(pixels))
         for t in range(first, last):
@@ -113,21 +177,19 @@ def _finish_segment(rows, flat, block, grads, pixels, B_at, d, c):
             store(grads.bias, 0, load(grads.bias, 0) + draw)
             store(grads.D, 0, load(grads.D, 0) + dy_t * x_t)
             for j in range(r):
-                store(products, ((t - first) * r + j) * W, draw * load(weight, j * W))
+                store(products.rows, ((t - first) * r + j) * W, draw * load(weight, j * W))
                 number = broadcast(flat.projection, B_at[t] - r + j)
                 store(grads.weight, j * W, load(grads.weight, j * W) + draw * number)
         for j in range(0, (last - first) * r, W):
-            store(step_sums, j, sum_rows(products, j * W))
+            store(products.sums, j, sum_rows(products.rows, j * W))
         for t in range(first, last):
             for j in range(r):
-                flat.dprojection[B_at[t] - r + j] += step_sums[(t - first) * r + j]
+                flat.dprojection[B_at[t] - r + j] += products.sums[(t - first) * r + j]
 
 
-@jit
-def _ask_for_pixel(flat, x_at, B_at, r, n):
-    """Ask for all that the backward pass reads and writes of a pixel."""
+@allocation_free
+def _ask_for_maps(flat, x_at):
+    """Ask for what the backward pass reads and writes of a pixel's channels."""
     prefetch(flat.x, x_at)
     prefetch(flat.dy, x_at)
     prefetch(flat.dx, x_at)
-    ask_for(flat.projection, B_at, r, n)
-    ask_for(flat.dprojection, B_at, r, n)

@@ -4,8 +4,7 @@ A segment lies in scratch memory, whatever the order of the sequence: x, delta, 
 of lanes for each of its steps. What all lanes share stays where it is, see ``Shared``. h, rate and
 g have n rows of lanes; rate is A log2 e, so that exp(delta A) = 2**(delta rate).
 
-Backwards, a segment's states come from its decays: it keeps the states at every GROUP-th step, and
-computes those of a group again when it gets there.
+Backwards, a segment keeps the states and the decays of all its steps.
 """
 
 from typing import Any, NamedTuple
@@ -13,11 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .exponentials import LN_2, exp2, exp2_times
-from .jit import jit
+from .jit import allocation_free, jit
 from .lane_sums import halve, sum_halves
 from .lanes import broadcast, load, put, spread, store, take, width, zeros
-
-GROUP = 16  # steps whose states lie near the core
 
 
 class Shared(NamedTuple):
@@ -44,17 +41,10 @@ class Segment(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What ``record`` keeps of a segment: states before its groups, and the decays of its steps."""
+    """What ``record`` keeps of a segment: states before each step and at the end, and decays."""
 
     states: Any
     decays: Any
-
-
-class Scratch(NamedTuple):
-    """Memory of ``retrace``: the states of a group, and products before they are summed."""
-
-    states: Any
-    products: Any
 
 
 class Adjoint(NamedTuple):
@@ -65,7 +55,7 @@ class Adjoint(NamedTuple):
     dshared: Any
 
 
-@jit
+@allocation_free
 def advance(h, rate, D, delta, x, y, shared, t):
     """Step t: h = exp(delta A) h + delta B x, in place, and y += C . h + D x."""
     W = width(rate)
@@ -81,7 +71,7 @@ def advance(h, rate, D, delta, x, y, shared, t):
     store(y, t * W, y_t)
 
 
-@jit
+@allocation_free
 def skip(h, rate, delta, x, shared, count):
     """Advance h from before a segment to after it."""
     W = width(rate)
@@ -94,84 +84,62 @@ def skip(h, rate, delta, x, shared, count):
             store(h, row, exp2_times(delta_t * load(rate, row), load(h, row), term))
 
 
-@jit
-def record(h, kept, rate, segment, shared, count):
-    """The same, keeping the decays of each step, and h before each group of steps."""
+@allocation_free
+def record(kept, rate, segment, shared, count):
+    """The same from the state that stands first in ``kept``, keeping all states and decays."""
     W = width(rate)
     for t in range(count):
-        if t % GROUP == 0:
-            kept.states[t // GROUP] = h
         delta_t, B_at = load(segment.delta, t * W), shared.B_at[t]
         delta_x = delta_t * load(segment.x, t * W)
         for i in range(shared.n):
-            row = i * W
+            row, before = i * W, (t * shared.n + i) * W
             decay = exp2(delta_t * load(rate, row))
-            store(kept.decays, t * shared.n * W + row, decay)
-            store(h, row, decay * load(h, row) + delta_x * broadcast(shared.numbers, B_at + i))
-
-
-@jit
-def repeat(states, kept, segment, shared, group, first, last):
-    """The states before each step of a group, and after the last, from the decays."""
-    W = width(states)
-    size = shared.n * W
-    states[:size] = kept.states[group]
-    for t in range(first, last):
-        before, B_at = (t - first) * size, shared.B_at[t]
-        delta_x = load(segment.delta, t * W) * load(segment.x, t * W)
-        for i in range(shared.n):
-            row = i * W
-            h_i = load(kept.decays, t * size + row) * load(states, before + row)
-            h_i = h_i + delta_x * broadcast(shared.numbers, B_at + i)
-            store(states, before + size + row, h_i)
-
-
-@jit
-def scratch_of(rate, n):
-    """Memory for ``retrace``."""
-    W = width(rate)
-    states = np.empty((GROUP + 1) * n * W, rate.dtype)
-    return Scratch(states, np.zeros(-(-n // W) * W * W, rate.dtype))
+            store(kept.decays, before, decay)
+            term = delta_x * broadcast(shared.numbers, B_at + i)
+            store(kept.states, before + shared.n * W, decay * load(kept.states, before) + term)
 
 
 @jit
 def kept_of(rate, n, count):
     """Memory for ``record``."""
-    states = np.empty((-(-count // GROUP), n * width(rate)), rate.dtype)
-    return Kept(states, np.empty(count * n * width(rate), rate.dtype))
+    size = n * width(rate)
+    return Kept(np.empty((count + 1) * size, rate.dtype), np.empty(count * size, rate.dtype))
 
 
 @jit
-def retrace(adjoint, scratch, kept, rate, segment, shared, group, count):
-    """Take g from behind a group of steps to before it, in place.
+def products_of(rate, n):
+    """Memory for ``retrace``."""
+    W = width(rate)
+    return np.zeros(-(-n // W) * W * W, rate.dtype)
+
+
+@allocation_free
+def retrace(adjoint, products, kept, rate, segment, shared, first, last):
+    """Take g from behind some steps to before them, in place.
 
     Adds to dA, and to dshared the gradients of B and C, sums over the lanes; writes through_decay
     and through_x.
     """
-    first, last = group * GROUP, min((group + 1) * GROUP, count)
-    repeat(scratch.states, kept, segment, shared, group, first, last)
     for t in range(last - 1, first - 1, -1):
-        before = (t - first) * shared.n * width(rate)
-        _retrace_step(adjoint, scratch, before, kept.decays, rate, segment, shared, t)
+        _retrace_step(adjoint, products, kept, rate, segment, shared, t)
 
 
-@jit
-def _retrace_step(adjoint, scratch, before, decays, rate, segment, shared, t):
+@allocation_free
+def _retrace_step(adjoint, products, kept, rate, segment, shared, t):
     W, n, B_at = width(rate), shared.n, shared.B_at[t]
     g, dA, dshared = adjoint
-    states, products = scratch
     delta_t, dy_t = load(segment.delta, t * W), load(segment.dy, t * W)
     delta_x = delta_t * load(segment.x, t * W)
     through_x, through_decay = zeros(rate), zeros(rate)
     for i in range(n):
-        row = i * W
+        row, before = i * W, (t * n + i) * W
         g_i = load(g, row) + dy_t * broadcast(shared.numbers, B_at + n + i)
-        h_i = load(states, before + n * W + row)
+        h_i = load(kept.states, before + n * W)
         store(products, row, halve(delta_x * g_i, dy_t * h_i))
         through_x = through_x + g_i * broadcast(shared.numbers, B_at + i)
-        g_i = g_i * load(decays, t * n * W + row)
+        g_i = g_i * load(kept.decays, before)
         store(g, row, g_i)
-        dexponent = g_i * load(states, before + row)
+        dexponent = g_i * load(kept.states, before)
         through_decay = through_decay + dexponent * load(rate, row)
         store(dA, row, load(dA, row) + dexponent * delta_t)
     store(segment.through_x, t * W, through_x)

@@ -15,23 +15,22 @@ from torch import Tensor
 
 from .arrays import arrays_of
 from .exponentials import LOG2_E, exp2, softplus
-from .jit import jit, kernel
+from .jit import allocation_free, jit, kernel
 from .lanes import columns, load, put, put_columns, spread, store, take, width, zeros
 from .recurrence import (
-    GROUP,
     Adjoint,
     Segment,
     Shared,
     advance,
     kept_of,
+    products_of,
     record,
     retrace,
-    scratch_of,
     skip,
 )
 from .threads import run
 
-TILE = 256  # steps that are taken together: whole lines of each sequence
+TILE = 128  # steps that are taken together: whole lines of each sequence
 
 
 def unavailable(x: Tensor) -> str | None:
@@ -152,7 +151,7 @@ def _scan_back(dy, inputs, delta_softplus, gradients, c, m):
         skip(h, rate, step, tile_u, shared, count)
 
     g, gA, gbias, gdirect = np.zeros(n * W, u.dtype), np.zeros(n * W, u.dtype), zeros(u), zeros(u)
-    kept, scratch = kept_of(rate, n, tile), scratch_of(rate, n)
+    kept, products = kept_of(rate, n, tile), products_of(rate, n)
     adjoint = Adjoint(g, gA, dshared)
     for i in range(tiles - 1, -1, -1):
         start, count = i * tile, min(tile, length - i * tile)
@@ -161,11 +160,10 @@ def _scan_back(dy, inputs, delta_softplus, gradients, c, m):
         _gather(raw, delta, c, m, start, count)
         _share(shared.numbers, B, C, start, count)
         _step_sizes(step, raw, bias, delta_softplus, count)
-        h[:] = starts[i]
-        record(h, kept, rate, segment, shared, count)
+        kept.states[: n * W] = starts[i]
+        record(kept, rate, segment, shared, count)
         dshared[:] = 0
-        for group in range((count - 1) // GROUP, -1, -1):
-            retrace(adjoint, scratch, kept, rate, segment, shared, group, count)
+        retrace(adjoint, products, kept, rate, segment, shared, 0, count)
         for row in range(0, count * W, W):
             u_t, dy_t, step_t = load(tile_u, row), load(tile_dy, row), load(step, row)
             dstep_u = load(through_u, row)
@@ -184,7 +182,7 @@ def _scan_back(dy, inputs, delta_softplus, gradients, c, m):
     put(dD, c, m, gdirect)
 
 
-@jit
+@allocation_free
 def _gather(tile, sequences, c, m, start, count):
     """Copy steps of m channels of (d, l) to rows of lanes."""
     for lane in range(m):
@@ -192,7 +190,7 @@ def _gather(tile, sequences, c, m, start, count):
             tile[t * width(tile) + lane] = sequences[c + lane, start + t]
 
 
-@jit
+@allocation_free
 def _scatter(sequences, tile, c, m, start, count):
     """The inverse of _gather."""
     for lane in range(m):
@@ -200,7 +198,7 @@ def _scatter(sequences, tile, c, m, start, count):
             sequences[c + lane, start + t] = tile[t * width(tile) + lane]
 
 
-@jit
+@allocation_free
 def _share(shared, B, C, start, count):
     """Copy steps of B and C (n, l) next to each other."""
     n = B.shape[0]
@@ -210,7 +208,7 @@ def _share(shared, B, C, start, count):
             shared[t * 2 * n + n + i] = C[i, start + t]
 
 
-@jit
+@allocation_free
 def _add_shared(dB, dC, dshared, start, count):
     n = dB.shape[0]
     for i in range(n):
@@ -219,7 +217,7 @@ def _add_shared(dB, dC, dshared, start, count):
             dC[i, start + t] += dshared[t * 2 * n + n + i]
 
 
-@jit
+@allocation_free
 def _step_sizes(step, raw, bias, delta_softplus, count):
     for t in range(count):
         step_t = load(raw, t * width(raw)) + bias

@@ -26,14 +26,15 @@ def run(kernel: Callable[..., None], cells: int, *arguments: Any) -> None:
     The cells are independent, so the number of threads does not affect the result.
     """
     threads = min(torch.get_num_threads(), cells)
+    if threads == 1:
+        kernel(0, cells, *arguments)
+        return
     bounds = [cells * thread // threads for thread in range(threads + 1)]
     calls = [
         functools.partial(kernel, first, last, *arguments)
         for first, last in zip(bounds[:-1], bounds[1:], strict=True)
     ]
-    if threads == 1:
-        calls[0]()
-    elif os.getpid() == PROCESS and (library := openmp()):
+    if os.getpid() == PROCESS and (library := openmp()):
         _in_parallel(library, calls)
     else:
         for future in [_pool(threads, os.getpid()).submit(call) for call in calls]:

