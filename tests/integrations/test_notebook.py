@@ -38,7 +38,7 @@ def test_it_trains_restores_and_shows(photographs):
     assert (photographs / "experiments/mine/models/net_g_latest.pth").is_file()
     said = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     text = "".join(output.get("text", "") for output in said)
-    assert "2 pictures to train on, and 0.png to look at" in text
+    assert "2 pictures to train on, and 0.png to compare" in text
     assert "(18, 16) -> (72, 64)" in text
     assert sum("image/png" in output.get("data", {}) for output in said) == 2
 

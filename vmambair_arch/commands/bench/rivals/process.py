@@ -173,4 +173,4 @@ RUNNERS: dict[str, Callable[[str, int], tuple[Run, int]]] = {
 
 if __name__ == "__main__":
     del sys.path[0]  # this folder, whose modules are the package's
-    sys.stdout.write(json.dumps(main(json.loads(sys.argv[1]))))
+    json.dump(main(json.loads(sys.argv[1])), sys.stdout)
