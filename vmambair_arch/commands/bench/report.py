@@ -1,10 +1,10 @@
 """The output of the bench: rows of a table, a JSON report, a picture."""
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ... import reporting
 from ...files import write_whole
@@ -78,17 +78,33 @@ def write(rows: list[dict[str, Any]], details: dict[str, Any], folder: Path) -> 
         details: further contents of the report.
         folder: to write to.
     """
+    found = measured("benchmark", COLUMNS, rows, details)
+    write_files(found, scaling.draw(rows), folder / "bench.json")
+
+
+def measured(
+    kind: Literal["benchmark", "rivals"],
+    columns: Mapping[str, Column],
+    rows: list[dict[str, Any]],
+    details: dict[str, Any],
+    packages: Sequence[str] = (),
+) -> Report:
+    """A report of this command on this machine; packages are further ones whose versions matter."""
     facts = machine.facts()
-    report = Report(
-        kind="benchmark",
+    facts["versions"] |= {package: machine.installed(package) for package in packages}
+    return Report(
+        kind=kind,
         title=facts["processor"],
         command=origin.command(),
         machine=facts,
-        columns=COLUMNS,
+        columns=dict(columns),
         details=details,
         rows=rows,
     )
-    reporting.write(report, folder / "bench.json")
-    figure = scaling.draw(rows)
+
+
+def write_files(report: Report, figure: Any, path: Path) -> None:
+    """Write a report, and beside it its figure (of Matplotlib) if there is one."""
+    reporting.write(report, path)
     if figure is not None:
-        write_whole(folder / "bench.png", lambda file: figure.savefig(file, dpi=110))
+        write_whole(path.with_suffix(".png"), lambda file: figure.savefig(file, dpi=110))

@@ -7,10 +7,6 @@ shared machine disturbs both sides of a ratio. Skipped cases are recorded with t
 import importlib.util
 import json
 import math
-import os
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -22,7 +18,7 @@ import torch
 
 from ...errors import InputError
 from ...system import memory
-from . import report
+from . import fresh_process, report
 from .cases import BOTH, FORWARD, NAMES, Case, grid, network, unavailable
 from .figures import evaluate, figures
 
@@ -166,24 +162,9 @@ def check(sizes: Sequence[int], output: Path, minutes: float) -> None:
 
 def _in_a_process(case: Case, device: str) -> dict[str, Any] | str:
     """Measure a case in a fresh process; returns the result, or why there is none."""
-    command = [
-        sys.executable,
-        "-m",
-        "vmambair_arch.commands.bench.measure",
-        json.dumps(asdict(case)),
-        device,
-    ]
-    threads = str(case.threads)
-    environment = {**os.environ, "OMP_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads}
-    limit = 2 * CASE_SECONDS
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, env=environment, timeout=limit
-        )
-    except subprocess.TimeoutExpired:
-        return f"it took longer than {limit:.0f} s"
-    if done.returncode < 0:
-        return f"it was killed by {signal.Signals(-done.returncode).name}; memory may have run out"
-    if done.returncode:
-        return f"it failed: {done.stderr.strip().splitlines()[-1]}"
-    return json.loads(done.stdout.splitlines()[-1])
+    module = "vmambair_arch.commands.bench.measure"
+    return fresh_process.run(
+        ["-m", module, json.dumps(asdict(case)), device],
+        threads=case.threads,
+        limit=2 * CASE_SECONDS,
+    )

@@ -1,15 +1,12 @@
-"""What a run of the rivals tells: rows on the terminal, a JSON report, a picture."""
+"""The output of a run of the rivals: rows on the terminal, a JSON report, a picture."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .... import reporting
-from ....files import write_whole
-from ....reporting import Column, Report
+from ....reporting import Column
 from ....reporting.plots import rivals
-from ....system import machine
-from ... import origin
+from ..report import measured, write_files
 from .entrants import PROGRAMS
 
 COLUMNS = {
@@ -41,18 +38,5 @@ def row(told: Mapping[str, Any]) -> str:
 
 def write(rows: list[dict[str, Any]], details: dict[str, Any], folder: Path) -> None:
     """Write rivals.json, and rivals.png where something was measured."""
-    facts = machine.facts()
-    facts["versions"] |= {program: machine.installed(program) for program in PROGRAMS}
-    report = Report(
-        kind="rivals",
-        title=facts["processor"],
-        command=origin.command(),
-        machine=facts,
-        columns=COLUMNS,
-        details=details,
-        rows=rows,
-    )
-    reporting.write(report, folder / "rivals.json")
-    figure = rivals.draw(report)
-    if figure is not None:
-        write_whole(folder / "rivals.png", lambda file: figure.savefig(file, dpi=110))
+    found = measured("rivals", COLUMNS, rows, details, PROGRAMS)
+    write_files(found, rivals.draw(found), folder / "rivals.json")

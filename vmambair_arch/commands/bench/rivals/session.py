@@ -6,9 +6,7 @@ What is not measured is recorded with the reason.
 import json
 import math
 import os
-import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -21,6 +19,7 @@ import vmambair_arch
 from ....errors import InputError
 from ....exporting.formats import check_installed
 from ....system import memory, threads
+from .. import fresh_process
 from ..session import check
 from . import judging, process, report
 from .entrants import ENTRANTS, Entrant
@@ -116,7 +115,7 @@ class Session:
         try:
             file = entrant.file and entrant.file(self.folder)
         except subprocess.CalledProcessError as error:
-            self.failed[entrant] = f"it cannot be exported: {last_words(error.stderr)}"
+            self.failed[entrant] = f"it cannot be exported: {fresh_process.last_line(error.stderr)}"
             return self.failed[entrant]
         self.models[entrant] = str(file or entrant.name)
         return None
@@ -150,32 +149,12 @@ def in_a_process(task: dict[str, Any]) -> dict[str, Any] | str:
     """What ``process.main`` returns in a fresh process, or why it returned nothing."""
     package = str(Path(vmambair_arch.__file__).parents[1])
     paths = filter(None, (package, os.environ.get("PYTHONPATH")))
-    count = str(task["threads"])
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(paths),
-        "OMP_NUM_THREADS": count,
-        "NUMBA_NUM_THREADS": count,
-    }
-    limit = 4 * CASE_SECONDS
-    command = [sys.executable, process.__file__, json.dumps(task)]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, env=environment, timeout=limit
-        )
-    except subprocess.TimeoutExpired:
-        return f"it took longer than {limit:.0f} s"
-    if done.returncode < 0:
-        return f"it was ended by {signal.Signals(-done.returncode).name}; memory may have run out"
-    if done.returncode:
-        return f"it failed: {last_words(done.stderr)}"
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def last_words(text: str) -> str:
-    """The last line that a program wrote."""
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    return fresh_process.run(
+        [process.__file__, json.dumps(task)],
+        threads=task["threads"],
+        limit=4 * CASE_SECONDS,
+        PYTHONPATH=os.pathsep.join(paths),
+    )
 
 
 def run(
