@@ -1,9 +1,12 @@
-"""The scan of the map in ONNX's operators without a loop: all chunks of pixels at once.
+"""The planar scan in ONNX operators without a loop: all chunks of pixels at once.
 
-For programs that run a loop slowly or not at all, such as those on GPUs. The sum is that of
-``plain_scans``: what a chunk of 16 pixels ends with, the same for 16 chunks, log2 steps over those,
-and then each pixel from the state before its chunk. A decay is the exponential of a sum of step
+For programs that run loops slowly or not at all, such as those on GPUs. The algorithm is that of
+``plain_scans``: the last state of each chunk of 16 pixels, the same for 16 chunks, log2 steps over
+those, then each pixel from the state before its chunk. A decay is the exponential of a sum of step
 sizes times A, which is never above 0.
+
+Translating ``plain_scans`` by torch.onnx instead gives the same results, but takes 1.3 times the
+time in onnxruntime, twice the file and five times as long to write (one module of 24 channels).
 
 Letters: those of ``onnx_scans``; m chunks.
 """
@@ -17,7 +20,7 @@ from .plain_scans import CHUNK, LONGEST
 
 
 def planar_scan(x, projection, delta_weight, delta_bias, A, D, keep, backend) -> tuple[Any, Any]:
-    """What ``onnx_scans.planar_scan`` gives."""
+    """Args, Returns: see ``onnx_scans.planar_scan``."""
     _, h, w, _ = x.shape
     known = isinstance(h, int) and isinstance(w, int)
     groups = math.ceil((h * w if known else LONGEST) / CHUNK**2)
@@ -63,10 +66,10 @@ def _before_each(decay, end, doublings: int):
 
 
 def _in_log_steps(decay, h, doublings: int):
-    """h[i] = decay[i] h[i - 1] + h[i] along axis 0: each step doubles what an h knows of.
+    """h[i] = decay[i] h[i - 1] + h[i] along axis 0; each step doubles the reach of every h.
 
-    A decay that has come to the first is zero, so that it does not matter what is taken for those
-    before that. Source: Hillis and Steele, Data parallel algorithms.
+    A decay that reaches back to the first is zero, so the clamped index does not matter.
+    Source: Hillis and Steele, Data parallel algorithms.
 
     Args: doublings: at least log2 of the number of states.
     """
@@ -83,7 +86,7 @@ def _in_log_steps(decay, h, doublings: int):
 def _steps(sequence, length):
     """(l, 4, ...) -> the first, second, ... of every chunk, each (m, 1, 4, ...).
 
-    What is there no more is zero: a step of zero leaves a state as it is.
+    Padding is zero; a step of zero leaves a state unchanged.
     """
     missing = op.Mod(op.Neg(length), _ints(CHUNK))
     padded = op.Pad(sequence, missing * _ints(0, 1), None, [0])  # at the end of axis 0

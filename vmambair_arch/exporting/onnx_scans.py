@@ -1,6 +1,6 @@
 """The scans in ONNX operators: the planar scan as a loop over pixels, the channel scan without one.
 
-``onnx_parallel`` has the scan of the plane without a loop.
+``onnx_parallel`` has the planar scan without a loop.
 
 Letters: h w map, l = h w pixels, d scanned channels, n states, r step rank, g groups of channels.
 
@@ -30,7 +30,7 @@ def planar_scan(x, projection, delta_weight, delta_bias, A, D, keep, backend) ->
 
 
 def of_map(x, projection, delta_weight, delta_bias, A, D, *, scan: Callable[..., Any]):
-    """The directions brought in order, scanned, and back in their places.
+    """Put the directions in order, scan them, and put the results back in their places.
 
     Args: ONNX values; scan: from delta, delta_u, B, C and A, as ``recurrence`` has them, to y.
     Returns: as ``planar_scan``.

@@ -22,7 +22,7 @@ class OnItsWay:
         self.copied.record(torch.cuda.current_stream(numbers.device))
 
     def read(self) -> list[float]:
-        """The numbers; waits for what was queued on the GPU before them, for nothing later."""
+        """The numbers; waits only for what was queued on the GPU before them."""
         if self.copied:
             self.copied.synchronize()
         return self.numbers.tolist()
@@ -30,7 +30,7 @@ class OnItsWay:
 
 @dataclass
 class Pending:
-    """A step of which it is not known yet whether it was skipped."""
+    """A step that may have been skipped; not read yet."""
 
     optimizer: str  # its name
     names: list[str]  # of the numbers: the losses, and last the norm

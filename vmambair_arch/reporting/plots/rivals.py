@@ -1,4 +1,4 @@
-"""Networks beside each other: quality over the time of a megapixel, and the time of each."""
+"""Networks side by side: quality over time per megapixel, and the time of each."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ def draw(report: Report) -> Figure | None:
     """Draw the rows of one thread, or of the fewest: on the left quality over time, for the
     networks that have any, and on the right the time of all; a colour for each program.
 
-    Of each network and program the largest picture counts.
+    Each network and program is shown with its largest picture.
 
     Returns: the figure; None without rows.
     """

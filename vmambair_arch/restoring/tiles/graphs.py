@@ -1,7 +1,7 @@
-"""CUDA graphs of tiles: what a network launches for a tile, recorded once and launched as one.
+"""CUDA graphs of tiles: a network's launches for a tile, recorded once and replayed as one.
 
-A small tile has a thousand launches, and the processor takes longer to ask for them than a GPU
-takes to run them.
+A small tile needs a thousand launches, which take the processor longer than the GPU needs to run
+them.
 """
 
 import logging
@@ -19,9 +19,9 @@ logger = logging.getLogger("vmambair_arch")
 class Graphs:
     """A function of tiles on a GPU, replayed from the second call for a shape and dtype on.
 
-    The first call runs as it is: it compiles kernels, which cannot be recorded. A graph holds the
-    memory that its tile takes; all graphs share it, since no two run at the same time. Weights are
-    prepared within a graph, so that it sees those that the network has when it is replayed.
+    The first call runs eagerly: it compiles kernels, which cannot be recorded. All graphs share
+    their tiles' memory, since no two run at the same time. Weights are prepared within a graph, so
+    a replay uses the network's current ones.
 
     Args:
         function: (tile, dtype) -> result, of which no part needs the processor.

