@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import InputError
+from ..files.hdr import CURVES
 
 # Numbers of ITU-T H.273.
 BT709, BT601 = 1, 6
 MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}  # swscale's number of each matrix
 UNSPECIFIED = (0, 2, 3)  # the matrix of RGB, and unspecified ones
-HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics
 LIMITED, FULL = 1, 2  # range
 
 
@@ -29,10 +29,10 @@ class Colours(NamedTuple):
         Raises: InputError: it is HDR, or its matrix is not supported.
         """
         codec, name = stream.codec_context, stream.container.name.removeprefix("file:")
-        if codec.color_trc in HDR:
+        if codec.color_trc in CURVES:
             raise InputError(
-                f"{name}: high dynamic range ({HDR[codec.color_trc]}) is not restored; convert the"
-                " video to BT.709 first"
+                f"{name}: high dynamic range ({CURVES[codec.color_trc]}) is not restored; convert"
+                " the video to BT.709 first"
             )
         if codec.colorspace not in MATRICES and codec.colorspace not in UNSPECIFIED:
             raise InputError(

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import InputError
-from .colours import HDR, Colours, depth, has_alpha, subsampled, transparent
+from ..files.hdr import CURVES
+from .colours import Colours, depth, has_alpha, subsampled, transparent
 from .containers import main_stream, opened
 from .frames import FLAGGED, PARITY, Frames, upright
 from .wholeness import missing
@@ -116,9 +117,9 @@ def _look(source: Path, fields: str | None, deinterlace: bool, salvage: bool) ->
 
 def _checked(source: Path, frame: Any, number: int, size: tuple[int, int]) -> tuple[int, int]:
     """The size of a frame. Raises InputError: it differs from the others, or is unsupported."""
-    if frame.color_trc in HDR or "DOVI_METADATA" in _side_data(frame):
+    if frame.color_trc in CURVES or "DOVI_METADATA" in _side_data(frame):
         raise InputError(
-            f"{source}: high dynamic range ({HDR.get(frame.color_trc, 'Dolby Vision')}) is not"
+            f"{source}: high dynamic range ({CURVES.get(frame.color_trc, 'Dolby Vision')}) is not"
             " restored; convert the video to BT.709 first"
         )
     try:
