@@ -156,6 +156,13 @@ def test_videos_turned_by_other_angles_are_refused(tmp_path):
     refused("in.mp4: is not rotated by a multiple of 90 degrees", source)
 
 
+@pytest.mark.parametrize(("transfer", "name"), [("smpte2084", "PQ"), ("arib-std-b67", "HLG")])
+def test_hdr_videos_are_refused(tmp_path, transfer, name):
+    options = {"x264-params": f"transfer={transfer}"}
+    source = films.write(tmp_path / "in.mp4", options=options)
+    refused(rf"in.mp4: high dynamic range \({name}\) is not restored", source)
+
+
 def test_a_size_that_changes_is_refused_with_the_frame_and_both_sizes(tmp_path):
     both = b""
     for size in (SIZE, (48, 64)):
