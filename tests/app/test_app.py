@@ -130,7 +130,7 @@ def test_all_results_are_downloaded_in_one_file(server):
     content = server.ask("GET", "/results.zip?strength=0.5")[1]
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.read("a_x4.png") == server.file(jobs[0], "result?strength=0.5")
-    assert not list(server.routes.uploads.folder.glob("*.zip"))
+    until(lambda: not list(server.routes.uploads.folder.glob("*.zip")))
 
 
 def test_a_film_is_restored_frame_by_frame(server, tmp_path):
