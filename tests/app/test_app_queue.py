@@ -97,7 +97,7 @@ def test_the_oldest_files_are_removed_beyond_the_limit(paused):
     jobs = paused(keep=250)
     made = list(map(jobs.add, "abcd"))
     jobs.let.release(4)
-    until(lambda: made[-1].state == "done" and not made[1].files)
+    until(lambda: made[-1].state == "done" and not made[1].folder.exists())
     assert [bool(job.files) for job in made] == [False, False, True, True]
     assert [job.folder.exists() for job in made] == [False, False, True, True]
 
