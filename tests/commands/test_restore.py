@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
+import yaml
 from basicsr.utils.matlab_functions import imresize
 from PIL import Image
 from safetensors.torch import load_file
@@ -427,6 +429,48 @@ def test_models_lists_the_bundled_networks_and_their_purposes(capsys):
     assert [line for line in lines if line.endswith("(the default)")] == [
         line for line in lines if line.startswith(weights.DEFAULT)
     ]
+
+
+class _Reads:
+    """Counts how often files of tensors are read."""
+
+    def __init__(self, monkeypatch):
+        self.count = 0
+        monkeypatch.setattr(torch, "load", self._counting(torch.load))
+        monkeypatch.setattr(safetensors.torch, "load", self._counting(safetensors.torch.load))
+
+    def _counting(self, load):
+        def count(*args, **kwargs):
+            self.count += 1
+            return load(*args, **kwargs)
+
+        return count
+
+
+@pytest.mark.parametrize("model", ["x4.pth", "x4.safetensors", "trained.pth", "x4.yml"])
+def test_a_checkpoint_is_read_once(folder, model, monkeypatch):
+    network = files.identity(4)
+    save_network(network, "x4.pth")
+    content = {key: t for key, t in network.state_dict().items() if key != "_extra_state"}
+    section = {"type": "VmambaIR", **network.config}
+    options = {"options": {"network_g": section}}
+    torch.save({"params": content, "about": options}, "trained.pth")
+    opt = {"network_g": section, "path": {"pretrain_network_g": "x4.pth"}}
+    Path("x4.yml").write_text(yaml.safe_dump(opt))
+    picture("a.png")
+    reads = _Reads(monkeypatch)
+    assert cli.vmambair(["restore", "a.png", "-o", "b.png", "-m", model]) == 0
+    assert reads.count == 1
+
+
+@pytest.mark.parametrize(
+    "command", [["card", "x4.pth", "--name", "a"], ["convert", "x4.pth", "released.safetensors"]]
+)
+def test_other_commands_read_a_checkpoint_once(folder, command, monkeypatch):
+    save_network(VmambaIR(dim=4, num_blocks=(1, 1, 1, 1), scale=4, gate="gelu"), "x4.pth")
+    reads = _Reads(monkeypatch)
+    assert cli.vmambair(command) == 0
+    assert reads.count == 1
 
 
 def test_a_file_takes_precedence_over_a_bundled_network_of_the_same_name(folder):

@@ -26,20 +26,22 @@ class OtherNetworkError(InputError):
     """A file holds tensors by name, but not those of a network of ours."""
 
 
-def load_any_network(path: Path, *, device: str | torch.device = "cpu") -> nn.Module:
-    """Load a network of ours, or any other by spandrel.
+def build_any_network(
+    content: Mapping[str, Any], where: str, *, device: str | torch.device = "cpu"
+) -> nn.Module:
+    """Build the network of a file's content, ours or any other by spandrel, and load its weights.
 
     Args:
-        path: a file of tensors; one of ours is loaded as by ``load_network``.
+        content: from ``read_file``; a network of ours is built as by ``load_network``.
+        where: the file, for messages.
         device: where the network goes.
     Returns: the network, in float32 and eval mode, with scale, multiple and config.
     Raises: InputError: as ``load_network`` and ``load_foreign``.
     """
-    content = read_file(path)
     try:
-        return _built(content, str(path), device)
+        return build_network(content, where, device=device)
     except OtherNetworkError:
-        return load_foreign(content, str(path)).to(device)
+        return load_foreign(content, where).to(device)
 
 
 def load_network(
@@ -64,9 +66,19 @@ def load_network(
         another network or values that are not finite; names the first keys that do not fit.
     """
     if isinstance(path_or_state_dict, Mapping):
-        return _built(path_or_state_dict, "the state dict", device)
-    path = Path(path_or_state_dict)
-    return _built(read_file(path), str(path_or_state_dict), device)
+        return build_network(path_or_state_dict, "the state dict", device=device)
+    content = read_file(Path(path_or_state_dict))
+    return build_network(content, str(path_or_state_dict), device=device)
+
+
+def build_network(
+    content: Mapping[str, Any], where: str, *, device: str | torch.device = "cpu"
+) -> VmambaIR | Restormer:
+    """The same from the content of a file; ``where`` names the file in messages."""
+    state = _to_ours(content, where)
+    network = _empty(state, where).to_empty(device=device)
+    load_weights(network, state, where)
+    return network.eval()
 
 
 def load_pretrained(
@@ -90,10 +102,16 @@ def read_weights(path: Path, network: nn.Module, key: str | None) -> dict[str, T
 
     Raises: InputError: the file cannot be read, or ``network`` is ours and the file is of another.
     """
-    content = read_file(path)
+    return select_weights(read_file(path), str(path), network, key)
+
+
+def select_weights(
+    content: Mapping[str, Any], where: str, network: nn.Module, key: str | None
+) -> dict[str, Tensor]:
+    """The same from the content of a file; ``where`` names the file in messages."""
     if isinstance(network, UNet):
-        return _to_ours(content, str(path), key, network=network)
-    return unwrap(content, str(path), key)
+        return _to_ours(content, where, key, network=network)
+    return unwrap(content, where, key)
 
 
 def load_weights(
@@ -162,16 +180,6 @@ def to_released(network: VmambaIR | Restormer) -> dict[str, Tensor]:
                 f" (it would be read as {read[option]}); keep our format"
             )
     return released.to_released(state, network.scale)
-
-
-def _built(
-    content: Mapping[str, Any], where: str, device: str | torch.device
-) -> VmambaIR | Restormer:
-    """The network of ours in a file's content."""
-    state = _to_ours(content, where)
-    network = _empty(state, where).to_empty(device=device)
-    load_weights(network, state, where)
-    return network.eval()
 
 
 def _to_ours(
