@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
-from .held import Held
 from .optimizer_step import parameters, staged
+from .shared_state import SharedState
 
 
-class Accumulation(Held):
+class Accumulation(SharedState):
     """Feeds the model one micro-batch after another, and lets it step at the last one.
 
     For each micro-batch the model does its whole iteration: it clears the gradients, runs its

@@ -29,9 +29,9 @@ def choose(
     """Return the module of the backend that runs an operation on tensors like x.
 
     A backend is a module of MODULES with ``unavailable(x) -> str | None`` (the reason why it cannot
-    run on tensors like x), ``forward`` and ``backward``; for planar_scan also ``kept``, the shape
-    of the states that its forward pass keeps for the backward pass. Before its first use it is
-    tested, see ``self_test``.
+    run on tensors like x), ``forward`` and ``backward``; for planar_scan also ``states_shape``, the
+    shape of the states that the forward pass keeps for the backward pass. It is tested before its
+    first use, see ``self_test``.
 
     Args:
         operation: "selective" or "planar".

@@ -49,11 +49,11 @@ def failure(
     if gradients and (reason := failure(operation, name, module, device, dtype, False)):
         return reason
     stamp = stamps.path(operation, name, device, dtype, "gradients" if gradients else "values")
-    if stamps.there(stamp):
+    if stamps.exists(stamp):
         return None
     reason = _in_a_thread(functools.partial(_tried, operation, module, device, dtype, gradients))
     if reason is None:
-        stamps.leave(stamp)
+        stamps.write(stamp)
     return reason
 
 
