@@ -21,7 +21,7 @@ from ...degrading.degradation import TwoOrderDegradation, smallest_side
 from ...degrading.kernels import RandomKernels
 from ...degrading.whole_batch import Sharpen
 from ...errors import InputError
-from ...files import write_whole
+from ...files import remove_leftovers, write_whole
 from ...system import processes
 from ..sharing import ALONE, Share, agreed
 
@@ -61,6 +61,7 @@ def run(
     else:
         degradation, smallest = TwoOrder(opt), smallest_side(opt, RandomKernels(train))
     out.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(out)
     lines = []
     try:
         for path, copy in share.of([*copies.items()]):
