@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from skimage import data
 from torch import nn
 
 from support import forks, picture_files as files
-from support.patience import PATIENCE
+from support.patience import PATIENCE, until
 from vmambair_arch import Restorer, VmambaIR, cli, load_network, restore, save_network, weights
 from vmambair_arch.app.networks import list_choices
 from vmambair_arch.commands.restore import batch_restore, plan
@@ -282,7 +281,7 @@ def test_a_picture_larger_than_the_limit_is_refused(folder, capsys):
     assert "more than the limit" in capsys.readouterr().err
 
 
-# vmambair restore that never ends: the fourth picture waits for a signal.
+# vmambair restore that never ends: the fourth picture waits for a signal, and says so.
 ENDLESS = """
 import sys, time
 from vmambair_arch import cli
@@ -293,6 +292,7 @@ restore, begun = batch_restore._restore, []
 def wait(*arguments):
     begun.append(arguments)
     while len(begun) > 3:
+        open("waiting", "w").close()
         time.sleep(0.01)
     return restore(*arguments)
 
@@ -306,8 +306,7 @@ def test_ctrl_c_and_sigterm_leave_only_finished_files(folder, number, code):
     for name in range(6):
         picture(f"in/{name}.png")
     process = forks.start(ENDLESS, "in", "-o", "out", "-m", "x4.safetensors")
-    while process.is_alive() and len(list(Path("out").glob("*.png"))) < 3:
-        time.sleep(0.01)
+    until(lambda: Path("waiting").exists() and len(list(Path("out").glob("*.png"))) == 3)
     os.kill(process.pid, number)
     process.join(PATIENCE)
     errors = Path("err.txt").read_text()

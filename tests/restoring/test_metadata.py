@@ -285,7 +285,7 @@ def test_a_damaged_or_incomplete_profile_is_a_warning():
     at = content.index(b"ICC_PROFILE\0\2\2")
     half = content[: at - 4] + content[at + int.from_bytes(content[at - 2 : at], "big") - 2 :]
     assert read(half).icc is None
-    assert read(half).warnings == ("its colour profile is dropped: 1 of its 2 parts are there",)
+    assert read(half).warnings == ("its colour profile is dropped: found only 1 of its 2 parts",)
 
 
 def test_a_comment_of_a_jpeg_is_kept():

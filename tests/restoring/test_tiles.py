@@ -373,7 +373,7 @@ def test_a_picture_larger_than_the_memory_is_restored_within_it(tmp_path):
 def gigabytes_of(tmp_path, *, megapixels: int, memory: int) -> float:
     """Peak memory of a process that restores a picture."""
     command = [sys.executable, "-c", LARGE, str(megapixels // 6), str(memory)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out.bmp").read_bytes() == (tmp_path / "large.bmp").read_bytes()

@@ -5,13 +5,12 @@ import contextlib
 import http.client
 import json
 import threading
-import time
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from support.patience import PATIENCE
+from support.patience import PATIENCE, until
 from vmambair_arch.app import serving
 from vmambair_arch.app.networks import Networks
 from vmambair_arch.restoring import chain
@@ -77,15 +76,6 @@ class Server:
 
 
 OVER = ("done", "failed", "cancelled")
-
-
-def until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """The value of a condition, once it is true."""
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.02)
-    return value
 
 
 @contextlib.contextmanager

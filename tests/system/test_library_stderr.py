@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from support import picture_files as files
+from support.patience import PATIENCE
 from vmambair_arch.data import reading as data
 from vmambair_arch.errors import InputError
 from vmambair_arch.restoring.files import reading
@@ -103,7 +104,7 @@ def test_the_descriptor_is_restored_after_threads_have_been_inside():
     def enter():
         for _ in range(20):
             with library_stderr.silence():
-                met.wait(60)
+                met.wait(PATIENCE)
 
     threads = [threading.Thread(target=enter) for _ in range(4)]
     for thread in threads:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import distributed
 
+from support import ranks
 from support.experiments import load_tensors
 from support.trainings import ROOT, log, resumes, train
 from vmambair_arch import Restorer, VmambaIR
@@ -53,8 +54,8 @@ def test_a_discriminator_is_trained_too(small, device):
 
 def test_a_process_group_of_one_trains(small, device, monkeypatch):
     """With nccl on a GPU, and gloo for messages between processes."""
-    place = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1}
-    for name, value in {**place, "MASTER_ADDR": "localhost", "MASTER_PORT": 29577}.items():
+    place = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1, "MASTER_ADDR": "localhost"}
+    for name, value in place.items():
         monkeypatch.setenv(name, str(value))
     opened, initialise = [], distributed.init_process_group
 
@@ -65,7 +66,9 @@ def test_a_process_group_of_one_trains(small, device, monkeypatch):
     monkeypatch.setattr(distributed, "init_process_group", noted)
     path = small("train:total_iter=2", "val:val_freq=9", on(device))
     try:
-        assert train(path, "--launcher", "pytorch") == 0
+        with ranks.reserved_port() as port:
+            monkeypatch.setenv("MASTER_PORT", str(port))
+            assert train(path, "--launcher", "pytorch") == 0
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()

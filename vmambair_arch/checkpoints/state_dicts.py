@@ -50,7 +50,7 @@ def unwrap(
         where: the file, for messages.
         key: the wrapper to prefer where there are several.
     Raises: InputError: it holds no tensors by name, or tensors that are not plain: sparse,
-        quantised or meta ones.
+        nested, quantised or meta ones.
     """
     if content.keys() >= TRAINING:
         raise InputError(f"{where}: {_training_state(content, Path(where))}")
@@ -148,8 +148,13 @@ def _plain(name: str, tensor: object, where: str) -> Tensor:
     if not isinstance(tensor, Tensor):
         kind = type(tensor).__name__
         raise InputError(f"{where}: {shortened(repr(name))} is a {kind}, not a tensor")
-    if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
-        kind = "meta" if tensor.is_meta else "quantised" if tensor.is_quantized else "sparse"
+    kinds = {
+        "meta": tensor.is_meta,
+        "quantised": tensor.is_quantized,
+        "nested": tensor.is_nested,
+        "sparse": tensor.layout is not torch.strided,
+    }
+    for kind in [kind for kind, applies in kinds.items() if applies]:
         raise InputError(f"{where}: {shortened(repr(name))} is a {kind} tensor; save plain tensors")
     return tensor
 

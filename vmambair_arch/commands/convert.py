@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .. import checkpoints
 from ..errors import InputError
+from ..files import remove_leftovers
 from ..restoring import models
 from ..system import terminal
 
@@ -27,6 +28,7 @@ def _run(arguments: argparse.Namespace) -> None:
         content = checkpoints.read_file(path)
         network = checkpoints.build_network(content, str(path))
         state = checkpoints.unwrap(content, str(arguments.input))
+    remove_leftovers(arguments.output.parent)
     if "shallow.weight" in state:
         checkpoints.write_file(arguments.output, checkpoints.to_released(network))
         layout = "the released layout"

@@ -186,7 +186,7 @@ class _Reader:
                 read, place.below[number] = self._value(loader, item, (*keys, number))
                 value.append(read)
         else:
-            raise self._broken(line, f"{format_value(node.tag)} is not a type of options")
+            raise self._broken(line, f"{_written(node.tag)} is not a type of options")
         self.open.pop()
         return value, place
 
@@ -196,7 +196,7 @@ class _Reader:
         place = f"{self.name}:{node.start_mark.line + 1}: {dotted_name(keys)}"
         if node.tag not in PLAIN:
             raise InputError(
-                f"{place}: {format_value(node.tag)} is not a type of options; write plain YAML"
+                f"{place}: {_written(node.tag)} is not a type of options; write plain YAML"
             )
         try:
             value = loader.construct_object(node)
@@ -247,6 +247,8 @@ class _Reader:
         key = loader.construct_object(node) if node.tag in PLAIN else None
         if not isinstance(key, str):
             line = node.start_mark.line + 1
+            if isinstance(node, yaml.CollectionNode):
+                raise self._broken(line, "a list or mapping is not a name")
             raise self._broken(line, f"{format_value(node.value)} is not a name; put it in quotes")
         return key
 
@@ -259,6 +261,11 @@ class _Reader:
             if not isinstance(item, yaml.MappingNode):
                 raise self._broken(item.start_mark.line + 1, "<< merges mappings only")
         return [self._value(loader, item, keys) for item in nodes]
+
+
+def _written(tag: str) -> str:
+    """A tag as option files write it, ``'!!set'``."""
+    return format_value(tag.replace("tag:yaml.org,2002:", "!!"))
 
 
 def _override(file: OptionFile, override: str) -> None:

@@ -180,7 +180,7 @@ def _prepare_folders(opt: dict[str, Any], *, fresh: bool) -> None:
     if fresh:
         _make_folders(opt)
     if opt["rank"] == 0:
-        for key in ("models", "training_states"):
+        for key in ("experiments_root", "models", "training_states"):
             Path(paths[key]).mkdir(parents=True, exist_ok=True)
             remove_leftovers(Path(paths[key]))
         shutil.copy(opt["opt_file"], paths["experiments_root"])
@@ -212,10 +212,12 @@ def _start_log(opt: dict[str, Any], kind: str, remarks: Sequence[str] = ()) -> l
         log.removeHandler(handler)
         with contextlib.suppress(OSError):  # the disk was full
             handler.close()
-    path = str(Path(opt["path"]["log"], f"{kind}_{opt['name']}_{get_time_str()}.log"))
-    log = get_root_logger(log_file=path)
+    path = Path(opt["path"]["log"], f"{kind}_{opt['name']}_{get_time_str()}.log")
+    while path.exists():  # a run of the same second, which BasicSR would overwrite
+        path = path.with_stem(f"{path.stem}_")
+    log = get_root_logger(log_file=str(path))
     if opt["rank"]:
-        _log_warnings(log, opt["rank"], path.replace(".log", f"_rank{opt['rank']}.log"))
+        _log_warnings(log, opt["rank"], str(path.with_stem(f"{path.stem}_rank{opt['rank']}")))
     for handler in log.handlers:
         if isinstance(handler, logging.FileHandler):  # no traceback per line on a full disk
             handler.handleError = lambda record: None

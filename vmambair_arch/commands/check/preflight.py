@@ -78,7 +78,9 @@ def _data_set(opt, section, found, warnings, leaks: Leaks, *, fast: bool) -> str
     ):
         seen += 1
         if image.problem and not any(str(image.path) in p.sentence for p in wrong):
-            unusable.append(Problem("decode", f"{place}: {image.path}: {image.problem}; replace it"))
+            unusable.append(
+                Problem("decode", f"{place}: {image.path}: {image.problem}; replace it")
+            )
         if image.lost:
             warnings.append(f"{place}: {image.path}: BasicSR drops its {image.lost}")
         if image.digest and (side == "gt" or "dataroot_gt" not in data_set):

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from ... import reporting
 from ...errors import InputError
-from ...files import write_whole
+from ...files import remove_leftovers, write_whole
 from ...reporting import Report, latex, markdown, tables
 from ...reporting.page.page import write_page
 from ...reporting.page.scenes import Scene
@@ -49,6 +49,7 @@ def write(plan: Plan, folder: Path, *, shown: int | None = None) -> Report:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):  # before hours of restoring
             pass
+        remove_leftovers(folder)
         write_page(
             folder / PAGE,
             title=plan.title,

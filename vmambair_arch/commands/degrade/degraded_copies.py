@@ -21,7 +21,7 @@ from ...degrading.batch_operations import Sharpen
 from ...degrading.degradation import TwoOrderDegradation, smallest_side
 from ...degrading.kernels import RandomKernels
 from ...errors import InputError
-from ...files import write_whole
+from ...files import remove_leftovers, write_whole
 from ...system import processes
 from ..sharing import SINGLE_PROCESS, Share, raise_in_first
 
@@ -61,6 +61,7 @@ def run(
     else:
         degradation, smallest = TwoOrder(opt), smallest_side(opt, RandomKernels(train))
     out.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(out)
     lines = []
     try:
         for path, copy in share.of([*copies.items()]):

@@ -150,7 +150,7 @@ def _begun(sources: dict[str, Source], out: Path, recipe: Recipe) -> Record:
     """The folder's record, without images whose files have been lost."""
     record = Record(out, asdict(recipe), sources)
     folders = [out / name for name in _folders(recipe)]
-    for folder in folders:
+    for folder in (out, *folders):
         folder.mkdir(exist_ok=True)
         remove_leftovers(folder)
     record.forget_unless(lambda image: all(_is_there(f / image.name) for f in folders))

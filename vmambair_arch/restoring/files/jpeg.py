@@ -155,7 +155,7 @@ def _read(stored: EncodedPicture, parts: Segments) -> None:
         stored.icc = b"".join(profile[part] for part in sorted(profile))
     elif profile:
         stored.warnings.append(
-            f"its colour profile is dropped: {len(profile)} of its {number} parts are there"
+            f"its colour profile is dropped: found only {len(profile)} of its {number} parts"
         )
     stored.packet = packets[0] if packets else None
     _say_what_follows(stored, parts, behind)
