@@ -84,9 +84,9 @@ def jit(function: Callable) -> Callable:
 
 
 def allocation_free(function: Callable) -> Callable:
-    """The same for a function that makes no array.
+    """The same for a function that creates no array.
 
-    It counts no references to those that it is given: a locked instruction for each, at each call.
+    It is compiled without reference counting: an atomic operation per array argument and call.
     """
     return njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)(
         function
