@@ -24,7 +24,7 @@ from torch._subclasses.fake_tensor import (
 from torch.nn.modules import module as hooks
 
 from ..models import optimizer_modes
-from ..models.gan_losses import RelativisticGANLoss
+from ..models.losses.gan import RelativisticGANLoss
 
 FAKES = "torch._subclasses.fake_tensor"  # a logger: an error is logged, then raised
 MOST_PARAMETERS = 10**10

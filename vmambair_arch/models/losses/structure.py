@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import InputError
+from ...errors import InputError
 
 WINDOW, SIGMA = 11, 1.5  # SSIM's, in pixels
 SMALL = (0.01**2, 0.03**2)  # SSIM's C1 and C2 for values in [0, 1]
