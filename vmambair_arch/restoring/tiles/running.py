@@ -9,19 +9,13 @@ from torch import Tensor, nn
 
 from ...errors import InputError
 from ...inference import ensemble, run
-from ...system.gpu_libraries import benchmarks_off, tf32
+from ...system.gpu_libraries import PRECISIONS, benchmarks_off, tf32
 from .graphs import Graphs
 from .precision import choose_precision
 from .steps import Progress, Steps
 
 logger = logging.getLogger("vmambair_arch")
 SMALL = 64  # side of the image that probes a network
-PRECISIONS = {
-    "fp32": torch.float32,
-    "tf32": torch.float32,
-    "bf16": torch.bfloat16,
-    "fp16": torch.float16,
-}
 
 
 class Runner:
