@@ -294,7 +294,7 @@ def test_many_texts_are_read_quickly(make):
 
 
 def test_absurd_numbers_of_parts_are_refused(monkeypatch):
-    monkeypatch.setattr(png_chunks, "MOST", 50)
+    monkeypatch.setattr(png_chunks, "MAX_CHUNKS", 50)
     assert "more than 50 chunks" in refusal(many_chunks(60))
     content = files.encoded(files.noise("RGB"), "JPEG", progressive=True)
     scan = content[content.index(b"\xff\xda") : -2]

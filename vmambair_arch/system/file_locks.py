@@ -15,7 +15,7 @@ except ImportError:  # Windows, where an open file can be neither renamed nor re
     fcntl = None
 
 LOCK = "lock"  # in a scratch folder
-YOUNG = 60.0  # seconds; on Windows a younger file may be about to be renamed
+MIN_AGE = 60.0  # seconds; on Windows a younger file may be about to be renamed
 
 
 def lock_file(file: IO[bytes]) -> None:
@@ -32,7 +32,7 @@ def is_abandoned(path: Path) -> bool:
     try:
         if fcntl is None:
             os.rename(path, path)
-            return time.time() - path.stat().st_mtime > YOUNG
+            return time.time() - path.stat().st_mtime > MIN_AGE
         with path.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -32,7 +32,7 @@ from . import cost
 from .leaks import Leaks
 
 SECONDS = 10.0  # of timed steps; slow steps are repeated less often
-SHOWN = 20  # problems of a kind that are listed; further ones are counted
+MAX_LISTED = 20  # problems of a kind that are listed; further ones are counted
 
 
 def run(opt: dict[str, Any], *, fast: bool = False) -> Iterator[str]:
@@ -94,15 +94,15 @@ def _data_set(opt, section, found, warnings, leaks: Leaks, *, fast: bool) -> str
 
 
 def _listed(found: list[Problem]) -> list[str]:
-    """The sentences, at most SHOWN of each kind."""
+    """The sentences, at most MAX_LISTED of each kind."""
     kinds: dict[str, list[str]] = {}
     for problem in found:
         kinds.setdefault(problem.kind, []).append(problem.sentence)
     sentences = []
     for same in kinds.values():
-        sentences += same[:SHOWN]
-        if len(same) > SHOWN:
-            sentences.append(f"{same[SHOWN]} (and {len(same) - SHOWN - 1} more like it)")
+        sentences += same[:MAX_LISTED]
+        if len(same) > MAX_LISTED:
+            sentences.append(f"{same[MAX_LISTED]} (and {len(same) - MAX_LISTED - 1} more like it)")
     return sentences
 
 

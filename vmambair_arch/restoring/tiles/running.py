@@ -15,7 +15,7 @@ from .precision import choose_precision
 from .steps import Progress, Steps
 
 logger = logging.getLogger("vmambair_arch")
-SMALL = 64  # side of the image that probes a network
+PROBE_SIDE = 64  # side of the image that probes a network
 
 
 class Runner:
@@ -51,7 +51,7 @@ class Runner:
         config = getattr(network, "config", {})
         self.in_channels: int = config.get("in_channels", 3)
         multiple: int = getattr(network, "multiple", 1)
-        self.side = -(-SMALL // multiple) * multiple
+        self.side = -(-PROBE_SIDE // multiple) * multiple
         shape = (1, self.in_channels, self.side, self.side)
         self.dtype = PRECISIONS.get(precision) or self._automatic(shape)
         small = torch.zeros(shape, device=device)
