@@ -70,10 +70,8 @@ def _serve(arguments: argparse.Namespace) -> None:
     check_strength(arguments.strength)
     computing.take_threads(arguments)
     with serving.listen(arguments.host, arguments.port) as listener:  # before the network loads
-        options = {
-            **computing.restorer_options(arguments),
-            "strength": 1,
-        }  # blended later, per request
+        # The strength is blended in later, per request.
+        options = {**computing.restorer_options(arguments), "strength": 1}
 
         def build(models: Sequence[str]) -> Restorer | Chain:
             found = [resolved(model, arguments.plugin) for model in models]
