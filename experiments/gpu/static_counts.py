@@ -82,7 +82,7 @@ def channel_calls(channels: int, dtype: torch.dtype) -> dict[str, Callable]:
     sequence, r = torch.zeros(1, 1, channels), -(-channels // 16)
     shapes = (2, r + 2 * N, 1), (2, 1, r), (2, 1), (2, 1, N), (2, 1)
     inputs = sequence, *map(torch.zeros, shapes)
-    fused = {"both ways": lambda: channel.forward(*inputs)}
+    fused = {"bidirectional": lambda: channel.forward(*inputs)}
     return _selective(2, channels, dtype) | fused
 
 

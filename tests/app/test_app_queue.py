@@ -166,7 +166,7 @@ def test_the_given_bundled_and_cached_networks_are_offered(tmp_path, monkeypatch
     (tmp_path / "vmambair").mkdir()
     for name in ("derain.pth", "sisr_x4.safetensors", "notes.txt"):
         (tmp_path / "vmambair" / name).touch()
-    offered = networks.offered(["folder/mine.pth", "sisr_x4"])
+    offered = networks.list_choices(["folder/mine.pth", "sisr_x4"])
     assert [(choice.label, choice.origin) for choice in offered] == [
         ("mine.pth", "given"),
         ("sisr_x4", "given"),

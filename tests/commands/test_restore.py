@@ -19,7 +19,7 @@ from torch import nn
 from support import forks, picture_files as files
 from support.patience import PATIENCE, until
 from vmambair_arch import Restorer, VmambaIR, cli, load_network, restore, save_network, weights
-from vmambair_arch.app.networks import offered
+from vmambair_arch.app.networks import list_choices
 from vmambair_arch.commands.restore import batch_restore, plan
 from vmambair_arch.commands.restore.progress import RestoreProgress
 from vmambair_arch.errors import InputError
@@ -403,7 +403,7 @@ def test_a_bundled_network_may_have_the_name_of_a_preset(bundled_derain, caplog,
     assert (
         "options are inferred from its blocks" in capsys.readouterr().err
     )  # it was found, but has no weights
-    labels = [choice.label for choice in offered([])]
+    labels = [choice.label for choice in list_choices([])]
     assert labels == [weights.DEFAULT, "derain"]
 
 
@@ -413,7 +413,7 @@ def test_the_weights_of_a_preset_hidden_by_a_bundled_network_are_named(bundled_d
     save_network(files.identity(4), other)
     assert Restorer("derain").scale == 1 and Restorer(other).scale == 4
     assert f"derain is the bundled network; for the preset's give -m {other}" in caplog.text
-    assert [choice.model for choice in offered(["derain"])] == [
+    assert [choice.model for choice in list_choices(["derain"])] == [
         *("derain", weights.DEFAULT, str(other))
     ]
 

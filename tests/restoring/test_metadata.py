@@ -76,12 +76,12 @@ def test_moved_maker_notes_are_kept_with_a_warning(order):
     data = exif_data(order)
     picture = Picture(files.noise("RGB"), exif=data)
     for form in ("JPEG", "PNG", "WEBP"):
-        assert writing.lost(picture, form) == [] and data in written(picture, form)
-    (told,) = writing.lost(picture, "TIFF")
+        assert writing.list_losses(picture, form) == [] and data in written(picture, form)
+    (told,) = writing.list_losses(picture, "TIFF")
     assert "maker notes" in told
     content = written(picture, "TIFF")
     assert b"MakerNote\0\xff" * 5 in content
-    assert told in read(content).warnings and writing.lost(read(content), "TIFF") == []
+    assert told in read(content).warnings and writing.list_losses(read(content), "TIFF") == []
     assert "maker notes" not in str(read(files.tiff(files.noise("RGB"))).warnings)
 
 
@@ -228,8 +228,8 @@ def test_iptc_data_are_kept(source, target):
 
 def test_metadata_that_a_format_cannot_hold_are_a_warning():
     picture = Picture(files.noise("RGB"), iptc=iptc_block(), carried=((b"tEXt", b"Title\0One"),))
-    assert writing.lost(picture, "PNG") == []
-    assert writing.lost(picture, "WEBP") == [
+    assert writing.list_losses(picture, "PNG") == []
+    assert writing.list_losses(picture, "WEBP") == [
         *("its IPTC data are dropped", "its texts (Title) are dropped")
     ]
 

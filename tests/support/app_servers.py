@@ -88,9 +88,9 @@ def running(
     """A server that offers these networks and the bundled one."""
     listener = serving.listen("127.0.0.1", 0)
     networks = Networks([str(model) for model in models], chain.load)
-    with serving.opened(networks, max_megapixels=max_megapixels, keep=keep) as routes:
+    with serving.open_routes(networks, max_megapixels=max_megapixels, keep=keep) as routes:
         server = serving.server(routes.app(host="127.0.0.1", token=token))
-        thread = threading.Thread(target=asyncio.run, args=[serving.answer(server, listener)])
+        thread = threading.Thread(target=asyncio.run, args=[serving.run_server(server, listener)])
         thread.start()
         try:
             yield Server(listener.getsockname()[1], routes, token)

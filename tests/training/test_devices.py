@@ -9,7 +9,7 @@ from support import ranks
 from support.experiments import load_tensors
 from support.trainings import ROOT, log, resumes, train
 from vmambair_arch import Restorer, VmambaIR
-from vmambair_arch.data.batches.prefetch import Prefetcher, packed
+from vmambair_arch.data.batches.prefetch import Prefetcher, collate_packed
 
 NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no NVIDIA GPU")
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
@@ -93,7 +93,7 @@ def test_a_picture_is_restored_as_in_float32_on_the_cpu(device, precision, depth
 @NO_GPU
 def test_the_next_batch_is_prefetched_to_the_gpu():
     pictures = torch.arange(3 * 2 * 3 * 8 * 8).view(3, 2, 3, 8, 8) % 256 / 255
-    samples = [packed(lambda rows: {"lq": rows[0]}, [row]) for row in pictures]
+    samples = [collate_packed(lambda rows: {"lq": rows[0]}, [row]) for row in pictures]
     pinned = ({"lq": type(s["lq"])(s["lq"][0].pin_memory())} for s in samples)
     for row, batch in zip(pictures, Prefetcher(pinned, torch.device("cuda", 0)), strict=True):
         assert batch["lq"].is_cuda and torch.equal(batch["lq"].cpu(), row)

@@ -35,7 +35,7 @@ def download(address: str) -> Path:
             " hf:user/name/file"
         )
     repo, revision, file = parts["repo"], parts["revision"], parts["file"]
-    hub = library()
+    hub = import_library()
     try:
         path = Path(_download(hub, repo, revision, file))
     except Exception as error:  # the hub's client and its transports raise many kinds
@@ -46,7 +46,7 @@ def download(address: str) -> Path:
     return path
 
 
-def library() -> Any:
+def import_library() -> Any:
     """The package huggingface_hub. Raises: InputError: it is not installed."""
     try:
         import huggingface_hub

@@ -17,7 +17,7 @@ from . import hub, released
 from .configs import CONFIG_KEY, check_depths, infer_config, infer_network, stored_config
 from .files import CONFIG, read_file, write_file
 from .foreign import load_foreign
-from .state_dicts import architecture, check_values, check_weights, some, unwrap
+from .state_dicts import architecture, check_values, check_weights, first_names, unwrap
 
 logger = logging.getLogger("vmambair_arch")
 
@@ -205,7 +205,11 @@ def _to_ours(
         ours, strange = released.from_released(state)
     if strange or "shallow.weight" not in ours:
         theirs = architecture(state)
-        misfit = f"{some(strange)} do not fit" if strange else "patch_embed.proj.weight is missing"
+        misfit = (
+            f"{first_names(strange)} do not fit"
+            if strange
+            else "patch_embed.proj.weight is missing"
+        )
         likely = f" (it looks like {theirs})" if theirs else ""
         raise OtherNetworkError(
             f"{where}: not a checkpoint of {kind}{likely}: {misfit}; give one of {kind}"
@@ -266,7 +270,7 @@ def _misfit(network: nn.Module, state: Mapping[str, Tensor]) -> str | None:
         ]
         if options:
             return f"its network has {shortened(', '.join(options))}"
-    return f"{some(wrong)} do not fit {type(network).__name__} in name or shape"
+    return f"{first_names(wrong)} do not fit {type(network).__name__} in name or shape"
 
 
 def _fits(name: str, own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> bool:

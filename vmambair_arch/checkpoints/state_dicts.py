@@ -83,7 +83,7 @@ def check_weights(state: Mapping[str, Tensor], where: str, but: str) -> None:
     wrong = {name: t.dtype for name, t in weights.items() if not t.is_floating_point()}
     if wrong:
         raise InputError(
-            f"{where}: {some(wrong)}: {next(iter(wrong.values()))} instead of floating-point"
+            f"{where}: {first_names(wrong)}: {next(iter(wrong.values()))} instead of floating-point"
             " numbers; give the weights from before they were converted"
         )
     check_held(weights, where)
@@ -106,12 +106,12 @@ def check_values(state: Mapping[str, Tensor], where: str) -> None:
     wrong = [name for name, tensor in state.items() if not _is_sane(tensor)]
     if wrong:
         raise InputError(
-            f"{where}: {some(wrong)}: values that are not finite, or above {LARGEST:g}: the file is"
-            " damaged or its training diverged; give an earlier one"
+            f"{where}: {first_names(wrong)}: values that are not finite, or above {LARGEST:g}: the"
+            " file is damaged or its training diverged; give an earlier one"
         )
 
 
-def some(names: Iterable[object]) -> str:
+def first_names(names: Iterable[object]) -> str:
     """The first few of many names."""
     return few((shortened(repr(name)) for name in names), 3)
 

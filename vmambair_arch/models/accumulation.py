@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
-from .optimizer_step import parameters, staged
+from .optimizer_step import parameters, staged_step
 from .shared_state import SharedState
 
 
@@ -36,7 +36,7 @@ class Accumulation(SharedState):
         for number, optimizer in enumerate(self.optimizers):
             name = names.get(id(optimizer), f"optimizer_{number}")
             clear = functools.partial(self._clear, optimizer, optimizer.zero_grad)
-            optimizer.zero_grad, optimizer.step = clear, staged(self, optimizer, name)
+            optimizer.zero_grad, optimizer.step = clear, staged_step(self, optimizer, name)
 
     def train_on(self, batches: Sequence[dict[str, Any]], current_iter: int) -> None:
         """Run an iteration, which is one step of each optimizer.

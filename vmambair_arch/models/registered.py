@@ -38,7 +38,7 @@ class RegisteredNetwork(nn.Module):
         return self.network(x)
 
 
-def registered(options: Mapping[str, Any], where: str) -> type | None:
+def registered_class(options: Mapping[str, Any], where: str) -> type | None:
     """The class or function that a section network_g names, or None if it is not registered.
 
     Args:
@@ -65,7 +65,7 @@ def build(
         where: the section is, for messages.
     Raises: InputError: the network is not registered, or its options or weights do not fit.
     """
-    make = registered(options, where)
+    make = registered_class(options, where)
     if make is None:
         known = [name for name, _ in ARCH_REGISTRY]
         raise InputError(

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from ..data.batches import rng
 from ..data.batches.failures import Failures
-from ..data.batches.loading import set_place, steps
+from ..data.batches.loading import set_position, steps
 from ..errors import StoppedError, TrainingError
 from ..system import processes
 from . import resuming
@@ -79,7 +79,7 @@ class Training:
             )
         if rank >= len(saved):
             if saved:
-                rng.seed_by_place(self.opt["manual_seed"], self.iteration, rank)
+                rng.seed_by_position(self.opt["manual_seed"], self.iteration, rank)
             return
         mine = saved[rank]
         rng.restore(mine["rng"])
@@ -111,7 +111,7 @@ class Training:
 
     def _iterate(self, progress: TrainingProgress) -> None:
         while not self._is_over():
-            set_place(self.loader, epoch=self.epoch, seen=self.seen, iteration=self.iteration)
+            set_position(self.loader, epoch=self.epoch, seen=self.seen, iteration=self.iteration)
             progress.waiting()
             self.step_time.start()
             for step in steps(self.loader, self.opt):

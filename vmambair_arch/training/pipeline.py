@@ -30,7 +30,7 @@ from ..files import remove_leftovers
 from ..models.build import build_model, refuse_compiled_copies
 from ..option_files import against_disk
 from ..system.folder_lock import locked
-from ..system.processes import gather, together
+from ..system.processes import gather, raise_in_all
 from . import resuming, thread_numbers, validation
 from .events import open_events
 from .loop import Training
@@ -69,7 +69,7 @@ def _locked_results(opt: dict[str, Any]) -> Iterator[list[str]]:
     Raises: InputError: another run of that name has locked it.
     """
     with contextlib.ExitStack() as held:
-        with together():
+        with raise_in_all():
             remark = held.enter_context(locked(_root(opt))) if opt["rank"] == 0 else None
         yield [remark] if remark else []
 
@@ -81,7 +81,7 @@ def _root(opt: dict[str, Any]) -> Path:
 
 def _train(opt: dict[str, Any], remarks: list[str]) -> None:
     _start(opt)
-    with together():
+    with raise_in_all():
         against_disk.check(opt)
         state, on_states = training_states.find(opt)
         differing = list(resuming.differences(opt, state)) if state else []
@@ -91,7 +91,7 @@ def _train(opt: dict[str, Any], remarks: list[str]) -> None:
         sections = [s for s in opt["datasets"].values() if s["phase"] == "val"]
         val_loaders = [validation_loader(opt, section) for section in sections]
     _same_state(state)
-    with together():
+    with raise_in_all():
         _prepare_folders(opt, fresh=state is None)
     log = _start_log(opt, "train", [*remarks, *on_states])
     for level, difference in differing:
@@ -115,10 +115,10 @@ def _train(opt: dict[str, Any], remarks: list[str]) -> None:
 
 def _test(opt: dict[str, Any], remarks: list[str]) -> None:
     _start(opt)
-    with together():
+    with raise_in_all():
         against_disk.check(opt)
         loaders = [validation_loader(opt, section) for section in opt["datasets"].values()]
-    with together():
+    with raise_in_all():
         _make_folders(opt)
     log = _start_log(opt, "test", remarks)
     model = build_model(opt)
@@ -146,7 +146,7 @@ def _build(opt: dict[str, Any], state: dict[str, Any] | None) -> tuple[Any, dict
             if not (opt["auto_resume"] and older):
                 raise refused from None
             log.warning(f"{error}; passed over for the state before it")
-        with together():
+        with raise_in_all():
             state, remarks = training_states.find(opt, before=state["iter"])
         for remark in remarks:
             log.warning(remark)
