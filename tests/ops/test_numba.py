@@ -3,6 +3,7 @@
 import functools
 import logging
 import math
+import os
 import subprocess
 import sys
 import threading
@@ -164,6 +165,7 @@ class Scans(Dataset):
         return planar_scan(*self.inputs, backend="numba")
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
 def test_workers_that_fork_may_scan(two_threads):
     y = planar_scan(*inputs(), backend="numba")
     loader = DataLoader(
