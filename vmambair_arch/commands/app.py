@@ -88,7 +88,8 @@ def _serve(arguments: argparse.Namespace) -> None:
         address = serving.address(listener, arguments.host, token)
         terminal.say(f"{address} (Ctrl-C ends it)")
         serving.serve(
-            *(listener, networks),
+            listener,
+            networks,
             host=arguments.host,
             token=token,
             browser=not arguments.no_browser,

@@ -93,7 +93,8 @@ class Restorer:
         else:
             self.network = models.load(model, self.device)
         run = Runner(
-            *(self.network, self.device),
+            self.network,
+            self.device,
             precision=precision,
             averaged=ensemble,
             stepwise=self.device.type == "cpu" and not compile,
@@ -103,7 +104,8 @@ class Restorer:
         on_cpu = self.device.type == "cpu"
         sizes = TileSizes(run, self.device, memory, None if on_cpu else run.largest_map())
         self.tiling = Tiling(
-            *(run, sizes),
+            run,
+            sizes,
             scale=self.scale,
             multiple=getattr(self.network, "multiple", 1),
             tile=tile,
@@ -155,7 +157,8 @@ class Restorer:
         y = torch.empty(b, c, h * self.scale, w * self.scale, device=x.device)
         strips = self.tiling.strips(
             lambda rows, columns: x[..., rows, columns],
-            *(h, w),
+            h,
+            w,
             channels=b * c,
             result=y.nbytes,
             progress=progress,

@@ -15,7 +15,11 @@ def parse(content: bytes) -> EncodedPicture:
     """A file's header. Raises whatever PIL raises."""
     image = decoders.pil_image(content, "BMP" if content[:2] == b"BM" else "DIB")
     stored = EncodedPicture(
-        *(image.height, image.width), lambda: decoders.load_pixels(image), memory=12, form="BMP"
+        height=image.height,
+        width=image.width,
+        decode=lambda: decoders.load_pixels(image),
+        memory=12,
+        form="BMP",
     )
     dpi = image.info.get("dpi")
     stored.dpi = dpi if dpi and min(dpi) > 0 else None

@@ -43,14 +43,14 @@ class ReadFormat(NamedTuple):
 
 FORMATS = {
     "PNG": PictureFormat(
-        *((".png",), png.parse),
-        *(True, True, True),
-        iptc=True,
-        texts=True,
+        (".png",), png.parse, deep=True, alpha=True, metadata=True, iptc=True, texts=True
     ),
     "JPEG": PictureFormat(
-        *((".jpg", ".jpeg", ".jpe", ".jfif"), jpeg.parse),
-        *(False, False, True),
+        (".jpg", ".jpeg", ".jpe", ".jfif"),
+        jpeg.parse,
+        deep=False,
+        alpha=False,
+        metadata=True,
         side=65500,
         iptc=True,
         texts=None,
@@ -62,9 +62,7 @@ FORMATS = {
         (".tif", ".tiff"), tiff_reading.parse, deep=True, alpha=True, metadata=True, iptc=True
     ),
     "BMP": PictureFormat(
-        *((".bmp", ".dib"), bmp.parse),
-        *(False, True, False),
-        pixels=2**32 - 2**16,
+        (".bmp", ".dib"), bmp.parse, deep=False, alpha=True, metadata=False, pixels=2**32 - 2**16
     ),
 }
 READ_ONLY = {

@@ -28,7 +28,12 @@ def parse_heif(content: bytes) -> EncodedPicture:
     hdr.check_curve((info.get("nclx_profile") or {}).get("transfer_characteristics"))
     width, height = image.size
     stored = EncodedPicture(
-        *(height, width), lambda: _decoded(image, bits), memory=24, form="PNG", lossless=False
+        height=height,
+        width=width,
+        decode=lambda: _decoded(image, bits),
+        memory=24,
+        form="PNG",
+        lossless=False,
     )
     stored.icc = info.get("icc_profile") if info.get("icc_profile_type") != "nclx" else None
     stored.exif, stored.packet, stored.orientation = info.get("exif"), info.get("xmp"), 1
@@ -57,8 +62,9 @@ def parse_avif(content: bytes) -> EncodedPicture:
     at = colours.find(b"colrnclx")
     hdr.check_curve(int.from_bytes(colours[at + 10 : at + 12], "big") if at >= 0 else None)
     stored = EncodedPicture(
-        *(image.height, image.width),
-        lambda: decoders.load_pixels(image),
+        height=image.height,
+        width=image.width,
+        decode=lambda: decoders.load_pixels(image),
         memory=16,
         form="PNG",
         lossless=False,

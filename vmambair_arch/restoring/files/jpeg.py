@@ -76,8 +76,9 @@ def parse(content: bytes) -> EncodedPicture:
             f" of up to {WORK / 1e6:.0f} megapixels in all; open it and save it again"
         )
     stored = EncodedPicture(
-        *(height, width),
-        lambda: _decode(stored, parts),
+        height=height,
+        width=width,
+        decode=lambda: _decode(stored, parts),
         memory=4 * max(components, 3) + (6 if marker in PROGRESSIVE else 0),
         form="JPEG",
         lossless=False,

@@ -46,8 +46,9 @@ def parse(content: bytes) -> EncodedPicture:
         raise InputError("damaged (its header is invalid); copy or download it again")
     deep = depth == 16
     stored = EncodedPicture(
-        *(height, width),
-        lambda: _decode(listed, stored, depth, kind),
+        height=height,
+        width=width,
+        decode=lambda: _decode(listed, stored, depth, kind),
         memory=(4 if deep else 2) * 2 * max(SAMPLES[kind], 4),
         form="PNG",
     )

@@ -79,8 +79,9 @@ def parse(content: bytes) -> EncodedPicture:
     depth = _depth(page)
     _check_strips(content, page)
     stored = EncodedPicture(
-        *(height, width),
-        lambda: _decode(content, page, depth),
+        height=height,
+        width=width,
+        decode=lambda: _decode(content, page, depth),
         memory=(2 if depth == 16 else 1) * 4 * max(page.one(tiff.SAMPLES, 1), 4),
         form="TIFF",
         lossless=True,

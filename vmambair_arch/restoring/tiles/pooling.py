@@ -39,9 +39,9 @@ class GlobalPool:
             yield
 
     @contextlib.contextmanager
-    def giving(self) -> Iterator[None]:
+    def applying(self) -> Iterator[None]:
         """Make the channel scans use the collected means in the body."""
-        with self._hooked(self._give):
+        with self._hooked(self._apply):
             yield
 
     def _collect(self, scan: ChannelScan, inputs: tuple[Tensor]) -> None:
@@ -53,7 +53,7 @@ class GlobalPool:
         self.sums[scan] = self.sums[scan] + total if scan in self.sums else total
         self.pixels[scan] += x.shape[2] * x.shape[3]
 
-    def _give(self, scan: ChannelScan, inputs: tuple[Tensor]) -> tuple[Tensor]:
+    def _apply(self, scan: ChannelScan, inputs: tuple[Tensor]) -> tuple[Tensor]:
         """A map of one pixel, whose mean is the picture's."""
         return ((self.sums[scan] / self.pixels[scan]).to(inputs[0]),)
 

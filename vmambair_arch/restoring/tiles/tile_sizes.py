@@ -59,7 +59,8 @@ class TileSizes:
         if (free := self._free()) and self.per_pixel:
             on_cpu = self.device.type == "cpu"
             sides = largest(
-                *(h, w),
+                h,
+                w,
                 budget=SHARE * (free - result * on_cpu),
                 per_pixel=self.per_pixel,
                 per_row=8 * channels * w * scale**2,  # a row of tiles, twice, in float32

@@ -164,11 +164,12 @@ class Tiling:
                 with self.pool.collecting():
                     for _ in tiles():
                         pass
-                stack.enter_context(self.pool.giving())
+                stack.enter_context(self.pool.applying())
             top, in_order = 0, tiles()  # the order in which they are blended
             joined = blended(
                 lambda row, column: next(in_order),
-                *(rows, columns),
+                rows,
+                columns,
                 scale=self.scale,
                 overlap=self.overlap,
             )

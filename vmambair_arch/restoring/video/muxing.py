@@ -92,9 +92,8 @@ def mux(
     import av
 
     kind, copied = WRITTEN[target.suffix.lower()], check(source, target)
-    with av.open(
-        *(file, "w", kind, dict(MUXER_OPTIONS.get(kind, {}))), metadata_errors="surrogateescape"
-    ) as output:
+    options = dict(MUXER_OPTIONS.get(kind, {}))
+    with av.open(file, "w", kind, options, metadata_errors="surrogateescape") as output:
         output.metadata.update(kept_tags(source.metadata, kind))
         height, width, header = sizes_and_header(parts[0])
         stream = add_stream(output, video, codec, height, width)
