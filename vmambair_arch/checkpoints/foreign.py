@@ -3,7 +3,7 @@
 import importlib.util
 import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -78,7 +78,26 @@ def load_foreign(content: Mapping[str, Any], where: str) -> ForeignNetwork:
             f"{where}: not a whole checkpoint{_likely(state)}: {shortened(error)}; give a whole one"
         ) from error
     _check_kind(descriptor, spandrel, where)
-    return ForeignNetwork(descriptor).float().eval()
+    network = ForeignNetwork(descriptor).float().eval()
+    _merge_branches(network)
+    return network
+
+
+@torch.no_grad()
+def _merge_branches(network: nn.Module) -> None:
+    """Merge the branches of SPAN's convolutions once; it would do so in each forward pass.
+
+    A graph cannot hold that, since it assigns to parameters.
+    """
+    modules: Iterable[Any] = network.modules()
+    for module in modules:
+        if hasattr(module, "eval_conv") and hasattr(module, "update_params"):
+            module.update_params()
+            module.update_params = _nothing
+
+
+def _nothing() -> None:
+    pass
 
 
 def _spandrel(where: str, state: Mapping[str, Tensor]) -> ModuleType:
