@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..checkpoints import read_file
+from ..checkpoints import hub, read_file
 from ..errors import InputError
 from ..restoring import models
 
@@ -30,6 +30,8 @@ def resolved(model: str, plugins: Sequence[str] = ()) -> str | nn.Module:
     path = Path(model)
     if path.suffix in OPTION_FILES:
         return _of_option_file(path, plugins)
+    if plugins and model.startswith(hub.PREFIX):
+        path = hub.download(model)
     stored = _stored_options(path) if plugins or importlib.util.find_spec("basicsr") else None
     if stored is None and not plugins:
         return model
