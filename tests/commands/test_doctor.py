@@ -91,6 +91,18 @@ def test_a_backend_that_auto_passes_over_fails(monkeypatch, capsys):
     self_test.failure.cache_clear()
 
 
+@pytest.mark.parametrize("kind", ["mps", "xpu"])
+def test_gpus_of_apple_and_intel_are_tested(monkeypatch, capsys, kind):
+    found = torch.device(kind)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: found)
+    monkeypatch.setattr(doctor, "_operation", lambda *given: given[3](f"{given[0]} on {given[2]}"))
+    doctor.report(print)
+    *_, gpu, first, second, third, fourth = capsys.readouterr().out.splitlines()
+    assert gpu == f"GPU: {kind}, to restore; training takes the CPU"
+    assert [first, second] == [f"planar on {kind}", f"selective on {kind}"]
+    assert [third, fourth] == ["planar on cpu", "selective on cpu"]
+
+
 @pytest.mark.parametrize("factor", [1, 1.01])
 def test_a_gpus_channel_scan_is_tested_too(monkeypatch, capsys, factor):
     kernel = load("channel", "triton")

@@ -46,13 +46,17 @@ def report(say: Callable[[str], None]) -> bool:
     for line in (*_versions(), *_devices()):
         say(line)
     passed = True
-    tested = {"cpu": OPERATIONS}
-    if torch.cuda.is_available():
-        tested = {"cuda": ON_GPU, **tested}
-    for device, operations in tested.items():
+    for device in dict.fromkeys((_accelerator(), "cpu")):
+        operations = ON_GPU if device == "cuda" else OPERATIONS
         for operation, names in operations.items():
             passed = _operation(operation, names, device, say) and passed
     return passed
+
+
+def _accelerator() -> str:
+    """The kind of device that ``auto`` takes."""
+    found = torch.accelerator.current_accelerator(check_available=True)
+    return found.type if found else "cpu"
 
 
 def _versions() -> Iterator[str]:
@@ -73,8 +77,10 @@ def _devices() -> Iterator[str]:
         gpu = torch.cuda.get_device_properties(index)
         memory = gpu.total_memory / 2**30
         yield f"GPU {index}: {gpu.name}, {memory:.0f} GiB, sm_{gpu.major}{gpu.minor}"
-    if not torch.cuda.is_available():
+    if (kind := _accelerator()) == "cpu":
         yield f"GPU: none that torch can use: {_why_no_gpu()}"
+    elif kind != "cuda":
+        yield f"GPU: {kind}, to restore; training takes the CPU"
 
 
 def _why_no_gpu() -> str:
@@ -136,7 +142,7 @@ def _milliseconds(operation: str, device: torch.device) -> float:
     runs, start = 0, time.perf_counter()
     while not runs or time.perf_counter() - start < SECONDS:
         scan(**inputs)
-        if device.type == "cuda":
-            torch.cuda.synchronize()
+        if device.type != "cpu":
+            torch.accelerator.synchronize()
         runs += 1
     return (time.perf_counter() - start) / runs * 1e3
