@@ -155,6 +155,21 @@ def test_networks_for_other_tasks_are_refused_with_a_message(loads, options, sen
     )
 
 
+def test_a_network_that_fails_is_one_sentence(loads, capsys):
+    class Fixed(nn.Conv2d):
+        def forward(self, input):
+            return super().forward(input).view(1, 3, 64, 64)
+
+    descriptor = stub()
+    descriptor.model.__class__ = Fixed
+    path = loads(descriptor)
+    Image.fromarray(files.noise("RGB")).save("a.png")
+    assert cli.vmambair(["restore", "a.png", "-o", "b.png", "-m", path]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert " fails on " in line and "pixels: RuntimeError: shape '[1, 3, 64, 64]' is" in line
+    assert line.endswith("; give another network")
+
+
 def test_an_unknown_network_is_one_sentence(capsys):
     state = {f"layer.{number}": torch.zeros(1) for number in range(9)}
     torch.save(state, "unknown.pth")

@@ -89,7 +89,7 @@ def held(device: str | torch.device) -> int | None:
     return _status("VmRSS") if device.type == "cpu" and STATUS.exists() else None
 
 
-def ran_out(error: RuntimeError | MemoryError) -> bool:
+def ran_out(error: Exception) -> bool:
     """Whether memory ran out, on any device; many libraries only say so in the message."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
