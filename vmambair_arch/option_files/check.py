@@ -240,7 +240,9 @@ class _Check:
             there = sorted(key.removesuffix("_basicsr") for key, _ in registry_)
             hint = nearest(name, there)
             self._problem(
-                keys, f"{shown(name)} is not registered{hint}; choose one of {', '.join(there)}"
+                keys,
+                f"{shown(name)} is not registered{hint}; choose one of {', '.join(there)}, or give"
+                " the Python file that registers it (--plugin FILE.py)",
             )
         return found
 
