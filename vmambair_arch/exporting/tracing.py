@@ -12,6 +12,7 @@ from .. import ops
 from ..errors import InputError, shortened
 from ..networks.modules import oss
 from ..networks.unet import UNet
+from ..ops import selective
 
 EXAMPLE = (16, 24)  # height and width with which a graph for any size is traced
 LARGEST = 1 << 16
@@ -21,10 +22,11 @@ class Scans(NamedTuple):
     """Functions that replace the scans of ``vmambair_arch.ops`` in a graph."""
 
     planar: Callable[..., Tensor]
-    selective: Callable[..., Tensor]
+    selective: Callable[..., Tensor]  # of our networks: a short sequence of fixed length
+    operator: Callable[..., tuple[Tensor, Tensor]]  # of all selective scans of other networks
 
 
-OURS = Scans(ops.planar_scan, ops.selective_scan)
+OURS = Scans(ops.planar_scan, ops.selective_scan, selective._forward)
 
 
 def trace(network: nn.Module, size: tuple[int, int] | None, scans: Scans = OURS) -> ExportedProgram:
@@ -70,9 +72,12 @@ def smallest(network: nn.Module) -> int:
 
 
 def example(network: nn.Module) -> tuple[int, int]:
-    """The height and width with which a graph for any size is traced."""
+    """The height and width with which a graph for any size is traced.
+
+    Twice the multiple or more: torch.export would make a constant of a single one.
+    """
     multiple: Any = network.multiple
-    h, w = (round_up(max(side, smallest(network)), multiple) for side in EXAMPLE)
+    h, w = (round_up(max(side, smallest(network), 2 * multiple), multiple) for side in EXAMPLE)
     return (h, w) if h != w else (h, w + multiple)
 
 
@@ -83,13 +88,13 @@ def round_up(side: int, multiple: int) -> int:
 
 @contextmanager
 def replaced_scans(scans: Scans) -> Iterator[None]:
-    """Replace the modules' scans within it, so that tracing sees the replacements."""
-    originals = oss.planar_scan, oss.selective_scan
-    oss.planar_scan, oss.selective_scan = scans
+    """Replace the scans within it, so that tracing sees the replacements."""
+    originals = oss.planar_scan, oss.selective_scan, selective._forward
+    oss.planar_scan, oss.selective_scan, selective._forward = scans
     try:
         yield
     finally:
-        oss.planar_scan, oss.selective_scan = originals
+        oss.planar_scan, oss.selective_scan, selective._forward = originals
 
 
 def check_size(size: tuple[int, int], multiple: int) -> None:
