@@ -40,7 +40,8 @@ EXTRAS = {  # installed for the tests, too
         *("onnxscript>=0.5", "onnxruntime>=1.20", "scikit-image"),
     ],
     "hub": ["huggingface_hub>=0.30"],
-    "heif": ["pillow-heif"],  # HEIC, as phones write it; its wheels contain libheif, under the LGPL
+    # HEIC, as phones write it; its wheels contain libheif, under the LGPL.
+    "heif": ["pillow-heif>=1.3"],  # CVE-2025-68431 of libheif, CVE-2026-28231: reads out of bounds
     "perceptual": ["torchmetrics>=1.7"],  # its wheel contains the weights of LPIPS and DISTS
     "spandrel": ["spandrel>=0.4"],
     "video": ["av>=16"],  # its wheels contain an FFmpeg with x264, which is under the GPL

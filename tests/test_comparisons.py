@@ -11,7 +11,7 @@ from skimage import data
 
 from support.pages import ROOT
 from vmambair_arch import reporting
-from vmambair_arch.commands import origin
+from vmambair_arch.commands import command_line
 from vmambair_arch.commands.bench import session
 from vmambair_arch.option_files import plugin_files, yaml_lines
 from vmambair_arch.training import step_time
@@ -146,9 +146,11 @@ def test_derain_in_miniature_with_seeds_where_networks_are_close(compare, contes
 
 def test_reports_name_the_script_that_made_them(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["experiments/comparisons/compare.py", "x4", "my photos"])
-    assert origin.command() == "python experiments/comparisons/compare.py x4 'my photos'"
+    assert (
+        command_line.current_command() == "python experiments/comparisons/compare.py x4 'my photos'"
+    )
     monkeypatch.setattr(sys, "argv", ["/usr/bin/vmambair", "bench"])
-    assert origin.command() == "vmambair bench"
+    assert command_line.current_command() == "vmambair bench"
 
 
 @pytest.mark.parametrize("given", ["", "nowhere", "photos/train"])

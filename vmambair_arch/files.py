@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from .system.holding import hold, is_abandoned
+from .system.file_locks import is_abandoned, lock_file
 
 PART = 40  # characters of the file's name that its temporary name repeats
 TEMPORARY = re.compile(r"\..+\.\d+(\.\w+)?\.tmp", re.DOTALL)
@@ -57,7 +57,7 @@ def _temporary(path: Path) -> tuple[Path, IO[bytes]]:
     while True:
         temporary = path.with_name(f".{part}.{os.getpid()}.{secrets.token_hex(8)}.tmp")
         file = temporary.open("xb")
-        hold(file)
+        lock_file(file)
         if temporary.exists():  # another process may have removed it before it was held
             return temporary, file
         file.close()

@@ -119,7 +119,7 @@ def draw(found: Findings, output: Path) -> None:
         for kind, image in _most_different(report, found.contest["of"]).items():
             path = output / name / f"{kind}.png"
             if not _is_newer(path, output / name / comparison.REPORT):
-                panels = details.of_report(report, image)
+                panels = details.from_report(report, image)
                 box = _box(panels)
                 _save(crops.draw(details.measured(panels, box), box), path)
 

@@ -65,7 +65,7 @@ def planar_calls(channels: int, dtype: torch.dtype) -> dict[str, Callable]:
     x = torch.zeros(b, h, w, d, dtype=dtype)
     projection = torch.zeros(b, h, w, 4, r + 2 * N, dtype=dtype)
     parameters = [torch.zeros(shape) for shape in ((4, d, r), (4, d), (4, d, N), (4, d))]
-    states = torch.zeros(planar.kept(x, projection, parameters[2]))
+    states = torch.zeros(planar.states_shape(x, projection, parameters[2]))
     return {
         "forward": lambda: planar.forward(x, projection, *parameters, True),
         "backward": lambda: planar.backward(x, x, projection, *parameters, states),
@@ -82,7 +82,7 @@ def channel_calls(channels: int, dtype: torch.dtype) -> dict[str, Callable]:
     sequence, r = torch.zeros(1, 1, channels), -(-channels // 16)
     shapes = (2, r + 2 * N, 1), (2, 1, r), (2, 1), (2, 1, N), (2, 1)
     inputs = sequence, *map(torch.zeros, shapes)
-    fused = {"both ways": lambda: channel.forward(*inputs)}
+    fused = {"bidirectional": lambda: channel.forward(*inputs)}
     return _selective(2, channels, dtype) | fused
 
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from support import films, picture_files as files
-from support.app_servers import running, until
-from support.patience import PATIENCE
+from support.app_servers import running
+from support.patience import PATIENCE, until
 from vmambair_arch import cli, save_network
 from vmambair_arch.app import copies
 from vmambair_arch.restoring.files import writing

@@ -91,7 +91,7 @@ def test_the_browser_opens_a_private_file_because_command_lines_are_public(capsy
         assert opened.wait(PATIENCE)
 
     monkeypatch.setattr("webbrowser.open", see)
-    monkeypatch.setattr(serving, "answer", answer)
+    monkeypatch.setattr(serving, "run_server", answer)
     assert cli.vmambair(["app", "--port", "0"]) == 0
     printed = capsys.readouterr().out.split()[0]
     assert printed in told[0] and "token" not in address[0]

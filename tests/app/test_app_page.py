@@ -112,7 +112,7 @@ def test_a_failure_is_shown_and_the_next_picture_is_restored(page):
 
 def test_a_results_losses_are_shown_at_its_line(page, monkeypatch):
     sentence = "its colour profile cannot be kept"
-    monkeypatch.setattr(writing, "lost", lambda *_: (sentence,))
+    monkeypatch.setattr(writing, "list_losses", lambda *_: (sentence,))
     bring(page, "image.png", ASTRONAUT)
     page.locator(".viewer-divider").wait_for()
     page.locator("#pictures li").get_by_text(sentence).wait_for()

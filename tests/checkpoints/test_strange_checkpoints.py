@@ -119,6 +119,8 @@ def test_an_archive_that_unpacks_to_more_than_memory_is_refused(monkeypatch):
     [
         (lambda t: t.to("meta"), "is a meta tensor"),
         (lambda t: t.to_sparse(), "is a sparse tensor"),
+        (lambda t: torch.nested.as_nested_tensor([*t], layout=torch.strided), "is a nested tensor"),
+        (lambda t: torch.nested.as_nested_tensor([*t], layout=torch.jagged), "is a nested tensor"),
         (lambda t: torch.quantize_per_tensor(t, 0.1, 0, torch.qint8), "is a quantised tensor"),
         (lambda t: t.char(), "torch.int8 instead of floating-point numbers"),
         (lambda t: t.bool(), "torch.bool instead"),

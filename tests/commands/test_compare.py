@@ -258,12 +258,12 @@ def test_a_result_without_ground_truth_is_remarked(sets, capsys):
 
 
 def test_names_are_those_of_folders_experiments_and_files(sets):
-    assert methods.named("first=sharp") == ("first", "sharp")
-    assert methods.named("sharp") == ("sharp", "sharp")
-    assert methods.named("models/net_g.pth")[0] == "net_g.pth"
-    assert methods.named("results/SwinIR/visualization/Set5")[0] == "SwinIR"
+    assert methods.split_name("first=sharp") == ("first", "sharp")
+    assert methods.split_name("sharp") == ("sharp", "sharp")
+    assert methods.split_name("models/net_g.pth")[0] == "net_g.pth"
+    assert methods.split_name("results/SwinIR/visualization/Set5")[0] == "SwinIR"
     Path("a=b").mkdir()
-    assert methods.named("a=b") == ("a=b", "a=b")
+    assert methods.split_name("a=b") == ("a=b", "a=b")
 
 
 # Bad input.

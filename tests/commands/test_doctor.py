@@ -83,7 +83,7 @@ def test_a_backend_that_auto_passes_over_fails(monkeypatch, capsys):
     monkeypatch.setattr(doctor, "SECONDS", 0.0)
     monkeypatch.setattr(load("planar", "numba"), "forward", broken)
     self_test.failure.cache_clear()
-    monkeypatch.setattr(self_test.stamps, "there", lambda stamp: False)
+    monkeypatch.setattr(self_test.stamps, "exists", lambda stamp: False)
     assert cli.vmambair(["doctor"]) == 1
     told = capsys.readouterr().out
     assert "numba: self-test FAILED: RuntimeError: no such instruction" in told

@@ -7,7 +7,8 @@ import resource
 import shutil
 import signal
 import sys
-import time
+import threading
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -19,8 +20,10 @@ from basicsr.utils.matlab_functions import imresize
 from PIL import Image
 from skimage import data
 
-from support.patience import PATIENCE
+from support.patience import until
 from vmambair_arch import cli
+from vmambair_arch.commands import file_workers
+from vmambair_arch.commands.prepare import subimages
 from vmambair_arch.commands.prepare.record import FILE
 from vmambair_arch.commands.prepare.subimages import Recipe, offsets, read
 
@@ -186,17 +189,19 @@ def test_lmdbs_can_be_added_later(photographs):
 def test_a_finished_run_only_makes_lost_files_again(photographs):
     prepare("in", "out", "--scale", "4")
     made = files("out")
-    before = {path: path.stat().st_mtime_ns for path in Path("out").rglob("*.png")}
+    for path in Path("out").rglob("*.png"):
+        os.utime(path, (0, 0))  # far from now, whatever the file system's resolution
     Path("out/lq_x4/cat.png").unlink()
     assert prepare("in", "out", "--scale", "4") == 0
     assert files("out") == made
     cat = {Path("out/gt/cat.png"), Path("out/lq_x4/cat.png")}
-    assert {path for path, then in before.items() if path.stat().st_mtime_ns != then} == cat
+    assert {path for path in Path("out").rglob("*.png") if path.stat().st_mtime} == cat
 
 
 # A run that is stopped.
 
 
+FIRST = ("0", "1", "10")  # of twelve photographs, in the order of their names
 SETTINGS = ["--scale", "4", "--sub-images", "96", "--step", "72", "--lmdb", "--processes", "2"]
 
 
@@ -220,18 +225,50 @@ def runs(pid: str) -> bool:
 
 
 def stop(out: str, number: int) -> int | None:
-    """Run prepare in its own process group, and signal it when some are done; its exit code."""
+    """Run prepare in its own process group, and signal it when three are done; its exit code.
+
+    Its workers wait with the others until it stops.
+    """
+    make, stopping = subimages.make, Path(out, ".stopping")
+
+    def make_some(source: subimages.Source, *rest) -> subimages.Made:
+        if source.gt.stem not in FIRST:
+            until(stopping.exists)
+        return make(source, *rest)
+
+    class Pool(ProcessPoolExecutor):
+        """Lets its workers finish once no other work is left."""
+
+        def __init__(self, *settings):
+            super().__init__(*settings)
+            self.futures = []
+
+        def submit(self, *call):
+            self.futures.append(super().submit(*call))
+            return self.futures[-1]
+
+        def shutdown(self, *args, **options) -> None:
+            threading.Thread(target=self.release).start()
+            super().shutdown(*args, **options)
+
+        def release(self) -> None:
+            until(lambda: all(future.done() or future.running() for future in self.futures))
+            stopping.touch()
 
     def run() -> None:
         os.setsid()
+        subimages.make, file_workers.ProcessPoolExecutor = make_some, Pool
         sys.exit(prepare("in", out, *SETTINGS))
 
     process = multiprocessing.get_context("fork").Process(target=run)
     process.start()
     record = Path(out, FILE)
-    while not record.exists() or record.read_text().count("\n") < 3:
-        assert process.is_alive()
-        time.sleep(0.005)
+    enough = 1 + len(FIRST)  # lines
+    until(
+        lambda: (
+            not process.is_alive() or (record.exists() and record.read_text().count("\n") == enough)
+        )
+    )
     workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     assert len(workers) == 2
     if number == signal.SIGKILL:
@@ -239,10 +276,8 @@ def stop(out: str, number: int) -> int | None:
     else:
         os.killpg(process.pid, number)  # as a terminal does
     process.join()
-    deadline = time.monotonic() + PATIENCE
-    while any(map(runs, workers)):
-        assert time.monotonic() < deadline, "a worker outlives the command"
-        time.sleep(0.01)
+    stopping.unlink(missing_ok=True)
+    until(lambda: not any(map(runs, workers)))  # none outlives the command
     return process.exitcode
 
 

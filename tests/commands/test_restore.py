@@ -3,12 +3,13 @@
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
+import yaml
 from basicsr.utils.matlab_functions import imresize
 from PIL import Image
 from safetensors.torch import load_file
@@ -16,9 +17,9 @@ from skimage import data
 from torch import nn
 
 from support import forks, picture_files as files
-from support.patience import PATIENCE
+from support.patience import PATIENCE, until
 from vmambair_arch import Restorer, VmambaIR, cli, load_network, restore, save_network, weights
-from vmambair_arch.app.networks import offered
+from vmambair_arch.app.networks import list_choices
 from vmambair_arch.commands.restore import batch_restore, plan
 from vmambair_arch.commands.restore.progress import RestoreProgress
 from vmambair_arch.errors import InputError
@@ -280,7 +281,7 @@ def test_a_picture_larger_than_the_limit_is_refused(folder, capsys):
     assert "more than the limit" in capsys.readouterr().err
 
 
-# vmambair restore that never ends: the fourth picture waits for a signal.
+# vmambair restore that never ends: the fourth picture waits for a signal, and says so.
 ENDLESS = """
 import sys, time
 from vmambair_arch import cli
@@ -291,6 +292,7 @@ restore, begun = batch_restore._restore, []
 def wait(*arguments):
     begun.append(arguments)
     while len(begun) > 3:
+        open("waiting", "w").close()
         time.sleep(0.01)
     return restore(*arguments)
 
@@ -304,8 +306,7 @@ def test_ctrl_c_and_sigterm_leave_only_finished_files(folder, number, code):
     for name in range(6):
         picture(f"in/{name}.png")
     process = forks.start(ENDLESS, "in", "-o", "out", "-m", "x4.safetensors")
-    while process.is_alive() and len(list(Path("out").glob("*.png"))) < 3:
-        time.sleep(0.01)
+    until(lambda: Path("waiting").exists() and len(list(Path("out").glob("*.png"))) == 3)
     os.kill(process.pid, number)
     process.join(PATIENCE)
     errors = Path("err.txt").read_text()
@@ -402,7 +403,7 @@ def test_a_bundled_network_may_have_the_name_of_a_preset(bundled_derain, caplog,
     assert (
         "options are inferred from its blocks" in capsys.readouterr().err
     )  # it was found, but has no weights
-    labels = [choice.label for choice in offered([])]
+    labels = [choice.label for choice in list_choices([])]
     assert labels == [weights.DEFAULT, "derain"]
 
 
@@ -412,7 +413,7 @@ def test_the_weights_of_a_preset_hidden_by_a_bundled_network_are_named(bundled_d
     save_network(files.identity(4), other)
     assert Restorer("derain").scale == 1 and Restorer(other).scale == 4
     assert f"derain is the bundled network; for the preset's give -m {other}" in caplog.text
-    assert [choice.model for choice in offered(["derain"])] == [
+    assert [choice.model for choice in list_choices(["derain"])] == [
         *("derain", weights.DEFAULT, str(other))
     ]
 
@@ -427,6 +428,48 @@ def test_models_lists_the_bundled_networks_and_their_purposes(capsys):
     assert [line for line in lines if line.endswith("(the default)")] == [
         line for line in lines if line.startswith(weights.DEFAULT)
     ]
+
+
+class _Reads:
+    """Counts how often files of tensors are read."""
+
+    def __init__(self, monkeypatch):
+        self.count = 0
+        monkeypatch.setattr(torch, "load", self._counting(torch.load))
+        monkeypatch.setattr(safetensors.torch, "load", self._counting(safetensors.torch.load))
+
+    def _counting(self, load):
+        def count(*args, **kwargs):
+            self.count += 1
+            return load(*args, **kwargs)
+
+        return count
+
+
+@pytest.mark.parametrize("model", ["x4.pth", "x4.safetensors", "trained.pth", "x4.yml"])
+def test_a_checkpoint_is_read_once(folder, model, monkeypatch):
+    network = files.identity(4)
+    save_network(network, "x4.pth")
+    content = {key: t for key, t in network.state_dict().items() if key != "_extra_state"}
+    section = {"type": "VmambaIR", **network.config}
+    options = {"options": {"network_g": section}}
+    torch.save({"params": content, "about": options}, "trained.pth")
+    opt = {"network_g": section, "path": {"pretrain_network_g": "x4.pth"}}
+    Path("x4.yml").write_text(yaml.safe_dump(opt))
+    picture("a.png")
+    reads = _Reads(monkeypatch)
+    assert cli.vmambair(["restore", "a.png", "-o", "b.png", "-m", model]) == 0
+    assert reads.count == 1
+
+
+@pytest.mark.parametrize(
+    "command", [["card", "x4.pth", "--name", "a"], ["convert", "x4.pth", "released.safetensors"]]
+)
+def test_other_commands_read_a_checkpoint_once(folder, command, monkeypatch):
+    save_network(VmambaIR(dim=4, num_blocks=(1, 1, 1, 1), scale=4, gate="gelu"), "x4.pth")
+    reads = _Reads(monkeypatch)
+    assert cli.vmambair(command) == 0
+    assert reads.count == 1
 
 
 def test_a_file_takes_precedence_over_a_bundled_network_of_the_same_name(folder):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from vmambair_arch.data.batches.prefetch import Levels, Prefetcher, packed, unpacked
+from vmambair_arch.data.batches.prefetch import Levels, Prefetcher, collate_packed, unpack
 
 
 @pytest.fixture
@@ -76,8 +76,8 @@ def test_a_loading_error_is_raised_when_its_batch_is_due(streams):
 def test_images_of_256_levels_travel_as_bytes_and_arrive_bit_for_bit():
     levels = torch.arange(768).view(1, 3, 16, 16) % 256
     batch = {"gt": levels.float() / 255, "lq": torch.rand(1, 3, 8, 8), "mask": levels.byte()}
-    sent = packed(lambda samples: samples[0], [dict(batch)])
+    sent = collate_packed(lambda samples: samples[0], [dict(batch)])
     assert isinstance(sent["gt"], Levels) and sent["gt"].levels.dtype == torch.uint8
     assert torch.equal(sent["lq"], batch["lq"]) and torch.equal(sent["mask"], batch["mask"])
-    arrived = {name: unpacked(value) for name, value in sent.items()}
+    arrived = {name: unpack(value) for name, value in sent.items()}
     assert all(torch.equal(arrived[name], batch[name]) for name in batch)

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from support.experiments import load_tensors
 from vmambair_arch import cli
-from vmambair_arch.data.batches.sampling import PlacedSampler
+from vmambair_arch.data.batches.sampling import ResumableSampler
 from vmambair_arch.data.entries import check_data_set
 from vmambair_arch.data.progressive import (
     ProgressiveBatchSampler,
@@ -44,14 +44,16 @@ def run(batches: ProgressiveBatchSampler, epoch: int, start: int, iterations: in
     """The batches of some iterations, over as many epochs as needed."""
     result = []
     while len(result) < iterations:
-        batches.sampler.set_place(epoch, start)
+        batches.sampler.set_position(epoch, start)
         result += list(batches)
         epoch, start = epoch + 1, 0
     return result[:iterations]
 
 
 def sampler(**options) -> ProgressiveBatchSampler:
-    return ProgressiveBatchSampler(PlacedSampler(10), read_stages({**LISTS, "scale": 1}), **options)
+    return ProgressiveBatchSampler(
+        ResumableSampler(10), read_stages({**LISTS, "scale": 1}), **options
+    )
 
 
 def test_each_iteration_has_the_batch_and_the_crops_of_its_stage():
@@ -78,7 +80,7 @@ def test_a_resumed_training_gets_the_batches_of_an_uninterrupted_one(done):
 def test_processes_share_the_images_of_each_batch():
     stages = read_stages({**LISTS, "scale": 1})
     ranks = [
-        run(ProgressiveBatchSampler(PlacedSampler(20, rank=r, world_size=2), stages), 0, 0, 5)
+        run(ProgressiveBatchSampler(ResumableSampler(20, rank=r, world_size=2), stages), 0, 0, 5)
         for r in range(2)
     ]
     for one, other in zip(*ranks, strict=True):
@@ -102,7 +104,7 @@ def test_a_loader_loads_crops_of_the_stage_and_nothing_else(pairs, monkeypatch):
     read = []
     decode = data_set.reader.read
     monkeypatch.setattr(data_set.reader, "read", lambda *a: read.append(a[0]) or decode(*a))
-    batches = ProgressiveBatchSampler(PlacedSampler(6, ratio=10), read_stages(data_set.opt))
+    batches = ProgressiveBatchSampler(ResumableSampler(6, ratio=10), read_stages(data_set.opt))
     for number, batch in enumerate(DataLoader(data_set, batch_sampler=batches), 1):
         size = batches.stage(number).gt_size
         assert batch["gt"].shape[2:] == (size, size)
@@ -215,4 +217,4 @@ def test_stages_must_add_up_to_the_training():
 
 def test_a_stage_with_more_images_than_an_epoch_is_refused():
     with pytest.raises(InputError, match="has 3 images per process but mini_batch_sizes needs 4"):
-        ProgressiveBatchSampler(PlacedSampler(3), read_stages({**LISTS, "scale": 1}))
+        ProgressiveBatchSampler(ResumableSampler(3), read_stages({**LISTS, "scale": 1}))

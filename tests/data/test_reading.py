@@ -91,7 +91,7 @@ def test_all_read_the_same_picture(name, folder):
     prepared = subimages.read(path)
     assert prepared.dtype == picture.pixels.dtype and prepared.shape[:2] == (height, width)
     assert np.array_equal(eight_bits(prepared)[..., ::-1], eight_bits(picture.pixels))
-    ((_, look),) = survey.look("", [Entry(name, None, path)], fast=False)
+    ((_, look),) = survey.decode_images("", [Entry(name, None, path)], fast=False)
     assert look.problem is None and (look.lost == "alpha") == (name == "alpha.png")
 
 
@@ -118,7 +118,7 @@ def test_damaged_and_other_files_are_named_everywhere(folder, tmp_path):
 def test_every_command_uses_every_picture_of_a_folder(folder):
     """Whatever restore reads can also be prepared, degraded and trained on."""
     assert {path.name for path in image_files({"dataroot_gt": str(folder)})} == set(FILES)
-    assert inputs.others(folder) == degraded_copies.left_out(folder) == []
+    assert inputs.other_files(folder) == degraded_copies.unsupported_files(folder) == []
 
 
 @pytest.mark.parametrize("name", [n for n in FILES if n.startswith("phone")])

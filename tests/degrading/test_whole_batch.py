@@ -8,7 +8,7 @@ from basicsr.data import degradations
 from basicsr.utils import DiffJPEG, USMSharp
 
 from support.syncs import syncs
-from vmambair_arch.degrading import whole_batch
+from vmambair_arch.degrading import batch_operations
 from vmambair_arch.degrading.degradation import TwoOrderDegradation
 
 
@@ -21,7 +21,7 @@ def test_jpeg_equals_basicsrs_bit_for_bit(size):
     x = pictures(6, 3, *size)
     quality = torch.tensor([5.0, 49.9, 50.0, 50.1, 75.0, 99.0])
     expected = DiffJPEG(differentiable=False)(x, quality=quality.clone())
-    assert torch.equal(whole_batch.Jpeg()(x, quality), expected)
+    assert torch.equal(batch_operations.Jpeg()(x, quality), expected)
 
 
 @pytest.mark.parametrize("gray", [(0, 0, 0, 0), (0, 1, 0, 1), (1, 1, 1, 1)])
@@ -34,7 +34,7 @@ def test_noise_equals_basicsrs_and_draws_the_same_numbers(kind, gray):
     strength, gray = torch.tensor([0.1, 1.0, 2.0, 30.0]), torch.tensor(gray).float()
     results, numbers = [], []
     host = getattr(degradations, f"add_{kind}_noise_pt")
-    for add in (functools.partial(host, clip=True), getattr(whole_batch, f"add_{kind}_noise")):
+    for add in (functools.partial(host, clip=True), getattr(batch_operations, f"add_{kind}_noise")):
         torch.manual_seed(0)
         given = {"gray_noise": gray} if add.__class__ is functools.partial else {"gray": gray}
         results.append(add(x, strength, **given))
@@ -46,16 +46,16 @@ def test_noise_equals_basicsrs_and_draws_the_same_numbers(kind, gray):
 @pytest.mark.parametrize("levels", [1, 2, 3, 4, 5, 127, 128, 129, 255, 256])
 def test_the_number_of_photons_is_the_next_power_of_two(levels):
     x = torch.arange(levels).float().repeat(1, 1, 3, 1)
-    photons = whole_batch._next_power_of_two(whole_batch._distinct(x))
+    photons = batch_operations._next_power_of_two(batch_operations._distinct(x))
     assert photons.tolist() == [1 << (levels - 1).bit_length()]
 
 
 def test_sharpening_equals_basicsrs_and_two_passes_equal_the_blur():
     x = pictures(2, 3, 60, 70)
-    sharpen = whole_batch.Sharpen()
+    sharpen = batch_operations.Sharpen()
     assert torch.equal(sharpen(x), USMSharp()(x))
     whole = sharpen._blur(x)
-    passes = whole_batch.separable(x, sharpen.row)
+    passes = batch_operations.separable(x, sharpen.row)
     assert (passes - whole).abs().max() < 1e-5
 
 

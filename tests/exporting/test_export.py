@@ -45,10 +45,15 @@ def nothing_takes_long(monkeypatch):
 
 
 def exported(tmp_path, network, name="network.onnx", *arguments: str):
-    """The command's file for a network, loaded by the program that runs it."""
+    """The command's file for a network, loaded by the program that runs it.
+
+    What a killed command left in the folder is gone.
+    """
     save_network(network, tmp_path / "network.pth")
-    out = tmp_path / name
+    out, half = tmp_path / name, tmp_path / ".a.1.0123456789abcdef.tmp"
+    half.touch()
     assert cli.vmambair(["export", str(tmp_path / "network.pth"), str(out), *arguments]) == 0
+    assert not half.exists()
     kind = next(kind for kind in EXPORT_FORMATS.values() if kind.suffix == out.suffix)
     return kind.load(out.read_bytes())
 

@@ -10,6 +10,7 @@ import pytest
 from skimage import data
 
 from support.pages import ROOT
+from support.patience import PATIENCE
 
 NOTEBOOK = ROOT / "integrations/notebook/train_and_restore.ipynb"
 
@@ -32,8 +33,9 @@ def test_it_trains_restores_and_shows(photographs):
     nbformat.validate(notebook)
     assert all(cell["metadata"].get("tags") == ["install"] for cell in notebook.cells[1:2])
     del notebook.cells[1]  # would install the package under test
+    resources = {"metadata": {"path": str(photographs)}}
     nbclient.NotebookClient(
-        notebook, timeout=600, resources={"metadata": {"path": str(photographs)}}
+        notebook, timeout=PATIENCE, startup_timeout=PATIENCE, resources=resources
     ).execute()
     assert (photographs / "experiments/mine/models/net_g_latest.pth").is_file()
     said = [output for cell in notebook.cells for output in cell.get("outputs", ())]

@@ -22,7 +22,7 @@ from support.trainings import (
     train,
 )
 from vmambair_arch.commands.check import preflight as check
-from vmambair_arch.data.batches.loading import set_place, steps, training_loader
+from vmambair_arch.data.batches.loading import set_position, steps, training_loader
 from vmambair_arch.data.batches.micro_batches import accumulation_steps, describe_batch
 from vmambair_arch.errors import InputError
 from vmambair_arch.models.build import build_model
@@ -246,11 +246,11 @@ def test_each_stage_of_progressive_patches_has_equally_many_micro_batches(pairs,
     path.write_text(yaml.safe_dump(opt))
     opt = options.read(str(path), is_train=True)
     loader = training_loader(opt)
-    set_place(loader, epoch=0, seen=0, iteration=0)
+    set_position(loader, epoch=0, seen=0, iteration=0)
     shapes = [[tuple(b["gt"].shape[:3]) for b in step] for step in steps(loader, opt)]
     assert shapes == [[(2, 3, 32)] * 2, [(1, 3, 64)] * 2]
     training = Training(opt, build_model(opt), loader, None)
-    set_place(loader, epoch=0, seen=0, iteration=0)
+    set_position(loader, epoch=0, seen=0, iteration=0)
     for step in steps(loader, opt):
         training._step(step)
     assert (training.iteration, training.seen) == (2, 6)

@@ -12,7 +12,7 @@ from vmambair_arch.ops import dispatch, self_test
 from vmambair_arch.ops.channel import is_one_launch
 from vmambair_arch.ops.gpu import channel as triton, device as triton_device
 
-pytest.importorskip("vmambair_arch.ops.gpu.both_ways", exc_type=ImportError)
+pytest.importorskip("vmambair_arch.ops.gpu.bidirectional", exc_type=ImportError)
 interpreted = pytest.mark.skipif(
     not triton_device.interpreted(), reason="Triton is not interpreted"
 )

@@ -179,7 +179,7 @@ def test_the_backward_pass_uses_the_states_that_the_forward_pass_kept():
     wide = torch.randn(1, 40, 40, 40).requires_grad_()
     tensors[0] = wide
     tensors[1] = torch.randn(1, 40, 40, *projection.shape[3:]).requires_grad_()
-    segments = planar_numba.kept(wide, tensors[1], A)[3]
+    segments = planar_numba.states_shape(wide, tensors[1], A)[3]
     assert segments > 5
     grads = [
         torch.autograd.grad(planar_scan(*tensors, backend=backend).sin().sum(), tensors)
@@ -195,7 +195,7 @@ def test_the_states_that_are_kept_are_at_most_a_quarter_of_the_inputs(channels):
     x = torch.empty(1, 64, 64, channels, device="meta")
     projection = torch.empty(1, 64, 64, 4, rank + 2 * n, device="meta")
     A = torch.empty(4, channels, n, device="meta")
-    kept = math.prod(planar_numba.kept(x, projection, A))
+    kept = math.prod(planar_numba.states_shape(x, projection, A))
     assert 0 < kept <= (x.numel() + projection.numel()) / 4
 
 

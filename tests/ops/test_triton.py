@@ -28,7 +28,9 @@ from vmambair_arch.ops.gpu import (
 )
 
 triton_launch = pytest.importorskip("vmambair_arch.ops.gpu.launch", exc_type=ImportError)
-triton_both_ways = pytest.importorskip("vmambair_arch.ops.gpu.both_ways", exc_type=ImportError)
+triton_bidirectional = pytest.importorskip(
+    "vmambair_arch.ops.gpu.bidirectional", exc_type=ImportError
+)
 triton_short = pytest.importorskip("vmambair_arch.ops.gpu.short", exc_type=ImportError)
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
 interpreted = pytest.mark.skipif(
@@ -130,7 +132,7 @@ def test_the_self_test_reaches_every_kernel(monkeypatch):
     def note(kernel, *arguments, **options):
         launched.add(kernel.fn.__name__)
 
-    for module in (triton_launch, triton_short, triton_both_ways):
+    for module in (triton_launch, triton_short, triton_bidirectional):
         monkeypatch.setattr(module, "run", note)
     for operation in self_test.REFERENCES:
         for inputs in self_test.problems(operation):
@@ -145,7 +147,7 @@ def test_the_short_scan_passes_a_self_test(monkeypatch):
     problems = [self_test._selective_problem(dtype, d=2, length=20)]
     monkeypatch.setattr(self_test, "problems", lambda *_: problems)
     errors = self_test.errors("selective", selective_triton, cpu, dtype, gradients=True)
-    assert len(errors) == 9 and not self_test.wrong(errors, dtype)
+    assert len(errors) == 9 and not self_test.too_large(errors, dtype)
 
 
 # Where it can run.

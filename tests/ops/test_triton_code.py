@@ -65,7 +65,7 @@ def test_launches_of_a_call(hopper):
     assert launches("selective forward") == FORWARD
     assert launches("channel forward") == ["scan_short"]
     assert launches("channel backward") == ["scan_short_back"]
-    assert launches("channel both ways") == ["scan_both_ways"]
+    assert launches("channel bidirectional") == ["scan_bidirectional"]
     assert launches("selective backward") == ["end_states", "across_chunks", *BACKWARD]
 
 
@@ -134,7 +134,7 @@ def test_other_gpus_run_the_forward_pass_in_the_same_way(capability):
 
 
 def assert_the_channel_scan_spills_nothing(rows: list[dict]) -> None:
-    (row,) = rows_of(rows, "channel both ways", "scan_both_ways")
+    (row,) = rows_of(rows, "channel bidirectional", "scan_bidirectional")
     assert row["registers"] <= 128 and row["stack"] == 0
 
 

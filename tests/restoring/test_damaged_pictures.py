@@ -54,7 +54,7 @@ def test_whatever_a_decoder_raises_is_one_sentence(raised, monkeypatch):
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt, SystemExit])
 def test_exceptions_that_are_not_errors_pass_the_boundary(raised):
-    with pytest.raises(raised), decoders.boundary("PNG"):
+    with pytest.raises(raised), decoders.as_input_errors("PNG"):
         raise raised
 
 

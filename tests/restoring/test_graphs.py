@@ -8,7 +8,7 @@ import torch
 
 from vmambair_arch import Restorer, VmambaIR
 from vmambair_arch.errors import InputError
-from vmambair_arch.networks.modules.prepared import Prepared, weights_held
+from vmambair_arch.networks.modules.prepared_weights import PreparedWeights, cache_weights
 from vmambair_arch.restoring.tiles.graphs import Graphs
 
 FLOAT = torch.float32
@@ -94,17 +94,17 @@ def tiny() -> VmambaIR:
 
 def test_a_graph_prepares_its_weights_itself(pools):
     network, held = tiny(), []
-    prepared = [module for module in network.modules() if isinstance(module, Prepared)]
+    prepared = [module for module in network.modules() if isinstance(module, PreparedWeights)]
 
     def function(x, dtype):
-        held.append([module.held is not None for module in prepared])
+        held.append([module._cache is not None for module in prepared])
         return x
 
     graphs = Replayed(function, network)
-    with weights_held(network):
+    with cache_weights(network):
         for _ in range(2):
             graphs(torch.ones(1), FLOAT)
-        assert all(module.held is not None for module in prepared)
+        assert all(module._cache is not None for module in prepared)
     assert all(held[0]) and not any(held[1])
 
 

@@ -76,12 +76,12 @@ def test_moved_maker_notes_are_kept_with_a_warning(order):
     data = exif_data(order)
     picture = Picture(files.noise("RGB"), exif=data)
     for form in ("JPEG", "PNG", "WEBP"):
-        assert writing.lost(picture, form) == [] and data in written(picture, form)
-    (told,) = writing.lost(picture, "TIFF")
+        assert writing.list_losses(picture, form) == [] and data in written(picture, form)
+    (told,) = writing.list_losses(picture, "TIFF")
     assert "maker notes" in told
     content = written(picture, "TIFF")
     assert b"MakerNote\0\xff" * 5 in content
-    assert told in read(content).warnings and writing.lost(read(content), "TIFF") == []
+    assert told in read(content).warnings and writing.list_losses(read(content), "TIFF") == []
     assert "maker notes" not in str(read(files.tiff(files.noise("RGB"))).warnings)
 
 
@@ -228,8 +228,8 @@ def test_iptc_data_are_kept(source, target):
 
 def test_metadata_that_a_format_cannot_hold_are_a_warning():
     picture = Picture(files.noise("RGB"), iptc=iptc_block(), carried=((b"tEXt", b"Title\0One"),))
-    assert writing.lost(picture, "PNG") == []
-    assert writing.lost(picture, "WEBP") == [
+    assert writing.list_losses(picture, "PNG") == []
+    assert writing.list_losses(picture, "WEBP") == [
         *("its IPTC data are dropped", "its texts (Title) are dropped")
     ]
 
@@ -285,7 +285,7 @@ def test_a_damaged_or_incomplete_profile_is_a_warning():
     at = content.index(b"ICC_PROFILE\0\2\2")
     half = content[: at - 4] + content[at + int.from_bytes(content[at - 2 : at], "big") - 2 :]
     assert read(half).icc is None
-    assert read(half).warnings == ("its colour profile is dropped: 1 of its 2 parts are there",)
+    assert read(half).warnings == ("its colour profile is dropped: found only 1 of its 2 parts",)
 
 
 def test_a_comment_of_a_jpeg_is_kept():

@@ -50,7 +50,7 @@ def test_a_cpu_without_bfloat16_units_computes_in_float32_without_a_trial(units)
 @pytest.mark.parametrize("unit", precision.CPU_UNITS)
 def test_a_cpu_with_units_computes_in_bfloat16_if_the_error_is_invisible(units, unit):
     units(unit)
-    seen = 10 ** (-precision.INVISIBLE / 20)
+    seen = 10 ** (-precision.INVISIBLE_PSNR / 20)
     assert taken(Network(0.9 * seen)) == torch.bfloat16
     assert taken(Network(1.1 * seen)) == torch.float32
     assert taken(Network(float("nan"))) == torch.float32
@@ -64,7 +64,7 @@ def test_a_network_without_bfloat16_support_is_not_tried(units):
 
 
 def test_an_invisible_error_changes_forty_decibels_by_a_hundredth():
-    own, more = 10 ** (-40 / 10), 10 ** (-precision.INVISIBLE / 10)
+    own, more = 10 ** (-40 / 10), 10 ** (-precision.INVISIBLE_PSNR / 10)
     change = 10 * torch.tensor((own + more) / own).log10()
     assert 0.009 < change <= 0.01
 

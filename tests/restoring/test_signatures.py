@@ -99,7 +99,7 @@ def test_a_file_is_recognised_and_gets_advice(name):
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_file_given_as_weights_is_recognised_by_the_same_table(name, tmp_path):
     content, what, _ = OTHERS[name]
-    kind = signatures.no_checkpoint(content)
+    kind = signatures.why_no_checkpoint(content)
     if name in ("pth", "safetensors", "zeros", "empty", "unknown"):
         assert kind is None
     elif name == "text":

@@ -165,7 +165,7 @@ def test_tiles_follow_the_free_memory_and_the_measured_memory_per_pixel(monkeypa
 
 
 def test_tiles_follow_a_limit_of_memory(monkeypatch):
-    monkeypatch.setattr(memory, "held", lambda device: 3 * 10**9)
+    monkeypatch.setattr(memory, "in_use", lambda device: 3 * 10**9)
     monkeypatch.setattr(memory, "free", lambda device: 10**12)
     monkeypatch.setattr(memory, "peak_above_idle", lambda call, device: (128**2 * 40_000, ""))
     network = Failing(10**9, MemoryError())
@@ -194,13 +194,13 @@ def test_a_gpu_that_is_not_the_first_is_asked_for_its_own_memory(monkeypatch):
     second = torch.device("cuda:1")
     sizes = tile_sizes.TileSizes(lambda x: x, second, largest_map=1)
     sizes.choose(300, 400, channels=3, scale=1, result=0)
-    assert memory.held(second) == 7
+    assert memory.in_use(second) == 7
     assert len(asked) > 5 and set(asked) == {second}
 
 
 def test_no_map_in_a_tile_has_more_elements_than_gpu_libraries_support(monkeypatch):
     monkeypatch.setattr(memory, "free", lambda device: 10**15)
-    monkeypatch.setattr(memory, "held", lambda device: 0)
+    monkeypatch.setattr(memory, "in_use", lambda device: 0)
     widest = 4 * 4 * 96  # of realsr_x4, in front of the last shuffle
     sizes = tile_sizes.TileSizes(lambda x: x, torch.device("cuda"), largest_map=widest)
     sizes.per_pixel = 100.0
@@ -216,8 +216,8 @@ def test_the_largest_map_of_a_network_is_found_by_its_layers():
 def test_the_free_memory_is_known_here():
     total = resource.getpagesize() * 2**40
     assert 0 < (memory.free("cpu") or 0) < total
-    assert 0 < (memory.held("cpu") or 0) < total
-    assert memory.free("mps") is None and memory.held("mps") is None
+    assert 0 < (memory.in_use("cpu") or 0) < total
+    assert memory.free("mps") is None and memory.in_use("mps") is None
     assert memory.peak_above_idle(lambda: None, "mps") == (None, "not known on mps here")
 
 
@@ -373,7 +373,7 @@ def test_a_picture_larger_than_the_memory_is_restored_within_it(tmp_path):
 def gigabytes_of(tmp_path, *, megapixels: int, memory: int) -> float:
     """Peak memory of a process that restores a picture."""
     command = [sys.executable, "-c", LARGE, str(megapixels // 6), str(memory)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out.bmp").read_bytes() == (tmp_path / "large.bmp").read_bytes()

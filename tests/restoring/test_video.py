@@ -12,7 +12,7 @@ from support.picture_files import identity
 from vmambair_arch import cli, save_network
 from vmambair_arch.commands.restore import videos
 from vmambair_arch.errors import InputError
-from vmambair_arch.restoring.video import Result, joining, restore_video
+from vmambair_arch.restoring.video import Result, muxing, restore_video
 
 av = pytest.importorskip("av")
 
@@ -126,12 +126,12 @@ def test_videos_of_any_length_keep_all_frames(tmp_path, part):
 
 def test_a_video_that_lost_a_frame_is_not_written(tmp_path, monkeypatch):
     source = write_video(tmp_path / "in.mp4")
-    packets, copies = joining._frames, joining._copies
-    monkeypatch.setattr(joining, "_frames", lambda *given: itertools.islice(packets(*given), 9))
+    packets, copies = muxing._frames, muxing._copies
+    monkeypatch.setattr(muxing, "_frames", lambda *given: itertools.islice(packets(*given), 9))
     with pytest.raises(InputError, match="out.mp4: would have 9 of 10 frames"):
         restore_video(source, tmp_path / "out.mp4", same, made_with="same")
-    monkeypatch.setattr(joining, "_frames", packets)
-    monkeypatch.setattr(joining, "_copies", lambda *given: itertools.islice(copies(*given), 3))
+    monkeypatch.setattr(muxing, "_frames", packets)
+    monkeypatch.setattr(muxing, "_copies", lambda *given: itertools.islice(copies(*given), 3))
     with pytest.raises(InputError, match="would have 0.19 s of 0.[34]. s of sound"):
         restore_video(source, tmp_path / "out.mp4", same, made_with="same")
     assert not (tmp_path / "out.mp4").exists()

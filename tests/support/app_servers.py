@@ -5,13 +5,12 @@ import contextlib
 import http.client
 import json
 import threading
-import time
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from support.patience import PATIENCE
+from support.patience import PATIENCE, until
 from vmambair_arch.app import serving
 from vmambair_arch.app.networks import Networks
 from vmambair_arch.restoring import chain
@@ -79,15 +78,6 @@ class Server:
 OVER = ("done", "failed", "cancelled")
 
 
-def until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """The value of a condition, once it is true."""
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.02)
-    return value
-
-
 @contextlib.contextmanager
 def running(
     *models: str | Path,
@@ -98,9 +88,9 @@ def running(
     """A server that offers these networks and the bundled one."""
     listener = serving.listen("127.0.0.1", 0)
     networks = Networks([str(model) for model in models], chain.load)
-    with serving.opened(networks, max_megapixels=max_megapixels, keep=keep) as routes:
+    with serving.open_routes(networks, max_megapixels=max_megapixels, keep=keep) as routes:
         server = serving.server(routes.app(host="127.0.0.1", token=token))
-        thread = threading.Thread(target=asyncio.run, args=[serving.answer(server, listener)])
+        thread = threading.Thread(target=asyncio.run, args=[serving.run_server(server, listener)])
         thread.start()
         try:
             yield Server(listener.getsockname()[1], routes, token)

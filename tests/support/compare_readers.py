@@ -109,7 +109,7 @@ def main(folders: list[str]) -> int:
         if not path.is_file() or path.stat().st_size > 50_000_000:
             continue
         content = path.read_bytes()
-        if signatures.read_as(content) is None:
+        if signatures.picture_format(content) is None:
             continue
         truth = second(content)
         try:

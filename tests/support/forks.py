@@ -10,14 +10,13 @@ import os
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 
-from support.patience import PATIENCE
+from support.patience import PATIENCE, until
 
 METHODS = multiprocessing.get_all_start_methods()
 CONTEXT = multiprocessing.get_context("forkserver" if "forkserver" in METHODS else "spawn")
@@ -60,10 +59,8 @@ def run(code: str, *arguments: str, **options) -> int | None:
 
 def line(path: str = "out.txt") -> str:
     """The first line of a file, once it exists."""
-    deadline = time.monotonic() + PATIENCE
-    while not (Path(path).is_file() and (text := Path(path).read_text()).endswith("\n")):
-        assert time.monotonic() < deadline, f"{path} has no line"
-        time.sleep(0.01)
+    file = Path(path)
+    text = until(lambda: file.is_file() and "\n" in (text := file.read_text()) and text)
     return text.splitlines(keepends=True)[0]
 
 

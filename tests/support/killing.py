@@ -1,17 +1,21 @@
 """Train an option file to its end while killing it again and again.
 
-The trainings are forks of one that has imported everything: a start takes a moment.
+Each training kills itself before a random change of its experiment's files, so that no clock
+decides where. The trainings are forks of one that has imported everything.
 """
 
+import itertools
 import json
 import os
 import random
 import signal
-import time
+import sys
 from pathlib import Path
 
 from support import forks
 from vmambair_arch import cli
+
+MOST = 16  # operations before a kill; a save has four
 
 
 def killed(options: str, kills: int, seed: int) -> dict:
@@ -24,50 +28,40 @@ def killed(options: str, kills: int, seed: int) -> dict:
 def main(options: str, kills: int, seed: int) -> None:
     """The fork's work: it makes its own forks, which are children that it can wait for."""
     forks.try_and_draw_nothing()
-    moments, told = random.Random(seed), {"kills": 0, "amid_a_save": 0, "exit_code": None}
-    root = Path("experiments", Path(options).stem)
-    while told["kills"] < kills:
-        pid = start(options)
-        wait(pid, root, moments)
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        told["kills"] += 1
-        told["amid_a_save"] += bool(list(root.glob("*/.*.tmp")))
-    _, status = os.waitpid(start(options), 0)
-    told["exit_code"] = os.waitstatus_to_exitcode(status)
+    moments, told = random.Random(seed), {"kills": 0, "amid_a_save": 0}
+    for _ in range(kills):
+        code = trained(options, moments.randrange(MOST))
+        told["kills"] += code == -signal.SIGKILL
+        told["amid_a_save"] += bool(list(root(options).glob("*/.*.tmp")))
+    told["exit_code"] = trained(options)
     Path("told.json").write_text(json.dumps(told))
 
 
-def start(options: str) -> int:
-    """Fork a training that resumes by itself; returns the id of its process."""
+def trained(options: str, operation: int | None = None) -> int:
+    """The exit code of a training that resumes by itself, and may kill itself at an operation."""
     pid = os.fork()
     if pid == 0:
         with open(f"{Path(options).stem}.out", "a") as out:
             os.dup2(out.fileno(), 1)
             os.dup2(out.fileno(), 2)
-            os._exit(cli.basicsr(["train", "-opt", options, "--auto_resume"]))
-    return pid
+        if operation is not None:
+            kill_at(operation, root(options))
+        os._exit(cli.basicsr(["train", "-opt", options, "--auto_resume"]))
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def wait(pid: int, root: Path, moments: random.Random) -> None:
-    """Wait for a random moment: in the start, after a save, or as soon as a file is written."""
+def kill_at(operation: int, folder: Path) -> None:
+    """Let this process kill itself before it changes files below a folder for the n-th time."""
+    operations = itertools.count()
 
-    def pause(seconds: float) -> None:
-        time.sleep(seconds)
-        if os.waitpid(pid, os.WNOHANG)[0]:
-            raise SystemExit("training ended by itself")
+    def count(event: str, arguments: tuple) -> None:
+        writes = event == "open" and set("wax") & set(str(arguments[1]))  # its mode
+        changes = writes or event in ("os.rename", "os.remove")
+        if changes and f"{folder}/" in str(arguments[0]) and next(operations) == operation:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-    saves = moments.randint(0, 1)
-    enough = newest(root) + saves
-    while saves and newest(root) < enough:
-        pause(0.004)
-    if saves and moments.random() < 0.5:
-        while not list(root.glob("*/.*.tmp")):
-            pause(0.0005)
-    else:
-        pause(moments.uniform(0, 0.05 if saves else 0.5))
+    sys.addaudithook(count)
 
 
-def newest(root: Path) -> int:
-    """The number of states so far."""
-    return len(list(root.glob("training_states/*.state")))
+def root(options: str) -> Path:
+    return Path("experiments", Path(options).stem)

@@ -9,7 +9,7 @@ import pytest
 FEW_BUT_LONG = (
     *("test_processors", "test_comparisons", "test_numba", "test_tutorial", "test_gpu_script"),
     *("test_schedule_free", "test_threads", "test_gpu_waits", "test_app_page", "test_notebook"),
-    *("test_mutations", "test_foreign_lines"),
+    *("test_mutations", "test_library_stderr"),
 )
 
 

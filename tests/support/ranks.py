@@ -1,16 +1,18 @@
 """Commands of several processes, forks of one that has imported everything."""
 
+import contextlib
 import json
 import os
 import signal
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 from support import forks
+from support.patience import PATIENCE
 from vmambair_arch import cli
 from vmambair_arch.training.progress import TrainingProgress
 
-LONGEST = 300  # seconds, after which a hanging process is ended
 NAMES = {
     "pytorch": ("RANK", "LOCAL_RANK", "WORLD_SIZE"),
     "slurm": ("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NTASKS"),
@@ -43,15 +45,31 @@ def main() -> None:
 
 def run(name: str, arguments: list, signals: list = (), launcher: str = "pytorch") -> list[int]:
     """The exit codes of the processes of a run."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
+    with reserved_port() as port:
+        pids = _started(name, arguments, signals, launcher, port)
+        return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+
+
+@contextlib.contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port that the system gives to nobody else, and that a process may listen on all the same.
+
+    That works because this socket, like torch's, may share its address and does not listen.
+    """
+    with socket.socket() as reserved:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(("localhost", 0))
+        yield reserved.getsockname()[1]
+
+
+def _started(name: str, arguments: list, signals: list, launcher: str, port: int) -> list[int]:
+    """The ids of the processes of a run."""
     pids = []
     for rank, own in enumerate(arguments):
         if pid := os.fork():
             pids.append(pid)
             continue
-        signal.alarm(LONGEST)
+        signal.alarm(PATIENCE)  # ends a process that hangs
         with open(f"{name}.{rank}.out", "w") as out:
             os.dup2(out.fileno(), 1)
             os.dup2(out.fileno(), 2)
@@ -62,7 +80,7 @@ def run(name: str, arguments: list, signals: list = (), launcher: str = "pytorch
             os.environ.update({variable: str(value) for variable, value in place})
             os.environ.update(MASTER_ADDR="localhost", MASTER_PORT=str(port))
         os._exit(cli.vmambair(own))
-    return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+    return pids
 
 
 def send_itself(signals: dict[int, int]) -> None:

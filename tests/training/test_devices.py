@@ -5,10 +5,11 @@ import pytest
 import torch
 from torch import distributed
 
+from support import ranks
 from support.experiments import load_tensors
 from support.trainings import ROOT, log, resumes, train
 from vmambair_arch import Restorer, VmambaIR
-from vmambair_arch.data.batches.prefetch import Prefetcher, packed
+from vmambair_arch.data.batches.prefetch import Prefetcher, collate_packed
 
 NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no NVIDIA GPU")
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
@@ -53,8 +54,8 @@ def test_a_discriminator_is_trained_too(small, device):
 
 def test_a_process_group_of_one_trains(small, device, monkeypatch):
     """With nccl on a GPU, and gloo for messages between processes."""
-    place = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1}
-    for name, value in {**place, "MASTER_ADDR": "localhost", "MASTER_PORT": 29577}.items():
+    place = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1, "MASTER_ADDR": "localhost"}
+    for name, value in place.items():
         monkeypatch.setenv(name, str(value))
     opened, initialise = [], distributed.init_process_group
 
@@ -65,7 +66,9 @@ def test_a_process_group_of_one_trains(small, device, monkeypatch):
     monkeypatch.setattr(distributed, "init_process_group", noted)
     path = small("train:total_iter=2", "val:val_freq=9", on(device))
     try:
-        assert train(path, "--launcher", "pytorch") == 0
+        with ranks.reserved_port() as port:
+            monkeypatch.setenv("MASTER_PORT", str(port))
+            assert train(path, "--launcher", "pytorch") == 0
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()
@@ -90,7 +93,7 @@ def test_a_picture_is_restored_as_in_float32_on_the_cpu(device, precision, depth
 @NO_GPU
 def test_the_next_batch_is_prefetched_to_the_gpu():
     pictures = torch.arange(3 * 2 * 3 * 8 * 8).view(3, 2, 3, 8, 8) % 256 / 255
-    samples = [packed(lambda rows: {"lq": rows[0]}, [row]) for row in pictures]
+    samples = [collate_packed(lambda rows: {"lq": rows[0]}, [row]) for row in pictures]
     pinned = ({"lq": type(s["lq"])(s["lq"][0].pin_memory())} for s in samples)
     for row, batch in zip(pictures, Prefetcher(pinned, torch.device("cuda", 0)), strict=True):
         assert batch["lq"].is_cuda and torch.equal(batch["lq"].cpu(), row)

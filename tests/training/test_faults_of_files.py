@@ -180,10 +180,11 @@ def test_without_a_whole_state_training_does_not_start_over(two_states, capsys):
 
 
 def test_the_leftovers_of_a_killed_save_are_removed(two_states):
-    rest = ROOT / "models/.net_g_6.pth.123.tmp"
-    rest.write_bytes(b"half")
+    half = [ROOT / "models/.net_g_6.pth.123.tmp", ROOT / ".metrics.jsonl.123.0a.tmp"]
+    for path in half:
+        path.write_bytes(b"half")
     assert resumes(two_states)
-    assert not rest.exists()
+    assert not any(path.exists() for path in half)
 
 
 def test_pruning_keeps_the_newest_and_the_best(small):

@@ -81,9 +81,8 @@ def test_a_killed_run_holds_nothing_and_neither_do_its_forks(empty_folder):
     holder = os.fork()
     if holder == 0:
         with locked(EXPERIMENT):
-            worker = os.fork()
-            if worker:
-                os.write(set_ready, str(worker).encode().ljust(16))
+            if os.fork() == 0:  # the worker, which has let go of the lock once it says so
+                os.write(set_ready, str(os.getpid()).encode().ljust(16))
             signal.pause()
     worker = int(os.read(ready, 16))
     with pytest.raises(InputError, match=f"process {holder} on "), locked(EXPERIMENT):

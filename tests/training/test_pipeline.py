@@ -114,6 +114,14 @@ def test_training_again_archives_the_earlier_run_even_within_a_second(experiment
     assert len(list(Path("experiments").glob("*/models/net_g_latest.pth"))) == 3
 
 
+def test_a_run_resumed_within_a_second_has_a_log_of_its_own(experiment, monkeypatch):
+    monkeypatch.setattr(pipeline, "get_time_str", lambda: "20260101_000000")
+    for total in (1, 2):
+        options = [experiment(), "--auto_resume", "--force_yml", f"train:total_iter={total}"]
+        cli.basicsr(["train", "-opt", *options])
+    assert len(list(Path("experiments/tiny").glob("train_tiny_*.log"))) == 2
+
+
 def test_training_runs_to_the_last_iteration_when_epochs_drop_images(experiment):
     """Six images in batches of four leave two of each epoch out."""
     options = experiment()

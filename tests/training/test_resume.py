@@ -16,7 +16,7 @@ from basicsr.utils.registry import LOSS_REGISTRY
 from support import killing
 from support.experiments import load_tensors, tiny_network
 from support.trainings import FIRST_VERSION, GAN, MODELS, assert_same, train
-from vmambair_arch.data.batches.sampling import PlacedSampler
+from vmambair_arch.data.batches.sampling import ResumableSampler
 from vmambair_arch.models.files import Saving
 from vmambair_arch.training.progress import TrainingProgress
 
@@ -284,11 +284,11 @@ def test_the_log_of_a_resumed_run_says_where_it_continues(long_run, stop):
 def places(epoch: int, *, start: int = 0, world_size: int = 1, length: int = 7) -> list[tuple]:
     """The places from the samplers of all processes, in the order of positions."""
     samplers = [
-        PlacedSampler(length, ratio=3, rank=rank, world_size=world_size)
+        ResumableSampler(length, ratio=3, rank=rank, world_size=world_size)
         for rank in range(world_size)
     ]
     for sampler in samplers:
-        sampler.set_place(epoch, start)
+        sampler.set_position(epoch, start)
     return sorted(place for sampler in samplers for place in sampler)
 
 

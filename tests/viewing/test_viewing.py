@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from support import patience
 from support.browser import until
 from support.reports import BLUE, GREEN, RED, Stage, flat, places, report, scene, seen
 from vmambair_arch.viewing import script, style
@@ -162,6 +163,10 @@ def drawn(page, side: str) -> np.ndarray:
     return np.array(values[2]).reshape(values[0], values[1], 4)[..., :3]
 
 
+def wait_for_pixels(page, side: str, expected: np.ndarray) -> None:
+    patience.until(lambda: np.array_equal(drawn(page, side), expected))
+
+
 def test_differences_are_those_of_numpy(tmp_path, open_page):
     rng = np.random.default_rng(0)
     truth, one, other = (rng.integers(0, 256, (20, 30, 3), np.uint8) for _ in range(3))
@@ -171,19 +176,17 @@ def test_differences_are_those_of_numpy(tmp_path, open_page):
     assert np.array_equal(drawn(page, "left"), one)  # nothing was lost on the way
     page.get_by_role("button", name="Errors").click()
     page.get_by_label("Gain").select_option("\u00d716")
-    page.locator(".is-left canvas").wait_for()
     for side, pixels in ("left", one), ("right", other):
         distance = np.abs(pixels.astype(int) - truth)
         page.locator(f".is-{side} canvas").wait_for(state="attached")
-        assert np.array_equal(drawn(page, side), np.minimum(16 * distance, 255))
+        wait_for_pixels(page, side, np.minimum(16 * distance, 255))
         badge = page.locator(f".is-{side} .viewer-badge")
         assert f"mean {distance.mean():.2f} of 255" in badge.inner_text()
     stage.slider.press("d")
     distance = np.abs(one.astype(int) - other)
     page.locator(".viewer-badge", has_text="|one \u2212 other|").wait_for()
     page.get_by_label("Gain").select_option("\u00d71")
-    page.wait_for_timeout(50)
-    assert np.array_equal(drawn(page, "left"), distance)
+    wait_for_pixels(page, "left", distance)
     assert not stage.slider.is_visible()
 
 

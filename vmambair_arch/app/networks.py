@@ -39,7 +39,7 @@ class Networks:
     """
 
     def __init__(self, given: Sequence[str], build: Callable[[Sequence[Any]], Restorer | Chain]):
-        self.choices = dict(enumerate(offered(given)))
+        self.choices = dict(enumerate(list_choices(given)))
         self.build = build
         self._loaded: tuple[tuple[int, ...], Restorer | Chain] | None = None
         for key in reversed(range(max(len(given), 1))):  # so that the default is kept
@@ -59,7 +59,7 @@ class Networks:
         return self._loaded[1]
 
 
-def offered(given: Sequence[str]) -> list[Choice]:
+def list_choices(given: Sequence[str]) -> list[Choice]:
     """The given networks, the bundled ones (the default first), and those in the cache folder."""
     cached = sorted(
         path for path in models.cache_folder().glob("*") if path.suffix in models.SUFFIXES

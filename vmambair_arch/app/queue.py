@@ -107,8 +107,8 @@ class Queue:
         return None
 
     def _end(self, job: Job) -> None:
-        job.end("cancelled")
         job.drop_files()
+        job.end("cancelled")  # last, since others wait for it
 
     def _forget(self) -> None:
         """Forget finished jobs beyond MOST or older than AGE."""

@@ -72,7 +72,7 @@ def _restore(job: Job, networks: Networks, max_megapixels: float, strength: floa
     restored = picture.replaced(restorer(picture.pixels, progress=job.advance))
     job.seconds = time.perf_counter() - job.started
     job.after = restored.pixels.shape[:2]
-    job.warnings = (*restored.warnings, *writing.lost(restored, form))
+    job.warnings = (*restored.warnings, *writing.list_losses(restored, form))
     np.save(job.folder / RESTORED, restored.pixels)
     write = functools.partial(copies.write_comparison, picture, restored)
     job.shown = write(job.folder / BEFORE, job.folder / AFTER)

@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from ..errors import InputError
-from ..system.holding import scratch_folder
+from ..system.file_locks import scratch_folder
 from . import access, connections, restoring
 from .networks import Networks
 from .queue import Queue
@@ -46,10 +46,10 @@ def serve(
     Raises: KeyboardInterrupt, or what the handler of SIGTERM raises.
     """
     limits = {"max_megapixels": max_megapixels, "keep": keep}
-    with opened(networks, **limits, strength=strength) as routes:
+    with open_routes(networks, **limits, strength=strength) as routes:
         if browser:
             _open(address(listener, host, token), routes.uploads.folder / "open.html")
-        asyncio.run(answer(server(routes.app(host=host, token=token)), listener))
+        asyncio.run(run_server(server(routes.app(host=host, token=token)), listener))
 
 
 def server(app: ASGIApp) -> uvicorn.Server:
@@ -69,7 +69,7 @@ def server(app: ASGIApp) -> uvicorn.Server:
     )
 
 
-async def answer(server: uvicorn.Server, listener: socket.socket) -> None:
+async def run_server(server: uvicorn.Server, listener: socket.socket) -> None:
     """Serve until the server is told to exit."""
     asyncio.get_running_loop().set_exception_handler(connections.Exhaustion())
     await server.serve(sockets=[listener])
@@ -83,7 +83,7 @@ def _open(address: str, page: Path) -> None:
 
 
 @contextlib.contextmanager
-def opened(
+def open_routes(
     networks: Networks, *, max_megapixels: float, keep: float, strength: float = 1
 ) -> Iterator[Routes]:
     """A queue with a temporary folder, and their routes; see ``serve``."""

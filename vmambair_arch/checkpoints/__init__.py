@@ -2,23 +2,27 @@
 
 from .files import read_file, write_file
 from .networks import (
-    load_any_network,
+    build_any_network,
+    build_network,
     load_network,
     load_weights,
     read_weights,
     save_network,
+    select_weights,
     to_released,
 )
 from .state_dicts import PREFIXES, unwrap
 
 __all__ = [
     "PREFIXES",
-    "load_any_network",
+    "build_any_network",
+    "build_network",
     "load_network",
     "load_weights",
     "read_file",
     "read_weights",
     "save_network",
+    "select_weights",
     "to_released",
     "unwrap",
     "write_file",

@@ -89,7 +89,7 @@ def _is_safetensors(path: Path) -> bool:
         return True
     if head[:4] == b"PK\3\4" or head[:1] == b"\x80":
         return False
-    if kind := signatures.no_checkpoint(head):
+    if kind := signatures.why_no_checkpoint(head):
         raise InputError(f"{path}: {kind}")
     return path.suffix == ".safetensors"
 
@@ -122,7 +122,7 @@ def _pickled(path: Path) -> object:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as file:
                 entries = file.infolist()
-            if kind := signatures.no_zip_of_torch([entry.filename for entry in entries]):
+            if kind := signatures.why_not_from_torch([entry.filename for entry in entries]):
                 raise InputError(f"{path}: {kind}")
             _check_memory(path, sum(entry.file_size for entry in entries))  # may be compressed
         with path.open("rb") as file, warnings.catch_warnings():

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError, shortened
-from .state_dicts import architecture, check_held, check_values, some, unwrap
+from .state_dicts import architecture, check_held, check_values, first_names, unwrap
 
 CHANNELS = (1, 3)  # grey, or colour
 
@@ -70,8 +70,8 @@ def load_foreign(content: Mapping[str, Any], where: str) -> ForeignNetwork:
     except spandrel.UnsupportedModelError as error:
         raise InputError(
             f"{where}: a network that neither this package nor spandrel {spandrel.__version__}"
-            f" knows{_likely(state)}: {some(state)}; give another, or an option file that names it"
-            " (-m FILE.yml)"
+            f" knows{_likely(state)}: {first_names(state)}; give another, or an option file that"
+            " names it (-m FILE.yml)"
         ) from error
     except Exception as error:  # an architecture may raise anything for incomplete tensors
         raise InputError(

@@ -38,7 +38,7 @@ def download(address: str, *, revision: str | None = None, file: str | None = No
             " hf:user/name/file"
         )
     repo, revision, file = parts["repo"], revision or parts["revision"], file or parts["file"]
-    hub = library()
+    hub = import_library()
     try:
         path = Path(_download(hub, repo, revision, file))
     except Exception as error:  # the hub's client and its transports raise many kinds
@@ -50,7 +50,7 @@ def download(address: str, *, revision: str | None = None, file: str | None = No
     return path
 
 
-def library() -> Any:
+def import_library() -> Any:
     """The package huggingface_hub. Raises: InputError: it is not installed."""
     try:
         import huggingface_hub

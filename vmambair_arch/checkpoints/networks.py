@@ -17,7 +17,7 @@ from . import hub, released
 from .configs import CONFIG_KEY, check_depths, infer_config, infer_network, stored_config
 from .files import CONFIG, read_file, write_file
 from .foreign import load_foreign
-from .state_dicts import architecture, check_values, check_weights, some, unwrap
+from .state_dicts import architecture, check_values, check_weights, first_names, unwrap
 
 logger = logging.getLogger("vmambair_arch")
 
@@ -26,20 +26,22 @@ class OtherNetworkError(InputError):
     """A file holds tensors by name, but not those of a network of ours."""
 
 
-def load_any_network(path: Path, *, device: str | torch.device = "cpu") -> nn.Module:
-    """Load a network of ours, or any other by spandrel.
+def build_any_network(
+    content: Mapping[str, Any], where: str, *, device: str | torch.device = "cpu"
+) -> nn.Module:
+    """Build the network of a file's content, ours or any other by spandrel, and load its weights.
 
     Args:
-        path: a file of tensors; one of ours is loaded as by ``load_network``.
+        content: from ``read_file``; a network of ours is built as by ``load_network``.
+        where: the file, for messages.
         device: where the network goes.
     Returns: the network, in float32 and eval mode, with scale, multiple and config.
     Raises: InputError: as ``load_network`` and ``load_foreign``.
     """
-    content = read_file(path)
     try:
-        return _built(content, str(path), device)
+        return build_network(content, where, device=device)
     except OtherNetworkError:
-        return load_foreign(content, str(path)).to(device)
+        return load_foreign(content, where).to(device)
 
 
 def load_network(
@@ -64,9 +66,19 @@ def load_network(
         another network or values that are not finite; names the first keys that do not fit.
     """
     if isinstance(path_or_state_dict, Mapping):
-        return _built(path_or_state_dict, "the state dict", device)
-    path = Path(path_or_state_dict)
-    return _built(read_file(path), str(path_or_state_dict), device)
+        return build_network(path_or_state_dict, "the state dict", device=device)
+    content = read_file(Path(path_or_state_dict))
+    return build_network(content, str(path_or_state_dict), device=device)
+
+
+def build_network(
+    content: Mapping[str, Any], where: str, *, device: str | torch.device = "cpu"
+) -> VmambaIR | Restormer:
+    """The same from the content of a file; ``where`` names the file in messages."""
+    state = _to_ours(content, where)
+    network = _empty(state, where).to_empty(device=device)
+    load_weights(network, state, where)
+    return network.eval()
 
 
 def load_pretrained(
@@ -89,10 +101,16 @@ def read_weights(path: Path, network: nn.Module, key: str | None) -> dict[str, T
 
     Raises: InputError: the file cannot be read, or ``network`` is ours and the file is of another.
     """
-    content = read_file(path)
+    return select_weights(read_file(path), str(path), network, key)
+
+
+def select_weights(
+    content: Mapping[str, Any], where: str, network: nn.Module, key: str | None
+) -> dict[str, Tensor]:
+    """The same from the content of a file; ``where`` names the file in messages."""
     if isinstance(network, UNet):
-        return _to_ours(content, str(path), key, network=network)
-    return unwrap(content, str(path), key)
+        return _to_ours(content, where, key, network=network)
+    return unwrap(content, where, key)
 
 
 def load_weights(
@@ -163,16 +181,6 @@ def to_released(network: VmambaIR | Restormer) -> dict[str, Tensor]:
     return released.to_released(state, network.scale)
 
 
-def _built(
-    content: Mapping[str, Any], where: str, device: str | torch.device
-) -> VmambaIR | Restormer:
-    """The network of ours in a file's content."""
-    state = _to_ours(content, where)
-    network = _empty(state, where).to_empty(device=device)
-    load_weights(network, state, where)
-    return network.eval()
-
-
 def _to_ours(
     content: Mapping[str, Any],
     where: str,
@@ -196,7 +204,11 @@ def _to_ours(
         ours, strange = released.from_released(state)
     if strange or "shallow.weight" not in ours:
         theirs = architecture(state)
-        misfit = f"{some(strange)} do not fit" if strange else "patch_embed.proj.weight is missing"
+        misfit = (
+            f"{first_names(strange)} do not fit"
+            if strange
+            else "patch_embed.proj.weight is missing"
+        )
         likely = f" (it looks like {theirs})" if theirs else ""
         raise OtherNetworkError(
             f"{where}: not a checkpoint of {kind}{likely}: {misfit}; give one of {kind}"
@@ -257,7 +269,7 @@ def _misfit(network: nn.Module, state: Mapping[str, Tensor]) -> str | None:
         ]
         if options:
             return f"its network has {shortened(', '.join(options))}"
-    return f"{some(wrong)} do not fit {type(network).__name__} in name or shape"
+    return f"{first_names(wrong)} do not fit {type(network).__name__} in name or shape"
 
 
 def _fits(name: str, own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> bool:

@@ -50,7 +50,7 @@ def unwrap(
         where: the file, for messages.
         key: the wrapper to prefer where there are several.
     Raises: InputError: it holds no tensors by name, or tensors that are not plain: sparse,
-        quantised or meta ones.
+        nested, quantised or meta ones.
     """
     if content.keys() >= TRAINING:
         raise InputError(f"{where}: {_training_state(content, Path(where))}")
@@ -83,7 +83,7 @@ def check_weights(state: Mapping[str, Tensor], where: str, but: str) -> None:
     wrong = {name: t.dtype for name, t in weights.items() if not t.is_floating_point()}
     if wrong:
         raise InputError(
-            f"{where}: {some(wrong)}: {next(iter(wrong.values()))} instead of floating-point"
+            f"{where}: {first_names(wrong)}: {next(iter(wrong.values()))} instead of floating-point"
             " numbers; give the weights from before they were converted"
         )
     check_held(weights, where)
@@ -106,12 +106,12 @@ def check_values(state: Mapping[str, Tensor], where: str) -> None:
     wrong = [name for name, tensor in state.items() if not _is_sane(tensor)]
     if wrong:
         raise InputError(
-            f"{where}: {some(wrong)}: values that are not finite, or above {LARGEST:g}: the file is"
-            " damaged or its training diverged; give an earlier one"
+            f"{where}: {first_names(wrong)}: values that are not finite, or above {LARGEST:g}: the"
+            " file is damaged or its training diverged; give an earlier one"
         )
 
 
-def some(names: Iterable[object]) -> str:
+def first_names(names: Iterable[object]) -> str:
     """The first few of many names."""
     return few((shortened(repr(name)) for name in names), 3)
 
@@ -148,8 +148,13 @@ def _plain(name: str, tensor: object, where: str) -> Tensor:
     if not isinstance(tensor, Tensor):
         kind = type(tensor).__name__
         raise InputError(f"{where}: {shortened(repr(name))} is a {kind}, not a tensor")
-    if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
-        kind = "meta" if tensor.is_meta else "quantised" if tensor.is_quantized else "sparse"
+    kinds = {
+        "meta": tensor.is_meta,
+        "quantised": tensor.is_quantized,
+        "nested": tensor.is_nested,
+        "sparse": tensor.layout is not torch.strided,
+    }
+    for kind in [kind for kind, applies in kinds.items() if applies]:
         raise InputError(f"{where}: {shortened(repr(name))} is a {kind} tensor; save plain tensors")
     return tensor
 

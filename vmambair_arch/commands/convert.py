@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .. import checkpoints
 from ..errors import InputError
+from ..files import remove_leftovers
 from ..restoring import models
 from ..system import terminal
 
@@ -24,8 +25,10 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.output.exists():
         raise InputError(f"{arguments.output}: exists already; give another name or remove it")
     with models.file(arguments.input) as path:
-        state = checkpoints.unwrap(checkpoints.read_file(path), str(arguments.input))
-        network = checkpoints.load_network(path)
+        content = checkpoints.read_file(path)
+        network = checkpoints.build_network(content, str(path))
+        state = checkpoints.unwrap(content, str(arguments.input))
+    remove_leftovers(arguments.output.parent)
     if "shallow.weight" in state:
         checkpoints.write_file(arguments.output, checkpoints.to_released(network))
         layout = "the released layout"

@@ -99,7 +99,7 @@ def _operation(
     say(f"{operation}_scan on {device}:")
     failed = found = False
     for name in names:
-        if reason := dispatch.not_for_auto(operation, name, x):
+        if reason := dispatch.excluded_from_auto(operation, name, x):
             say(f"  {name}: not here: {reason}")
         elif found:
             say(f"  {name}: can run")
@@ -121,7 +121,7 @@ def _self_test(operation: str, name: str, device: torch.device) -> tuple[bool, s
         errors = self_test.errors(operation, module, device, dtype, gradients)
     except Exception as error:  # a backend may raise anything, and this test reports it
         return True, f"{type(error).__name__}: {error}"
-    if wrong := self_test.wrong(errors, dtype):
+    if wrong := self_test.too_large(errors, dtype):
         return True, ", ".join(wrong)
     seconds = time.perf_counter() - start  # mostly compilation, the first time
     worst = [error for name, error in errors.items() if name[0] == "d"]

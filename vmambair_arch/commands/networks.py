@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..checkpoints import hub, read_file
+from ..checkpoints import build_any_network, hub, read_file
 from ..errors import InputError
 from ..restoring import models
 
@@ -17,10 +17,11 @@ OPTION_FILES = (".yml", ".yaml")
 
 
 def resolved(model: str, plugins: Sequence[str] = ()) -> str | nn.Module:
-    """A network built by BasicSR's registry, or the unchanged model, for ``Restorer``.
+    """The network of a file that may need BasicSR's registry, or the unchanged model.
 
     A file that was trained here stores its network's name and options; an option file has both, and
-    its weights under path.pretrain_network_g.
+    its weights under path.pretrain_network_g. A file is read once: what has been read to find its
+    options also gives the weights.
 
     Args:
         model: what ``Restorer`` takes, or an option file.
@@ -32,18 +33,22 @@ def resolved(model: str, plugins: Sequence[str] = ()) -> str | nn.Module:
         return _of_option_file(path, plugins)
     if plugins and model.startswith(hub.PREFIX):
         path = hub.download(model)
-    stored = _stored_options(path) if plugins or importlib.util.find_spec("basicsr") else None
-    if stored is None and not plugins:
-        return model
-    registered = _registry()
     if plugins:
+        _registry()
         _load_plugins(plugins)
-    if stored is None:
+    elif importlib.util.find_spec("basicsr") is None:
         return model
+    if path.suffix == ".safetensors" or not path.is_file():
+        return model
+    content = read_file(path)
+    stored = _stored_options(content)
+    if stored is None:
+        return build_any_network(content, model)
+    registered = _registry()
     if registered.registered(stored, model) is not None:
-        return registered.build(stored, path, "params_ema", model)
+        return registered.build(stored, content, "params_ema", model, model)
     try:
-        return models.load(model, torch.device("cpu"))  # spandrel may know it
+        return build_any_network(content, model)  # spandrel may know it
     except InputError as error:
         raise InputError(
             f"{model}: its network is {stored['type']}, which is not registered; give the Python"
@@ -57,11 +62,8 @@ def load(model: str, plugins: Sequence[str] = ()) -> nn.Module:
     return models.load(network, torch.device("cpu")) if isinstance(network, str) else network
 
 
-def _stored_options(path: Path) -> dict[str, Any] | None:
+def _stored_options(content: Mapping[str, Any]) -> dict[str, Any] | None:
     """The section network_g stored in a file trained here, unless the network is one of ours."""
-    if path.suffix == ".safetensors" or not path.is_file():
-        return None
-    content = read_file(path)
     if "config" in content:  # only our networks have one
         return None
     about = content.get("about")
@@ -87,7 +89,8 @@ def _of_option_file(path: Path, plugins: Sequence[str]) -> nn.Module:
         )
     where = file.where(("network_g",))
     weights = file.found(weights) or Path(weights)
-    return registered.build(options, weights, paths.get("param_key_g", "params_ema"), where)
+    key = paths.get("param_key_g", "params_ema")
+    return registered.build(options, read_file(weights), key, str(weights), where)
 
 
 def _registry() -> Any:

@@ -127,14 +127,14 @@ def draw_crops(
     if Path(given[0]).suffix not in REPORTS:
         if image:
             raise InputError("--image is for a report; give a report.json, or leave it out")
-        panels = details.of_files(given)
+        panels = details.from_files(given)
     elif len(given) > 1:
         raise InputError("crops need a single report; give the reports one by one")
     else:
         report = reporting.read(Path(given[0]))
         if report.kind != "comparison":
             raise InputError(f"{given[0]}: a {report.kind} has no pictures; give a comparison")
-        panels = details.of_report(report, image)
+        panels = details.from_report(report, image)
         rgb = report.details.get("channel") == "RGB"
     _write_figure(output, crops.draw(details.measured(panels, box, rgb=rgb), box))
 

@@ -33,10 +33,10 @@ def _run(arguments: argparse.Namespace) -> None:
     from .card import formats
     from .card.facts import gather
 
-    library = hub.library()
+    library = hub.import_library()
     with models.file(arguments.model) as file, tempfile.TemporaryDirectory() as folder:
         network = checkpoints.load_network(file)
-        given = card.given(arguments)
+        given = card.author_facts(arguments)
         facts = gather(file, **given)
         written = Path(folder, hub.FILE)
         metadata = formats.modelspec(facts)

@@ -32,7 +32,7 @@ class Share(NamedTuple):
         return list(items[self.rank :: self.size])
 
 
-ALONE = Share()
+SINGLE_PROCESS = Share()
 
 
 def add_arguments(command: argparse._ActionsContainer) -> None:
@@ -62,8 +62,8 @@ def run(arguments: argparse.Namespace, work: Callable[[argparse.Namespace, Share
         again = [*arguments.argv, "--nproc", "0"]  # the last one counts
         return launch.run(again, processes=arguments.nproc, say=_say_if_killed)
     if arguments.launcher == "none":
-        return work(arguments, ALONE)
-    with _joined(arguments) as share:
+        return work(arguments, SINGLE_PROCESS)
+    with _join(arguments) as share:
         code, found = 2, None
         try:
             code = work(arguments, share)
@@ -76,13 +76,13 @@ def run(arguments: argparse.Namespace, work: Callable[[argparse.Namespace, Share
 
 
 @contextlib.contextmanager
-def agreed() -> Iterator[None]:
+def raise_in_first() -> Iterator[None]:
     """Wait for all processes at the end; an error in one ends all of them.
 
     Raises: InputError: in all; only the first, which reports it, has the sentence.
     """
     try:
-        with processes.together():
+        with processes.raise_in_all():
             yield
     except InputError:
         if distributed.is_initialized() and distributed.get_rank():
@@ -91,7 +91,7 @@ def agreed() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _joined(arguments: argparse.Namespace) -> Iterator[Share]:
+def _join(arguments: argparse.Namespace) -> Iterator[Share]:
     """Join the other processes; each takes its own GPU, if there are any."""
     processes.set_environment(arguments.launcher)
     device = getattr(arguments, "device", "cpu")
@@ -112,6 +112,6 @@ def _say_if_killed(sentence: str) -> None:
         terminal.warn(sentence)
 
 
-def first(value: Any) -> Any:
+def broadcast(value: Any) -> Any:
     """The first process's value, returned in all of them."""
     return processes.gather(value)[0]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ..errors import InputError
 from ..restoring.files import reading as pictures
-from ..system.garbage import not_collected
+from ..system.garbage import collection_paused
 from . import image_lmdb
 from .images import image_files, listed_files, resolve
 
@@ -122,7 +122,7 @@ def resolve_root(key: str, root: str, kind: str) -> None:
         raise InputError(f"{key}: {root} is an LMDB; set io_backend.type to lmdb")
 
 
-@not_collected()
+@collection_paused()
 def entries(section: str, opt: dict[str, Any]) -> list[Entry | Problem]:
     """List the images of a data set of a known layout, and the problems of the list.
 

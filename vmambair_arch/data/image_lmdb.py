@@ -19,7 +19,7 @@ from tqdm import tqdm
 from ..errors import InputError, shortened
 from ..restoring.files import png_chunks
 from ..system import signatures
-from ..system.garbage import not_collected
+from ..system.garbage import collection_paused
 
 SHAPE = re.compile(r"(\d+),(\d+),(\d+)\)(?: \d+)?\s*$")  # what follows a name and " ("
 PNG_LEVEL = 3  # zlib's, as BasicSR's extract_subimages; recorded in the third column
@@ -88,7 +88,7 @@ def write(root: Path, folder: Path, images: Sequence[LmdbImage]) -> None:
     part.rename(root)
 
 
-@not_collected()
+@collection_paused()
 def read_meta(root: str | os.PathLike) -> dict[str, LmdbImage]:
     """The images that an LMDB's meta_info.txt lists, by key, sorted.
 
@@ -136,7 +136,7 @@ def check(root: str | os.PathLike) -> dict[str, LmdbImage]:
             values = _values(transaction, batch) or _values_or_error(environment, root, batch)
             for image, value in zip(batch.values(), values, strict=True):
                 is_png = value[:8] == png_chunks.SIGNATURE
-                if not is_png and signatures.read_as(value) is None:
+                if not is_png and signatures.picture_format(value) is None:
                     raise InputError(f"{root}: {image.name} is not an image; {REMEDY}")
     return images
 
@@ -147,7 +147,7 @@ def paths(root: str | os.PathLike) -> list[str]:
     return [inside + image.name for image in read_meta(root).values()]
 
 
-@not_collected()
+@collection_paused()
 def paired_paths(folders: Sequence[str], keys: Sequence[str]) -> list[dict[str, str]]:
     """BasicSR's paired_paths_from_lmdb, also for names with dots.
 

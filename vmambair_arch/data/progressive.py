@@ -17,10 +17,10 @@ from torch.utils.data import Sampler
 from ..errors import InputError
 from ..option_values.data_sets import CROP, Paired, needed_size
 from ..option_values.kinds import Count, Size
-from .batches.sampling import PlacedSampler
+from .batches.sampling import ResumableSampler
 from .reading import ImageReader
 
-SizedPlace = tuple[int, int, int, int]  # epoch, position, index, gt_size
+SizedPosition = tuple[int, int, int, int]  # epoch, position, index, gt_size
 LISTS = ("gt_sizes", "mini_batch_sizes", "iters")
 
 
@@ -69,11 +69,11 @@ def faults(opt: Mapping[str, Any], total_iter: int | None = None) -> Iterator[tu
         yield "iters", f"add up to {total}, and train.total_iter is {total_iter}; make them equal"
 
 
-class ProgressiveBatchSampler(Sampler[list[SizedPlace]]):
-    """Batches of a PlacedSampler's samples, of the sizes that each iteration's stage asks for.
+class ProgressiveBatchSampler(Sampler[list[SizedPosition]]):
+    """Batches of a ResumableSampler's samples, of the sizes that each iteration's stage asks for.
 
     Nothing is loaded that is not used. The stage depends only on the iteration, and the samples
-    only on the sampler's place, so a resumed training gets the batches of an uninterrupted one.
+    only on the sampler's position, so a resumed training gets the batches of an uninterrupted one.
 
     Args:
         sampler: the order of the samples; those at an epoch's end that fill no batch are left out.
@@ -86,7 +86,7 @@ class ProgressiveBatchSampler(Sampler[list[SizedPlace]]):
 
     def __init__(
         self,
-        sampler: PlacedSampler,
+        sampler: ResumableSampler,
         stages: Sequence[Stage],
         *,
         copies: int = 1,
@@ -109,7 +109,7 @@ class ProgressiveBatchSampler(Sampler[list[SizedPlace]]):
         within = (s for s, end in zip(self.stages, ends, strict=True) if iteration <= end)
         return next(within, self.stages[-1])
 
-    def __iter__(self) -> Iterator[list[SizedPlace]]:
+    def __iter__(self) -> Iterator[list[SizedPosition]]:
         batch = []
         for place in self.sampler:
             stage = self.stage(self.start_iteration + 1)

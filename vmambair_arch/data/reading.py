@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..restoring.files import reading as pictures
 from ..restoring.files.picture import upright
 from ..system import signatures
-from ..system.foreign_lines import silenced
+from ..system.library_stderr import silence
 
 if TYPE_CHECKING:
     from basicsr.utils import FileClient
@@ -69,9 +69,9 @@ def training_pixels(content: bytes, where: str) -> np.ndarray:
     Raises: InputError: not an image, or a damaged one.
     """
     stored, orientation = pictures.header(content, where)
-    if signatures.read_as(content) in BY_OPENCV and not stored.is_cut:
+    if signatures.picture_format(content) in BY_OPENCV and not stored.is_cut:
         flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-        with silenced():
+        with silence():
             image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
         if image is None:
             raise InputError(f"{where}: damaged; copy or download it again")
@@ -104,7 +104,7 @@ def imfrombytes(content: bytes, flag: str = "color", float32: bool = False) -> n
     if flag != "color":
         import basicsr.utils.img_util
 
-        with silenced():
+        with silence():
             return np.asarray(basicsr.utils.img_util.imfrombytes(content, flag, float32))
     image = training_pixels(content or b"", "the image")
     return image.astype(np.float32) / 255 if float32 else image

@@ -15,64 +15,64 @@ from ..errors import InputError
 from ..restoring.files import reading as pictures
 from . import image_lmdb
 from .entries import Entry
-from .likeness import Sight, see
+from .near_duplicates import Features, extract_features
 
 SAMPLE = 64  # images of a data set that --fast decodes
 THREADS = 4
 
 
 @dataclass(frozen=True)
-class Look:
+class DecodedImage:
     """What decoding an image showed.
 
     path: the file, or its name below an LMDB.
     problem: why it cannot be used, if so.
     lost: what BasicSR drops when reading it, if anything: alpha, 16 bits.
     digest: of the decoded pixels; equal pictures have equal digests.
-    sight: features for finding copies, if asked for.
+    features: features for finding copies, if asked for.
     """
 
     path: Path
     problem: str | None = None
     lost: str | None = None
     digest: bytes = b""
-    sight: Sight | None = None
+    features: Features | None = None
 
 
-def look(
-    name: str, entries: list[Entry], *, fast: bool, sights: bool = False
-) -> Iterator[tuple[str, Look]]:
+def decode_images(
+    name: str, entries: list[Entry], *, fast: bool, with_features: bool = False
+) -> Iterator[tuple[str, DecodedImage]]:
     """Decode the images of a data set, with a progress bar.
 
     Args:
         name: the data set's, for the bar.
         entries: from ``entries.entries``.
         fast: decode only an evenly spread sample.
-        sights: extract features of each gt, or lq where there is no gt, for finding copies.
-    Yields: pairs of "lq" or "gt", and the image's Look.
+        with_features: extract features of each gt, or lq where there is no gt, for finding copies.
+    Yields: pairs of "lq" or "gt", and the decoded image.
     """
     if fast and len(entries) > SAMPLE:
         entries = [entries[i * len(entries) // SAMPLE] for i in range(SAMPLE)]
     sides = [
-        (side, Path(path), sights and path == (entry.gt or entry.lq))
+        (side, Path(path), with_features and path == (entry.gt or entry.lq))
         for entry in entries
         for side, path in (("lq", entry.lq), ("gt", entry.gt))
         if path
     ]
     reader = _Reader()
     with ThreadPoolExecutor(THREADS) as threads:
-        looks = threads.map(lambda side: (side[0], _look(reader, *side[1:])), sides)
+        looks = threads.map(lambda side: (side[0], _decode(reader, *side[1:])), sides)
         bar = tqdm(looks, name, len(sides), unit="image", leave=False, disable=None)
         yield from bar
 
 
-def _look(reader: "_Reader", path: Path, sight: bool) -> Look:
+def _decode(reader: "_Reader", path: Path, with_features: bool) -> DecodedImage:
     try:
         content = reader.read(path)
         picture = pictures.read(content, str(path), max_megapixels=math.inf)
     except (InputError, OSError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        return Look(path, problem=reason.removeprefix(f"{path}: "))
+        return DecodedImage(path, problem=reason.removeprefix(f"{path}: "))
     deep = picture.pixels.dtype == np.uint16
     lost = "alpha" if picture.has_alpha else "16 bits" if deep else None
     pixels = np.atleast_3d(picture.pixels)
@@ -80,7 +80,9 @@ def _look(reader: "_Reader", path: Path, sight: bool) -> Look:
     pixels = np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
     digest = hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16)
     seen = (pixels >> 8).astype(np.uint8) if deep else pixels
-    return Look(path, None, lost, digest.digest(), see(seen) if sight else None)
+    return DecodedImage(
+        path, None, lost, digest.digest(), extract_features(seen) if with_features else None
+    )
 
 
 class _Reader:

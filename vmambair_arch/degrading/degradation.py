@@ -29,9 +29,9 @@ from ..option_values.kinds import (
     suffixed,
 )
 from ..option_values.sentences import read
-from ..system.gpu_libraries import any_sizes, tf32
+from ..system.gpu_libraries import benchmarks_off, tf32
+from .batch_operations import Jpeg, add_gaussian_noise, add_poisson_noise
 from .kernels import RandomKernels
-from .whole_batch import Jpeg, add_gaussian_noise, add_poisson_noise
 
 RESIZES = ("up", "down", "keep")
 SHARPENING_REACH = 25  # pixels on each side that BasicSR's unsharp mask reads
@@ -127,7 +127,7 @@ class TwoOrderDegradation(nn.Module):
 
     @torch.no_grad()
     @tf32(False)
-    @any_sizes()
+    @benchmarks_off()
     def forward(
         self, gt: Tensor, kernel1: Tensor, kernel2: Tensor, sinc_kernel: Tensor
     ) -> tuple[Tensor, Drawn]:

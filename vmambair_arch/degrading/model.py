@@ -11,11 +11,11 @@ from ..errors import InputError
 from ..models.gan_model import VmambaIRGANModel
 from ..models.vmambair_model import VmambaIRModel
 from ..option_values.data_sets import needed_size
+from .batch_operations import Sharpen
 from .dataset import CROP
 from .degradation import TwoOrderDegradation, read_scale, smallest_side
 from .kernels import RandomKernels
 from .pair_pool import PairPool, pool_size
-from .whole_batch import Sharpen
 
 KERNELS = ("kernel1", "kernel2", "sinc_kernel")
 

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
-from .held import Held
-from .optimizer_step import parameters, staged
+from .optimizer_step import parameters, staged_step
+from .shared_state import SharedState
 
 
-class Accumulation(Held):
+class Accumulation(SharedState):
     """Feeds the model one micro-batch after another, and lets it step at the last one.
 
     For each micro-batch the model does its whole iteration: it clears the gradients, runs its
@@ -36,7 +36,7 @@ class Accumulation(Held):
         for number, optimizer in enumerate(self.optimizers):
             name = names.get(id(optimizer), f"optimizer_{number}")
             clear = functools.partial(self._clear, optimizer, optimizer.zero_grad)
-            optimizer.zero_grad, optimizer.step = clear, staged(self, optimizer, name)
+            optimizer.zero_grad, optimizer.step = clear, staged_step(self, optimizer, name)
 
     def train_on(self, batches: Sequence[dict[str, Any]], current_iter: int) -> None:
         """Run an iteration, which is one step of each optimizer.

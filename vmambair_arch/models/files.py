@@ -14,10 +14,10 @@ from ..checkpoints import state_schema, training_states
 from ..errors import InputError, shortened
 from ..files import write_whole
 from . import optimizer_modes, optimizer_states
-from .held import Held
+from .shared_state import SharedState
 
 
-class Saving(Held):
+class Saving(SharedState):
     """A mixin placed after the model class, in BaseModel's place: the model's overrides win."""
 
     def get_bare_model(self, net: nn.Module) -> nn.Module:

@@ -11,7 +11,7 @@ from basicsr.utils import get_root_logger
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from .late import OnItsWay, Pending
+from .deferred import AsyncCopy, PendingStep
 from .loss_scale import Precision
 
 IN_A_ROW = 10  # steps that are not finite end training
@@ -148,7 +148,7 @@ class FiniteSteps(Precision):
         self.settle()
         names, numbers = self._asked(name, norm)
         anywhere = numbers[-1] if self.opt["dist"] else ~numbers.isfinite().all()
-        self.pending = Pending(name, names, OnItsWay(numbers), *self._current)
+        self.pending = PendingStep(name, names, AsyncCopy(numbers), *self._current)
         return anywhere.float()
 
     def is_finite(self, name: str, norm: Tensor) -> bool:

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .held import Held
 from .optimizer_step import parameters
+from .shared_state import SharedState
 
 
 def has_modes(optimizer: Any) -> bool:
@@ -26,7 +26,7 @@ def train(optimizer: Any) -> None:
 
 
 @contextlib.contextmanager
-def weights_for_use(model: Held) -> Iterator[None]:
+def weights_for_use(model: SharedState) -> Iterator[None]:
     """Within it, a model's networks have the weights to use.
 
     The training weights are set aside and come back bit for bit, so that training does not depend
@@ -59,7 +59,7 @@ def train_with(optimizers: list[Any], weights: list[list[Tensor]]) -> None:
                     parameter.copy_(tensor)
 
 
-class OptimizerModes(Held):
+class OptimizerModes(SharedState):
     """A mixin placed before the model class: validations and files get the weights to use."""
 
     def train_on(self, batches: Any, current_iter: int) -> None:

@@ -15,7 +15,7 @@ def parameters(optimizer: Optimizer) -> list[nn.Parameter]:
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
-def staged(model: Any, optimizer: Optimizer, name: str) -> Callable:
+def staged_step(model: Any, optimizer: Optimizer, name: str) -> Callable:
     """The step of an optimizer, preceded by the stages, which are methods of its model.
 
     Args:

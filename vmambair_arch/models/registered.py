@@ -1,7 +1,6 @@
 """Networks registered by BasicSR, a package or a file, with weights, ready to restore images."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -39,7 +38,7 @@ class RegisteredNetwork(nn.Module):
         return self.network(x)
 
 
-def registered(options: Mapping[str, Any], where: str) -> type | None:
+def registered_class(options: Mapping[str, Any], where: str) -> type | None:
     """The class or function that a section network_g names, or None if it is not registered.
 
     Args:
@@ -53,17 +52,20 @@ def registered(options: Mapping[str, Any], where: str) -> type | None:
     return ARCH_REGISTRY.get(name) if name in ARCH_REGISTRY else None
 
 
-def build(options: Mapping[str, Any], weights: Path, key: str | None, where: str) -> nn.Module:
+def build(
+    options: Mapping[str, Any], content: Mapping[str, Any], key: str | None, file: str, where: str
+) -> nn.Module:
     """Build a network from a section network_g and load its weights.
 
     Args:
         options: the section.
-        weights: the file of its tensors.
+        content: of the file of its tensors.
         key: params or params_ema, where the file has both.
+        file: the name of that file, for messages.
         where: the section is, for messages.
     Raises: InputError: the network is not registered, or its options or weights do not fit.
     """
-    make = registered(options, where)
+    make = registered_class(options, where)
     if make is None:
         known = [name for name, _ in ARCH_REGISTRY]
         raise InputError(
@@ -77,8 +79,8 @@ def build(options: Mapping[str, Any], weights: Path, key: str | None, where: str
         raise InputError(
             f"{where}: {options['type']} cannot be built: {shortened(error)}; correct its options"
         ) from error
-    state = checkpoints.read_weights(weights, network, key)
-    checkpoints.load_weights(network, state, str(weights))
+    state = checkpoints.select_weights(content, file, network, key)
+    checkpoints.load_weights(network, state, file)
     network.eval()
     return network if isinstance(network, UNet) else RegisteredNetwork(network, options)
 

@@ -7,13 +7,13 @@ from torch.utils.data import DataLoader
 
 from ..system.processes import gather
 from .ddp import bare_networks
-from .held import Held
 from .metrics import mean
+from .shared_state import SharedState
 
 BY_IMAGE = ("SRModel", "RealESRNetModel", "RealESRGANModel")  # the last two call SRModel's
 
 
-class SharedValidation(Held):
+class SharedValidation(SharedState):
     """Measures part of the images in each process; its methods come before the model's.
 
     This applies to SRModel's validation, image by image, which BasicSR runs on rank 0 alone. Models

@@ -7,7 +7,7 @@ together with a dozen torch operations, each of which would be a launch for a fe
 import torch
 from torch import Tensor
 
-from .dispatch import load, not_for_auto, passed_over
+from .dispatch import excluded_from_auto, load, skip_reason
 from .selective import EXACT
 
 
@@ -18,11 +18,11 @@ def is_one_launch(sequence: Tensor, n: int) -> bool:
     """
     if sequence.device.type == "cpu" or torch.is_grad_enabled() or torch.compiler.is_compiling():
         return False
-    if sequence.dtype != torch.float32 or not_for_auto("channel", "triton", sequence):
+    if sequence.dtype != torch.float32 or excluded_from_auto("channel", "triton", sequence):
         return False
     if not load("channel", "triton").fits(*sequence.shape[1:], n):
         return False
-    return not passed_over("channel", "triton", sequence, gradients=False)
+    return not skip_reason("channel", "triton", sequence, gradients=False)
 
 
 @torch.library.custom_op("vmambair::channel_scan", mutates_args=(), tags=EXACT)

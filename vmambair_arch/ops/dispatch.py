@@ -29,9 +29,9 @@ def choose(
     """Return the module of the backend that runs an operation on tensors like x.
 
     A backend is a module of MODULES with ``unavailable(x) -> str | None`` (the reason why it cannot
-    run on tensors like x), ``forward`` and ``backward``; for planar_scan also ``kept``, the shape
-    of the states that its forward pass keeps for the backward pass. Before its first use it is
-    tested, see ``self_test``.
+    run on tensors like x), ``forward`` and ``backward``; for planar_scan also ``states_shape``, the
+    shape of the states that the forward pass keeps for the backward pass. It is tested before its
+    first use, see ``self_test``.
 
     Args:
         operation: "selective" or "planar".
@@ -61,9 +61,9 @@ def fastest(operation: str, backends: tuple[str, ...], x: Tensor, *, gradients: 
     """
     reasons = {}
     for name in backends:
-        reasons[name] = not_for_auto(operation, name, x)
+        reasons[name] = excluded_from_auto(operation, name, x)
         if reasons[name] is None:
-            reasons[name] = passed_over(operation, name, x, gradients=gradients)
+            reasons[name] = skip_reason(operation, name, x, gradients=gradients)
             if reasons[name] is None:
                 _announce(operation, name, x.device.type, str(reasons))
                 return name
@@ -73,7 +73,7 @@ def fastest(operation: str, backends: tuple[str, ...], x: Tensor, *, gradients: 
     )
 
 
-def not_for_auto(operation: str, name: str, x: Tensor) -> str | None:
+def excluded_from_auto(operation: str, name: str, x: Tensor) -> str | None:
     """Why ``auto`` does not even test a backend on tensors like x, or None."""
     if name == "reference":
         return "a loop over pixels, which is for tests"
@@ -90,7 +90,7 @@ def unusable(operation: str, name: str, x: Tensor, *, gradients: bool) -> str | 
     )
 
 
-def passed_over(operation: str, name: str, x: Tensor, *, gradients: bool) -> str | None:
+def skip_reason(operation: str, name: str, x: Tensor, *, gradients: bool) -> str | None:
     """Why a backend that could run cannot be used, with one warning; or None."""
     reason = unusable(operation, name, x, gradients=gradients)
     if reason:

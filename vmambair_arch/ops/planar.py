@@ -104,7 +104,8 @@ def _forward(
 def _(x, projection, delta_weight, delta_bias, A, D, keep, backend):
     shape = (0,)
     if keep:
-        shape = choose("planar", BACKENDS, backend, x, gradients=True).kept(x, projection, A)
+        module = choose("planar", BACKENDS, backend, x, gradients=True)
+        shape = module.states_shape(x, projection, A)
     return torch.empty_like(x), x.new_empty(shape, dtype=state_dtype(x))
 
 

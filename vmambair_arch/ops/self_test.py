@@ -49,11 +49,11 @@ def failure(
     if gradients and (reason := failure(operation, name, module, device, dtype, False)):
         return reason
     stamp = stamps.path(operation, name, device, dtype, "gradients" if gradients else "values")
-    if stamps.there(stamp):
+    if stamps.exists(stamp):
         return None
-    reason = _in_a_thread(functools.partial(_tried, operation, module, device, dtype, gradients))
+    reason = _in_a_thread(functools.partial(_test, operation, module, device, dtype, gradients))
     if reason is None:
-        stamps.leave(stamp)
+        stamps.write(stamp)
     return reason
 
 
@@ -142,7 +142,7 @@ def errors(
     return {name: float(error) for name, error in found.items()}
 
 
-def wrong(errors: dict[str, float], dtype: torch.dtype) -> list[str]:
+def too_large(errors: dict[str, float], dtype: torch.dtype) -> list[str]:
     """The errors that are too large, in words; so is NaN."""
     allowed = TOLERANCES[dtype]
     return [f"relative error of {n} {e:.1e}" for n, e in errors.items() if not e <= allowed]
@@ -168,9 +168,9 @@ def _named(inputs: dict[str, Tensor], grads: tuple[Tensor, ...]) -> dict[str, Te
     return {f"d{name}": grad for name, grad in zip(inputs, grads, strict=False)}
 
 
-def _tried(*test: Any) -> str | None:
+def _test(*test: Any) -> str | None:
     try:
-        found = wrong(errors(*test), test[3])
+        found = too_large(errors(*test), test[3])
     except torch.cuda.OutOfMemoryError:
         raise  # says nothing about the backend
     except Exception as error:  # whatever it is, this backend cannot be used here

@@ -24,7 +24,7 @@ def path(operation: str, backend: str, device: torch.device, *more: object) -> P
     return folder() / f"{operation}-{backend}-{digest[:32]}"
 
 
-def there(stamp: Path) -> bool:
+def exists(stamp: Path) -> bool:
     """Whether the stamp exists."""
     try:
         return stamp.exists()
@@ -32,7 +32,7 @@ def there(stamp: Path) -> bool:
         return False
 
 
-def leave(stamp: Path) -> None:
+def write(stamp: Path) -> None:
     """Leave a stamp if possible; otherwise the next process tests again."""
     try:
         if not stamp.is_absolute():  # the user has no home folder

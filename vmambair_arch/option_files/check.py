@@ -12,7 +12,7 @@ from ..models.schedules import OPTIMIZERS, SCHEDULES, imported
 from ..option_values import sentences
 from ..option_values.data_sets import DataSet
 from ..option_values.kinds import names
-from ..option_values.words import Keys, shown
+from ..option_values.words import Keys, format_value
 from . import between_options, between_training_options, dry_run_findings, without_effect
 from .between_options import Checked, Finding
 from .schemas import sections, signatures
@@ -162,7 +162,7 @@ class _Check:
                 self._problem((*keys, "type"), str(error))
             return
         hint = f"{nearest(name, there)}; choose one of {', '.join(sorted(there))}"
-        self._problem((*keys, "type"), f"{shown(name)} is not {what}{hint}")
+        self._problem((*keys, "type"), f"{format_value(name)} is not {what}{hint}")
 
     # The parts of the steps above.
 
@@ -241,8 +241,8 @@ class _Check:
             hint = nearest(name, there)
             self._problem(
                 keys,
-                f"{shown(name)} is not registered{hint}; choose one of {', '.join(there)}, or give"
-                " the Python file that registers it (--plugin FILE.py)",
+                f"{format_value(name)} is not registered{hint}; choose one of {', '.join(there)}, or"
+                " give the Python file that registers it (--plugin FILE.py)",
             )
         return found
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..option_values.words import Keys, dotted, shown
+from ..option_values.words import Keys, dotted_name, format_value
 from . import yaml_lines
 from .completing import complete
 from .yaml_lines import Loader, OptionFile
@@ -71,7 +71,7 @@ def where(opt: dict[str, Any], keys: Keys) -> str:
     """``FILE:LINE: a.b.c`` of a key, for messages about options from a file or made by hand."""
     if isinstance(opt, Options):
         return opt.file.where(keys)
-    return f"{opt['opt_file']}: {dotted(keys)}"
+    return f"{opt['opt_file']}: {dotted_name(keys)}"
 
 
 def differences(file: OptionFile) -> Iterator[str]:
@@ -86,9 +86,9 @@ def differences(file: OptionFile) -> Iterator[str]:
     ours, theirs = flat(file.options, ()), flat(recipe.options, ())
     for keys in [*ours, *(keys for keys in theirs if keys not in ours)]:
         if keys not in (("name",), ("recipe",)) and ours.get(keys) != theirs.get(keys):
-            own = shown(ours[keys]) if keys in ours else "not there"
-            other = shown(theirs[keys]) if keys in theirs else "not there"
-            yield f"{dotted(keys)}: {own} (recipe: {other})"
+            own = format_value(ours[keys]) if keys in ours else "not there"
+            other = format_value(theirs[keys]) if keys in theirs else "not there"
+            yield f"{dotted_name(keys)}: {own} (recipe: {other})"
 
 
 def flat(value: Any, keys: Keys) -> dict[Keys, Any]:

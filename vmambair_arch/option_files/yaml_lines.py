@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from ..errors import InputError, nearest, shortened
-from ..option_values.words import ESCAPES, Keys, dotted, shown
+from ..option_values.words import ESCAPES, Keys, dotted_name, format_value
 
 LARGEST = 1 << 20  # characters; a long option file has ten thousand
 DEEPEST = 20  # levels of nesting; option files have five
@@ -69,7 +69,7 @@ class OptionFile:
                 break
             place = place.below[key]
         name = f"{self.name}:1" if place is self.place else place.name
-        return f"{name}: {dotted(keys)}"
+        return f"{name}: {dotted_name(keys)}"
 
     def find(self, name: str, place: str) -> Path:
         """The file named at a place: below the working directory or this file's folder.
@@ -186,23 +186,23 @@ class _Reader:
                 read, place.below[number] = self._value(loader, item, (*keys, number))
                 value.append(read)
         else:
-            raise self._broken(line, f"{shown(node.tag)} is not a type of options")
+            raise self._broken(line, f"{_written(node.tag)} is not a type of options")
         self.open.pop()
         return value, place
 
     def _scalar(self, loader: Any, node: yaml.ScalarNode, keys: Keys) -> Any:
         if node.tag.endswith(":timestamp"):
             return node.value  # options treat a date as text
-        place = f"{self.name}:{node.start_mark.line + 1}: {dotted(keys)}"
+        place = f"{self.name}:{node.start_mark.line + 1}: {dotted_name(keys)}"
         if node.tag not in PLAIN:
             raise InputError(
-                f"{place}: {shown(node.tag)} is not a type of options; write plain YAML"
+                f"{place}: {_written(node.tag)} is not a type of options; write plain YAML"
             )
         try:
             value = loader.construct_object(node)
         except Exception as error:  # PyYAML passes on whatever its tags' parsers raise
             raise InputError(
-                f"{place}: {shown(node.value)} is not of type {node.tag[18:]}"
+                f"{place}: {format_value(node.value)} is not of type {node.tag[18:]}"
             ) from error
         if isinstance(value, int) and abs(value) >= LARGEST_NUMBER:
             raise InputError(f"{place}: a number of more than 18 digits; correct it")
@@ -236,7 +236,7 @@ class _Reader:
                 here = (*keys, key)
                 if key in own:
                     raise InputError(
-                        f"{self.name}:{line}: {dotted(here)}: repeats line"
+                        f"{self.name}:{line}: {dotted_name(here)}: repeats line"
                         f" {place.below[key].name.rpartition(':')[2]}; keep one of them"
                     )
                 own[key], below = self._value(loader, value_node, here)
@@ -247,7 +247,9 @@ class _Reader:
         key = loader.construct_object(node) if node.tag in PLAIN else None
         if not isinstance(key, str):
             line = node.start_mark.line + 1
-            raise self._broken(line, f"{shown(node.value)} is not a name; put it in quotes")
+            if isinstance(node, yaml.CollectionNode):
+                raise self._broken(line, "a list or mapping is not a name")
+            raise self._broken(line, f"{format_value(node.value)} is not a name; put it in quotes")
         return key
 
     def _merges(
@@ -261,6 +263,11 @@ class _Reader:
         return [self._value(loader, item, keys) for item in nodes]
 
 
+def _written(tag: str) -> str:
+    """A tag as option files write it, ``'!!set'``."""
+    return format_value(tag.replace("tag:yaml.org,2002:", "!!"))
+
+
 def _override(file: OptionFile, override: str) -> None:
     """Set one ``a:b:c=VALUE``. The key may be new, but the mappings around it must exist."""
     names, equals, text = override.partition("=")
@@ -272,10 +279,11 @@ def _override(file: OptionFile, override: str) -> None:
     for parent in parents:
         if not isinstance(section.get(parent), dict):
             raise InputError(
-                f"{place}: there is no {shown(parent)} in the option file{nearest(parent, section)}"
+                f"{place}: there is no {format_value(parent)} in the option"
+                f" file{nearest(parent, section)}"
             )
         section, above = section[parent], above.below[parent]
     try:
         section[last], above.below[last] = _Reader(place, lined=False).read(text)
     except InputError as error:
-        raise InputError(f"{place}: {shown(text)} is not YAML") from error
+        raise InputError(f"{place}: {format_value(text)} is not YAML") from error

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from ..errors import InputError, nearest
 from .kinds import Section, names
-from .words import Keys, dotted, shown
+from .words import Keys, dotted_name, format_value
 
 NEEDED = {
     "int_type": "a whole number",
@@ -65,7 +65,7 @@ def read(section: type[Read], options: Mapping[str, Any], suffix: str = "") -> R
     given = {name: options.get(name + suffix) for name in names(section)}
     value = {name: item for name, item in given.items() if item is not None}
     if found := findings(section, value, {}):
-        places = [dotted((f"{keys[0]}{suffix}", *keys[1:])) for keys in found]
+        places = [dotted_name((f"{keys[0]}{suffix}", *keys[1:])) for keys in found]
         raise InputError(*map(": ".join, zip(places, found.values(), strict=True)))
     return section.model_validate(value)
 
@@ -93,17 +93,17 @@ def _sentence(item: Any, keys: Keys, section: type[BaseModel], hints: Mapping[st
         hint = hints.get(last) if len(keys) == 1 else None
         return f"there is no such option{hint or nearest(last, _siblings(section, keys))}"
     if kind == "missing" and isinstance(given, list):
-        return f"is {shown(given)}: an item is missing"
+        return f"is {format_value(given)}: an item is missing"
     if kind == "missing":
         misspelt = set(given) - _siblings(section, keys) if isinstance(given, Mapping) else ()
         near = nearest(last, misspelt)
         return f"is missing{near}; add it"
     if kind == "value_error":
-        return f"{shown(given)} {context['error']}"
+        return f"{format_value(given)} {context['error']}"
     if kind == "literal_error":
         choices = [choice.strip(" '") for choice in context["expected"].split(",")]
         hint = nearest(given, choices) if isinstance(given, str) else ""
-        return f"is {shown(given)}; it must be {context['expected']}{hint}"
+        return f"is {format_value(given)}; it must be {context['expected']}{hint}"
     if isinstance(given, str) and kind.removeprefix("string_") in LENGTHS:
         values = {**context, "actual_length": len(given)}
         return LENGTHS[kind.removeprefix("string_")].format(**values)
@@ -112,7 +112,7 @@ def _sentence(item: Any, keys: Keys, section: type[BaseModel], hints: Mapping[st
         needed = "one folder; put links to the files of all folders into it"
     elif kind == "string_type" and isinstance(given, int | float):
         needed = "text; put it in quotes"
-    return f"is {shown(given)}; it must be {needed}"
+    return f"is {format_value(given)}; it must be {needed}"
 
 
 def _siblings(section: Any, keys: Keys) -> set[str]:

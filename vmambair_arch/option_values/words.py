@@ -8,13 +8,13 @@ Keys = tuple[str | int, ...]  # the path to a value: keys of mappings, indices o
 ESCAPES = "in double quotes \\ begins an escape: write / or \\\\, or use single quotes"
 
 
-def dotted(keys: Keys) -> str:
+def dotted_name(keys: Keys) -> str:
     """``a.b.0``, for messages; a name with unprintable characters becomes ``'a\\nb'``."""
     names = (str(key) for key in keys)
-    return ".".join(n if n.isprintable() and len(n) < 80 else shown(n) for n in names)
+    return ".".join(n if n.isprintable() and len(n) < 80 else format_value(n) for n in names)
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value as messages show it: on one line, and cut if long."""
     if isinstance(value, dict):
         return "a mapping"

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def filled(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+def fill_transparent(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Give transparent pixels the colours of the visible ones around them.
 
     Colours under alpha 0, often black, would bleed into the visible pixels next to them and make a

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from .. import weights
-from ..checkpoints import hub, load_any_network
+from ..checkpoints import build_any_network, hub, read_file
 from ..errors import InputError, nearest
 from ..networks.presets import PRESETS
 
@@ -33,7 +33,7 @@ def load(model: str | os.PathLike | None, device: torch.device) -> nn.Module:
     Raises: InputError: there is no such file, or its network is not known.
     """
     with file(model) as path:
-        return load_any_network(path, device=device)
+        return build_any_network(read_file(path), str(path), device=device)
 
 
 def file(model: str | os.PathLike | None) -> AbstractContextManager[Path]:

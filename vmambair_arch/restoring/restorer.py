@@ -14,9 +14,9 @@ from ..errors import InputError
 from ..networks.compilation import compile_network
 from ..system import memory as system_memory
 from . import models
-from .alpha import filled
+from .alpha import fill_transparent
 from .files.picture import to_array, to_image
-from .kinds import check, check_range
+from .input_checks import check_image, check_range
 from .resizing import at_strength, resized
 from .tiles.pooling import GlobalPool
 from .tiles.running import Runner
@@ -26,7 +26,7 @@ from .tiles.tiling import Tiling
 from .tiles.transfer import to_device, write_strips
 
 AnyPicture = TypeVar("AnyPicture", np.ndarray, Image.Image)
-KEPT = {"icc_profile", "exif", "dpi", "xmp"}  # of a PIL image's info
+KEPT_INFO = {"icc_profile", "exif", "dpi", "xmp"}  # of a PIL image's info
 
 
 class Restorer:
@@ -166,7 +166,7 @@ class Restorer:
 
     def _restored(self, image: np.ndarray, progress: Progress | None) -> np.ndarray:
         """(h, w) or (h, w, c) -> the same kind, outscale times as high and wide."""
-        check(image)
+        check_image(image)
         h, w = image.shape[:2]
         pixels = image.reshape(h, w, -1)
         sizes = [*{self.scale, self.outscale}]  # of the two results, if they differ
@@ -201,7 +201,7 @@ class Restorer:
         else:
             self._enlarge(pixels[..., -1:], out[..., -1:], part(progress, 0, 0.5))
             start = 0.5
-        self._enlarge(filled(colours, alpha), out[..., :-1], part(progress, start, 1))
+        self._enlarge(fill_transparent(colours, alpha), out[..., :-1], part(progress, start, 1))
         across = np.arange(out.shape[1]) // s
         for y, row in enumerate(out):  # hidden colours are kept
             hidden = large[y] == 0
@@ -261,7 +261,7 @@ def check_strength(strength: float) -> float:
 
 def keep_info(image: Image.Image, result: Image.Image) -> Image.Image:
     """Give a restored picture the profile, EXIF, resolution and XMP of the original."""
-    result.info.update({name: image.info[name] for name in KEPT & image.info.keys()})
+    result.info.update({name: image.info[name] for name in KEPT_INFO & image.info.keys()})
     return result
 
 

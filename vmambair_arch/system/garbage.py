@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def not_collected() -> Iterator[None]:
+def collection_paused() -> Iterator[None]:
     """Pause the search, which walks over all objects again and again as their number grows.
 
     Also a decorator, for functions that make many objects and no cycles.

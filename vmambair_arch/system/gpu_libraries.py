@@ -27,7 +27,7 @@ def tf32(allowed: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def any_sizes() -> Iterator[None]:
+def benchmarks_off() -> Iterator[None]:
     """For maps of varying sizes: cuDNN does not benchmark its algorithms for each in the body."""
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = False

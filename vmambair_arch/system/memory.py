@@ -81,7 +81,7 @@ def free(device: str | torch.device) -> int | None:
     return min([available, *_control_groups()])
 
 
-def held(device: str | torch.device) -> int | None:
+def in_use(device: str | torch.device) -> int | None:
     """The bytes that this process holds, or None where the system does not report it."""
     device = torch.device(device)
     if device.type == "cuda":

@@ -100,7 +100,7 @@ def open_group(
     )
 
 
-def largest(number: int, device: torch.device) -> int:
+def all_reduce_max(number: int, device: torch.device) -> int:
     """The maximum over all processes, each of which calls this.
 
     Args:
@@ -125,7 +125,7 @@ def gather(value: Any) -> list[Any]:
 
 
 @contextlib.contextmanager
-def together() -> Iterator[None]:
+def raise_in_all() -> Iterator[None]:
     """Wait for all processes at the end; an InputError in one is raised in all of them.
 
     The body must not communicate: a process that fails would leave the others waiting.
@@ -137,10 +137,10 @@ def together() -> Iterator[None]:
         sentence = str(error)
     sentences = gather(sentence)
     if any(sentences):
-        raise InputError(*merged(sentences))
+        raise InputError(*merge_sentences(sentences))
 
 
-def merged(sentences: list[str]) -> list[str]:
+def merge_sentences(sentences: list[str]) -> list[str]:
     """The processes' sentences, each line once, with its ranks unless all have it."""
     who: dict[str, list[str]] = {}
     for number, sentence in enumerate(sentences):

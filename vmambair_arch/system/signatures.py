@@ -149,13 +149,13 @@ _text = re.compile(rb"[\t\n\r -~\x80-\xff]{2,}$")
 _others = {re.compile(pattern, re.DOTALL | re.IGNORECASE): kind for pattern, kind in OTHERS.items()}
 
 
-def read_as(content: bytes | mmap.mmap) -> str | None:
+def picture_format(content: bytes | mmap.mmap) -> str | None:
     """The format of a picture file, a name in ``READ``; None for any other file."""
     head = bytes(content[:64])
     return next((name for name, begin in READ.items() if begin.match(head)), None)
 
 
-def no_picture(content: bytes | mmap.mmap) -> str:
+def why_no_picture(content: bytes | mmap.mmap) -> str:
     """A sentence, without its subject, on what a file that is not a picture is, and what to do."""
     head = bytes(content[:HEAD])
     if head.lower().startswith(b"bm"):
@@ -165,9 +165,9 @@ def no_picture(content: bytes | mmap.mmap) -> str:
     return "is not a known kind of picture; open it in the program that made it, and save it as PNG"
 
 
-def no_checkpoint(head: bytes) -> str | None:
+def why_no_checkpoint(head: bytes) -> str | None:
     """``is a web page, not a checkpoint; ...`` from a file's first bytes; None: it may be one."""
-    kind = PICTURE if read_as(head) else _kind(head[:HEAD])
+    kind = PICTURE if picture_format(head) else _kind(head[:HEAD])
     if kind:
         return f"is {kind.what}, not a checkpoint; {kind.network}" if kind.network else None
     try:  # the last character may be truncated
@@ -179,7 +179,7 @@ def no_checkpoint(head: bytes) -> str | None:
     return None
 
 
-def no_zip_of_torch(names: Iterable[str]) -> str | None:
+def why_not_from_torch(names: Iterable[str]) -> str | None:
     """What a zip archive with these files is, or None if torch.save may have written it."""
     names = list(names)
     lasts = {name.rsplit("/", 1)[-1] for name in names}

@@ -7,7 +7,7 @@ import sys
 from typing import TextIO
 
 from ..errors import printable
-from . import foreign_lines
+from . import library_stderr
 
 
 def ready() -> None:
@@ -25,7 +25,7 @@ def ready() -> None:
         if getattr(sys, name) is None:
             mode = "w" if number else "r"
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
-    foreign_lines.separate_stderr()
+    library_stderr.separate_stderr()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

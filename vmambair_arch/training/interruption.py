@@ -9,7 +9,7 @@ from types import FrameType
 import torch
 
 from ..errors import StoppedError
-from ..system.processes import largest
+from ..system.processes import all_reduce_max
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -41,7 +41,7 @@ class Interruption:
 
     def check_all(self, device: torch.device) -> None:
         """Raise StoppedError in every process of the run if any of them has received a signal."""
-        self.number = largest(self.number, device)
+        self.number = all_reduce_max(self.number, device)
         self.check()
 
     def _note(self, number: int, frame: FrameType | None) -> None:

@@ -15,12 +15,12 @@ from torch.distributed.rendezvous import rendezvous
 
 from ..errors import InputError, StoppedError, TrainingError
 from ..option_files.options import Options, flat
-from ..option_values.words import dotted, shown
+from ..option_values.words import dotted_name, format_value
 from ..system import processes
 
 
 @contextlib.contextmanager
-def joined(launcher: str, read: Callable[[], Options]) -> Iterator[Options]:
+def join_run(launcher: str, read: Callable[[], Options]) -> Iterator[Options]:
     """Read the options in each process of a run, and join if they are the same.
 
     Args:
@@ -87,15 +87,16 @@ def _agree(store: Store, opt: Options | None, problem: str) -> Options:
     answers = _exchange(store, {"problem": problem, "asked": asked, "seed": seed})
     problems = [answer["problem"] for answer in answers]
     if opt is None or any(problems):
-        raise InputError(*processes.merged(problems))
+        raise InputError(*processes.merge_sentences(problems))
     first, *others = ({tuple(keys): text for keys, text in a["asked"]} for a in answers)
     for number, theirs in enumerate(others, 1):
         for keys in first | theirs:
             if first.get(keys) != theirs.get(keys):
                 one, other = (_shown(options.get(keys)) for options in (first, theirs))
                 raise InputError(
-                    f"the processes have different options: {dotted(keys)} is {one} in rank 0 and"
-                    f" {other} in rank {number}; start all with the same option file and overrides"
+                    f"the processes have different options: {dotted_name(keys)} is {one} in rank 0"
+                    f" and {other} in rank {number}; start all with the same option file and"
+                    " overrides"
                 )
     opt["manual_seed"] = answers[0]["seed"]
     return opt
@@ -108,7 +109,7 @@ def _asked(opt: Options) -> dict[str, Any]:
 
 
 def _shown(text: str | None) -> str:
-    return "not there" if text is None else shown(json.loads(text))
+    return "not there" if text is None else format_value(json.loads(text))
 
 
 def _exchange(store: Store, value: Any) -> list[Any]:

@@ -9,13 +9,13 @@ from torch.utils.data import DataLoader
 
 from ..data.batches import rng
 from ..data.batches.failures import Failures
-from ..data.batches.loading import set_place, steps
+from ..data.batches.loading import set_position, steps
 from ..errors import StoppedError, TrainingError
 from ..system import processes
 from . import resuming
 from .interruption import Interruption
 from .progress import TrainingProgress
-from .saves import Place, Saves
+from .saves import Position, Saves
 from .step_time import StepTime
 from .validation import Validation
 
@@ -39,7 +39,7 @@ class Training:
         self.epoch = self.iteration = 0
         self.seen = 0  # samples of this epoch, over all processes
         self.validation_due = False  # a validation at this iteration was cut short
-        self.saves = Saves(opt, model, self._place())
+        self.saves = Saves(opt, model, self._position())
         self.step_time = self._step_time(spent=0.0)
         batch_sampler: Any = loader.batch_sampler
         self.failures = Failures(len(batch_sampler.sampler))
@@ -55,7 +55,7 @@ class Training:
         self.epoch, self.iteration = state["epoch"], state["iter"]
         self.seen = state.get("seen", 0)
         self.validation_due = state.get("validation_due", False)
-        self.saves = Saves(self.opt, self.model, self._place())
+        self.saves = Saves(self.opt, self.model, self._position())
         spent = (state.get("about") or {}).get("seconds", 0.0)
         self.step_time = self._step_time(spent=spent)
         self.model.skipped, self.model.in_a_row = state.get("skipped", (0, 0))
@@ -79,7 +79,7 @@ class Training:
             )
         if rank >= len(saved):
             if saved:
-                rng.seed_by_place(self.opt["manual_seed"], self.iteration, rank)
+                rng.seed_by_position(self.opt["manual_seed"], self.iteration, rank)
             return
         mine = saved[rank]
         rng.restore(mine["rng"])
@@ -111,7 +111,7 @@ class Training:
 
     def _iterate(self, progress: TrainingProgress) -> None:
         while not self._is_over():
-            set_place(self.loader, epoch=self.epoch, seen=self.seen, iteration=self.iteration)
+            set_position(self.loader, epoch=self.epoch, seen=self.seen, iteration=self.iteration)
             progress.waiting()
             self.step_time.start()
             for step in steps(self.loader, self.opt):
@@ -191,7 +191,7 @@ class Training:
         Raises: TrainingError: it cannot be written.
         """
         self._log.info("End of training; saving the latest network.")
-        is_saved = self.saves.place == self._place() or self._save()
+        is_saved = self.saves.newest == self._position() or self._save()
         if not (is_saved and self.saves.write_networks("latest")):
             raise TrainingError(
                 f"training has ended, and iteration {self.iteration} could not be saved in"
@@ -200,7 +200,7 @@ class Training:
 
     def _save(self) -> bool:
         self._settle()
-        return self.saves.write(self._place(), self.epoch, self._progress())
+        return self.saves.write(self._position(), self.epoch, self._progress())
 
     def _rescue(self, error: BaseException) -> None:
         """Write a state on the way out, if a run can resume from it."""
@@ -215,7 +215,7 @@ class Training:
             return
         if self._before:
             self._undo(self._before)
-        if self.saves.place != self._place():
+        if self.saves.newest != self._position():
             self._save()
 
     def _snapshot(self) -> dict[str, Any]:
@@ -264,5 +264,5 @@ class Training:
         limit = self.opt["train"].get("max_seconds")
         return StepTime(self.model.device, spent=spent, limit=limit)
 
-    def _place(self) -> Place:
+    def _position(self) -> Position:
         return self.iteration, self.validation_due

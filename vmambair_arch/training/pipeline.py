@@ -30,7 +30,7 @@ from ..files import remove_leftovers
 from ..models.build import build_model, refuse_compiled_copies
 from ..option_files import against_disk
 from ..system.folder_lock import locked
-from ..system.processes import gather, together
+from ..system.processes import gather, raise_in_all
 from . import resuming, thread_numbers, validation
 from .events import open_events
 from .loop import Training
@@ -69,7 +69,7 @@ def _locked_results(opt: dict[str, Any]) -> Iterator[list[str]]:
     Raises: InputError: another run of that name has locked it.
     """
     with contextlib.ExitStack() as held:
-        with together():
+        with raise_in_all():
             remark = held.enter_context(locked(_root(opt))) if opt["rank"] == 0 else None
         yield [remark] if remark else []
 
@@ -81,7 +81,7 @@ def _root(opt: dict[str, Any]) -> Path:
 
 def _train(opt: dict[str, Any], remarks: list[str]) -> None:
     _start(opt)
-    with together():
+    with raise_in_all():
         against_disk.check(opt)
         state, on_states = training_states.find(opt)
         differing = list(resuming.differences(opt, state)) if state else []
@@ -91,7 +91,7 @@ def _train(opt: dict[str, Any], remarks: list[str]) -> None:
         sections = [s for s in opt["datasets"].values() if s["phase"] == "val"]
         val_loaders = [validation_loader(opt, section) for section in sections]
     _same_state(state)
-    with together():
+    with raise_in_all():
         _prepare_folders(opt, fresh=state is None)
     log = _start_log(opt, "train", [*remarks, *on_states])
     for level, difference in differing:
@@ -115,10 +115,10 @@ def _train(opt: dict[str, Any], remarks: list[str]) -> None:
 
 def _test(opt: dict[str, Any], remarks: list[str]) -> None:
     _start(opt)
-    with together():
+    with raise_in_all():
         against_disk.check(opt)
         loaders = [validation_loader(opt, section) for section in opt["datasets"].values()]
-    with together():
+    with raise_in_all():
         _make_folders(opt)
     log = _start_log(opt, "test", remarks)
     model = build_model(opt)
@@ -146,7 +146,7 @@ def _build(opt: dict[str, Any], state: dict[str, Any] | None) -> tuple[Any, dict
             if not (opt["auto_resume"] and older):
                 raise refused from None
             log.warning(f"{error}; passed over for the state before it")
-        with together():
+        with raise_in_all():
             state, remarks = training_states.find(opt, before=state["iter"])
         for remark in remarks:
             log.warning(remark)
@@ -180,7 +180,7 @@ def _prepare_folders(opt: dict[str, Any], *, fresh: bool) -> None:
     if fresh:
         _make_folders(opt)
     if opt["rank"] == 0:
-        for key in ("models", "training_states"):
+        for key in ("experiments_root", "models", "training_states"):
             Path(paths[key]).mkdir(parents=True, exist_ok=True)
             remove_leftovers(Path(paths[key]))
         shutil.copy(opt["opt_file"], paths["experiments_root"])
@@ -212,10 +212,12 @@ def _start_log(opt: dict[str, Any], kind: str, remarks: Sequence[str] = ()) -> l
         log.removeHandler(handler)
         with contextlib.suppress(OSError):  # the disk was full
             handler.close()
-    path = str(Path(opt["path"]["log"], f"{kind}_{opt['name']}_{get_time_str()}.log"))
-    log = get_root_logger(log_file=path)
+    path = Path(opt["path"]["log"], f"{kind}_{opt['name']}_{get_time_str()}.log")
+    while path.exists():  # a run of the same second, which BasicSR would overwrite
+        path = path.with_stem(f"{path.stem}_")
+    log = get_root_logger(log_file=str(path))
     if opt["rank"]:
-        _log_warnings(log, opt["rank"], path.replace(".log", f"_rank{opt['rank']}.log"))
+        _log_warnings(log, opt["rank"], str(path.with_stem(f"{path.stem}_rank{opt['rank']}")))
     for handler in log.handlers:
         if isinstance(handler, logging.FileHandler):  # no traceback per line on a full disk
             handler.handleError = lambda record: None

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import InputError
 from ..models.build import about
 from ..option_files.options import Options, flat, where
-from ..option_values.words import Keys, shown
+from ..option_values.words import Keys, format_value
 
 LEFT_OUT = (  # top-level options that the weights do not depend on, or that a run sets
     *("name", "opt_file", "recipe", "path", "val", "logger", "dist_params", "num_gpu", "compile"),
@@ -47,7 +47,11 @@ def differences(opt: dict[str, Any], state: Mapping[str, Any]) -> Iterator[Line]
     for keys in [*new, *(keys for keys in old if keys not in new)]:
         if keys[0] not in before or old.get(keys) == new.get(keys):
             continue
-        place, theirs, ours = where(opt, keys), shown(old.get(keys)), shown(new.get(keys))
+        place, theirs, ours = (
+            where(opt, keys),
+            format_value(old.get(keys)),
+            format_value(new.get(keys)),
+        )
         if _is_optimizer(keys) and keys[-1] == "type" and keys in old and keys in new:
             raise InputError(
                 f"{place}: {ours} cannot go on from {opt['path']['resume_state']}, which {theirs}"
@@ -77,11 +81,11 @@ def _without_effect(opt: dict[str, Any], state: Mapping[str, Any]) -> Iterator[L
     seed = asked.get("manual_seed")
     if seed is not None and seed != state.get("seed", seed):
         place = where(opt, ("manual_seed",))
-        yield logging.WARNING, _no_effect(place, shown(seed), shown(state["seed"]))
+        yield logging.WARNING, _no_effect(place, format_value(seed), format_value(state["seed"]))
     level = logging.INFO if opt["auto_resume"] else logging.WARNING  # was meant for the first start
     path = opt["path"]["resume_state"]
     for key, value in (asked.get("path") or {}).items():
-        place = f"{where(opt, ('path', key))}: {shown(value)} has no effect"
+        place = f"{where(opt, ('path', key))}: {format_value(value)} has no effect"
         if key == "resume_state" and opt["auto_resume"] and value:
             yield level, f"{place}: --auto_resume resumes from {path}"
         if key.startswith("pretrain_network_") and value:
@@ -110,7 +114,10 @@ def _rates(opt: dict[str, Any], state: Mapping[str, Any]) -> Iterator[Line]:
         rate = opt["train"][section].get("lr")
         if rate not in rates:
             place = where(opt, ("train", section, "lr"))
-            yield logging.WARNING, _no_effect(place, shown(rate), ", ".join(map(shown, rates)))
+            yield (
+                logging.WARNING,
+                _no_effect(place, format_value(rate), ", ".join(map(format_value, rates))),
+            )
 
 
 def _is_kept(keys: Keys, opt: Mapping[str, Any], state: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from ..checkpoints import training_states
 from ..system import processes
 
-Place = tuple[int, bool]  # an iteration, and whether its validation is still due
+Position = tuple[int, bool]  # an iteration, and whether its validation is still due
 
 
 class Saves:
@@ -18,37 +18,37 @@ class Saves:
         opt: the options. logger.save_keep_last: N keeps the states and networks of the newest N
             saves (default: all saves).
         model: from ``models.build_model``.
-        place: where the run is now; it needs no save.
+        position: where the run is now; it needs no save.
     """
 
-    def __init__(self, opt: dict[str, Any], model: Any, place: Place):
+    def __init__(self, opt: dict[str, Any], model: Any, position: Position):
         self.opt, self.model = opt, model
-        self.place = place  # of the newest state on the disk
-        self.good = place[0]  # the iteration of the newest state whose last step was finite
+        self.newest = position  # of the newest state on the disk
+        self.last_finite = position[0]  # iteration of the newest state whose last step was finite
         self._log = logging.getLogger("basicsr")
 
-    def write(self, place: Place, epoch: int, progress: dict[str, Any]) -> bool:
+    def write(self, position: Position, epoch: int, progress: dict[str, Any]) -> bool:
         """Write networks and state of an iteration; return whether that succeeded.
 
         Args:
-            place: where the run is.
+            position: where the run is.
             epoch: the present one.
             progress: what the state holds besides the model's own.
         """
         self._log.info("Saving networks and training state.")
-        iteration = place[0]
+        iteration = position[0]
         self.model.progress = progress
         error = self._try_writing(lambda: self.model.save(epoch, iteration))
         if not error:
-            self.place = place
-            self.good = self.good if self.model.in_a_row else iteration
+            self.newest = position
+            self.last_finite = self.last_finite if self.model.in_a_row else iteration
             error = self._try_writing(self._prune)
         if error:
             self._log.error(
                 f"Iteration {iteration} cannot be saved: {error}. The last good checkpoint is"
                 f" {self.last_good()}; the next save tries again"
             )
-            if self.opt["rank"] == 0 and self.place[0] != iteration:
+            if self.opt["rank"] == 0 and self.newest[0] != iteration:
                 with contextlib.suppress(OSError):  # the disk's error is already logged
                     training_states.remove(self.opt, iteration)  # networks without a state
         return not error
@@ -63,12 +63,12 @@ class Saves:
 
     def last_good(self) -> str:
         """The last good checkpoint, for a sentence."""
-        return f"iteration {self.good}'s" if self.good else "none"
+        return f"iteration {self.last_finite}'s" if self.last_finite else "none"
 
     def _prune(self) -> None:
         if self.opt["rank"] == 0 and self.opt["logger"].get("save_keep_last"):
             keep = self.opt["logger"]["save_keep_last"]
-            training_states.prune(self.opt, keep, until=self.place[0])
+            training_states.prune(self.opt, keep, until=self.newest[0])
 
     def _try_writing(self, write: Callable[[], None]) -> str | None:
         """Let rank 0 write; return in all processes why the disk did not let it, or None."""

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from ..data.batches import rng
 from ..models.ddp import bare_networks
 from ..models.optimizer_modes import weights_for_use
-from ..system.gpu_libraries import any_sizes, tf32
+from ..system.gpu_libraries import benchmarks_off, tf32
 from . import pictures
 from .records import Records
 
@@ -34,7 +34,7 @@ class Validation:
     def run(self, model: Any, iteration: int | str) -> None:
         """Validate: log lines, metrics.jsonl, curves.png, and pictures for TensorBoard."""
         exact = tf32(False) if self.opt["is_train"] else contextlib.nullcontext()
-        with rng.preserved(), any_sizes(), exact:
+        with rng.preserved(), benchmarks_off(), exact:
             for loader in self.loaders:
                 model.first_visuals = None
                 model.validation(loader, iteration, self.tensorboard, self.opt["val"]["save_img"])

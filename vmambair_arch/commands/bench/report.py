@@ -11,7 +11,7 @@ from ...files import write_whole
 from ...reporting import Column, Report
 from ...reporting.plots import scaling
 from ...system import machine
-from .. import origin
+from .. import command_line
 from .cases import Case
 from .figures import Results
 
@@ -95,7 +95,7 @@ def measured(
     return Report(
         kind=kind,
         title=facts["processor"],
-        command=origin.command(),
+        command=command_line.current_command(),
         machine=facts,
         columns=dict(columns),
         details=details,

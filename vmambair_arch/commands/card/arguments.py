@@ -48,7 +48,7 @@ def add_facts(command: argparse.ArgumentParser) -> None:
     )
 
 
-def given(arguments: argparse.Namespace) -> dict[str, Any]:
+def author_facts(arguments: argparse.Namespace) -> dict[str, Any]:
     """The arguments of ``add_facts``, for ``facts.gather``."""
     names = ("name", "author", "license", "description", "data")
     examples = tuple((before, after) for before, after in arguments.example)
@@ -74,7 +74,7 @@ def _run(arguments: argparse.Namespace) -> None:
         if not path.parent.is_dir():
             raise InputError(f"{path}: there is no folder {path.parent}; create it first")
     with models.file(arguments.model) as file:
-        facts = gather(file, **given(arguments))
+        facts = gather(file, **author_facts(arguments))
         if not arguments.output:
             terminal.say(*formats.markdown(facts).split("\n"))
         for path in arguments.output:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ... import checkpoints
-from ...checkpoints import read_file
 
 # Facts that are in no file, and the options that give them.
 ASKED = {
@@ -77,9 +76,9 @@ def gather(path: Path, **given: Any) -> Facts:
         given: name, author, license, description, data and examples; None where unknown.
     Raises: InputError: it cannot be read, or its network is not known.
     """
-    network: Any = checkpoints.load_any_network(path)
-    content = path.read_bytes()
-    about = read_file(path).get("about")
+    content = checkpoints.read_file(path)
+    network: Any = checkpoints.build_any_network(content, str(path))
+    about = content.get("about")
     about = about if isinstance(about, Mapping) else {}
     options = about.get("options") or {}
     train = options.get("train") or {}
@@ -90,8 +89,8 @@ def gather(path: Path, **given: Any) -> Facts:
     return Facts(
         **{"name": str(options.get("name") or path.stem), **own},
         file=path.name,
-        size=len(content),
-        sha256=hashlib.sha256(content).hexdigest(),
+        size=path.stat().st_size,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         architecture=config.pop("architecture", type(network).__name__),
         options=config,
         parameters=sum(parameter.numel() for parameter in network.parameters()),

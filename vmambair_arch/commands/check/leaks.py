@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from ...data.likeness import Index
-from ...data.survey import Look
+from ...data.near_duplicates import Index
+from ...data.survey import DecodedImage
 
 
 def is_training(section: str) -> bool:
@@ -30,26 +30,26 @@ class Leaks:
         self._digests: dict[bytes, tuple[str, Path]] = {}
         self._index = Index()
 
-    def find(self, section: str, place: str, look: Look) -> tuple[str, str]:
+    def find(self, section: str, place: str, image: DecodedImage) -> tuple[str, str]:
         """Compare a training picture, or keep an evaluation picture.
 
         Args:
             section, place: the data set's section, and its place in the option file for messages.
-            look: at the picture; changed copies are only found if it has a sight.
+            image: at the picture; changed copies are only found if it has features.
         Returns: an error if an evaluation picture is identical; a warning if one is similar.
         """
         if not is_training(section):
-            self._digests.setdefault(look.digest, (place, look.path))
-            if look.sight is not None:
-                self._index.add((place, look.path), look.sight)
+            self._digests.setdefault(image.digest, (place, image.path))
+            if image.features is not None:
+                self._index.add((place, image.path), image.features)
             return "", ""
-        if twin := self._digests.get(look.digest):
+        if twin := self._digests.get(image.digest):
             other, path = twin
-            same = f"{other}: {path} is the same picture as {look.path} of {section}"
+            same = f"{other}: {path} is the same picture as {image.path} of {section}"
             return f"{same}; take it out of one", ""
-        alike = self._index.find(look.sight) if look.sight is not None else []
+        alike = self._index.find(image.features) if image.features is not None else []
         if not alike:
             return "", ""
         other, path = alike[0].key
-        like = f"{other}: {path} is like {look.path} of {section} ({alike[0]})"
-        return "", f"{like}; look at both, and take copies out of {section}"
+        like = f"{other}: {path} is like {image.path} of {section} ({alike[0]})"
+        return "", f"{like}; image at both, and take copies out of {section}"

@@ -72,18 +72,22 @@ def _data_set(opt, section, found, warnings, leaks: Leaks, *, fast: bool) -> str
     except (InputError, OSError):  # already among the problems
         return f"datasets.{section}: cannot be listed"
     found += _too_few(place, opt, data_set, len(listed))
-    seen, looks = 0, []
-    for side, look in survey.look(section, listed, fast=fast, sights=leaks.possible):
+    seen, unusable = 0, []
+    for side, image in survey.decode_images(
+        section, listed, fast=fast, with_features=leaks.possible
+    ):
         seen += 1
-        if look.problem and not any(str(look.path) in p.sentence for p in wrong):
-            looks.append(Problem("decode", f"{place}: {look.path}: {look.problem}; replace it"))
-        if look.lost:
-            warnings.append(f"{place}: {look.path}: BasicSR drops its {look.lost}")
-        if look.digest and (side == "gt" or "dataroot_gt" not in data_set):
-            same, like = leaks.find(section, place, look)
-            looks += [Problem("leak", same)] * bool(same)
+        if image.problem and not any(str(image.path) in p.sentence for p in wrong):
+            unusable.append(
+                Problem("decode", f"{place}: {image.path}: {image.problem}; replace it")
+            )
+        if image.lost:
+            warnings.append(f"{place}: {image.path}: BasicSR drops its {image.lost}")
+        if image.digest and (side == "gt" or "dataroot_gt" not in data_set):
+            same, like = leaks.find(section, place, image)
+            unusable += [Problem("leak", same)] * bool(same)
             warnings += [like] * bool(like)
-    found += _listed(looks)
+    found += _listed(unusable)
     if not listed:
         return f"datasets.{section}: its layout is unknown; no image was checked"
     return f"datasets.{section}: {len(listed)} entries, {seen} images decoded"

@@ -79,22 +79,22 @@ def _run(arguments: argparse.Namespace) -> int:
 def _compare(arguments: argparse.Namespace, share: sharing.Share) -> int:
     """Compare, write, and print the table of means; the first process measures and writes."""
     from ...reporting import markdown, tables
-    from . import comparison, restored
+    from . import comparison, shared_outputs
 
-    with sharing.agreed():
+    with sharing.raise_in_first():
         if arguments.images is not None and arguments.images < 1:
             raise InputError(f"--images is {arguments.images}; it must be 1 or more")
         comparison.check_output(arguments.output, overwrite=arguments.overwrite)
         planned = _planned(arguments)
     if share.size > 1:
-        restored.write(planned, arguments.output, share)
+        shared_outputs.write(planned, arguments.output, share)
         if not share.is_first:
             return 0
-        planned = restored.read(planned, arguments.output)
+        planned = shared_outputs.read(planned, arguments.output)
     for remark in planned.remarks:
         terminal.warn(remark)
     report = comparison.write(planned, arguments.output, shown=arguments.images)
-    restored.remove(arguments.output)
+    shared_outputs.remove(arguments.output)
     terminal.say(*markdown.render(tables.table([report])).split("\n"))
     page = arguments.output / comparison.PAGE
     others = ", ".join((comparison.REPORT, *comparison.TABLES))

@@ -9,12 +9,12 @@ from tqdm import tqdm
 
 from ... import reporting
 from ...errors import InputError
-from ...files import write_whole
+from ...files import remove_leftovers, write_whole
 from ...reporting import Report, latex, markdown, tables
 from ...reporting.page.page import write_page
 from ...reporting.page.scenes import Scene
 from ...system import machine
-from .. import origin
+from .. import command_line
 from . import pictures
 from .planning import Plan
 
@@ -49,6 +49,7 @@ def write(plan: Plan, folder: Path, *, shown: int | None = None) -> Report:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):  # before hours of restoring
             pass
+        remove_leftovers(folder)
         write_page(
             folder / PAGE,
             title=plan.title,
@@ -89,7 +90,7 @@ def _report(plan: Plan, rows: list[dict[str, Any]]) -> Report:
     return Report(
         kind="comparison",
         title=plan.title,
-        command=origin.command(),
+        command=command_line.current_command(),
         machine=machine.facts(),
         columns=plan.measures.columns,
         details={
@@ -110,7 +111,7 @@ def _details(plan: Plan) -> dict[str, str]:
     border = f", without {measures.border} pixels at each side" if measures.border else ""
     versions = machine.facts()["versions"]
     return {
-        "command": origin.command(),
+        "command": command_line.current_command(),
         "measured": f"PSNR and SSIM of {channel}{border}",
         "versions": ", ".join(f"{package} {version}" for package, version in versions.items()),
     }

@@ -12,16 +12,16 @@ from . import fidelity, matching, methods, pictures
 TRUTH = "original"  # the name of a report's ground truth in a figure
 
 
-def of_files(given: Sequence[str]) -> list[Panel]:
+def from_files(given: Sequence[str]) -> list[Panel]:
     """The panels of picture files, [NAME=]PICTURE; the first is the ground truth.
 
     Raises: InputError: a file is not a picture.
     """
-    named = [methods.named(one) for one in given]
+    named = [methods.split_name(one) for one in given]
     return [Panel(name, pictures.read(Path(place))) for name, place in named]
 
 
-def of_report(report: Report, image: str | None) -> list[Panel]:
+def from_report(report: Report, image: str | None) -> list[Panel]:
     """The panels of an image of a comparison: the ground truth, and each method's output.
 
     Folders of results are read; models are run again on the low-quality image.

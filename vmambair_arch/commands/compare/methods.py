@@ -42,7 +42,7 @@ class Method:
         return pixels if self.restore is None else self.restore(pixels)
 
 
-def named(given: str) -> tuple[str, str]:
+def split_name(given: str) -> tuple[str, str]:
     """NAME=PLACE as name and place; without a name, the name of the folder or file.
 
     For BasicSR's results/NAME/visualization/SET it is the experiment's name.
@@ -51,7 +51,7 @@ def named(given: str) -> tuple[str, str]:
     if equals and name and not Path(given).exists():
         return name, place
     if "+" in given and not Path(given).exists():
-        return "+".join(named(step)[0] for step in given.split("+")), given
+        return "+".join(split_name(step)[0] for step in given.split("+")), given
     path = Path(given).resolve()
     if path.parent.name == "visualization":
         return path.parents[1].name, given
@@ -92,10 +92,10 @@ def find(
     if bicubic and low:
         scale = scale or _ratio(truths, low)
         methods.append(Method(BICUBIC, str(lq), low, scale, functools.partial(_bicubic, scale)))
-    for name, place in map(named, results):
+    for name, place in map(split_name, results):
         files = _matched(truths, Path(place), problems, remarks)
         methods.append(Method(name, place, files))
-    names = [method.name for method in methods] + [named(model)[0] for model in models]
+    names = [method.name for method in methods] + [split_name(model)[0] for model in models]
     problems += [
         f"two methods are called {name}; give one another name (NAME=...)"
         for name in dict.fromkeys(names)
@@ -120,7 +120,7 @@ def _matched(
 
 
 def _model(given: str, low: Mapping[str, Path], device: str, plugins: Sequence[str]) -> Method:
-    name, place = named(given)
+    name, place = split_name(given)
     steps = [place] if Path(place).exists() else place.split("+")
     models = [None if step == BUNDLED else resolved(step, plugins) for step in steps]
     restorer = chain.load(models, device=device)

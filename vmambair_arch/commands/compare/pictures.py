@@ -21,7 +21,7 @@ def read(path: Path) -> np.ndarray:
 
     Raises: InputError: it is not a picture, damaged, of 16 bits or transparent.
     """
-    if path.suffix == ".npy":  # written by ``restored.write`` in another process
+    if path.suffix == ".npy":  # written by ``shared_outputs.write`` in another process
         return np.load(path)
     picture = reading.read_file(path, max_megapixels=math.inf)
     pixels = np.atleast_3d(picture.pixels)

@@ -7,7 +7,7 @@ from pathlib import Path
 from ...option_files import options
 from ...system import processes, terminal
 from .. import plugins, sharing
-from ..restore.left_out import is_seen, summary
+from ..restore.unsupported import is_visual_suffix, summary
 
 
 def add(commands) -> None:
@@ -38,7 +38,7 @@ def _degrade(arguments: argparse.Namespace, share: sharing.Share) -> int:
     if done and share.is_first:
         what = f"{done} degraded images, with the random choices in {degraded_copies.RECORD}"
         terminal.say(f"{arguments.output}: {what}")
-    others = degraded_copies.left_out(arguments.input)
+    others = degraded_copies.unsupported_files(arguments.input)
     if others and share.is_first:
         terminal.warn(summary(others, "convert pictures to PNG"))
-    return 1 if failures or any(is_seen(path.suffix.lower()) for path in others) else 0
+    return 1 if failures or any(is_visual_suffix(path.suffix.lower()) for path in others) else 0

@@ -17,13 +17,13 @@ from ...data.batches import rng
 from ...data.images import SUFFIXES
 from ...data.reading import decode
 from ...data.synthetic import SyntheticPairDataset
+from ...degrading.batch_operations import Sharpen
 from ...degrading.degradation import TwoOrderDegradation, smallest_side
 from ...degrading.kernels import RandomKernels
-from ...degrading.whole_batch import Sharpen
 from ...errors import InputError
-from ...files import write_whole
+from ...files import remove_leftovers, write_whole
 from ...system import processes
-from ..sharing import ALONE, Share, agreed
+from ..sharing import SINGLE_PROCESS, Share, raise_in_first
 
 RECORD = "degradations.jsonl"
 Drawn = dict[str, Any]
@@ -32,7 +32,7 @@ Degradation = Callable[[Tensor], tuple[Tensor, Drawn]]
 
 
 def run(
-    source: Path, out: Path, opt: Mapping[str, Any], *, seed: int, share: Share = ALONE
+    source: Path, out: Path, opt: Mapping[str, Any], *, seed: int, share: Share = SINGLE_PROCESS
 ) -> Iterator[str]:
     """Degrade an image, or each image of a folder, as a whole, as training would degrade a crop.
 
@@ -52,7 +52,7 @@ def run(
     if seed < 0:
         raise InputError(f"the seed is {seed}; it must be a whole number >= 0")
     copies: dict[Path, Path] = {}
-    with agreed():
+    with raise_in_first():
         copies = _copies(source, out)
     train = opt["datasets"].get("train") or {}
     kind: Any = DATASET_REGISTRY.get(train["type"]) if train else None
@@ -61,6 +61,7 @@ def run(
     else:
         degradation, smallest = TwoOrder(opt), smallest_side(opt, RandomKernels(train))
     out.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(out)
     lines = []
     try:
         for path, copy in share.of([*copies.items()]):
@@ -99,7 +100,7 @@ def _degraded(
         )
     with rng.preserved():
         place = int.from_bytes(hashlib.sha256(content).digest(), "big")
-        rng.seed_by_place(seed, 0, place)  # other images make no difference
+        rng.seed_by_position(seed, 0, place)  # other images make no difference
         lq, drawn = degradation(image[None])
     return np.asarray(tensor2img(lq)), drawn
 
@@ -146,7 +147,7 @@ def _numbers(drawn: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def left_out(source: Path) -> list[Path]:
+def unsupported_files(source: Path) -> list[Path]:
     """The files of a folder that are not degraded, except hidden ones."""
     if not source.is_dir():
         return []

@@ -15,7 +15,7 @@ from ...errors import InputError
 from ...files import write_whole
 from ...reporting.plots import attributions
 from ...reporting.plots.attributions import Explained
-from .. import networks, origin
+from .. import command_line, networks
 from ..compare import methods, pictures
 from . import attribution
 
@@ -73,7 +73,7 @@ def explain(
     found, lines, shown = {}, [], []
     square = (0.0, 0.0, 0.0)
     for given in models:
-        name, place = methods.named(given)
+        name, place = methods.split_name(given)
         network = networks.load(place, plugins).to(device).eval().requires_grad_(False)
         maps, numbers, square = _maps(network, name, part, window, steps)
         found[name], sides = numbers, numbers["receptive_field"]
@@ -88,7 +88,7 @@ def explain(
             f" {almost} x {almost}; diffusion index {numbers['diffusion_index']:.2f}"
         )
     content = {
-        "command": origin.command(),
+        "command": command_line.current_command(),
         "picture": str(picture),
         "at": [part.x + part.column, part.y + part.row],
         "part": [part.x, part.y, part.pixels.shape[1], part.pixels.shape[0]],

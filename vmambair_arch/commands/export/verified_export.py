@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ...errors import InputError
 from ...exporting.formats import EXPORT_FORMATS, Run, check_installed, describe
 from ...exporting.tracing import check_size, round_up, smallest, trace
-from ...files import write_whole
+from ...files import remove_leftovers, write_whole
 from .. import networks
 
 SIZES: tuple[tuple[int, int], ...] = (
@@ -86,6 +86,7 @@ def run(
             f" {worst.runner} differs from that of {model} by {worst.error:.1e}; at most"
             f" {ERROR:.0e} is allowed"
         )
+    remove_leftovers(out.parent)
     write_whole(out, content)
     return comparisons
 

@@ -18,7 +18,7 @@ from ...errors import InputError, few
 from ...files import remove_leftovers, write_whole
 from ...system.processes import gather
 from .. import file_workers
-from ..sharing import ALONE, Share, agreed, first
+from ..sharing import SINGLE_PROCESS, Share, broadcast, raise_in_first
 from . import inputs, subimages
 from .record import Record
 from .subimages import Made, Recipe, Source
@@ -55,7 +55,7 @@ def run(
     threshold: int = 0,
     lmdb: bool = False,
     processes: int | None = None,
-    share: Share = ALONE,
+    share: Share = SINGLE_PROCESS,
 ) -> PrepareReport:
     """Make OUT/gt, OUT/lq_x4 ..., OUT/meta_info.txt and, if asked, OUT/gt.lmdb, OUT/lq_x4.lmdb ...
 
@@ -79,7 +79,7 @@ def run(
     Raises: InputError: folders or settings cannot be used, the disk is full, or ``out`` belongs to
         a run with other settings or inputs.
     """
-    with agreed(), _writable(out):
+    with raise_in_first(), _writable(out):
         if processes is not None and processes < 1:
             raise InputError(f"--processes is {processes}; it must be 1 or more")
         recipe = _recipe(scales or ((1,) if lq else ()), size, step, threshold, lq)
@@ -150,7 +150,7 @@ def _begun(sources: dict[str, Source], out: Path, recipe: Recipe) -> Record:
     """The folder's record, without images whose files have been lost."""
     record = Record(out, asdict(recipe), sources)
     folders = [out / name for name in _folders(recipe)]
-    for folder in folders:
+    for folder in (out, *folders):
         folder.mkdir(exist_ok=True)
         remove_leftovers(folder)
     record.forget_unless(lambda image: all(_is_there(f / image.name) for f in folders))
@@ -170,11 +170,11 @@ def _make_all(
     The first process, which has the record, notes its own images as they are done, but those of the
     others only at the end: after an interruption these are made again.
     """
-    done = first(sorted(record.done) if record else None)
+    done = broadcast(sorted(record.done) if record else None)
     todo = [source for name, source in sources.items() if name not in done]
     work = functools.partial(_make, recipe=recipe, out=out)
     results: list[tuple[str, Made | str]] = []
-    with agreed(), _writable(out):
+    with raise_in_first(), _writable(out):
         makes = file_workers.share(work, share.of(todo), processes=processes, description=out.name)
         for source, made in makes:
             results.append((source.gt.name, made))
@@ -216,7 +216,7 @@ def _remarks(source: Path, done: dict[str, Made]) -> list[str]:
             f"{len(names)} of {len(done)} images have {extra} (such as {min(names)}): the files"
             " keep it, BasicSR's data sets drop it when they read 8-bit colour"
         )
-    others = inputs.others(source)
+    others = inputs.other_files(source)
     if others:
         remarks.append(f"not taken from {source}: {few(others)}")
     return remarks

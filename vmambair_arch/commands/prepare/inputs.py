@@ -53,7 +53,7 @@ def _images(folder: Path) -> dict[str, Path]:
     return images
 
 
-def others(source: Path) -> list[str]:
+def other_files(source: Path) -> list[str]:
     """Names of a folder's entries that are not images, except hidden ones."""
     names = (path.name for path in source.iterdir() if not _is_image(path))
     return sorted(name for name in names if not name.startswith("."))

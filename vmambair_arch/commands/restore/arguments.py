@@ -146,8 +146,8 @@ def stop(number: int, frame: FrameType | None) -> None:
 def _restore(arguments: argparse.Namespace, share: sharing.Share) -> int:
     """Restore pictures, then videos, print a line each, and return the exit code."""
     from . import videos  # these need libraries that the other commands do not
-    from .left_out import is_seen, summary
-    from .plan import check_folders, left_out, plan
+    from .plan import check_folders, plan, unsupported_files
+    from .unsupported import is_visual_suffix, summary
 
     bounds = {"quality": (1, 100), "jobs": (1, None), "threads": (1, None)}
     check(arguments, **bounds, max_megapixels=(0, None))
@@ -157,11 +157,11 @@ def _restore(arguments: argparse.Namespace, share: sharing.Share) -> int:
     naming = {"suffix": arguments.suffix, **existing}
     form = arguments.format and arguments.format.upper()
     jobs, films, others = [], [], []
-    with sharing.agreed():
+    with sharing.raise_in_first():
         try:
             jobs = plan(pictures, arguments.output, form=form, **naming) if pictures else []
             films = videos.plan(clips, arguments.output, alone=len(arguments.inputs) == 1, **naming)
-            others = left_out(pictures, arguments.output)
+            others = unsupported_files(pictures, arguments.output)
             check_folders(jobs)
             for folder in {to.target.parent for to in (*jobs, *films) if to.target}:
                 remove_leftovers(folder)
@@ -169,14 +169,14 @@ def _restore(arguments: argparse.Namespace, share: sharing.Share) -> int:
             raise InputError(f"{error.filename}: {error.strerror}; give another name") from error
         take_threads(arguments)
         restorer = _restorer(arguments)
-    jobs, films = sharing.first((jobs, films))  # plans may differ once a process has begun
+    jobs, films = sharing.broadcast((jobs, films))  # plans may differ once a process has begun
     code = _restore_pictures(arguments, share.of(jobs), restorer, share) if pictures else 0
     made_with = " ".join(f"{name}={getattr(arguments, name)}" for name in COMPUTING)
     how = {name: getattr(arguments, name) for name in ("overwrite", "deinterlace", "salvage")}
     code |= videos.restore(films, restorer, made_with=made_with, share=share, **how)
     if others and share.is_first:
         terminal.warn(summary(others))
-    return 1 if any(is_seen(file.suffix.lower()) for file in others) else code
+    return 1 if any(is_visual_suffix(file.suffix.lower()) for file in others) else code
 
 
 def _restore_pictures(

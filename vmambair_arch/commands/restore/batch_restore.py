@@ -120,7 +120,9 @@ def _restore(
     restored = picture.replaced(pixels)
     before, after = picture.pixels.shape[:2], restored.pixels.shape[:2]
     done = Done(job._replace(form=form), before, after, time.perf_counter() - start)
-    return done._replace(warnings=(*restored.warnings, *writing.lost(restored, form))), restored
+    return done._replace(
+        warnings=(*restored.warnings, *writing.list_losses(restored, form))
+    ), restored
 
 
 def _write(done: Done, picture: Picture, quality: int) -> Done:

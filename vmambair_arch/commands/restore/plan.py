@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ...errors import InputError
 from ...restoring.files.formats import BY_SUFFIX, FORMATS, SUFFIXES, WRITTEN_INSTEAD
-from .left_out import is_of_files
+from .unsupported import is_file_suffix
 
 STREAM = "-"  # standard input or output
 
@@ -70,7 +70,7 @@ def plan(
     return jobs
 
 
-def left_out(inputs: Sequence[str], output: str) -> list[Path]:
+def unsupported_files(inputs: Sequence[str], output: str) -> list[Path]:
     """The files in folders that are not restored: other kinds, and videos; without hidden ones."""
     return [
         file
@@ -114,7 +114,7 @@ def names_a_file(output: str, written: Collection[str]) -> bool:
     suffix = Path(output).suffix.lower()
     if Path(output).is_dir() or output.endswith(("/", os.sep)):
         return False
-    if suffix not in written and is_of_files(suffix):
+    if suffix not in written and is_file_suffix(suffix):
         raise InputError(
             f"{output}: {suffix} cannot be written; give a name with one of {', '.join(written)},"
             f" or {output}/ for a folder"

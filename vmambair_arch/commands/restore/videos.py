@@ -15,7 +15,7 @@ from ...restoring.chain import Chain
 from ...restoring.files import formats
 from ...restoring.video import Result, restore_video
 from ...system import terminal
-from ..sharing import ALONE, Share
+from ..sharing import SINGLE_PROCESS, Share
 from .plan import names_a_file
 
 
@@ -105,7 +105,7 @@ def restore(
     failures, failed = [], False
     made_with += f" weights={_checksum(restorer.network)}" if videos else ""
     as_files = len(videos) - len(videos) % share.size
-    own = [(video, ALONE) for video in share.of(videos[:as_files])]
+    own = [(video, SINGLE_PROCESS) for video in share.of(videos[:as_files])]
     for video, among in [*own, *((video, share) for video in videos[as_files:])]:
         start = time.perf_counter()
         with tqdm(desc="checking", unit=" frames", leave=False, disable=None) as bar:

@@ -99,6 +99,6 @@ def _pipeline(arguments: argparse.Namespace, *, is_train: bool) -> int:
         auto_resume=arguments.auto_resume or processes.restarts() > 0,
         plugins=arguments.plugin,
     )
-    with joining.joined(arguments.launcher, read) as opt:
+    with joining.join_run(arguments.launcher, read) as opt:
         (pipeline.train if is_train else pipeline.test)(opt)
     return 0

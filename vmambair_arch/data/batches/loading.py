@@ -15,8 +15,8 @@ from torch.utils.data import BatchSampler, DataLoader
 from ...errors import InputError, TrainingError
 from ..progressive import ProgressiveBatchSampler, read_stages
 from .micro_batches import MicroBatches, accumulation_steps, is_progressive
-from .prefetch import Prefetcher, packed
-from .sampling import PlacedSampler
+from .prefetch import Prefetcher, collate_packed
+from .sampling import ResumableSampler
 from .training_set import TrainingSet, collate
 
 
@@ -36,7 +36,7 @@ def training_loader(opt: dict[str, Any]) -> DataLoader:
     ``prefetch_mode: cpu`` the workers suffice, which always load ahead: BasicSR's thread hangs when
     loading fails, and shares its random numbers with the training.
 
-    Returns: a loader whose batch_sampler is a MicroBatches over a PlacedSampler.
+    Returns: a loader whose batch_sampler is a MicroBatches over a ResumableSampler.
     Raises: InputError: no datasets.train, fewer images than a batch, stages that do not add up to
         the training, a total_batch_size that is no multiple of the batches, or a prefetch_mode that
         does not exist.
@@ -48,7 +48,7 @@ def training_loader(opt: dict[str, Any]) -> DataLoader:
     for name, sentence in faults(section):
         raise InputError(f"{name} {sentence}")
     data_set = TrainingSet(_data_set(opt, section), seed=opt["manual_seed"])
-    sampler = PlacedSampler(
+    sampler = ResumableSampler(
         len(data_set),
         ratio=section.get("dataset_enlarge_ratio", 1),
         rank=opt["rank"],
@@ -61,7 +61,7 @@ def training_loader(opt: dict[str, Any]) -> DataLoader:
         data_set,
         batch_sampler=MicroBatches(_batch_sampler(opt, section, sampler, copies * parts), parts),  # pyright: ignore[reportArgumentType] torch's hint says lists of int
         num_workers=workers,
-        collate_fn=functools.partial(packed, collate) if _on_gpu(opt) else collate,
+        collate_fn=functools.partial(collate_packed, collate) if _on_gpu(opt) else collate,
         pin_memory=section.get("pin_memory", _on_gpu(opt)),
         persistent_workers=bool(workers and section.get("persistent_workers", False)),
         worker_init_fn=_leave_if_orphaned,
@@ -89,7 +89,7 @@ def _batch_sampler(
         raise InputError(f"{opt['opt_file']}: datasets.train: {error}") from error
 
 
-def set_place(loader: DataLoader, *, epoch: int, seen: int, iteration: int) -> None:
+def set_position(loader: DataLoader, *, epoch: int, seen: int, iteration: int) -> None:
     """Set where a training loader continues.
 
     Args:
@@ -99,7 +99,7 @@ def set_place(loader: DataLoader, *, epoch: int, seen: int, iteration: int) -> N
         iteration: iterations done so far.
     """
     batch_sampler: Any = loader.batch_sampler
-    batch_sampler.sampler.set_place(epoch, seen)
+    batch_sampler.sampler.set_position(epoch, seen)
     if isinstance(batch_sampler.batches, ProgressiveBatchSampler):
         batch_sampler.batches.start_iteration = iteration
 

@@ -7,7 +7,7 @@ from torch.utils.data import BatchSampler, Sampler
 
 from ...errors import InputError
 from ..progressive import ProgressiveBatchSampler, ProgressiveImageDataset
-from .sampling import PlacedSampler
+from .sampling import ResumableSampler
 
 
 class MicroBatches(Sampler[list[Any]]):
@@ -24,7 +24,7 @@ class MicroBatches(Sampler[list[Any]]):
         self.batches, self.parts = batches, parts
 
     @property
-    def sampler(self) -> PlacedSampler:
+    def sampler(self) -> ResumableSampler:
         """The order of the samples."""
         return self.batches.sampler  # pyright: ignore[reportReturnType]
 

@@ -50,7 +50,7 @@ class Prefetcher:
                 if isinstance(tensor, Tensor):
                     tensor.record_stream(computing)
         self._fetch()
-        return {key: unpacked(value) for key, value in batch.items()}
+        return {key: unpack(value) for key, value in batch.items()}
 
     def _fetch(self) -> None:
         """Start copying the next batch; an error of loading it is raised when it is due."""
@@ -69,7 +69,9 @@ class Prefetcher:
         return value.to(self.device, non_blocking=True) if isinstance(value, Tensor) else value
 
 
-def packed(collate: Callable[[list[Any]], dict[str, Any]], samples: list[Any]) -> dict[str, Any]:
+def collate_packed(
+    collate: Callable[[list[Any]], dict[str, Any]], samples: list[Any]
+) -> dict[str, Any]:
     """Collate a batch, with images of 256 levels in [0, 1] as bytes, a quarter of the size."""
     return {key: _pack(value) for key, value in collate(samples).items()}
 
@@ -81,7 +83,7 @@ def _pack(value: Any) -> Any:
     return Levels(levels) if torch.equal(levels.float() / MAX_LEVEL, value) else value
 
 
-def unpacked(value: Any) -> Any:
+def unpack(value: Any) -> Any:
     """Images as float32 again, bit for bit."""
     if not isinstance(value, Levels):
         return value

@@ -45,7 +45,7 @@ def preserved() -> Iterator[None]:
         restore(state)
 
 
-def seed_by_place(seed: int, epoch: int, position: int) -> None:
+def seed_by_position(seed: int, epoch: int, position: int) -> None:
     """Seed the CPU generators by the seed and a sample's place in the run, and nothing else."""
     words = np.random.SeedSequence((seed, epoch, position)).generate_state(3).tolist()
     random.seed(words[0])

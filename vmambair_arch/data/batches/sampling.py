@@ -1,4 +1,4 @@
-"""PlacedSampler: the shuffled order of BasicSR's EnlargedSampler, starting at any place."""
+"""ResumableSampler: the shuffled order of BasicSR's EnlargedSampler, starting at any position."""
 
 import math
 from collections.abc import Iterator
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import torch
 from torch.utils.data import Sampler
 
-Place = tuple[int, int, int]  # epoch, position in the epoch, index in the data set
+Position = tuple[int, int, int]  # epoch, position in the epoch, index in the data set
 
 
-class PlacedSampler(Sampler[Place]):
-    """Yields each sample with its place, so that what is drawn for it can depend on that alone.
+class ResumableSampler(Sampler[Position]):
+    """Yields each sample with its position, so that what is drawn for it can depend on that alone.
 
     The order is BasicSR's: a permutation of ``ratio`` copies of the data set, seeded by the epoch.
     Positions are counted over all processes, which take them in turn, so a run may resume with
@@ -29,11 +29,11 @@ class PlacedSampler(Sampler[Place]):
         self.rank, self.world_size = rank, world_size
         self.epoch = self.start = 0
 
-    def set_place(self, epoch: int, start: int) -> None:
+    def set_position(self, epoch: int, start: int) -> None:
         """Set the epoch and the position, over all processes, that the next iteration starts at."""
         self.epoch, self.start = epoch, start
 
-    def __iter__(self) -> Iterator[Place]:
+    def __iter__(self) -> Iterator[Position]:
         generator = torch.Generator().manual_seed(self.epoch)
         order = torch.randperm(self.total, generator=generator).tolist()
         rounds = max(self.total - self.start, 0) // self.world_size

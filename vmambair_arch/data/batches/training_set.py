@@ -4,9 +4,9 @@ from typing import Any
 
 from torch.utils.data import Dataset, default_collate
 
-from ..progressive import SizedPlace
+from ..progressive import SizedPosition
 from . import rng
-from .sampling import Place
+from .sampling import Position
 
 GIVE_UP = 10  # unusable images in a row: the cause is not the images
 
@@ -29,14 +29,14 @@ class TrainingSet(Dataset):
     def __len__(self) -> int:
         return len(self.data_set)
 
-    def __getitem__(self, place: Place | SizedPlace) -> Drawn:
+    def __getitem__(self, place: Position | SizedPosition) -> Drawn:
         """A sample (None after ten unusable images) and ``image: reason`` for each of those."""
         epoch, position, index, *size = place
         failures = []
         with rng.preserved():
             for other in range(min(GIVE_UP, len(self))):
                 candidate = (index + other) % len(self)
-                rng.seed_by_place(self.seed, epoch, position)
+                rng.seed_by_position(self.seed, epoch, position)
                 try:
                     return self.data_set[(candidate, *size) if size else candidate], failures
                 except Exception as error:  # data sets may raise anything for a bad image

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .gating import GatedLinear
-from .prepared import Prepared
+from .prepared_weights import PreparedWeights
 
 
 class PointwiseConv(nn.Linear):
@@ -28,7 +28,7 @@ class DepthwiseConv(nn.Conv2d):
         super().__init__(channels, channels, 3, padding=1, groups=channels, bias=bias)
 
 
-class SplitPointwiseConv(Prepared, nn.Linear):
+class SplitPointwiseConv(PreparedWeights, nn.Linear):
     """A 1x1 convolution to two maps of equal width, (b, c, h, w) -> two of (b, m, h, w).
 
     Each map has its own memory: on the strided halves of one map, activations and depthwise
@@ -58,7 +58,7 @@ class SplitPointwiseConv(Prepared, nn.Linear):
         return *_halves(self.weight, self.channels), *_bias_halves(self.bias, self.channels)
 
 
-class GatedPointwiseConv(Prepared, nn.Linear):
+class GatedPointwiseConv(PreparedWeights, nn.Linear):
     """A 1x1 convolution of act(a) * b, for maps padded beyond its in_features.
 
     The weight is padded with zeros: slicing the maps instead would copy their gradients.
@@ -86,7 +86,7 @@ class GatedPointwiseConv(Prepared, nn.Linear):
         return F.pad(self.weight, (0, padding(self.in_features))), self.bias
 
 
-class SplitDepthwiseConv(Prepared, DepthwiseConv):
+class SplitDepthwiseConv(PreparedWeights, DepthwiseConv):
     """A depthwise 3x3 convolution of the two maps of SplitPointwiseConv, each (b, m, h, w)."""
 
     def __init__(self, half: int, *, bias: bool):

@@ -14,7 +14,7 @@ from ...ops import planar_scan, selective_scan
 from ...ops.channel import channel_scan, is_one_launch
 from .effn import EFFN
 from .layers import NORMS, DepthwiseConv, LayerNorm, PointwiseConv, SplitPointwiseConv, choice
-from .prepared import Prepared
+from .prepared_weights import PreparedWeights
 
 MERGES = ("multiply", "add", "none")
 DIRECTIONS = (4, 2, 1)
@@ -115,7 +115,7 @@ class OSSModule(nn.Module):
         return self.out_proj(x)
 
 
-class PlanarScan(Prepared):
+class PlanarScan(PreparedWeights):
     """The selective scan of a map in four directions, (b, c, h, w) -> (b, c, h, w).
 
     One projection serves all directions: it acts on one pixel, so it commutes with their order.
@@ -166,7 +166,7 @@ class PlanarScan(Prepared):
         return y.unflatten(-1, x.shape[2:])
 
 
-class ChannelScan(Prepared):
+class ChannelScan(PreparedWeights):
     """The selective scan, forwards and backwards, of the channels' means: one number per channel.
 
     It stays in float32 under autocast: the sequence is only c numbers per image.
@@ -199,11 +199,11 @@ class ChannelScan(Prepared):
             wide = torch.promote_types(self.A_log.dtype, x.dtype)
             means = x.movedim(1, -1).flatten(1, 2).mean(1, dtype=wide)  # (b, c)
             sequence = self.widen(means[..., None]).mT  # (b, width, c)
-            s = self.narrow(self._both_ways(sequence).mT).squeeze(-1)
+            s = self.narrow(self._bidirectional(sequence).mT).squeeze(-1)
             s = self.norm(s)
         return s[..., None, None].to(x.dtype)
 
-    def _both_ways(self, sequence: Tensor) -> Tensor:
+    def _bidirectional(self, sequence: Tensor) -> Tensor:
         """(b, width, c) -> (b, width, c)"""
         if is_one_launch(sequence, self.A_log.shape[-1]):
             (A,) = self.prepared()

@@ -5,7 +5,8 @@ from torch import Tensor
 from ..reference import planar
 from . import selective
 
-unavailable, kept = planar.unavailable, planar.kept  # it runs everywhere and keeps no states
+# It runs everywhere, and keeps no states.
+unavailable, states_shape = planar.unavailable, planar.states_shape
 
 
 def forward(x, projection, delta_weight, delta_bias, A, D, keep) -> tuple[Tensor, Tensor]:

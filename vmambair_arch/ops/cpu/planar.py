@@ -32,7 +32,7 @@ def unavailable(x: Tensor) -> str | None:
     return None if x.device.type == "cpu" else f"it runs on the CPU, and x is on {x.device}"
 
 
-def kept(x: Tensor, projection: Tensor, A: Tensor) -> tuple[int, ...]:
+def states_shape(x: Tensor, projection: Tensor, A: Tensor) -> tuple[int, ...]:
     """The shape of the states before each segment but the first, which the forward pass keeps."""
     b, h, w, d = x.shape
     lanes = BYTES // state_dtype(x).itemsize
@@ -50,7 +50,7 @@ def forward(x, projection, delta_weight, delta_bias, A, D, keep) -> tuple[Tensor
     """Return y (b, h, w, d) in the dtype of x and, if ``keep``, the backward pass's states."""
     wide_x, wide_projection, *parameters = arrays_of(x, projection, delta_weight, delta_bias, A, D)
     y = np.empty_like(wide_x)
-    *places, segments, size = kept(x, projection, A)
+    *places, segments, size = states_shape(x, projection, A)
     states = np.empty((*places, segments if keep else 0, size), y.dtype)
     segment = _segment(x, projection, A)
     cells = x.shape[0] * _blocks(y)

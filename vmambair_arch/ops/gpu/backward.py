@@ -17,11 +17,11 @@ import triton.language as tl
 
 from .tiles import (
     SIZES,
-    far,
     load_channels,
     load_states,
     load_step,
     locate,
+    offset_64,
     pitches,
     pixel_after,
     pixel_at,
@@ -189,7 +189,7 @@ def walk_back(
     partial = grads.partial + row
     pixel = pixel_at(end - 1, place.sequence, height, width, shape.PLANAR)
     for back in range(begin, end):
-        at = far(pixel, u_pitch)
+        at = offset_64(pixel, u_pitch)
         given = load_step(place, pixel, pitch, shape)
         u = load_channels(maps.u, place, pixel, u_pitch)
         dy = load_channels(maps.dy, place, pixel, u_pitch)

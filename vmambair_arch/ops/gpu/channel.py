@@ -16,6 +16,6 @@ def fits(d: int, length: int, n: int) -> bool:
 
 def forward(sequence, projection, delta_weight, delta_bias, A, D) -> Tensor:
     """Return (b, d, length); the tensors are those of ``ops.channel.channel_scan``, contiguous."""
-    from . import both_ways
+    from . import bidirectional
 
-    return both_ways.forward(sequence, projection, delta_weight, delta_bias, A, D)
+    return bidirectional.forward(sequence, projection, delta_weight, delta_bias, A, D)

@@ -16,11 +16,11 @@ import triton.language as tl
 from .tiles import (
     LOG2E,
     SIZES,
-    far,
     load_channels,
     load_states,
     load_step,
     locate,
+    offset_64,
     pitches,
     pixel_after,
     pixel_at,
@@ -75,9 +75,9 @@ def across_chunks(
     for begin in range(0, chunks, ROWS):
         chunk = chunks - 1 - begin - rows if REVERSE else begin + rows
         mask = (begin + rows < chunks)[:, None] & lane_mask[None, :]
-        at = ends[None, :] + far(chunk, n * d)[:, None]
+        at = ends[None, :] + offset_64(chunk, n * d)[:, None]
         end = tl.load(at, mask=mask, other=0.0)
-        total = tl.load(totals[None, :] + far(chunk, d)[:, None], mask=mask, other=0.0)
+        total = tl.load(totals[None, :] + offset_64(chunk, d)[:, None], mask=mask, other=0.0)
         decay = tl.exp2(total * rate[None, :])
         decay, end = tl.associative_scan((decay, end), 0, compose)
         end += decay * tl.expand_dims(h, 0)
@@ -102,7 +102,7 @@ def outputs(maps, parameters, ends, y, last, k, chunk, height, width, d, shape):
     given = load_step(place, pixel, pitch, shape)
     u = load_channels(maps.u, place, pixel, u_pitch)
     for t in range(place.begin, place.end):
-        here = far(pixel, u_pitch)
+        here = offset_64(pixel, u_pitch)
         B = load_states(place.B, place, pixel, pitch)
         C = load_states(place.C, place, pixel, pitch)
         is_last = t + 1 == place.end

@@ -29,10 +29,10 @@ from torch import Tensor
 from ..checks import state_dtype
 from .device import unavailable
 
-__all__ = ["backward", "forward", "kept", "unavailable"]
+__all__ = ["backward", "forward", "states_shape", "unavailable"]
 
 
-def kept(x: Tensor, projection: Tensor, A: Tensor) -> tuple[int, ...]:
+def states_shape(x: Tensor, projection: Tensor, A: Tensor) -> tuple[int, ...]:
     """The shape of the states after each chunk, which forward keeps."""
     from . import launch
 

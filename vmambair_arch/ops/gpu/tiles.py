@@ -179,7 +179,7 @@ def read_parameters(parameters, k, place, d, shape):
 
 
 @triton.jit
-def far(pixel, pitch):
+def offset_64(pixel, pitch):
     """pixel * pitch in 64 bits; neither is negative, so it takes one instruction."""
     pixel, pitch = tl.cast(pixel, tl.uint32), tl.cast(pitch, tl.uint32)
     return (pixel.to(tl.uint64) * pitch.to(tl.uint64)).to(tl.int64)
@@ -188,7 +188,7 @@ def far(pixel, pitch):
 @triton.jit
 def load_step(place, pixel, pitch, shape):
     """The step as stored: (r), of low rank, or (d)."""
-    at = far(pixel, pitch)
+    at = offset_64(pixel, pitch)
     mask = tl.arange(0, shape.BLOCK_R) < shape.R if shape.PLANAR else place.d_mask
     return tl.load(place.step + at, mask=mask, other=0.0).to(tl.float32)
 
@@ -196,14 +196,14 @@ def load_step(place, pixel, pitch, shape):
 @triton.jit
 def load_channels(map, place, pixel, pitch):
     """The channels (d) of a map like u at a pixel."""
-    at = place.u_at + far(pixel, pitch)
+    at = place.u_at + offset_64(pixel, pitch)
     return tl.load(map + at, mask=place.d_mask, other=0.0).to(tl.float32)
 
 
 @triton.jit
 def load_states(vector, place, pixel, pitch):
     """B or C (n) at a pixel."""
-    at = far(pixel, pitch)
+    at = offset_64(pixel, pitch)
     return tl.load(vector + at, mask=place.n_mask, other=0.0).to(tl.float32)
 
 

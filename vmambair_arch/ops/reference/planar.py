@@ -18,7 +18,7 @@ def unavailable(x: Tensor) -> str | None:
     return None
 
 
-def kept(x: Tensor, projection: Tensor, A: Tensor) -> tuple[int, ...]:
+def states_shape(x: Tensor, projection: Tensor, A: Tensor) -> tuple[int, ...]:
     """No states are kept."""
     return (0,)
 

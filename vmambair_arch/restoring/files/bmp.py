@@ -6,16 +6,16 @@ import cv2
 import numpy as np
 
 from . import decoders
-from .stored import Stored
+from .encoded import EncodedPicture
 
 EMBEDDED = (b"DEBM", b"KNIL")  # colour space types: profile embedded, or linked
 
 
-def opened(content: bytes) -> Stored:
+def parse(content: bytes) -> EncodedPicture:
     """A file's header. Raises whatever PIL raises."""
     image = decoders.pil_image(content, "BMP" if content[:2] == b"BM" else "DIB")
-    stored = Stored(
-        *(image.height, image.width), lambda: decoders.loaded(image), memory=12, form="BMP"
+    stored = EncodedPicture(
+        *(image.height, image.width), lambda: decoders.load_pixels(image), memory=12, form="BMP"
     )
     dpi = image.info.get("dpi")
     stored.dpi = dpi if dpi and min(dpi) > 0 else None

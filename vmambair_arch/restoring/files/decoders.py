@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ...errors import InputError
-from ...system.foreign_lines import silenced
+from ...system.library_stderr import silence
 from .picture import to_array
 
 LIMIT = re.compile(r"unsupported|not (?:yet )?(?:supported|implemented)", re.IGNORECASE)
@@ -20,7 +20,7 @@ _pil = threading.RLock()  # PIL's limit and Python's warning filters are global
 
 
 @contextlib.contextmanager
-def boundary(form: str | None) -> Iterator[None]:
+def as_input_errors(form: str | None) -> Iterator[None]:
     """Turn whatever a decoder raises on a file of a format into an InputError.
 
     Raises: InputError: the one raised inside, or one that says that the file is damaged.
@@ -42,7 +42,7 @@ def boundary(form: str | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def unlimited() -> Iterator[None]:
+def without_pil_limit() -> Iterator[None]:
     """Turn off PIL's size limit, and its warnings on the terminal.
 
     Both settings are global, so files are opened one at a time; they are decoded in parallel.
@@ -58,29 +58,29 @@ def unlimited() -> Iterator[None]:
 
 def pil_image(content: bytes, form: str) -> Image.Image:
     """A file opened by PIL's reader for one format, not decoded yet."""
-    with unlimited():
+    with without_pil_limit():
         return Image.open(io.BytesIO(content), formats=(form,))
 
 
-def loaded(image: Image.Image) -> np.ndarray:
+def load_pixels(image: Image.Image) -> np.ndarray:
     """Decode and close an opened file: (h, w) or (h, w, c) of uint8, or uint16 for grey."""
     with image:
         image.load()
         return to_array(image)
 
 
-def by_pil(content: bytes, form: str) -> np.ndarray:
+def decode_with_pil(content: bytes, form: str) -> np.ndarray:
     """Decode a file's bytes with PIL's reader for one format; see ``loaded``."""
     if form != "TIFF":
-        return loaded(pil_image(content, form))
-    with unlimited(), silenced():  # its tiles have limits too, and libtiff prints errors
-        return loaded(pil_image(content, form))
+        return load_pixels(pil_image(content, form))
+    with without_pil_limit(), silence():  # its tiles have limits too, and libtiff prints errors
+        return load_pixels(pil_image(content, form))
 
 
-def by_opencv(content: bytes) -> np.ndarray:
+def decode_with_opencv(content: bytes) -> np.ndarray:
     """Decode with OpenCV: (h, w) or (h, w, c) of uint16, grey, RGB or RGBA, not turned."""
     flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
-    with silenced():
+    with silence():
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     if pixels is None or pixels.dtype != np.uint16:
         raise ValueError("OpenCV does not read it")

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 from . import geography, ifd
-from .change import Change
 from .exif_editor import EXIF, GPS, INTEROPERABILITY, Editor
+from .geometry_change import GeometryChange
 from .ifd import Directory, Entry
 
 Tree = dict[int, "Entry | Tree"]
@@ -75,7 +75,7 @@ def repaired(data: bytes) -> tuple[bytes | None, list[str]]:
     return (from_tree(tree, editor.how.order) if tree else None), [lost]
 
 
-def updated(data: bytes, change: Change, pixels: np.ndarray) -> tuple[bytes, list[str]]:
+def updated(data: bytes, change: GeometryChange, pixels: np.ndarray) -> tuple[bytes, list[str]]:
     """The data for the upright picture of another size, and what was lost.
 
     Args:
@@ -139,7 +139,7 @@ def _ratio(values: Sequence[float]) -> float:
     return value if np.isfinite(value) else 0
 
 
-def _scale_focal_plane(editor: Editor, change: Change) -> None:
+def _scale_focal_plane(editor: Editor, change: GeometryChange) -> None:
     down, across = (editor.numbers(editor.exif, tag) for tag in FOCAL_PLANE)
     if change.turned:  # the angle is unknown here, but on all known sensors both are equal
         down, across = across, down
@@ -151,7 +151,7 @@ def _scale_focal_plane(editor: Editor, change: Change) -> None:
             editor.put(editor.exif, tag, [round(number), round(parts)])
 
 
-def _move_subject(editor: Editor, change: Change) -> bool:
+def _move_subject(editor: Editor, change: GeometryChange) -> bool:
     """Scale the subject's area and location; returns whether they could be kept."""
     kept = True
     for tag in SUBJECTS:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from . import bmp, heif, jpeg, png, tiff_reading, webp
-from .stored import Stored
+from .encoded import EncodedPicture
 
 
 class PictureFormat(NamedTuple):
@@ -13,7 +13,7 @@ class PictureFormat(NamedTuple):
 
     Args:
         suffixes: of its files; new files get the first.
-        opened: reads the header and the metadata of a file's content.
+        parse: reads the header and the metadata of a file's content.
         deep: whether it holds 16 bits.
         alpha: whether it holds an alpha channel.
         metadata: whether it holds a colour profile, EXIF data and XMP.
@@ -24,7 +24,7 @@ class PictureFormat(NamedTuple):
     """
 
     suffixes: tuple[str, ...]
-    opened: Callable[[Any], Stored]
+    parse: Callable[[Any], EncodedPicture]
     deep: bool
     alpha: bool
     metadata: bool
@@ -38,40 +38,40 @@ class ReadFormat(NamedTuple):
     """A file format that is only read; its pictures are written as PNG."""
 
     suffixes: tuple[str, ...]
-    opened: Callable[[Any], Stored]
+    parse: Callable[[Any], EncodedPicture]
 
 
 FORMATS = {
     "PNG": PictureFormat(
-        *((".png",), png.opened),
+        *((".png",), png.parse),
         *(True, True, True),
         iptc=True,
         texts=True,
     ),
     "JPEG": PictureFormat(
-        *((".jpg", ".jpeg", ".jpe", ".jfif"), jpeg.opened),
+        *((".jpg", ".jpeg", ".jpe", ".jfif"), jpeg.parse),
         *(False, False, True),
         side=65500,
         iptc=True,
         texts=None,
     ),
     "WEBP": PictureFormat(
-        (".webp",), webp.opened, deep=False, alpha=True, metadata=True, side=16383
+        (".webp",), webp.parse, deep=False, alpha=True, metadata=True, side=16383
     ),
     "TIFF": PictureFormat(
-        (".tif", ".tiff"), tiff_reading.opened, deep=True, alpha=True, metadata=True, iptc=True
+        (".tif", ".tiff"), tiff_reading.parse, deep=True, alpha=True, metadata=True, iptc=True
     ),
     "BMP": PictureFormat(
-        *((".bmp", ".dib"), bmp.opened),
+        *((".bmp", ".dib"), bmp.parse),
         *(False, True, False),
         pixels=2**32 - 2**16,
     ),
 }
 READ_ONLY = {
-    "HEIF": ReadFormat((".heic", ".heif", ".hif"), heif.opened_heif),
-    "AVIF": ReadFormat((".avif",), heif.opened_avif),
+    "HEIF": ReadFormat((".heic", ".heif", ".hif"), heif.parse_heif),
+    "AVIF": ReadFormat((".avif",), heif.parse_avif),
 }
 WRITTEN_INSTEAD = "PNG"  # for READ_ONLY formats
 BY_SUFFIX = {suffix: name for name, form in FORMATS.items() for suffix in form.suffixes}
 SUFFIXES = (*BY_SUFFIX, *(suffix for form in READ_ONLY.values() for suffix in form.suffixes))
-OPENED = {name: form.opened for name, form in [*FORMATS.items(), *READ_ONLY.items()]}
+PARSERS = {name: form.parse for name, form in [*FORMATS.items(), *READ_ONLY.items()]}

@@ -1,7 +1,7 @@
 """GeoTIFF: updates the map coordinates of pixels when a picture is resized."""
 
-from .change import Change
 from .exif_editor import Editor
+from .geometry_change import GeometryChange
 
 SCALE, TIEPOINTS, MATRIX, RATIONAL = 33550, 33922, 34264, 50844
 KEYS, DOUBLES, TEXTS = 34735, 34736, 34737
@@ -9,7 +9,7 @@ TAGS = (SCALE, TIEPOINTS, MATRIX, RATIONAL, KEYS, DOUBLES, TEXTS)
 RASTER_TYPE, IS_POINT = 1025, 2  # a key, and its value if a pixel is a point
 
 
-def move(editor: Editor, change: Change) -> bool:
+def move(editor: Editor, change: GeometryChange) -> bool:
     """Scale the first directory's tags; drops them and returns False if the pixels were turned.
 
     Source: OGC GeoTIFF 1.1, requirements 7.2 and 7.4 and annex B; for rational polynomials

@@ -8,12 +8,12 @@ from PIL import features
 
 from ...errors import InputError
 from . import decoders, exif, hdr, ifd, xmp
-from .stored import Stored
+from .encoded import EncodedPicture
 
 GAIN_MAPS = ("urn:com:apple:photo:2020:aux:hdrgainmap", "urn:iso:std:iso:ts:21496:-1")
 
 
-def opened_heif(content: bytes) -> Stored:
+def parse_heif(content: bytes) -> EncodedPicture:
     """A HEIC's header and metadata. Raises InputError: pillow-heif is missing, or it is HDR."""
     try:
         import pillow_heif
@@ -27,7 +27,7 @@ def opened_heif(content: bytes) -> Stored:
     info, bits = image.info, image.info.get("bit_depth", 8)
     hdr.check_curve((info.get("nclx_profile") or {}).get("transfer_characteristics"))
     width, height = image.size
-    stored = Stored(
+    stored = EncodedPicture(
         *(height, width), lambda: _decoded(image, bits), memory=24, form="PNG", lossless=False
     )
     stored.icc = info.get("icc_profile") if info.get("icc_profile_type") != "nclx" else None
@@ -42,7 +42,7 @@ def opened_heif(content: bytes) -> Stored:
     return stored
 
 
-def opened_avif(content: bytes) -> Stored:
+def parse_avif(content: bytes) -> EncodedPicture:
     """An AVIF's header and metadata. Raises InputError: it is an animation, or unsupported."""
     if not features.check("avif"):
         raise InputError("is an AVIF, which this Pillow does not read; install another build of it")
@@ -56,9 +56,9 @@ def opened_avif(content: bytes) -> Stored:
     colours = content[: 2**16]
     at = colours.find(b"colrnclx")
     hdr.check_curve(int.from_bytes(colours[at + 10 : at + 12], "big") if at >= 0 else None)
-    stored = Stored(
+    stored = EncodedPicture(
         *(image.height, image.width),
-        lambda: decoders.loaded(image),
+        lambda: decoders.load_pixels(image),
         memory=16,
         form="PNG",
         lossless=False,

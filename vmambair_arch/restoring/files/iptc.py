@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .change import Change
+from .geometry_change import GeometryChange
 
 IPTC = 0x0404
 RECORD = b"\x1c"  # the first byte of IPTC data outside a resource
@@ -54,7 +54,7 @@ def data_of(block: bytes) -> bytes | None:
     return next((each.data for each in resources(block) if each.number == IPTC), None)
 
 
-def updated(block: bytes, change: Change) -> tuple[bytes | None, list[str]]:
+def updated(block: bytes, change: GeometryChange) -> tuple[bytes | None, list[str]]:
     """The block without what is stored elsewhere or no longer true, and what was lost."""
     kept, lost = [], []
     for each in resources(block):

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import InputError
 from . import decoders, xmp
-from .stored import Stored
+from .encoded import EncodedPicture
 
 START, END = b"\xff\xd8", b"\xff\xd9"
 START_MARKER, END_MARKER, SCAN, COMMENT = 0xD8, 0xD9, 0xDA, 0xFE
@@ -53,7 +53,7 @@ class Segments(NamedTuple):
     rest: bytes
 
 
-def opened(content: bytes) -> Stored:
+def parse(content: bytes) -> EncodedPicture:
     """A file's header and metadata. Raises InputError: damaged, or of an unsupported kind."""
     parts = _segments(content)
     marker, frame = parts.frame
@@ -76,7 +76,7 @@ def opened(content: bytes) -> Stored:
             f"has {scans} scans of {height * width / 1e6:.0f} megapixels; more than {FEW} are read"
             f" of up to {WORK / 1e6:.0f} megapixels in all; open it and save it again"
         )
-    stored = Stored(
+    stored = EncodedPicture(
         *(height, width),
         lambda: _decode(stored, parts),
         memory=4 * max(components, 3) + (6 if marker in PROGRESSIVE else 0),
@@ -123,7 +123,7 @@ def _segments(content: bytes) -> Segments:
     return Segments(applications, b"".join(tables), frame, headers, scans, ended, rest)
 
 
-def _read(stored: Stored, parts: Segments) -> None:
+def _read(stored: EncodedPicture, parts: Segments) -> None:
     """Read the metadata segments into ``stored``, and warn of what follows the picture."""
     profile: dict[int, bytes] = {}
     exif, iptc, packets, behind, number = [], [], [], [], 0
@@ -155,13 +155,13 @@ def _read(stored: Stored, parts: Segments) -> None:
         stored.icc = b"".join(profile[part] for part in sorted(profile))
     elif profile:
         stored.warnings.append(
-            f"its colour profile is dropped: {len(profile)} of its {number} parts are there"
+            f"its colour profile is dropped: found only {len(profile)} of its {number} parts"
         )
     stored.packet = packets[0] if packets else None
     _say_what_follows(stored, parts, behind)
 
 
-def _say_what_follows(stored: Stored, parts: Segments, behind: list[bytes]) -> None:
+def _say_what_follows(stored: EncodedPicture, parts: Segments, behind: list[bytes]) -> None:
     """Warn of data after the picture: a gain map, a video, further pictures."""
     packet = stored.packet or b""
     announced = any(data.startswith(GAIN_MAP) for data in behind) or GAIN_MAP in parts.rest[:4096]
@@ -173,14 +173,14 @@ def _say_what_follows(stored: Stored, parts: Segments, behind: list[bytes]) -> N
         stored.warnings.append(xmp.VIDEO)
 
 
-def _decode(stored: Stored, parts: Segments) -> np.ndarray:
+def _decode(stored: EncodedPicture, parts: Segments) -> np.ndarray:
     """The pixels. Few missing ones at the end cause a warning, many are refused.
 
     libjpeg silently fills missing pixels with grey. So where pixels may be missing, other data are
     appended to the file's: pixels that then change are missing.
     """
     head = START + parts.tables + parts.scans
-    pixels = decoders.by_pil(head + END, "JPEG")
+    pixels = decoders.decode_with_pil(head + END, "JPEG")
     corner = pixels[-1, -1].astype(int)
     suspicious = not parts.ended or len(parts.headers) > 1 or (np.abs(corner - GREY) <= 2).all()
     if not suspicious:
@@ -188,7 +188,7 @@ def _decode(stored: Stored, parts: Segments) -> np.ndarray:
     much = max(pixels.shape[0] * pixels.shape[1] // 50, 2**16) // len(FILLERS[0]) + 1
     differs = np.zeros(pixels.shape[:2], bool)
     for filler in FILLERS:
-        other = decoders.by_pil(head + filler * much + END, "JPEG")
+        other = decoders.decode_with_pil(head + filler * much + END, "JPEG")
         differs |= (pixels != other).reshape(*pixels.shape[:2], -1).any(2)
         if differs.any() or parts.ended:
             break

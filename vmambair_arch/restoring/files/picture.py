@@ -7,7 +7,7 @@ from PIL import Image
 
 from ...errors import InputError
 from . import exif, iptc, xmp
-from .change import Change
+from .geometry_change import GeometryChange
 from .png_chunks import Chunks
 
 # The mode in which each PIL mode is restored. Missing modes have no RGB, or 32 bits.
@@ -60,7 +60,7 @@ class Picture:
             pixels: as in ``Picture``.
             turned: whether they are turned relative to the metadata.
         """
-        change = Change(self.pixels.shape[:2], pixels.shape[:2], turned)
+        change = GeometryChange(self.pixels.shape[:2], pixels.shape[:2], turned)
         data, packet, block, lost = self.exif, self.packet, self.iptc, [*self.warnings]
         if data:
             data, more = exif.updated(data, change, pixels)

@@ -10,8 +10,8 @@ import numpy as np
 
 from ...errors import InputError
 from . import decoders, hdr, png_chunks
+from .encoded import EncodedPicture
 from .png_chunks import RAW, XMP, Chunk, Chunks
-from .stored import Stored
 
 GREY, COLOUR, PALETTE, GREY_ALPHA, COLOUR_ALPHA = 0, 2, 3, 4, 6  # types in the header
 DEPTHS = {GREY: (1, 2, 4, 8, 16), COLOUR: (8, 16), PALETTE: (1, 2, 4, 8)}
@@ -27,7 +27,7 @@ PASSES += [(0, 1, 1, 2)]
 METRE = 1 / 0.0254  # in inches
 
 
-def opened(content: bytes) -> Stored:
+def parse(content: bytes) -> EncodedPicture:
     """A file's header and metadata.
 
     Raises: InputError: it is damaged, or not of one picture.
@@ -45,7 +45,7 @@ def opened(content: bytes) -> Stored:
     if depth not in DEPTHS.get(kind, ()) or not width or not height:
         raise InputError("damaged (its header is invalid); copy or download it again")
     deep = depth == 16
-    stored = Stored(
+    stored = EncodedPicture(
         *(height, width),
         lambda: _decode(listed, stored, depth, kind),
         memory=(4 if deep else 2) * 2 * max(SAMPLES[kind], 4),
@@ -62,7 +62,7 @@ def opened(content: bytes) -> Stored:
     return stored
 
 
-def _read(stored: Stored, chunk: Chunk) -> None:
+def _read(stored: EncodedPicture, chunk: Chunk) -> None:
     """Read a chunk of metadata into ``stored``."""
     kind, data = chunk.kind, bytes(chunk.data)
     if kind in png_chunks.TEXTS:
@@ -101,7 +101,7 @@ def _read(stored: Stored, chunk: Chunk) -> None:
             stored.warnings.append(png_chunks.NAMES.get(kind, name))
 
 
-def _read_text(stored: Stored, kind: bytes, data: bytes) -> None:
+def _read_text(stored: EncodedPicture, kind: bytes, data: bytes) -> None:
     """Read a text, or metadata that some programs write as one."""
     name = png_chunks.keyword(data)
     if name + b"\0" != XMP and not name.startswith(RAW):
@@ -125,7 +125,7 @@ def _read_text(stored: Stored, kind: bytes, data: bytes) -> None:
         stored.icc = stored.icc or value
 
 
-def _decode(listed: list[Chunk], stored: Stored, depth: int, kind: int) -> np.ndarray:
+def _decode(listed: list[Chunk], stored: EncodedPicture, depth: int, kind: int) -> np.ndarray:
     """The pixels, from a file with only the chunks that hold them; a colour key becomes alpha."""
     pixels = [chunk for chunk in listed if chunk.kind in png_chunks.PIXELS]
     if pixels[-1].kind != b"IEND" or not all(chunk.is_whole for chunk in pixels):
@@ -144,17 +144,17 @@ def _decode(listed: list[Chunk], stored: Stored, depth: int, kind: int) -> np.nd
     clean = file.getvalue()
     if depth == 16:
         _check_rows(pixels, stored, 2 * SAMPLES[kind])
-        result = decoders.by_opencv(clean)
+        result = decoders.decode_with_opencv(clean)
         if kind == GREY_ALPHA:
             result = result[..., [0, 3]]
     else:
-        result = decoders.by_pil(clean, "PNG")
+        result = decoders.decode_with_pil(clean, "PNG")
     if len(key) == 2 * SAMPLES[kind]:
         return _with_key(result, key, depth)
     return result
 
 
-def _check_rows(pixels: list[Chunk], stored: Stored, pixel: int) -> None:
+def _check_rows(pixels: list[Chunk], stored: EncodedPicture, pixel: int) -> None:
     """Raise ValueError or zlib.error if rows are missing or have an unknown filter.
 
     libpng would only write a message to standard error.

@@ -12,10 +12,10 @@ import numpy as np
 from ...errors import InputError
 from ...system import memory, signatures
 from . import exif, hdr, xmp
-from .decoders import boundary
-from .formats import OPENED
+from .decoders import as_input_errors
+from .encoded import EncodedPicture
+from .formats import PARSERS
 from .picture import Picture, upright
-from .stored import Stored
 
 BYTES_A_PIXEL = 8  # of four channels of 16 bits
 SLACK = 2**26  # bytes of a file besides pixels
@@ -39,7 +39,7 @@ def read(content: bytes, where: str, *, max_megapixels: float) -> Picture:
         stored = _opened(content)
         check_size(stored.height, stored.width, max_megapixels)
         _check_memory(stored)
-        with boundary(signatures.read_as(content)):
+        with as_input_errors(signatures.picture_format(content)):
             pixels = stored.decode()
             if pixels.shape[:2] != (stored.height, stored.width) or pixels.size == 0:
                 raise ValueError("the size of its pixels differs from its header")
@@ -81,8 +81,8 @@ def file_content(path: Path | None, *, max_megapixels: float) -> bytes:
 def _limited(file: IO[bytes], where: str, most: float) -> bytes:
     """A file's bytes. Raises InputError: it is not a picture, or has more than ``most`` bytes."""
     head = file.read(signatures.HEAD)
-    if signatures.read_as(head) is None:
-        raise InputError(f"{where}: {signatures.no_picture(head)}")
+    if signatures.picture_format(head) is None:
+        raise InputError(f"{where}: {signatures.why_no_picture(head)}")
     free = memory.free("cpu")
     most = int(min(most, sys.maxsize if free is None else free))
     status = os.fstat(file.fileno())
@@ -127,7 +127,7 @@ def measured_content(content: bytes | mmap.mmap, where: str) -> tuple[int, int]:
     return stored.height, stored.width
 
 
-def header(content: bytes | mmap.mmap, where: str) -> tuple[Stored, int]:
+def header(content: bytes | mmap.mmap, where: str) -> tuple[EncodedPicture, int]:
     """A file's header and metadata, and its EXIF orientation, 1 to 8.
 
     Raises: InputError: it is damaged, or not a picture that can be read.
@@ -149,7 +149,7 @@ def check_size(height: int, width: int, max_megapixels: float) -> None:
         )
 
 
-def _check_memory(stored: Stored) -> None:
+def _check_memory(stored: EncodedPicture) -> None:
     """Raise InputError for a picture whose pixels would not fit into the free memory."""
     taken, free = stored.height * stored.width * stored.memory, memory.free("cpu")
     if free is not None and taken > free:
@@ -159,18 +159,18 @@ def _check_memory(stored: Stored) -> None:
         )
 
 
-def _opened(content: bytes | mmap.mmap) -> Stored:
+def _opened(content: bytes | mmap.mmap) -> EncodedPicture:
     """Header and metadata. Raises InputError: it is damaged, or unsupported."""
-    name = signatures.read_as(content)
+    name = signatures.picture_format(content)
     if name is None:
-        raise InputError(signatures.no_picture(content))
-    with boundary(name):
-        stored = OPENED[name](content)
+        raise InputError(signatures.why_no_picture(content))
+    with as_input_errors(name):
+        stored = PARSERS[name](content)
         hdr.check_profile(stored.icc or b"")
         return stored
 
 
-def _orientation(stored: Stored) -> int:
+def _orientation(stored: EncodedPicture) -> int:
     """The EXIF orientation of the stored pixels, 1 to 8."""
     found = stored.orientation
     if found is None and stored.exif:
@@ -180,7 +180,7 @@ def _orientation(stored: Stored) -> int:
     return found if found and 1 <= found <= 8 else 1
 
 
-def _picture(stored: Stored, pixels: np.ndarray) -> Picture:
+def _picture(stored: EncodedPicture, pixels: np.ndarray) -> Picture:
     """The upright picture, with metadata about it alone."""
     orientation = _orientation(stored)
     pixels = np.ascontiguousarray(upright(pixels, orientation))
@@ -189,7 +189,7 @@ def _picture(stored: Stored, pixels: np.ndarray) -> Picture:
         data, more = exif.repaired(data)
         lost += more
     if packet:
-        packet, more = xmp.alone(packet, turned=orientation != 1)
+        packet, more = xmp.without_parts(packet, turned=orientation != 1)
         lost += more
     dpi = stored.dpi or (exif.resolution(data) if data else None)
     picture = Picture(

@@ -11,8 +11,8 @@ import tifffile
 
 from ...errors import InputError
 from . import decoders, exif, ifd, iptc, tiff
+from .encoded import EncodedPicture
 from .ifd import Directory, Layout
-from .stored import Stored
 
 logging.getLogger("tifffile").addHandler(
     logging.NullHandler()
@@ -58,7 +58,7 @@ class Page(NamedTuple):
         return bool(self.one(SUBFILE_KIND, 0) & (REDUCED | MASK))
 
 
-def opened(content: bytes) -> Stored:
+def parse(content: bytes) -> EncodedPicture:
     """A file's header and metadata. Raises InputError: damaged, or of an unsupported kind."""
     found = ifd.layout(content)
     assert found
@@ -78,7 +78,7 @@ def opened(content: bytes) -> Stored:
         raise InputError("damaged (its size is missing); copy or download it again")
     depth = _depth(page)
     _check_strips(content, page)
-    stored = Stored(
+    stored = EncodedPicture(
         *(height, width),
         lambda: _decode(content, page, depth),
         memory=(2 if depth == 16 else 1) * 4 * max(page.one(tiff.SAMPLES, 1), 4),
@@ -170,7 +170,7 @@ def _check_strips(content: bytes, page: Page) -> None:
             raise InputError("damaged (its end is missing); copy or download it again")
 
 
-def _read(stored: Stored, content: bytes, page: Page) -> None:
+def _read(stored: EncodedPicture, content: bytes, page: Page) -> None:
     """Read the tags about anything but the pixels into ``stored``."""
     entries = page.directory.entries
     stored.icc, stored.packet = (
@@ -223,14 +223,14 @@ def _decode(content: bytes, page: Page, depth: int) -> np.ndarray:
             " needs another library; pip install imagecodecs, or save it with ZIP compression"
         )
     if depth == 16:
-        pixels = decoders.by_opencv(alone)
+        pixels = decoders.decode_with_opencv(alone)
         return np.invert(pixels) if photometric == WHITE_IS_ZERO else pixels
     if planes and samples == 2:
         raise InputError(
             f"has alpha in a plane and a compression (number {packing}) that needs another"
             " library; pip install imagecodecs, or save it with ZIP compression"
         )
-    return decoders.by_pil(alone, "TIFF")
+    return decoders.decode_with_pil(alone, "TIFF")
 
 
 def _alone(content: bytes, page: Page) -> bytes:

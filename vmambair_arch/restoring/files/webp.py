@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from ...errors import InputError
 from . import decoders
-from .stored import Stored
+from .encoded import EncodedPicture
 
 ANIMATION = b"ANMF"  # a frame of an animation
 
 
-def opened(content: bytes) -> Stored:
+def parse(content: bytes) -> EncodedPicture:
     """A file's header and metadata. Raises InputError: it is damaged, or an animation."""
     chunks, frames, size = {}, 0, (0, 0)
     for kind, data in _chunks(content):
@@ -24,9 +24,9 @@ def opened(content: bytes) -> Stored:
         )
     if not all(size):
         raise InputError("damaged (it ends before its pixels); copy or download it again")
-    stored = Stored(
+    stored = EncodedPicture(
         *size,
-        lambda: decoders.by_pil(content, "WEBP"),
+        lambda: decoders.decode_with_pil(content, "WEBP"),
         memory=20,
         form="WEBP",
         lossless=b"VP8L" in chunks,

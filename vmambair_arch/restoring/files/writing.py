@@ -52,7 +52,7 @@ def check(picture: Picture, form: str, *, enlarged: float = 1) -> None:
     encode(pixel, io.BytesIO(), form)
 
 
-def lost(picture: Picture, form: str) -> list[str]:
+def list_losses(picture: Picture, form: str) -> list[str]:
     """What a format cannot hold of a picture, as phrases that begin with "its"."""
     holds = FORMATS[form]
     texts = {_name(kind, data) for kind, data in picture.carried if _is_lost(kind, data, form)}

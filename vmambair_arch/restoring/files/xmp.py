@@ -2,7 +2,7 @@
 
 import re
 
-from .change import Change
+from .geometry_change import GeometryChange
 
 # Properties by meaning. A prefix means the same name space in nearly all files.
 ORIENTATION = b"tiff:Orientation"
@@ -38,7 +38,7 @@ REGIONS = {
 }
 
 
-def updated(packet: bytes, change: Change) -> bytes:
+def updated(packet: bytes, change: GeometryChange) -> bytes:
     """The packet for the upright picture of another size, with all other properties unchanged."""
     height, width = change.after
     for names, value in (((ORIENTATION,), 1), (WIDTH, width), (HEIGHT, height)):
@@ -55,7 +55,7 @@ def updated(packet: bytes, change: Change) -> bytes:
     return packet
 
 
-def alone(packet: bytes, *, turned: bool) -> tuple[bytes, list[str]]:
+def without_parts(packet: bytes, *, turned: bool) -> tuple[bytes, list[str]]:
     """The packet without properties of other parts of the file, and what was lost.
 
     If the packet has two parts, as in JPEG files above 64 KB, this is the first, without its

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...networks.modules.prepared import weights_prepared_anew
+from ...networks.modules.prepared_weights import bypass_weight_cache
 
 logger = logging.getLogger("vmambair_arch")
 
@@ -60,7 +60,7 @@ class Graphs:
         graph, given = torch.cuda.CUDAGraph(), x.clone()
         shared = next((graph.pool() for graph, *_ in self.recorded.values()), None)
         with (  # thread_local, since other threads may send pictures to the GPU meanwhile
-            weights_prepared_anew(self.network),
+            bypass_weight_cache(self.network),
             torch.cuda.device(x.device),
             torch.cuda.graph(graph, pool=shared, capture_error_mode="thread_local"),
         ):

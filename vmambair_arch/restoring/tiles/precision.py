@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 # PSNR in dB of bfloat16 against float32: added to a network's own error at 40 dB it changes the
 # PSNR by 0.01 dB, 10 log10(1 + 10^-2.64); added to larger errors by less.
-INVISIBLE = 66.4
+INVISIBLE_PSNR = 66.4
 CPU_UNITS = ("avx512_bf16", "amx_bf16")  # names of torch.cpu.get_capabilities
 
 
-def automatic(
+def choose_precision(
     network: nn.Module,
     device: torch.device,
     run: Callable[[Tensor, torch.dtype], Tensor],
@@ -36,7 +36,7 @@ def automatic(
     if device.type == "cpu" and cpu_computes_in_bfloat16():
         small = probe(shape)
         error = (run(small, torch.bfloat16) - run(small, torch.float32)).square().mean()
-        if error <= 10 ** (-INVISIBLE / 10):  # false for NaN
+        if error <= 10 ** (-INVISIBLE_PSNR / 10):  # false for NaN
             return torch.bfloat16
     return torch.float32
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from ...errors import InputError, shortened
 from ...inference import ensemble, run
 from ...system import memory
-from ...system.gpu_libraries import any_sizes, tf32
+from ...system.gpu_libraries import benchmarks_off, tf32
 from .graphs import Graphs
-from .precision import automatic
+from .precision import choose_precision
 from .steps import Progress, Steps
 
 logger = logging.getLogger("vmambair_arch")
@@ -165,11 +165,11 @@ class Runner:
 
     @torch.no_grad()
     def _automatic(self, shape: tuple[int, int, int, int]) -> torch.dtype:
-        return automatic(self.network, self.device, self._run, shape)
+        return choose_precision(self.network, self.device, self._run, shape)
 
     def _run(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         lower = torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
-        with lower, tf32(self.tf32), any_sizes():
+        with lower, tf32(self.tf32), benchmarks_off():
             if self.averaged:
                 return ensemble(lambda turned: run(self.network, turned).float(), x)
             return run(self.network, x).float()

@@ -75,7 +75,7 @@ class TileSizes:
         return sides
 
     def _free(self) -> float | None:
-        free, held = memory.free(self.device), memory.held(self.device)
+        free, held = memory.free(self.device), memory.in_use(self.device)
         if self.limit is None or free is None or held is None:
             return free
         return min(free, max(self.limit * GIGABYTE - held, 1))

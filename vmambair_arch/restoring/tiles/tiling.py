@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from ...inference import blended, spans
-from ...networks.modules.prepared import weights_held
+from ...networks.modules.prepared_weights import cache_weights
 from ...system import memory
 from .pooling import GlobalPool
 from .running import Runner
@@ -149,7 +149,7 @@ class Tiling:
             yield from (finish() for finish in started)
 
         with contextlib.ExitStack() as stack:
-            stack.enter_context(weights_held(self.run.network))
+            stack.enter_context(cache_weights(self.run.network))
             if self.pool and passes == 2:
                 with self.pool.collecting():
                     for _ in tiles():

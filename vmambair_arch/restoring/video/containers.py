@@ -22,7 +22,7 @@ PICTURE_BRANDS = ("avi", "hei", "hev", "mi", "ms")  # prefixes of HEIF's and AVI
 
 
 @contextmanager
-def opened(source: Path, **options: str) -> Iterator[Any]:
+def open_container(source: Path, **options: str) -> Iterator[Any]:
     """A video's container.
 
     Args:
@@ -58,16 +58,18 @@ def is_video(path: Path) -> bool:
     if not path.is_file():
         return named
     try:
-        with opened(path) as container:
+        with open_container(path) as container:
             if container.format.name in OTHERS or container.format.name.endswith("_pipe"):
                 return False
             brand = container.metadata.get("major_brand", "")
-            return named or (bool(moving(container)) and not brand.startswith(PICTURE_BRANDS))
+            return named or (
+                bool(video_streams(container)) and not brand.startswith(PICTURE_BRANDS)
+            )
     except InputError:
         return named
 
 
-def moving(container: Any) -> list[Any]:
+def video_streams(container: Any) -> list[Any]:
     """The video streams, without covers and previews."""
     from av.stream import Disposition
 
@@ -84,7 +86,7 @@ def main_stream(container: Any) -> Any:
 
     Raises: InputError: there are no moving pictures.
     """
-    streams = moving(container)
+    streams = video_streams(container)
     if not streams:
         name = container.name.removeprefix("file:")
         raise InputError(f"{name}: holds no moving pictures, only sound or a cover; leave it out")

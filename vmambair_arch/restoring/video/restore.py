@@ -16,8 +16,8 @@ import numpy as np
 from ...errors import InputError
 from ...files import write_whole
 from ...system import processes
-from . import comparing, encoding, joining
-from .containers import WRITTEN, main_stream, opened
+from . import encoding, muxing, verification
+from .containers import WRITTEN, main_stream, open_container
 from .frames import Frames, upright
 from .parts import Parts
 from .survey import Survey, survey
@@ -84,8 +84,8 @@ def restore_video(
     rank, size = share
     with _together(size, target):
         _check(source, target, crf, overwrite)
-        with opened(source) as container:
-            joining.check(container, target)
+        with open_container(source) as container:
+            muxing.check(container, target)
         video = survey(source, deinterlace=deinterlace, salvage=salvage)
         codec = encoding.choose(video, target, crf)
         file = source.stat()
@@ -113,7 +113,7 @@ def _together(size: int, target: Path) -> Iterator[None]:
     if size == 1:
         yield
         return
-    with processes.together():
+    with processes.raise_in_all():
         try:
             yield
         except OSError as error:
@@ -134,7 +134,7 @@ def _restore_parts(
     """Restore the missing ones of this process's parts."""
     rank, size = share
     done, number = itertools.count(1), len(video.times)
-    with opened(source) as container:
+    with open_container(source) as container:
         stream = main_stream(container)
         deep, alpha = video.bits > 8, video.alpha
 
@@ -168,12 +168,12 @@ def _write(
 
     def write(file: IO[bytes]) -> None:
         nonlocal lost
-        with opened(source) as container:
-            joining.join(parts.paths(), container, file, target, video=video, codec=codec)
+        with open_container(source) as container:
+            muxing.mux(parts.paths(), container, file, target, video=video, codec=codec)
         file.flush()
         written = Path(file.name)
-        comparing.compare(written, source, target, video)
-        lost = comparing.lost(written, source)
+        verification.compare(written, source, target, video)
+        lost = verification.list_losses(written, source)
 
     write_whole(target, write)
     return lost

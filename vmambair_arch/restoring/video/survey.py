@@ -9,9 +9,9 @@ import numpy as np
 from ...errors import InputError
 from ..files.hdr import CURVES
 from .colours import Colours, depth, has_alpha, subsampled, transparent
-from .containers import main_stream, opened
+from .completeness import missing
+from .containers import main_stream, open_container
 from .frames import FLAGGED, PARITY, Frames, upright
-from .wholeness import missing
 
 EVEN = ("matroska", "mov")  # containers in which each packet holds a frame
 UNEVEN = ("mpeg4", "vp8")  # except with some streams of these codecs
@@ -76,7 +76,7 @@ def survey(source: Path, *, deinterlace: bool, salvage: bool) -> Survey:
 
 def _look(source: Path, fields: str | None, deinterlace: bool, salvage: bool) -> tuple[Survey, int]:
     """A video's properties, and the order of its fields if only the file has it, not the frames."""
-    with opened(source) as container:
+    with open_container(source) as container:
         stream = main_stream(container)
         Colours.of(stream)
         frames = Frames(container, stream, fields=fields, salvage=salvage)

@@ -7,7 +7,7 @@ from ..errors import InputError
 OVERSHOOT = 0.15  # below 0: sharpening filters, such as Lanczos, overshoot this far at an edge
 
 
-def check(image: np.ndarray) -> None:
+def check_image(image: np.ndarray) -> None:
     """Raise InputError for anything that is not a picture."""
     if not isinstance(image, np.ndarray):
         raise InputError(

@@ -6,14 +6,14 @@ from typing import Any
 from basicsr.models.base_model import BaseModel
 from torch import Tensor, nn
 
-from .late import Pending
+from .deferred import PendingStep
 
 
 def _nothing() -> None:
     """The default for a hook that nobody has set."""
 
 
-class Held(BaseModel):
+class SharedState(BaseModel):
     """The state that Accumulation, Precision, FiniteSteps, SharedValidation and Saving share.
 
     Attributes without an underscore are read and set by the run.
@@ -23,7 +23,7 @@ class Held(BaseModel):
     is_first = is_last = True  # whether the micro-batch is its first, its last
     fault: str | None = None  # what was not finite in it
     overflow = False  # whether gradients overflowed because of fp16's scale
-    pending: Pending | None = None  # its step, while it is unknown whether that was skipped
+    pending: PendingStep | None = None  # its step, while it is unknown whether that was skipped
     unsettled = False  # whether weights have changed before its end
     _micro_batches = 1
     _current: tuple[int, Sequence[dict[str, Any]]] = (0, ())  # its number and micro-batches

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
-from .containers import main_stream, opened
-from .joining import is_cover, kept_tags
+from .completeness import Span
+from .containers import main_stream, open_container
+from .muxing import is_cover, kept_tags
 from .survey import Survey
-from .wholeness import Span
 
 SLACK = 0.1  # seconds; a packet of sound may be longer than what is played of it
 
@@ -24,10 +24,10 @@ def compare(written: Path, source: Path, target: Path, video: Survey) -> None:
         video: the survey of the source.
     Raises: InputError: something is missing.
     """
-    with opened(written) as container:
+    with open_container(written) as container:
         streams = container.streams.video
         made = _spans(container, streams[0].index) if streams else []
-    with opened(source) as container:
+    with open_container(source) as container:
         given = _spans(container, main_stream(container).index)
     if not made or len(made) < len(given):
         wrong = f"{max(len(made) - 1, 0)} of {len(given) - 1} tracks of sound"
@@ -39,11 +39,11 @@ def compare(written: Path, source: Path, target: Path, video: Survey) -> None:
         )
 
 
-def lost(written: Path, source: Path) -> tuple[str, ...]:
+def list_losses(written: Path, source: Path) -> tuple[str, ...]:
     """The parts of a source that are not in a result, a phrase each."""
-    with opened(source) as container:
+    with open_container(source) as container:
         before = _inventory(container)
-    with opened(written) as container:
+    with open_container(written) as container:
         after = _inventory(container)
     less = before - after
     return tuple(

@@ -9,7 +9,7 @@ import torch
 from support.trainings import assert_same
 from vmambair_arch.models import finite
 from vmambair_arch.models.build import build_model
-from vmambair_arch.models.late import OnItsWay
+from vmambair_arch.models.deferred import AsyncCopy
 from vmambair_arch.option_files import options
 
 FAULTY = 3  # the iteration whose images are not numbers
@@ -67,9 +67,9 @@ def test_late_is_as_at_once_to_the_bit(built, monkeypatch, micro_batches, logged
 
 
 def test_a_step_is_read_when_the_next_is_about_to_be_made(built, monkeypatch):
-    model, events, read = built(True), [], OnItsWay.read
+    model, events, read = built(True), [], AsyncCopy.read
     model.optimizer_g.register_step_post_hook(lambda *_: events.append("step"))
-    monkeypatch.setattr(OnItsWay, "read", lambda self: events.append("read") or read(self))
+    monkeypatch.setattr(AsyncCopy, "read", lambda self: events.append("read") or read(self))
     for iteration in range(1, FAULTY):
         model.train_on(batches(iteration, 1), iteration)
     assert events == ["step", "read", "step"]

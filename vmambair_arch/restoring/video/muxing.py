@@ -9,7 +9,7 @@ from typing import IO, Any, NamedTuple
 
 from ...errors import InputError
 from .colours import has_alpha
-from .containers import WRITTEN, main_stream, opened
+from .containers import WRITTEN, main_stream, open_container
 from .encoding import Codec, add_stream, duration, packets, sizes_and_header
 from .survey import Survey
 
@@ -51,7 +51,7 @@ def suffix_for(source: Path) -> str:
     if source.suffix.lower() in WRITTEN:
         return source.suffix
     try:
-        with opened(source) as container:
+        with open_container(source) as container:
             stream = main_stream(container)
             alpha = stream.metadata.get("alpha_mode") == "1" or has_alpha(stream.format)
             endings = (".mov", ".mkv") if alpha else (".mp4", ".mkv")
@@ -69,7 +69,7 @@ def is_cover(stream: Any) -> bool:
     return stream.type == "video" and bool(stream.disposition & Disposition.attached_pic)
 
 
-def join(
+def mux(
     parts: Sequence[Path],
     source: Any,
     file: IO[bytes],
@@ -174,7 +174,7 @@ def _attach(output: Any, source: Any, streams: Sequence[Any]) -> None:
         else:
             suffix = "png" if stream.codec_context.name == "png" else "jpeg"
             name, mime = f"cover.{suffix.replace('e', '')}", f"image/{suffix}"
-            with opened(Path(source.name.removeprefix("file:"))) as container:
+            with open_container(Path(source.name.removeprefix("file:"))) as container:
                 data = bytes(next(container.demux(container.streams[stream.index])))
         output.add_attachment(name, mime or "application/octet-stream", data)
 

@@ -18,7 +18,7 @@ LOCK = "lock"  # in a scratch folder
 YOUNG = 60.0  # seconds; on Windows a younger file may be about to be renamed
 
 
-def hold(file: IO[bytes]) -> None:
+def lock_file(file: IO[bytes]) -> None:
     """Hold an open file until it is closed or the process ends in any way."""
     if fcntl is not None:
         with contextlib.suppress(
@@ -53,7 +53,7 @@ def scratch_folder(prefix: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=prefix) as name:
         folder = Path(name)
         with (folder / f"{LOCK}.new").open("xb") as file:
-            hold(file)
+            lock_file(file)
             with contextlib.suppress(PermissionError):  # on Windows, because it is open
                 os.replace(folder / f"{LOCK}.new", folder / LOCK)  # visible only once it is held
             yield folder

@@ -20,12 +20,12 @@ ADVICE = "give videos by their names, and convert other pictures to PNG"
 _types = mimetypes.MimeTypes()  # Python's own table: the same on every system
 
 
-def is_of_files(suffix: str) -> bool:
+def is_file_suffix(suffix: str) -> bool:
     """Whether a lower-case suffix is that of a file, so that no folder is meant."""
-    return is_seen(suffix) or suffix in OTHERS or suffix in _types.types_map[True]
+    return is_visual_suffix(suffix) or suffix in OTHERS or suffix in _types.types_map[True]
 
 
-def is_seen(suffix: str) -> bool:
+def is_visual_suffix(suffix: str) -> bool:
     """Whether a lower-case suffix is that of a picture or film."""
     kind = _types.types_map[True].get(suffix, "")
     return (
@@ -41,5 +41,5 @@ def summary(files: Sequence[Path], advice: str = ADVICE) -> str:
     counted = [f"{number} {kind}" for kind, number in kinds[:MOST]]
     if rest := sum(number for _, number in kinds[MOST:]):
         counted.append(f"{rest} others")
-    seen = any(is_seen(kind) for kind, _ in kinds)
+    seen = any(is_visual_suffix(kind) for kind, _ in kinds)
     return f"left out of the folders: {', '.join(counted)}{f'; {advice}' if seen else ''}"

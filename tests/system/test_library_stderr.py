@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from support import picture_files as files
+from support.patience import PATIENCE
 from vmambair_arch.data import reading as data
 from vmambair_arch.errors import InputError
 from vmambair_arch.restoring.files import reading
-from vmambair_arch.system import foreign_lines
+from vmambair_arch.system import library_stderr
 
 
 def saved(mode: str, form: str, **options) -> bytes:
@@ -62,53 +63,53 @@ def test_no_library_prints_a_line_where_pictures_are_read(name, capfd):
 
 def test_our_lines_pass_and_those_of_libraries_do_not(tmp_path, monkeypatch):
     path = tmp_path / "said"
-    before = os.dup(foreign_lines.STDERR)
+    before = os.dup(library_stderr.STDERR)
     with path.open("wb") as file:
-        os.dup2(file.fileno(), foreign_lines.STDERR)
+        os.dup2(file.fileno(), library_stderr.STDERR)
     try:
-        stream = open(foreign_lines.STDERR, "w", encoding="ascii", closefd=False)  # noqa: SIM115
+        stream = open(library_stderr.STDERR, "w", encoding="ascii", closefd=False)  # noqa: SIM115
         monkeypatch.setattr(sys, "stderr", stream)
-        foreign_lines.separate_stderr()
-        with foreign_lines.silenced():
-            os.write(foreign_lines.STDERR, b"libpng error\n")
+        library_stderr.separate_stderr()
+        with library_stderr.silence():
+            os.write(library_stderr.STDERR, b"libpng error\n")
             print("ours", file=sys.stderr)
-            with foreign_lines.silenced():
-                os.write(foreign_lines.STDERR, b"libtiff error\n")
-            os.write(foreign_lines.STDERR, b"libjpeg error\n")
-        os.write(foreign_lines.STDERR, b"of the system\n")
+            with library_stderr.silence():
+                os.write(library_stderr.STDERR, b"libtiff error\n")
+            os.write(library_stderr.STDERR, b"libjpeg error\n")
+        os.write(library_stderr.STDERR, b"of the system\n")
         sys.stderr.close()
     finally:
-        os.dup2(before, foreign_lines.STDERR)
+        os.dup2(before, library_stderr.STDERR)
         os.close(before)
     assert path.read_bytes().splitlines() == [b"ours", b"of the system"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
 def test_a_process_forked_meanwhile_can_print_and_be_silenced(capfd):
-    with foreign_lines.silenced():
+    with library_stderr.silence():
         child = os.fork()
         if child == 0:
-            os.write(foreign_lines.STDERR, b"of the child")
-            with foreign_lines.silenced():
-                os.write(foreign_lines.STDERR, b"libpng error")
+            os.write(library_stderr.STDERR, b"of the child")
+            with library_stderr.silence():
+                os.write(library_stderr.STDERR, b"libpng error")
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
     assert capfd.readouterr().err == "of the child"
 
 
 def test_the_descriptor_is_restored_after_threads_have_been_inside():
-    before = os.fstat(foreign_lines.STDERR)
+    before = os.fstat(library_stderr.STDERR)
     met = threading.Barrier(4)
 
     def enter():
         for _ in range(20):
-            with foreign_lines.silenced():
-                met.wait(60)
+            with library_stderr.silence():
+                met.wait(PATIENCE)
 
     threads = [threading.Thread(target=enter) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    after = os.fstat(foreign_lines.STDERR)
+    after = os.fstat(library_stderr.STDERR)
     assert (after.st_dev, after.st_ino) == (before.st_dev, before.st_ino)

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 STDERR = 2  # the descriptor that C libraries write to
 _lock = threading.Lock()
-_users, _saved = 0, -1  # number of threads in ``silenced``, and the saved descriptor
+_users, _saved = 0, -1  # number of threads in ``silence``, and the saved descriptor
 
 
 def separate_stderr() -> None:
-    """Give Python's standard error its own descriptor, which ``silenced`` leaves alone."""
+    """Give Python's standard error its own descriptor, which ``silence`` leaves alone."""
     stream = sys.stderr
     try:
         if not isinstance(stream, io.TextIOWrapper) or stream.fileno() != STDERR:
@@ -28,7 +28,7 @@ def separate_stderr() -> None:
 
 
 @contextlib.contextmanager
-def silenced() -> Iterator[None]:
+def silence() -> Iterator[None]:
     """Discard whatever C libraries write to standard error.
 
     libpng, libjpeg, libtiff and OpenCV write lines that name no file to the descriptor, and Python

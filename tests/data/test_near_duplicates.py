@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from vmambair_arch.data.likeness import Index, see
+from vmambair_arch.data.near_duplicates import Index, extract_features
 
 PHOTOGRAPHS = {name: getattr(data, name)() for name in ("astronaut", "chelsea", "coffee", "rocket")}
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -47,33 +47,35 @@ COPIES = {
 def index():
     index = Index()
     for name, image in PHOTOGRAPHS.items():
-        index.add(name, see(image))
+        index.add(name, extract_features(image))
     return index
 
 
 @pytest.mark.parametrize("name", PHOTOGRAPHS)
 @pytest.mark.parametrize("copy", COPIES)
 def test_copies_are_found(index, name, copy):
-    alike = index.find(see(np.ascontiguousarray(COPIES[copy](PHOTOGRAPHS[name]))))
+    alike = index.find(extract_features(np.ascontiguousarray(COPIES[copy](PHOTOGRAPHS[name]))))
     assert [like.key for like in alike] == [name] and alike[0].share > 0.9
 
 
 def test_how_a_copy_was_changed_is_reported(index):
     image = PHOTOGRAPHS["chelsea"]
-    assert str(index.find(see(image))[0]) == "100% alike"
+    assert str(index.find(extract_features(image))[0]) == "100% alike"
     larger = np.ascontiguousarray(scaled(1.5)(image)[:, ::-1])
-    assert str(index.find(see(larger))[0]).endswith("alike, 1.5 times as large, mirrored")
-    like = index.find(see(np.ascontiguousarray(image[:, :300])))[0]
+    assert str(index.find(extract_features(larger))[0]).endswith(
+        "alike, 1.5 times as large, mirrored"
+    )
+    like = index.find(extract_features(np.ascontiguousarray(image[:, :300])))[0]
     assert 0.95 < like.larger < 1.05 and like.part > 0.9  # all of the smaller one
 
 
 def test_other_photographs_are_not_copies_even_of_the_same_scene(index):
     strangers = [data.camera(), data.moon(), data.brick(), data.grass(), data.coins(), data.page()]
-    assert not any(index.find(see(image)) for image in strangers)
+    assert not any(index.find(extract_features(image)) for image in strangers)
     left, right, _ = data.stereo_motorcycle()
     index = Index()
-    index.add("left", see(left))
-    assert index.find(see(right)) == []
+    index.add("left", extract_features(left))
+    assert index.find(extract_features(right)) == []
 
 
 @pytest.mark.parametrize(
@@ -85,14 +87,18 @@ def test_other_photographs_are_not_copies_even_of_the_same_scene(index):
     ],
 )
 def test_pictures_without_details_are_like_none(index, image):
-    assert index.find(see(image)) == []
+    assert index.find(extract_features(image)) == []
     flat = Index()
-    flat.add("flat", see(image))
-    assert flat.find(see(image)) == flat.find(see(PHOTOGRAPHS["coffee"])) == []
+    flat.add("flat", extract_features(image))
+    assert (
+        flat.find(extract_features(image))
+        == flat.find(extract_features(PHOTOGRAPHS["coffee"]))
+        == []
+    )
 
 
 def test_nothing_is_found_in_an_empty_index():
-    assert Index().find(see(PHOTOGRAPHS["coffee"])) == []
+    assert Index().find(extract_features(PHOTOGRAPHS["coffee"])) == []
 
 
 # Many photographs: 1,000 or more if there are enough next to the repository.
@@ -111,7 +117,7 @@ def many():
     paths = [path for path in paths if path.name not in SAME]
     index = Index()
     for path in paths[::5]:
-        index.add(path, see(opened(path)))
+        index.add(path, extract_features(opened(path)))
     return paths, index
 
 
@@ -124,7 +130,7 @@ def test_many_photographs_are_no_copies_of_each_other(many):
     paths, index = many
     known = set(paths[::5])
     for path in paths:
-        alike = index.find(see(opened(path)))
+        alike = index.find(extract_features(opened(path)))
         assert [like.key for like in alike] == [path] * (path in known), path
 
 
@@ -134,7 +140,8 @@ def test_copies_are_found_among_many_photographs(many, copy):
     paths, index = many
     asked = paths[::25]
     alike = {
-        path: index.find(see(np.ascontiguousarray(COPIES[copy](opened(path))))) for path in asked
+        path: index.find(extract_features(np.ascontiguousarray(COPIES[copy](opened(path)))))
+        for path in asked
     }
     found = [path for path in asked if [like.key for like in alike[path]] == [path]]
     print(f"{copy}: {len(found)} of {len(asked)}")

@@ -23,7 +23,7 @@ def forward(sequence, projection, delta_weight, delta_bias, A, D) -> Tensor:
     blocks = power_of_2(n), power_of_2(r), block
     with torch.cuda.device_of(sequence):
         run(
-            scan_both_ways, b * d,
+            scan_bidirectional, b * d,
             sequence, projection, delta_weight, delta_bias, A, D, y, length, d, n, r, *blocks,
             num_warps=block // 32,
         )  # fmt: skip
@@ -31,7 +31,7 @@ def forward(sequence, projection, delta_weight, delta_bias, A, D) -> Tensor:
 
 
 @triton.jit(do_not_specialize=("length",))
-def scan_both_ways(
+def scan_bidirectional(
     sequence, projection, weight, bias, A, D, y, length,
     d: tl.constexpr, n: tl.constexpr, r: tl.constexpr,
     BLOCK_N: tl.constexpr, BLOCK_R: tl.constexpr, BLOCK: tl.constexpr,

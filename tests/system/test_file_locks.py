@@ -10,7 +10,7 @@ import pytest
 from support import forks
 from support.patience import PATIENCE
 from vmambair_arch.files import remove_leftovers, write_whole
-from vmambair_arch.system.holding import is_abandoned, scratch_folder
+from vmambair_arch.system.file_locks import is_abandoned, scratch_folder
 
 pytestmark = [
     pytest.mark.usefixtures("empty_folder"),
@@ -27,7 +27,7 @@ def holder(what: str, folder: Path) -> BaseProcess:
     code = (
         "import signal, tempfile; tempfile.tempdir = '.'; from pathlib import Path\n"
         "from vmambair_arch.files import write_whole\n"
-        "from vmambair_arch.system.holding import scratch_folder\n"
+        "from vmambair_arch.system.file_locks import scratch_folder\n"
         "def wait(): print('held', flush=True), signal.pause()\n" + HOLDING[what]
     )
     out = str(folder / "out.txt")

@@ -1,4 +1,4 @@
-"""Stored: a file's header and metadata, before its pixels are decoded and turned upright."""
+"""EncodedPicture: a file's header and metadata, before its pixels are decoded and turned."""
 
 import dataclasses
 from collections.abc import Callable
@@ -7,7 +7,7 @@ import numpy as np
 
 
 @dataclasses.dataclass
-class Stored:
+class EncodedPicture:
     """A file's header and metadata.
 
     Args:

@@ -9,7 +9,7 @@ from torch.utils._pytree import tree_leaves
 
 from support.fake_gpu import fake_gpu
 from vmambair_arch import VmambaIR
-from vmambair_arch.networks.modules.prepared import weights_held
+from vmambair_arch.networks.modules.prepared_weights import cache_weights
 
 TINY = {"dim": 6, "d_state": 2, "num_blocks": (1, 0, 0, 0), "num_refinement_blocks": 0}
 # Launches behind an operation, where they are not one: four kernels, see test_triton_code, and two
@@ -39,7 +39,7 @@ def launches(held: bool, **options) -> int:
         with device:
             network = VmambaIR(**{**TINY, "scale": 4, "gate": "gelu", **options}).eval()
         x = torch.empty(1, 3, 16, 16, device=device)
-        with weights_held(network) if held else contextlib.nullcontext():
+        with cache_weights(network) if held else contextlib.nullcontext():
             network(x)
             with Launches() as found:
                 network(x)
@@ -60,21 +60,21 @@ def test_held_weights_do_not_change_the_output(dtype):
     network, x = VmambaIR(**TINY).eval(), torch.rand(2, 3, 8, 16)
     with torch.no_grad(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
         expected = network(x)
-        with weights_held(network):
+        with cache_weights(network):
             assert torch.equal(network(x), expected)
             assert torch.equal(network(x), expected)
         network.shallow.weight.mul_(2)
         for parameter in network.parameters():
             parameter.data.mul_(1.1)  # unnoticed by version counters
         changed = network(x)
-        with weights_held(network):
+        with cache_weights(network):
             assert torch.equal(network(x), changed)
         assert not torch.equal(changed, expected)
 
 
 def test_gradients_reach_the_weights_though_they_are_held():
     network = VmambaIR(**TINY)
-    with weights_held(network):
+    with cache_weights(network):
         with torch.no_grad():
             network(torch.rand(1, 3, 8, 8))
         network(torch.rand(1, 3, 8, 8)).sum().backward()

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 
-def command() -> str:
+def current_command() -> str:
     """The command line, quoted for a shell: ``vmambair``, or the script that called it."""
     script = Path(sys.argv[0])
     is_script = script.suffix == ".py" and script.name != "__main__.py"

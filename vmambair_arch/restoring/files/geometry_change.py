@@ -1,9 +1,9 @@
-"""Change: how a picture's pixels have changed since its metadata were written."""
+"""GeometryChange: how a picture's pixels have changed since its metadata were written."""
 
 from typing import NamedTuple
 
 
-class Change(NamedTuple):
+class GeometryChange(NamedTuple):
     """How a picture's pixels have changed since its metadata were written.
 
     Args:

@@ -1,4 +1,4 @@
-"""A step whose numbers are read an iteration later, when the GPU has long computed them."""
+"""A step whose losses and norm are read an iteration later, so that the CPU does not wait."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 
-class OnItsWay:
-    """Numbers on their way to the processor's memory, while the processor goes on."""
+class AsyncCopy:
+    """A copy of numbers to the CPU's memory, which runs while the CPU works on."""
 
     def __init__(self, numbers: Tensor):
         self.copied = None
@@ -29,12 +29,12 @@ class OnItsWay:
 
 
 @dataclass
-class Pending:
+class PendingStep:
     """A step that may have been skipped; not read yet."""
 
     optimizer: str  # its name
     names: list[str]  # of the numbers: the losses, and last the norm
-    numbers: OnItsWay
+    numbers: AsyncCopy
     iteration: int
     batches: Sequence[dict[str, Any]]
     decay: float | None = None  # of the moving average that comes after it, if any

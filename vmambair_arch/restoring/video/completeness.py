@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from .containers import main_stream, opened
+from .containers import main_stream, open_container
 
 # Containers that state their duration.
 WITH_DURATION = ("asf", "avi", "flv", "matroska", "mov", "mxf")
@@ -44,7 +44,7 @@ def missing(source: Path) -> str:
 
     Raises: InputError: it is not a video.
     """
-    with opened(source, ignore_editlist="1") as container:
+    with open_container(source, ignore_editlist="1") as container:
         spans = {stream.index: Span() for stream in container.streams}
         for packet in container.demux():
             if packet.size or packet.dts is not None:  # the last of a stream are empty

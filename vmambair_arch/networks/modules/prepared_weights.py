@@ -1,4 +1,4 @@
-"""Weights that a module derives from its parameters at each call, held over many calls."""
+"""Weights that a module derives from its parameters at each call, cached over many calls."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,28 +8,28 @@ import torch
 from torch import Tensor, nn
 
 
-class Prepared(nn.Module):
+class PreparedWeights(nn.Module):
     """A module that pads its weights or takes their exponentials before it uses them.
 
-    They are held only within ``weights_held``: elsewhere weights may change between two calls.
+    They are cached only within ``cache_weights``: elsewhere weights may change between two calls.
     """
 
     lowered = True  # whether autocast casts what is prepared to its dtype
-    held: dict[torch.dtype | None, Any] | None = None
+    _cache: dict[torch.dtype | None, Any] | None = None
 
     def prepare(self) -> tuple[Any, ...]:
         """Derive the weights from the parameters."""
         raise NotImplementedError
 
     def prepared(self) -> tuple[Any, ...]:
-        """The weights, fresh or held; held ones are in autocast's dtype."""
-        if self.held is None or torch.is_grad_enabled():
+        """The weights, fresh or cached; cached ones are in autocast's dtype."""
+        if self._cache is None or torch.is_grad_enabled():
             return self.prepare()
         dtype = self._autocast_dtype()
-        if dtype not in self.held:
+        if dtype not in self._cache:
             made = self.prepare()
-            self.held[dtype] = made if dtype is None else _each_to(dtype, made)
-        return self.held[dtype]
+            self._cache[dtype] = made if dtype is None else _each_to(dtype, made)
+        return self._cache[dtype]
 
     def _autocast_dtype(self) -> torch.dtype | None:
         kind = next(self.parameters()).device.type
@@ -38,34 +38,34 @@ class Prepared(nn.Module):
 
 
 @contextlib.contextmanager
-def weights_held(network: nn.Module) -> Iterator[None]:
+def cache_weights(network: nn.Module) -> Iterator[None]:
     """Prepare a network's weights once for all calls in this context; they must not change in it.
 
     Calls with gradients prepare their own; a compiled network is left alone.
     """
     compiled = network._compiled_call_impl is not None
-    modules = [m for m in network.modules() if isinstance(m, Prepared) and not compiled]
+    modules = [m for m in network.modules() if isinstance(m, PreparedWeights) and not compiled]
     for module in modules:
-        module.held = {}
+        module._cache = {}
     try:
         yield
     finally:
         for module in modules:
-            module.held = None
+            module._cache = None
 
 
 @contextlib.contextmanager
-def weights_prepared_anew(network: nn.Module) -> Iterator[None]:
-    """Within it weights are prepared at each call, even if they are held."""
-    modules = [m for m in network.modules() if isinstance(m, Prepared)]
-    before = [module.held for module in modules]
+def bypass_weight_cache(network: nn.Module) -> Iterator[None]:
+    """Within it weights are prepared at each call, even if they are cached."""
+    modules = [m for m in network.modules() if isinstance(m, PreparedWeights)]
+    before = [module._cache for module in modules]
     for module in modules:
-        module.held = None
+        module._cache = None
     try:
         yield
     finally:
-        for module, held in zip(modules, before, strict=True):
-            module.held = held
+        for module, cache in zip(modules, before, strict=True):
+            module._cache = cache
 
 
 def _each_to(dtype: torch.dtype, tensors: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
