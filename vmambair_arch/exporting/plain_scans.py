@@ -94,11 +94,9 @@ def selective_operator(
     delta = F.softplus(delta) if delta_softplus else delta
     delta_u, groups = delta * u, math.lcm(B.shape[1], C.shape[1])
     B, C = (t.repeat_interleave(groups // t.shape[1], 1) for t in (B, C))
-    y = _recurrence(
-        *(t.mT.unflatten(2, (groups, -1)) for t in (delta, delta_u)),  # (b, l, g, d / g)
-        *(t.permute(0, 3, 1, 2) for t in (B, C)),
-        A.unflatten(0, (groups, -1)).mT,
-    )
+    sizes, inputs = (t.mT.unflatten(2, (groups, -1)) for t in (delta, delta_u))
+    of_steps = (t.permute(0, 3, 1, 2) for t in (B, C))
+    y = _recurrence(sizes, inputs, *of_steps, A=A.unflatten(0, (groups, -1)).mT)
     after = delta.flip(2).cumsum(2).flip(2) - delta  # the sum of the steps after each
     added = (torch.exp(after[:, :, None] * A[..., None]) * delta_u[:, :, None]).unflatten(
         1, (groups, -1)
