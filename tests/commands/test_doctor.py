@@ -107,7 +107,9 @@ def test_gpus_of_apple_and_intel_are_tested(monkeypatch, capsys, kind):
 def test_a_gpus_channel_scan_is_tested_too(monkeypatch, capsys, factor):
     kernel = load("channel", "triton")
     monkeypatch.setattr(kernel, "forward", lambda *tensors: factor * channel.forward(*tensors))
-    monkeypatch.setattr(doctor.dispatch, "excluded_from_auto", lambda *_: None)  # as if it were a GPU
+    monkeypatch.setattr(
+        doctor.dispatch, "excluded_from_auto", lambda *_: None
+    )  # as if it were a GPU
     monkeypatch.setattr(doctor, "OPERATIONS", {"channel": doctor.ON_GPU["channel"]})
     monkeypatch.setattr(doctor, "SECONDS", 0.0)
     assert doctor.report(print) == (factor == 1)

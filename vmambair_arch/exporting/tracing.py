@@ -67,17 +67,20 @@ def trace(network: nn.Module, size: tuple[int, int] | None, scans: Scans = OURS)
 
 
 def smallest(network: nn.Module) -> int:
-    """The least side that a network's graph for any size takes."""
-    return 1 if isinstance(network, UNet) else max(getattr(network, "smallest", 1), EXAMPLE[0])
+    """The least side that a network's graph for any size takes.
+
+    In other packages' networks two multiples, since torch.export makes a constant of a single one.
+    """
+    if isinstance(network, UNet):
+        return 1
+    multiple: Any = network.multiple
+    return max(getattr(network, "smallest", 1), 2 * multiple, EXAMPLE[0])
 
 
 def example(network: nn.Module) -> tuple[int, int]:
-    """The height and width with which a graph for any size is traced.
-
-    Twice the multiple or more: torch.export would make a constant of a single one.
-    """
+    """The height and width with which a graph for any size is traced."""
     multiple: Any = network.multiple
-    h, w = (round_up(max(side, smallest(network), 2 * multiple), multiple) for side in EXAMPLE)
+    h, w = (round_up(max(side, smallest(network)), multiple) for side in EXAMPLE)
     return (h, w) if h != w else (h, w + multiple)
 
 
