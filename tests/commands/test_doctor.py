@@ -98,7 +98,7 @@ def test_gpus_of_apple_and_intel_are_tested(monkeypatch, capsys, kind):
     monkeypatch.setattr(doctor, "_operation", lambda *given: given[3](f"{given[0]} on {given[2]}"))
     doctor.report(print)
     *_, gpu, first, second, third, fourth = capsys.readouterr().out.splitlines()
-    assert gpu == f"GPU: {kind}, to restore; training takes the CPU"
+    assert gpu == f"GPU: {kind}, for restoring; training uses the CPU"
     assert [first, second] == [f"planar on {kind}", f"selective on {kind}"]
     assert [third, fourth] == ["planar on cpu", "selective on cpu"]
 
@@ -107,9 +107,7 @@ def test_gpus_of_apple_and_intel_are_tested(monkeypatch, capsys, kind):
 def test_a_gpus_channel_scan_is_tested_too(monkeypatch, capsys, factor):
     kernel = load("channel", "triton")
     monkeypatch.setattr(kernel, "forward", lambda *tensors: factor * channel.forward(*tensors))
-    monkeypatch.setattr(
-        doctor.dispatch, "excluded_from_auto", lambda *_: None
-    )  # as if it were a GPU
+    monkeypatch.setattr(doctor.dispatch, "excluded_from_auto", lambda *_: None)  # as on a GPU
     monkeypatch.setattr(doctor, "OPERATIONS", {"channel": doctor.ON_GPU["channel"]})
     monkeypatch.setattr(doctor, "SECONDS", 0.0)
     assert doctor.report(print) == (factor == 1)

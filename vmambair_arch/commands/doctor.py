@@ -80,7 +80,7 @@ def _devices() -> Iterator[str]:
     if (kind := _accelerator()) == "cpu":
         yield f"GPU: none that torch can use: {_why_no_gpu()}"
     elif kind != "cuda":
-        yield f"GPU: {kind}, to restore; training takes the CPU"
+        yield f"GPU: {kind}, for restoring; training uses the CPU"
 
 
 def _why_no_gpu() -> str:
