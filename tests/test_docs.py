@@ -68,6 +68,13 @@ def test_every_claim_of_the_readme_has_a_test_that_exists():
             assert f"\ndef {test}(" in (ROOT / path).read_text(), test
 
 
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_source_file_that_a_page_names_exists(path):
+    roots = [path.parent, ROOT, ROOT / "vmambair_arch", ROOT / "vmambair_arch/networks"]
+    named = re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|js))`", path.read_text())
+    assert [name for name in named if not any((root / name).exists() for root in roots)] == []
+
+
 def test_the_readme_is_short():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
 

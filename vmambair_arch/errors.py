@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable
 
 LINE = 160  # characters of foreign text that a sentence quotes
-LONGEST = 4000  # characters of a sentence: a path can have 4096 bytes
+MAX_LENGTH = 4000  # characters of a sentence: a path can have 4096 bytes
 JOINERS = "\u200c\u200d"  # in words of some scripts, and in emojis
 HARMFUL = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, text direction, undecodable bytes, breaks
 
@@ -19,7 +19,7 @@ class Sentences(Exception):  # noqa: N818 a part of errors
     """
 
     def __init__(self, *sentences: str):
-        super().__init__(*(_cut(printable(sentence), LONGEST) for sentence in sentences))
+        super().__init__(*(_cut(printable(sentence), MAX_LENGTH) for sentence in sentences))
 
     def __str__(self) -> str:
         return "\n".join(self.args)

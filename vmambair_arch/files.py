@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from .system.file_locks import is_abandoned, lock_file
+from .system.file_locks import abandoned, lock_file
 
 PART = 40  # characters of the file's name that its temporary name repeats
 TEMPORARY = re.compile(r"\..+\.\d+(\.\w+)?\.tmp", re.DOTALL)
@@ -47,8 +47,10 @@ def write_whole(path: Path, content: bytes | Callable[[IO[bytes]], Any]) -> None
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files of processes that were killed while writing, but no others."""
     for path in folder.glob(".*.tmp"):
-        if TEMPORARY.fullmatch(path.name) and is_abandoned(path):
-            path.unlink(missing_ok=True)
+        if TEMPORARY.fullmatch(path.name):
+            with abandoned(path) as is_abandoned:
+                if is_abandoned:
+                    path.unlink(missing_ok=True)
 
 
 def _temporary(path: Path) -> tuple[Path, IO[bytes]]:

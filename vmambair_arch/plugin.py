@@ -15,14 +15,14 @@ from .degrading.dataset import DegradationDataset  # noqa: E402
 from .degrading.model import DegradationGANModel, DegradationModel  # noqa: E402
 from .degrading.rain_dataset import RainDataset  # noqa: E402
 from .mamba import stand_in  # noqa: E402
-from .models.gan_losses import RelativisticGANLoss  # noqa: E402
 from .models.gan_model import VmambaIRGANModel  # noqa: E402
 from .models.iqa import calculate_iqa  # noqa: E402
-from .models.losses import VGGPerceptualLoss  # noqa: E402
-from .models.perceptual_losses import DISTSLoss, LPIPSLoss  # noqa: E402
+from .models.losses.gan import RelativisticGANLoss  # noqa: E402
+from .models.losses.perceptual import DISTSLoss, LPIPSLoss  # noqa: E402
+from .models.losses.psnr import PSNRLoss  # noqa: E402
+from .models.losses.structure import FFTLoss, FocalFrequencyLoss, MSSSIMLoss  # noqa: E402
+from .models.losses.vgg import VGGPerceptualLoss  # noqa: E402
 from .models.perceptual_metrics import calculate_dists, calculate_lpips  # noqa: E402
-from .models.psnr_loss import PSNRLoss  # noqa: E402
-from .models.structure_losses import FFTLoss, FocalFrequencyLoss, MSSSIMLoss  # noqa: E402
 from .models.vmambair_model import VmambaIRModel  # noqa: E402
 from .networks import released  # noqa: E402
 from .networks.modules import EFFN, OSSBlock, OSSModule  # noqa: E402

@@ -115,7 +115,7 @@ def test_a_response_that_the_client_does_not_read_is_closed(server, connect, mon
 def test_connections_beyond_the_limit_are_closed_and_the_others_are_answered(
     server, connect, monkeypatch
 ):
-    monkeypatch.setattr(connections, "MOST", 3)
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
     opened = [connect(server) for _ in range(6)]
     assert [answer(connection) for connection in opened[3:]] == [b""] * 3
     opened[0].close()
@@ -183,7 +183,7 @@ def test_a_length_beyond_the_limit_is_refused_before_anything_is_stored(
 
 
 def test_the_number_of_waiting_pictures_is_limited(server, monkeypatch, tmp_path):
-    monkeypatch.setattr(uploads, "MOST", 2)
+    monkeypatch.setattr(uploads, "MAX_UPLOADS", 2)
     waiting = [Job(n, (0,), None, tmp_path) for n in ("a.png", "b.png")]
     monkeypatch.setattr(server.routes.uploads, "waiting", lambda: waiting)
     assert "too many pictures wait" in server.send(PNG, "c.png")["error"]

@@ -91,7 +91,7 @@ SETUP = f"""
 def get_version():
     with open(version_file, 'r') as f:
         exec(compile(f.read(), version_file, 'exec'))
-    {install_basicsr.BROKEN}
+    {install_basicsr.BROKEN_LINE}
 
 setup(
         {install_basicsr.SETUP_REQUIRES}

@@ -128,7 +128,7 @@ def test_a_pass_that_would_take_too_long_is_refused(tmp_path):
 
 
 def test_a_pass_of_minutes_is_measured_once(monkeypatch):
-    monkeypatch.setattr(process, "ONCE", 0)
+    monkeypatch.setattr(process, "SLOW", 0)
     result = process.timed(lambda picture: picture, np.zeros(1), 60)
     assert result["repeats"] == 1
 

@@ -5,7 +5,7 @@ import torch
 from basicsr.losses import build_loss
 
 from support.trainings import log, train
-from vmambair_arch.models.gan_losses import RelativisticGANLoss
+from vmambair_arch.models.losses.gan import RelativisticGANLoss
 
 FORMULAS = {
     "vanilla": lambda x: -torch.log(torch.sigmoid(x)),

@@ -14,7 +14,7 @@ from torchvision.models import vgg
 from vmambair_arch import cli
 from vmambair_arch.errors import InputError
 from vmambair_arch.models.backbones import HOST_WEIGHTS
-from vmambair_arch.models.losses import VGGPerceptualLoss
+from vmambair_arch.models.losses.vgg import VGGPerceptualLoss
 
 LAYERS = {"conv1_2": 0.1, "conv2_2": 0.1, "relu3_1": 1.0}
 

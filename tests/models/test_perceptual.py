@@ -10,7 +10,7 @@ from torchmetrics.functional.image import dists as their_dists, lpips as their_l
 
 from vmambair_arch.errors import InputError
 from vmambair_arch.models import metrics, perceptual_metrics
-from vmambair_arch.models.perceptual_losses import DISTSLoss, LPIPSLoss
+from vmambair_arch.models.losses.perceptual import DISTSLoss, LPIPSLoss
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio
 
-from vmambair_arch.models.psnr_loss import PSNRLoss
+from vmambair_arch.models.losses.psnr import PSNRLoss
 
 
 def test_it_is_minus_the_mean_psnr():

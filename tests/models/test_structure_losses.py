@@ -7,7 +7,7 @@ from skimage.metrics import structural_similarity
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
 from vmambair_arch.errors import InputError
-from vmambair_arch.models.structure_losses import FFTLoss, FocalFrequencyLoss, MSSSIMLoss
+from vmambair_arch.models.losses.structure import FFTLoss, FocalFrequencyLoss, MSSSIMLoss
 
 
 def pictures(side: int) -> tuple[torch.Tensor, torch.Tensor]:

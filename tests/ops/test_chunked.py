@@ -38,7 +38,7 @@ def test_channels_that_do_not_fit_into_memory_are_scanned_in_parts(monkeypatch):
     scanned(inputs, "chunked", delta_softplus=True)
     of_all = sizes.copy()
     sizes.clear()
-    monkeypatch.setattr(chunked, "LARGEST", 1)
+    monkeypatch.setattr(chunked, "MAX_STATES", 1)
     assert_close(scanned(inputs, "chunked", delta_softplus=True), together)
     assert sorted(sizes) == sorted([size // 3 for size in of_all] * 3)  # of three in each group
 

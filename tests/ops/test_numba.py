@@ -3,6 +3,7 @@
 import functools
 import logging
 import math
+import os
 import subprocess
 import sys
 import threading
@@ -102,7 +103,7 @@ def test_only_one_of_the_processes_that_start_together_compiles(monkeypatch, tmp
 
 def test_a_process_that_never_ends_does_not_block_compiling(monkeypatch, tmp_path, caplog):
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(jit, "LONGEST", 0)
+    monkeypatch.setattr(jit, "LOCK_TIMEOUT", 0)
     caplog.set_level(logging.INFO, "vmambair_arch")
     kernel = jit.kernel(add_three)
     with lock_of(kernel):
@@ -164,6 +165,7 @@ class Scans(Dataset):
         return planar_scan(*self.inputs, backend="numba")
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
 def test_workers_that_fork_may_scan(two_threads):
     y = planar_scan(*inputs(), backend="numba")
     loader = DataLoader(

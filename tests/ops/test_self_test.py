@@ -1,6 +1,7 @@
 """A backend is used once it has computed correctly on this machine, which a stamp records."""
 
 import logging
+import os
 import re
 import subprocess
 import threading
@@ -205,6 +206,7 @@ class Scans(Dataset):
         return planar_scan(**planar_inputs(SHAPE), backend="numba")
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
 def test_workers_that_fork_may_be_the_first_to_need_it(new_machine):
     expected = planar_scan(**planar_inputs(SHAPE), backend="reference")
     self_test.failure.cache_clear()

@@ -294,7 +294,7 @@ def test_many_texts_are_read_quickly(make):
 
 
 def test_absurd_numbers_of_parts_are_refused(monkeypatch):
-    monkeypatch.setattr(png_chunks, "MOST", 50)
+    monkeypatch.setattr(png_chunks, "MAX_CHUNKS", 50)
     assert "more than 50 chunks" in refusal(many_chunks(60))
     content = files.encoded(files.noise("RGB"), "JPEG", progressive=True)
     scan = content[content.index(b"\xff\xda") : -2]
@@ -359,6 +359,7 @@ def test_thousands_of_tags_are_examined_only_once():
     assert steps(many_tags(65_535)) < 1.3 * steps(many_tags(5000))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="zeros that nobody wrote take space there")
 def test_only_the_head_of_a_file_that_is_not_a_picture_is_read(tmp_path):
     path = tmp_path / "a.png"
     with path.open("wb") as file:

@@ -266,7 +266,7 @@ def test_xmp_reaches_the_file_through_the_command(tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [np.uint8, DEEP])
 def test_a_tiff_above_4_gb_is_a_bigtiff(kind, dtype, monkeypatch):
-    monkeypatch.setattr(tiff, "LARGEST", 500)
+    monkeypatch.setattr(tiff, "MAX_CLASSIC_BYTES", 500)
     monkeypatch.setattr(tiff, "STRIP_BYTES", 800)
     pixels = files.noise(kind, dtype)
     told = {"icc": files.ICC, "exif": described(), "packet": xmp(1), "dpi": (300, 300)}

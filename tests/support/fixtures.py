@@ -2,8 +2,10 @@
 
 import functools
 import logging
+import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -25,6 +27,14 @@ def no_log_left_open():
         handler.close()
     logging.getLogger("vmambair_arch").handlers.clear()
     logger.initialized_logger.clear()
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Seed the global generators: which tests a process runs before depends on the machine."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)
@@ -80,9 +90,8 @@ def experiment(pairs, tmp_path, monkeypatch):
 
 @pytest.fixture
 def empty_folder(tmp_path, monkeypatch):
-    """Run in an empty folder, with seeded random numbers."""
+    """Run in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    torch.manual_seed(0)
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """The next run removes what killed processes left behind, but nothing of a living one."""
 
+import contextlib
 import os
 import tempfile
+import threading
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -9,8 +11,9 @@ import pytest
 
 from support import forks
 from support.patience import PATIENCE
+from vmambair_arch import files
 from vmambair_arch.files import remove_leftovers, write_whole
-from vmambair_arch.system.file_locks import is_abandoned, scratch_folder
+from vmambair_arch.system.file_locks import abandoned, lock_file, scratch_folder
 
 pytestmark = [
     pytest.mark.usefixtures("empty_folder"),
@@ -82,6 +85,31 @@ def test_a_temporary_file_is_new_and_its_name_cannot_be_guessed():
     assert len(names) == 3 and Path("a").read_bytes() == b"x"
 
 
+@pytest.mark.parametrize("wait", [False, True])
+def test_a_file_that_another_process_takes_for_a_leftover_is_written_under_another_name(
+    monkeypatch, wait
+):
+    """That process may come between the file and its lock, and be between its own lock and the
+    removal when this process locks."""
+    removed = []
+
+    def lock_late(file) -> None:
+        if not removed:
+            removed.append(Path(file.name))
+            removing = contextlib.ExitStack()
+            assert removing.enter_context(abandoned(removed[0]))
+            removing.callback(removed[0].unlink)  # runs before the lock is released
+            if wait:
+                threading.Thread(target=removing.close).start()
+            else:
+                removing.close()
+        lock_file(file)
+
+    monkeypatch.setattr(files, "lock_file", lock_late)
+    write_whole(Path("a"), b"x")
+    assert Path("a").read_bytes() == b"x" and not removed[0].exists()
+
+
 def test_a_folder_that_is_a_link_or_has_no_lock_is_left_alone(monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", ".")
     Path("other").mkdir()
@@ -90,4 +118,6 @@ def test_a_folder_that_is_a_link_or_has_no_lock_is_left_alone(monkeypatch):
     Path("vmambair-test-young").mkdir()
     clear("folder")
     assert Path("other/lock").exists() and Path("vmambair-test-young").exists()
-    assert is_abandoned(Path("other/lock")) and not is_abandoned(Path("nowhere"))
+    for path, expected in (("other/lock", True), ("nowhere", False)):
+        with abandoned(Path(path)) as is_abandoned:
+            assert is_abandoned == expected

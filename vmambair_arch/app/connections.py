@@ -15,7 +15,7 @@ except ModuleNotFoundError:  # Windows, which has no such limit
 
 log = logging.getLogger(__name__)
 
-MOST = 128  # connections at once; a browser opens six
+MAX_CONNECTIONS = 128  # connections at once; a browser opens six
 HEADERS = 10.0  # seconds for the headers of a request to arrive
 READ_TIMEOUT = 60.0  # seconds within which the client must read some of a pending response
 SHUTDOWN_TIMEOUT = 2.0  # seconds that a response may still take once the server shuts down
@@ -31,9 +31,9 @@ class TooSlowError(Exception):
 def max_connections() -> int:
     """How many connections may be open; each may have a file open too."""
     if resource is None:
-        return MOST
+        return MAX_CONNECTIONS
     descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return MOST if descriptors < 0 else max(min(MOST, descriptors // 4), 1)
+    return MAX_CONNECTIONS if descriptors < 0 else max(min(MAX_CONNECTIONS, descriptors // 4), 1)
 
 
 async def paced(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

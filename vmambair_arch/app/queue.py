@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from .jobs import CancelledError, Job
 
-MOST = 500  # finished jobs that are kept, the newest
-AGE = 24 * 3600.0  # seconds for which they are kept
+MAX_FINISHED = 500  # finished jobs that are kept, the newest
+MAX_AGE = 24 * 3600.0  # seconds for which they are kept
 CHECK_INTERVAL = 60.0  # seconds between checks of their age
 
 log = logging.getLogger(__name__)
@@ -111,11 +111,11 @@ class Queue:
         job.end("cancelled")  # last, since others wait for it
 
     def _forget(self) -> None:
-        """Forget finished jobs beyond MOST or older than AGE."""
+        """Forget finished jobs beyond MAX_FINISHED or older than MAX_AGE."""
         over = [job for job in self._jobs.values() if job.is_over]
-        oldest = time.monotonic() - AGE
+        oldest = time.monotonic() - MAX_AGE
         for place, job in enumerate(reversed(over)):
-            if place >= MOST or job.ended is not None and job.ended < oldest:
+            if place >= MAX_FINISHED or job.ended is not None and job.ended < oldest:
                 del self._jobs[job.id]
                 job.drop_files()
 

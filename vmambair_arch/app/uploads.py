@@ -11,8 +11,8 @@ from .jobs import INPUT, Job
 
 BYTES_A_PIXEL = 8  # of four channels of 16 bits
 SLACK = 2**24  # bytes of a file besides pixels
-MOST = 1000  # files arriving or waiting
-MOST_NETWORKS = 8  # in sequence
+MAX_UPLOADS = 1000  # files arriving or waiting
+MAX_NETWORKS = 8  # in sequence
 
 
 class Uploads:
@@ -100,7 +100,7 @@ class Uploads:
             )
         others = [*self._coming.values(), *self.waiting()]
         taken = sum(other.length for other in others) - job.length
-        if len(others) > MOST or taken + length > self.keep:
+        if len(others) > MAX_UPLOADS or taken + length > self.keep:
             return f"{job.name}: too many pictures wait; come back when some are done"
         return ""
 
@@ -112,8 +112,8 @@ class Uploads:
         for network in networks:
             if network not in map(str, range(self.networks)):
                 raise InputError(f"network is {network}: there are 0 to {self.networks - 1}")
-        if len(networks) > MOST_NETWORKS:
-            raise InputError(f"{len(networks)} networks in sequence: at most {MOST_NETWORKS}")
+        if len(networks) > MAX_NETWORKS:
+            raise InputError(f"{len(networks)} networks in sequence: at most {MAX_NETWORKS}")
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         return Job(_label(asked.get("name", "")), tuple(map(int, networks)), form, folder)
 

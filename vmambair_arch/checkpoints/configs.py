@@ -16,7 +16,7 @@ from ..networks.vmambair import VmambaIR
 
 OURS = {"dim", "num_blocks", "num_refinement_blocks"}  # in all configurations of ours
 CONFIG_KEY = "_extra_state"  # the configuration's name in our state dicts
-MOST_BLOCKS = 1000  # of a network; published ones have 48
+MAX_BLOCKS = 1000  # of a network; published ones have 48
 
 logger = logging.getLogger("vmambair_arch")
 
@@ -86,8 +86,8 @@ def check_depths(config: Mapping[str, Any], state: Mapping[str, Tensor], where: 
             f" num_refinement_blocks {shortened(depths[1])}, its tensors {there[0]} and {there[1]};"
             " give a whole checkpoint"
         )
-    if sum(there[0]) + there[1] > MOST_BLOCKS:
-        raise InputError(f"{where}: has more than {MOST_BLOCKS} blocks; give a checkpoint of ours")
+    if sum(there[0]) + there[1] > MAX_BLOCKS:
+        raise InputError(f"{where}: has more than {MAX_BLOCKS} blocks; give a checkpoint of ours")
 
 
 def _vmambair(state: Mapping[str, Tensor], block: str, common: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,9 +16,9 @@ WRAPPERS = (
 )
 PREFIXES = ("module.", "_orig_mod.")  # left by DataParallel and torch.compile
 TRAINING = {"iter", "optimizers", "schedulers"}  # what BasicSR's training states hold
-DEEPEST = 8  # nested wrappers
-LONGEST = 500  # characters of a tensor's name
-LARGEST = 1e15  # of a weight; trained ones stay below 1e4
+MAX_DEPTH = 8  # nested wrappers
+MAX_NAME_LENGTH = 500  # characters of a tensor's name
+MAX_WEIGHT = 1e15  # of a weight; trained ones stay below 1e4
 
 # Names that only one architecture has.
 ARCHITECTURES = {
@@ -60,13 +60,13 @@ def unwrap(
 
 def wrapped(content: Mapping[str, Any], where: str, key: str | None) -> Mapping[str, Any]:
     """The mapping inside all wrappers. Raises InputError: they are nested too deeply."""
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         keys = [wrapper for wrapper in (key, *WRAPPERS) if wrapper]
         inner = next((content[k] for k in keys if isinstance(content.get(k), Mapping)), None)
         if inner is None:
             return content
         content, key = inner, None
-    raise InputError(f"{where}: its tensors are inside more than {DEEPEST} wrappers; unpack it")
+    raise InputError(f"{where}: its tensors are inside more than {MAX_DEPTH} wrappers; unpack it")
 
 
 def check_weights(state: Mapping[str, Tensor], where: str, but: str) -> None:
@@ -106,8 +106,8 @@ def check_values(state: Mapping[str, Tensor], where: str) -> None:
     wrong = [name for name, tensor in state.items() if not _is_sane(tensor)]
     if wrong:
         raise InputError(
-            f"{where}: {first_names(wrong)}: values that are not finite, or above {LARGEST:g}: the"
-            " file is damaged or its training diverged; give an earlier one"
+            f"{where}: {first_names(wrong)}: values that are not finite, or above"
+            f" {MAX_WEIGHT:g}: the file is damaged or its training diverged; give an earlier one"
         )
 
 
@@ -135,7 +135,7 @@ def _training_state(content: Mapping[str, Any], path: Path) -> str:
 
 def _bare(name: object, where: str) -> str:
     """A tensor's name without prefixes."""
-    if not isinstance(name, str) or len(name) > LONGEST:
+    if not isinstance(name, str) or len(name) > MAX_NAME_LENGTH:
         raise InputError(
             f"{where}: {shortened(repr(name))} is not a tensor's name; give a state dict"
         )
@@ -160,4 +160,4 @@ def _plain(name: str, tensor: object, where: str) -> Tensor:
 
 
 def _is_sane(tensor: Tensor) -> bool:
-    return not tensor.numel() or bool(tensor.detach().float().abs().max() <= LARGEST)
+    return not tensor.numel() or bool(tensor.detach().float().abs().max() <= MAX_WEIGHT)

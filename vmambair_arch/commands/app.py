@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from ..errors import InputError, StoppedError
 from ..system import terminal
-from . import plugins
-from .restore import arguments as restore
+from . import computing, plugins
 
 HOST = "127.0.0.1"
 PORT = 7860
@@ -37,13 +36,13 @@ def add(commands) -> None:
     add("--max-megapixels", type=float, default=256, metavar="N", help=limit)
     keep = "limit for waiting pictures, and for restored ones: the newest are kept (default: 2)"
     add("--keep", type=float, default=2, metavar="GB", help=keep)
-    restore.add_computing(command.add_argument_group("computing"))
+    computing.add_arguments(command.add_argument_group("computing"))
     command.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     """Serve, and return the exit code; SIGTERM stops it as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, restore.stop)
+    before = signal.signal(signal.SIGTERM, computing.stop)
     try:
         _serve(arguments)
     except (KeyboardInterrupt, StoppedError) as error:
@@ -67,15 +66,16 @@ def _serve(arguments: argparse.Namespace) -> None:
     from ..restoring.restorer import check_strength
     from .networks import resolved
 
-    restore.check(arguments, port=(0, 65535), threads=(1, None), max_megapixels=(0, None))
+    computing.check_bounds(arguments, port=(0, 65535), threads=(1, None), max_megapixels=(0, None))
     check_strength(arguments.strength)
-    restore.take_threads(arguments)
+    computing.take_threads(arguments)
     with serving.listen(arguments.host, arguments.port) as listener:  # before the network loads
-        computing = {**restore.computing(arguments), "strength": 1}  # blended later, per request
+        # The strength is blended in later, per request.
+        options = {**computing.restorer_options(arguments), "strength": 1}
 
         def build(models: Sequence[str]) -> Restorer | Chain:
             found = [resolved(model, arguments.plugin) for model in models]
-            return chain.load(found, **computing)
+            return chain.load(found, **options)
 
         networks = Networks(arguments.model, build)
         token = None if arguments.no_token else new_token()

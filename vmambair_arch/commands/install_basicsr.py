@@ -17,8 +17,8 @@ from ..system import terminal
 
 RELEASE = "basicsr==1.4.2"
 # Since Python 3.13 exec no longer writes into locals() (PEP 667).
-BROKEN = "return locals()['__version__']"
-MENDED = "return open('VERSION').read().strip()"
+BROKEN_LINE = "return locals()['__version__']"
+FIXED_LINE = "return open('VERSION').read().strip()"
 # Only the CUDA extensions, which are not built, need these.
 SETUP_REQUIRES = "setup_requires=['cython', 'numpy', 'torch'],"
 UNUSED = ("future",)  # nothing imports it
@@ -86,10 +86,10 @@ def mend(source: Path) -> None:
     """
     setup, requirements = source / "setup.py", source / "requirements.txt"
     script = setup.read_text("utf-8")
-    for line in (BROKEN, SETUP_REQUIRES):
+    for line in (BROKEN_LINE, SETUP_REQUIRES):
         if script.count(line) != 1:
             raise InputError(f"{setup.name} of {RELEASE} is not as expected: no {line}")
-    script = script.replace(BROKEN, MENDED).replace(SETUP_REQUIRES, "")
+    script = script.replace(BROKEN_LINE, FIXED_LINE).replace(SETUP_REQUIRES, "")
     setup.write_text(script, "utf-8")
     replaced = {**REPLACED, "opencv-python": _opencv()}
     needed = [line.strip() for line in requirements.read_text("utf-8").splitlines()]

@@ -23,7 +23,7 @@ from ..system.garbage import collection_paused
 
 SHAPE = re.compile(r"(\d+),(\d+),(\d+)\)(?: \d+)?\s*$")  # what follows a name and " ("
 PNG_LEVEL = 3  # zlib's, as BasicSR's extract_subimages; recorded in the third column
-TOGETHER = 1000  # images written or looked up at once: a transaction keeps its pages in memory
+BATCH = 1000  # images written or looked up at once: a transaction keeps its pages in memory
 REMEDY = "make the LMDB again from its images (vmambair prepare --lmdb)"
 
 
@@ -73,7 +73,7 @@ def write(root: Path, folder: Path, images: Sequence[LmdbImage]) -> None:
     try:
         with lmdb.open(str(part), map_size=map_size) as environment:
             rest = iter(tqdm(images, desc=root.name, unit="image", disable=None))
-            while batch := list(itertools.islice(rest, TOGETHER)):
+            while batch := list(itertools.islice(rest, BATCH)):
                 with environment.begin(write=True) as transaction:
                     for image in batch:
                         data = (folder / image.name).read_bytes()
@@ -132,7 +132,7 @@ def check(root: str | os.PathLike) -> dict[str, LmdbImage]:
     images = read_meta(root)
     rest, environment = iter(images.items()), _environment(root)
     with environment.begin(buffers=True) as transaction:
-        while batch := dict(itertools.islice(rest, TOGETHER)):
+        while batch := dict(itertools.islice(rest, BATCH)):
             values = _values(transaction, batch) or _values_or_error(environment, root, batch)
             for image, value in zip(batch.values(), values, strict=True):
                 is_png = value[:8] == png_chunks.SIGNATURE

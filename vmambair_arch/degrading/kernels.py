@@ -26,7 +26,7 @@ from ..option_values.kinds import (
 )
 from ..option_values.sentences import read
 
-SMALLEST = 7  # pixels a side; as in BasicSR
+MIN_SIZE = 7  # pixels a side; as in BasicSR
 Kind = Literal[
     "iso", "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso"
 ]
@@ -55,7 +55,7 @@ class BlurKernels(Section):
     Source: Real-ESRGAN, arXiv 2107.10833, Section 3.
     """
 
-    blur_kernel_size: Annotated[int, Field(ge=SMALLEST, le=65536), WHOLE, AfterValidator(_odd)]
+    blur_kernel_size: Annotated[int, Field(ge=MIN_SIZE, le=65536), WHOLE, AfterValidator(_odd)]
     kernel_list: Annotated[list[Kind], Field(min_length=1)]
     kernel_prob: Probabilities
     blur_sigma: PositiveRange
@@ -157,7 +157,7 @@ class RandomKernels:
 
 
 def _size(largest: int) -> int:
-    return random.choice(range(SMALLEST, largest + 1, 2))
+    return random.choice(range(MIN_SIZE, largest + 1, 2))
 
 
 def _sinc(size: int, lowest: float) -> tuple[np.ndarray, Drawn]:

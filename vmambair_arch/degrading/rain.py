@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 AREA = 10_000  # pixels, the unit area of density
-THINNEST = 0.7  # pixels: thinner streaks fall between the pixels
+MIN_WIDTH = 0.7  # pixels: thinner streaks fall between the pixels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ def draw_rain(image: np.ndarray, rain: Rain, generator: Any) -> np.ndarray:
 def _streaks(size: tuple[int, ...], rain: Rain, distance: int, generator: Any) -> np.ndarray:
     """The opacity of the streaks at a distance, (h, w) float32 in [0, 1]."""
     kernel = streak(
-        rain.length / distance, max(rain.width / distance, THINNEST), math.radians(rain.angle)
+        rain.length / distance, max(rain.width / distance, MIN_WIDTH), math.radians(rain.angle)
     )
     margin = len(kernel) // 2  # for streaks that reach in from outside
     h, w = (side + 2 * margin for side in size)

@@ -16,14 +16,14 @@ from functools import partial
 from typing import Any
 
 from .onnx_scans import of_map, op
-from .plain_scans import CHUNK, LONGEST
+from .plain_scans import CHUNK, MAX_LENGTH
 
 
 def planar_scan(x, projection, delta_weight, delta_bias, A, D, keep, backend) -> tuple[Any, Any]:
     """Args, Returns: see ``onnx_scans.planar_scan``."""
     _, h, w, _ = x.shape
     known = isinstance(h, int) and isinstance(w, int)
-    groups = math.ceil((h * w if known else LONGEST) / CHUNK**2)
+    groups = math.ceil((h * w if known else MAX_LENGTH) / CHUNK**2)
     scan = partial(_recurrence, doublings=math.ceil(math.log2(groups)))
     return of_map(x, projection, delta_weight, delta_bias, A, D, scan=scan)
 

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 CHUNK = 16  # larger: a bigger graph; smaller: more memory
-LONGEST = 1 << 32  # pixels, assumed when the graph accepts any size
+MAX_LENGTH = 1 << 32  # pixels, assumed when the graph accepts any size
 
 
 def planar_scan(
@@ -149,7 +149,7 @@ def _in_log_steps(decay: Tensor, h: Tensor, length: int) -> Tensor:
 
     A decay that reaches back to the first pixel is zero, so the clamped index does not matter.
     """
-    longest = length if isinstance(length, int) else LONGEST // CHUNK**2
+    longest = length if isinstance(length, int) else MAX_LENGTH // CHUNK**2
     place = torch.arange(length, device=h.device)
     decay = decay * (place > 0).to(h.dtype).reshape(-1, *[1] * (h.dim() - 2))
     for step in range(math.ceil(math.log2(longest))):

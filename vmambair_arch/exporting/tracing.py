@@ -15,7 +15,7 @@ from ..networks.unet import UNet
 from ..ops import selective
 
 EXAMPLE = (16, 24)  # height and width with which a graph for any size is traced
-LARGEST = 1 << 16
+MAX_SIDE = 1 << 16
 
 
 class Scans(NamedTuple):
@@ -47,7 +47,7 @@ def trace(network: nn.Module, size: tuple[int, int] | None, scans: Scans = OURS)
     image = torch.rand(1, config["in_channels"], *(size or example(network)))
     least = round_up(smallest(network), multiple) // multiple
     of_any_size = {
-        axis: multiple * Dim(name, min=least, max=LARGEST // multiple)
+        axis: multiple * Dim(name, min=least, max=MAX_SIDE // multiple)
         for axis, name in ((2, "rows"), (3, "columns"))
     }
     dynamic_shapes = None if size else (of_any_size,)

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from .deferred import AsyncCopy, PendingStep
 from .loss_scale import Precision
 
-IN_A_ROW = 10  # steps that are not finite end training
+MAX_IN_A_ROW = 10  # steps that are not finite end training
 DECIDING = ("cuda",)  # devices that run behind the processor
 RESTORMER_CLIP = 0.01  # what use_grad_clip: true means in its option files
 
@@ -88,7 +88,7 @@ class FiniteSteps(Precision):
     @property
     def diverged(self) -> bool:
         """Whether ten iterations in a row had a fault."""
-        return self.in_a_row >= IN_A_ROW
+        return self.in_a_row >= MAX_IN_A_ROW
 
     def model_ema(self, decay: float = 0.999) -> None:
         """Update the averaged weights, unless the iteration has a fault."""

@@ -9,7 +9,7 @@ from basicsr.models.srgan_model import SRGANModel
 from torch import Tensor, nn
 
 from ..errors import InputError
-from .gan_losses import RelativisticGANLoss
+from .losses.gan import RelativisticGANLoss
 from .vmambair_model import VmambaIRModel
 
 ARTIFACT_WINDOW = 7  # pixels a side, for the local variance in LDL; as in BasicSR

@@ -9,17 +9,10 @@ from torch import nn
 from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 
-from ..system.gpu_libraries import allow_tf32
+from ..system.gpu_libraries import PRECISIONS, allow_tf32
 from .accumulation import Accumulation
 from .autocast import Boundary
 from .optimizer_step import parameters
-
-DTYPES = {
-    "fp32": torch.float32,
-    "tf32": torch.float32,
-    "bf16": torch.bfloat16,
-    "fp16": torch.float16,
-}
 
 
 class Precision(Accumulation):
@@ -48,7 +41,7 @@ class Precision(Accumulation):
         """Move a network to the device and set it up to run there as the options say."""
         precision = self.opt.get("precision", "fp32")
         allow_tf32(precision != "fp32")
-        dtype = DTYPES[precision]
+        dtype = PRECISIONS[precision]
         channels_last = self.opt.get("channels_last", False)
         if channels_last or dtype != torch.float32:
             device = self.device.type

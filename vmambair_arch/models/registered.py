@@ -11,7 +11,7 @@ from .. import checkpoints
 from ..errors import InputError, nearest, shortened
 from ..networks.unet import UNet
 
-SMALL = 12  # pixels a side, or a little more, of the picture on which a network is tried
+PROBE_SIDE = 12  # pixels a side, or a little more, of the picture on which a network is tried
 MULTIPLES = (1, 2, 4, 8, 16, 32, 64)  # that a network may need of a picture's sides
 CHANNELS = ("in_channels", "num_in_ch", "in_chans", "inp_channels", "in_nc", "img_channel")
 
@@ -92,7 +92,7 @@ def _measured(network: nn.Module, channels: int, options: Mapping[str, Any]) -> 
     tried = (window,) if isinstance(window, int) and window > 0 else MULTIPLES
     reason = ""
     for multiple in tried:
-        odd = -(-SMALL // multiple) | 1  # so that the sides are no multiples of 2 * multiple
+        odd = -(-PROBE_SIDE // multiple) | 1  # so that the sides are no multiples of 2 * multiple
         h, w = multiple * odd, multiple * (odd + 2)
         try:
             y = network(torch.zeros(1, channels, h, w))

@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..system.allocator import keep_unless_told_otherwise
 from .modules.layers import PixelShuffle, PixelUnshuffle, PointwiseConv
 
-LARGEST_CONFIG = 10_000  # characters; ours have 400
+MAX_CONFIG_LENGTH = 10_000  # characters; ours have 400
 
 
 Network = TypeVar("Network", bound="UNet")
@@ -246,7 +246,7 @@ def read_config(state: Tensor) -> dict[str, Any]:
     """
     numbers = torch.as_tensor(state).detach().double().flatten()
     whole = numbers.round()
-    if len(whole) > LARGEST_CONFIG or not ((numbers - whole).abs() < 0.4).all():
+    if len(whole) > MAX_CONFIG_LENGTH or not ((numbers - whole).abs() < 0.4).all():
         raise ValueError("the configuration is damaged")
     if not ((whole >= 0) & (whole < 256)).all():
         raise ValueError("the configuration is damaged")

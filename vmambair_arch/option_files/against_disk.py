@@ -10,7 +10,8 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from .. import checkpoints
 from ..data.entries import check_data_set
 from ..errors import InputError, shortened
-from ..models import losses, metrics
+from ..models import metrics
+from ..models.losses.sections import check_loss, loss_sections
 from ..option_values.words import Keys
 from .options import where
 from .schemas.families import registered
@@ -32,7 +33,7 @@ def check(opt: dict[str, Any]) -> None:
     networks = [key for key in opt if key.startswith("network_") and opt[key]]
     steps += [(check_network, (key,), (opt, key)) for key in networks]
     train = opt.get("train") or {}
-    steps += [(losses.check, keys, (section,)) for keys, section in losses.sections(train)]
+    steps += [(check_loss, keys, (section,)) for keys, section in loss_sections(train)]
     steps += [
         (metrics.complete, ("val", "metrics", name), (metric,)) for name, metric in measured.items()
     ]

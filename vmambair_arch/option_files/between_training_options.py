@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from ..data.batches import micro_batches
-from ..models import losses
+from ..models.losses.sections import loss_sections
 from .between_options import Checked, Finding
 
 RELATIVISTIC = "VmambaIRGANModel"  # and its subclasses
@@ -38,7 +38,7 @@ def _total_batch(file: Checked, train: dict[str, Any]) -> Iterator[Finding]:
     batch = micro_batches.base_batch(file.options["datasets"][sections[0]])
     for sentence in micro_batches.faults(total, batch):
         yield Finding(("train", "total_batch_size"), sentence)
-    for keys, loss in losses.sections(train):
+    for keys, loss in loss_sections(train):
         if loss.get("reduction") == "sum" and total > batch:
             yield Finding(
                 (*keys, "reduction"),

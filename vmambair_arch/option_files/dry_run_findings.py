@@ -8,8 +8,8 @@ from basicsr.archs.vgg_arch import NAMES as VGG_LAYERS
 from basicsr.utils import registry
 
 from ..errors import InputError, nearest
-from ..models import losses
 from ..models.build import dependable
+from ..models.losses.sections import loss_sections
 from ..option_values.words import Keys
 from . import dry_runs
 from .between_options import Checked, Finding, channels_of
@@ -78,7 +78,7 @@ def _shapes(file: Checked) -> tuple[str, tuple[int, ...], tuple[int, ...], str]:
 
 
 def _training(file: Checked, train: dict[str, Any]) -> Iterator[Finding]:
-    for keys, section in losses.sections(train):
+    for keys, section in loss_sections(train):
         cls = registered(registry.LOSS_REGISTRY, section["type"])
         if "layer_weights" in section:  # it needs VGG's weights: no dry run
             yield from _perceptual(keys, section)

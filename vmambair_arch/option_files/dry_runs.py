@@ -24,13 +24,13 @@ from torch._subclasses.fake_tensor import (
 from torch.nn.modules import module as hooks
 
 from ..models import optimizer_modes
-from ..models.gan_losses import RelativisticGANLoss
+from ..models.losses.gan import RelativisticGANLoss
 
 FAKES = "torch._subclasses.fake_tensor"  # a logger: an error is logged, then raised
-MOST_PARAMETERS = 10**10
-MOST_REAL = 3 * 10**8  # parameters that a dry run puts into memory
-MOST_LAYERS = 20_000
-MOST_BLOCKS = 1000
+MAX_PARAMETERS = 10**10
+MAX_REAL_PARAMETERS = 3 * 10**8  # parameters that a dry run puts into memory
+MAX_LAYERS = 20_000
+MAX_BLOCKS = 1000
 TOO_LARGE = "it has more than"
 # Options that count identical blocks: a dry run builds one, and this many at later levels.
 DEPTHS = {"num_blocks": 0, "num_refinement_blocks": 0, "num_block": 1, "depths": 1}
@@ -69,8 +69,8 @@ def network(
     shallow = dict(arguments)
     for key in DEPTHS.keys() & arguments.keys():
         depths = arguments[key] if isinstance(arguments[key], list) else [arguments[key]]
-        if max(depths, default=0) > MOST_BLOCKS:
-            return f"{key} is {arguments[key]}: more than {MOST_BLOCKS} blocks"
+        if max(depths, default=0) > MAX_BLOCKS:
+            return f"{key} is {arguments[key]}: more than {MAX_BLOCKS} blocks"
         least = [min(n, DEPTHS[key] if place else 1) for place, n in enumerate(depths)]
         shallow[key] = least if isinstance(arguments[key], list) else least[0]
     wrong = _try(cls, shallow, lq, gt, source)
@@ -123,7 +123,7 @@ def fake_tensors() -> FakeTensorMode:
 
 def build_fake(cls: Callable, arguments: Mapping[str, Any]) -> nn.Module:
     """Build a network whose parameters have no values, for ``fake_tensors``."""
-    with limited(MOST_PARAMETERS), torch.device("meta"):
+    with limited(MAX_PARAMETERS), torch.device("meta"):
         built = cls(**arguments)
     with fake_tensors():
         for module in built.modules():
@@ -143,7 +143,7 @@ def _unreal(tensor: Tensor) -> Tensor:
 
 def build_real(cls: Callable, arguments: Mapping[str, Any]) -> nn.Module:
     """Build a network, unless it is large, without changing the random number generators."""
-    with limited(MOST_REAL), torch.random.fork_rng(devices=[]):
+    with limited(MAX_REAL_PARAMETERS), torch.random.fork_rng(devices=[]):
         return cls(**arguments)
 
 
@@ -154,8 +154,8 @@ def limited(most_parameters: int) -> Iterator[None]:
 
     def layer(*_: Any) -> None:
         counts["layers"] += 1
-        if counts["layers"] > MOST_LAYERS:
-            raise ValueError(f"{TOO_LARGE} {MOST_LAYERS} layers")
+        if counts["layers"] > MAX_LAYERS:
+            raise ValueError(f"{TOO_LARGE} {MAX_LAYERS} layers")
 
     def parameter(_: nn.Module, __: str, tensor: Tensor | None) -> None:
         counts["parameters"] += tensor.numel() if tensor is not None else 0

@@ -17,10 +17,10 @@ import yaml
 from ..errors import InputError, nearest, shortened
 from ..option_values.words import ESCAPES, Keys, dotted_name, format_value
 
-LARGEST = 1 << 20  # characters; a long option file has ten thousand
-DEEPEST = 20  # levels of nesting; option files have five
-LARGEST_NUMBER = 10**18
-MOST = 20_000  # values, including those that aliases repeat
+MAX_LENGTH = 1 << 20  # characters; a long option file has ten thousand
+MAX_DEPTH = 20  # levels of nesting; option files have five
+MAX_NUMBER = 10**18
+MAX_VALUES = 20_000  # values, including those that aliases repeat
 PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str")}
 MERGE = "tag:yaml.org,2002:merge"
 
@@ -127,11 +127,11 @@ class _Reader:
 
     def __init__(self, name: str, *, lined: bool = True):
         self.name, self.lined = name, lined
-        self.left = MOST
+        self.left = MAX_VALUES
         self.open: list[yaml.Node] = []  # the collections being read
 
     def read(self, text: str) -> tuple[Any, Place]:
-        if len(text) > LARGEST:
+        if len(text) > MAX_LENGTH:
             raise InputError(f"{self.name}: {len(text)} characters, too many for an option file")
         try:
             self._measure(text)
@@ -163,8 +163,8 @@ class _Reader:
         for event in yaml.parse(text, Loader):
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > DEEPEST:
-                raise self._broken(event.start_mark.line + 1, f"more than {DEEPEST} levels deep")
+            if depth > MAX_DEPTH:
+                raise self._broken(event.start_mark.line + 1, f"more than {MAX_DEPTH} levels deep")
 
     def _place(self, line: int) -> str:
         return f"{self.name}:{line}" if self.lined else self.name
@@ -204,7 +204,7 @@ class _Reader:
             raise InputError(
                 f"{place}: {format_value(node.value)} is not of type {node.tag[18:]}"
             ) from error
-        if isinstance(value, int) and abs(value) >= LARGEST_NUMBER:
+        if isinstance(value, int) and abs(value) >= MAX_NUMBER:
             raise InputError(f"{place}: a number of more than 18 digits; correct it")
         if not node.style and not isinstance(value, str):
             self._check_versions(node.value, value, place)

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from .words import ESCAPES
 
-NOTHING = ("~", "None", "none", "NONE", "null", "Null", "NULL", "nil", "")  # in quotes
+NULL_WORDS = ("~", "None", "none", "NONE", "null", "Null", "NULL", "nil", "")  # in quotes
 
 
 class Section(BaseModel):
@@ -37,7 +37,7 @@ def _printable(text: str) -> str:
 
 
 def _something(value: Any) -> Any:
-    if isinstance(value, str) and value in NOTHING:
+    if isinstance(value, str) and value in NULL_WORDS:
         raise ValueError("is no path: write ~ without quotes for none, or leave the key out")
     return value
 

@@ -15,29 +15,39 @@ except ImportError:  # Windows, where an open file can be neither renamed nor re
     fcntl = None
 
 LOCK = "lock"  # in a scratch folder
-YOUNG = 60.0  # seconds; on Windows a younger file may be about to be renamed
+MIN_AGE = 60.0  # seconds; on Windows a younger file may be about to be renamed
 
 
 def lock_file(file: IO[bytes]) -> None:
-    """Hold an open file until it is closed or the process ends in any way."""
+    """Hold an open file until it is closed or the process ends in any way.
+
+    If another process is about to remove it (see ``abandoned``), this waits until it has.
+    """
     if fcntl is not None:
         with contextlib.suppress(
             OSError
         ):  # no locks on this file system, so nothing is removed on it
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX)
 
 
-def is_abandoned(path: Path) -> bool:
-    """Whether a file exists that no process holds; False if that cannot be determined."""
-    try:
-        if fcntl is None:
-            os.rename(path, path)
-            return time.time() - path.stat().st_mtime > YOUNG
-        with path.open("r+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+@contextlib.contextmanager
+def abandoned(path: Path) -> Iterator[bool]:
+    """Whether a file exists that no process holds; False if that cannot be determined.
+
+    No other process can hold it, or find it abandoned, before the context ends.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            if fcntl is None:
+                os.rename(path, path)
+                found = time.time() - path.stat().st_mtime > MIN_AGE
+            else:
+                file = stack.enter_context(path.open("r+b"))
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                found = True
+        except OSError:
+            found = False
+        yield found
 
 
 @contextlib.contextmanager
@@ -48,8 +58,9 @@ def scratch_folder(prefix: str) -> Iterator[Path]:
         prefix: of its name, and of the folders that are removed.
     """
     for other in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
-        if not other.is_symlink() and is_abandoned(other / LOCK):
-            shutil.rmtree(other, ignore_errors=True)
+        with abandoned(other / LOCK) as is_abandoned:
+            if is_abandoned and not other.is_symlink():
+                shutil.rmtree(other, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=prefix) as name:
         folder = Path(name)
         with (folder / f"{LOCK}.new").open("xb") as file:

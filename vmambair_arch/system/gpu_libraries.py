@@ -1,9 +1,16 @@
-"""Settings of cuDNN and cuBLAS: tf32 in place of float32 in products, and algorithm benchmarks."""
+"""Precisions by name, and settings of cuDNN and cuBLAS: tf32 in products, benchmarks."""
 
 import contextlib
 from collections.abc import Iterator
 
 import torch
+
+PRECISIONS = {
+    "fp32": torch.float32,
+    "tf32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
 
 
 def allow_tf32(allowed: bool) -> None:

@@ -19,7 +19,7 @@ from ..errors import InputError
 logger = logging.getLogger("vmambair_arch")
 TIMEOUT = 1800.0  # seconds that a process waits for the others; dist_params.timeout
 PORT = "29500"  # of slurm's runs; dist_params.port
-NEEDED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 def rank() -> int:
@@ -55,7 +55,7 @@ def set_environment(launcher: str, port: int | None = None) -> None:
             command = ["scontrol", "show", "hostnames", variables["SLURM_NODELIST"]]
             variables["MASTER_ADDR"] = subprocess.check_output(command, text=True).split()[0]
         variables["MASTER_PORT"] = str(port or variables.get("MASTER_PORT", PORT))
-    missing = [name for name in NEEDED if name not in variables]
+    missing = [name for name in VARIABLES if name not in variables]
     if missing:
         how = "srun" if launcher == "slurm" else "torchrun, or use --nproc N instead"
         raise InputError(

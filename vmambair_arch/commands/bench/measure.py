@@ -29,7 +29,7 @@ from . import cases
 from .cases import BACKWARD, BOTH, Case
 
 SECONDS = 1.5  # a case is repeated for about this long
-ONCE = 60.0  # seconds; a case that takes longer runs only once
+SLOW = 60.0  # seconds; a case that takes longer runs only once
 WARM_UP = 16  # pixels per side: triggers compilation, and takes little memory
 STATES = 16
 Step = Callable[[], Any]
@@ -92,7 +92,7 @@ def _run(step: Step, device: str) -> dict[str, Any]:
         seconds.append(time.perf_counter() - start)
 
     peak, how = memory.peak_above_idle(timed, device)
-    if seconds[0] < ONCE:  # the first run also waits for pages to be zeroed
+    if seconds[0] < SLOW:  # the first run also waits for pages to be zeroed
         seconds.clear()
         while not seconds or sum(seconds) < SECONDS:
             timed()

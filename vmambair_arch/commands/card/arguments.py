@@ -86,7 +86,7 @@ def _run(arguments: argparse.Namespace) -> None:
                 continue
             render = formats.markdown if path.suffix == ".md" else formats.openmodeldb
             content = render(facts).encode()
-            write_whole(path, lambda out, content=content: out.write(content))
+            write_whole(path, content)
     if arguments.output:
         terminal.say(", ".join(map(str, arguments.output)))
     say_missing(facts)

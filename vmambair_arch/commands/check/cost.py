@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from ...models.build import dependable
-from ...models.loss_scale import DTYPES
 from ...networks.cost import Cost, count
 from ...option_files import dry_runs
 from ...option_files.schemas.families import known, registered
+from ...system.gpu_libraries import PRECISIONS
 
 Shape = tuple[int, ...]
 
@@ -54,7 +54,7 @@ def memory(opt: dict[str, Any], shape: Shape) -> int | None:
             kept[StorageWeakRef(storage)] = storage.nbytes()
         return tensor
 
-    dtype = DTYPES[opt.get("precision", "fp32")]
+    dtype = PRECISIONS[opt.get("precision", "fp32")]
     with (
         dry_runs.fake_tensors(),
         torch.autocast("cpu", dtype, enabled=dtype != torch.float32),

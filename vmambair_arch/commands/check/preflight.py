@@ -12,7 +12,7 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from basicsr.utils import get_root_logger, set_random_seed
@@ -32,7 +32,7 @@ from . import cost
 from .leaks import Leaks
 
 SECONDS = 10.0  # of timed steps; slow steps are repeated less often
-SHOWN = 20  # problems of a kind that are listed; further ones are counted
+MAX_LISTED = 20  # problems of a kind that are listed; further ones are counted
 
 
 def run(opt: dict[str, Any], *, fast: bool = False) -> Iterator[str]:
@@ -47,7 +47,10 @@ def run(opt: dict[str, Any], *, fast: bool = False) -> Iterator[str]:
     warnings: list[str] = []
     leaks = Leaks(opt["datasets"])
     for section in leaks.order:
-        yield _data_set(opt, section, found, warnings, leaks, fast=fast)
+        report = _check_data_set(opt, section, leaks, fast=fast)
+        yield report.line
+        found += report.problems
+        warnings += report.warnings
     for key in [key for key in opt if key.startswith("network_") and opt[key]]:
         try:
             against_disk.check_network(where(opt, (key,)), opt, key)
@@ -59,20 +62,30 @@ def run(opt: dict[str, Any], *, fast: bool = False) -> Iterator[str]:
     yield from _costs(opt)
 
 
-def _data_set(opt, section, found, warnings, leaks: Leaks, *, fast: bool) -> str:
-    """Examine a data set, adding to found, warnings and leaks; returns a line about it."""
+class _DataSetReport(NamedTuple):
+    """A line about a data set, the problems found, and warnings."""
+
+    line: str
+    problems: list[str]
+    warnings: list[str]
+
+
+def _check_data_set(
+    opt: dict[str, Any], section: str, leaks: Leaks, *, fast: bool
+) -> _DataSetReport:
+    """Check a data set's files and decode its images; adds them to leaks."""
     data_set = opt["datasets"][section]
     place = where(opt, ("datasets", section))
     metrics = ((opt.get("val") or {}).get("metrics") or {}).values()
     border = max((metric.get("crop_border") or 0 for metric in metrics), default=0)
     wrong = list(problems(place, data_set, border))
-    found += _listed(wrong)
+    found = _listed(wrong)
     try:
         listed = [entry for entry in entries(place, data_set) if isinstance(entry, Entry)]
     except (InputError, OSError):  # already among the problems
-        return f"datasets.{section}: cannot be listed"
+        return _DataSetReport(f"datasets.{section}: cannot be listed", found, [])
     found += _too_few(place, opt, data_set, len(listed))
-    seen, unusable = 0, []
+    seen, unusable, warnings = 0, [], []
     for side, image in survey.decode_images(
         section, listed, fast=fast, with_features=leaks.possible
     ):
@@ -88,21 +101,22 @@ def _data_set(opt, section, found, warnings, leaks: Leaks, *, fast: bool) -> str
             unusable += [Problem("leak", same)] * bool(same)
             warnings += [like] * bool(like)
     found += _listed(unusable)
+    line = f"datasets.{section}: {len(listed)} entries, {seen} images decoded"
     if not listed:
-        return f"datasets.{section}: its layout is unknown; no image was checked"
-    return f"datasets.{section}: {len(listed)} entries, {seen} images decoded"
+        line = f"datasets.{section}: its layout is unknown; no image was checked"
+    return _DataSetReport(line, found, warnings)
 
 
 def _listed(found: list[Problem]) -> list[str]:
-    """The sentences, at most SHOWN of each kind."""
+    """The sentences, at most MAX_LISTED of each kind."""
     kinds: dict[str, list[str]] = {}
     for problem in found:
         kinds.setdefault(problem.kind, []).append(problem.sentence)
     sentences = []
     for same in kinds.values():
-        sentences += same[:SHOWN]
-        if len(same) > SHOWN:
-            sentences.append(f"{same[SHOWN]} (and {len(same) - SHOWN - 1} more like it)")
+        sentences += same[:MAX_LISTED]
+        if len(same) > MAX_LISTED:
+            sentences.append(f"{same[MAX_LISTED]} (and {len(same) - MAX_LISTED - 1} more like it)")
     return sentences
 
 

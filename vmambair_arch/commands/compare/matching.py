@@ -8,9 +8,9 @@ from ...errors import InputError, few
 from ...restoring.files.formats import SUFFIXES
 
 # A suffix of ground-truth names that results lack.
-TRUTH = re.compile(r"[_-](gt|hr|original)$", re.IGNORECASE)
+TRUTH_SUFFIX = re.compile(r"[_-](gt|hr|original)$", re.IGNORECASE)
 # What may follow the ground truth's name in a result's: baby_SwinIR, baby-x4, 0801x4.
-BEHIND = re.compile(r"$|[_\-. ]|x\d", re.IGNORECASE)
+AFTER_NAME = re.compile(r"$|[_\-. ]|x\d", re.IGNORECASE)
 
 
 def truths(place: Path) -> dict[str, Path]:
@@ -67,8 +67,8 @@ def match(names: Mapping[str, Path], place: Path) -> tuple[dict[str, Path], list
 
 def _belongs(stem: str, name: str) -> bool:
     """Whether a file's name is that of a ground-truth image, possibly with an ending."""
-    starts = (name, TRUTH.sub("", name))
-    return any(stem.startswith(start) and BEHIND.match(stem[len(start) :]) for start in starts)
+    starts = (name, TRUTH_SUFFIX.sub("", name))
+    return any(stem.startswith(start) and AFTER_NAME.match(stem[len(start) :]) for start in starts)
 
 
 def _pictures(place: Path) -> list[Path]:

@@ -12,9 +12,9 @@ from ...reporting import Column
 from ...reporting.columns import METRICS
 from . import fidelity
 
-OWN = {"psnr": fidelity.psnr, "ssim": fidelity.ssim}
+BUILT_IN = {"psnr": fidelity.psnr, "ssim": fidelity.ssim}
 LEARNED = {"lpips": calculate_lpips, "dists": calculate_dists}  # all others are pyiqa's
-SMALLEST = {"ssim": fidelity.WINDOW}  # the smallest side that a metric takes, in pixels
+MIN_SIDES = {"ssim": fidelity.WINDOW}  # the smallest side that a metric takes, in pixels
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Measures:
         self.border, self.rgb = border, rgb
         self.columns: dict[str, Column] = {}
         for name in dict.fromkeys(names):
-            self.columns[name] = METRICS[name] if name in OWN else _column(name)
+            self.columns[name] = METRICS[name] if name in BUILT_IN else _column(name)
 
     def __call__(self, output: np.ndarray, truth: np.ndarray) -> dict[str, float | None]:
         """Measure an output.
@@ -47,8 +47,8 @@ class Measures:
         return {name: self._value(name, output, truth) for name in self.columns}
 
     def _value(self, name: str, output: np.ndarray, truth: np.ndarray) -> float | None:
-        if name in OWN:
-            return OWN[name](output, truth, border=self.border, rgb=self.rgb)
+        if name in BUILT_IN:
+            return BUILT_IN[name](output, truth, border=self.border, rgb=self.rgb)
         images = (np.ascontiguousarray(image[..., ::-1]) for image in (output, truth))
         try:
             if name in LEARNED:

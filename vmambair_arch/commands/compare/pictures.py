@@ -13,7 +13,7 @@ from .methods import Method
 
 Size = tuple[int, ...]  # height, width
 SCALES = (2, 3, 4, 8)
-ALIKE = 5  # sentences of one kind that are listed; further ones are counted
+MAX_LISTED = 5  # sentences of one kind that are listed; further ones are counted
 
 
 def read(path: Path) -> np.ndarray:
@@ -100,9 +100,9 @@ def _mismatch(method: Method, name: str, output: Size, truth: Path, size: Size) 
 
 def _few(sentences: list[str]) -> Iterator[str]:
     """The first sentences, and the number of further ones."""
-    yield from sentences[:ALIKE]
-    if len(sentences) > ALIKE:
-        yield f"and {len(sentences) - ALIKE} more like the one before"
+    yield from sentences[:MAX_LISTED]
+    if len(sentences) > MAX_LISTED:
+        yield f"and {len(sentences) - MAX_LISTED} more like the one before"
 
 
 def _pixels(size: Size) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...errors import InputError
 from . import matching, methods, pictures
-from .measures import SMALLEST, Measures
+from .measures import MIN_SIDES, Measures
 from .methods import Method
 
 # Names of ground-truth folders that do not say which data set it is.
@@ -84,7 +84,7 @@ def plan(
     if border is None:
         border = scale if scale > 1 else 0
     measures = Measures(metrics, border=border, rgb=rgb)
-    least = max(SMALLEST.get(name, 1) for name in metrics)
+    least = max(MIN_SIDES.get(name, 1) for name in metrics)
     sizes = pictures.survey(truths, found, scale=scale, border=border, least=least)
     names = [method.name for method in found if method.restore is not None]
     own = [name for name in names if name != methods.BICUBIC]

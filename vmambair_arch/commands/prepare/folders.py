@@ -24,7 +24,7 @@ from .record import Record
 from .subimages import Made, Recipe, Source
 
 SCALES = (2, 3, 4, 8)
-LARGEST_CROP = 256  # gt_size of the published training, if the images are large enough
+MAX_CROP = 256  # gt_size of the published training, if the images are large enough
 
 
 @dataclass(frozen=True)
@@ -234,7 +234,7 @@ def _sections(out: Path, recipe: Recipe, images: Sequence[LmdbImage], lmdb: bool
     meta = str(out / "meta_info.txt")
     if not recipe.scales:
         return [_yaml({"name": out.name, **gt, **({"meta_info": meta} if listed else {})})]
-    smallest = min(LARGEST_CROP, *(min(image.height, image.width) for image in images))
+    smallest = min(MAX_CROP, *(min(image.height, image.width) for image in images))
     return [
         _yaml(
             {

@@ -2,17 +2,15 @@
 
 import argparse
 import signal
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from ... import weights
 from ...errors import InputError, StoppedError
 from ...files import remove_leftovers
-from ...system import processes, terminal, threads
-from .. import plugins, sharing
+from ...system import processes, terminal
+from .. import computing, plugins, sharing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,12 +58,12 @@ def add(commands) -> None:
     add("--models", action=_Models, nargs=0, help="list the bundled networks and exit")
     plugins.add_argument(command)
     _add_files(command.add_argument_group("files"))
-    computing = command.add_argument_group("computing")
-    add_computing(computing)
+    group = command.add_argument_group("computing")
+    computing.add_arguments(group)
     compiling = "compile the network, for many pictures"
-    computing.add_argument("--compile", action="store_true", help=compiling)
+    group.add_argument("--compile", action="store_true", help=compiling)
     graphs = "replay tiles (--tile) as CUDA graphs, for small tiles on an NVIDIA GPU"
-    computing.add_argument("--graphs", action="store_true", help=graphs)
+    group.add_argument("--graphs", action="store_true", help=graphs)
     sharing.add_arguments(command.add_argument_group("several processes"))
     command.set_defaults(run=_run)
 
@@ -100,35 +98,9 @@ def _add_files(group: argparse._ArgumentGroup) -> None:
     add("--jobs", type=int, default=1, metavar="N", help=jobs)
 
 
-def add_computing(group: argparse._ArgumentGroup) -> None:
-    """Add the options of ``computing``, and --threads."""
-    add = group.add_argument
-    scale = "enlarge by S: resize the network's output with Lanczos"
-    add("--outscale", type=float, metavar="S", help=scale)
-    strength = "0 to 1: blend with the plain bicubic enlargement, which is 0 (default: 1)"
-    add("--strength", type=float, default=1.0, metavar="S", help=strength)
-    add("--ensemble", action="store_true", help="take the mean over 8 flips and rotations")
-    tile = "restore in tiles of N x N pixels (default: whole, or the largest that fit into memory)"
-    add("--tile", type=int, metavar="N", help=tile)
-    add("--overlap", type=int, default=32, metavar="N", help="of tiles, in pixels (default: 32)")
-    pool = "global: tiles use the means of the whole picture, in twice the time (default: tile)"
-    add("--pool", choices=["tile", "global"], default="tile", help=pool)
-    memory = "gigabytes that may be used (default: the free memory)"
-    add("--memory", type=float, metavar="GB", help=memory)
-    precision = "default: bf16 where the hardware supports it (on CPUs if invisible), else fp32"
-    add(
-        "--precision",
-        choices=["auto", "fp32", "tf32", "bf16", "fp16"],
-        default="auto",
-        help=precision,
-    )
-    add("--device", default="auto", help="cpu, cuda, ... (default: the GPU if there is one)")
-    add("--threads", type=int, metavar="N", help="on the CPU (default: one per idle core)")
-
-
 def _run(arguments: argparse.Namespace) -> int:
     """Restore, and return the exit code; SIGTERM stops it as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, stop)
+    before = signal.signal(signal.SIGTERM, computing.stop)
     try:
         return sharing.run(arguments, _restore)
     except (KeyboardInterrupt, StoppedError) as error:
@@ -138,11 +110,6 @@ def _run(arguments: argparse.Namespace) -> int:
         signal.signal(signal.SIGTERM, before)
 
 
-def stop(number: int, frame: FrameType | None) -> None:
-    """Raise StoppedError: a signal handler."""
-    raise StoppedError(number)
-
-
 def _restore(arguments: argparse.Namespace, share: sharing.Share) -> int:
     """Restore pictures, then videos, print a line each, and return the exit code."""
     from . import videos  # these need libraries that the other commands do not
@@ -150,7 +117,7 @@ def _restore(arguments: argparse.Namespace, share: sharing.Share) -> int:
     from .unsupported import is_visual_suffix, summary
 
     bounds = {"quality": (1, 100), "jobs": (1, None), "threads": (1, None)}
-    check(arguments, **bounds, max_megapixels=(0, None))
+    computing.check_bounds(arguments, **bounds, max_megapixels=(0, None))
     clips = [given for given in arguments.inputs if videos.is_video(given)]
     pictures = [given for given in arguments.inputs if given not in clips]
     existing = {"overwrite": arguments.overwrite, "skip_existing": arguments.skip_existing}
@@ -167,7 +134,7 @@ def _restore(arguments: argparse.Namespace, share: sharing.Share) -> int:
                 remove_leftovers(folder)
         except OSError as error:  # for example, a name that is too long
             raise InputError(f"{error.filename}: {error.strerror}; give another name") from error
-        take_threads(arguments)
+        computing.take_threads(arguments)
         restorer = _restorer(arguments)
     jobs, films = sharing.broadcast((jobs, films))  # plans may differ once a process has begun
     code = _restore_pictures(arguments, share.of(jobs), restorer, share) if pictures else 0
@@ -216,32 +183,6 @@ def _restorer(arguments: argparse.Namespace) -> "Restorer | Chain":
         terminal.warn("compiling the network, which takes minutes")
     models = [resolved(model, arguments.plugin) for model in arguments.model]
     faster = {"compile": arguments.compile, "graphs": arguments.graphs}
-    restorer = chain.load(models, **faster, **computing(arguments))
+    restorer = chain.load(models, **faster, **computing.restorer_options(arguments))
     restorer(np.zeros((8, 8), np.uint8))
     return restorer
-
-
-def computing(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The keyword arguments of ``Restorer`` from those of ``add_computing``."""
-    names = ("device", "precision", "tile", "overlap", "pool", "ensemble", "memory")
-    names += ("outscale", "strength")
-    return {name: getattr(arguments, name) for name in names}
-
-
-def take_threads(arguments: argparse.Namespace) -> None:
-    """Use --threads, or by default one thread per idle core; say so if cores are left unused."""
-    taken = threads.use(arguments.threads)
-    if taken.leaves_cores_unused and not torch.cuda.is_available():
-        terminal.warn(f"{taken}; --threads N takes another number")
-
-
-def check(arguments: argparse.Namespace, **bounds: tuple[int, int | None]) -> None:
-    """Raise InputError for a number outside its bounds; None means no bound."""
-    for name, (least, most) in bounds.items():
-        value = getattr(arguments, name)
-        if value is None:
-            continue
-        if not value >= least or (most and value > most):  # NaN is refused too
-            needed = f"{least} to {most}" if most else f"{least} or more"
-            option = name.replace("_", "-")
-            raise InputError(f"--{option} is {value}; it must be {needed}")

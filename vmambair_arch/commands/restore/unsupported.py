@@ -15,7 +15,7 @@ PICTURES = (
 FILMS = (".mkv", ".webm", ".avi", ".m4v", ".mts", ".m2ts", ".ts", ".flv", ".wmv", ".ogv", ".vob")
 OTHERS = (".7z", ".rar", ".npy", ".npz", ".pth", ".safetensors", ".onnx", ".yml", ".yaml", ".log")
 
-MOST = 8  # kinds that are named; further ones are counted
+MAX_KINDS = 8  # kinds that are named; further ones are counted
 ADVICE = "give videos by their names, and convert other pictures to PNG"
 _types = mimetypes.MimeTypes()  # Python's own table: the same on every system
 
@@ -38,8 +38,8 @@ def is_visual_suffix(suffix: str) -> bool:
 def summary(files: Sequence[Path], advice: str = ADVICE) -> str:
     """The number of files of each kind, most frequent first, and what to do with pictures."""
     kinds = Counter(file.suffix.lower() or "without a suffix" for file in files).most_common()
-    counted = [f"{number} {kind}" for kind, number in kinds[:MOST]]
-    if rest := sum(number for _, number in kinds[MOST:]):
+    counted = [f"{number} {kind}" for kind, number in kinds[:MAX_KINDS]]
+    if rest := sum(number for _, number in kinds[MAX_KINDS:]):
         counted.append(f"{rest} others")
     seen = any(is_visual_suffix(kind) for kind, _ in kinds)
     return f"left out of the folders: {', '.join(counted)}{f'; {advice}' if seen else ''}"

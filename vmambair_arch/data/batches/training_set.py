@@ -8,7 +8,7 @@ from ..progressive import SizedPosition
 from . import rng
 from .sampling import Position
 
-GIVE_UP = 10  # unusable images in a row: the cause is not the images
+MAX_UNUSABLE_IN_A_ROW = 10  # unusable images in a row: the cause is not the images
 
 Drawn = tuple[dict[str, Any] | None, list[str]]
 
@@ -34,7 +34,7 @@ class TrainingSet(Dataset):
         epoch, position, index, *size = place
         failures = []
         with rng.preserved():
-            for other in range(min(GIVE_UP, len(self))):
+            for other in range(min(MAX_UNUSABLE_IN_A_ROW, len(self))):
                 candidate = (index + other) % len(self)
                 rng.seed_by_position(self.seed, epoch, position)
                 try:

@@ -20,7 +20,7 @@ from ..checks import state_dtype
 from ..groups import share_groups, sum_groups
 from ..reference.selective import step_size
 
-LARGEST = 64 * 2**20  # states of the channels that are scanned at a time
+MAX_STATES = 64 * 2**20  # states of the channels that are scanned at a time
 
 
 def unavailable(x: Tensor) -> str | None:
@@ -168,7 +168,7 @@ def _channels(A: Tensor, shape: torch.Size, *, groups: int) -> Iterator[tuple]:
     """
     b, d, length = shape
     of_a_channel = b * groups * A.shape[1] * length
-    size = max(1, LARGEST // of_a_channel)
+    size = max(1, MAX_STATES // of_a_channel)
     for first in range(0, d // groups, size):
 
         def take(tensor: Tensor, first: int = first) -> Tensor:

@@ -72,7 +72,7 @@ def exp2(typing_context, x):
 
 @intrinsic
 def exp2_times(typing_context, x, factor, term):
-    """exp2(x) factor + term, with one operation less."""
+    """exp2(x) factor + term, one operation fewer than separately."""
 
     def generate(context, builder, sig, args):
         power, scale = _exp2(context, builder, args[0])
@@ -91,7 +91,7 @@ def softplus(typing_context, x):
 
     def generate(context, builder, sig, args):
         (v,), like, zero = args, vector(x), splat(0.0, vector(x))
-        e = _exp_of_negative(context, builder, _minus_size(builder, v))
+        e = _exp_of_negative(context, builder, _negative_abs(builder, v))
         s = builder.fdiv(e, builder.fadd(e, splat(2.0, like)))
         q = _polynomial(builder, builder.fmul(s, s), LOG1P[x.dtype.bitwidth])
         above = builder.select(builder.fcmp_ordered("<", zero, v), v, zero)
@@ -106,10 +106,10 @@ def _exp2(context, builder, x: Any) -> tuple[Any, Any]:
     A nan stays in the first. x is clamped to where the scale is exactly 0 or inf, since beyond that
     the exponent has no bits left.
     """
-    if _has(context, "avx512f"):
+    if _has_feature(context, "avx512f"):
         return _exp2_avx512(builder, x), None
     bias = BIAS[bits(x.type)]
-    x = _cut(builder, "<", _cut(builder, ">", x, bias + 1), -bias)
+    x = _clamp(builder, "<", _clamp(builder, ">", x, bias + 1), -bias)
     nearest, scale, power = _rounded(context, builder, x)
     return _polynomial(builder, builder.fsub(x, nearest), power), scale
 
@@ -127,7 +127,7 @@ def _exp2_avx512(builder, x: Any) -> Any:
 def _exp_of_negative(context, builder, x: Any) -> Any:
     """exp(x) for x <= 0; the fraction is computed from x itself, since x log2 e is rounded."""
     like, size = x.type, bits(x.type)
-    x = _cut(builder, "<", x, -BIAS[size] * LN_2)
+    x = _clamp(builder, "<", x, -BIAS[size] * LN_2)
     nearest, scale, power = _rounded(context, builder, builder.fmul(x, splat(LOG2_E, like)))
     for part in LN_2_PARTS[size]:
         x = builder.fsub(
@@ -137,14 +137,14 @@ def _exp_of_negative(context, builder, x: Any) -> Any:
     return builder.fmul(_polynomial(builder, fraction, power), scale)
 
 
-def _minus_size(builder, x: Any) -> Any:
-    """-|x|, by setting the sign."""
+def _negative_abs(builder, x: Any) -> Any:
+    """-|x|, by setting the sign bit."""
     integer = ir.VectorType(ir.IntType(bits(x.type)), x.type.count)
     signs = builder.bitcast(splat(-0.0, x.type), integer)
     return builder.bitcast(builder.or_(builder.bitcast(x, integer), signs), x.type)
 
 
-def _cut(builder, beyond: str, x: Any, limit: float) -> Any:
+def _clamp(builder, beyond: str, x: Any, limit: float) -> Any:
     """Clamp x to a limit; nan passes."""
     bound = splat(float(limit), x.type)
     return builder.select(builder.fcmp_ordered(beyond, x, bound), bound, x)
@@ -159,7 +159,7 @@ def _rounded(context, builder, x: Any) -> tuple[Any, Any, tuple[float, ...]]:
     bias.
     """
     like, size = x.type, bits(x.type)
-    eighths = size == 32 and _has(context, "avx2") and not _has(context, "avx512f")
+    eighths = size == 32 and _has_feature(context, "avx2") and not _has_feature(context, "avx512f")
     shift = MANTISSA[size] - (3 if eighths else 0)
     room = splat(1.5 * 2.0**shift + BIAS[size], like)
     sum_ = builder.fadd(x, room)
@@ -191,7 +191,7 @@ def _lanes(builder, value: Any, first: int) -> Any:
     return builder.shuffle_vector(value, value, ir.Constant(places, list(range(first, first + 8))))
 
 
-def _has(context, feature: str) -> bool:
+def _has_feature(context, feature: str) -> bool:
     """Whether the processor that a kernel is compiled for has a feature."""
     _, _, features = context.codegen().magic_tuple()
     return f"+{feature}" in features.split(",")

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from numba.core.caching import FunctionCache
 from numba.core.registry import cpu_target
 
-LONGEST = 300.0  # seconds that a process waits for another one's kernel
+LOCK_TIMEOUT = 300.0  # seconds that a process waits for another one's kernel
 
 logger = logging.getLogger("vmambair_arch")
 njit: Any = numba.njit  # its type stubs lack some options
@@ -32,7 +32,7 @@ class KernelCache(FunctionCache):
         super().__init__(function)
         name = f"{function.__module__}.{function.__qualname__}.lock"
         path = Path(self.cache_path, name)
-        self._lock = FileLock(path, timeout=LONGEST, fallback_to_soft=False)
+        self._lock = FileLock(path, timeout=LOCK_TIMEOUT, fallback_to_soft=False)
 
     def _index_key(self, sig, codegen) -> Any:
         return (*super()._index_key(sig, codegen), _sources())
@@ -84,9 +84,9 @@ def jit(function: Callable) -> Callable:
 
 
 def allocation_free(function: Callable) -> Callable:
-    """The same for a function that makes no array.
+    """The same for a function that creates no array.
 
-    It counts no references to those that it is given: a locked instruction for each, at each call.
+    It is compiled without reference counting: an atomic operation per array argument and call.
     """
     return njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)(
         function

@@ -103,7 +103,7 @@ def store(typing_context, array, index, value):
 
 
 @intrinsic
-def load_part(typing_context, array, index, count):
+def load_masked(typing_context, array, index, count):
     """Lanes from array[index : index + count]; further lanes are 0."""
     lanes = Lanes(array.dtype)
 
@@ -117,7 +117,7 @@ def load_part(typing_context, array, index, count):
 
 
 @intrinsic
-def store_part(typing_context, array, index, count, value):
+def store_masked(typing_context, array, index, count, value):
     """array[index : index + count] = the first lanes of value."""
 
     def generate(context, builder, sig, args):
@@ -150,11 +150,11 @@ def _mask(builder, lanes: Lanes, count: Any) -> Any:
     """True in the first ``count`` lanes."""
     like = ir.VectorType(INDEX, lanes.count)
     return builder.icmp_signed(
-        "<", ir.Constant(like, list(range(lanes.count))), _spread(builder, count, like)
+        "<", ir.Constant(like, list(range(lanes.count))), _splat(builder, count, like)
     )
 
 
-def _spread(builder, scalar: Any, like: ir.VectorType) -> Any:
+def _splat(builder, scalar: Any, like: ir.VectorType) -> Any:
     vector = builder.insert_element(ir.Constant(like, ir.Undefined), scalar, INDEX(0))
     zeros = ir.Constant(ir.VectorType(ir.IntType(32), like.count), [0] * like.count)
     return builder.shuffle_vector(vector, vector, zeros)
@@ -183,7 +183,7 @@ def broadcast(typing_context, array, index):
 
     def generate(context, builder, sig, args):
         scalar = builder.load(pointer_to(context, builder, array, *args))
-        return _spread(builder, scalar, vector(lanes))
+        return _splat(builder, scalar, vector(lanes))
 
     return lanes(array, types.intp), generate
 
@@ -196,30 +196,30 @@ def zeros(typing_context, array):
 
 
 @intrinsic
-def spread(typing_context, value, array):
+def constant(typing_context, value, array):
     """A constant in every lane, in the dtype of the array."""
     lanes = Lanes(array.dtype)
 
     def generate(context, builder, sig, args):
         scalar = context.cast(builder, args[0], value, array.dtype)
-        return _spread(builder, scalar, vector(lanes))
+        return _splat(builder, scalar, vector(lanes))
 
     return lanes(value, array), generate
 
 
 @allocation_free
-def take(array, index, count):
-    """Lanes from array[index:], of which ``count`` exist; the others are 0."""
-    return load(array, index) if count >= width(array) else load_part(array, index, count)
+def load_clipped(array, index, count):
+    """Lanes from array[index:], of which only ``count`` exist; the rest are 0."""
+    return load(array, index) if count >= width(array) else load_masked(array, index, count)
 
 
 @allocation_free
-def put(array, index, count, value):
-    """array[index:] = the lanes of value, for which ``count`` places exist."""
+def store_clipped(array, index, count, value):
+    """array[index:] = value, but only its first ``count`` lanes."""
     if count >= width(array):
         store(array, index, value)
     else:
-        store_part(array, index, count, value)
+        store_masked(array, index, count, value)
 
 
 @jit

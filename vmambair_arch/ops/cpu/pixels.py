@@ -1,13 +1,13 @@
 """The pixels that a direction visits, and a block's channels at them.
 
-The letters are those of planar.
+See planar.py for the letters.
 """
 
 from typing import Any, NamedTuple
 
 from .exponentials import softplus
 from .jit import allocation_free
-from .lanes import broadcast, load, prefetch, store, take, width
+from .lanes import broadcast, load, load_clipped, prefetch, store, width
 
 TILE = 16  # pixels that are processed together
 
@@ -23,8 +23,8 @@ class Block(NamedTuple):
 
 @allocation_free
 def walk(pixels, B_at, start, count, k, h, w, r, p):
-    """The pixels, counted row by row, that direction k visits from step ``start`` on."""
-    length, along, across = (w, 1, w) if k % 2 == 0 else (h, w, 1)  # pixels of a line, and steps
+    """Write the pixels (row-major) that direction k visits from step ``start``, and their B_at."""
+    length, along, across = (w, 1, w) if k % 2 == 0 else (h, w, 1)  # a line's pixels, and strides
     first, sign = (start, 1) if k < 2 else (h * w - 1 - start, -1)
     line, place = first // length, first % length
     for t in range(count):
@@ -40,7 +40,7 @@ def walk(pixels, B_at, start, count, k, h, w, r, p):
 def gather(tile, map_, pixels, d, c):
     """The block's channels of some pixels, as rows of lanes."""
     for t in range(len(pixels)):
-        store(tile, t * width(map_), take(map_, pixels[t] * d + c, d - c))
+        store(tile, t * width(map_), load_clipped(map_, pixels[t] * d + c, d - c))
 
 
 @allocation_free
@@ -62,7 +62,7 @@ def step_sizes(delta, raw, count):
 
 
 @allocation_free
-def ask_for(projection, B_at, r, n):
+def prefetch_projection(projection, B_at, r, n):
     """Prefetch a pixel's step, B and C."""
     for j in range(-r, 2 * n, width(projection)):
         prefetch(projection, B_at + j)

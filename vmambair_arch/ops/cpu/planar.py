@@ -2,12 +2,12 @@
 
 A cell is a block of neighbouring channels, as many as fill a vector, in one image. A direction
 is scanned tile by tile: first the step sizes of the tile's pixels, which are independent, then the
-recurrence. For the backward pass, which recomputes the states of each segment, the forward pass
-keeps the states before each segment but the first.
+recurrence. The forward pass saves the state at the start of each segment but the first; the
+backward pass recomputes the states in between.
 
 b images, h w map, l = h w pixels, k directions, d channels, c a cell's first channel, n states,
-r step rank, p = r + 2n numbers that the projection has for a pixel and direction. For a pixel,
-``x_at`` is the index of channel c in a map, and ``B_at`` the index of B in the projection.
+r step rank, p = r + 2n numbers in the projection per pixel and direction. For a pixel, ``x_at`` is
+the index of channel c in a map, and ``B_at`` the index of B in the projection.
 """
 
 import functools
@@ -20,8 +20,8 @@ from ..checks import state_dtype
 from .arrays import arrays_of
 from .exponentials import LOG2_E
 from .jit import allocation_free, jit, kernel
-from .lanes import BYTES, columns, load, prefetch, put, store, take, width, zeros
-from .pixels import TILE, Block, ask_for, gather, raw_steps, step_sizes, walk
+from .lanes import BYTES, columns, load, load_clipped, prefetch, store, store_clipped, width, zeros
+from .pixels import TILE, Block, gather, prefetch_projection, raw_steps, step_sizes, walk
 from .planar_adjoint import scan_back
 from .recurrence import Shared, advance
 from .threads import run
@@ -33,7 +33,7 @@ def unavailable(x: Tensor) -> str | None:
 
 
 def states_shape(x: Tensor, projection: Tensor, A: Tensor) -> tuple[int, ...]:
-    """The shape of the states before each segment but the first, which the forward pass keeps."""
+    """The shape of the states that the forward pass saves: before each segment but the first."""
     b, h, w, d = x.shape
     lanes = BYTES // state_dtype(x).itemsize
     segments = (h * w - 1) // _segment(x, projection, A)
@@ -41,13 +41,13 @@ def states_shape(x: Tensor, projection: Tensor, A: Tensor) -> tuple[int, ...]:
 
 
 def _segment(x: Tensor, projection: Tensor, A: Tensor) -> int:
-    """Pixels of a segment: so many that the states kept are at most a quarter of the inputs."""
+    """Pixels per segment, such that the saved states take at most a quarter of the inputs' size."""
     inputs = x.shape[3] + 4 * projection.shape[4]  # numbers a pixel
     return -(-4 * A.numel() // inputs // TILE) * TILE + TILE
 
 
 def forward(x, projection, delta_weight, delta_bias, A, D, keep) -> tuple[Tensor, Tensor]:
-    """Return y (b, h, w, d) in the dtype of x and, if ``keep``, the backward pass's states."""
+    """Return y (b, h, w, d) in the dtype of x and, if ``keep``, the states for ``backward``."""
     wide_x, wide_projection, *parameters = arrays_of(x, projection, delta_weight, delta_bias, A, D)
     y = np.empty_like(wide_x)
     *places, segments, size = states_shape(x, projection, A)
@@ -61,8 +61,8 @@ def forward(x, projection, delta_weight, delta_bias, A, D, keep) -> tuple[Tensor
 def backward(dy, x, projection, delta_weight, delta_bias, A, D, states) -> tuple[Tensor, ...]:
     """Return the gradients of x, projection, delta_weight, delta_bias, A and D.
 
-    Directions add to the gradient of x, in order, and blocks of channels to that of the projection,
-    in order too: whatever the turns, so that the sums are always the same.
+    Directions add to the gradient of x, and blocks of channels to that of the projection, always in
+    the same order, so that the results are the same bits for any number of threads.
     """
     given = (x, projection, delta_weight, delta_bias, A, D)
     dy, *arrays = arrays_of(dy, *given)
@@ -70,13 +70,13 @@ def backward(dy, x, projection, delta_weight, delta_bias, A, D, states) -> tuple
     dmaps = tuple(np.zeros_like(map_) for map_ in maps)
     dparameters = tuple(np.empty((x.shape[0], *array.shape), dy.dtype) for array in parameters)
     segment = _segment(x, projection, A)
-    alone = x.shape[0] % torch.get_num_threads() == 0
-    for turn in _turns(_blocks(dy), alone):
-        cells = x.shape[0] * len(turn)
+    whole_images = x.shape[0] % torch.get_num_threads() == 0
+    for wavefront in _wavefronts(_blocks(dy), whole_images):
+        cells = x.shape[0] * len(wavefront)
         run(
             _backward,
             cells,
-            turn,
+            wavefront,
             dy,
             maps,
             parameters,
@@ -92,17 +92,18 @@ def backward(dy, x, projection, delta_weight, delta_bias, A, D, states) -> tuple
 
 
 @functools.lru_cache
-def _turns(blocks: int, alone: bool) -> list[np.ndarray]:
-    """Rows of a direction, a first block and how many of them, in the order an image takes them.
+def _wavefronts(blocks: int, whole_images: bool) -> list[np.ndarray]:
+    """The order of an image's cells: per wavefront, rows of a direction, a first block, a count.
 
-    The rows of a turn add to different places: blocks follow each other at a direction's distance.
-    Where every thread has images of its own, alone, all turns are one, and blocks go together.
+    The cells of a wavefront may run at the same time, as no two of them add to the same gradients:
+    each block is one direction behind the block before it. If ``whole_images``, each thread
+    processes whole images, so one wavefront is enough and a direction's blocks share a row.
     """
-    if alone:
+    if whole_images:
         return [np.array([(k, 0, blocks) for k in range(4)])]
     return [
-        np.array([(turn - block, block, 1) for block in range(blocks) if 0 <= turn - block < 4])
-        for turn in range(blocks + 3)
+        np.array([(i - block, block, 1) for block in range(blocks) if 0 <= i - block < 4])
+        for i in range(blocks + 3)
     ]
 
 
@@ -117,16 +118,16 @@ def _forward(first, last, x, projection, parameters, y, states, segment):
     cell = first
     while cell < last:
         image, block = cell // blocks, cell % blocks
-        together = min(blocks - block, last - cell)
+        count = min(blocks - block, last - cell)
         maps = (x[image], projection[image], y[image])
         for k in range(4):
-            _scan(maps, parameters, states[image, k], segment, k, block, together)
-        cell += together
+            _scan(maps, parameters, states[image, k], segment, k, block, count)
+        cell += count
 
 
 @jit
 def _scan(maps, parameters, states, segment, k, first_block, blocks):
-    """Scan direction k of neighbouring blocks; the first direction writes y, the others add to it.
+    """Scan direction k of neighbouring blocks; direction 0 writes y, the others add to it.
 
     The blocks alternate segment by segment, so a segment's projection is read from memory once.
     """
@@ -142,20 +143,20 @@ def _scan(maps, parameters, states, segment, k, first_block, blocks):
     pixels, B_at = np.empty((2, segment), np.int64)
     tiles = np.zeros((3, TILE * W), x.dtype)
     for start in range(0, h * w, segment):
-        count, kept = min(segment, h * w - start), start // segment - 1
+        count, saved = min(segment, h * w - start), start // segment - 1
         walk(pixels, B_at, start, count, k, h, w, r, r + 2 * n)
         for i in range(blocks):
             c = (first_block + i) * W
-            if 0 <= kept < states.shape[1]:
-                states[first_block + i, kept] = h_t[i]
-            bias, direct = take(delta_bias[k], c, d - c), take(D[k], c, d - c)
+            if 0 <= saved < states.shape[1]:
+                states[first_block + i, saved] = h_t[i]
+            bias, direct = load_clipped(delta_bias[k], c, d - c), load_clipped(D[k], c, d - c)
             block = Block(weight[i], bias, rate[i], direct)
             _scan_segment(maps, tiles, block, h_t[i], pixels[:count], B_at, k, c, i == 0)
 
 
 @allocation_free
 def _scan_segment(maps, tiles, block, h_t, pixels, B_at, k, c, first_block):
-    """Scan a segment of one block, asking for the lines of its next tile on the way."""
+    """Scan a segment of one block, prefetching each tile during the one before it."""
     x, projection, y = maps
     d, W = x.shape[2], width(x)
     r, n = len(block.weight) // W, len(block.rate) // W
@@ -174,20 +175,20 @@ def _scan_segment(maps, tiles, block, h_t, pixels, B_at, k, c, first_block):
                 prefetch(map_x, x_at)
                 prefetch(map_y, x_at)
                 if first_block:
-                    ask_for(map_projection, shared.B_at[TILE + t], r, n)
+                    prefetch_projection(map_projection, shared.B_at[TILE + t], r, n)
             advance(h_t, block.rate, block.D, delta, tile_x, tile_y, shared, t)
         for t in range(len(tile)):
-            put(map_y, tile[t] * d + c, d - c, load(tile_y, t * W))
+            store_clipped(map_y, tile[t] * d + c, d - c, load(tile_y, t * W))
             store(tile_y, t * W, zeros(y))
 
 
 @kernel
-def _backward(first, last, turn, dy, maps, parameters, states, segment, dmaps, dparameters):
+def _backward(first, last, wavefront, dy, maps, parameters, states, segment, dmaps, dparameters):
     x, projection = maps
     dx, dprojection = dmaps
     for cell in range(first, last):
-        image = cell // len(turn)
-        k, block, blocks = turn[cell % len(turn)]
+        image = cell // len(wavefront)
+        k, block, blocks = wavefront[cell % len(wavefront)]
         scan_back(
             dy[image],
             (x[image], projection[image]),

@@ -1,6 +1,6 @@
 """The backward pass of planar_scan in one direction, segment by segment from the last.
 
-The letters are those of planar.
+See planar.py for the letters.
 """
 
 from typing import Any, NamedTuple
@@ -10,9 +10,20 @@ import numpy as np
 from .exponentials import LOG2_E, exp2
 from .jit import allocation_free, jit
 from .lane_sums import sum_rows
-from .lanes import broadcast, columns, load, prefetch, put, put_columns, spread, store, take, width
-from .pixels import TILE, Block, ask_for, gather, raw_steps, step_sizes, walk
-from .recurrence import Adjoint, Segment, Shared, kept_of, products_of, record, retrace
+from .lanes import (
+    broadcast,
+    columns,
+    constant,
+    load,
+    load_clipped,
+    prefetch,
+    put_columns,
+    store,
+    store_clipped,
+    width,
+)
+from .pixels import TILE, Block, gather, prefetch_projection, raw_steps, step_sizes, walk
+from .recurrence import Adjoint, Segment, Shared, new_products, new_trajectory, record, retrace
 
 
 class Maps(NamedTuple):
@@ -26,7 +37,7 @@ class Maps(NamedTuple):
 
 
 class Products(NamedTuple):
-    """What leads from raw steps to the projection: rows of lanes, r a pixel, and their sums."""
+    """Gradients of the low-rank steps: by lane, in r rows per pixel, and summed over the lanes."""
 
     rows: Any
     sums: Any
@@ -41,16 +52,16 @@ class Grads(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What blocks use in turn, a segment each."""
+    """Scratch memory for a segment of one block, reused by the next."""
 
     rows: Any
-    kept: Any
+    trajectory: Any
     products: Any
     through_raw: Any
 
 
 class Pixels(NamedTuple):
-    """Pixels in the order of their visit, and where the projection has B of each."""
+    """The pixels of a segment in the order of the scan, and the index of each one's B."""
 
     pixels: Any
     B_at: Any
@@ -58,10 +69,10 @@ class Pixels(NamedTuple):
 
 @jit
 def scan_back(dy, maps, parameters, states, segment, dmaps, dparameters, image, k, first, blocks):
-    """Add direction k of neighbouring blocks to the gradients of the maps, write the parameters'.
+    """Backward pass of direction k for neighbouring blocks of channels.
 
-    The blocks take turns, a segment each: its projection and the gradient of that come from
-    memory once.
+    Adds to the gradients of the maps and writes those of the parameters. The blocks alternate
+    segment by segment, so a segment's projection and its gradient are read from memory once.
     """
     x, projection = maps
     h, w, d = x.shape
@@ -82,40 +93,42 @@ def scan_back(dy, maps, parameters, states, segment, dmaps, dparameters, image, 
         weight[j] = columns(delta_weight[k], c, d - c, 1.0)
         rate[j] = columns(A[k], c, d - c, LOG2_E)
     size = min(segment, h * w)
-    memory = _memory_of(rate[0], r, n, size)
+    memory = _new_memory(rate[0], r, n, size)
     pixels, B_at, next_pixels, next_B_at = np.empty((4, size), np.int64)
     count = h * w - states.shape[1] * size
     walk(pixels, B_at, h * w - count, count, k, h, w, r, r + 2 * n)
     for i in range(states.shape[1], -1, -1):
         ahead = size if i > 0 else 0
         walk(next_pixels, next_B_at, (i - 1) * size, ahead, k, h, w, r, r + 2 * n)
-        here = Pixels(pixels[:count], B_at)
-        there = Pixels(next_pixels[:ahead], next_B_at[:ahead])
+        current = Pixels(pixels[:count], B_at)
+        next_segment = Pixels(next_pixels[:ahead], next_B_at[:ahead])
         for j in range(blocks):
             c = (first + j) * W
-            bias, direct = take(delta_bias[k], c, d - c), take(D[k], c, d - c)
+            bias, direct = load_clipped(delta_bias[k], c, d - c), load_clipped(D[k], c, d - c)
             block = Block(weight[j], bias, rate[j], direct)
             adjoint = Adjoint(g[j], dA[j], flat.dprojection)
             grads = Grads(dweight[j], dbias[j], dD[j])
-            memory.kept.states[: n * W] = 0
+            memory.trajectory.states[: n * W] = 0
             if i > 0:
-                memory.kept.states[: n * W] = states[first + j, i - 1]
+                memory.trajectory.states[: n * W] = states[first + j, i - 1]
             following, next_c = Pixels(pixels[:count], B_at[:0]), c + W  # of the next block
             if j == blocks - 1:
-                following, next_c = there, first * W
-            _scan_segment_back(memory, flat, block, adjoint, grads, here, following, d, c, next_c)
+                following, next_c = next_segment, first * W
+            _scan_segment_back(
+                memory, flat, block, adjoint, grads, current, following, d, c, next_c
+            )
         pixels, B_at, next_pixels, next_B_at, count = next_pixels, next_B_at, pixels, B_at, size
 
     for j in range(blocks):
         c = (first + j) * W
         put_columns(dparameters[0][image, k], c, d - c, dweight[j])
-        put(dparameters[1][image, k], c, d - c, load(dbias[j], 0))
+        store_clipped(dparameters[1][image, k], c, d - c, load(dbias[j], 0))
         put_columns(dparameters[2][image, k], c, d - c, dA[j])
-        put(dparameters[3][image, k], c, d - c, load(dD[j], 0))
+        store_clipped(dparameters[3][image, k], c, d - c, load(dD[j], 0))
 
 
 @jit
-def _memory_of(rate, r, n, size):
+def _new_memory(rate, r, n, size):
     W = width(rate)
     x, dy, raw, delta, through_decay, through_x = np.empty((6, size * W), rate.dtype)
     products = Products(
@@ -123,36 +136,36 @@ def _memory_of(rate, r, n, size):
     )
     return Memory(
         Segment(x, dy, raw, delta, through_decay, through_x),
-        kept_of(rate, n, size),
-        products_of(rate, n),
+        new_trajectory(rate, n, size),
+        new_products(rate, n),
         products,
     )
 
 
 @allocation_free
-def _scan_segment_back(memory, flat, block, adjoint, grads, here, there, d, c, next_c):
-    """Take a block from behind a segment to before it, asking for what comes next on the way."""
-    rows, kept, products, through_raw = memory
-    pixels, B_at = here
+def _scan_segment_back(memory, flat, block, adjoint, grads, current, following, d, c, next_c):
+    """Backward pass of a segment of one block, prefetching the next segment."""
+    rows, trajectory, products, through_raw = memory
+    pixels, B_at = current
     W, count = width(flat.x), len(pixels)
     r, n = len(block.weight) // W, len(block.rate) // W
     shared = Shared(flat.projection, B_at, n)
     _start_segment(rows, flat, block, pixels, B_at, d, c)
-    record(kept, block.rate, rows, shared, count)
+    record(trajectory, block.rate, rows, shared, count)
     for last in range(count, 0, -TILE):
         first = max(last - TILE, 0)
-        for t in range(first, min(last, len(there.pixels))):
-            _ask_for_maps(flat, there.pixels[t] * d + next_c)
-        for t in range(first, min(last, len(there.B_at))):
-            ask_for(flat.projection, there.B_at[t], r, n)
-            ask_for(flat.dprojection, there.B_at[t], r, n)
-        retrace(adjoint, products, kept, block.rate, rows, shared, first, last)
+        for t in range(first, min(last, len(following.pixels))):
+            _prefetch_maps(flat, following.pixels[t] * d + next_c)
+        for t in range(first, min(last, len(following.B_at))):
+            prefetch_projection(flat.projection, following.B_at[t], r, n)
+            prefetch_projection(flat.dprojection, following.B_at[t], r, n)
+        retrace(adjoint, products, trajectory, block.rate, rows, shared, first, last)
     _finish_segment(rows, flat, block, grads, through_raw, pixels, B_at, d, c)
 
 
 @allocation_free
 def _start_segment(rows, flat, block, pixels, B_at, d, c):
-    """Gather a segment of the maps, and compute its step sizes, before and after softplus."""
+    """Gather a segment's x and dy, and compute its step sizes, before and after softplus."""
     r = len(block.weight) // width(block.weight)
     gather(rows.x, flat.x, pixels, d, c)
     gather(rows.dy, flat.dy, pixels, d, c)
@@ -162,7 +175,7 @@ def _start_segment(rows, flat, block, pixels, B_at, d, c):
 
 @allocation_free
 def _finish_segment(rows, flat, block, grads, products, pixels, B_at, d, c):
-    """Lead what delta and delta x get on to dx, the step's projection, weight, bias and D."""
+    """From the gradients of delta and delta x: those of x, projection, weight, bias and D."""
     dx, weight, W = flat.dx, block.weight, width(flat.dx)
     r = len(weight) // W
     for first in range(0, len(pixels), TILE):
@@ -170,9 +183,9 @@ def _finish_segment(rows, flat, block, grads, products, pixels, B_at, d, c):
         for t in range(first, last):
             x_t, dy_t, delta_t = load(rows.x, t * W), load(rows.dy, t * W), load(rows.delta, t * W)
             ddelta_x, x_at = load(rows.through_x, t * W), pixels[t] * d + c
-            dx_t = take(dx, x_at, d - c) + ddelta_x * delta_t + dy_t * block.D
-            put(dx, x_at, d - c, dx_t)
-            slope = exp2((load(rows.raw, t * W) - delta_t) * spread(LOG2_E, dx))  # of softplus
+            dx_t = load_clipped(dx, x_at, d - c) + ddelta_x * delta_t + dy_t * block.D
+            store_clipped(dx, x_at, d - c, dx_t)
+            slope = exp2((load(rows.raw, t * W) - delta_t) * constant(LOG2_E, dx))  # of softplus
             draw = (load(rows.through_decay, t * W) + ddelta_x * x_t) * slope
             store(grads.bias, 0, load(grads.bias, 0) + draw)
             store(grads.D, 0, load(grads.D, 0) + dy_t * x_t)
@@ -188,8 +201,8 @@ def _finish_segment(rows, flat, block, grads, products, pixels, B_at, d, c):
 
 
 @allocation_free
-def _ask_for_maps(flat, x_at):
-    """Ask for what the backward pass reads and writes of a pixel's channels."""
+def _prefetch_maps(flat, x_at):
+    """Prefetch a pixel's channels in the maps that the backward pass reads and writes."""
     prefetch(flat.x, x_at)
     prefetch(flat.dy, x_at)
     prefetch(flat.dx, x_at)

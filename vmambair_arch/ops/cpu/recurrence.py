@@ -1,10 +1,10 @@
 """The scan and its adjoint along a segment of the sequence, for a block of neighbouring channels.
 
-A segment lies in scratch memory, whatever the order of the sequence: x, delta, dy, ... have a row
-of lanes for each of its steps. What all lanes share stays where it is, see ``Shared``. h, rate and
-g have n rows of lanes; rate is A log2 e, so that exp(delta A) = 2**(delta rate).
+A segment is copied to scratch memory in the order of the scan: x, delta, dy, ... have one row of
+lanes per step. B and C, which all lanes share, are read in place, see ``Shared``. h, rate and g
+have n rows of lanes; rate is A log2 e, so that exp(delta A) = 2**(delta rate).
 
-Backwards, a segment keeps the states and the decays of all its steps.
+The backward pass first recomputes the states and decays of a segment's steps, see ``Trajectory``.
 """
 
 from typing import Any, NamedTuple
@@ -14,11 +14,11 @@ import numpy as np
 from .exponentials import LN_2, exp2, exp2_times
 from .jit import allocation_free, jit
 from .lane_sums import halve, sum_halves
-from .lanes import broadcast, load, put, spread, store, take, width, zeros
+from .lanes import broadcast, constant, load, load_clipped, store, store_clipped, width, zeros
 
 
 class Shared(NamedTuple):
-    """What the lanes share: step t has its n numbers of B at numbers[B_at[t]], then those of C."""
+    """B and C, which all lanes share: at numbers[B_at[t]:] step t has n numbers of B, n of C."""
 
     numbers: Any
     B_at: Any
@@ -26,10 +26,11 @@ class Shared(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """Rows of lanes of a segment's steps.
+    """A segment's steps, a row of lanes each.
 
-    raw: step sizes before softplus; delta: after it.
-    through_decay, through_x: the gradients of delta by way of the decays, and of delta x.
+    raw, delta: step sizes before and after softplus.
+    through_decay: gradients of delta through the decays exp(delta A).
+    through_x: gradients of the products delta x.
     """
 
     x: Any
@@ -40,15 +41,15 @@ class Segment(NamedTuple):
     through_x: Any
 
 
-class Kept(NamedTuple):
-    """What ``record`` keeps of a segment: states before each step and at the end, and decays."""
+class Trajectory(NamedTuple):
+    """The states before each step of a segment and after the last, and the decay of each step."""
 
     states: Any
     decays: Any
 
 
 class Adjoint(NamedTuple):
-    """g, the gradient of h, and the gradients that steps add to: of A, and of shared.numbers."""
+    """The gradients of h (g), of A and of shared.numbers; steps add to the last two."""
 
     g: Any
     dA: Any  # noqa: N815 the field's name
@@ -73,7 +74,7 @@ def advance(h, rate, D, delta, x, y, shared, t):
 
 @allocation_free
 def skip(h, rate, delta, x, shared, count):
-    """Advance h from before a segment to after it."""
+    """Advance h over a segment without computing y."""
     W = width(rate)
     for t in range(count):
         delta_t, B_at = load(delta, t * W), shared.B_at[t]
@@ -85,8 +86,8 @@ def skip(h, rate, delta, x, shared, count):
 
 
 @allocation_free
-def record(kept, rate, segment, shared, count):
-    """The same from the state that stands first in ``kept``, keeping all states and decays."""
+def record(trajectory, rate, segment, shared, count):
+    """Fill in a segment's trajectory, whose first state is given."""
     W = width(rate)
     for t in range(count):
         delta_t, B_at = load(segment.delta, t * W), shared.B_at[t]
@@ -94,38 +95,42 @@ def record(kept, rate, segment, shared, count):
         for i in range(shared.n):
             row, before = i * W, (t * shared.n + i) * W
             decay = exp2(delta_t * load(rate, row))
-            store(kept.decays, before, decay)
+            store(trajectory.decays, before, decay)
             term = delta_x * broadcast(shared.numbers, B_at + i)
-            store(kept.states, before + shared.n * W, decay * load(kept.states, before) + term)
+            store(
+                trajectory.states,
+                before + shared.n * W,
+                decay * load(trajectory.states, before) + term,
+            )
 
 
 @jit
-def kept_of(rate, n, count):
+def new_trajectory(rate, n, count):
     """Memory for ``record``."""
     size = n * width(rate)
-    return Kept(np.empty((count + 1) * size, rate.dtype), np.empty(count * size, rate.dtype))
+    return Trajectory(np.empty((count + 1) * size, rate.dtype), np.empty(count * size, rate.dtype))
 
 
 @jit
-def products_of(rate, n):
+def new_products(rate, n):
     """Memory for ``retrace``."""
     W = width(rate)
     return np.zeros(-(-n // W) * W * W, rate.dtype)
 
 
 @allocation_free
-def retrace(adjoint, products, kept, rate, segment, shared, first, last):
-    """Take g from behind some steps to before them, in place.
+def retrace(adjoint, products, trajectory, rate, segment, shared, first, last):
+    """Carry g backwards from step ``last`` to step ``first``, in place.
 
-    Adds to dA, and to dshared the gradients of B and C, sums over the lanes; writes through_decay
+    Adds to dA, and to dshared the gradients of B and C, summed over the lanes; writes through_decay
     and through_x.
     """
     for t in range(last - 1, first - 1, -1):
-        _retrace_step(adjoint, products, kept, rate, segment, shared, t)
+        _retrace_step(adjoint, products, trajectory, rate, segment, shared, t)
 
 
 @allocation_free
-def _retrace_step(adjoint, products, kept, rate, segment, shared, t):
+def _retrace_step(adjoint, products, trajectory, rate, segment, shared, t):
     W, n, B_at = width(rate), shared.n, shared.B_at[t]
     g, dA, dshared = adjoint
     delta_t, dy_t = load(segment.delta, t * W), load(segment.dy, t * W)
@@ -134,17 +139,17 @@ def _retrace_step(adjoint, products, kept, rate, segment, shared, t):
     for i in range(n):
         row, before = i * W, (t * n + i) * W
         g_i = load(g, row) + dy_t * broadcast(shared.numbers, B_at + n + i)
-        h_i = load(kept.states, before + n * W)
+        h_i = load(trajectory.states, before + n * W)
         store(products, row, halve(delta_x * g_i, dy_t * h_i))
         through_x = through_x + g_i * broadcast(shared.numbers, B_at + i)
-        g_i = g_i * load(kept.decays, before)
+        g_i = g_i * load(trajectory.decays, before)
         store(g, row, g_i)
-        dexponent = g_i * load(kept.states, before)
+        dexponent = g_i * load(trajectory.states, before)
         through_decay = through_decay + dexponent * load(rate, row)
         store(dA, row, load(dA, row) + dexponent * delta_t)
     store(segment.through_x, t * W, through_x)
-    store(segment.through_decay, t * W, through_decay * spread(LN_2, rate))
+    store(segment.through_decay, t * W, through_decay * constant(LN_2, rate))
     for i in range(0, n, W):
         dB, dC = sum_halves(products, i * W)
-        put(dshared, B_at + i, n - i, take(dshared, B_at + i, n - i) + dB)
-        put(dshared, B_at + n + i, n - i, take(dshared, B_at + n + i, n - i) + dC)
+        store_clipped(dshared, B_at + i, n - i, load_clipped(dshared, B_at + i, n - i) + dB)
+        store_clipped(dshared, B_at + n + i, n - i, load_clipped(dshared, B_at + n + i, n - i) + dC)

@@ -1,10 +1,11 @@
 """selective_scan on the CPU, a block of neighbouring channels at a time.
 
-The channels of a block share B and C, so a block ends where a group of channels does. The sequence
-is copied tile by tile to scratch memory, where the channels are contiguous. As in planar_scan, the
-backward pass keeps the states at the starts of tiles and recomputes those within a tile.
+The channels of a block share B and C, so no block crosses a group boundary. The sequence is
+copied tile by tile to scratch memory, where the channels are contiguous. The backward pass runs
+forward once, saving the state before each tile, and then recomputes the states within a tile.
 
-b images, d channels, c a block's first channel, m of them in it, n states, l steps, g groups.
+b images, d channels, c a block's first channel, m channels in the block, n states, l steps,
+g groups.
 """
 
 import math
@@ -16,21 +17,31 @@ from torch import Tensor
 from .arrays import arrays_of
 from .exponentials import LOG2_E, exp2, softplus
 from .jit import allocation_free, jit, kernel
-from .lanes import columns, load, put, put_columns, spread, store, take, width, zeros
+from .lanes import (
+    columns,
+    constant,
+    load,
+    load_clipped,
+    put_columns,
+    store,
+    store_clipped,
+    width,
+    zeros,
+)
 from .recurrence import (
     Adjoint,
     Segment,
     Shared,
     advance,
-    kept_of,
-    products_of,
+    new_products,
+    new_trajectory,
     record,
     retrace,
     skip,
 )
 from .threads import run
 
-TILE = 128  # steps that are taken together: whole lines of each sequence
+TILE = 128  # steps per tile: whole cache lines of each sequence
 
 
 def unavailable(x: Tensor) -> str | None:
@@ -85,7 +96,11 @@ def _forward(first, last, groups, inputs, delta_softplus, y, last_state):
 def _scan(inputs, delta_softplus, y, last_state, c, m):
     u, delta, A, B, C, D, delta_bias = inputs
     W, n, length = width(u), A.shape[1], u.shape[1]
-    rate, bias, direct = columns(A, c, m, LOG2_E), take(delta_bias, c, m), take(D, c, m)
+    rate, bias, direct = (
+        columns(A, c, m, LOG2_E),
+        load_clipped(delta_bias, c, m),
+        load_clipped(D, c, m),
+    )
     h, tile = np.zeros(n * W, u.dtype), min(TILE, length)
     shared = Shared(np.empty(tile * 2 * n, u.dtype), np.arange(tile) * 2 * n, n)
     tile_u, tile_y, step = np.zeros((3, tile * W), u.dtype)
@@ -133,7 +148,11 @@ def _scan_back(dy, inputs, delta_softplus, gradients, c, m):
     du, ddelta, dA, dB, dC, dD, ddelta_bias = gradients
     W, n, length = width(u), A.shape[1], u.shape[1]
     tile = min(TILE, length)
-    rate, bias, direct = columns(A, c, m, LOG2_E), take(delta_bias, c, m), take(D, c, m)
+    rate, bias, direct = (
+        columns(A, c, m, LOG2_E),
+        load_clipped(delta_bias, c, m),
+        load_clipped(D, c, m),
+    )
     numbers, dshared = np.empty((2, tile * 2 * n), u.dtype)
     shared = Shared(numbers, np.arange(tile) * 2 * n, n)
     tile_u, tile_dy, raw, step, through_step, through_u = np.zeros((6, tile * W), u.dtype)
@@ -151,7 +170,7 @@ def _scan_back(dy, inputs, delta_softplus, gradients, c, m):
         skip(h, rate, step, tile_u, shared, count)
 
     g, gA, gbias, gdirect = np.zeros(n * W, u.dtype), np.zeros(n * W, u.dtype), zeros(u), zeros(u)
-    kept, products = kept_of(rate, n, tile), products_of(rate, n)
+    trajectory, products = new_trajectory(rate, n, tile), new_products(rate, n)
     adjoint = Adjoint(g, gA, dshared)
     for i in range(tiles - 1, -1, -1):
         start, count = i * tile, min(tile, length - i * tile)
@@ -160,16 +179,16 @@ def _scan_back(dy, inputs, delta_softplus, gradients, c, m):
         _gather(raw, delta, c, m, start, count)
         _share(shared.numbers, B, C, start, count)
         _step_sizes(step, raw, bias, delta_softplus, count)
-        kept.states[: n * W] = starts[i]
-        record(kept, rate, segment, shared, count)
+        trajectory.states[: n * W] = starts[i]
+        record(trajectory, rate, segment, shared, count)
         dshared[:] = 0
-        retrace(adjoint, products, kept, rate, segment, shared, 0, count)
+        retrace(adjoint, products, trajectory, rate, segment, shared, 0, count)
         for row in range(0, count * W, W):
             u_t, dy_t, step_t = load(tile_u, row), load(tile_dy, row), load(step, row)
             dstep_u = load(through_u, row)
             dstep = load(through_step, row) + dstep_u * u_t
-            if delta_softplus:  # times its slope
-                dstep = dstep * exp2((load(raw, row) + bias - step_t) * spread(LOG2_E, u))
+            if delta_softplus:  # times the slope of softplus
+                dstep = dstep * exp2((load(raw, row) + bias - step_t) * constant(LOG2_E, u))
             gbias, gdirect = gbias + dstep, gdirect + dy_t * u_t
             store(through_step, row, dstep)
             store(through_u, row, dstep_u * step_t + dy_t * direct)
@@ -178,13 +197,13 @@ def _scan_back(dy, inputs, delta_softplus, gradients, c, m):
         _add_shared(dB, dC, dshared, start, count)
 
     put_columns(dA, c, m, gA)
-    put(ddelta_bias, c, m, gbias)
-    put(dD, c, m, gdirect)
+    store_clipped(ddelta_bias, c, m, gbias)
+    store_clipped(dD, c, m, gdirect)
 
 
 @allocation_free
 def _gather(tile, sequences, c, m, start, count):
-    """Copy steps of m channels of (d, l) to rows of lanes."""
+    """Copy steps of m channels from (d, l) to rows of lanes."""
     for lane in range(m):
         for t in range(count):
             tile[t * width(tile) + lane] = sequences[c + lane, start + t]
@@ -200,7 +219,7 @@ def _scatter(sequences, tile, c, m, start, count):
 
 @allocation_free
 def _share(shared, B, C, start, count):
-    """Copy steps of B and C (n, l) next to each other."""
+    """Interleave B and C (n, l): the n numbers of B for a step, then those of C."""
     n = B.shape[0]
     for i in range(n):
         for t in range(count):

@@ -19,7 +19,7 @@ from .forward import compose
 from .launch import Scan, power_of_2, run
 from .tiles import LOG2E, softplus
 
-LONGEST, MOST_CHANNELS, MOST_STATES = 512, 8, 16
+MAX_LENGTH, MAX_CHANNELS, MAX_STATES = 512, 8, 16
 SIZES = ("k", "length", "n", "d")
 
 
@@ -31,7 +31,7 @@ def fits(scan: Scan) -> bool:
 
 def fits_in_a_tile(d: int, length: int, n: int) -> bool:
     """Whether d channels, ``length`` steps and n states are few enough for one tile."""
-    return d <= MOST_CHANNELS and length <= LONGEST and n <= MOST_STATES
+    return d <= MAX_CHANNELS and length <= MAX_LENGTH and n <= MAX_STATES
 
 
 def forward(scan: Scan, y: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-SMALLEST = 1e-4  # the smallest value shown of a receptive field, relative to its largest
+MIN_SHOWN = 1e-4  # the smallest value shown of a receptive field, relative to its largest
 
 
 class Explained(NamedTuple):
@@ -38,7 +38,7 @@ def draw(
         row[0].imshow(picture)
         _finish(row[0], square, network.name)
         field = network.field / max(network.field.max(), np.finfo(float).tiny)
-        row[1].imshow(np.log10(np.maximum(field, SMALLEST)), cmap="inferno")
+        row[1].imshow(np.log10(np.maximum(field, MIN_SHOWN)), cmap="inferno")
         _finish(row[1], square, f"effective receptive field\n{network.notes[0]}")
         _attribution(row[2], picture, network.attribution)
         _finish(row[2], square, f"local attribution\n{network.notes[1]}")

@@ -71,7 +71,7 @@ def repaired(data: bytes) -> tuple[bytes | None, list[str]]:
     tree = tree_of(data)
     lost = "a part of its EXIF data is damaged and dropped"
     if any(each.more for each in editor.directories()):
-        lost = f"the tags of its EXIF data after the first {ifd.MOST:,} are dropped"
+        lost = f"the tags of its EXIF data after the first {ifd.MAX_ENTRIES:,} are dropped"
     return (from_tree(tree, editor.how.order) if tree else None), [lost]
 
 

@@ -14,7 +14,7 @@ LETTERS |= {13: "I", 16: "Q", 17: "q", 18: "Q"}
 PAIRS = (5, 10)  # kinds of two numbers each
 FLOATS = (11, 12)  # kinds that may be infinite or NaN
 ORDERS = {b"II": "<", b"MM": ">"}
-MOST = 4096  # entries of a directory that are read; programs write a few hundred at most
+MAX_ENTRIES = 4096  # entries of a directory that are read; programs write a few hundred at most
 
 
 class Layout(NamedTuple):
@@ -74,7 +74,7 @@ class Directory(NamedTuple):
         start, end: offsets of the number of entries, where it begins, and of the entries' end.
         following: offset of the next directory, or 0.
         whole: whether all its entries and values exist and were read.
-        more: the number of entries after the ``MOST`` that were read.
+        more: the number of entries after the ``MAX_ENTRIES`` that were read.
     """
 
     entries: dict[int, Entry]
@@ -120,7 +120,7 @@ def directory(content: bytes, start: int, how: Layout, *, room: int | None = Non
     first = start + how.many.size
     there = min(number, (len(content) - first) // entry.size)
     end = first + there * entry.size
-    more = max(there - MOST, 0)
+    more = max(there - MAX_ENTRIES, 0)
     entries: dict[int, Entry] = {}
     values_at, entries_at, whole = {}, {}, there == number and not more
     left = len(content) if room is None else room

@@ -21,7 +21,6 @@ SEGMENTS, SCANS = 2**16, 500  # more are refused
 FEW, WORK = 32, 500e6  # scans that any picture may have; with more, the limit of scans x pixels
 MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")  # of a segment, not inside the data of a scan
 EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
-EXTENDED = b"http://ns.adobe.com/xmp/extension/\0"
 PROFILE, PHOTOSHOP = b"ICC_PROFILE\0", b"Photoshop 3.0\0"
 SEVERAL, GAIN_MAP = b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0"
 INCHES = {1: 1.0, 2: 1 / 2.54}  # JFIF's unit in inches; 2 is the centimetre

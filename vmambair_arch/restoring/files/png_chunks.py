@@ -12,8 +12,8 @@ from ...errors import InputError
 Chunks = tuple[tuple[bytes, bytes], ...]  # kinds and data
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-MOST = 2**18  # chunks of a file
-LARGEST = 2**26  # bytes of a text or a profile, inflated
+MAX_CHUNKS = 2**18  # chunks of a file
+MAX_INFLATED = 2**26  # bytes of a text or a profile, inflated
 XMP = b"XML:com.adobe.xmp\0"
 COLOURS = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")  # the meaning of pixel values
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")  # titles, authors, workflows
@@ -43,7 +43,7 @@ def chunks(content: bytes) -> Iterator[Chunk]:
     Raises: InputError: more of them than any program writes.
     """
     whole, position = memoryview(content), len(SIGNATURE)
-    for _ in range(MOST):
+    for _ in range(MAX_CHUNKS):
         if position + 12 > len(whole):
             return
         length, kind = struct.unpack_from(">I4s", whole, position)
@@ -55,7 +55,7 @@ def chunks(content: bytes) -> Iterator[Chunk]:
         if kind == b"IEND":
             return
         position = end + 4
-    raise InputError(f"has more than {MOST:,} chunks; open it and save it again")
+    raise InputError(f"has more than {MAX_CHUNKS:,} chunks; open it and save it again")
 
 
 def write(file: IO[bytes], kind: bytes, data: bytes | memoryview) -> None:
@@ -85,9 +85,9 @@ def text(kind: bytes, data: bytes) -> bytes:
 def inflated(data: bytes) -> bytes:
     """Inflate data up to a limit. Raises ValueError: it is larger; zlib.error: it is damaged."""
     decompressor = zlib.decompressobj()
-    result = decompressor.decompress(data, LARGEST)
+    result = decompressor.decompress(data, MAX_INFLATED)
     if decompressor.unconsumed_tail:
-        raise ValueError(f"takes more than {LARGEST} bytes")
+        raise ValueError(f"takes more than {MAX_INFLATED} bytes")
     if not decompressor.eof:
         raise ValueError("ends too early")
     return result

@@ -14,7 +14,7 @@ from . import exif, ifd, iptc as photoshop
 from .ifd import Entry, Layout
 
 STRIP_BYTES = 2**22  # before compression
-LARGEST = 2**32 - 2**28  # bytes of pixels that 32-bit offsets can address, after the directory
+MAX_CLASSIC_BYTES = 2**32 - 2**28  # bytes of pixels that 32-bit offsets can address
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, STRIPS = 256, 257, 258, 259, 262, 273
 SAMPLES, ROWS, STRIP_SIZES = 277, 278, 279
 PREDICTOR, EXTRA_SAMPLES, SAMPLE_FORMAT, XMP, ICC_PROFILE = 317, 338, 339, 700, 34675
@@ -64,7 +64,7 @@ def write(
     h, w = pixels.shape[:2]
     pixels = pixels.reshape(h, w, -1)
     found = ifd.layout(exif_data) if exif_data else None
-    how = Layout(found[0].order if found else "<", big=pixels.nbytes > LARGEST)
+    how = Layout(found[0].order if found else "<", big=pixels.nbytes > MAX_CLASSIC_BYTES)
     rows = max(STRIP_BYTES // pixels[0].nbytes, 1)
     strips = [
         zlib.compress(_differences(pixels[y : y + rows], how.order)) for y in range(0, h, rows)

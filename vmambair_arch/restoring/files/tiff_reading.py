@@ -87,7 +87,7 @@ def parse(content: bytes) -> EncodedPicture:
     )
     _read(stored, content, page)
     if page.directory.more:
-        stored.warnings.append(f"its tags after the first {ifd.MOST:,} are dropped")
+        stored.warnings.append(f"its tags after the first {ifd.MAX_ENTRIES:,} are dropped")
     if len(pages) > 1 or below:
         stored.warnings.append("the smaller copies and masks in its file are dropped")
     return stored

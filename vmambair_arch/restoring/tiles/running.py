@@ -10,19 +10,13 @@ from torch import Tensor, nn
 from ...errors import InputError, shortened
 from ...inference import ensemble, run
 from ...system import memory
-from ...system.gpu_libraries import benchmarks_off, tf32
+from ...system.gpu_libraries import PRECISIONS, benchmarks_off, tf32
 from .graphs import Graphs
 from .precision import choose_precision
 from .steps import Progress, Steps
 
 logger = logging.getLogger("vmambair_arch")
-SMALL = 64  # side of the image that probes a network
-PRECISIONS = {
-    "fp32": torch.float32,
-    "tf32": torch.float32,
-    "bf16": torch.bfloat16,
-    "fp16": torch.float16,
-}
+PROBE_SIDE = 64  # side of the image that probes a network
 
 
 class Runner:
@@ -58,7 +52,7 @@ class Runner:
         config = getattr(network, "config", {})
         self.in_channels: int = config.get("in_channels", 3)
         multiple: int = getattr(network, "multiple", 1)
-        self.side = -(-SMALL // multiple) * multiple
+        self.side = -(-PROBE_SIDE // multiple) * multiple
         shape = (1, self.in_channels, self.side, self.side)
         self.dtype = PRECISIONS.get(precision) or self._automatic(shape)
         small = torch.zeros(shape, device=device)

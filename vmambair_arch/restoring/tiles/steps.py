@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 Progress = Callable[[float], None]
 LAYERS = (nn.Conv2d, nn.Linear)
-MOST = 0.999  # the caller reports 1
+MAX_FRACTION = 0.999  # the caller reports 1
 
 
 class Steps:
@@ -47,7 +47,7 @@ class Steps:
         def tell(number: int) -> None:
             nonlocal done
             done += number
-            progress(min(done / max(total, done), MOST))
+            progress(min(done / max(total, done), MAX_FRACTION))
 
         with self._hooked(tell):
             yield

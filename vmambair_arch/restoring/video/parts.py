@@ -27,7 +27,7 @@ class Parts:
         folder.mkdir(exist_ok=True)
         remove_leftovers(folder)
         if not self.paths():
-            write_whole(folder / ABOUT, lambda file: file.write(json.dumps(about).encode()))
+            write_whole(folder / ABOUT, json.dumps(about).encode())
         theirs = json.loads((folder / ABOUT).read_text())
         other = [name for name in about if theirs.get(name) != about[name]]
         if other:

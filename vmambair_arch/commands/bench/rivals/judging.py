@@ -16,7 +16,7 @@ from ...export.verified_export import photograph
 
 SCALE = 4
 JUDGED = ("astronaut", "chelsea", "coffee")  # of skimage.data
-WHOLE = 32  # the sides of a photograph are cut to multiples, so that every network takes its input
+MULTIPLE = 32  # of which the sides of a photograph are, so that every network takes it
 
 
 def write_pictures(sizes: Sequence[int], folder: Path) -> dict[int, Path]:
@@ -42,7 +42,7 @@ def truth(name: str) -> np.ndarray:
     from skimage import data
 
     pixels = getattr(data, name)()
-    h, w = (side // WHOLE * WHOLE for side in pixels.shape[:2])
+    h, w = (side // MULTIPLE * MULTIPLE for side in pixels.shape[:2])
     return pixels[:h, :w]
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-ONCE = 60.0  # seconds; a longer pass is run only once
+SLOW = 60.0  # seconds; a longer pass is run only once
 WARM_UP = 64  # pixels a side of the part from which the time of the whole is estimated
 STATUS = Path("/proc/self/status")
 Image = Any  # (1, 3, h, w) float32 in [0, 1]
@@ -66,8 +66,8 @@ def timed(run: Run, picture: Image, long: float) -> dict[str, Any]:
     difference to its seconds went to other programs.
     """
     first = clocked(run, picture)
-    passes = [first] if first[0] >= ONCE else []
-    while not passes or first[0] < ONCE and sum(seconds for seconds, _ in passes) < long:
+    passes = [first] if first[0] >= SLOW else []
+    while not passes or first[0] < SLOW and sum(seconds for seconds, _ in passes) < long:
         passes.append(clocked(run, picture))
     least, processor = min(passes)
     return {

@@ -4,12 +4,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import InputError
+from ...errors import InputError
 
 WINDOW, SIGMA = 11, 1.5  # SSIM's, in pixels
-SMALL = (0.01**2, 0.03**2)  # SSIM's C1 and C2 for values in [0, 1]
+C1_C2 = (0.01**2, 0.03**2)  # SSIM's C1 and C2 for values in [0, 1]
 EXPONENTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # MS-SSIM's, from the finest scale
-LEAST = 1e-4  # lower bound of a similarity; at 0 and below its power has no gradient
+MIN_SIMILARITY = 1e-4  # lower bound of a similarity; at 0 and below its power has no gradient
 
 
 class MSSSIMLoss(nn.Module):
@@ -53,12 +53,12 @@ class MSSSIMLoss(nn.Module):
                 x, y = F.avg_pool2d(x, 2), F.avg_pool2d(y, 2)
             structure, luminance = self._similarities(x, y)
             part = structure * luminance if number == scales - 1 else structure
-            similarity = similarity * part.mean((-2, -1)).clamp_min(LEAST) ** exponent
+            similarity = similarity * part.mean((-2, -1)).clamp_min(MIN_SIMILARITY) ** exponent
         return self.loss_weight * (1 - similarity.mean())
 
     def _similarities(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """SSIM's contrast and structure, and its luminance, at each position of the window."""
-        c1, c2 = SMALL
+        c1, c2 = C1_C2
         blurred = self._blur(torch.cat((x, y, x * x, y * y, x * y)))
         mean_x, mean_y, square_x, square_y, product = blurred.chunk(5)
         var_x, var_y = square_x - mean_x**2, square_y - mean_y**2

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from .perceptual import DISTS, LPIPS, Net
+from ..perceptual import DISTS, LPIPS, Net
 
 
 class _Distance(nn.Module):

@@ -1,0 +1,1 @@
+"""Losses that BasicSR lacks, a kind per file; ``plugin.py`` registers them."""
