@@ -54,8 +54,18 @@ def test_no_command_has_lost_its_line(path):
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_every_link_within_the_project_leads_to_a_file(path):
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text()):
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text()):
         assert "://" in target or (path.parent / target).exists(), target
+
+
+def test_every_claim_of_the_readme_has_a_test_that_exists():
+    _, _, claims = (ROOT / "README.md").read_text().partition("## What it does that others do not")
+    rows = [line for line in claims.partition("\n## ")[0].splitlines() if line.startswith("| ")]
+    for row in rows[2:]:
+        named = re.findall(r'\]\((\S+) "(\w+)"\)', row)
+        assert named and row.count("](") == len(named), row
+        for path, test in named:
+            assert f"\ndef {test}(" in (ROOT / path).read_text(), test
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

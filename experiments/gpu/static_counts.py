@@ -95,13 +95,16 @@ def _selective(d: int, length: int, dtype: torch.dtype) -> dict[str, Callable]:
     }
 
 
+DIRECTIONS = ("forward", "backward", "both ways")
 CALLS = {"planar": planar_calls, "selective": selective_calls, "channel": channel_calls}
 
 
-def count(operation: str, channels: int, dtype: torch.dtype) -> list[dict]:
-    """A row for each launch of a call, forward and then backward."""
+def count(operation: str, channels: int, dtype: torch.dtype, directions: list[str]) -> list[dict]:
+    """A row for each launch of a call in some directions; in all if none is named."""
     rows, read = [], {}
     for direction, call in CALLS[operation](channels, dtype).items():
+        if directions and direction not in directions:
+            continue
         launches = []
         with compiled(launches):
             call()
@@ -156,6 +159,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16", "float16"])
     parser.add_argument("--channels", type=int, nargs="+", default=[96])
     parser.add_argument("--operation", nargs="+", default=list(CALLS), choices=list(CALLS))
+    parser.add_argument("--direction", nargs="+", default=[], choices=DIRECTIONS)
     parser.add_argument("--json", action="store_true", help="a list of rows instead of a table")
     options = parser.parse_args()
     if not isinstance(launch.gradients, triton.JITFunction):
@@ -163,7 +167,8 @@ def main() -> None:
     triton.runtime.driver.set_active(Driver(options.capability))
     for channels in options.channels:
         for operation in options.operation:
-            rows = count(operation, channels, getattr(torch, options.dtype))
+            dtype = getattr(torch, options.dtype)
+            rows = count(operation, channels, dtype, options.direction)
             print(json.dumps(rows) if options.json else f"{channels} channels\n{table(rows)}")
 
 

@@ -5,6 +5,7 @@ import http.server
 import json
 import threading
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import torch
@@ -13,12 +14,26 @@ import yaml
 from support import picture_files as files
 from vmambair_arch import Restorer, Restormer, VmambaIR, cli, save_network
 from vmambair_arch.checkpoints import hub, read_file
+from vmambair_arch.commands import networks
 from vmambair_arch.errors import InputError
 from vmambair_arch.restoring import models
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
 constants = pytest.importorskip("huggingface_hub.constants")
 COMMIT = "a" * 40
+PLAIN = """
+from torch import nn
+from basicsr.utils.registry import ARCH_REGISTRY
+
+@ARCH_REGISTRY.register()
+class PlainConv(nn.Module):
+    def __init__(self, bias):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1, bias=bias)
+
+    def forward(self, x):
+        return self.conv(x)
+"""
 
 
 class Stub(http.server.BaseHTTPRequestHandler):
@@ -45,7 +60,7 @@ class Stub(http.server.BaseHTTPRequestHandler):
         revision, _, name = rest.partition("/")
         if not any(known.startswith(f"{repo}/") for known in self.files):
             return self.send(404, b"", {"X-Error-Code": "RepoNotFound"})
-        if revision not in ("main", "v1", COMMIT):
+        if unquote(revision) not in ("main", "v1", "refs/pr/1", "a/branch", COMMIT):
             return self.send(404, b"", {"X-Error-Code": "RevisionNotFound"})
         content = self.files.get(f"{repo}/{name}")
         if content is None:
@@ -103,6 +118,25 @@ def test_a_network_is_downloaded_once_and_its_revision_can_be_pinned(stub):
     assert Restorer("hf:user/name@v1/model.safetensors", device="cpu").scale == 2
     with pytest.raises(InputError, match="is a VmambaIR, not a Restormer"):
         Restormer.from_pretrained("user/name")
+
+
+def test_a_pull_request_and_a_branch_with_a_slash_are_revisions(stub):
+    for file in ("", "/model.safetensors"):
+        assert hub.download(f"hf:user/name@refs/pr/1{file}").name == "model.safetensors"
+    assert VmambaIR.from_pretrained("user/name", revision="a/branch").scale == 2
+
+
+def test_a_trained_network_of_a_plugin_is_built_from_the_hub(stub, monkeypatch):
+    from basicsr.utils.registry import ARCH_REGISTRY
+
+    monkeypatch.setattr(ARCH_REGISTRY, "_obj_map", {**ARCH_REGISTRY._obj_map})
+    Path("plain.py").write_text(PLAIN)
+    about = {"options": {"network_g": {"type": "PlainConv", "bias": False}}}
+    params = {"conv.weight": torch.ones(3, 3, 1, 1)}
+    torch.save({"params": params, "about": about}, "plain.pth")
+    stub.files = {"user/plain/net_g.pth": Path("plain.pth").read_bytes()}
+    network = networks.load("hf:user/plain", ["plain.py"])
+    assert type(network.network).__name__ == "PlainConv"
 
 
 def test_the_only_file_of_weights_is_used_whatever_its_name(stub):

@@ -2,12 +2,14 @@
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from vmambair_arch import cli
 from vmambair_arch.commands import doctor
-from vmambair_arch.ops import planar_scan, selective_scan, self_test
+from vmambair_arch.ops import self_test
 from vmambair_arch.ops.chunked import planar as chunked
 from vmambair_arch.ops.dispatch import load
+from vmambair_arch.ops.reference import channel
 
 
 @pytest.fixture
@@ -89,8 +91,36 @@ def test_a_backend_that_auto_passes_over_fails(monkeypatch, capsys):
     self_test.failure.cache_clear()
 
 
+@pytest.mark.parametrize("kind", ["mps", "xpu"])
+def test_gpus_of_apple_and_intel_are_tested(monkeypatch, capsys, kind):
+    found = torch.device(kind)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: found)
+    monkeypatch.setattr(doctor, "_operation", lambda *given: given[3](f"{given[0]} on {given[2]}"))
+    doctor.report(print)
+    *_, gpu, first, second, third, fourth = capsys.readouterr().out.splitlines()
+    assert gpu == f"GPU: {kind}, for restoring; training uses the CPU"
+    assert [first, second] == [f"planar on {kind}", f"selective on {kind}"]
+    assert [third, fourth] == ["planar on cpu", "selective on cpu"]
+
+
+@pytest.mark.parametrize("factor", [1, 1.01])
+def test_a_gpus_channel_scan_is_tested_too(monkeypatch, capsys, factor):
+    kernel = load("channel", "triton")
+    monkeypatch.setattr(kernel, "forward", lambda *tensors: factor * channel.forward(*tensors))
+    monkeypatch.setattr(doctor.dispatch, "excluded_from_auto", lambda *_: None)  # as on a GPU
+    monkeypatch.setattr(doctor, "OPERATIONS", {"channel": doctor.ON_GPU["channel"]})
+    monkeypatch.setattr(doctor, "SECONDS", 0.0)
+    assert doctor.report(print) == (factor == 1)
+    _, _, told = capsys.readouterr().out.partition("channel_scan on cpu:\n")
+    if factor == 1:
+        assert told.startswith("  triton: self-test passed: relative error ")
+        assert "  auto takes triton: " in told and "of gradients" not in told
+    else:
+        assert told.startswith("  triton: self-test FAILED: relative error of y 1.0e-02")
+
+
 def test_the_inputs_of_the_self_test_are_the_operations_own():
-    for inputs in self_test.problems("planar"):
-        assert planar_scan(**inputs).shape == inputs["x"].shape
-    for inputs in self_test.problems("selective"):
-        assert selective_scan(**inputs).shape == inputs["u"].shape
+    for operation, first in {"planar": "x", "selective": "u", "channel": "sequence"}.items():
+        for inputs in self_test.problems(operation):
+            with FakeTensorMode(allow_non_fake_inputs=True):
+                assert doctor.SCANS[operation](**inputs).shape == inputs[first].shape

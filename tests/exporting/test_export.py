@@ -23,7 +23,8 @@ from vmambair_arch import Restormer, cli, ops, presets, save_network
 from vmambair_arch.commands.export import arguments as command, verified_export as export
 from vmambair_arch.exporting import plain_scans, regions
 from vmambair_arch.exporting.formats import EXPORT_FORMATS
-from vmambair_arch.exporting.tracing import Scans, replaced_scans
+from vmambair_arch.exporting.tracing import OURS, replaced_scans, trace
+from vmambair_arch.mamba import interface
 from vmambair_arch.networks.modules import oss
 
 onnx = pytest.importorskip("onnx")
@@ -100,6 +101,12 @@ def test_the_plain_selective_scan_equals_the_reference(shape, softplus):
     exact = ops.selective_scan(**inputs, delta_softplus=softplus, backend="reference")
     plain = plain_scans.selective_scan(**inputs, delta_softplus=softplus)
     torch.testing.assert_close(plain, exact, rtol=1e-11, atol=1e-11)
+    scans = OURS._replace(operator=plain_scans.selective_operator)
+    options = {"delta_softplus": softplus, "return_last_state": True}
+    expected = ops.selective_scan(**inputs, **options, backend="reference")
+    with replaced_scans(scans):
+        found = ops.selective_scan(**inputs, **options)
+    torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-11)
 
 
 def test_the_scans_in_onnx_equal_the_reference():
@@ -203,13 +210,49 @@ def test_a_torch_export_file_runs_with_torch_alone(tmp_path, given, sizes):
     network = small("sisr_x4")
     run = exported(tmp_path, network, "network.pt2", "--format", "torch-export", *given)
     assert_same(run, network, *sizes)
-    assert b"vmambair::" not in (tmp_path / "network.pt2").read_bytes()
+    assert b"ops.vmambair" not in (tmp_path / "network.pt2").read_bytes()
 
     program = regions.load(tmp_path / "network.pt2")  # with this package, the same and faster
     targets = [node.target for node in program.graph.nodes]
     assert targets.count(torch.ops.vmambair.planar_scan.default) == sum(BLOCK["num_blocks"])
     assert regions.CALL not in targets
     assert_same(program.module(), network, *sizes)
+
+
+class Windows(nn.Module):
+    """A network of another package, which works on windows of 16 x 16 pixels."""
+
+    scale, multiple = 1, 16
+    config = {"in_channels": 3, "architecture": "Windows"}
+
+    def forward(self, x):
+        b, c, h, w = x.shape
+        windows = x.view(b, c, h // 16, 16, w // 16, 16).permute(0, 2, 4, 1, 3, 5)
+        y = self.in_window(windows.reshape(-1, c, 256)).view(b, h // 16, w // 16, c, 16, 16)
+        return y.permute(0, 3, 1, 4, 2, 5).reshape(b, c, h, w)
+
+    def in_window(self, u):
+        return u.softmax(2)
+
+
+class ScannedWindows(Windows):
+    """The same with mamba_ssm's scan in each window."""
+
+    def in_window(self, u):
+        A, B = -torch.ones(3, 1), u.mean(1, keepdim=True)
+        return interface.selective_scan_fn(u, u, A, B, B, delta_softplus=True)
+
+
+def test_a_network_that_works_in_windows_is_traced_for_any_size():
+    network = Windows().eval()
+    assert_same(trace(network, None).module(), network, (32, 32), (64, 48))
+
+
+def test_the_file_of_a_mamba_restorer_runs_with_torch_alone():
+    kind, network = EXPORT_FORMATS["torch-export"], ScannedWindows().eval()
+    content = kind.write(trace(network, (16, 16), kind.scans), {}, "parallel")
+    assert b"ops.vmambair" not in content
+    assert_same(kind.load(content), network, (16, 16))
 
 
 @pytest.mark.long
@@ -343,7 +386,7 @@ def test_a_stopped_export_leaves_nothing(tmp_path, capsys, monkeypatch):
 def test_tracing_restores_the_networks_scans():
     with (
         pytest.raises(RuntimeError),
-        replaced_scans(Scans(plain_scans.planar_scan, ops.selective_scan)),
+        replaced_scans(OURS._replace(planar=plain_scans.planar_scan)),
     ):
         assert oss.planar_scan is plain_scans.planar_scan
         raise RuntimeError

@@ -20,9 +20,15 @@ FORWARD = ["end_states", "across_chunks", "outputs"]
 BACKWARD = ["end_carries", "across_chunks", "gradients", "add_blocks"]
 
 
-def compiled(capability: int, dtype: str = "float32", channels: int = 96) -> list[dict]:
-    """A row for each launch of both scans and of a channel scan, forward and backward."""
-    arguments = f"--capability {capability} --dtype {dtype} --channels {channels} --json".split()
+def compiled(
+    capability: int, dtype: str = "float32", channels: int = 96, only: str = ""
+) -> list[dict]:
+    """A row for each launch of both scans and of a channel scan, forward and backward.
+
+    Args: only: arguments of the script that leave some of them out.
+    """
+    arguments = f"--capability {capability} --dtype {dtype} --channels {channels} --json {only}"
+    arguments = arguments.split()
     done = subprocess.run(
         [sys.executable, SCRIPT, *arguments],
         capture_output=True,
@@ -118,6 +124,13 @@ def test_a_scan_over_chunks_takes_few_cycles_per_chunk(hopper):
 
 def test_no_register_is_spilled_in_a_loop(hopper):
     assert not any(loop["spills"] for row in hopper for loop in row["loops"])
+
+
+@pytest.mark.parametrize("capability", [75, 80, 120])
+def test_other_gpus_run_the_forward_pass_in_the_same_way(capability):
+    rows = compiled(capability, only="--operation planar --direction forward")
+    assert [row["kernel"] for row in rows] == [*FORWARD, "add_maps"]
+    assert_threads_keep_to_themselves(rows, ["end_states", "outputs"])
 
 
 def assert_the_channel_scan_spills_nothing(rows: list[dict]) -> None:

@@ -142,6 +142,9 @@ def third_party() -> dict:
 def test_a_model_that_is_not_registered_is_one_sentence():
     assert len(report(third_party()).problems) == 1
     assert "'ExampleModel' is not registered" in report(third_party()).problems[0]
+    assert (
+        "the Python file that registers it (--plugin FILE.py)" in report(third_party()).problems[0]
+    )
 
 
 def test_a_third_party_model_has_its_own_sections(monkeypatch):

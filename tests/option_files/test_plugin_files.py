@@ -196,7 +196,7 @@ def test_an_option_file_is_a_model_for_every_command(doubling, monkeypatch):
 @pytest.mark.parametrize(
     ("sections", "sentence"),
     [
-        ({"plugins": []}, "network_g: Doubling is not registered; give the file of Python"),
+        ({"plugins": []}, "network_g: Doubling is not registered; give the Python file"),
         ({"network_g": {"type": "Doubling", "dim": 3}}, "network_g: Doubling cannot be built: "),
         ({"network_g": {}}, "network_g: network_g names no type"),
         ({"network_g": None}, "has no section network_g"),

@@ -44,7 +44,13 @@ def dncnn():
     return DnCNN(in_nc=3, out_nc=3, nc=4, nb=4)
 
 
-SCALES = {esrgan: 2, compact: 3, swinir: 2, dncnn: 1}
+def span():
+    from spandrel.architectures.SPAN import SPAN
+
+    return SPAN(num_in_ch=3, num_out_ch=3, feature_channels=4, upscale=2)
+
+
+SCALES = {esrgan: 2, compact: 3, swinir: 2, dncnn: 1, span: 2}
 
 
 def saved(network: nn.Module, path: str = "other.pth", key: str = "params") -> str:
@@ -65,6 +71,14 @@ def test_the_output_equals_spandrels(make, dtype):
     result = restorer(pixels)
     assert restorer.scale == SCALES[make] and result.dtype == dtype
     assert np.abs(result - expected).max() < 0.5 + most * 1e-5
+
+
+def test_the_branches_of_span_are_merged_once_so_that_it_can_be_traced(monkeypatch):
+    from spandrel.architectures.SPAN.__arch.span import Conv3XC
+
+    network = Restorer(saved(span())).network
+    monkeypatch.delattr(Conv3XC, "update_params")
+    torch.export.export(network, (torch.rand(1, 3, 8, 8),), strict=False)
 
 
 def test_grey_alpha_and_single_pixels_work_as_with_our_networks():
@@ -139,6 +153,21 @@ def test_networks_for_other_tasks_are_refused_with_a_message(loads, options, sen
     assert sentence in str(error.value) and "give a network that restores pictures" in str(
         error.value
     )
+
+
+def test_a_network_that_fails_is_one_sentence(loads, capsys):
+    class Fixed(nn.Conv2d):
+        def forward(self, input):
+            return super().forward(input).view(1, 3, 64, 64)
+
+    descriptor = stub()
+    descriptor.model.__class__ = Fixed
+    path = loads(descriptor)
+    Image.fromarray(files.noise("RGB")).save("a.png")
+    assert cli.vmambair(["restore", "a.png", "-o", "b.png", "-m", path]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert " fails on " in line and "pixels: RuntimeError: shape '[1, 3, 64, 64]' is" in line
+    assert line.endswith("; give another network")
 
 
 def test_an_unknown_network_is_one_sentence(capsys):

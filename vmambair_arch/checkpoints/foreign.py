@@ -78,7 +78,26 @@ def load_foreign(content: Mapping[str, Any], where: str) -> ForeignNetwork:
             f"{where}: not a whole checkpoint{_likely(state)}: {shortened(error)}; give a whole one"
         ) from error
     _check_kind(descriptor, spandrel, where)
-    return ForeignNetwork(descriptor).float().eval()
+    network = ForeignNetwork(descriptor).float().eval()
+    _merge_branches(network)
+    return network
+
+
+@torch.no_grad()
+def _merge_branches(network: nn.Module) -> None:
+    """Merge the branches of SPAN's convolutions once; it would do so in each forward pass.
+
+    A graph cannot hold that, since it assigns to parameters.
+    """
+    for module in network.modules():
+        convolution: Any = module
+        if hasattr(convolution, "eval_conv") and hasattr(convolution, "update_params"):
+            convolution.update_params()
+            convolution.update_params = _nothing
+
+
+def _nothing() -> None:
+    pass
 
 
 def _spandrel(where: str, state: Mapping[str, Tensor]) -> ModuleType:

@@ -10,13 +10,15 @@ from ..errors import InputError, shortened
 PREFIX = "hf:"
 FILE = "model.safetensors"  # the name that ``vmambair push`` uses
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
-# user/name[@revision][/file]; a revision is a commit, a tag or a branch, without a slash
-ADDRESS = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w.-]+))?(/(?P<file>.+))?")
+# user/name[@revision][/file]; only a revision like refs/pr/1 has slashes here
+ADDRESS = re.compile(
+    r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>refs/\w+/[\w.-]+|[\w.-]+))?(/(?P<file>.+))?"
+)
 
 logger = logging.getLogger("vmambair_arch")
 
 
-def download(address: str) -> Path:
+def download(address: str, *, revision: str | None = None, file: str | None = None) -> Path:
     """The file of a network on the hub, from the cache if it is there.
 
     HF_ENDPOINT, HF_HOME and HF_HUB_OFFLINE are respected, as in the hub's other programs.
@@ -24,6 +26,7 @@ def download(address: str) -> Path:
     Args:
         address: user/name[@revision][/file], with or without hf: before it; by default the file is
             model.safetensors, or the only file of weights.
+        revision, file: instead of those in the address; a branch's name may have slashes here.
     Raises: InputError: huggingface_hub is not installed, there is no such network, or the hub
         cannot be reached and it is not in the cache.
     """
@@ -34,11 +37,12 @@ def download(address: str) -> Path:
             f"{PREFIX}{address}: is not an address; give hf:user/name, hf:user/name@revision or"
             " hf:user/name/file"
         )
-    repo, revision, file = parts["repo"], parts["revision"], parts["file"]
+    repo, revision, file = parts["repo"], revision or parts["revision"], file or parts["file"]
     hub = import_library()
     try:
         path = Path(_download(hub, repo, revision, file))
     except Exception as error:  # the hub's client and its transports raise many kinds
+        address = repo + (f"@{revision}" if revision else "") + (f"/{file}" if file else "")
         raise _refused(error, f"{PREFIX}{address}", hub) from error
     commit = path.as_posix().partition("/snapshots/")[2].partition("/")[0]
     if revision is None and commit:

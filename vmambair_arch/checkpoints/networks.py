@@ -89,8 +89,7 @@ def load_pretrained(
     if path.is_dir():
         path = path / (file or hub.FILE)
     elif not path.exists():
-        address = name + (f"@{revision}" if revision else "") + (f"/{file}" if file else "")
-        path = hub.download(address)
+        path = hub.download(name, revision=revision, file=file)
     return load_network(path, device=device)
 
 

@@ -11,11 +11,17 @@ from pathlib import Path
 import torch
 
 from ..networks.compilation import COMPILERS
-from ..ops import dispatch, planar, planar_scan, selective, selective_scan, self_test
+from ..ops import channel, dispatch, planar, selective, self_test
 from ..system import machine, terminal, threads
 
 OPERATIONS = {"planar": planar.BACKENDS, "selective": selective.BACKENDS}
-SECONDS = 2.0  # of timing per device, for both operations together
+ON_GPU = {**OPERATIONS, "channel": ("triton",)}  # elsewhere selective_scan runs channel scans
+SCANS = {
+    "planar": planar.planar_scan,
+    "selective": selective.selective_scan,
+    "channel": channel.channel_scan,
+}
+SECONDS = 1.0  # of timing per device and operation
 DRIVER = Path("/proc/driver/nvidia/version")
 
 
@@ -40,10 +46,17 @@ def report(say: Callable[[str], None]) -> bool:
     for line in (*_versions(), *_devices()):
         say(line)
     passed = True
-    for device in ("cuda", "cpu") if torch.cuda.is_available() else ("cpu",):
-        for operation in OPERATIONS:
-            passed = _operation(operation, device, say) and passed
+    for device in dict.fromkeys((_accelerator(), "cpu")):
+        operations = ON_GPU if device == "cuda" else OPERATIONS
+        for operation, names in operations.items():
+            passed = _operation(operation, names, device, say) and passed
     return passed
+
+
+def _accelerator() -> str:
+    """The kind of device that ``auto`` takes."""
+    found = torch.accelerator.current_accelerator(check_available=True)
+    return found.type if found else "cpu"
 
 
 def _versions() -> Iterator[str]:
@@ -64,8 +77,10 @@ def _devices() -> Iterator[str]:
         gpu = torch.cuda.get_device_properties(index)
         memory = gpu.total_memory / 2**30
         yield f"GPU {index}: {gpu.name}, {memory:.0f} GiB, sm_{gpu.major}{gpu.minor}"
-    if not torch.cuda.is_available():
+    if (kind := _accelerator()) == "cpu":
         yield f"GPU: none that torch can use: {_why_no_gpu()}"
+    elif kind != "cuda":
+        yield f"GPU: {kind}, for restoring; training uses the CPU"
 
 
 def _why_no_gpu() -> str:
@@ -76,9 +91,11 @@ def _why_no_gpu() -> str:
     return "torch finds no device"
 
 
-def _operation(operation: str, device: str, say: Callable[[str], None]) -> bool:
+def _operation(
+    operation: str, names: tuple[str, ...], device: str, say: Callable[[str], None]
+) -> bool:
     """Test an operation's backends until one passes; returns whether no test failed."""
-    names, x = OPERATIONS[operation], torch.ones(1, device=device)
+    x = torch.ones(1, device=device)
     say(f"{operation}_scan on {device}:")
     failed = found = False
     for name in names:
@@ -91,7 +108,7 @@ def _operation(operation: str, device: str, say: Callable[[str], None]) -> bool:
             say(f"  {name}: self-test {'FAILED' if wrong else 'passed'}: {verdict}")
             failed, found = failed or wrong, not wrong
     if found:
-        chosen = dispatch.fastest(operation, names, x, gradients=True)
+        chosen = dispatch.fastest(operation, names, x, gradients=_has_gradients(operation))
         say(f"  auto takes {chosen}: {_milliseconds(operation, x.device):.2f} ms per call")
     return not failed
 
@@ -100,26 +117,32 @@ def _self_test(operation: str, name: str, device: torch.device) -> tuple[bool, s
     """Compare a backend with the float64 reference; returns whether it is wrong, and a summary."""
     module, dtype, start = dispatch.load(operation, name), torch.float32, time.perf_counter()
     try:
-        errors = self_test.errors(operation, module, device, dtype, gradients=True)
+        gradients = _has_gradients(operation)
+        errors = self_test.errors(operation, module, device, dtype, gradients)
     except Exception as error:  # a backend may raise anything, and this test reports it
         return True, f"{type(error).__name__}: {error}"
     if wrong := self_test.too_large(errors, dtype):
         return True, ", ".join(wrong)
-    worst = max(error for name, error in errors.items() if name[0] == "d")
     seconds = time.perf_counter() - start  # mostly compilation, the first time
-    return False, f"relative error {errors['y']:.1e}, of gradients {worst:.1e}; {seconds:.1f} s"
+    worst = [error for name, error in errors.items() if name[0] == "d"]
+    of_gradients = f", of gradients {max(worst):.1e}" if worst else ""
+    return False, f"relative error {errors['y']:.1e}{of_gradients}; {seconds:.1f} s"
+
+
+def _has_gradients(operation: str) -> bool:
+    return operation != "channel"
 
 
 @torch.no_grad()
 def _milliseconds(operation: str, device: torch.device) -> float:
     problem = self_test.problems(operation)[0]
     inputs = {name: tensor.to(device) for name, tensor in problem.items()}
-    scan: Callable = planar_scan if operation == "planar" else selective_scan
+    scan: Callable = SCANS[operation]
     scan(**inputs)  # warms up: the very first call loads half of torch
     runs, start = 0, time.perf_counter()
-    while not runs or time.perf_counter() - start < SECONDS / len(OPERATIONS):
+    while not runs or time.perf_counter() - start < SECONDS:
         scan(**inputs)
-        if device.type == "cuda":
-            torch.cuda.synchronize()
+        if device.type != "cpu":
+            torch.accelerator.synchronize()
         runs += 1
     return (time.perf_counter() - start) / runs * 1e3

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..checkpoints import build_any_network, read_file
+from ..checkpoints import build_any_network, hub, read_file
 from ..errors import InputError
 from ..restoring import models
 
@@ -31,6 +31,8 @@ def resolved(model: str, plugins: Sequence[str] = ()) -> str | nn.Module:
     path = Path(model)
     if path.suffix in OPTION_FILES:
         return _of_option_file(path, plugins)
+    if plugins and model.startswith(hub.PREFIX):
+        path = hub.download(model)
     if plugins:
         _registry()
         _load_plugins(plugins)

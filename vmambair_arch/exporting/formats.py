@@ -80,7 +80,7 @@ class TorchExport(ExportFormat):
     """torch.export's format, of torch's own operators: it loads where only torch is installed."""
 
     name, runner, suffix = "torch.export's format", "torch.export", ".pt2"
-    scans = Scans(regions.planar_scan, plain_scans.selective_scan)
+    scans = Scans(regions.planar_scan, plain_scans.selective_scan, plain_scans.selective_operator)
     forms = ("parallel",)
     smallest = 16  # a side of 8 is one pixel in the latent, a size that torch.export specialises
 

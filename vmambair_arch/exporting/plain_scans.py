@@ -74,6 +74,37 @@ def selective_scan(
     return (C * h).sum(2) + D[:, None] * u
 
 
+def selective_operator(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor,
+    delta_bias: Tensor,
+    delta_softplus: bool,
+    backend: str,
+) -> tuple[Tensor, Tensor]:
+    """The operator ``vmambair::selective_scan`` of a sequence of any length.
+
+    Args: as ``vmambair_arch.selective_scan``; B and C are (b, g, n, length), backend has no effect.
+    Returns: (b, d, length), and the last state, (b, d, n).
+    """
+    delta = delta + delta_bias[:, None]
+    delta = F.softplus(delta) if delta_softplus else delta
+    delta_u, groups = delta * u, math.lcm(B.shape[1], C.shape[1])
+    B, C = (t.repeat_interleave(groups // t.shape[1], 1) for t in (B, C))
+    sizes, inputs = (t.mT.unflatten(2, (groups, -1)) for t in (delta, delta_u))
+    of_steps = (t.permute(0, 3, 1, 2) for t in (B, C))
+    y = _recurrence(sizes, inputs, *of_steps, A=A.unflatten(0, (groups, -1)).mT)
+    after = delta.flip(2).cumsum(2).flip(2) - delta  # the sum of the steps after each
+    added = (torch.exp(after[:, :, None] * A[..., None]) * delta_u[:, :, None]).unflatten(
+        1, (groups, -1)
+    )
+    last_state = (added * B[:, :, None]).sum(4).flatten(1, 2)
+    return y.flatten(2).mT + D[:, None] * u, last_state
+
+
 def _in_order(maps: list[Tensor]) -> Tensor:
     """Each direction's map (b, ., ., c), columns transposed -> (b, l, 4, c) in its order."""
     rows, columns, rows_back, columns_back = (map_.flatten(1, 2) for map_ in maps)

@@ -12,6 +12,7 @@ from .. import ops
 from ..errors import InputError, shortened
 from ..networks.modules import oss
 from ..networks.unet import UNet
+from ..ops import selective
 
 EXAMPLE = (16, 24)  # height and width with which a graph for any size is traced
 MAX_SIDE = 1 << 16
@@ -21,10 +22,11 @@ class Scans(NamedTuple):
     """Functions that replace the scans of ``vmambair_arch.ops`` in a graph."""
 
     planar: Callable[..., Tensor]
-    selective: Callable[..., Tensor]
+    selective: Callable[..., Tensor]  # of our networks: a short sequence of fixed length
+    operator: Callable[..., tuple[Tensor, Tensor]]  # of all selective scans of other networks
 
 
-OURS = Scans(ops.planar_scan, ops.selective_scan)
+OURS = Scans(ops.planar_scan, ops.selective_scan, selective._forward)
 
 
 def trace(network: nn.Module, size: tuple[int, int] | None, scans: Scans = OURS) -> ExportedProgram:
@@ -65,8 +67,14 @@ def trace(network: nn.Module, size: tuple[int, int] | None, scans: Scans = OURS)
 
 
 def smallest(network: nn.Module) -> int:
-    """The least side that a network's graph for any size takes."""
-    return 1 if isinstance(network, UNet) else max(getattr(network, "smallest", 1), EXAMPLE[0])
+    """The least side that a network's graph for any size takes.
+
+    In other packages' networks two multiples, since torch.export makes a constant of a single one.
+    """
+    if isinstance(network, UNet):
+        return 1
+    multiple: Any = network.multiple
+    return max(getattr(network, "smallest", 1), 2 * multiple, EXAMPLE[0])
 
 
 def example(network: nn.Module) -> tuple[int, int]:
@@ -83,13 +91,13 @@ def round_up(side: int, multiple: int) -> int:
 
 @contextmanager
 def replaced_scans(scans: Scans) -> Iterator[None]:
-    """Replace the modules' scans within it, so that tracing sees the replacements."""
-    originals = oss.planar_scan, oss.selective_scan
-    oss.planar_scan, oss.selective_scan = scans
+    """Replace the scans within it, so that tracing sees the replacements."""
+    originals = oss.planar_scan, oss.selective_scan, selective._forward
+    oss.planar_scan, oss.selective_scan, selective._forward = scans
     try:
         yield
     finally:
-        oss.planar_scan, oss.selective_scan = originals
+        oss.planar_scan, oss.selective_scan, selective._forward = originals
 
 
 def check_size(size: tuple[int, int], multiple: int) -> None:

@@ -70,7 +70,7 @@ def build(
         known = [name for name, _ in ARCH_REGISTRY]
         raise InputError(
             f"{where}: {options['type']} is not registered{nearest(options['type'], known)}; give"
-            " the file of Python that defines it (--plugin FILE.py)"
+            " the Python file that defines it (--plugin FILE.py)"
         )
     given = {name: value for name, value in options.items() if name != "type"}
     try:

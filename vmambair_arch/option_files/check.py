@@ -241,7 +241,8 @@ class _Check:
             hint = nearest(name, there)
             self._problem(
                 keys,
-                f"{format_value(name)} is not registered{hint}; choose one of {', '.join(there)}",
+                f"{format_value(name)} is not registered{hint}; choose one of {', '.join(there)},"
+                " or give the Python file that registers it (--plugin FILE.py)",
             )
         return found
 

@@ -1,4 +1,4 @@
-"""Memory: what is free, what the process holds, and the peak of a call above that."""
+"""Memory: what is free or held, the peak of a call above that, and whether it ran out."""
 
 import ctypes
 import gc
@@ -16,6 +16,17 @@ CONTROL_GROUPS = (  # version 2 and 1: limit, usage, and the part of it that is 
         Path("/sys/fs/cgroup/memory"),
         *("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     ),
+)
+OUT_OF_MEMORY = (  # messages of errors without a class of their own, in lower case
+    "can't allocate memory",  # the CPU
+    "out of memory",  # Apple's and Intel's GPUs, CUDA's driver, through Triton's loader
+    "outofmemory",  # AMD's driver
+    "out_of_device_memory",  # Intel's
+    "out_of_resources",
+    "alloc_failed",  # cuDNN, cuBLAS, cuSPARSE
+    "unable to find an engine",  # cuDNN, where no algorithm's workspace fits
+    "unable to find a valid cudnn algorithm",
+    "invalid buffer size",  # Apple's, for one too large to be tried
 )
 LIFETIME = "VmHWM of the process's lifetime"
 
@@ -76,6 +87,13 @@ def in_use(device: str | torch.device) -> int | None:
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
     return _status("VmRSS") if device.type == "cpu" and STATUS.exists() else None
+
+
+def ran_out(error: Exception) -> bool:
+    """Whether memory ran out, on any device; many libraries only say so in the message."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return any(words in str(error).lower() for words in OUT_OF_MEMORY)
 
 
 def _control_groups() -> Iterator[int]:

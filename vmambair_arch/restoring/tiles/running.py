@@ -2,13 +2,14 @@
 
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
 
-from ...errors import InputError
+from ...errors import InputError, shortened
 from ...inference import ensemble, run
+from ...system import memory
 from ...system.gpu_libraries import PRECISIONS, benchmarks_off, tf32
 from .graphs import Graphs
 from .precision import choose_precision
@@ -124,7 +125,7 @@ class Runner:
     def _started(self, x: Tensor, progress: Progress | None) -> Callable[[], Tensor]:
         """Queue (b, in, h, w); the result is checked, and repeated in float32 if not finite."""
         reporting = self.steps and progress and self.steps.reporting(x, progress)
-        with reporting or contextlib.nullcontext():
+        with reporting or contextlib.nullcontext(), self._third_party_errors(x):
             y = self._call(x, self.dtype)
         finite = y.isfinite().all()
 
@@ -140,6 +141,21 @@ class Runner:
             return again
 
         return finish
+
+    @contextlib.contextmanager
+    def _third_party_errors(self, x: Tensor) -> Iterator[None]:
+        """Raise an InputError if a third-party network fails, unless memory ran out."""
+        try:
+            yield
+        except (RuntimeError, ValueError, IndexError, AssertionError) as error:
+            name = getattr(self.network, "config", {}).get("architecture")
+            if name is None or isinstance(error, InputError) or memory.ran_out(error):
+                raise
+            h, w = x.shape[2:]
+            reason = f"{type(error).__name__}: {shortened(error)}"
+            raise InputError(
+                f"{name} fails on {h} x {w} pixels: {reason}; give another network"
+            ) from error
 
     @torch.no_grad()
     def _automatic(self, shape: tuple[int, int, int, int]) -> torch.dtype:

@@ -10,23 +10,13 @@ from torch import Tensor
 from ...errors import InputError
 from ...inference import blended, spans
 from ...networks.modules.prepared_weights import cache_weights
+from ...system import memory
 from .pooling import GlobalPool
 from .running import Runner
 from .steps import Progress, part
 from .tile_sizes import Sides, TileSizes
 
 Crop = Callable[[slice, slice], Tensor]
-OUT_OF_MEMORY = (  # messages of errors without a class of their own, in lower case
-    "can't allocate memory",  # the CPU
-    "out of memory",  # Apple's and Intel's GPUs, CUDA's driver, through Triton's loader
-    "outofmemory",  # AMD's driver
-    "out_of_device_memory",  # Intel's
-    "out_of_resources",
-    "alloc_failed",  # cuDNN, cuBLAS, cuSPARSE
-    "unable to find an engine",  # cuDNN, where no algorithm's workspace fits
-    "unable to find a valid cudnn algorithm",
-    "invalid buffer size",  # Apple's, for one too large to be tried
-)
 
 
 class Tiling:
@@ -99,7 +89,7 @@ class Tiling:
                 yield from self._strips(crop, h, w, sides, progress)
                 return
             except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error):
+                if not memory.ran_out(error):
                     raise
                 if self.whole:
                     raise InputError(
@@ -176,10 +166,3 @@ class Tiling:
             for strip in joined:
                 yield top, strip
                 top += strip.shape[2]
-
-
-def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
-    """Whether memory ran out, on any device; many libraries only say so in the message."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    return any(words in str(error).lower() for words in OUT_OF_MEMORY)
