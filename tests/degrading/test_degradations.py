@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from copy import deepcopy
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from basicsr.data.paired_image_dataset import PairedImageDataset
 from basicsr.data.realesrgan_dataset import RealESRGANDataset
 from basicsr.models import realesrgan_model, realesrnet_model
 
@@ -296,7 +298,7 @@ def test_degrade_writes_a_copy_and_a_line_for_each_image(degrade, photographs):
     assert degrade(photographs, "out") == (0, left_out)
     assert random.getstate() == state[0]
     assert torch.equal(torch.get_rng_state(), state[1])
-    lines = [json.loads(line) for line in Path("out/degradations.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
     assert [line["image"] for line in lines] == [f"{number}.png" for number in range(4)]
     for line in lines:
         original = cv2.imread(str(photographs / line["image"]))
@@ -307,13 +309,21 @@ def test_degrade_writes_a_copy_and_a_line_for_each_image(degrade, photographs):
         assert line["kernel1"]["kind"] in (*KINDS, "sinc")
 
 
+def test_the_copies_are_a_data_set_beside_their_originals(degrade, photographs, tmp_path):
+    shutil.copytree(photographs, "originals", ignore=shutil.ignore_patterns("*.txt"))
+    degrade("originals", "out")
+    opt = {"dataroot_gt": "originals", "dataroot_lq": "out", "io_backend": {"type": "disk"}}
+    pairs = PairedImageDataset(opt | {"phase": "val", "scale": 4})
+    assert len(pairs) == 4 and pairs[0]["gt"].shape[-1] == 4 * pairs[0]["lq"].shape[-1]
+
+
 def test_a_degraded_image_depends_only_on_the_image_and_the_seed(degrade, photographs):
     degrade(photographs, "all")
     degrade(photographs / "2.png", "one")
     degrade(photographs / "2.png", "other", 1)
     assert Path("all/2.png").read_bytes() == Path("one/2.png").read_bytes()
     assert Path("all/2.png").read_bytes() != Path("other/2.png").read_bytes()
-    assert Path("one/degradations.jsonl").read_text() in Path("all/degradations.jsonl").read_text()
+    assert Path("one.jsonl").read_text() in Path("all.jsonl").read_text()
 
 
 def test_degrade_reports_bad_images_and_degrades_the_others(degrade, photographs):
@@ -328,7 +338,7 @@ def test_degrade_reports_bad_images_and_degrades_the_others(degrade, photographs
         "small.png: 40 x 200 pixels are too few: these degradations need sides of at least 74"
         in messages
     )
-    assert sorted(path.name for path in Path("out").iterdir()) == ["degradations.jsonl", "good.png"]
+    assert [path.name for path in Path("out").iterdir()] == ["good.png"]
 
 
 @pytest.mark.parametrize(("name", "code"), [("b.psd", 1), ("b.GIF", 1), ("notes.txt", 0)])

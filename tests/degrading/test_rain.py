@@ -172,7 +172,7 @@ def test_the_command_shows_how_a_data_set_degrades_images(recipe, pairs, tmp_pat
     assert pictures[0].shape == cv2.imread(str(pairs / "gt" / "0.png")).shape
     assert np.array_equal(pictures[0], pictures[1])
     assert not np.array_equal(pictures[0], pictures[2])
-    line = json.loads((tmp_path / "a/degradations.jsonl").read_text().splitlines()[0])
+    line = json.loads((tmp_path / "a.jsonl").read_text().splitlines()[0])
     looks = asdict(RAIN) if recipe == "derain_streaks" else {"sigma", "jpeg_quality"}
     assert set(looks) <= line.keys()
     alone = str(tmp_path / "alone")

@@ -36,8 +36,10 @@ def _degrade(arguments: argparse.Namespace, share: sharing.Share) -> int:
             terminal.warn(failure)
     done = sum(processes.gather(done))
     if done and share.is_first:
-        what = f"{done} degraded images, with the random choices in {degraded_copies.RECORD}"
-        terminal.say(f"{arguments.output}: {what}")
+        record = degraded_copies.record(arguments.output).name
+        terminal.say(
+            f"{arguments.output}: {done} degraded images; {record} beside it has the random choices"
+        )
     others = degraded_copies.unsupported_files(arguments.input)
     if others and share.is_first:
         terminal.warn(summary(others, "convert pictures to PNG"))

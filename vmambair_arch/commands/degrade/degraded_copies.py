@@ -25,7 +25,6 @@ from ...files import remove_leftovers, write_whole
 from ...system import processes
 from ..sharing import SINGLE_PROCESS, Share, raise_in_first
 
-RECORD = "degradations.jsonl"
 Drawn = dict[str, Any]
 # (1, 3, h, w) RGB in [0, 1] -> the low-quality image, (1, 3, h / scale, w / scale), and its draws.
 Degradation = Callable[[Tensor], tuple[Tensor, Drawn]]
@@ -36,8 +35,9 @@ def run(
 ) -> Iterator[str]:
     """Degrade an image, or each image of a folder, as a whole, as training would degrade a crop.
 
-    The folder gets the copies (PNG), and ``degradations.jsonl`` with a line for each that records
-    its random draws. A copy depends only on the seed, the options and the bytes of its image.
+    The folder gets the copies (PNG), so that it can be a data set's dataroot_lq; ``record(out)``
+    has a line for each copy with its random draws. A copy depends only on the seed, the options
+    and the bytes of its image.
 
     Args:
         source: an image or a folder, without its subfolders.
@@ -61,7 +61,8 @@ def run(
     else:
         degradation, smallest = TwoOrder(opt), smallest_side(opt, RandomKernels(train))
     out.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(out)
+    for folder in (out, record(out).parent):
+        remove_leftovers(folder)
     lines = []
     try:
         for path, copy in share.of([*copies.items()]):
@@ -74,13 +75,19 @@ def run(
             lines.append(json.dumps({"image": path.name, "copy": copy.name, "seed": seed, **drawn}))
             yield ""
     except BaseException:  # record what was written, whatever ended the loop
-        write_whole(out / RECORD, "".join(line + "\n" for line in lines).encode())
+        write_whole(record(out), "".join(line + "\n" for line in lines).encode())
         raise
     lines = [line for of_one in processes.gather(lines) for line in of_one]
     order = {path.name: place for place, path in enumerate(copies)}
     lines.sort(key=lambda line: order[json.loads(line)["image"]])
     if share.is_first:
-        write_whole(out / RECORD, "".join(line + "\n" for line in lines).encode())
+        write_whole(record(out), "".join(line + "\n" for line in lines).encode())
+
+
+def record(out: Path) -> Path:
+    """The file of the random draws, beside the folder of the copies: ``out.jsonl``."""
+    folder = out.resolve()
+    return folder.with_name(f"{folder.name}.jsonl")
 
 
 def _degraded(
@@ -168,7 +175,7 @@ def _copies(source: Path, out: Path) -> dict[Path, Path]:
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; give a folder for the copies")
     copies = {path: out / f"{path.stem}.png" for path in images}
-    for path in [*copies.values(), out / RECORD]:
+    for path in [*copies.values(), record(out)]:
         if path.exists():
             raise InputError(f"{path}: exists already; give another folder or remove it")
     stems = [path.stem for path in images]
