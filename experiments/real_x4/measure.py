@@ -1,0 +1,76 @@
+"""Measure enlargements of degraded photographs: bicubic, tiny_x4 and real_x4.
+
+    python experiments/real_x4/measure.py datasets/kodak datasets/kodak_real
+
+prints a line for each photograph and the means: PSNR and SSIM on Y and NIQE (the lower the better),
+4 pixels of the border left out; and writes crops of four of them, side by side.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+import vmambair_arch.plugin  # noqa: F401  # BasicSR imports only after it
+from vmambair_arch import Restorer
+
+from basicsr.metrics import calculate_niqe, calculate_psnr, calculate_ssim  # isort: skip
+from basicsr.utils.matlab_functions import imresize  # isort: skip
+
+HERE = Path(__file__).parent
+CROPS = {"4": (130, 230), "8": (60, 150), "19": (130, 330), "23": (330, 40)}  # left and top edge
+WIDTH, HEIGHT, GAP = 256, 192, 6  # pixels
+
+
+def main(truth: str, degraded: str) -> None:
+    """Measure every photograph of a folder whose degraded copy is in the other one."""
+    restorers = {name: Restorer(name, device="cpu") for name in ("tiny_x4", "real_x4")}
+    rows, strips = [], []
+    for path in sorted(Path(truth).glob("*.png"), key=lambda path: int(path.stem)):
+        gt, lq = (cv2.imread(str(folder)) for folder in (path, Path(degraded, path.name)))
+        results = {"bicubic": enlarged(lq)}
+        for name, restorer in restorers.items():
+            results[name] = restorer(lq[..., ::-1].copy())[..., ::-1]
+        rows += [measured(path.stem, name, result, gt) for name, result in results.items()]
+        for row in rows[-len(results) :]:
+            print(json.dumps(row), flush=True)
+        if path.stem in CROPS:
+            strips.append(beside([*results.values(), gt], *CROPS[path.stem]))
+    for name in ("bicubic", *restorers):
+        own = [row for row in rows if row["method"] == name]
+        means = {key: float(np.mean([row[key] for row in own])) for key in ("psnr", "ssim", "niqe")}
+        print(json.dumps({"image": "mean", "method": name, **means}))
+    pause = np.full((GAP, strips[0].shape[1], 3), 255, np.uint8)
+    page = np.concatenate([part for strip in strips for part in (strip, pause)][:-1])
+    cv2.imwrite(str(HERE / "examples.jpg"), page, [cv2.IMWRITE_JPEG_QUALITY, 90])
+
+
+def enlarged(lq: np.ndarray) -> np.ndarray:
+    """Four times larger by MATLAB's bicubic, uint8."""
+    return np.clip(imresize(lq / 255.0, 4) * 255, 0, 255).round().astype(np.uint8)
+
+
+def measured(image: str, method: str, result: np.ndarray, gt: np.ndarray) -> dict[str, object]:
+    """A row of the table."""
+    result = np.ascontiguousarray(result)
+    luma = {"crop_border": 4, "test_y_channel": True}
+    return {
+        "image": image,
+        "method": method,
+        "psnr": calculate_psnr(result, gt, **luma),
+        "ssim": calculate_ssim(result, gt, **luma),
+        "niqe": float(calculate_niqe(result, crop_border=4)),
+    }
+
+
+def beside(pictures: list[np.ndarray], left: int, top: int) -> np.ndarray:
+    """The same crop of every picture, from left to right."""
+    pause = np.full((HEIGHT, GAP, 3), 255, np.uint8)
+    crops = [picture[top : top + HEIGHT, left : left + WIDTH] for picture in pictures]
+    return np.concatenate([part for crop in crops for part in (crop, pause)][:-1], axis=1)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
