@@ -77,7 +77,7 @@ def test_a_dead_worker_is_an_error_and_not_a_hang(small, after, capsys):
     path = small("datasets:train:num_worker_per_gpu=1", "train:total_iter=50")
     after(2, lambda: [os.kill(child.pid, signal.SIGKILL) for child in children()])
     assert train(path, "--force_yml", "logger:save_checkpoint_freq=1000") == 1
-    assert "DataLoader worker (pid(s)" in capsys.readouterr().err.splitlines()[-1]
+    assert "DataLoader worker " in capsys.readouterr().err.splitlines()[-1]
     assert len(saved()) == 1
     assert resumes(path, "--force_yml", "train:total_iter=8")
 

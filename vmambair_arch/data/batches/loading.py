@@ -143,14 +143,18 @@ def _batches(loader: DataLoader, opt: dict[str, Any]) -> Iterator[dict[str, Any]
             batch = next(iterator)
         except StopIteration:
             return
+        except ConnectionError as error:  # it ended while it handed over a batch
+            raise _died("DataLoader worker ended unexpectedly") from error
         except RuntimeError as error:
             if not str(error).startswith("DataLoader worker (pid"):
                 raise
-            raise TrainingError(
-                f"{str(error).splitlines()[0]}: most likely memory or /dev/shm ran out; lower"
-                " num_worker_per_gpu or batch_size_per_gpu"
-            ) from error
+            raise _died(str(error).splitlines()[0]) from error
         yield batch
+
+
+def _died(what: str) -> TrainingError:
+    advice = "lower num_worker_per_gpu or batch_size_per_gpu"
+    return TrainingError(f"{what}: most likely memory or /dev/shm ran out; {advice}")
 
 
 def _start(loader: DataLoader, opt: dict[str, Any]) -> Any:
