@@ -131,7 +131,7 @@ def test_a_copy_of_a_training_picture_is_a_warning_that_names_both(check, split,
     assert (code, problems) == (0, [])
     line = next(line for line in report.splitlines() if " is like " in line)
     assert "val/gt/w.png is like" in line and "5.jpg of train (" in line
-    assert "% alike, 1.3 times as large)" in line
+    assert "% alike, 1.3 times as large); look at both, and take copies out of train" in line
 
 
 def test_a_file_that_is_not_a_picture_is_reported_without_internals(check, split, own):

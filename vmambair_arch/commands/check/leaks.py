@@ -35,7 +35,7 @@ class Leaks:
 
         Args:
             section, place: the data set's section, and its place in the option file for messages.
-            image: at the picture; changed copies are only found if it has features.
+            image: the picture; changed copies are only found if it has features.
         Returns: an error if an evaluation picture is identical; a warning if one is similar.
         """
         if not is_training(section):
@@ -52,4 +52,4 @@ class Leaks:
             return "", ""
         other, path = alike[0].key
         like = f"{other}: {path} is like {image.path} of {section} ({alike[0]})"
-        return "", f"{like}; image at both, and take copies out of {section}"
+        return "", f"{like}; look at both, and take copies out of {section}"
