@@ -6,10 +6,12 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
 from basicsr.utils.registry import LOSS_REGISTRY
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter as Workers
 
 from support import forks
 from support.experiments import load_tensors
@@ -73,11 +75,22 @@ def test_a_data_set_that_vanishes_ends_the_run(workers, spoilt, after, capsys):
 # workers and signals
 
 
-def test_a_dead_worker_is_an_error_and_not_a_hang(small, after, capsys):
+@pytest.mark.parametrize("broken", [None, ConnectionResetError, EOFError])
+def test_a_dead_worker_is_an_error_and_not_a_hang(small, after, capsys, monkeypatch, broken):
+    """One that dies while it hands over a batch breaks the connection first."""
     path = small("datasets:train:num_worker_per_gpu=1", "train:total_iter=50")
-    after(2, lambda: [os.kill(child.pid, signal.SIGKILL) for child in children()])
-    assert train(path, "--force_yml", "logger:save_checkpoint_freq=1000") == 1
-    assert "DataLoader worker " in capsys.readouterr().err.splitlines()[-1]
+
+    with monkeypatch.context() as patch:
+
+        def kill() -> None:
+            for child in children():
+                os.kill(child.pid, signal.SIGKILL)
+            if broken:
+                patch.setattr(Workers, "_next_data", Mock(side_effect=broken))
+
+        after(2, kill)
+        assert train(path, "--force_yml", "logger:save_checkpoint_freq=1000") == 1
+    assert "DataLoader worker (pid(s)" in capsys.readouterr().err.splitlines()[-1]
     assert len(saved()) == 1
     assert resumes(path, "--force_yml", "train:total_iter=8")
 

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping
+from multiprocessing import connection
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from .micro_batches import MicroBatches, accumulation_steps, is_progressive
 from .prefetch import Prefetcher, collate_packed
 from .sampling import ResumableSampler
 from .training_set import TrainingSet, collate
+
+DEATH = 5.0  # seconds within which a worker whose connection broke has ended
 
 
 def faults(section: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -143,13 +146,23 @@ def _batches(loader: DataLoader, opt: dict[str, Any]) -> Iterator[dict[str, Any]
             batch = next(iterator)
         except StopIteration:
             return
-        except ConnectionError as error:  # it ended while it handed over a batch
-            raise _died("DataLoader worker ended unexpectedly") from error
+        except (ConnectionError, EOFError) as error:
+            dead = ", ".join(_dead_workers(iterator))
+            if not dead:
+                raise
+            raise _died(f"DataLoader worker (pid(s) {dead}) died amid a batch") from error
         except RuntimeError as error:
             if not str(error).startswith("DataLoader worker (pid"):
                 raise
             raise _died(str(error).splitlines()[0]) from error
         yield batch
+
+
+def _dead_workers(iterator: Any) -> list[str]:
+    """The ids of the workers that are dead, or die within seconds."""
+    workers = getattr(getattr(iterator, "batches", iterator), "_workers", ())
+    ends = {worker.sentinel: str(worker.pid) for worker in workers}
+    return [ends[end] for end in connection.wait([*ends], DEATH)] if ends else []
 
 
 def _died(what: str) -> TrainingError:
