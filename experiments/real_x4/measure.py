@@ -15,11 +15,12 @@ import numpy as np
 
 import vmambair_arch.plugin  # noqa: F401  # BasicSR imports only after it
 from vmambair_arch import Restorer
+from vmambair_arch.commands.compare import methods
 
 from basicsr.metrics import calculate_niqe, calculate_psnr, calculate_ssim  # isort: skip
-from basicsr.utils.matlab_functions import imresize  # isort: skip
 
 HERE = Path(__file__).parent
+SCALE = 4
 CROPS = {"4": (130, 230), "8": (60, 150), "19": (130, 330), "23": (330, 40)}  # left and top edge
 WIDTH, HEIGHT, GAP = 256, 192, 6  # pixels
 
@@ -30,7 +31,7 @@ def main(truth: str, degraded: str) -> None:
     rows, strips = [], []
     for path in sorted(Path(truth).glob("*.png"), key=lambda path: int(path.stem)):
         gt, lq = (cv2.imread(str(folder)) for folder in (path, Path(degraded, path.name)))
-        results = {"bicubic": enlarged(lq)}
+        results = {"bicubic": methods.enlarge_bicubically(SCALE, lq)}
         for name, restorer in restorers.items():
             results[name] = restorer(lq[..., ::-1].copy())[..., ::-1]
         rows += [measured(path.stem, name, result, gt) for name, result in results.items()]
@@ -47,21 +48,16 @@ def main(truth: str, degraded: str) -> None:
     cv2.imwrite(str(HERE / "examples.jpg"), page, [cv2.IMWRITE_JPEG_QUALITY, 90])
 
 
-def enlarged(lq: np.ndarray) -> np.ndarray:
-    """Four times larger by MATLAB's bicubic, uint8."""
-    return np.clip(imresize(lq / 255.0, 4) * 255, 0, 255).round().astype(np.uint8)
-
-
 def measured(image: str, method: str, result: np.ndarray, gt: np.ndarray) -> dict[str, object]:
     """A row of the table."""
     result = np.ascontiguousarray(result)
-    luma = {"crop_border": 4, "test_y_channel": True}
+    luma = {"crop_border": SCALE, "test_y_channel": True}
     return {
         "image": image,
         "method": method,
         "psnr": calculate_psnr(result, gt, **luma),
         "ssim": calculate_ssim(result, gt, **luma),
-        "niqe": float(calculate_niqe(result, crop_border=4)),
+        "niqe": float(calculate_niqe(result, crop_border=SCALE)),
     }
 
 

@@ -91,7 +91,9 @@ def find(
     methods = []
     if bicubic and low:
         scale = scale or _ratio(truths, low)
-        methods.append(Method(BICUBIC, str(lq), low, scale, functools.partial(_bicubic, scale)))
+        methods.append(
+            Method(BICUBIC, str(lq), low, scale, functools.partial(enlarge_bicubically, scale))
+        )
     for name, place in map(split_name, results):
         files = _matched(truths, Path(place), problems, remarks)
         methods.append(Method(name, place, files))
@@ -134,7 +136,7 @@ def _ratio(truths: Mapping[str, Path], low: Mapping[str, Path]) -> int:
     return max(round(large / small), 1) if small else 1  # an unreadable one is reported later
 
 
-def _bicubic(scale: int, pixels: np.ndarray) -> np.ndarray:
+def enlarge_bicubically(scale: int, pixels: np.ndarray) -> np.ndarray:
     """MATLAB's bicubic interpolation, the baseline of papers."""
     large = imresize(pixels.astype(np.float32) / 255, scale)
     return (large.clip(0, 1) * 255).round().astype(np.uint8)
