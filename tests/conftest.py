@@ -18,6 +18,7 @@ pytest_plugins = ("support.order",)
 SHARED = (
     "support.fixtures",
     "support.browser",
+    "support.interpreter",
     "support.degradations",
     "support.perceptual_weights",
     "support.stand_in_for_pyiqa",
