@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch._dynamo import config as tracing_config
 from torch.export import Dim, ExportedProgram
 
 from .. import ops
@@ -52,7 +53,9 @@ def trace(network: nn.Module, size: tuple[int, int] | None, scans: Scans = OURS)
     }
     dynamic_shapes = None if size else (of_any_size,)
     try:
-        with torch.no_grad(), replaced_scans(scans):
+        # torch's cache of operators' results costs more than it saves: seven of ten are new
+        cacheless = tracing_config.patch(fake_tensor_cache_enabled=False)
+        with torch.no_grad(), replaced_scans(scans), cacheless:
             return torch.export.export(
                 network, (image,), dynamic_shapes=dynamic_shapes, strict=False
             )
