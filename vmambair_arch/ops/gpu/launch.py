@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .backward import Between, Gradients, add_blocks, end_carries, gradients
 from .forward import across_chunks, add_maps, end_states, outputs
+from .launcher import run
 from .tiles import Maps, Parameters, Shape
 
 PROGRAMS = 2048  # target for a launch: 16 warps for each multiprocessor of a large GPU
@@ -215,11 +216,6 @@ def _over_chunks(kernel: Any, scan: Scan, tensors: tuple[Any, ...]) -> None:
         kernel, programs, *tensors, k, scan.chunk, scan.height, scan.width, d, shape,
         num_warps=_warps(shape), maxnreg=REGISTERS,
     )  # fmt: skip
-
-
-def run(kernel: Any, programs: int, *arguments: Any, **options: Any) -> None:
-    """Launch a kernel, without Triton's pipelining: its loops prefetch by themselves."""
-    kernel[(programs,)](*arguments, **options, num_stages=1)
 
 
 def ceil_div(count: int, size: int) -> int:
