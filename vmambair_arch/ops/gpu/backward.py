@@ -178,8 +178,10 @@ def gradients(maps, parameters, between, grads, piece, k, chunk, sub, height, wi
 @triton.jit
 def partial_sizes(shape):
     """The numbers of a row of ``partial``, and those of them before the gradients of B and C."""
-    first: tl.constexpr = shape.BLOCK_D if shape.PLANAR else 0
-    return first + 2 * shape.N, first
+    if shape.PLANAR:
+        return shape.BLOCK_D + 2 * shape.N, shape.BLOCK_D
+    else:
+        return 2 * shape.N, 0
 
 
 @triton.jit
