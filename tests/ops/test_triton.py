@@ -127,6 +127,13 @@ def kernels() -> Set[str]:
     return functions.keys() - {node.id for node in nodes if isinstance(node, ast.Name)}
 
 
+def test_a_kernel_has_twelve_arguments_at_most():
+    for name in kernels():
+        kernel = getattr(triton_bidirectional, name, getattr(triton_short, name, None))
+        kernel = kernel or getattr(triton_launch, name)
+        assert len(inspect.signature(kernel.fn).parameters) <= 12, name
+
+
 def test_the_self_test_reaches_every_kernel(monkeypatch):
     launched = set()
 
