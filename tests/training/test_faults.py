@@ -17,7 +17,7 @@ from support import forks
 from support.experiments import load_tensors
 from support.trainings import ROOT, assert_same, log, resumes, saved, train, truncate
 from vmambair_arch.models import finite
-from vmambair_arch.models.files import Saving
+from vmambair_arch.models.after_model import AfterModel
 from vmambair_arch.option_files import dry_run_findings
 
 L1 = LOSS_REGISTRY.get("L1Loss")
@@ -151,17 +151,17 @@ def results() -> dict:
 
 @pytest.mark.parametrize("method", ["save_network", "save_training_state"])
 def test_a_signal_lets_a_save_finish(method, small, monkeypatch):
-    save = getattr(Saving, method)
+    save = getattr(AfterModel, method)
 
     def stop(self, *args, **kwargs):
         os.kill(os.getpid(), signal.SIGTERM)
         save(self, *args, **kwargs)
 
     path = small("val:val_freq=100")
-    monkeypatch.setattr(Saving, method, stop)
+    monkeypatch.setattr(AfterModel, method, stop)
     assert train(path) == 143
     assert saved() == {"2.state"}
-    monkeypatch.setattr(Saving, method, save)
+    monkeypatch.setattr(AfterModel, method, save)
     assert resumes(path)
 
 
