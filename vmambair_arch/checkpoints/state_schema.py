@@ -50,7 +50,7 @@ class Group(_Part):
     params: list[Number]
 
 
-class Optimizer(_Part):
+class OptimizerState(_Part):
     """The state of an optimizer of torch."""
 
     state: dict[Number, dict[str, Any]]
@@ -86,7 +86,7 @@ class State(_Part):
 
     epoch: Number
     iter: Number
-    optimizers: Annotated[list[Optimizer], Field(min_length=1)]
+    optimizers: Annotated[list[OptimizerState], Field(min_length=1)]
     schedulers: Annotated[list[Schedule], Field(min_length=1)]
     version: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
     seed: Number = 0

@@ -40,7 +40,9 @@ def run(
 
 def _measure_part(model: Any, dataloader: DataLoader, current_iter: Any, save_img: bool) -> None:
     """Measure this process's images, into metric_results."""
-    part = Part(dataloader, model.opt["rank"], model.opt["world_size"], model.before_round)
+    part = ValidationPart(
+        dataloader, model.opt["rank"], model.opt["world_size"], model.before_round
+    )
     model.measuring_part = True
     try:
         if len(part):
@@ -64,7 +66,7 @@ def _take_together(model: Any, dataloader: Any, current_iter: Any, tb_logger: An
     model._log_validation_metric_values(current_iter, name, tb_logger)
 
 
-class Part:
+class ValidationPart:
     """The images of a validation set that one process measures: every ``world_size``-th.
 
     Args:
