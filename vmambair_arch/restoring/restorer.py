@@ -104,8 +104,8 @@ class Restorer:
         on_cpu = self.device.type == "cpu"
         sizes = TileSizes(run, self.device, memory, None if on_cpu else run.largest_map())
         self.tiling = Tiling(
-            run,
-            sizes,
+            run=run,
+            sizes=sizes,
             scale=self.scale,
             multiple=getattr(self.network, "multiple", 1),
             tile=tile,
