@@ -14,9 +14,8 @@ from . import decoders, exif, ifd, iptc, tiff
 from .encoded import EncodedPicture
 from .ifd import Directory, Layout
 
-logging.getLogger("tifffile").addHandler(
-    logging.NullHandler()
-)  # otherwise it logs to standard error
+# Otherwise it logs to standard error.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 PAGES = 1000  # of a file that are examined
 PARTS, PART = 2**16, 1024  # more than PARTS strips or tiles need at least PART pixels each
