@@ -82,8 +82,6 @@ def parse(content: bytes) -> EncodedPicture:
         width=width,
         decode=lambda: _decode(content, page, depth),
         memory=(2 if depth == 16 else 1) * 4 * max(page.one(tiff.SAMPLES, 1), 4),
-        form="TIFF",
-        lossless=True,
     )
     _read(stored, content, page)
     if page.directory.more:
