@@ -76,7 +76,7 @@ class Process(_Part):
 
     rng: Annotated[dict[str, Any], AfterValidator(_restorable)]  # of all generators
     failures: Number  # images of this epoch that could not be used,
-    images: list[str]  # and their files
+    images: list[str]  # and their names, each with the reason
     threads: Annotated[int, Field(ge=1)] | None = None
     model: dict[str, Any] = {}  # what the model keeps from batch to batch, such as a pool of pairs
 
