@@ -16,7 +16,7 @@ from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter as Worker
 from support import forks
 from support.experiments import load_tensors
 from support.trainings import ROOT, assert_same, log, resumes, saved, train, truncate
-from vmambair_arch.models import finite
+from vmambair_arch.models import before_model
 from vmambair_arch.models.after_model import AfterModel
 from vmambair_arch.option_files import dry_run_findings
 
@@ -220,7 +220,7 @@ def not_finite(loss: torch.Tensor) -> torch.Tensor:
 def decided(request, monkeypatch) -> None:
     """Lets optimizers decide about their steps on the CPU too, which is read later."""
     if request.param == "late":
-        monkeypatch.setattr(finite, "DECIDING", ("cpu",))
+        monkeypatch.setattr(before_model, "DECIDING", ("cpu",))
 
 
 @pytest.mark.parametrize("model", ["VmambaIRModel", "SRModel", "SRGANModel"])
