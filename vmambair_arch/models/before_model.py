@@ -12,21 +12,18 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from ..system.gpu_libraries import PRECISIONS, allow_tf32
+from ..system.processes import gather
 from . import optimizer_modes, shared_validation
 from .accumulation import Accumulation
 from .autocast import Boundary
 from .buffers import Buffers
-from .ddp import unsynchronized
+from .ddp import bare_networks, unsynchronized
 from .finite import FiniteCheck
 from .iteration import Iteration
 from .loss_scale import LossScale
 from .optimizer_step import OptimizerStep, largest_norm
 
 DECIDING = ("cuda",)  # devices that run behind the processor
-
-
-def nothing() -> None:
-    """The default for a hook that nobody has set."""
 
 
 class BeforeModel(BaseModel):
@@ -50,8 +47,9 @@ class BeforeModel(BaseModel):
         self.finite = FiniteCheck(dist=opt["dist"])
         self.buffers = Buffers()
         self.first_visuals: dict[str, Tensor] | None = None  # of the first image since it was None
-        self.before_feeding: Callable[[], None] = nothing  # before each batch or image
-        self.before_round: Callable[[], None] = nothing  # in all processes, before each round
+        # Hooks: before each batch or image; in all processes, before each round of validation.
+        self.before_feeding: Callable[[], object] = lambda: None
+        self.before_round: Callable[[], object] = lambda: None
         self.measuring_part = False  # while only some images are measured, not the whole set
         self._steps: list[OptimizerStep] = []
         super().__init__(opt)
@@ -212,9 +210,13 @@ class BeforeModel(BaseModel):
     ) -> None:
         """Compute the figures that one process would, and share them with all processes."""
         host: Any = super()
-        shared_validation.run(
-            self, host.dist_validation, dataloader, current_iter, tb_logger, save_img
-        )
+        arguments = dataloader, current_iter, tb_logger, save_img
+        with bare_networks(self):
+            if shared_validation.is_by_image(self, host):
+                shared_validation.run(self, *arguments)
+                return
+            host.dist_validation(*arguments)
+        self.best_metric_results = gather(getattr(self, "best_metric_results", {}))[0]
 
     def _update_best_metric_result(
         self, dataset_name: str, metric: str, val: float, current_iter: Any

@@ -6,36 +6,33 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from ..system.processes import gather
-from .ddp import bare_networks
 from .metrics import mean
 
 BY_IMAGE = ("SRModel", "RealESRNetModel", "RealESRGANModel")  # the last two call SRModel's
 
 
-def run(
-    model: Any,
-    by_host: Callable[..., None],
-    dataloader: DataLoader,
-    current_iter: Any,
-    tb_logger: Any,
-    save_img: bool,
-) -> None:
-    """Compute the figures that one process would, and share them with all processes.
-
-    Each process measures part of the images. This applies to SRModel's validation, image by image,
-    which BasicSR runs on rank 0 alone. Models that validate differently do so as in BasicSR.
+def is_by_image(model: Any, host: Any) -> bool:
+    """Whether a model validates as SRModel does, with means over single images.
 
     Args:
-        by_host: the model's own dist_validation, with the arguments that follow.
+        model: to validate.
+        host: the same, without our methods before its own.
     """
-    with bare_networks(model):
-        if _owner(by_host) == "SRModel" and _owner(model.nondist_validation) in BY_IMAGE:
-            _measure_part(model, dataloader, current_iter, save_img)
-            if model.opt["val"].get("metrics") is not None:
-                _take_together(model, dataloader, current_iter, tb_logger)
-            return
-        by_host(dataloader, current_iter, tb_logger, save_img)
-    model.best_metric_results = gather(getattr(model, "best_metric_results", {}))[0]
+    return (
+        _owner(host.dist_validation) == "SRModel" and _owner(model.nondist_validation) in BY_IMAGE
+    )
+
+
+def run(
+    model: Any, dataloader: DataLoader, current_iter: Any, tb_logger: Any, save_img: bool
+) -> None:
+    """Compute the figures that one process would, each process those of a part of the images.
+
+    BasicSR runs such a validation on rank 0 alone.
+    """
+    _measure_part(model, dataloader, current_iter, save_img)
+    if model.opt["val"].get("metrics") is not None:
+        _take_together(model, dataloader, current_iter, tb_logger)
 
 
 def _measure_part(model: Any, dataloader: DataLoader, current_iter: Any, save_img: bool) -> None:
@@ -76,7 +73,7 @@ class ValidationPart:
     """
 
     def __init__(
-        self, loader: DataLoader, rank: int, world_size: int, before_round: Callable[[], None]
+        self, loader: DataLoader, rank: int, world_size: int, before_round: Callable[[], object]
     ):
         self.dataset: Any = loader.dataset
         self.numbers = range(rank, len(self.dataset), world_size)

@@ -126,11 +126,9 @@ def photograph(channels: int, size: tuple[int, int]) -> Tensor:
 
 
 def _check_out(out: Path, format: str) -> None:
-    for name, kind in EXPORT_FORMATS.items():
-        if name == format and out.suffix != kind.suffix:
-            raise InputError(
-                f"{out}: the name of a file of format {name} must end in {kind.suffix}"
-            )
+    suffix = EXPORT_FORMATS[format].suffix
+    if out.suffix != suffix:
+        raise InputError(f"{out}: the name of a file of format {format} must end in {suffix}")
     if out.exists():
         raise InputError(f"{out}: exists already; give another name or remove it")
     if not out.parent.is_dir():
