@@ -1,13 +1,14 @@
 """mamba_ssm and causal_conv1d where they are missing: our stand-ins have equal results."""
 
 import importlib
-import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 
+from support import forks
 from support.scans import selective_inputs
 from vmambair_arch.mamba import convolution, stand_in
 from vmambair_arch.mamba.block import Mamba
@@ -15,30 +16,35 @@ from vmambair_arch.mamba.convolution import causal_conv1d_fn
 from vmambair_arch.mamba.interface import mamba_inner_fn, selective_scan_fn, selective_scan_ref
 from vmambair_arch.ops import mamba_ssm
 
+# The plugin, which forks have imported, has installed them too: this proves that ``install`` does.
 USE = """
-import logging
+import logging, sys
 logging.basicConfig()
 from vmambair_arch.mamba import stand_in
+sys.meta_path[:] = [f for f in sys.meta_path if not isinstance(f, stand_in.StandIns)]
 stand_in.install()
 stand_in.install()
 {code}
 """
 
 
-def run(code: str, *folders) -> str:
+@pytest.fixture
+def run(empty_folder):
     """What a script prints in a process with the stand-ins and further module folders."""
-    paths = f"import sys; sys.path[:0] = {[str(folder) for folder in folders]}\n"
-    command = [sys.executable, "-c", paths + USE.format(code=code)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
+
+    def run(code: str, *folders: Path) -> str:
+        paths = f"import sys; sys.path[:0] = {[str(folder) for folder in folders]}\n"
+        assert forks.run(paths + USE.format(code=code)) == 0, Path("err.txt").read_text()
+        return Path("out.txt").read_text() + Path("err.txt").read_text()
+
+    return run
 
 
 @pytest.fixture
 def package(tmp_path):
     """Writes a package mamba_ssm whose kernels' module has a given content."""
 
-    def write(content: str):
+    def write(content: str) -> Path:
         folder = tmp_path / "mamba_ssm/ops"
         folder.mkdir(parents=True)
         (tmp_path / "mamba_ssm/__init__.py").write_text("real = True\n")
@@ -50,7 +56,7 @@ def package(tmp_path):
 
 
 @pytest.mark.skipif(mamba_ssm._missing() is None, reason="mamba-ssm is installed")
-def test_what_networks_import_exists_with_one_warning_for_each_package():
+def test_what_networks_import_exists_with_one_warning_for_each_package(run):
     out = run(
         "from mamba_ssm.ops.selective_scan_interface import selective_scan_fn, selective_scan_ref\n"
         "from mamba_ssm.ops.selective_scan_interface import mamba_inner_fn\n"
@@ -66,12 +72,12 @@ def test_what_networks_import_exists_with_one_warning_for_each_package():
     assert "vmambair_arch's own stands in for it: No module named 'mamba_ssm'" in lines[0]
 
 
-def test_other_modules_of_a_package_stay_missing():
+def test_other_modules_of_a_package_stay_missing(run):
     code = "import importlib.util as u\nprint(u.find_spec('mamba_ssm.ops.triton'))\n"
     assert "None" in run(code)
 
 
-def test_a_package_that_imports_is_left_alone(package):
+def test_a_package_that_imports_is_left_alone(run, package):
     folder = package("selective_scan_fn = 'real'\n")
     code = (
         "from mamba_ssm.ops.selective_scan_interface import selective_scan_fn\n"
@@ -80,7 +86,7 @@ def test_a_package_that_imports_is_left_alone(package):
     assert run(code, folder) == "real True\n"
 
 
-def test_a_package_whose_libraries_do_not_load_is_replaced(package):
+def test_a_package_whose_libraries_do_not_load_is_replaced(run, package):
     folder = package("raise OSError('libcudart.so.12: cannot open shared object file')\n")
     code = (
         "from mamba_ssm.ops.selective_scan_interface import selective_scan_fn\n"
@@ -92,7 +98,7 @@ def test_a_package_whose_libraries_do_not_load_is_replaced(package):
 
 
 @pytest.mark.parametrize("first", ["import mamba_ssm.ops.selective_scan_interface\n", ""])
-def test_our_own_backend_ignores_the_stand_in(first):
+def test_our_own_backend_ignores_the_stand_in(run, first):
     code = first + (
         "import torch\nfrom vmambair_arch.ops import mamba_ssm\n"
         "print(mamba_ssm.unavailable(torch.ones(1)))\n"

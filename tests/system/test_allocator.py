@@ -1,11 +1,13 @@
 """A process that keeps its freed memory gets no new pages for its next allocation."""
 
-import subprocess
-import sys
+from pathlib import Path
 
 import pytest
 
+from support import forks
 from vmambair_arch.system import allocator
+
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 # 2**26 bytes have 16,384 pages, or 32 where the system gives large ones, which Linux can leave out.
 SMALL_PAGES = "import ctypes; ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)"  # PR_SET_THP_DISABLE
@@ -53,9 +55,10 @@ def test_building_a_network_keeps_memory_unless_told_otherwise(before, keeps):
 
 def faults(code: str, argument: str) -> tuple[int, int]:
     """New pages of two allocations in a process."""
-    command = [sys.executable, "-c", code, argument]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if "not glibc" in done.stderr:
+    done = forks.run(code, argument)
+    errors = Path("err.txt").read_text()
+    if "not glibc" in errors:
         pytest.skip("keeping freed memory needs glibc")
-    first, second = map(int, done.stdout.split())
+    assert done == 0, errors
+    first, second = map(int, Path("out.txt").read_text().split())
     return first, second

@@ -8,13 +8,12 @@ Lanes exist only inside jitted functions: they support + - * and the functions b
 import operator
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin, models, register_model
 
-from .jit import allocation_free, intrinsic, jit
+from .jit import allocation_free, intrinsic
 
 BYTES = 64
 INDEX = ir.IntType(64)
@@ -222,19 +221,24 @@ def store_clipped(array, index, count, value):
         store_masked(array, index, count, value)
 
 
-@jit
-def columns(matrix, c, count, factor):
-    """Columns of a (d, m) matrix times a factor, as m rows of lanes: channels c ... c + count."""
-    rows = np.zeros(matrix.shape[1] * width(matrix), matrix.dtype)
+@allocation_free
+def copy(array, source):
+    """array[:] = source, which takes Numba seconds to compile: its error would name both shapes."""
+    for i in range(len(source)):
+        array[i] = source[i]
+
+
+@allocation_free
+def get_columns(rows, matrix, c, count, factor):
+    """Write channels c ... c + count of a (d, m) matrix times a factor to m rows of lanes."""
     for i in range(matrix.shape[1]):
         for lane in range(min(width(matrix), count)):
             rows[i * width(matrix) + lane] = matrix[c + lane, i] * factor
-    return rows
 
 
 @allocation_free
 def put_columns(matrix, c, count, rows):
-    """The inverse of columns."""
+    """The inverse of get_columns."""
     for i in range(matrix.shape[1]):
         for lane in range(min(width(matrix), count)):
             matrix[c + lane, i] = rows[i * width(matrix) + lane]

@@ -20,7 +20,18 @@ from ..checks import state_dtype
 from .arrays import arrays_of
 from .exponentials import LOG2_E
 from .jit import allocation_free, jit, kernel
-from .lanes import BYTES, columns, load, load_clipped, prefetch, store, store_clipped, width, zeros
+from .lanes import (
+    BYTES,
+    copy,
+    get_columns,
+    load,
+    load_clipped,
+    prefetch,
+    store,
+    store_clipped,
+    width,
+    zeros,
+)
 from .pixels import TILE, Block, gather, prefetch_projection, raw_steps, step_sizes, walk
 from .planar_adjoint import scan_back
 from .recurrence import Shared, advance
@@ -135,11 +146,11 @@ def _scan(maps, parameters, states, segment, k, first_block, blocks):
     h, w, d = x.shape
     delta_weight, delta_bias, A, D = parameters
     r, n, W = delta_weight.shape[2], A.shape[2], width(x)
-    weight, (rate, h_t) = np.empty((blocks, r * W), x.dtype), np.zeros((2, blocks, n * W), x.dtype)
+    weight, (rate, h_t) = np.zeros((blocks, r * W), x.dtype), np.zeros((2, blocks, n * W), x.dtype)
     for i in range(blocks):
         c = (first_block + i) * W
-        weight[i] = columns(delta_weight[k], c, d - c, 1.0)
-        rate[i] = columns(A[k], c, d - c, LOG2_E)
+        get_columns(weight[i], delta_weight[k], c, d - c, 1.0)
+        get_columns(rate[i], A[k], c, d - c, LOG2_E)
     pixels, B_at = np.empty((2, segment), np.int64)
     tiles = np.zeros((3, TILE * W), x.dtype)
     for start in range(0, h * w, segment):
@@ -148,7 +159,7 @@ def _scan(maps, parameters, states, segment, k, first_block, blocks):
         for i in range(blocks):
             c = (first_block + i) * W
             if 0 <= saved < states.shape[1]:
-                states[first_block + i, saved] = h_t[i]
+                copy(states[first_block + i, saved], h_t[i])
             bias, direct = load_clipped(delta_bias[k], c, d - c), load_clipped(D[k], c, d - c)
             block = Block(weight[i], bias, rate[i], direct)
             _scan_segment(maps, tiles, block, h_t[i], pixels[:count], B_at, k, c, i == 0)

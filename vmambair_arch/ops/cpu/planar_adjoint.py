@@ -12,8 +12,9 @@ from .jit import allocation_free, jit
 from .lane_sums import sum_rows
 from .lanes import (
     broadcast,
-    columns,
     constant,
+    copy,
+    get_columns,
     load,
     load_clipped,
     prefetch,
@@ -90,8 +91,8 @@ def scan_back(dy, maps, parameters, states, segment, dmaps, dparameters, image, 
     dbias, dD = np.zeros((2, blocks, W), x.dtype)
     for j in range(blocks):
         c = (first + j) * W
-        weight[j] = columns(delta_weight[k], c, d - c, 1.0)
-        rate[j] = columns(A[k], c, d - c, LOG2_E)
+        get_columns(weight[j], delta_weight[k], c, d - c, 1.0)
+        get_columns(rate[j], A[k], c, d - c, LOG2_E)
     size = min(segment, h * w)
     memory = _new_memory(rate[0], r, n, size)
     pixels, B_at, next_pixels, next_B_at = np.empty((4, size), np.int64)
@@ -110,7 +111,7 @@ def scan_back(dy, maps, parameters, states, segment, dmaps, dparameters, image, 
             grads = Grads(dweight[j], dbias[j], dD[j])
             memory.trajectory.states[: n * W] = 0
             if i > 0:
-                memory.trajectory.states[: n * W] = states[first + j, i - 1]
+                copy(memory.trajectory.states, states[first + j, i - 1])
             following, next_c = Pixels(pixels[:count], B_at[:0]), c + W  # of the next block
             if j == blocks - 1:
                 following, next_c = next_segment, first * W

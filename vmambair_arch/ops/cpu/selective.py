@@ -18,8 +18,9 @@ from .arrays import arrays_of
 from .exponentials import LOG2_E, exp2, softplus
 from .jit import allocation_free, jit, kernel
 from .lanes import (
-    columns,
     constant,
+    copy,
+    get_columns,
     load,
     load_clipped,
     put_columns,
@@ -96,11 +97,7 @@ def _forward(first, last, groups, inputs, delta_softplus, y, last_state):
 def _scan(inputs, delta_softplus, y, last_state, c, m):
     u, delta, A, B, C, D, delta_bias = inputs
     W, n, length = width(u), A.shape[1], u.shape[1]
-    rate, bias, direct = (
-        columns(A, c, m, LOG2_E),
-        load_clipped(delta_bias, c, m),
-        load_clipped(D, c, m),
-    )
+    bias, direct, rate = load_clipped(delta_bias, c, m), load_clipped(D, c, m), _rate(A, c, m)
     h, tile = np.zeros(n * W, u.dtype), min(TILE, length)
     shared = Shared(np.empty(tile * 2 * n, u.dtype), np.arange(tile) * 2 * n, n)
     tile_u, tile_y, step = np.zeros((3, tile * W), u.dtype)
@@ -148,11 +145,7 @@ def _scan_back(dy, inputs, delta_softplus, gradients, c, m):
     du, ddelta, dA, dB, dC, dD, ddelta_bias = gradients
     W, n, length = width(u), A.shape[1], u.shape[1]
     tile = min(TILE, length)
-    rate, bias, direct = (
-        columns(A, c, m, LOG2_E),
-        load_clipped(delta_bias, c, m),
-        load_clipped(D, c, m),
-    )
+    bias, direct, rate = load_clipped(delta_bias, c, m), load_clipped(D, c, m), _rate(A, c, m)
     numbers, dshared = np.empty((2, tile * 2 * n), u.dtype)
     shared = Shared(numbers, np.arange(tile) * 2 * n, n)
     tile_u, tile_dy, raw, step, through_step, through_u = np.zeros((6, tile * W), u.dtype)
@@ -161,7 +154,7 @@ def _scan_back(dy, inputs, delta_softplus, gradients, c, m):
 
     starts, h = np.empty((tiles, n * W), u.dtype), np.zeros(n * W, u.dtype)
     for i in range(tiles):
-        starts[i] = h
+        copy(starts[i], h)
         start, count = i * tile, min(tile, length - i * tile)
         _gather(tile_u, u, c, m, start, count)
         _gather(step, delta, c, m, start, count)
@@ -179,7 +172,7 @@ def _scan_back(dy, inputs, delta_softplus, gradients, c, m):
         _gather(raw, delta, c, m, start, count)
         _share(shared.numbers, B, C, start, count)
         _step_sizes(step, raw, bias, delta_softplus, count)
-        trajectory.states[: n * W] = starts[i]
+        copy(trajectory.states, starts[i])
         record(trajectory, rate, segment, shared, count)
         dshared[:] = 0
         retrace(adjoint, products, trajectory, rate, segment, shared, 0, count)
@@ -199,6 +192,14 @@ def _scan_back(dy, inputs, delta_softplus, gradients, c, m):
     put_columns(dA, c, m, gA)
     store_clipped(ddelta_bias, c, m, gbias)
     store_clipped(dD, c, m, gdirect)
+
+
+@jit
+def _rate(A, c, m):
+    """A log2 e of the block's channels."""
+    rate = np.zeros(A.shape[1] * width(A), A.dtype)
+    get_columns(rate, A, c, m, LOG2_E)
+    return rate
 
 
 @allocation_free
