@@ -1,5 +1,6 @@
 """What precedes all tests: threads, Triton's interpreter and shared fixtures."""
 
+import gc
 import os
 import signal
 
@@ -18,6 +19,7 @@ pytest_plugins = ("support.order",)
 SHARED = (
     "support.fixtures",
     "support.browser",
+    "support.interpreter",
     "support.degradations",
     "support.perceptual_weights",
     "support.stand_in_for_pyiqa",
@@ -31,9 +33,16 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if config.getoption("numprocesses", None):
         return
+    gc.disable()  # until all is imported, since all of that stays
     import torch
 
     if not torch.cuda.is_available():  # with a GPU, Triton's kernels are compiled and tested there
         os.environ.setdefault("TRITON_INTERPRET", "1")  # read when a kernel is decorated
     for name in SHARED:
         config.pluginmanager.import_plugin(name)
+
+
+def pytest_collection_finish() -> None:
+    """Let garbage collections examine only what tests leave."""
+    gc.freeze()
+    gc.enable()

@@ -3,6 +3,7 @@
 import ast
 import graphlib
 import importlib
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -155,11 +156,14 @@ def test_the_public_names_below_the_package(address):
     assert callable(getattr(importlib.import_module(module), name))
 
 
-def test_python_m_is_the_command():
-    command = [sys.executable, "-m", "vmambair_arch", "--help"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("usage: vmambair ")
-    assert all(word in done.stdout for word in ("train", "test", "convert", "doctor", "restore"))
+def test_python_m_is_the_command(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("vmambair_arch", run_name="__main__")
+    assert not ended.value.code
+    told = capsys.readouterr().out
+    assert told.startswith("usage: vmambair ")
+    assert all(word in told for word in ("train", "test", "convert", "doctor", "restore"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))

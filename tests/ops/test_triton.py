@@ -56,6 +56,7 @@ def short_chunks(monkeypatch):
     """Chunks of 4 steps in pieces of 2: ten pixels test what otherwise needs thousands."""
     monkeypatch.setattr(triton_launch, "CHUNKS", (4, 8))
     monkeypatch.setattr(triton_launch, "ROWS", 2)
+    monkeypatch.setattr(triton_launch, "steps_to_add", lambda chunk, numbers: 2)
 
 
 @interpreted

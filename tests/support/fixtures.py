@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import os
 import random
 from pathlib import Path
 
@@ -44,6 +45,14 @@ def threads_as_before():
     yield
     if torch.get_num_threads() != before:
         torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_the_disk():
+    """Files need not outlive a power cut."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda file: None)
+        yield
 
 
 @pytest.fixture

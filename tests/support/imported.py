@@ -1,5 +1,7 @@
 """Imports everything that commands import and loads the kernels, so that forks need not."""
 
+import gc
+
 import torch
 
 import vmambair_arch.plugin  # noqa: F401
@@ -16,3 +18,5 @@ from vmambair_arch.ops.cpu import planar, selective
 
 for name, scan in (("planar", planar), ("selective", selective)):
     self_test.errors(name, scan, torch.device("cpu"), torch.float32, True)
+
+gc.freeze()  # a garbage collection would write to, and so copy, the memory that forks share

@@ -30,7 +30,7 @@ TOLERANCES = {
 DTYPES = tuple(TOLERANCES)
 
 # b, d, n, length, groups: length one and odd lengths, more than 16 channels and no multiple of 16;
-# short, because Triton's interpreter takes a tenth of a second per step.
+# short, because Triton's interpreter takes a twentieth of a second per step.
 SELECTIVE_SHAPES = [
     (1, 1, 1, 1, 1),
     (2, 33, 16, 1, 1),

@@ -11,7 +11,8 @@ import triton.language as tl
 from torch import Tensor
 
 from .forward import compose
-from .launch import power_of_2, run
+from .launch import power_of_2
+from .launcher import run
 from .short import load_sequence
 from .tiles import LOG2E, softplus
 

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from .backward import LN2
 from .forward import compose
-from .launch import Scan, power_of_2, run
+from .launch import Scan, power_of_2
+from .launcher import run
 from .tiles import LOG2E, softplus
 
 MAX_LENGTH, MAX_CHANNELS, MAX_STATES = 512, 8, 16
