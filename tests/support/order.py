@@ -7,10 +7,10 @@ import pytest
 
 # Files of few tests that take more than twenty seconds: started last, one would run on alone.
 FEW_BUT_LONG = (
-    *("test_processors", "test_comparisons", "test_numba", "test_tutorial", "test_gpu_script"),
-    *("test_schedule_free", "test_threads", "test_gpu_waits", "test_app_page", "test_notebook"),
-    *("test_mutations", "test_library_stderr"),
-)
+    "test_processors", "test_comparisons", "test_numba", "test_tutorial", "test_gpu_script",
+    "test_schedule_free", "test_threads", "test_gpu_waits", "test_app_page", "test_notebook",
+    "test_mutations", "test_library_stderr",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
