@@ -22,10 +22,10 @@ from .errors import InputError, StoppedError, TrainingError, printable
 from .system import allocator, terminal
 
 COMMANDS = (
-    *(train, options, check, prepare, degrade),
-    *(restore, app, compare, plot, explain),
-    *(convert, export, card, push, bench, doctor, install_basicsr),
-)
+    train, options, check, prepare, degrade,
+    restore, app, compare, plot, explain,
+    convert, export, card, push, bench, doctor, install_basicsr,
+)  # fmt: skip
 
 
 class Parser(argparse.ArgumentParser):

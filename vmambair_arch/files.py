@@ -13,7 +13,9 @@ PART = 40  # characters of the file's name that its temporary name repeats
 TEMPORARY = re.compile(r"\..+\.\d+(\.\w+)?\.tmp", re.DOTALL)
 
 
-def write_whole(path: Path, content: bytes | Callable[[IO[bytes]], Any]) -> None:
+def write_whole(
+    path: Path, content: bytes | Callable[[IO[bytes]], Any], *, durable: bool = True
+) -> None:
     """Write a file under a temporary name in its folder, flush it to the disk and rename it.
 
     Whatever happens meanwhile, power cuts included, the path holds the old file or the new one.
@@ -21,6 +23,8 @@ def write_whole(path: Path, content: bytes | Callable[[IO[bytes]], Any]) -> None
     Args:
         path: the file.
         content: all of it, or a function that writes it to a binary file.
+        durable: whether to flush it to the disk, which takes longer than writing a small file;
+            without it, a power cut may leave a file that is not whole.
     Raises: OSError: the disk is full or read-only; the old file is as it was.
     """
     temporary, file = _temporary(path)
@@ -28,7 +32,8 @@ def write_whole(path: Path, content: bytes | Callable[[IO[bytes]], Any]) -> None
         with file:
             file.write(content) if isinstance(content, bytes) else content(file)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
             if os.name == "posix":  # while the file is held, so nobody takes it for a leftover
                 os.replace(temporary, path)
         if os.name != "posix":  # there only closed files can be renamed
@@ -36,7 +41,7 @@ def write_whole(path: Path, content: bytes | Callable[[IO[bytes]], Any]) -> None
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    if os.name == "posix":  # elsewhere a folder cannot be opened
+    if durable and os.name == "posix":  # elsewhere a folder cannot be opened
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

@@ -18,6 +18,7 @@ from vmambair_arch.commands.bench import measure, report as benchmarks
 from vmambair_arch.commands.bench.cases import Case
 from vmambair_arch.commands.bench.session import Session
 from vmambair_arch.commands.compare import comparison, details, planning
+from vmambair_arch.commands.compare.methods import Running
 from vmambair_arch.commands.networks import load
 from vmambair_arch.files import write_whole
 from vmambair_arch.networks import cost
@@ -69,14 +70,17 @@ def compare(networks: Runs, sets: Sets, output: Path, plugins: list[str]) -> dic
             if reports[name].details["run"]["models"] == [*files]:
                 continue
         enlarged = low.name != "lq"
-        plan = planning.plan(
-            Path(os.path.relpath(truth)),
-            [] if enlarged else [f"{DAMAGED}={os.path.relpath(low)}"],
+        running = Running(
             models=[f"{name}={os.path.relpath(file)}" for name, file in files.items()],
             plugins=[os.path.relpath(plugin) for plugin in plugins],
             bicubic=enlarged,
             lq=Path(os.path.relpath(low)),
             device="cpu",
+        )
+        plan = planning.plan(
+            Path(os.path.relpath(truth)),
+            [] if enlarged else [f"{DAMAGED}={os.path.relpath(low)}"],
+            running,
             metrics=["psnr", "ssim"],
             title=name,
         )

@@ -44,11 +44,13 @@ class Driver:
 
 
 @contextmanager
-def compiled(launches: list[tuple[str, triton.compiler.CompiledKernel]]):
-    """Launches only compile, and are noted."""
+def compiled(launches: list[tuple[str, triton.compiler.CompiledKernel]], only: list[str]):
+    """Launches only compile, and are noted; of some kernels if any is named."""
     run = triton.JITFunction.run
 
     def note(self, *args, grid, warmup, **options):
+        if only and self.__name__ not in only:
+            return
         kernel = run(self, *args, grid=grid, warmup=True, **options)
         launches.append((self.__name__, kernel))
 
@@ -99,14 +101,16 @@ DIRECTIONS = ("forward", "backward", "both ways")
 CALLS = {"planar": planar_calls, "selective": selective_calls, "channel": channel_calls}
 
 
-def count(operation: str, channels: int, dtype: torch.dtype, directions: list[str]) -> list[dict]:
-    """A row for each launch of a call in some directions; in all if none is named."""
+def count(
+    operation: str, channels: int, dtype: torch.dtype, directions: list[str], kernels: list[str]
+) -> list[dict]:
+    """A row for each launch of a call, in some directions and of some kernels if any is named."""
     rows, read = [], {}
     for direction, call in CALLS[operation](channels, dtype).items():
         if directions and direction not in directions:
             continue
         launches = []
-        with compiled(launches):
+        with compiled(launches, kernels):
             call()
         for name, kernel in launches:
             if kernel.hash not in read:
@@ -160,6 +164,7 @@ def main() -> None:
     parser.add_argument("--channels", type=int, nargs="+", default=[96])
     parser.add_argument("--operation", nargs="+", default=list(CALLS), choices=list(CALLS))
     parser.add_argument("--direction", nargs="+", default=[], choices=DIRECTIONS)
+    parser.add_argument("--kernels", nargs="+", default=[], help="only these, such as outputs")
     parser.add_argument("--json", action="store_true", help="a list of rows instead of a table")
     options = parser.parse_args()
     if not isinstance(launch.gradients, triton.JITFunction):
@@ -168,7 +173,7 @@ def main() -> None:
     for channels in options.channels:
         for operation in options.operation:
             dtype = getattr(torch, options.dtype)
-            rows = count(operation, channels, dtype, options.direction)
+            rows = count(operation, channels, dtype, options.direction, options.kernels)
             print(json.dumps(rows) if options.json else f"{channels} channels\n{table(rows)}")
 
 

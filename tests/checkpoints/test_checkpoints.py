@@ -56,9 +56,9 @@ def wrapped(state: dict[str, Tensor], how: str) -> dict:
 
 
 WRAPPERS = (
-    *("raw", "params", "params_ema", "state_dict", "model", "nested"),
-    *("module.", "_orig_mod.", "both"),
-)
+    "raw", "params", "params_ema", "state_dict", "model", "nested",
+    "module.", "_orig_mod.", "both",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("how", WRAPPERS)

@@ -192,9 +192,9 @@ def trained() -> str:
 
 
 TOLD = [
-    *("--author", "Ada", "--license", "cc-by-4.0", "--data", "photographs"),
-    *("--example", "a.png", "b.png"),
-]
+    "--author", "Ada", "--license", "cc-by-4.0", "--data", "photographs",
+    "--example", "a.png", "b.png",
+]  # fmt: skip
 
 
 def test_a_card_says_what_the_file_knows_and_asks_for_the_rest(empty_folder, capsys):

@@ -25,6 +25,7 @@ from vmambair_arch.commands.check import preflight as check
 from vmambair_arch.data.batches.loading import set_position, steps, training_loader
 from vmambair_arch.data.batches.micro_batches import accumulation_steps, describe_batch
 from vmambair_arch.errors import InputError
+from vmambair_arch.models.buffers import Buffers
 from vmambair_arch.models.build import build_model
 from vmambair_arch.option_files import options
 from vmambair_arch.training.loop import Training
@@ -128,7 +129,7 @@ def test_running_statistics_are_updated_once_per_step(small):
     model = built(small("train:total_batch_size=4", *RUN))
     norm = model.net_g.norm = torch.nn.BatchNorm2d(3)
     model.net_g.register_forward_pre_hook(lambda _, inputs: norm(inputs[0]))
-    model.wrap_optimizers()
+    model.buffers = Buffers([model.net_g])
     halves = [{"lq": torch.rand(2, 3, 8, 8), "gt": torch.rand(2, 3, 32, 32)} for _ in range(2)]
     model.train_on(halves, 1)
     mean = torch.cat([half["lq"] for half in halves]).mean((0, 2, 3))

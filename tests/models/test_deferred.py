@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from support.trainings import assert_same
-from vmambair_arch.models import finite
+from vmambair_arch.models import before_model, finite
+from vmambair_arch.models.buffers import Buffers
 from vmambair_arch.models.build import build_model
 from vmambair_arch.models.deferred import AsyncCopy
 from vmambair_arch.option_files import options
@@ -20,7 +21,7 @@ def built(small, monkeypatch):
     """Builds the same model again and again, which decides at once or late."""
 
     def build(late: bool, *overrides: str, **options_of_small):
-        monkeypatch.setattr(finite, "DECIDING", ("cpu",) if late else ())
+        monkeypatch.setattr(before_model, "DECIDING", ("cpu",) if late else ())
         torch.manual_seed(0)
         path = small(*overrides, **options_of_small)
         return build_model(options.read(path, is_train=True))
@@ -49,7 +50,7 @@ def trained(model, micro_batches: int, logged: int) -> dict:
             logs.append(copy.deepcopy(model.get_current_log()))
     model.settle()
     networks = {"net_g": model.net_g.state_dict(), "net_g_ema": model.net_g_ema.state_dict()}
-    counts = model.skipped, model.in_a_row, model.faulty
+    counts = model.finite.skipped, model.finite.in_a_row, model.finite.faulty
     return {**networks, "optimizer": model.optimizer_g.state_dict(), "counts": counts, "logs": logs}
 
 
@@ -89,11 +90,11 @@ def test_a_step_is_read_when_the_next_is_about_to_be_made(built, monkeypatch):
 )
 def test_where_more_depends_on_a_step_it_is_read_at_once(built, given):
     model = built(True, *given.pop("overrides", []), **given)
-    assert not any(map(model.decides_late, model.optimizers))
+    assert not any(map(model.skips_late, model.optimizers))
 
 
 def test_networks_with_buffers_are_read_at_once(built):
     model = built(True)
-    assert model.decides_late(model.optimizer_g)
-    model._buffers = [torch.zeros(1)]
-    assert not model.decides_late(model.optimizer_g)
+    assert model.skips_late(model.optimizer_g)
+    model.buffers = Buffers([torch.nn.BatchNorm2d(1)])
+    assert not model.skips_late(model.optimizer_g)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from vmambair_arch.models.optimizing import Optimizing
+from vmambair_arch.models.after_model import AfterModel
 from vmambair_arch.models.schedules import build_optimizer
 
 ADAM = {"lr": 1e-2, "betas": [0.9, 0.99], "weight_decay": 1e-3}
@@ -77,7 +77,7 @@ def test_averaged_weights_move_by_the_rest_of_the_decay(decay):
     before = [parameter.clone() for parameter in averaged.parameters()]
     networks = {"net_g": now, "net_g_ema": averaged, "get_bare_model": lambda net: net}
     model = SimpleNamespace(**networks, optimizers=[], training_weights=[])
-    Optimizing.model_ema(model, decay)  # pyright: ignore[reportArgumentType]
+    AfterModel.model_ema(model, decay)  # pyright: ignore[reportArgumentType]
     for old, new, result in zip(before, now.parameters(), averaged.parameters(), strict=True):
         torch.testing.assert_close(result, decay * old + (1 - decay) * new, rtol=1e-6, atol=1e-7)
         assert torch.equal(result, new) or decay > 0

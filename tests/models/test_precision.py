@@ -87,9 +87,9 @@ def test_gradients_equal_those_of_float32_within_the_precision(model, precision,
     rows = []
     for name in ("fp32", precision):
         trained = built(small("train:total_iter=9", model=model, precision=name))
-        trained.scaler._init_scale = 1024.0
+        trained.loss_scale.scaler._init_scale = 1024.0
         trained.train_on([batch()], 1)
-        assert trained.fault is None
+        assert trained.current.fault is None
         rows.append(gradients(trained))
     assert (rows[0] - rows[1]).norm() < 0.1 * rows[0].norm()
     assert not torch.equal(*rows)
@@ -179,9 +179,9 @@ def test_a_loss_that_is_not_finite_is_a_fault_in_fp16_too(small, monkeypatch):
     monkeypatch.setattr(L1, "forward", lambda self, *images: forward(self, *images) * float("nan"))
     model = built(small(precision="fp16"))
     for iteration in range(1, 11):
-        assert not model.diverged
+        assert not model.finite.diverged
         model.train_on([batch()], iteration)
-    assert model.diverged and model.fault == "the loss cri_pix is nan"
+    assert model.finite.diverged and model.finite.fault == "the loss cri_pix is nan"
 
 
 def halves(whole: dict) -> list[dict]:
@@ -195,7 +195,7 @@ def test_micro_batches_share_a_scale(small):
         model = built(small(precision="fp16", model="SRGANModel"))
         model.train_on(micro_batches, 1)
         rows.append(gradients(model))
-        assert model.scaler.state_dict()["_growth_tracker"] == 1
+        assert model.loss_scale.scaler.state_dict()["_growth_tracker"] == 1
     assert (rows[0] - rows[1]).norm() < 0.01 * rows[0].norm()
 
 
@@ -257,7 +257,7 @@ def test_everything_together_is_close_to_the_plain_step(small, monkeypatch):
         model = built(small(network_g=network, **sections))
         parts = halves(batch(4)) if sections else [batch(4)]
         model.train_on(parts, 1)
-        assert model.fault is None
+        assert model.current.fault is None
         rows.append(gradients(model))
     assert (rows[0] - rows[1]).norm() < 0.1 * rows[0].norm()
     torch.compiler.reset()

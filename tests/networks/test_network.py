@@ -206,7 +206,7 @@ def test_the_norm_with_bias_is_over_the_channels_of_a_pixel():
 def test_both_scans_start_s4d_real(width, rank):
     module = OSSModule(dim=40, channel_scan_width=width)
     for scan in (module.planar_scan, module.channel_scan):
-        rates = oss.decay_rates(scan.A_log)
+        (rates,) = scan.prepare()
         torch.testing.assert_close(rates, -torch.arange(1.0, 17).expand_as(rates))
         steps = F.softplus(scan.delta_bias)
         assert (steps > 0.00099).all() and (steps < 0.101).all()

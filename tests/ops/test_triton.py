@@ -56,6 +56,7 @@ def short_chunks(monkeypatch):
     """Chunks of 4 steps in pieces of 2: ten pixels test what otherwise needs thousands."""
     monkeypatch.setattr(triton_launch, "CHUNKS", (4, 8))
     monkeypatch.setattr(triton_launch, "ROWS", 2)
+    monkeypatch.setattr(triton_launch, "steps_to_add", lambda chunk, numbers: 2)
 
 
 @interpreted
@@ -124,6 +125,13 @@ def kernels() -> Set[str]:
     }
     nodes = [node for source in functions.values() for node in ast.walk(ast.parse(source))]
     return functions.keys() - {node.id for node in nodes if isinstance(node, ast.Name)}
+
+
+def test_a_kernel_has_twelve_arguments_at_most():
+    for name in kernels():
+        kernel = getattr(triton_bidirectional, name, getattr(triton_short, name, None))
+        kernel = kernel or getattr(triton_launch, name)
+        assert len(inspect.signature(kernel.fn).parameters) <= 12, name
 
 
 def test_the_self_test_reaches_every_kernel(monkeypatch):

@@ -7,12 +7,12 @@ import pytest
 
 # Files of few tests that take many seconds: started last, one would run on alone.
 FEW_BUT_LONG = (
-    *("test_processors", "test_comparisons", "test_numba", "test_tutorial", "test_gpu_script"),
-    *("test_triton_code", "test_compile", "test_processes", "test_sharing", "test_launch"),
-    *("test_app_page", "test_notebook", "test_mutations", "test_gan_models", "test_triton_memory"),
-    *("test_plugin", "test_install_basicsr", "test_package", "test_threads", "test_gpu_waits"),
-    *("test_schedule_free", "test_library_stderr"),
-)
+    "test_processors", "test_comparisons", "test_numba", "test_tutorial", "test_gpu_script",
+    "test_triton_code", "test_compile", "test_processes", "test_sharing", "test_launch",
+    "test_app_page", "test_notebook", "test_mutations", "test_gan_models", "test_triton_memory",
+    "test_plugin", "test_install_basicsr", "test_package", "test_threads", "test_gpu_waits",
+    "test_schedule_free", "test_library_stderr",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,9 +13,9 @@ from torch.utils._pytree import tree_leaves
 
 # Operations whose result, or its size, the processor needs: item, bool, float and the like.
 ASKING = (
-    *("aten._local_scalar_dense.", "aten.is_nonzero.", "aten.equal.", "aten.nonzero."),
-    *("aten._unique2.", "aten.unique_", "aten.masked_select.", "aten.bincount."),
-)
+    "aten._local_scalar_dense.", "aten.is_nonzero.", "aten.equal.", "aten.nonzero.",
+    "aten._unique2.", "aten.unique_", "aten.masked_select.", "aten.bincount.",
+)  # fmt: skip
 READING = (Tensor.cpu, Tensor.tolist, Tensor.numpy)  # on the CPU no operation shows them
 
 

@@ -16,8 +16,8 @@ from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter as Worker
 from support import forks
 from support.experiments import load_tensors
 from support.trainings import ROOT, assert_same, log, resumes, saved, train, truncate
-from vmambair_arch.models import finite
-from vmambair_arch.models.files import Saving
+from vmambair_arch.models import before_model
+from vmambair_arch.models.after_model import AfterModel
 from vmambair_arch.option_files import dry_run_findings
 
 L1 = LOSS_REGISTRY.get("L1Loss")
@@ -151,17 +151,17 @@ def results() -> dict:
 
 @pytest.mark.parametrize("method", ["save_network", "save_training_state"])
 def test_a_signal_lets_a_save_finish(method, small, monkeypatch):
-    save = getattr(Saving, method)
+    save = getattr(AfterModel, method)
 
     def stop(self, *args, **kwargs):
         os.kill(os.getpid(), signal.SIGTERM)
         save(self, *args, **kwargs)
 
     path = small("val:val_freq=100")
-    monkeypatch.setattr(Saving, method, stop)
+    monkeypatch.setattr(AfterModel, method, stop)
     assert train(path) == 143
     assert saved() == {"2.state"}
-    monkeypatch.setattr(Saving, method, save)
+    monkeypatch.setattr(AfterModel, method, save)
     assert resumes(path)
 
 
@@ -220,7 +220,7 @@ def not_finite(loss: torch.Tensor) -> torch.Tensor:
 def decided(request, monkeypatch) -> None:
     """Lets optimizers decide about their steps on the CPU too, which is read later."""
     if request.param == "late":
-        monkeypatch.setattr(finite, "DECIDING", ("cpu",))
+        monkeypatch.setattr(before_model, "DECIDING", ("cpu",))
 
 
 @pytest.mark.parametrize("model", ["VmambaIRModel", "SRModel", "SRGANModel"])

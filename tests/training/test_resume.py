@@ -17,7 +17,7 @@ from support import killing
 from support.experiments import load_tensors, tiny_network
 from support.trainings import FIRST_VERSION, GAN, MODELS, assert_same, train
 from vmambair_arch.data.batches.sampling import ResumableSampler
-from vmambair_arch.models.files import Saving
+from vmambair_arch.models.after_model import AfterModel
 from vmambair_arch.training.progress import TrainingProgress
 
 TOTAL = 6  # iterations; an epoch has three
@@ -229,7 +229,7 @@ def test_a_raw_or_compiled_state_dict_loads_into_a_model_of_basicsr(wrapped, lon
 def test_a_compiled_network_is_saved_under_its_plain_names(tmp_path):
     opt = {"num_gpu": 0, "is_train": True, "rank": 0, "path": {"models": str(tmp_path)}}
     compiled: Any = torch.compile(torch.nn.Conv2d(1, 1, 1))
-    Saving(opt).save_network(compiled, "net_g", 1)
+    AfterModel(opt).save_network(compiled, "net_g", 1)
     assert load_tensors(tmp_path / "net_g_1.pth")["params"].keys() == {"weight", "bias"}
 
 

@@ -12,8 +12,8 @@ from torch import nn
 
 from support.experiments import load_tensors
 from support.trainings import ROOT, assert_same, resumes, saved, terminated_after, train
+from vmambair_arch.models.after_model import AfterModel
 from vmambair_arch.models.optimizer_modes import weights_for_use
-from vmambair_arch.models.optimizing import Optimizing
 
 FREE = "{type: schedulefree.AdamWScheduleFree, lr: 0.05, warmup_steps: 2}"
 OPTIONS = (
@@ -88,7 +88,7 @@ def test_the_moving_average_is_of_the_weights_to_use():
     used = [parameter.clone() for parameter in network.parameters()]
     optimizer = Shifting(network.parameters(), lr=0.1)
     optimizer.train()
-    Optimizing.model_ema(model_of(network, averaged, optimizers=[optimizer]), 0.0)
+    AfterModel.model_ema(model_of(network, averaged, optimizers=[optimizer]), 0.0)
     for parameter, average, before in zip(
         network.parameters(), averaged.parameters(), used, strict=True
     ):

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import InputError
 from ..restoring import failures, video
 from ..restoring.files import reading, writing
-from ..restoring.files.formats import BY_SUFFIX, FORMATS, SUFFIXES
+from ..restoring.files.formats import BY_SUFFIX, SUFFIXES, suffix_for
 from ..restoring.resizing import at_strength
 from . import copies
 from .jobs import AFTER, BEFORE, INPUT, PREVIEW, RESTORED, RESULT, Job
@@ -81,7 +81,8 @@ def _restore(job: Job, networks: Networks, max_megapixels: float, strength: floa
         blended = picture.replaced(at_strength(picture.pixels, restored.pixels, strength))
     writing.write(blended, job.folder / RESULT, form)
     job.form = form
-    job.result = _renamed(job.name, form, restorer.outscale)
+    ending = suffix_for(PurePath(job.name).suffix, form)
+    job.result = f"{_stem(job.name, restorer.outscale)}{ending}"
     job.files |= {BEFORE, AFTER, RESULT}
 
 
@@ -113,12 +114,6 @@ def _restore_film(job: Job, networks: Networks, strength: float) -> None:
     job.files |= {RESULT}
 
 
-def _renamed(name: str, form: str, enlarged: float) -> str:
-    """The file name for the download of a restored picture."""
-    suffix = PurePath(name).suffix
-    keeps = BY_SUFFIX.get(suffix.lower()) == form
-    return f"{_stem(name, enlarged)}{suffix if keeps else FORMATS[form].suffixes[0]}"
-
-
 def _stem(name: str, enlarged: float) -> str:
+    """The file name for a download, without its ending."""
     return f"{PurePath(name).stem}{f'_x{enlarged:g}' if enlarged != 1 else '_restored'}"

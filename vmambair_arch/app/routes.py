@@ -2,6 +2,7 @@
 
 import functools
 import urllib.parse
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import PurePath
 
@@ -38,6 +39,7 @@ DOWNLOADED = "application/octet-stream"
 GONE = "this picture no longer exists; restore it again"
 
 
+@dataclass(eq=False)
 class Routes:
     """The server's responses.
 
@@ -47,20 +49,13 @@ class Routes:
         strength: of results, if a request has no other.
     """
 
-    def __init__(
-        self,
-        queue: Queue,
-        networks: Networks,
-        uploads: Uploads,
-        *,
-        most: float,
-        strength: float = 1,
-    ):
-        self.queue = queue
-        self.networks = networks
-        self.uploads = uploads
-        self.most = most
-        self.strength = strength
+    queue: Queue
+    networks: Networks
+    uploads: Uploads
+    most: float
+    strength: float
+
+    def __post_init__(self):
         self.assets = read_assets()
 
     def app(self, *, host: str, token: str | None) -> Starlette:

@@ -58,9 +58,8 @@ def server(app: ASGIApp) -> uvicorn.Server:
         uvicorn.Config(
             app,
             http=connections.Connection,
-            backlog=max(
-                connections.max_connections() // 4, 4
-            ),  # this many are accepted at a time, before any is counted
+            # This many are accepted at a time, before any is counted.
+            backlog=max(connections.max_connections() // 4, 4),
             log_level="warning",
             access_log=False,
             lifespan="off",

@@ -3,6 +3,7 @@
 import hashlib
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputError
@@ -15,6 +16,7 @@ MAX_UPLOADS = 1000  # files arriving or waiting
 MAX_NETWORKS = 8  # in sequence
 
 
+@dataclass
 class Uploads:
     """Turns uploads into jobs, each in its own folder.
 
@@ -26,22 +28,15 @@ class Uploads:
         waiting: returns the jobs that wait for their turn.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        networks: int,
-        max_megapixels: float,
-        keep: float,
-        waiting: Callable[[], list[Job]],
-    ):
-        self.folder = folder
-        self.networks = networks
-        self.max_megapixels = max_megapixels
-        self.most = max_megapixels * 1e6 * BYTES_A_PIXEL + SLACK
-        self.keep = keep
-        self.waiting = waiting
-        self._coming: dict[str, Job] = {}  # by id
+    folder: Path
+    networks: int
+    max_megapixels: float
+    keep: float
+    waiting: Callable[[], list[Job]]
+    _coming: dict[str, Job] = field(default_factory=dict)  # by id
+
+    def __post_init__(self):
+        self.most = self.max_megapixels * 1e6 * BYTES_A_PIXEL + SLACK
 
     async def receive(
         self, asked: Mapping[str, str], body: AsyncIterator[bytes], length: int | None

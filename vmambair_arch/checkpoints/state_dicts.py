@@ -12,8 +12,8 @@ from ..errors import InputError, few, shortened
 
 # In order of preference.
 WRAPPERS = (
-    *("params_ema", "params-ema", "params", "state_dict", "model_state_dict", "model", "net"),
-)
+    "params_ema", "params-ema", "params", "state_dict", "model_state_dict", "model", "net",
+)  # fmt: skip
 PREFIXES = ("module.", "_orig_mod.")  # left by DataParallel and torch.compile
 TRAINING = {"iter", "optimizers", "schedulers"}  # what BasicSR's training states hold
 MAX_DEPTH = 8  # nested wrappers

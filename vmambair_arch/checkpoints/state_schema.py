@@ -50,7 +50,7 @@ class Group(_Part):
     params: list[Number]
 
 
-class Optimizer(_Part):
+class OptimizerState(_Part):
     """The state of an optimizer of torch."""
 
     state: dict[Number, dict[str, Any]]
@@ -74,31 +74,31 @@ class Best(_Part):
 class Process(_Part):
     """The state of one process of the run."""
 
-    rng: Annotated[dict[str, Any], AfterValidator(_restorable)]
-    failures: Number
-    images: list[str]
+    rng: Annotated[dict[str, Any], AfterValidator(_restorable)]  # of all generators
+    failures: Number  # images of this epoch that could not be used,
+    images: list[str]  # and their names, each with the reason
     threads: Annotated[int, Field(ge=1)] | None = None
-    model: dict[str, Any] = {}
+    model: dict[str, Any] = {}  # what the model keeps from batch to batch, such as a pool of pairs
 
 
 class State(_Part):
     """A training state; BasicSR's have the first four keys."""
 
     epoch: Number
-    iter: Number
-    optimizers: Annotated[list[Optimizer], Field(min_length=1)]
+    iter: Number  # the last one that was trained
+    optimizers: Annotated[list[OptimizerState], Field(min_length=1)]
     schedulers: Annotated[list[Schedule], Field(min_length=1)]
     version: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
     seed: Number = 0
-    seen: Number = 0
-    training_weights: list[list[Tensor]] = []
-    scaler: Annotated[dict[str, Any], AfterValidator(_scale)] = {}
-    validation_due: bool = False
-    skipped: Annotated[tuple[Number, Number], Field(strict=False)] = (0, 0)
-    best: dict[str, dict[str, Best]] = {}
-    processes: Annotated[list[Process], Field(min_length=1)] | None = None
-    options: dict[str, Any] = {}
-    about: dict[str, Any] = {}
+    seen: Number = 0  # images of this epoch, over all processes
+    training_weights: list[list[Tensor]] = []  # per optimizer, if they differ from those to use
+    scaler: Annotated[dict[str, Any], AfterValidator(_scale)] = {}  # the loss scale, in fp16
+    validation_due: bool = False  # whether that at ``iter`` was cut short
+    skipped: Annotated[tuple[Number, Number], Field(strict=False)] = (0, 0)  # all; last in a row
+    best: dict[str, dict[str, Best]] = {}  # by data set and metric
+    processes: Annotated[list[Process], Field(min_length=1)] | None = None  # by rank
+    options: dict[str, Any] = {}  # those that the weights depend on
+    about: dict[str, Any] = {}  # how it was made: options of networks, versions
 
 
 def fault(state: Mapping[str, Any]) -> str | None:

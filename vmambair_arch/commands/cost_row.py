@@ -4,9 +4,9 @@ from ..networks.cost import Cost
 from ..reporting.latex import escaped
 
 HEADS = (
-    *("network", "parameters (M)", "multiply-adds (G)", "without the scans", "VMamba's count"),
-    *("activations (M)", "s", "memory (MiB)"),
-)
+    "network", "parameters (M)", "multiply-adds (G)", "without the scans", "VMamba's count",
+    "activations (M)", "s", "memory (MiB)",
+)  # fmt: skip
 
 
 def heads() -> str:

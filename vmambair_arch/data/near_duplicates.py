@@ -45,7 +45,7 @@ class Features:
 
     @functools.cached_property
     def small(self) -> np.ndarray:
-        """(h, w) uint8, its longer side at most CHECKED."""
+        """(h, w) uint8, its longer side at most COMPARED_SIDE."""
         return _shrunk(self.grey, COMPARED_SIDE)
 
 

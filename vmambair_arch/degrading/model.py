@@ -39,7 +39,7 @@ class DegradationModel(VmambaIRModel):
     """
 
     degrades_target = True  # the image that is degraded, sharpened or not, is also the target
-    is_first = True  # whether this is an iteration's first micro-batch, see Accumulation
+    is_first = True  # whether this is an iteration's first micro-batch; set by training
 
     def __init__(self, opt: dict[str, Any]):
         super().__init__(opt)

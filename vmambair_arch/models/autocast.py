@@ -31,7 +31,8 @@ class Boundary:
     def wrap(self, network: nn.Module) -> None:
         """Put the boundary around a network, which stays the same object with the same names.
 
-        It is outside of what torch.compile compiles, and DataParallel's replicas have it too.
+        It is outside of what torch.compile compiles, and DataParallel's replicas have it too. For
+        this the network gets a subclass of its class, as in torch's fully_shard and parametrize.
         """
         if self.channels_last:
             for tensor in (*network.parameters(), *network.buffers()):

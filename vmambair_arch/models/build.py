@@ -1,4 +1,4 @@
-"""Building any registered model with the mixins that make it dependable."""
+"""Building any registered model with the methods that make it dependable."""
 
 import functools
 import json
@@ -12,13 +12,8 @@ from basicsr.utils.registry import MODEL_REGISTRY
 
 from ..errors import InputError
 from ..networks.compilation import compile_network
-from .ddp import SharedNetworks
-from .files import Saving
-from .finite import FiniteSteps
-from .further_losses import FurtherLosses
-from .optimizer_modes import OptimizerModes
-from .optimizing import Optimizing
-from .shared_validation import SharedValidation
+from .after_model import AfterModel
+from .before_model import BeforeModel
 
 # The options, besides the networks', that determine the weights.
 ABOUT = ("name", "model_type", "scale", "precision", "train")
@@ -57,15 +52,12 @@ def build_model(opt: dict[str, Any]) -> Any:
 
 @functools.cache
 def dependable(registered: type) -> Any:
-    """A subclass of a registered model with our mixins before it and after it.
+    """A subclass of a registered model with our methods before it and after it.
 
-    It works for our models as for those of BasicSR and of other packages: the methods of the first
-    three mixins precede the model's; those of FurtherLosses, Optimizing, Saving and SharedNetworks
-    follow them and replace BaseModel's.
+    It works for our models as for those of BasicSR and of other packages: the methods of
+    BeforeModel precede the model's; those of AfterModel follow them and replace BaseModel's.
     """
-    above = (OptimizerModes, FiniteSteps, SharedValidation)
-    below = (FurtherLosses, Optimizing, Saving, SharedNetworks)
-    return type(registered.__name__, (*above, registered, *below), {})
+    return type(registered.__name__, (BeforeModel, registered, AfterModel), {})
 
 
 def about(opt: dict[str, Any]) -> dict[str, Any]:

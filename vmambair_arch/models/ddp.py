@@ -6,31 +6,35 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from basicsr.models.base_model import BaseModel
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 
-class SharedNetworks(BaseModel):
-    """A mixin placed after the model class, in BaseModel's place: the model's overrides win."""
+def shared(net: nn.Module, device: torch.device, *, find_unused_parameters: bool) -> nn.Module:
+    """A network on the device whose gradients are averaged over the processes.
 
-    def model_to_device(self, net: nn.Module) -> nn.Module:
-        """Move a network to the device; its gradients are averaged over the processes.
+    BasicSR's method works on GPUs only. A network with nothing to train is not wrapped.
+    """
+    net = net.to(device)
+    if not any(parameter.requires_grad for parameter in net.parameters()):
+        return net
+    # The gradient of a depthwise convolution has its own layout; the copy is small.
+    warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
+    return DistributedDataParallel(
+        net,
+        device_ids=[torch.cuda.current_device()] if device.type == "cuda" else None,
+        find_unused_parameters=find_unused_parameters,
+    )
 
-        BasicSR's method works on GPUs only. A network with nothing to train is not wrapped.
-        """
-        if not self.opt["dist"]:
-            return super().model_to_device(net)
-        net = net.to(self.device)
-        if not any(parameter.requires_grad for parameter in net.parameters()):
-            return net
-        # The gradient of a depthwise convolution has its own layout; the copy is small.
-        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
-        return DistributedDataParallel(
-            net,
-            device_ids=[torch.cuda.current_device()] if self.device.type == "cuda" else None,
-            find_unused_parameters=self.opt.get("find_unused_parameters", False),
-        )
+
+@contextlib.contextmanager
+def unsynchronized(model: Any, wanted: bool) -> Iterator[None]:
+    """If wanted, a model's processes do not exchange gradients within it."""
+    with contextlib.ExitStack() as stack:
+        for network in vars(model).values() if wanted else ():
+            if isinstance(network, DistributedDataParallel):
+                stack.enter_context(network.no_sync())
+        yield
 
 
 @contextlib.contextmanager

@@ -1,11 +1,11 @@
 """A step whose losses and norm are read an iteration later, so that the CPU does not wait."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
+
+from .iteration import Iteration
 
 
 class AsyncCopy:
@@ -35,6 +35,5 @@ class PendingStep:
     optimizer: str  # its name
     names: list[str]  # of the numbers: the losses, and last the norm
     numbers: AsyncCopy
-    iteration: int
-    batches: Sequence[dict[str, Any]]
+    iteration: Iteration
     decay: float | None = None  # of the moving average that comes after it, if any

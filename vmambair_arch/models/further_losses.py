@@ -1,42 +1,23 @@
-"""A mixin for any model: losses in addition to those of BasicSR's models, from ``train.losses``."""
+"""Losses in addition to those of BasicSR's models, from ``train.losses``."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from basicsr.losses import build_loss
-from basicsr.models.base_model import BaseModel
 from torch import Tensor, nn
 
 from ..errors import InputError
 
 
-class FurtherLosses(BaseModel):
-    """A mixin placed after the model class, in BaseModel's place.
+def with_further(pixel: nn.Module | None, sections: Mapping[str, Any]) -> "LossSum":
+    """A model's pixel loss with the losses of ``train.losses`` added.
 
-    Option: ``train.losses``, names to losses. They are added to the pixel loss and compare the same
-    images; each is logged as ``l_NAME``.
+    Raises: InputError: the model has no pixel loss.
     """
-
-    def add_losses(self) -> None:
-        """Add the losses to a built model.
-
-        Raises: InputError: it has no pixel loss.
-        """
-        sections = self.opt["train"].get("losses")
-        if not isinstance(sections, dict):  # a model of another package may mean something else
-            return
-        pixel = getattr(self, "cri_pix", None)
-        if pixel is None:
-            raise InputError("train.losses are added to the pixel loss: set train.pixel_opt too")
-        further = {name: build_loss(section) for name, section in sections.items()}
-        self.cri_pix = LossSum(pixel, further).to(self.device)
-
-    def reduce_loss_dict(self, loss_dict: Mapping[str, Tensor]) -> Any:
-        """The losses for the log, the same in all processes, the added ones included."""
-        if isinstance(pixel := getattr(self, "cri_pix", None), LossSum):
-            loss_dict = pixel.split(loss_dict)
-        return super().reduce_loss_dict(loss_dict)
+    if pixel is None:
+        raise InputError("train.losses are added to the pixel loss: set train.pixel_opt too")
+    return LossSum(pixel, {name: build_loss(section) for name, section in sections.items()})
 
 
 class LossSum(nn.Module):

@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .optimizer_step import parameters
-from .shared_state import SharedState
+from .accumulation import parameters
 
 
 def has_modes(optimizer: Any) -> bool:
@@ -26,7 +25,7 @@ def train(optimizer: Any) -> None:
 
 
 @contextlib.contextmanager
-def weights_for_use(model: SharedState) -> Iterator[None]:
+def weights_for_use(model: Any) -> Iterator[None]:
     """Within it, a model's networks have the weights to use.
 
     The training weights are set aside and come back bit for bit, so that training does not depend
@@ -57,23 +56,3 @@ def train_with(optimizers: list[Any], weights: list[list[Tensor]]) -> None:
             with torch.no_grad():
                 for parameter, tensor in zip(parameters(optimizer), tensors, strict=True):
                     parameter.copy_(tensor)
-
-
-class OptimizerModes(SharedState):
-    """A mixin placed before the model class: validations and files get the weights to use."""
-
-    def train_on(self, batches: Any, current_iter: int) -> None:
-        """Run an iteration with the training weights."""
-        for optimizer in self.optimizers:
-            train(optimizer)
-        super().train_on(batches, current_iter)  # pyright: ignore[reportAttributeAccessIssue]
-
-    def validation(self, *arguments: Any, **named: Any) -> None:
-        """Validate the weights to use."""
-        with weights_for_use(self):
-            super().validation(*arguments, **named)
-
-    def save(self, *arguments: Any, **named: Any) -> None:
-        """Save the weights to use, and in the training state also the training weights."""
-        with weights_for_use(self):
-            super().save(*arguments, **named)

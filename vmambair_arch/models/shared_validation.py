@@ -6,71 +6,64 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from ..system.processes import gather
-from .ddp import bare_networks
 from .metrics import mean
-from .shared_state import SharedState
 
 BY_IMAGE = ("SRModel", "RealESRNetModel", "RealESRGANModel")  # the last two call SRModel's
 
 
-class SharedValidation(SharedState):
-    """Measures part of the images in each process; its methods come before the model's.
+def is_by_image(model: Any, host: Any) -> bool:
+    """Whether a model validates as SRModel does, with means over single images.
 
-    This applies to SRModel's validation, image by image, which BasicSR runs on rank 0 alone. Models
-    that validate differently do so as in BasicSR.
+    Args:
+        model: to validate.
+        host: the same, without our methods before its own.
     """
-
-    def dist_validation(
-        self, dataloader: DataLoader, current_iter: Any, tb_logger: Any, save_img: bool
-    ) -> None:
-        """Compute the figures that one process would, and share them with all processes."""
-        with bare_networks(self):
-            if _validates_by_image(type(self)):
-                self._measure_part(dataloader, current_iter, save_img)
-                if self.opt["val"].get("metrics") is not None:
-                    self._take_together(dataloader, current_iter, tb_logger)
-                return
-            super().dist_validation(dataloader, current_iter, tb_logger, save_img)  # pyright: ignore[reportAttributeAccessIssue]
-        self.best_metric_results = gather(getattr(self, "best_metric_results", {}))[0]
-
-    def _measure_part(self, dataloader: DataLoader, current_iter: Any, save_img: bool) -> None:
-        """Measure this process's images, into metric_results."""
-        part = Part(dataloader, self.opt["rank"], self.opt["world_size"], self.before_round)
-        self._measuring_part = True
-        try:
-            if len(part):
-                self.nondist_validation(part, current_iter, None, save_img)  # pyright: ignore[reportAttributeAccessIssue]
-            else:  # SRModel would divide by the number of images
-                list(part)
-                self.metric_results = dict.fromkeys(self.opt["val"].get("metrics") or {}, mean([]))
-        finally:
-            self._measuring_part = False
-
-    def _take_together(self, dataloader: Any, current_iter: Any, tb_logger: Any) -> None:
-        """Combine the parts' figures into the set's, and log them."""
-        name = dataloader.dataset.opt["name"]
-        self._initialize_best_metric_results(name)
-        parts = gather({metric: value.parts for metric, value in self.metric_results.items()})
-        for metric in self.metric_results:
-            value = mean(_in_order([part[metric] for part in parts]))
-            self.metric_results[metric] = value
-            self._update_best_metric_result(name, metric, value, current_iter)
-        self._log_validation_metric_values(current_iter, name, tb_logger)
-
-    def _update_best_metric_result(
-        self, dataset_name: str, metric: str, val: float, current_iter: Any
-    ) -> None:
-        if not self._measuring_part:  # a plain float, since training states hold it
-            super()._update_best_metric_result(dataset_name, metric, float(val), current_iter)
-
-    def _log_validation_metric_values(
-        self, current_iter: Any, dataset_name: str, tb_logger: Any
-    ) -> None:
-        if not self._measuring_part:
-            super()._log_validation_metric_values(current_iter, dataset_name, tb_logger)  # pyright: ignore[reportAttributeAccessIssue]
+    return (
+        _owner(host.dist_validation) == "SRModel" and _owner(model.nondist_validation) in BY_IMAGE
+    )
 
 
-class Part:
+def run(
+    model: Any, dataloader: DataLoader, current_iter: Any, tb_logger: Any, save_img: bool
+) -> None:
+    """Compute the figures that one process would, each process those of a part of the images.
+
+    BasicSR runs such a validation on rank 0 alone.
+    """
+    _measure_part(model, dataloader, current_iter, save_img)
+    if model.opt["val"].get("metrics") is not None:
+        _take_together(model, dataloader, current_iter, tb_logger)
+
+
+def _measure_part(model: Any, dataloader: DataLoader, current_iter: Any, save_img: bool) -> None:
+    """Measure this process's images, into metric_results."""
+    part = ValidationPart(
+        dataloader, model.opt["rank"], model.opt["world_size"], model.before_round
+    )
+    model.measuring_part = True
+    try:
+        if len(part):
+            model.nondist_validation(part, current_iter, None, save_img)
+        else:  # SRModel would divide by the number of images
+            list(part)
+            model.metric_results = dict.fromkeys(model.opt["val"].get("metrics") or {}, mean([]))
+    finally:
+        model.measuring_part = False
+
+
+def _take_together(model: Any, dataloader: Any, current_iter: Any, tb_logger: Any) -> None:
+    """Combine the parts' figures into the set's, and log them."""
+    name = dataloader.dataset.opt["name"]
+    model._initialize_best_metric_results(name)
+    parts = gather({metric: value.parts for metric, value in model.metric_results.items()})
+    for metric in model.metric_results:
+        value = mean(_in_order([part[metric] for part in parts]))
+        model.metric_results[metric] = value
+        model._update_best_metric_result(name, metric, value, current_iter)
+    model._log_validation_metric_values(current_iter, name, tb_logger)
+
+
+class ValidationPart:
     """The images of a validation set that one process measures: every ``world_size``-th.
 
     Args:
@@ -80,7 +73,7 @@ class Part:
     """
 
     def __init__(
-        self, loader: DataLoader, rank: int, world_size: int, before_round: Callable[[], None]
+        self, loader: DataLoader, rank: int, world_size: int, before_round: Callable[[], object]
     ):
         self.dataset: Any = loader.dataset
         self.numbers = range(rank, len(self.dataset), world_size)
@@ -101,14 +94,9 @@ class Part:
                 yield next(images)
 
 
-def _validates_by_image(model: type) -> bool:
-    """Whether a model validates as SRModel does, with means over single images."""
-
-    def owner(method: str) -> str | None:
-        owners = (c for c in model.__mro__ if method in vars(c) and c is not SharedValidation)
-        return next((c.__name__ for c in owners), None)
-
-    return owner("dist_validation") == "SRModel" and owner("nondist_validation") in BY_IMAGE
+def _owner(method: Callable[..., Any]) -> str:
+    """The name of the class that defines a method."""
+    return method.__qualname__.rpartition(".")[0]
 
 
 def _in_order(parts: list[list[Any]]) -> list[Any]:

@@ -7,7 +7,7 @@ import torch
 from basicsr.models.sr_model import SRModel
 
 from .. import inference
-from .files import Saving
+from .after_model import AfterModel
 
 
 class VmambaIRModel(SRModel):
@@ -28,4 +28,4 @@ class VmambaIRModel(SRModel):
             self.output = inference.run(self.get_bare_model(network), self.lq)
         self.net_g.train(self.is_train)
 
-    load_network = Saving.load_network  # any checkpoint of VmambaIR
+    load_network = AfterModel.load_network  # any checkpoint of VmambaIR

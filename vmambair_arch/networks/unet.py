@@ -23,13 +23,11 @@ Network = TypeVar("Network", bound="UNet")
 class UNet(nn.Module):
     """Restore (b, in, h, w) to (b, out, scale h, scale w); h and w multiples of ``multiple``.
 
-    ``vmambair_arch.inference.run`` takes any size. The state dict carries the configuration
-    (``network.config``), so that a saved network can be built again without an option file.
+    Each network lists all its options in its own constructor, so that its signature is where they
+    are declared, for readers, editors and option files; see VmambaIR for their meaning.
 
     Args:
         block: builds a block from its channels and its level: 0 is full size, the last the latent.
-
-    See VmambaIR for the other arguments.
     Raises: ValueError: the value of an option of the U-Net is impossible.
     Source: Restormer, arXiv 2111.09881, Section 3 and Figure 2, on which VmambaIR builds.
     """

@@ -40,11 +40,11 @@ Shape = tuple[int, ...]
 
 def memoized(function: Callable) -> Callable:
     """Cache results by the arguments' JSON: a file's sections are dictionaries."""
-    results: dict[str, Any] = {}
+    results: dict[tuple[Callable, str], Any] = {}
 
     @functools.wraps(function)
     def call(target: Callable, *arguments: Any) -> Any:
-        key = f"{id(target)} {json.dumps(arguments)}"
+        key = target, json.dumps(arguments)
         if key not in results:
             results[key] = function(target, *arguments)
         return results[key]

@@ -14,9 +14,9 @@ TRAINING_ONLY = {  # keys of a data set, with the values that are harmless elsew
 }
 LISTS = ("meta_info_file", "filename_tmpl", "images")
 LISTED = (  # data sets that use every image of an LMDB
-    *("PairedImageDataset", "ProgressiveImageDataset", "RealESRGANPairedDataset"),
-    *("SingleImageDataset", "GaussianNoiseDataset"),
-)
+    "PairedImageDataset", "ProgressiveImageDataset", "RealESRGANPairedDataset",
+    "SingleImageDataset", "GaussianNoiseDataset",
+)  # fmt: skip
 
 
 def findings(file: Checked) -> Iterator[Finding]:

@@ -150,10 +150,16 @@ def _comparison(reports: Sequence[Report]) -> Table:
     ).ranked()
 
 
-def _benchmark(reports: Sequence[Report]) -> Table:
+def single(reports: Sequence[Report], place: str) -> Report:
+    """The only report of a benchmark or of rivals. Raises: InputError: there are several."""
     if len(reports) > 1:
-        raise InputError("only one benchmark fits in a table; give the reports one by one")
-    report = reports[0]
+        kind = "run of rivals" if reports[0].kind == "rivals" else "benchmark"
+        raise InputError(f"only one {kind} fits in a {place}; give the reports one by one")
+    return reports[0]
+
+
+def _benchmark(reports: Sequence[Report]) -> Table:
+    report = single(reports, "table")
     cells: dict[str, dict[Any, Any]] = {}
     for row in report.rows:
         if (row["batch"], row["threads"]) == (1, 1):
@@ -187,14 +193,12 @@ def _costs(found: Mapping[Any, Mapping[str, Any]]) -> list[Cell]:
 
 
 def _rivals(reports: Sequence[Report]) -> Table:
-    if len(reports) > 1:
-        raise InputError("only one run of rivals fits in a table; give the reports one by one")
-    columns = reports[0].columns
+    report = single(reports, "table")
+    columns = report.columns
     found: dict[tuple[Any, ...], dict[tuple[Any, ...], Mapping[str, Any]]] = {}
-    for row in reports[0].rows:
-        found.setdefault((row["name"], row["scale"], row["runner"]), {})[
-            row["size"], row["threads"]
-        ] = row
+    for row in report.rows:
+        cases = found.setdefault((row["name"], row["scale"], row["runner"]), {})
+        cases[row["size"], row["threads"]] = row
     places = sorted({place for cases in found.values() for place in cases})
     groups = [
         (f"{size} x {size}, {threads} thread{'s' if threads > 1 else ''}", CASES)

@@ -104,8 +104,8 @@ class Restorer:
         on_cpu = self.device.type == "cpu"
         sizes = TileSizes(run, self.device, memory, None if on_cpu else run.largest_map())
         self.tiling = Tiling(
-            run,
-            sizes,
+            run=run,
+            sizes=sizes,
             scale=self.scale,
             multiple=getattr(self.network, "multiple", 1),
             tile=tile,
@@ -176,9 +176,8 @@ class Restorer:
         if self.strength < 1:
             sizes.append(self.outscale)  # the plain enlargement
         taken, free = image.nbytes * sum(s**2 for s in sizes), system_memory.free("cpu")
-        if (
-            free is not None and taken > free
-        ):  # the system would allocate it, and later kill the process
+        # The system would allocate it, and later kill the process.
+        if free is not None and taken > free:
             raise InputError(
                 f"the result takes {taken / 1e9:.1f} GB of memory, and {free / 1e9:.1f} are free;"
                 " close other programs or resize the picture"

@@ -24,9 +24,8 @@ def lock_file(file: IO[bytes]) -> None:
     If another process is about to remove it (see ``abandoned``), this waits until it has.
     """
     if fcntl is not None:
-        with contextlib.suppress(
-            OSError
-        ):  # no locks on this file system, so nothing is removed on it
+        # No locks on this file system, so nothing is removed on it.
+        with contextlib.suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX)
 
 

@@ -58,7 +58,7 @@ class Training:
         self.saves = Saves(self.opt, self.model, self._position())
         spent = (state.get("about") or {}).get("seconds", 0.0)
         self.step_time = self._step_time(spent=spent)
-        self.model.skipped, self.model.in_a_row = state.get("skipped", (0, 0))
+        self.model.finite.skipped, self.model.finite.in_a_row = state.get("skipped", (0, 0))
         metrics = ((self.opt.get("val") or {}).get("metrics") or {}).keys()
         best = {k: v for k, v in state.get("best", {}).items() if v.keys() == metrics}
         if best:
@@ -150,9 +150,9 @@ class Training:
         self._check_convergence()
 
     def _check_convergence(self) -> None:
-        if self.model.diverged:
+        if self.model.finite.diverged:
             last_good = self.saves.last_good()
-            faulty, fault = self.model.faulty, self.model.fault
+            faulty, fault = self.model.finite.faulty, self.model.finite.fault
             raise TrainingError(
                 f"iteration {faulty}: {fault}, the tenth step in a row that is not"
                 f" finite; the last good checkpoint is {last_good}; resume from it with a lower"
@@ -205,9 +205,9 @@ class Training:
     def _rescue(self, error: BaseException) -> None:
         """Write a state on the way out, if a run can resume from it."""
         alone = self.opt["dist"] and not isinstance(error, StoppedError)  # saving takes all ranks
-        if self.model.diverged or alone:
+        if self.model.finite.diverged or alone:
             return
-        if self._before and self.model.unsettled:
+        if self._before and self.model.current.stepped:
             self._log.error(
                 f"No state is written: iteration {self.iteration + 1} failed during a step; the"
                 f" last good checkpoint is {self.saves.last_good()}"
@@ -250,9 +250,9 @@ class Training:
             "options": resuming.kept_options(self.opt),
             "seed": self.opt["manual_seed"],
             "seen": self.seen,
-            "scaler": self.model.scaler.state_dict(),
+            "scaler": self.model.loss_scale.scaler.state_dict(),
             "validation_due": self.validation_due,
-            "skipped": (self.model.skipped, self.model.in_a_row),
+            "skipped": (self.model.finite.skipped, self.model.finite.in_a_row),
             "best": getattr(self.model, "best_metric_results", {}),
             "processes": processes.gather(mine),
         }

@@ -11,13 +11,13 @@ from ..option_files.options import Options, flat, where
 from ..option_values.words import Keys, format_value
 
 LEFT_OUT = (  # top-level options that the weights do not depend on, or that a run sets
-    *("name", "opt_file", "recipe", "path", "val", "logger", "dist_params", "num_gpu", "compile"),
-    *("is_train", "auto_resume", "dist", "rank", "world_size", "manual_seed"),
-)
+    "name", "opt_file", "recipe", "path", "val", "logger", "dist_params", "num_gpu", "compile",
+    "is_train", "auto_resume", "dist", "rank", "world_size", "manual_seed",
+)  # fmt: skip
 LOADING = (  # options of a data set that no sample depends on
-    *("name", "phase", "scale", "num_worker_per_gpu", "prefetch_mode", "num_prefetch_queue"),
-    *("pin_memory", "persistent_workers"),
-)
+    "name", "phase", "scale", "num_worker_per_gpu", "prefetch_mode", "num_prefetch_queue",
+    "pin_memory", "persistent_workers",
+)  # fmt: skip
 PLACE = ("last_epoch", "_step_count", "base_lrs", "_last_lr")  # the position in any schedule
 ANEW = "start again from the state's network (path.pretrain_network_g)"
 Line = tuple[int, str]  # a level of logging, and a sentence

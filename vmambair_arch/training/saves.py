@@ -41,7 +41,7 @@ class Saves:
         error = self._try_writing(lambda: self.model.save(epoch, iteration))
         if not error:
             self.newest = position
-            self.last_finite = self.last_finite if self.model.in_a_row else iteration
+            self.last_finite = self.last_finite if self.model.finite.in_a_row else iteration
             error = self._try_writing(self._prune)
         if error:
             self._log.error(

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from . import pictures
 from .records import Records
 
 
+@dataclass
 class Validation:
     """Measures a model on each validation set, leaving the random numbers of training alone.
 
@@ -25,11 +27,10 @@ class Validation:
         tensorboard: a SummaryWriter, or None.
     """
 
-    def __init__(
-        self, opt: dict[str, Any], loaders: list[DataLoader], records: Records | None, tensorboard
-    ):
-        self.opt, self.loaders = opt, loaders
-        self.records, self.tensorboard = records, tensorboard
+    opt: dict[str, Any]
+    loaders: list[DataLoader]
+    records: Records | None
+    tensorboard: Any
 
     def run(self, model: Any, iteration: int | str) -> None:
         """Validate: log lines, metrics.jsonl, curves.png, and pictures for TensorBoard."""

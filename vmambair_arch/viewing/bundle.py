@@ -5,9 +5,9 @@ from pathlib import Path
 ASSETS = Path(__file__).parent / "assets"
 # In order of dependency; classic scripts share one scope.
 VIEWER_SCRIPTS = (
-    *("geometry", "difference", "layers", "controls", "closeups"),
-    *("descriptions", "gestures", "keys", "viewer"),
-)
+    "geometry", "difference", "layers", "controls", "closeups",
+    "descriptions", "gestures", "keys", "viewer",
+)  # fmt: skip
 VIEWER_STYLES = ("theme", "viewer", "stage")
 
 

@@ -103,17 +103,21 @@ def _compare(arguments: argparse.Namespace, share: sharing.Share) -> int:
 
 
 def _planned(arguments: argparse.Namespace) -> "Plan":
+    from .methods import Running
     from .planning import plan
 
+    running = Running(
+        arguments.model,
+        arguments.plugin,
+        arguments.bicubic,
+        arguments.lq,
+        arguments.scale,
+        arguments.device,
+    )
     return plan(
         arguments.gt,
         arguments.results,
-        models=arguments.model,
-        plugins=arguments.plugin,
-        bicubic=arguments.bicubic,
-        lq=arguments.lq,
-        device=arguments.device,
-        scale=arguments.scale,
+        running,
         metrics=arguments.metrics,
         border=arguments.crop_border,
         rgb=arguments.rgb,

@@ -47,8 +47,7 @@ def write(plan: Plan, folder: Path, *, shown: int | None = None) -> Report:
     rows: list[dict[str, Any]] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):  # before hours of restoring
-            pass
+        tempfile.TemporaryFile(dir=folder).close()  # before hours of restoring
         remove_leftovers(folder)
         write_page(
             folder / PAGE,

@@ -65,15 +65,16 @@ def _methods(report: Report, truths: dict[str, Path]) -> list[methods.Method]:
     sources: dict[str, Any] = report.details["methods"]
     run = report.details.get("run") or {}
     models = [f"{name}={sources[name]}" for name in run.get("models", ())]
-    found, _ = methods.find(
-        truths,
-        [f"{name}={place}" for name, place in sources.items() if name not in run.get("names", ())],
+    names = run.get("names", ())
+    results = [f"{name}={place}" for name, place in sources.items() if name not in names]
+    running = methods.Running(
         models=models,
         plugins=run.get("plugins", ()),
-        bicubic=methods.BICUBIC in run.get("names", ()),
+        bicubic=methods.BICUBIC in names,
         lq=Path(run["lq"]) if run else None,
         scale=run.get("scale"),
     )
+    found, _ = methods.find(truths, results, running)
     return sorted(found, key=lambda method: list(sources).index(method.name))
 
 

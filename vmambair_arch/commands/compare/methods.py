@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,27 @@ from . import matching
 
 BUNDLED = "bundled"  # names the package's default network
 BICUBIC = "bicubic"
+
+
+class Running(NamedTuple):
+    """What a comparison restores itself.
+
+    Args:
+        models: as PLACE or NAME=PLACE; ``bundled`` is the package's network. Several joined by
+            ``+`` run one after the other.
+        plugins: Python files that register networks.
+        bicubic: whether bicubic interpolation is a method.
+        lq: the folder of low-quality images for the models and for bicubic interpolation.
+        scale: of bicubic interpolation; None for that of the first image.
+        device: of the models.
+    """
+
+    models: Sequence[str] = ()
+    plugins: Sequence[str] = ()
+    bicubic: bool = False
+    lq: Path | None = None
+    scale: int | None = None
+    device: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -59,45 +81,31 @@ def split_name(given: str) -> tuple[str, str]:
 
 
 def find(
-    truths: Mapping[str, Path],
-    results: Sequence[str],
-    *,
-    models: Sequence[str] = (),
-    plugins: Sequence[str] = (),
-    bicubic: bool = False,
-    lq: Path | None = None,
-    scale: int | None = None,
-    device: str = "auto",
+    truths: Mapping[str, Path], results: Sequence[str], running: Running
 ) -> tuple[list[Method], list[str]]:
     """Find the results of every method and load the models.
 
     Args:
         truths: the ground truth, from ``matching.truths``.
         results: folders, as PLACE or NAME=PLACE.
-        models: models, likewise; ``bundled`` is the package's network. Several joined by ``+`` run
-            one after the other.
-        plugins: Python files that register networks.
-        bicubic: whether bicubic interpolation is a method.
-        lq: the folder of low-quality images for the models and for bicubic interpolation.
-        scale: of bicubic interpolation; None for that of the first image.
-        device: of the models.
+        running: the methods to run.
     Returns: the methods: bicubic, results, models; and remarks.
     Raises: InputError: two methods have the same name, files do not match, or a model cannot be
         loaded. Problems with names and files are collected, a line each.
     """
     problems: list[str] = []
     remarks: list[str] = []
-    low = _matched(truths, lq, problems, remarks) if lq else {}
+    low = _matched(truths, running.lq, problems, remarks) if running.lq else {}
     methods = []
-    if bicubic and low:
-        scale = scale or _ratio(truths, low)
-        methods.append(
-            Method(BICUBIC, str(lq), low, scale, functools.partial(enlarge_bicubically, scale))
-        )
+    if running.bicubic and low:
+        scale = running.scale or _ratio(truths, low)
+        enlarge = functools.partial(enlarge_bicubically, scale)
+        methods.append(Method(BICUBIC, str(running.lq), low, scale, enlarge))
     for name, place in map(split_name, results):
         files = _matched(truths, Path(place), problems, remarks)
         methods.append(Method(name, place, files))
-    names = [method.name for method in methods] + [split_name(model)[0] for model in models]
+    names = [method.name for method in methods]
+    names += [split_name(model)[0] for model in running.models]
     problems += [
         f"two methods are called {name}; give one another name (NAME=...)"
         for name in dict.fromkeys(names)
@@ -105,7 +113,7 @@ def find(
     ]
     if problems:
         raise InputError(*problems)
-    return [*methods, *(_model(model, low, device, plugins) for model in models)], remarks
+    return [*methods, *(_model(model, low, running) for model in running.models)], remarks
 
 
 def _matched(
@@ -121,11 +129,11 @@ def _matched(
     return files
 
 
-def _model(given: str, low: Mapping[str, Path], device: str, plugins: Sequence[str]) -> Method:
+def _model(given: str, low: Mapping[str, Path], running: Running) -> Method:
     name, place = split_name(given)
     steps = [place] if Path(place).exists() else place.split("+")
-    models = [None if step == BUNDLED else resolved(step, plugins) for step in steps]
-    restorer = chain.load(models, device=device)
+    models = [None if step == BUNDLED else resolved(step, running.plugins) for step in steps]
+    restorer = chain.load(models, device=running.device)
     return Method(name, place, low, int(restorer.outscale), restorer)
 
 

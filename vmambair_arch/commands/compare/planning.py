@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import InputError
 from . import matching, methods, pictures
 from .measures import MIN_SIDES, Measures
-from .methods import Method
+from .methods import Method, Running
 
 # Names of ground-truth folders that do not say which data set it is.
 GENERIC = re.compile(r"(gt|hr|ground_?truth|original|target|images?)(_?(mod|x)\d+)?", re.IGNORECASE)
@@ -44,13 +44,8 @@ class Plan:
 def plan(
     gt: Path,
     results: Sequence[str],
+    running: Running,
     *,
-    models: Sequence[str] = (),
-    plugins: Sequence[str] = (),
-    bicubic: bool = False,
-    lq: Path | None = None,
-    device: str = "auto",
-    scale: int | None = None,
     metrics: Sequence[str],
     border: int | None = None,
     rgb: bool = False,
@@ -61,26 +56,17 @@ def plan(
     Args:
         gt: a folder of ground truth, or one image.
         results: folders of results, as PLACE or NAME=PLACE.
-        models, plugins, bicubic, lq, device: see ``methods.find``.
-        scale: of the restoration; None for that of the models.
+        running: what is restored for it; its scale is that of the whole comparison, None for that
+            of the models.
         metrics, border, rgb: see ``Measures``; without a border, the scale if above 1, else 0.
         title: of the data set; without it the name of gt, or of its parent folder if that name is
             generic (Set5/GTmod12).
     Raises: InputError: every problem found, one per line.
     """
-    _check(results, models=models, bicubic=bicubic, lq=lq, scale=scale, border=border)
+    _check(results, running, border)
     truths = matching.truths(gt)
-    found, remarks = methods.find(
-        truths,
-        results,
-        models=models,
-        plugins=plugins,
-        bicubic=bicubic,
-        lq=lq,
-        scale=scale,
-        device=device,
-    )
-    scale = scale or max(method.scale for method in found)
+    found, remarks = methods.find(truths, results, running)
+    scale = running.scale or max(method.scale for method in found)
     if border is None:
         border = scale if scale > 1 else 0
     measures = Measures(metrics, border=border, rgb=rgb)
@@ -88,7 +74,8 @@ def plan(
     sizes = pictures.survey(truths, found, scale=scale, border=border, least=least)
     names = [method.name for method in found if method.restore is not None]
     own = [name for name in names if name != methods.BICUBIC]
-    run = {"names": names, "models": own, "lq": str(lq), "scale": scale, "plugins": [*plugins]}
+    run = {"names": names, "models": own, "lq": str(running.lq), "scale": scale}
+    run["plugins"] = [*running.plugins]
     return Plan(
         title or _title(gt.resolve()),
         gt,
@@ -106,16 +93,9 @@ def _title(gt: Path) -> str:
     return gt.parent.name or name if GENERIC.fullmatch(name) else name
 
 
-def _check(
-    results: Sequence[str],
-    *,
-    models: Sequence[str],
-    bicubic: bool,
-    lq: Path | None,
-    scale: int | None,
-    border: int | None,
-) -> None:
+def _check(results: Sequence[str], running: Running, border: int | None) -> None:
     """Raise InputError for arguments that do not go together."""
+    models, _, bicubic, lq, scale, _ = running
     problems = []
     if not (results or models or bicubic):
         problems.append("nothing to compare: give folders of results, --model or --bicubic")

@@ -92,9 +92,8 @@ def local_attribution(
 def _path(x: Tensor, steps: int) -> Iterator[Tensor]:
     """The picture, blurred less and less, and finally sharp."""
     size = 2 * round(4 * SIGMA) + 1
-    size = min(
-        size, 2 * min(x.shape[-2:]) - 1
-    )  # reflection padding needs a smaller kernel on small pictures
+    # Reflection padding needs a smaller kernel on small pictures.
+    size = min(size, 2 * min(x.shape[-2:]) - 1)
     for step in range(steps):
         yield gaussian_blur(x, [size, size], [SIGMA * (1 - step / steps)] * 2)
     yield x

@@ -23,7 +23,7 @@ SHARES = (0.2, 0.5, 0.9, 0.99)  # of a receptive field, in squares around the pi
 
 
 @dataclass(frozen=True)
-class Part:
+class Crop:
     """The part of a picture to analyse.
 
     Args:
@@ -105,18 +105,18 @@ def explain(
     return lines
 
 
-def _part(pixels: np.ndarray, picture: Path, at: Sequence[int] | None, side: int) -> Part:
+def _part(pixels: np.ndarray, picture: Path, at: Sequence[int] | None, side: int) -> Crop:
     """The part around a pixel, shifted inwards at the picture's borders."""
     h, w = pixels.shape[:2]
     column, row = (w // 2, h // 2) if at is None else at
     if not (0 <= column < w and 0 <= row < h):
         raise InputError(f"--at {column} {row} is not in {picture}, which has {w} x {h} pixels")
     x, y = (max(min(p - side // 2, n - side), 0) for p, n in ((column, w), (row, h)))
-    return Part(pixels[y : y + side, x : x + side], x, y, column - x, row - y)
+    return Crop(pixels[y : y + side, x : x + side], x, y, column - x, row - y)
 
 
 def _maps(
-    network: nn.Module, name: str, part: Part, window: int, steps: int
+    network: nn.Module, name: str, part: Crop, window: int, steps: int
 ) -> tuple[tuple[np.ndarray, np.ndarray], dict[str, Any], tuple[float, float, float]]:
     """The receptive field and the attribution, their numbers, and the square in input pixels."""
 

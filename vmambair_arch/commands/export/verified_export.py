@@ -17,11 +17,8 @@ from ...exporting.tracing import check_size, round_up, smallest, trace
 from ...files import remove_leftovers, write_whole
 from .. import networks
 
-SIZES: tuple[tuple[int, int], ...] = (
-    (8, 16),
-    (64, 64),
-    (40, 72),
-)  # used to compare a file for any size
+# Used to compare a file for any size.
+SIZES: tuple[tuple[int, int], ...] = ((8, 16), (64, 64), (40, 72))
 ERROR = 1e-4  # the largest relative L2 difference
 PHOTOGRAPHS = "skimage"  # the package of the photograph
 
@@ -96,9 +93,8 @@ def report(out: Path, comparisons: list[Comparison]) -> Iterator[str]:
     worst = max(comparison.error for comparison in comparisons)
     megabytes = out.stat().st_size / 1e6
     yield f"{out}: {megabytes:.1f} MB, relative L2 difference from the network at most {worst:.1e}"
-    for runner, (h, w), _, theirs, ours in comparisons[
-        1::2
-    ]:  # the second image of each size, once warm
+    # The second image of each size, once warm.
+    for runner, (h, w), _, theirs, ours in comparisons[1::2]:
         yield f"{h} x {w} pixels: {theirs:.2f} s in {runner}, {ours:.2f} s here"
 
 
@@ -130,11 +126,9 @@ def photograph(channels: int, size: tuple[int, int]) -> Tensor:
 
 
 def _check_out(out: Path, format: str) -> None:
-    for name, kind in EXPORT_FORMATS.items():
-        if name == format and out.suffix != kind.suffix:
-            raise InputError(
-                f"{out}: the name of a file of format {name} must end in {kind.suffix}"
-            )
+    suffix = EXPORT_FORMATS[format].suffix
+    if out.suffix != suffix:
+        raise InputError(f"{out}: the name of a file of format {format} must end in {suffix}")
     if out.exists():
         raise InputError(f"{out}: exists already; give another name or remove it")
     if not out.parent.is_dir():

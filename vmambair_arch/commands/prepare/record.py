@@ -32,9 +32,8 @@ class Record:
         self.done: dict[str, Made] = {}
         self.failed: set[str] = set()
         self.head = {"settings": settings, "inputs": {n: _stamp(s) for n, s in sources.items()}}
-        self.head = json.loads(
-            json.dumps(self.head)
-        )  # as it will be read back: tuples become lists
+        # As it will be read back: tuples become lists.
+        self.head = json.loads(json.dumps(self.head))
         if self.path.is_file():
             self._read()
         elif out.is_dir() and any(not p.name.startswith(".") for p in out.iterdir()):

@@ -1,7 +1,6 @@
 """Turns one ground-truth image into the files that training reads: cut, with lq partners."""
 
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from ...data.image_lmdb import PNG_LEVEL, LmdbImage
 from ...data.images import shrink
 from ...data.reading import opencv_pixels
 from ...errors import InputError
+from ...files import write_whole
 from ...restoring.files.png_chunks import SIGNATURE
 
 
@@ -88,7 +88,8 @@ def make(source: Source, recipe: Recipe, out: Path) -> Made:
         for folder, scale, pixels, file in pictures:
             window = pixels[top // scale : bottom // scale, left // scale : right // scale]
             data = file.read_bytes() if file and window.shape == pixels.shape else b""
-            _write(out / folder / name, data if data.startswith(SIGNATURE) else _encode(window))
+            content = data if data.startswith(SIGNATURE) else _encode(window)
+            write_whole(out / folder / name, content, durable=False)  # there are too many
         images.append(LmdbImage(name, bottom - top, right - left, (*gt.shape, 1)[2]))
     deep = ("16 bits",) if gt.dtype == np.uint16 else ()
     return Made(tuple(images), deep + (("alpha",) if gt.shape[2:] == (4,) else ()))
@@ -158,17 +159,3 @@ def _partner(path: Path, gt: ndarray, scale: int) -> ndarray:
 def _encode(pixels: ndarray) -> bytes:
     options = [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL]
     return cv2.imencode(".png", np.ascontiguousarray(pixels), options)[1].tobytes()
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file completely or not at all.
-
-    Unlike checkpoints it is not flushed to the disk, which would take longer than everything else.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

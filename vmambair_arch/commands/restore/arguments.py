@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 # The options that change the frames of a video.
 COMPUTING = (
-    *("model", "outscale", "strength", "ensemble", "tile", "overlap", "pool", "precision"),
-)
+    "model", "outscale", "strength", "ensemble", "tile", "overlap", "pool", "precision",
+)  # fmt: skip
 
 EPILOG = """examples:
   vmambair restore photo.jpg -o photo_x4.png

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import InputError
-from ...restoring.files.formats import BY_SUFFIX, FORMATS, SUFFIXES, WRITTEN_INSTEAD
+from ...restoring.files.formats import BY_SUFFIX, SUFFIXES, WRITTEN_INSTEAD, suffix_for
 from .unsupported import is_file_suffix
 
 STREAM = "-"  # standard input or output
@@ -86,8 +86,7 @@ def check_folders(jobs: Sequence[RestoreJob]) -> None:
     for folder in {job.target.parent for job in jobs if job.target}:
         existing = next(path for path in (folder, *folder.resolve().parents) if path.exists())
         try:
-            with tempfile.TemporaryFile(dir=existing):
-                pass
+            tempfile.TemporaryFile(dir=existing).close()
         except OSError as error:
             raise InputError(
                 f"{folder}: cannot be written to ({error.strerror}: {existing});"
@@ -184,10 +183,9 @@ def _is_offered(file: Path, folder: Path, output: Path) -> bool:
 def _renamed(place: Path, suffix: str, form: str | None) -> Path:
     """The name of a restored picture: its own, with another ending if the format changes."""
     ending = place.suffix
-    if form is None and ending.lower() not in BY_SUFFIX:
-        form = WRITTEN_INSTEAD if ending.lower() in SUFFIXES else None
-    if form is not None and BY_SUFFIX.get(ending.lower()) != form:
-        ending = FORMATS[form].suffixes[0]
+    if form is None and ending.lower() in SUFFIXES:
+        form = BY_SUFFIX.get(ending.lower(), WRITTEN_INSTEAD)
+    ending = suffix_for(ending, form) if form else ending
     return place.with_name(f"{place.stem}{suffix}{ending}")
 
 

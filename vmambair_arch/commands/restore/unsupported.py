@@ -9,9 +9,9 @@ from PIL import Image
 
 # Suffixes of pictures and films that mimetypes may lack, and of other files.
 PICTURES = (
-    *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".xcf", ".exr", ".hdr", ".dng", ".cr2"),
-    *(".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw", ".svg", ".webp"),
-)
+    ".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".xcf", ".exr", ".hdr", ".dng", ".cr2",
+    ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw", ".svg", ".webp",
+)  # fmt: skip
 FILMS = (".mkv", ".webm", ".avi", ".m4v", ".mts", ".m2ts", ".ts", ".flv", ".wmv", ".ogv", ".vob")
 OTHERS = (".7z", ".rar", ".npy", ".npz", ".pth", ".safetensors", ".onnx", ".yml", ".yaml", ".log")
 

@@ -11,11 +11,8 @@ from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-FINAL = (
-    2,
-    128 + signal.SIGINT,
-    128 + signal.SIGTERM,
-)  # exit codes that a restart would only repeat
+# Exit codes that a restart would only repeat.
+FINAL = (2, 128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
 def run(

@@ -150,7 +150,9 @@ def _batches(loader: DataLoader, opt: dict[str, Any]) -> Iterator[dict[str, Any]
             dead = ", ".join(_dead_workers(iterator))
             if not dead:
                 raise
-            raise _died(f"DataLoader worker (pid(s) {dead}) died amid a batch") from error
+            raise _died(
+                f"DataLoader worker (pid(s) {dead}) died in the middle of a batch"
+            ) from error
         except RuntimeError as error:
             if not str(error).startswith("DataLoader worker (pid"):
                 raise

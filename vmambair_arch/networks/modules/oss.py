@@ -115,7 +115,18 @@ class OSSModule(nn.Module):
         return self.out_proj(x)
 
 
-class PlanarScan(PreparedWeights):
+class DecayRates(PreparedWeights):
+    """What the two scans share: decay rates, which stay float32 under autocast."""
+
+    lowered = False
+    A_log: nn.Parameter
+
+    def prepare(self) -> tuple[Tensor]:
+        """A = -exp(A_log), in float32 at least."""
+        return (-torch.exp(self.A_log.to(torch.promote_types(self.A_log.dtype, torch.float32))),)
+
+
+class PlanarScan(DecayRates):
     """The selective scan of a map in four directions, (b, c, h, w) -> (b, c, h, w).
 
     One projection serves all directions: it acts on one pixel, so it commutes with their order.
@@ -126,8 +137,6 @@ class PlanarScan(PreparedWeights):
         directions: 4; or for ablations 2, row by row and the reverse, or 1, row by row.
     Source: VmambaIR, arXiv 2403.11423, Section 3.3.
     """
-
-    lowered = False  # decay rates stay float32
 
     def __init__(self, *, dim: int, d_state: int = 16, directions: int = 4):
         super().__init__()
@@ -149,10 +158,6 @@ class PlanarScan(PreparedWeights):
         y = planar_scan(x.movedim(1, -1), projection, self.delta_weight, self.delta_bias, A, self.D)
         return y.movedim(-1, 1)
 
-    def prepare(self) -> tuple[Tensor]:
-        """The decay rates."""
-        return (decay_rates(self.A_log),)
-
     def _row_scan(self, x: Tensor, projection: Tensor) -> Tensor:
         """The scan row by row: forwards and, with k = 2, also backwards."""
         u, projection = x.flatten(2), projection.flatten(1, 2).permute(0, 2, 3, 1)
@@ -166,7 +171,7 @@ class PlanarScan(PreparedWeights):
         return y.unflatten(-1, x.shape[2:])
 
 
-class ChannelScan(PreparedWeights):
+class ChannelScan(DecayRates):
     """The selective scan, forwards and backwards, of the channels' means: one number per channel.
 
     It stays in float32 under autocast: the sequence is only c numbers per image.
@@ -177,8 +182,6 @@ class ChannelScan(PreparedWeights):
         width: channels to which the sequence is widened; 0 scans the sequence itself.
     Source: VmambaIR, arXiv 2403.11423, Section 3.3.
     """
-
-    lowered = False
 
     def __init__(self, *, dim: int, d_state: int = 16, width: int = 0):
         super().__init__()
@@ -214,10 +217,6 @@ class ChannelScan(PreparedWeights):
         forwards, backwards = scan_directions(u, projection, self)
         return forwards + backwards.flip(-1)
 
-    def prepare(self) -> tuple[Tensor]:
-        """The decay rates."""
-        return (decay_rates(self.A_log),)
-
 
 def scan_directions(
     u: Tensor, projection: Tensor, module: PlanarScan | ChannelScan
@@ -245,11 +244,6 @@ def scan_directions(
         delta_softplus=True,
     )
     return y.unflatten(1, u.shape[1:3]).unbind(1)
-
-
-def decay_rates(A_log: Tensor) -> Tensor:
-    """A = -exp(A_log), in float32 at least."""
-    return -torch.exp(A_log.to(torch.promote_types(A_log.dtype, torch.float32)))
 
 
 def scan_parameters(

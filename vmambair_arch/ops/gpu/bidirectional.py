@@ -11,9 +11,10 @@ import triton.language as tl
 from torch import Tensor
 
 from .forward import compose
-from .launch import power_of_2, run
+from .launch import power_of_2
+from .launcher import run
 from .short import load_sequence
-from .tiles import LOG2E, softplus
+from .tiles import LOG2E, Parameters, softplus
 
 
 def forward(sequence, projection, delta_weight, delta_bias, A, D) -> Tensor:
@@ -21,10 +22,11 @@ def forward(sequence, projection, delta_weight, delta_bias, A, D) -> Tensor:
     (b, d, length), (_, _, n), r = sequence.shape, A.shape, delta_weight.shape[2]
     y, block = torch.empty_like(sequence), max(power_of_2(length), 32)
     blocks = power_of_2(n), power_of_2(r), block
+    parameters = Parameters(delta_weight, delta_bias, A, D)
     with torch.cuda.device_of(sequence):
         run(
             scan_bidirectional, b * d,
-            sequence, projection, delta_weight, delta_bias, A, D, y, length, d, n, r, *blocks,
+            sequence, projection, parameters, y, length, d, n, r, *blocks,
             num_warps=block // 32,
         )  # fmt: skip
     return y
@@ -32,11 +34,14 @@ def forward(sequence, projection, delta_weight, delta_bias, A, D) -> Tensor:
 
 @triton.jit(do_not_specialize=("length",))
 def scan_bidirectional(
-    sequence, projection, weight, bias, A, D, y, length,
+    sequence, projection, parameters, y, length,
     d: tl.constexpr, n: tl.constexpr, r: tl.constexpr,
     BLOCK_N: tl.constexpr, BLOCK_R: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Write y, like the sequence: the sum of both directions, of one channel of one sequence."""
+    """Write y, like the sequence: the sum of both directions, of one channel of one sequence.
+
+    The parameters are channel_scan's, unlike elsewhere: weight (2, d, r) and A (2, d, n).
+    """
     row = tl.program_id(0).to(tl.int64)
     first, channel = row // d * d, row % d
     t, states, ranks = tl.arange(0, BLOCK), tl.arange(0, BLOCK_N), tl.arange(0, BLOCK_R)
@@ -44,8 +49,8 @@ def scan_bidirectional(
     for k in range(0, 2):
         place = tl.where(k == 1, length - 1 - t, t)  # at step t
         own = k * d + channel
-        weights = tl.load(weight + own * r + ranks, mask=r_mask, other=0.0)
-        z = tl.zeros((BLOCK,), tl.float32) + tl.load(bias + own)
+        weights = tl.load(parameters.weight + own * r + ranks, mask=r_mask, other=0.0)
+        z = tl.zeros((BLOCK,), tl.float32) + tl.load(parameters.bias + own)
         B = tl.zeros((BLOCK_N, BLOCK), tl.float32)
         for other in range(0, d):
             x = load_sequence(sequence, (first + other) * length, place, length)
@@ -55,10 +60,10 @@ def scan_bidirectional(
             B += tl.load(column + (r + states) * d, mask=n_mask, other=0.0)[:, None] * x[None, :]
         u = load_sequence(sequence, row * length, place, length)
         delta = tl.where(t < length, softplus(z), 0.0)
-        rates = tl.load(A + own * n + states, mask=n_mask, other=0.0) * LOG2E
+        rates = tl.load(parameters.A + own * n + states, mask=n_mask, other=0.0) * LOG2E
         decay = tl.exp2(rates[:, None] * delta[None, :])
         _, h = tl.associative_scan((decay, (delta * u)[None, :] * B), 1, compose)
-        out = tl.load(D + own) * u
+        out = tl.load(parameters.D + own) * u
         for other in range(0, d):
             x = load_sequence(sequence, (first + other) * length, place, length)
             to_C = projection + (k * (r + 2 * n) + (r + n + states)) * d + other

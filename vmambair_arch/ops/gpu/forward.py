@@ -39,9 +39,7 @@ def end_states(maps, parameters, ends, totals, k, chunk, height, width, d, shape
     place = locate(maps, 0, chunk, height, width, d, shape)
     rates = read_parameters(parameters, k, place, d, shape)
     h = tl.zeros((shape.BLOCK_N, shape.BLOCK_D), tl.float32)
-    h, total = walk(
-        h, maps, place, rates, place.begin, place.end, ends, height, width, d, shape, KEEP=False
-    )
+    h, total = walk(h, maps, place, rates, place.begin, place.end, None, height, width, d, shape)
     tl.store(ends + place.row * shape.N * d + place.state_at, h, mask=place.state_mask)
     tl.store(totals + place.row * d + place.channels, total, mask=place.d_mask)
 

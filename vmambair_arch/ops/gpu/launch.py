@@ -10,12 +10,13 @@ from torch import Tensor
 
 from .backward import Between, Gradients, add_blocks, end_carries, gradients
 from .forward import across_chunks, add_maps, end_states, outputs
+from .launcher import run
 from .tiles import Maps, Parameters, Shape
 
 PROGRAMS = 2048  # target for a launch: 16 warps for each multiprocessor of a large GPU
 CHUNKS = (32, 256)  # least and most steps of a chunk, powers of 2
 WARP = 32  # threads, and channels of a block where sums run over channels
-ROWS = 32  # chunks that across_chunks processes at once, and steps of a program of add_blocks
+ROWS = 32  # chunks that across_chunks processes at once
 BLOCK = 1024  # numbers of a program of add_maps
 # The most registers of a thread: 16 and 12 warps fit on a multiprocessor. Without a bound, the
 # compiler uses too few for prefetching a step, and too many for the gradients.
@@ -120,6 +121,11 @@ def steps_at_hand(chunk: int) -> int:
     return 1 << chunk.bit_length() // 2
 
 
+def steps_to_add(chunk: int, numbers: int) -> int:
+    """Steps of a program of ``add_blocks``: many with few numbers each, so that few sums remain."""
+    return min(chunk, max(4096 // numbers, 32))
+
+
 def forward(scan: Scan, y: Tensor) -> tuple[Tensor, Tensor]:
     """Write y, laid out like u.
 
@@ -157,11 +163,16 @@ def backward(
     r, maps, shape = scan.r, scan.maps(dy), scan.shape(WARP)
     with torch.cuda.device_of(scan.u):
         carries = _between_chunks(end_carries, scan, maps, reverse=True)
-        sums = scan.new(scan.sequences, scan.chunks, r + 2 + n, d)
+        sums = scan.new(scan.sequences, scan.chunks, 2 + n, d)
+        block = power_of_2(2 * n)
+        steps = steps_to_add(scan.chunk, block)
+        pieces = ceil_div(scan.chunk, steps)
+        dweight = scan.new(scan.sequences, scan.chunks, pieces, r, d)
         own = _own_maps(scan, du)
         rows, sub = scan.sequences * scan.chunks, steps_at_hand(scan.chunk)
         workspace, partial = _workspaces(scan, rows, sub)
-        between, grads = Between(states, carries, workspace), Gradients(own, dstep, partial, sums)
+        between = Between(states, carries, workspace)
+        grads = Gradients(own, dstep, dB, dC, dweight, partial, sums)
         for piece in range(0, rows, partial.shape[0]):
             count = min(partial.shape[0], rows - piece)
             sizes = (scan.height, scan.width, d, shape)
@@ -171,13 +182,14 @@ def backward(
                 num_warps=_warps(shape), maxnreg=GRADIENT_REGISTERS,
             )  # fmt: skip
             run(
-                add_blocks, count * ceil_div(scan.chunk, ROWS),
-                partial, dB, dC, piece, scan.chunk, *sizes,
-                ROWS=ROWS, BLOCK=power_of_2(r + 2 * n), num_warps=4,
+                add_blocks, count * pieces,
+                maps, scan.parameters(), grads, piece, k, scan.chunk, *sizes,
+                ROWS=steps, BLOCK=block, num_warps=4,
             )  # fmt: skip
         _add_maps(scan, own, du)
-    sums = sums.unflatten(0, (-1, k)).sum((0, 2))  # (k, r + 2 + n, d)
-    return sums[:, :r].clone(), sums[:, r].clone(), sums[:, r + 2 :].clone(), sums[:, r + 1].clone()
+    sums = sums.unflatten(0, (-1, k)).sum((0, 2))  # (k, 2 + n, d)
+    dweight = dweight.unflatten(0, (-1, k)).sum((0, 2, 3))
+    return dweight, sums[:, 0].clone(), sums[:, 2:].clone(), sums[:, 1].clone()
 
 
 def _between_chunks(kernel: Any, scan: Scan, maps: Maps, *, reverse: bool) -> Tensor:
@@ -204,11 +216,6 @@ def _over_chunks(kernel: Any, scan: Scan, tensors: tuple[Any, ...]) -> None:
         kernel, programs, *tensors, k, scan.chunk, scan.height, scan.width, d, shape,
         num_warps=_warps(shape), maxnreg=REGISTERS,
     )  # fmt: skip
-
-
-def run(kernel: Any, programs: int, *arguments: Any, **options: Any) -> None:
-    """Launch a kernel, without Triton's pipelining: its loops prefetch by themselves."""
-    kernel[(programs,)](*arguments, **options, num_stages=1)
 
 
 def ceil_div(count: int, size: int) -> int:
@@ -255,8 +262,8 @@ def _add_maps(scan: Scan, maps: Tensor, y: Tensor) -> None:
 def _workspaces(scan: Scan, rows: int, sub: int) -> tuple[Tensor, Tensor]:
     """Memory for ``gradients`` on as many chunks at once as WORKSPACE allows, at least one."""
     _, n, d = scan.A.shape
-    blocks, count = ceil_div(d, WARP), scan.r + 2 * n
-    states = blocks * (scan.chunk // sub + sub) * power_of_2(n) * WARP
+    blocks, count = ceil_div(d, WARP), 2 * n + (WARP if scan.planar else 0)
+    states = blocks * ((scan.chunk // sub + sub) * power_of_2(n) + sub * 2) * WARP
     sums = scan.chunk * blocks * count
     at_once = min(max(WORKSPACE // (4 * (states + sums)), 1), rows)
     new = scan.new(at_once * (states + sums))

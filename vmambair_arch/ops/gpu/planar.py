@@ -10,8 +10,8 @@ float32 map, and these are added in a fixed order.
 Bytes to move, with M those of a float32 map and P those of the projection:
 
     forward   end_states 4M + P, outputs 8M + P, add_maps 5M: 17M + 2P
-    backward  end_carries 4M + P, gradients 12M + P and 2P for each 32 channels (sums over
-              channels), add_blocks P, add_maps 5M: 21M + 3P + 2P ceil(d / 32)
+    backward  end_carries 4M + P, gradients 16M + P and 2P for each 32 channels (sums over
+              channels), add_blocks 4M + P, add_maps 5M: 29M + 3P + 2P ceil(d / 32)
 
 and for the states between chunks (32 to 256 steps) 16 n / chunk M forward, 20 n / chunk M backward.
 The states that ``gradients`` keeps in its workspace, 4 n M in and out, are sized for the cache.

@@ -7,7 +7,7 @@ call.
     g[t] = C[t] dy[t] + a[t+1] g[t+1],   the same from the last step to the first.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import triton
@@ -16,11 +16,25 @@ from torch import Tensor
 
 from .backward import LN2
 from .forward import compose
-from .launch import Scan, power_of_2, run
+from .launch import Scan, power_of_2
+from .launcher import run
 from .tiles import LOG2E, softplus
 
 MAX_LENGTH, MAX_CHANNELS, MAX_STATES = 512, 8, 16
 SIZES = ("k", "length", "n", "d")
+
+
+class Gradients(NamedTuple):
+    """Pointers to the gradients of the maps, like u, delta, B and C, and to those of parameters.
+
+    sums: (sequences, 2 + n, d) of bias, D and A from each sequence.
+    """
+
+    u: Any
+    step: Any
+    B: Any
+    C: Any
+    sums: Any
 
 
 def fits(scan: Scan) -> bool:
@@ -48,8 +62,8 @@ def backward(
     """Write the gradients of the maps, laid out like them; returns those of bias, A and D."""
     k, n, d = scan.A.shape
     sums = scan.new(scan.sequences, 2 + n, d)
-    written = (du, dstep, dB, dC, sums)
-    _launch(scan_short_back, scan, scan.sequences, (scan.maps(dy), scan.parameters(), *written))
+    grads = Gradients(du, dstep, dB, dC, sums)
+    _launch(scan_short_back, scan, scan.sequences, (scan.maps(dy), scan.parameters(), grads))
     sums = sums.unflatten(0, (-1, k)).sum(0)
     return sums[:, 0].clone(), sums[:, 2:].clone(), sums[:, 1].clone()
 
@@ -117,13 +131,10 @@ def scan_short(
 
 @triton.jit(do_not_specialize=SIZES)
 def scan_short_back(
-    maps, parameters, du, dstep, dB, dC, sums, k, length, n, d,
+    maps, parameters, grads, k, length, n, d,
     BLOCK_N: tl.constexpr, BLOCK: tl.constexpr, SOFTPLUS: tl.constexpr,
 ):  # fmt: skip
-    """Write all gradients of a sequence, channel by channel.
-
-    sums: (sequences, 2 + n, d) of bias, D and A from this sequence.
-    """
+    """Write all gradients of a sequence, channel by channel."""
     sequence = tl.program_id(0).to(tl.int64)
     t, states = tl.arange(0, BLOCK), tl.arange(0, BLOCK_N)
     t_mask, n_mask = t < length, states < n
@@ -151,13 +162,13 @@ def scan_short_back(
         if SOFTPLUS:
             ddelta /= 1 + tl.exp(-z)
         du_t = delta * ddelta_u + D * dy
-        tl.store(du + row + t, du_t.to(du.dtype.element_ty), mask=t_mask)
-        tl.store(dstep + row + t, ddelta.to(dstep.dtype.element_ty), mask=t_mask)
+        tl.store(grads.u + row + t, du_t.to(grads.u.dtype.element_ty), mask=t_mask)
+        tl.store(grads.step + row + t, ddelta.to(grads.step.dtype.element_ty), mask=t_mask)
         sum_dB += g * (delta * u)[None, :]
         sum_dC += h * dy[None, :]
-        sum_at = sums + sequence * (n + 2) * d + channel
+        sum_at = grads.sums + sequence * (n + 2) * d + channel
         tl.store(sum_at, tl.sum(tl.where(t_mask, ddelta, 0.0), 0))
         tl.store(sum_at + d, tl.sum(dy * u, 0))
         tl.store(sum_at + (states + 2) * d, tl.sum(delta[None, :] * past, 1), mask=n_mask)
-    tl.store(dB + vector, sum_dB.to(dB.dtype.element_ty), mask=mask)
-    tl.store(dC + vector, sum_dC.to(dC.dtype.element_ty), mask=mask)
+    tl.store(grads.B + vector, sum_dB.to(grads.B.dtype.element_ty), mask=mask)
+    tl.store(grads.C + vector, sum_dC.to(grads.C.dtype.element_ty), mask=mask)

@@ -61,6 +61,16 @@ class Shape(NamedTuple):
     SOFTPLUS: tl.constexpr
 
 
+class Kept(NamedTuple):
+    """Pointers to what a walk keeps, step by step: the states before it, tile after tile.
+
+    And (2, BLOCK_D) delta and its derivative by what softplus is taken of.
+    """
+
+    states: Any
+    steps: Any
+
+
 class Place(NamedTuple):
     """A program's chunk and block of channels of a sequence, with its steps and addresses.
 
@@ -234,10 +244,10 @@ def step_size(given, rates, shape):
 
 
 @triton.jit
-def walk(h, maps, place, rates, begin, end, kept, height, width, d, shape, KEEP):
+def walk(h, maps, place, rates, begin, end, kept, height, width, d, shape):
     """Run the recurrence from h over the steps begin ... end - 1.
 
-    If KEEP, the states before each step are written to ``kept``, one tile after another.
+    ``kept`` is where to keep what going back needs, or None.
     Returns: h after them, and the sum of delta.
     """
     u_pitch, pitch = pitches(d, shape)
@@ -253,9 +263,13 @@ def walk(h, maps, place, rates, begin, end, kept, height, width, d, shape, KEEP)
         )
         next_given = load_step(place, pixel, pitch, shape)
         next_u = load_channels(maps.u, place, pixel, u_pitch)
-        if KEEP:
-            tl.store(kept + (t - begin) * (shape.BLOCK_N * shape.BLOCK_D), h)
-        delta, _ = step_size(given, rates, shape)
+        delta, z = step_size(given, rates, shape)
+        if kept is not None:
+            tl.store(kept.states + (t - begin) * (shape.BLOCK_N * shape.BLOCK_D), h)
+            at = (t - begin) * (2 * shape.BLOCK_D)
+            tl.store(kept.steps + at, delta)
+            slope = 1 / (1 + tl.exp(-z)) if shape.SOFTPLUS else tl.full(z.shape, 1.0, tl.float32)
+            tl.store(kept.steps + (at + shape.BLOCK_D), slope)
         h = tl.exp2(delta[None, :] * rates.A) * h + (delta * u)[None, :] * B[:, None]
         total += delta
         given, u = next_given, next_u

@@ -1,5 +1,7 @@
 """selective_scan as a plain loop over the sequence, any dtype and device: the oracle.
 
+    h[t] = exp(delta[t] A) h[t-1] + delta[t] B[t] u[t],    y[t] = C[t] . h[t] + D u[t]
+
 b batch, d channels, n states, g groups of channels that share B and C.
 """
 

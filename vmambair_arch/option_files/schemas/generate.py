@@ -55,10 +55,11 @@ def document() -> Schema:
     trains = {found.train for found in known.values()}
     networks = _networks()
     shared: set[type[BaseModel]] = {sections.Paths, sections.ValidationSection, sections.Logger}
+    # Sorted, so that the file does not change from run to run.
     models = sorted(
         {*shared, *generals, *trains, *networks.values(), *data_sets.sections().values()},
         key=lambda model: model.__name__,
-    )  # sorted, so that the file does not change from run to run
+    )
     _, definitions = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/definitions/{model}"
     )

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from ...errors import InputError
 from ..format import Report
-from ..tables import titles
+from ..tables import single, titles
 from . import curves, dots, rivals, scaling, tradeoff
 
 
@@ -25,10 +25,12 @@ def draw(reports: Sequence[Report], *, over: str = "iter") -> Figure:
         figure = tradeoff.draw(kinds["comparison"], kinds["benchmark"])
     elif reports[0].kind == "training":
         figure = _curves(reports, over)
+    elif reports[0].kind == "comparison":
+        figure = dots.draw(reports)
+    elif reports[0].kind == "benchmark":
+        figure = scaling.draw(single(reports, "picture").rows)
     else:
-        figure = {"comparison": dots.draw, "benchmark": _scaling, "rivals": _rivals}[
-            reports[0].kind
-        ](reports)
+        figure = rivals.draw(single(reports, "picture"))
     if figure is None:
         raise InputError(f"the report of {reports[0].title} has nothing to draw; leave it out")
     return figure
@@ -44,15 +46,3 @@ def _curves(reports: Sequence[Report], over: str) -> Figure | None:
             )
         runs[title] = report.rows
     return curves.draw(runs, over=over)
-
-
-def _scaling(reports: Sequence[Report]) -> Figure | None:
-    if len(reports) > 1:
-        raise InputError("only one benchmark fits in a picture; give the reports one by one")
-    return scaling.draw(reports[0].rows)
-
-
-def _rivals(reports: Sequence[Report]) -> Figure | None:
-    if len(reports) > 1:
-        raise InputError("only one run of rivals fits in a picture; give the reports one by one")
-    return rivals.draw(reports[0])

@@ -14,13 +14,7 @@ EMBEDDED = (b"DEBM", b"KNIL")  # colour space types: profile embedded, or linked
 def parse(content: bytes) -> EncodedPicture:
     """A file's header. Raises whatever PIL raises."""
     image = decoders.pil_image(content, "BMP" if content[:2] == b"BM" else "DIB")
-    stored = EncodedPicture(
-        height=image.height,
-        width=image.width,
-        decode=lambda: decoders.load_pixels(image),
-        memory=12,
-        form="BMP",
-    )
+    stored = decoders.header(image, memory=12)
     dpi = image.info.get("dpi")
     stored.dpi = dpi if dpi and min(dpi) > 0 else None
     if bytes(content[70:74]) in EMBEDDED:

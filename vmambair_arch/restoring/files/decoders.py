@@ -1,6 +1,7 @@
 """Calls libraries that decode pixels, and turns whatever they raise into InputErrors."""
 
 import contextlib
+import functools
 import io
 import re
 import threading
@@ -13,6 +14,7 @@ from PIL import Image
 
 from ...errors import InputError
 from ...system.library_stderr import silence
+from .encoded import EncodedPicture
 from .picture import to_array
 
 LIMIT = re.compile(r"unsupported|not (?:yet )?(?:supported|implemented)", re.IGNORECASE)
@@ -60,6 +62,12 @@ def pil_image(content: bytes, form: str) -> Image.Image:
     """A file opened by PIL's reader for one format, not decoded yet."""
     with without_pil_limit():
         return Image.open(io.BytesIO(content), formats=(form,))
+
+
+def header(image: Image.Image, *, memory: int, lossless: bool = True) -> EncodedPicture:
+    """The header of a file that PIL has opened and will decode; memory: in bytes per pixel."""
+    decode = functools.partial(load_pixels, image)
+    return EncodedPicture(image.height, image.width, decode, memory, lossless=lossless)
 
 
 def load_pixels(image: Image.Image) -> np.ndarray:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ...errors import InputError
+
 
 @dataclasses.dataclass
 class EncodedPicture:
@@ -15,7 +17,7 @@ class EncodedPicture:
         decode: decodes them: (h, w) or (h, w, c) of uint8 or uint16, grey, grey + alpha, RGB or
             RGBA. May add to ``warnings``. Raises InputError, or whatever a decoder raises.
         memory: peak bytes per pixel of decoding, including the result.
-        form: the default format to write the picture in.
+        form: the default format to write the picture in; set by ``reading``.
         orientation: EXIF's, 1 to 8, if the format itself has it or the decoder turns the pixels;
             None to use EXIF's, or else XMP's.
         icc, exif, packet, iptc: the colour profile, EXIF data, XMP and IPTC as bytes, or None.
@@ -30,7 +32,7 @@ class EncodedPicture:
     width: int
     decode: Callable[[], np.ndarray]
     memory: int
-    form: str
+    form: str = ""
     orientation: int | None = None
     icc: bytes | None = None
     exif: bytes | None = None
@@ -41,3 +43,12 @@ class EncodedPicture:
     lossless: bool = True
     is_cut: bool = False
     warnings: list[str] = dataclasses.field(default_factory=list)
+
+
+def check_single(pictures: int) -> None:
+    """Raise InputError for a file of several pictures."""
+    if pictures > 1:
+        raise InputError(
+            f"holds {pictures} pictures (an animation); split it into files of one, or make a video"
+            " of it (ffmpeg)"
+        )

@@ -73,3 +73,8 @@ WRITTEN_INSTEAD = "PNG"  # for READ_ONLY formats
 BY_SUFFIX = {suffix: name for name, form in FORMATS.items() for suffix in form.suffixes}
 SUFFIXES = (*BY_SUFFIX, *(suffix for form in READ_ONLY.values() for suffix in form.suffixes))
 PARSERS = {name: form.parse for name, form in [*FORMATS.items(), *READ_ONLY.items()]}
+
+
+def suffix_for(suffix: str, form: str) -> str:
+    """The suffix of a file of a format: the given one if it is the format's, else its first."""
+    return suffix if BY_SUFFIX.get(suffix.lower()) == form else FORMATS[form].suffixes[0]

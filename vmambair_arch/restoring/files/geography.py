@@ -22,9 +22,8 @@ def move(editor: Editor, change: GeometryChange) -> bool:
         editor.drop(first, TAGS)
         return False
     down, across = change.scale
-    half = (
-        0.5 if _is_point(editor) else 0.0
-    )  # a pixel's centre, relative to the origin of coordinates
+    # A pixel's centre, relative to the origin of coordinates.
+    half = 0.5 if _is_point(editor) else 0.0
 
     def moved(place: float, scale: float, half: float = half) -> float:
         return (place + half) * scale - half

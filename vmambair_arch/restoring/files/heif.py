@@ -8,7 +8,7 @@ from PIL import features
 
 from ...errors import InputError
 from . import decoders, exif, hdr, ifd, xmp
-from .encoded import EncodedPicture
+from .encoded import EncodedPicture, check_single
 
 GAIN_MAPS = ("urn:com:apple:photo:2020:aux:hdrgainmap", "urn:iso:std:iso:ts:21496:-1")
 
@@ -32,7 +32,6 @@ def parse_heif(content: bytes) -> EncodedPicture:
         width=width,
         decode=lambda: _decoded(image, bits),
         memory=24,
-        form="PNG",
         lossless=False,
     )
     stored.icc = info.get("icc_profile") if info.get("icc_profile_type") != "nclx" else None
@@ -52,23 +51,11 @@ def parse_avif(content: bytes) -> EncodedPicture:
     if not features.check("avif"):
         raise InputError("is an AVIF, which this Pillow does not read; install another build of it")
     image = decoders.pil_image(content, "AVIF")
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1:
-        raise InputError(
-            f"holds {frames} pictures (an animation); split it into files of one, or make a video"
-            " of it (ffmpeg)"
-        )
+    check_single(getattr(image, "n_frames", 1))
     colours = content[: 2**16]
     at = colours.find(b"colrnclx")
     hdr.check_curve(int.from_bytes(colours[at + 10 : at + 12], "big") if at >= 0 else None)
-    stored = EncodedPicture(
-        height=image.height,
-        width=image.width,
-        decode=lambda: decoders.load_pixels(image),
-        memory=16,
-        form="PNG",
-        lossless=False,
-    )
+    stored = decoders.header(image, memory=16, lossless=False)
     stored.icc, stored.packet = image.info.get("icc_profile"), image.info.get("xmp")
     data, stored.orientation = image.info.get("exif"), 1
     if data:  # PIL has put in the orientation from the file's own transformations

@@ -80,7 +80,6 @@ def parse(content: bytes) -> EncodedPicture:
         width=width,
         decode=lambda: _decode(stored, parts),
         memory=4 * max(components, 3) + (6 if marker in PROGRESSIVE else 0),
-        form="JPEG",
         lossless=False,
         is_cut=not parts.ended,
     )

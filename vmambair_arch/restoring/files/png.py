@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import InputError
 from . import decoders, hdr, png_chunks
-from .encoded import EncodedPicture
+from .encoded import EncodedPicture, check_single
 from .png_chunks import RAW, XMP, Chunk, Chunks
 
 GREY, COLOUR, PALETTE, GREY_ALPHA, COLOUR_ALPHA = 0, 2, 3, 4, 6  # types in the header
@@ -50,7 +50,6 @@ def parse(content: bytes) -> EncodedPicture:
         width=width,
         decode=lambda: _decode(listed, stored, depth, kind),
         memory=(4 if deep else 2) * 2 * max(SAMPLES[kind], 4),
-        form="PNG",
     )
     for chunk in listed:
         if chunk.kind in png_chunks.PIXELS:
@@ -82,12 +81,7 @@ def _read(stored: EncodedPicture, chunk: Chunk) -> None:
         elif across != down:
             stored.warnings.append(f"its pixel aspect ratio, {down} : {across}, is dropped")
     elif kind == b"acTL" and len(data) == 8:
-        (number,) = struct.unpack_from(">I", data)
-        if number > 1:
-            raise InputError(
-                f"holds {number} pictures (an animated PNG); split it into files of one, or"
-                " make a video of it (ffmpeg)"
-            )
+        check_single(*struct.unpack_from(">I", data))
     elif kind in png_chunks.COLOURS:
         if kind == b"cICP" and len(data) == 4:
             hdr.check_curve(data[1])

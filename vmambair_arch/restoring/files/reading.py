@@ -14,7 +14,7 @@ from ...system import memory, signatures
 from . import exif, hdr, xmp
 from .decoders import as_input_errors
 from .encoded import EncodedPicture
-from .formats import PARSERS
+from .formats import FORMATS, PARSERS, WRITTEN_INSTEAD
 from .picture import Picture, upright
 
 BYTES_A_PIXEL = 8  # of four channels of 16 bits
@@ -166,6 +166,7 @@ def _opened(content: bytes | mmap.mmap) -> EncodedPicture:
         raise InputError(signatures.why_no_picture(content))
     with as_input_errors(name):
         stored = PARSERS[name](content)
+        stored.form = name if name in FORMATS else WRITTEN_INSTEAD
         hdr.check_profile(stored.icc or b"")
         return stored
 

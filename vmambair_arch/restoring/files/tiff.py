@@ -84,9 +84,8 @@ def write(
     start = len(how.header)
     offsets, kind = [0] * len(sizes), ifd.LONG8 if how.big else ifd.LONG
     entries[STRIPS] = ifd.numbers(kind, offsets, how)
-    behind = start + len(
-        ifd.packed(entries, how, start)
-    )  # the directory's size does not depend on the offsets
+    # The directory's size does not depend on the offsets.
+    behind = start + len(ifd.packed(entries, how, start))
     offsets = [*itertools.accumulate(sizes[:-1], initial=behind)]
     entries[STRIPS] = ifd.numbers(kind, offsets, how)
     file.write(how.header + ifd.packed(entries, how, start))

@@ -14,9 +14,8 @@ from . import decoders, exif, ifd, iptc, tiff
 from .encoded import EncodedPicture
 from .ifd import Directory, Layout
 
-logging.getLogger("tifffile").addHandler(
-    logging.NullHandler()
-)  # otherwise it logs to standard error
+# Otherwise it logs to standard error.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 PAGES = 1000  # of a file that are examined
 PARTS, PART = 2**16, 1024  # more than PARTS strips or tiles need at least PART pixels each
@@ -83,8 +82,6 @@ def parse(content: bytes) -> EncodedPicture:
         width=width,
         decode=lambda: _decode(content, page, depth),
         memory=(2 if depth == 16 else 1) * 4 * max(page.one(tiff.SAMPLES, 1), 4),
-        form="TIFF",
-        lossless=True,
     )
     _read(stored, content, page)
     if page.directory.more:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ...errors import InputError
 from . import decoders
-from .encoded import EncodedPicture
+from .encoded import EncodedPicture, check_single
 
 ANIMATION = b"ANMF"  # a frame of an animation
 
@@ -17,18 +17,13 @@ def parse(content: bytes) -> EncodedPicture:
         size = size if all(size) else _size(kind, bytes(data[:10]))
         if kind not in chunks and kind != ANIMATION:
             chunks[kind] = data
-    if frames > 1:
-        raise InputError(
-            f"holds {frames} pictures (an animation); split it into files of one, or make a video"
-            " of it (ffmpeg)"
-        )
+    check_single(frames)
     if not all(size):
         raise InputError("damaged (it ends before its pixels); copy or download it again")
     stored = EncodedPicture(
         *size,
         lambda: decoders.decode_with_pil(content, "WEBP"),
         memory=20,
-        form="WEBP",
         lossless=b"VP8L" in chunks,
     )
     stored.icc, stored.exif, stored.packet = (

@@ -46,9 +46,8 @@ class GlobalPool:
 
     def _collect(self, scan: ChannelScan, inputs: tuple[Tensor]) -> None:
         (x,) = inputs  # (b, c, h, w)
-        wide = (
-            torch.float if x.device.type == "mps" else torch.double
-        )  # Apple's GPUs have no float64
+        # Apple's GPUs have no float64.
+        wide = torch.float if x.device.type == "mps" else torch.double
         total = x.sum((2, 3), keepdim=True, dtype=wide)
         self.sums[scan] = self.sums[scan] + total if scan in self.sums else total
         self.pixels[scan] += x.shape[2] * x.shape[3]

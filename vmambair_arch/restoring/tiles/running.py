@@ -106,9 +106,8 @@ class Runner:
 
     def largest_map(self) -> int:
         """Elements of the largest map inside the network, per pixel of the input."""
-        colours = (
-            3 if self.in_channels == 1 else self.in_channels
-        )  # as a batch of three grey images
+        # As a batch of three grey images.
+        colours = 3 if self.in_channels == 1 else self.in_channels
         largest = 0
 
         def hook(module: nn.Module, inputs: object, output: object) -> None:

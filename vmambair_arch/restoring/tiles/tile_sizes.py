@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ GIGABYTE = 1e9
 Sides = tuple[int, int]  # height and width
 
 
+@dataclass
 class TileSizes:
     """Chooses tiles for pictures of any size, and smaller ones once memory has run out.
 
@@ -28,19 +30,12 @@ class TileSizes:
             a map may not have more than ``MAX_ELEMENTS``; None elsewhere.
     """
 
-    def __init__(
-        self,
-        run: Callable[[Tensor], Tensor],
-        device: torch.device,
-        limit: float | None = None,
-        largest_map: int | None = None,
-    ):
-        self.run = run
-        self.device = device
-        self.limit = limit
-        self.max_by_elements = MAX_ELEMENTS // largest_map if largest_map else math.inf  # pixels
-        self.per_pixel: float | None = None  # bytes, once measured
-        self.max_by_memory = math.inf  # pixels of a tile, once memory has run out
+    run: Callable[[Tensor], Tensor]
+    device: torch.device
+    limit: float | None = None
+    largest_map: int | None = None
+    per_pixel: float | None = field(default=None, init=False)  # bytes, once measured
+    max_by_memory: float = field(default=math.inf, init=False)  # pixels, once memory has run out
 
     def choose(self, h: int, w: int, *, channels: int, scale: int, result: int) -> Sides:
         """The whole picture if it fits into memory, else the largest tiles that do.
@@ -65,7 +60,8 @@ class TileSizes:
                 per_pixel=self.per_pixel,
                 per_row=8 * channels * w * scale**2,  # a row of tiles, twice, in float32
             )
-        while math.prod(sides) > min(self.max_by_memory, self.max_by_elements):
+        max_by_elements = MAX_ELEMENTS // self.largest_map if self.largest_map else math.inf
+        while math.prod(sides) > min(self.max_by_memory, max_by_elements):
             sides = halved(sides)
         return sides
 

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from .tile_sizes import Sides, TileSizes
 Crop = Callable[[slice, slice], Tensor]
 
 
+@dataclass(kw_only=True)
 class Tiling:
     """Restores the tiles of a picture one after the other and blends them.
 
@@ -34,36 +36,27 @@ class Tiling:
     Raises: InputError: tiles are not larger than their overlap, or the network takes no tiles.
     """
 
-    def __init__(
-        self,
-        run: Runner,
-        sizes: TileSizes,
-        *,
-        scale: int,
-        multiple: int,
-        tile: int | None,
-        overlap: int,
-        pool: GlobalPool | None,
-        whole: bool = False,
-    ):
-        if whole and tile is not None:
+    run: Runner
+    sizes: TileSizes
+    scale: int
+    multiple: int
+    tile: int | None
+    overlap: int
+    pool: GlobalPool | None
+    whole: bool
+
+    def __post_init__(self):
+        tile, least = self.tile, self.overlap + self.multiple
+        if self.whole and tile is not None:
             raise InputError(f"tile is {tile}, and the network tiles pictures itself; leave it out")
-        if overlap < 0:
-            raise InputError(f"overlap is {overlap}; it must be 0 or more")
-        if tile is not None and tile < overlap + multiple:
+        if self.overlap < 0:
+            raise InputError(f"overlap is {self.overlap}; it must be 0 or more")
+        if tile is not None and tile < least:
             raise InputError(
-                f"tile is {tile}; it must be at least {overlap + multiple}, the overlap and"
-                f" {multiple}; give larger tiles or less overlap"
+                f"tile is {tile}; it must be at least {least}, the overlap and"
+                f" {self.multiple}; give larger tiles or less overlap"
             )
-        self.run = run
-        self.sizes = sizes
-        self.scale = scale
-        self.multiple = multiple
-        self.tile = tile
-        self.overlap = overlap
-        self.pool = pool
-        self.whole = whole
-        self.smallest = 2 * overlap + multiple  # the smallest side that a lack of memory leads to
+        self.smallest = self.overlap + least  # the smallest side that a lack of memory leads to
 
     def strips(
         self, crop: Crop, h: int, w: int, *, channels: int, result: int, progress: Progress | None

@@ -33,10 +33,8 @@ def choose(video: Survey, target: Path, crf: int) -> Codec:
     """
     suffix = target.suffix.lower()
     if not video.alpha:
-        options = {
-            "crf": str(crf),
-            "bf": "0",
-        }  # no frame refers to a later one, so parts can be joined
+        # No frame refers to a later one, so parts can be joined.
+        options = {"crf": str(crf), "bf": "0"}
         if video.steady:  # otherwise H.264 states the units of time as its frame rate
             options["x264-params"] = "force-cfr=1"
         return Codec("libx264", None, options)

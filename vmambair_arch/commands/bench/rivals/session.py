@@ -31,7 +31,7 @@ CASE_SECONDS = 300.0  # a pass that is expected to take longer is skipped
 MEMORY = 0.7  # as is one expected to need more than this fraction of the free memory
 
 
-class Case(NamedTuple):
+class RivalCase(NamedTuple):
     """An entrant, the height and width of the photograph, and the number of threads."""
 
     entrant: Entrant
@@ -44,7 +44,7 @@ class Case(NamedTuple):
 
 
 @dataclass
-class Session:
+class RivalSession:
     """What a run has measured so far, and its deadline (time.monotonic)."""
 
     folder: Path
@@ -54,10 +54,10 @@ class Session:
     models: dict[Entrant, str] = field(default_factory=dict)
     failed: dict[Entrant, str] = field(default_factory=dict)
     psnr: dict[Entrant, float] = field(default_factory=dict)
-    results: dict[Case, dict[str, Any]] = field(default_factory=dict)
-    skipped: dict[Case, str] = field(default_factory=dict)
+    results: dict[RivalCase, dict[str, Any]] = field(default_factory=dict)
+    skipped: dict[RivalCase, str] = field(default_factory=dict)
 
-    def measure(self, case: Case) -> str | None:
+    def measure(self, case: RivalCase) -> str | None:
         """Measure a case, or skip it; returns a line to print, if any.
 
         What is missing or cannot be loaded is reported once and not tried again.
@@ -74,7 +74,7 @@ class Session:
         self.results[case] = result
         return report.row(self.as_row(case))
 
-    def as_row(self, case: Case) -> dict[str, Any]:
+    def as_row(self, case: RivalCase) -> dict[str, Any]:
         """A row of the report."""
         entrant, size, threads = case
         result = self.results[case]
@@ -92,7 +92,7 @@ class Session:
             self.failed[entrant] = reason
         return reason
 
-    def _why_not(self, case: Case) -> str | None:
+    def _why_not(self, case: RivalCase) -> str | None:
         if time.monotonic() >= self.deadline:
             return "the time for the whole run is used up"
         if case.threads > threads.cores():
@@ -120,7 +120,7 @@ class Session:
         self.models[entrant] = str(file or entrant.name)
         return None
 
-    def _measured(self, case: Case) -> dict[str, Any] | str:
+    def _measured(self, case: RivalCase) -> dict[str, Any] | str:
         """Measure a case in a fresh process; returns the result, or why there is none."""
         entrant = case.entrant
         judged = self.inputs if entrant.trained and entrant not in self.psnr else []
@@ -188,9 +188,11 @@ def run(
         folder = Path(temporary)
         pictures = judging.write_pictures(sorted(set(sizes)), folder)
         inputs = judging.write_inputs(folder)
-        session = Session(folder, pictures, inputs, start + 60 * minutes)
+        session = RivalSession(folder, pictures, inputs, start + 60 * minutes)
         yield report.HEADER
-        cases = (Case(e, size, count) for size in pictures for e in chosen for count in THREADS)
+        cases = (
+            RivalCase(e, size, count) for size in pictures for e in chosen for count in THREADS
+        )
         yield from filter(None, map(session.measure, cases))
     details = {
         "minutes": round((time.monotonic() - start) / 60, 1),
