@@ -97,7 +97,8 @@ def _head(found: Findings) -> str:
     train = found.contest["options"]["train"]
     loss, optimizer, ema = train["pixel_opt"]["type"], train["optim_g"], train["ema_decay"]
     processor = found.speed.machine["processor"]
-    close, hours = found.contest["close"], f"{spent / 3600:.2f}"
+    close, seeds, hours = found.contest["close"], found.contest["seeds"], f"{spent / 3600:.2f}"
+    several = f"Networks closer than {close:g} dB on val to another are trained with {seeds} seeds."
     return f"""# {", ".join(found.networks)}, trained from scratch in the same way
 
 Made by `python experiments/comparisons/compare.py`, which wrote this page; `experiments/README.md`
@@ -106,8 +107,8 @@ their steps, on one core of: {processor}. `options/` has their option files and
 `metrics/` every validation.
 
 Loss {loss}, {optimizer["type"]} with a constant rate of {optimizer["lr"]:g}; what is measured is
-the average of the weights, of decay {ema:g}. Networks closer than {close:g} dB on val to another
-are trained with {found.contest["seeds"]} seeds. PSNR and SSIM are of Y.
+the average of the weights, of decay {ema:g}. PSNR and SSIM are of Y.
+{several if seeds > 1 else "Each network is trained once."}
 {missing}"""
 
 
