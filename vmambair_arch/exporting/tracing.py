@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch._dynamo import config as tracing_config
 from torch.export import Dim, ExportedProgram
 
 from .. import ops
@@ -41,6 +40,8 @@ def trace(network: nn.Module, size: tuple[int, int] | None, scans: Scans = OURS)
     Raises: InputError: the size is not a multiple of the network's, or the network is from another
         package and cannot be traced.
     """
+    from torch._dynamo import config as tracing_config  # takes two seconds, only here
+
     config: Any = network.config
     multiple: Any = network.multiple
     if size is not None:
