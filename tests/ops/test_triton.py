@@ -87,6 +87,30 @@ def test_the_size_of_the_workspace_changes_no_bit(short_chunks, monkeypatch):
 
 
 @interpreted
+@pytest.mark.parametrize("chunk", [4, 8, 64])
+def test_the_number_of_states_at_hand_changes_no_bit(chunk, monkeypatch):
+    """Two passes of ``gradients`` where the cache holds a chunk's states, otherwise three."""
+    monkeypatch.setattr(triton_launch, "chunk_length", lambda *sizes: chunk)
+    inputs = planar_inputs((1, 3, 7, 17, 3, 2))
+    fewest = planar_of(inputs, "triton")
+    monkeypatch.setattr(triton_launch, "second_cache", lambda device: 2**40)
+    with uninitialised_memory_is_nan():
+        all_of_a_chunk = planar_of(inputs, "triton")
+    assert all(torch.equal(fewest[name], all_of_a_chunk[name]) for name in fewest)
+
+
+def test_states_at_hand_fit_in_half_of_the_cache():
+    """The square root of a chunk's steps at least, and all of them if there is room."""
+    at_hand = [
+        triton_launch.steps_at_hand(64, 300, 16, megabytes << 20) for megabytes in (0, 30, 90)
+    ]
+    assert at_hand == [8, 16, 64]
+    for programs, cache in ((300, 90 << 20), (1000, 50 << 20), (100, 40 << 20)):
+        sub = triton_launch.steps_at_hand(64, programs, 16, cache)
+        assert 4 * programs * triton_launch.kept_numbers(64, sub, 16) <= cache // 2 or sub == 8
+
+
+@interpreted
 def test_results_have_the_layout_that_torch_compile_expects(short_chunks):
     inputs = list(selective_inputs((1, 3, 2, 5, 1)).values())
     del inputs[6]  # the gate is not the backend's
@@ -104,7 +128,8 @@ def test_results_have_the_layout_that_torch_compile_expects(short_chunks):
 def test_chunks_are_powers_of_two_that_pieces_divide(length):
     chunk = triton_launch.chunk_length(4, 96, length)
     least, most = triton_launch.CHUNKS
-    assert chunk & (chunk - 1) == 0 and chunk % triton_launch.steps_at_hand(chunk) == 0
+    sub = triton_launch.steps_at_hand(chunk, 1000, 16, 0)
+    assert chunk & (chunk - 1) == 0 and chunk % sub == 0
     assert least <= chunk <= most
     assert chunk <= 2 * least or 12 * length >= chunk * triton_launch.PROGRAMS  # fill a large GPU
 

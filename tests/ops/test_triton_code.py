@@ -105,7 +105,7 @@ def test_a_step_of_32_channels_is_short(hopper, call, kernel, instructions, cycl
 def gradients_spill_nothing(rows: list[dict], stack: int = 0) -> list[dict]:
     """The loops of ``gradients``, of which 12 warps fit on a multiprocessor."""
     (row,) = rows_of(rows, "planar backward", "gradients")
-    assert row["registers"] <= 168 and row["stack"] <= stack and row["shared"] <= 512
+    assert row["registers"] < 168 and row["stack"] <= stack and row["shared"] <= 512
     assert not any(loop["spills"] for loop in row["loops"])
     return row["loops"]
 
@@ -113,7 +113,6 @@ def gradients_spill_nothing(rows: list[dict], stack: int = 0) -> list[dict]:
 def test_the_three_steps_of_the_gradients(hopper):
     """Once forward, then back in pieces: each forward again, and back."""
     record, rerun, retrace = gradients_spill_nothing(hopper)
-    assert rows_of(hopper, "planar backward", "gradients")[0]["registers"] < 168
     for loop in (record, rerun):
         assert loop["instructions"] <= 180 and loop["shuffles"] == 0
         assert loop["cycles"] <= 510

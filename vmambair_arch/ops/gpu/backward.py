@@ -6,6 +6,7 @@ This is the same scan with time reversed, so it uses chunks, too: ``end_carries`
 ``across_chunks`` from the last to the first, then ``gradients``. The latter walks through a chunk
 once forward, keeping the state of every ``sub``-th step in a workspace, and then back in pieces of
 ``sub`` steps, each of which is run forward again to recompute its states: none is stored longer.
+Where the states of a whole chunk may be kept, it is one piece, and nothing is walked through first.
 Sums over channels (the gradients of B and C) are written for each block of channels and added up by
 ``add_blocks``: no atomics, so equal inputs give equal bits. If planar it also turns the gradient of
 delta, which it finds beside them, into those of the low-rank step and of weight: a thread of

@@ -1,5 +1,6 @@
 """Where the Triton kernels can run: NVIDIA GPUs from Turing on, or interpreted for tests."""
 
+import functools
 import importlib.util
 import os
 
@@ -29,6 +30,12 @@ def unavailable(x: Tensor) -> str | None:
             f"needs compute capability {needed}, {torch.cuda.get_device_name(x.device)} has {found}"
         )
     return None
+
+
+@functools.cache
+def second_cache(device: torch.device) -> int:
+    """The bytes of a GPU's second-level cache, which all of its programs share; 0 on the CPU."""
+    return torch.cuda.get_device_properties(device).L2_cache_size if device.type == "cuda" else 0
 
 
 def interpreted() -> bool:

@@ -9,6 +9,7 @@ import triton.language as tl
 from torch import Tensor
 
 from .backward import Between, Gradients, add_blocks, end_carries, gradients
+from .device import second_cache
 from .forward import across_chunks, add_maps, end_states, outputs
 from .launcher import run
 from .tiles import Maps, Parameters, Shape
@@ -21,7 +22,7 @@ BLOCK = 1024  # numbers of a program of add_maps
 # The most registers of a thread: 16 and 12 warps fit on a multiprocessor. Without a bound, the
 # compiler uses too few for prefetching a step, and too many for the gradients.
 REGISTERS = 128
-GRADIENT_REGISTERS = 168
+GRADIENT_REGISTERS = 167
 WORKSPACE = 256 * 2**20  # bytes that the backward pass may use, besides states between chunks
 
 
@@ -116,9 +117,22 @@ def chunk_length(sequences: int, d: int, length: int) -> int:
     return chunk
 
 
-def steps_at_hand(chunk: int) -> int:
-    """Steps whose states ``gradients`` keeps: a divisor of a chunk's, near their square root."""
-    return 1 << chunk.bit_length() // 2
+def steps_at_hand(chunk: int, programs: int, n: int, cache: int) -> int:
+    """Steps whose states ``gradients`` keeps at a time: a power of 2, so a divisor of a chunk's.
+
+    They are all of a chunk's, which takes two passes over it, if the states of all programs fit in
+    half of the cache (bytes); otherwise fewer, in three passes, of which the first is shorter the
+    more there are. The square root of a chunk's takes the least memory.
+    """
+    sub = 1 << chunk.bit_length() // 2
+    while sub < chunk and 4 * programs * kept_numbers(chunk, 2 * sub, n) <= cache // 2:
+        sub *= 2
+    return sub
+
+
+def kept_numbers(chunk: int, sub: int, n: int) -> int:
+    """The numbers that a program of ``gradients`` keeps: states, and two of each step."""
+    return ((chunk // sub + sub) * power_of_2(n) + sub * 2) * WARP
 
 
 def steps_to_add(chunk: int, numbers: int) -> int:
@@ -169,7 +183,9 @@ def backward(
         pieces = ceil_div(scan.chunk, steps)
         dweight = scan.new(scan.sequences, scan.chunks, pieces, r, d)
         own = _own_maps(scan, du)
-        rows, sub = scan.sequences * scan.chunks, steps_at_hand(scan.chunk)
+        rows = scan.sequences * scan.chunks
+        cache = second_cache(scan.u.device)
+        sub = steps_at_hand(scan.chunk, rows * ceil_div(d, WARP), n, cache)
         workspace, partial = _workspaces(scan, rows, sub)
         between = Between(states, carries, workspace)
         grads = Gradients(own, dstep, dB, dC, dweight, partial, sums)
@@ -263,7 +279,7 @@ def _workspaces(scan: Scan, rows: int, sub: int) -> tuple[Tensor, Tensor]:
     """Memory for ``gradients`` on as many chunks at once as WORKSPACE allows, at least one."""
     _, n, d = scan.A.shape
     blocks, count = ceil_div(d, WARP), 2 * n + (WARP if scan.planar else 0)
-    states = blocks * ((scan.chunk // sub + sub) * power_of_2(n) + sub * 2) * WARP
+    states = blocks * kept_numbers(scan.chunk, sub, n)
     sums = scan.chunk * blocks * count
     at_once = min(max(WORKSPACE // (4 * (states + sums)), 1), rows)
     new = scan.new(at_once * (states + sums))
