@@ -9,6 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from ..ops import flops
+from .modules.tail import step_by_step
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,11 @@ class Cost:
 
 
 def count(run: Callable[[], Any]) -> Cost:
-    """Run something, with real tensors or fake ones, and count what it costs."""
+    """Run something, with real tensors or fake ones, and count what it costs as it is defined."""
     ours = FlopCounterMode(display=False)
     published = FlopCounterMode(display=False, custom_mapping=dict(flops.PUBLISHED))
     activations = Activations()
-    with torch.no_grad(), ours, published, activations:
+    with torch.no_grad(), step_by_step(), ours, published, activations:
         run()
     counts = ours.get_flop_counts().get("Global", {})
     scans = sum(number for op, number in counts.items() if op in flops.SCANS)

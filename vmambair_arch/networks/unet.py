@@ -1,7 +1,6 @@
 """UNet: what VmambaIR and Restormer share: everything but their blocks."""
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeVar
 
@@ -13,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from ..errors import InputError
 from ..system.allocator import keep_unless_told_otherwise
 from .modules.layers import PixelShuffle, PixelUnshuffle, PointwiseConv
+from .modules.tail import Tail
 
 MAX_CONFIG_LENGTH = 10_000  # characters; ours have 400
 
@@ -214,22 +214,6 @@ class Up(nn.Sequential):
     def __init__(self, channels: int):
         conv = nn.Conv2d(channels, 2 * channels, 3, padding=1, bias=False)
         super().__init__(conv, PixelShuffle(2))
-
-
-class Tail(nn.Module):
-    """(b, c, h, w) -> (b, out, scale h, scale w): upsampling steps, then a 3x3 conv."""
-
-    def __init__(self, channels: int, out_channels: int, *, scale: int, bias: bool):
-        super().__init__()
-        self.upsampling = nn.Sequential()
-        for factor in (3,) if scale == 3 else (2,) * int(math.log2(scale)):
-            conv = nn.Conv2d(channels, factor**2 * channels, 3, padding=1, bias=bias)
-            self.upsampling.extend([conv, PixelShuffle(factor)])
-        self.last = nn.Conv2d(channels, out_channels, 3, padding=1, bias=bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(b, c, h, w) -> (b, out, scale h, scale w)"""
-        return self.last(self.upsampling(x))
 
 
 def write_config(config: dict[str, Any]) -> Tensor:

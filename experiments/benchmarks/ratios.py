@@ -1,0 +1,207 @@
+"""Measure the times by which the CPU code is judged, each in proportion to another one.
+
+    python experiments/benchmarks/ratios.py experiments/benchmarks/ratios.json
+
+takes two or three minutes on an idle machine with two cores, and writes and prints the figures:
+the fastest of many calls of each thing, in one process. With
+
+    NUMBA_CPU_NAME=x86-64-v3 NUMBA_CPU_FEATURES= ATEN_CPU_CAPABILITY=avx2 \
+        ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2
+
+before it, a processor with AVX-512 uses no more than AVX2.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor, nn
+
+from vmambair_arch import inference, load_network, planar_scan
+from vmambair_arch.commands.bench import cases
+from vmambair_arch.networks import presets
+from vmambair_arch.networks.vmambair import VmambaIR
+from vmambair_arch.system import machine, threads
+from vmambair_arch.system.allocator import keep_freed_memory
+
+ROOT = Path(__file__).parents[2]
+STATES = 16
+SCANS = ((64, 48), (64, 96), (16, 16), (8, 384), (8, 128))  # height and width, and channels
+STEPS = {"demo": 16, "tiny_x4": 32}  # height and width of the eight crops of a training step
+BUSY = "while True: pass"
+ENVIRONMENT = ("NUMBA_CPU_NAME", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "OMP_NUM_THREADS")
+
+Call = Callable[[], Any]
+
+
+def fastest(call: Call, seconds: float = 2.0) -> float:
+    """Seconds of the fastest call, after two that compile and allocate."""
+    call(), call()
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(times) < 3 or time.perf_counter() < end:
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def networks() -> dict[str, nn.Module]:
+    """The networks by their names: the preset, its rival, and two small ones."""
+    options = yaml.safe_load((ROOT / "options/demo_vmambair_x4.yml").read_text())["network_g"]
+    del options["type"]
+    tiny = load_network(ROOT / "vmambair_arch/weights/tiny_x4.safetensors").float()
+    return {
+        "realsr_x4": presets.build("realsr_x4"),
+        "RRDBNet": cases.network("RRDBNet"),
+        "tiny_x4": tiny,
+        "demo": VmambaIR(**options),
+    }
+
+
+def forward(network: nn.Module, x: Tensor) -> Call:
+    """A forward pass."""
+
+    def call() -> None:
+        with torch.no_grad():
+            inference.run(network, x)
+
+    return call
+
+
+def step(network: nn.Module, x: Tensor) -> Call:
+    """A training step: forward, backward and Adam."""
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
+
+    def call() -> None:
+        optimizer.zero_grad()
+        inference.run(network, x).mean().backward()
+        optimizer.step()
+
+    return call
+
+
+def scan(size: int, channels: int) -> tuple[Call, Call]:
+    """A planar scan of one map, forward and backward."""
+    d, n, r = channels, STATES, max(channels // 16, 1)
+    shapes = [(1, size, size, d), (1, size, size, 4, r + 2 * n), (4, d, r), (4, d), (4, d, n)]
+    inputs = [torch.randn(shape) for shape in (*shapes, (4, d))]
+    inputs[4] = -(inputs[4].abs() + 0.5)
+    for tensor in inputs:
+        tensor.requires_grad_()
+    y = planar_scan(*inputs)
+    dy = torch.randn_like(y)
+
+    def call() -> None:
+        with torch.no_grad():
+            planar_scan(*inputs)
+
+    return call, lambda: torch.autograd.grad(y, inputs, dy, retain_graph=True)
+
+
+def of_scans() -> dict[str, float]:
+    """Nanoseconds for a pixel, channel, direction and state; one thread."""
+    found = {}
+    for size, channels in SCANS:
+        ahead, back = (fastest(call, 1.0) for call in scan(size, channels))
+        states = size**2 * channels * 4 * STATES
+        what = f"planar_scan, {channels} channels, {size} x {size}"
+        found[f"{what}: ns a state"] = ahead / states * 1e9
+        found[f"{what}: backward to forward"] = back / ahead
+    return found
+
+
+def of_forward_passes(nets: dict[str, nn.Module]) -> dict[str, float]:
+    """Forward passes with one thread and two."""
+    sizes = {"realsr_x4": 64, "RRDBNet": 64, "tiny_x4": 256}
+    taken = {}
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        for name, size in sizes.items():
+            x = torch.rand(1, 3, size, size)
+            taken[name, count] = fastest(forward(nets[name].eval(), x), 6.0)
+    found = {}
+    for count, words in ((1, "one thread"), (2, "two threads")):
+        ours, rival = taken["realsr_x4", count], taken["RRDBNet", count]
+        found[f"realsr_x4 to RRDBNet, 64 x 64, {words}"] = ours / rival
+        found[f"tiny_x4, seconds a megapixel of input, {words}"] = (
+            taken["tiny_x4", count] / 0.065536
+        )
+    for name in sizes:
+        found[f"{name}, two threads to one"] = taken[name, 2] / taken[name, 1]
+    torch.set_num_threads(1)
+    for size in (256, 512):
+        x = torch.rand(1, 3, size, size)
+        pass_ = fastest(forward(nets["realsr_x4"], x), 3.0)
+        found[f"realsr_x4, {size} x {size} to 64 x 64"] = pass_ / taken["realsr_x4", 1]
+    return found
+
+
+def of_steps(nets: dict[str, nn.Module]) -> dict[str, float]:
+    """Training steps of eight crops with one thread, with two, and beside other programs."""
+    found = {}
+    for name, size in STEPS.items():
+        net, x = nets[name].train(), torch.rand(8, 3, size, size)
+        taken = {}
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            taken[count] = fastest(step(net, x), 4.0), fastest(forward(net, x), 2.0)
+        found[f"{name}, step to forward, one thread"] = taken[1][0] / taken[1][1]
+        found[f"{name}, step, two threads to one"] = taken[2][0] / taken[1][0]
+        quiet = min(taken[1][0], taken[2][0])
+        found[f"{name}, step beside two busy processes to the quiet step"] = beside(net, x) / quiet
+    return found
+
+
+def beside(net: nn.Module, x: Tensor) -> float:
+    """Mean seconds of a step beside two busy processes, with the threads that ``auto`` takes."""
+    others = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(2)]
+    try:
+        time.sleep(1)
+        work = sum(p.numel() for p in net.parameters()) * x.numel() / 3
+        threads.use(work=work)
+        call = step(net, x)
+        call()
+        start, count = time.perf_counter(), 0
+        while time.perf_counter() < start + 10:
+            call()
+            count += 1
+        return (time.perf_counter() - start) / count
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
+def main(file: str) -> None:
+    """Measure everything, and write it with the facts about the machine."""
+    keep_freed_memory()
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    load, start, nets, figures = os.getloadavg()[0], time.monotonic(), networks(), {}
+    parts = (of_scans, lambda: of_forward_passes(nets), lambda: of_steps(nets))
+    for part in parts:
+        for what, value in part().items():
+            figures[what] = float(f"{value:.3g}")
+            print(f"{figures[what]:8} {what}", flush=True)
+    report = {
+        "date": date.today().isoformat(),
+        "machine": machine.facts(),
+        "environment": {name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
+        "load_before": load,
+        "minutes": round((time.monotonic() - start) / 60, 1),
+        "figures": figures,
+    }
+    Path(file).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,148 @@
+"""The tail of a network, which turns features into an image of the size wanted."""
+
+import contextlib
+import math
+from collections.abc import Iterator
+from contextvars import ContextVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .layers import PixelShuffle
+from .prepared_weights import PreparedWeights
+
+REACH = 2  # pixels of the input on each side on which a pixel of the result depends
+STRIP = REACH + 1  # pixels of the input that its outermost pixel's part of the result depends on
+SAVING = 1.5  # the least ratio of multiply-adds: with less, more calls on smaller maps cost more
+_in_steps: ContextVar[bool] = ContextVar("_in_steps", default=False)
+
+
+class Tail(PreparedWeights):
+    """(b, c, h, w) -> (b, out, scale h, scale w): upsampling steps, then a 3x3 conv.
+
+    All of this is linear. Without gradients it is computed as one 5x5 convolution to scale^2 out
+    channels and one pixel-shuffle, if that takes fewer multiply-adds: at x4 a seventh. Only at the
+    edges, where each step pads its own input with zeros, is the image computed step by step.
+
+    Args:
+        channels, out_channels: of the features and of the image.
+        scale: 1, 3 or a power of 2.
+        bias: whether the convolutions have bias.
+    Source: collapsible linear blocks, SESR, arXiv 2103.09404, Section 3.1.
+    """
+
+    def __init__(self, channels: int, out_channels: int, *, scale: int, bias: bool):
+        super().__init__()
+        self.upsampling = nn.Sequential()
+        for factor in (3,) if scale == 3 else (2,) * int(math.log2(scale)):
+            conv = nn.Conv2d(channels, factor**2 * channels, 3, padding=1, bias=bias)
+            self.upsampling.extend([conv, PixelShuffle(factor)])
+        self.last = nn.Conv2d(channels, out_channels, 3, padding=1, bias=bias)
+        self.shuffle = PixelShuffle(scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, c, h, w) -> (b, out, scale h, scale w)"""
+        return self._collapsed(x) if self._collapses(x) else self._in_steps(x)
+
+    def _in_steps(self, x: Tensor) -> Tensor:
+        return self.last(self.upsampling(x))
+
+    def _collapses(self, x: Tensor) -> bool:
+        """Whether x is to be convolved once.
+
+        Not while gradients are wanted or a network is traced, nor if a layer was replaced or has
+        a hook, nor within ``step_by_step``.
+        """
+        if torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing():
+            return False
+        layers = [*self.upsampling, self.last]
+        hooked = any(m._forward_hooks or m._forward_pre_hooks for m in (self.upsampling, *layers))
+        if hooked or _in_steps.get() or {*map(type, layers)} - {nn.Conv2d, PixelShuffle}:
+            return False
+        return min(x.shape[2:]) >= 2 * STRIP and self._saves(*x.shape)
+
+    def _saves(self, b: int, c: int, h: int, w: int) -> bool:
+        """Whether collapsing saves multiply-adds, with those of ``prepare``."""
+        scale, out = self.shuffle.upscale_factor, self.last.out_channels
+        in_steps, preparing, coarse, fine = 0, 0, 1, scale
+        for shuffle in self.upsampling[1::2]:
+            f = shuffle.upscale_factor
+            fine //= f
+            in_steps += coarse**2 * f**2 * c**2 * 9
+            preparing += out * fine**2 * f**4 * c**2 * 81
+            coarse *= f
+        in_steps += scale**2 * out * c * 9
+        edges, whole = 2 * STRIP * (h + w), scale**2 * out * c * (2 * REACH + 1) ** 2
+        collapsed = b * (h * w * whole + edges * in_steps) + preparing
+        return SAVING * collapsed < b * h * w * in_steps
+
+    def _collapsed(self, x: Tensor) -> Tensor:
+        weight, bias = self.prepared()
+        y = self.shuffle(F.conv2d(x, weight, bias, padding=REACH))
+        s, (b, _, h, w) = self.shuffle.upscale_factor, x.shape
+        rows = self._in_steps(torch.cat([x[:, :, :STRIP], x[:, :, h - STRIP :]]))
+        columns = self._in_steps(torch.cat([x[..., :STRIP], x[..., w - STRIP :]]))
+        y[:, :, :s], y[:, :, -s:] = rows[:b, :, :s], rows[b:, :, -s:]
+        y[..., :s], y[..., -s:] = columns[:b, ..., :s], columns[b:, ..., -s:]
+        return y
+
+    def prepare(self) -> tuple[Tensor, Tensor | None]:
+        """The weight (out scale^2, c, 5, 5) and the bias of the whole as one convolution.
+
+        It is built from the last step to the first, in float32 at least.
+        """
+        with torch.autocast(self.last.weight.device.type, enabled=False):
+            wide = torch.promote_types(self.last.weight.dtype, torch.float32)
+            weight, bias = self.last.weight.to(wide), self.last.bias
+            bias = weight.new_zeros(len(weight)) if bias is None else bias.to(wide)
+            scale = 1
+            steps = zip(self.upsampling[::2], self.upsampling[1::2], strict=True)
+            for conv, shuffle in reversed([*steps]):
+                f = shuffle.upscale_factor
+                weight, bias = before_shuffle(weight, f), bias.repeat_interleave(f**2)
+                if conv.bias is not None:
+                    bias = bias + weight.sum((2, 3)) @ conv.bias.to(wide)
+                weight = F.conv_transpose2d(weight, conv.weight.to(wide))
+                weight, bias = (_joined(tensor, scale, f) for tensor in (weight, bias))
+                scale *= f
+        dtype = self.last.weight.dtype
+        return weight.to(dtype), bias.to(dtype)
+
+
+def before_shuffle(weight: Tensor, factor: int) -> Tensor:
+    """Turn a convolution after a pixel-shuffle into one before it, whose result is shuffled.
+
+    Args:
+        weight: (m, c, k, k), k odd.
+        factor: of the pixel-shuffle.
+    Returns: (m factor^2, c factor^2, l, l), l odd: as far as that reaches in larger pixels.
+    """
+    reach = weight.shape[-1] // 2
+    coarse = (reach + factor - 1) // factor
+    places = torch.arange(-coarse, coarse + 1, device=weight.device)
+    within = torch.arange(factor, device=weight.device)
+    # Pixel ``within`` of a larger pixel reads ``within`` of that ``places`` away: how far that is.
+    offsets = factor * places + within[:, None] - within[:, None, None]  # (to, from, places)
+    fine = torch.arange(-reach, reach + 1, device=weight.device)
+    select = (offsets[..., None] == fine).to(weight.dtype)
+    taps = torch.einsum("mcyx,asiy,btjx->mabcstij", weight, select, select)
+    return taps.flatten(3, 5).flatten(0, 2)
+
+
+def _joined(tensor: Tensor, scale: int, factor: int) -> Tensor:
+    """Order channels (out, scale, scale, factor, factor), which two pixel-shuffles by factor and by
+    scale would spread, for a single one.
+    """
+    parts = tensor.unflatten(0, (-1, scale, scale, factor, factor))
+    return parts.movedim((3, 1, 4, 2), (1, 2, 3, 4)).flatten(0, 4)
+
+
+@contextlib.contextmanager
+def step_by_step() -> Iterator[None]:
+    """Within it tails are computed as they are defined, as papers count multiply-adds."""
+    token = _in_steps.set(True)
+    try:
+        yield
+    finally:
+        _in_steps.reset(token)
