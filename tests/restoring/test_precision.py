@@ -56,6 +56,20 @@ def test_a_cpu_with_units_computes_in_bfloat16_if_the_error_is_invisible(units, 
     assert taken(Network(float("nan"))) == torch.float32
 
 
+@pytest.mark.parametrize("error", [RuntimeError("not implemented for 'BFloat16'"), MemoryError()])
+def test_a_network_that_fails_in_the_trial_computes_in_float32(units, error):
+    units(*precision.CPU_UNITS)
+
+    class Failing(Network):
+        def forward(self, x):
+            y = super().forward(x)
+            if torch.is_autocast_enabled("cpu"):
+                raise error
+            return y
+
+    assert taken(Failing()) == torch.float32
+
+
 def test_a_network_without_bfloat16_support_is_not_tried(units):
     units(*precision.CPU_UNITS)
     network = Network()
