@@ -34,8 +34,9 @@ class Tail(PreparedWeights):
 
     def __init__(self, channels: int, out_channels: int, *, scale: int, bias: bool):
         super().__init__()
+        self.scale, self.factors = scale, (3,) if scale == 3 else (2,) * int(math.log2(scale))
         self.upsampling = nn.Sequential()
-        for factor in (3,) if scale == 3 else (2,) * int(math.log2(scale)):
+        for factor in self.factors:
             conv = nn.Conv2d(channels, factor**2 * channels, 3, padding=1, bias=bias)
             self.upsampling.extend([conv, PixelShuffle(factor)])
         self.last = nn.Conv2d(channels, out_channels, 3, padding=1, bias=bias)
@@ -54,7 +55,8 @@ class Tail(PreparedWeights):
         Not while gradients are wanted or a network is traced, nor if a layer was replaced or has
         a hook, nor within ``step_by_step``.
         """
-        if torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        traced = torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
+        if traced or torch.is_grad_enabled():
             return False
         layers = [*self.upsampling, self.last]
         hooked = any(m._forward_hooks or m._forward_pre_hooks for m in (self.upsampling, *layers))
@@ -64,23 +66,21 @@ class Tail(PreparedWeights):
 
     def _saves(self, b: int, c: int, h: int, w: int) -> bool:
         """Whether collapsing saves multiply-adds, with those of ``prepare``."""
-        scale, out = self.shuffle.upscale_factor, self.last.out_channels
-        in_steps, preparing, coarse, fine = 0, 0, 1, scale
-        for shuffle in self.upsampling[1::2]:
-            f = shuffle.upscale_factor
+        out, in_steps, preparing, coarse, fine = self.last.out_channels, 0, 0, 1, self.scale
+        for f in self.factors:
             fine //= f
             in_steps += coarse**2 * f**2 * c**2 * 9
             preparing += out * fine**2 * f**4 * c**2 * 81
             coarse *= f
-        in_steps += scale**2 * out * c * 9
-        edges, whole = 2 * STRIP * (h + w), scale**2 * out * c * (2 * REACH + 1) ** 2
+        in_steps += self.scale**2 * out * c * 9
+        edges, whole = 2 * STRIP * (h + w), self.scale**2 * out * c * (2 * REACH + 1) ** 2
         collapsed = b * (h * w * whole + edges * in_steps) + preparing
         return SAVING * collapsed < b * h * w * in_steps
 
     def _collapsed(self, x: Tensor) -> Tensor:
         weight, bias = self.prepared()
         y = self.shuffle(F.conv2d(x, weight, bias, padding=REACH))
-        s, (b, _, h, w) = self.shuffle.upscale_factor, x.shape
+        s, (b, _, h, w) = self.scale, x.shape
         rows = self._in_steps(torch.cat([x[:, :, :STRIP], x[:, :, h - STRIP :]]))
         columns = self._in_steps(torch.cat([x[..., :STRIP], x[..., w - STRIP :]]))
         y[:, :, :s], y[:, :, -s:] = rows[:b, :, :s], rows[b:, :, -s:]
@@ -96,10 +96,8 @@ class Tail(PreparedWeights):
             wide = torch.promote_types(self.last.weight.dtype, torch.float32)
             weight, bias = self.last.weight.to(wide), self.last.bias
             bias = weight.new_zeros(len(weight)) if bias is None else bias.to(wide)
-            scale = 1
-            steps = zip(self.upsampling[::2], self.upsampling[1::2], strict=True)
-            for conv, shuffle in reversed([*steps]):
-                f = shuffle.upscale_factor
+            scale, convs = 1, [m for m in self.upsampling if isinstance(m, nn.Conv2d)]
+            for conv, f in zip(reversed(convs), reversed(self.factors), strict=True):
                 weight, bias = before_shuffle(weight, f), bias.repeat_interleave(f**2)
                 if conv.bias is not None:
                     bias = bias + weight.sum((2, 3)) @ conv.bias.to(wide)
