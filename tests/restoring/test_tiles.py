@@ -334,13 +334,13 @@ def test_invalid_options_are_refused(options, sentence):
 
 LARGE = """
 import ctypes
-import resource
 import sys
 import numpy as np
 from PIL import Image
 from torch import nn
 from vmambair_arch import Restorer
 from vmambair_arch.commands.restore import batch_restore, plan
+from vmambair_arch.system.memory import peak_of_process
 
 if sys.platform == "linux":
     ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)  # no large pages, which count whole (THP_DISABLE)
@@ -360,8 +360,7 @@ told = []
 batch_restore.restore(jobs, Restorer(Greedy(), memory=memory), **options, report=told.append)
 (done,) = told
 assert not done.failure, done.failure
-unit = 2**30 if sys.platform == "darwin" else 2**20
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
+print(peak_of_process() / 2**30)
 """
 
 
@@ -376,7 +375,8 @@ def test_a_picture_larger_than_the_memory_is_restored_within_it(tmp_path):
 
 def gigabytes_of(tmp_path, *, megapixels: int, memory: int) -> float:
     """Peak memory of a process that restores a picture."""
-    pytest.importorskip("resource", reason="the system does not tell a process's peak memory")
+    if sys.platform == "win32":
+        pytest.skip("the system does not tell a process's peak memory")
     command = [sys.executable, "-c", LARGE, str(megapixels // 6), str(memory)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)

@@ -30,6 +30,14 @@ def no_log_left_open():
     logger.initialized_logger.clear()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def cpu_without_bfloat16():
+    """Hide units for bfloat16: ``precision: auto`` is float32 on every CPU (test_precision.py)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def seeded():
     """Seed the global generators: which tests a process runs before depends on the machine."""

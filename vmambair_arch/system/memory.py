@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -87,6 +88,21 @@ def in_use(device: str | torch.device) -> int | None:
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
     return _status("VmRSS") if device.type == "cpu" and STATUS.exists() else None
+
+
+def peak_of_process() -> int:
+    """The most bytes that this process has held (0 on Windows).
+
+    On Linux since the mark was last reset, and not by ``getrusage``, which starts with the memory
+    of the process that started this one.
+    """
+    if STATUS.exists():
+        return _status("VmHWM")
+    if sys.platform == "win32":
+        return 0
+    import resource  # missing on Windows
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
 
 
 def ran_out(error: Exception) -> bool:

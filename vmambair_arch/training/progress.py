@@ -10,6 +10,8 @@ from basicsr.utils import AvgTimer, MessageLogger
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from ..system import memory
+
 
 class TrainingProgress(contextlib.ExitStack):
     """Reports each iteration. As a context it shows a bar if standard error is a terminal.
@@ -73,9 +75,4 @@ def peak_memory() -> int:
     """The most bytes in use so far: on the GPU, or without one by this process (0 on Windows)."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
-    if sys.platform == "win32":
-        return 0
-    import resource  # missing on Windows
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return memory.peak_of_process()
