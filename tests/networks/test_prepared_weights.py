@@ -10,6 +10,7 @@ from torch.utils._pytree import tree_leaves
 from support.fake_gpu import fake_gpu
 from vmambair_arch import VmambaIR
 from vmambair_arch.networks.modules.prepared_weights import cache_weights
+from vmambair_arch.networks.modules.tail import Tail
 
 TINY = {"dim": 6, "d_state": 2, "num_blocks": (1, 0, 0, 0), "num_refinement_blocks": 0}
 # Launches behind an operation, where they are not one: four kernels, see test_triton_code, and two
@@ -52,6 +53,20 @@ def test_the_number_of_launches_in_a_forward_of_realsr_x4():
         ends = launches(held, num_blocks=(0, 0, 0, 0))
         pair = launches(held)  # of blocks: one in the encoder, one in the decoder
         assert ends + blocks * (pair - ends) // 2 <= most
+
+
+@pytest.mark.parametrize(("side", "most"), [(64, 8), (128, 25)])
+def test_a_collapsed_tail_takes_more_launches_and_only_for_large_maps(side, most):
+    with fake_gpu() as device, torch.no_grad():
+        with device:
+            tail = Tail(96, 3, scale=4, bias=True)
+        x = torch.empty(1, 96, side, side, device=device)
+        x = x.contiguous(memory_format=torch.channels_last)
+        with cache_weights(tail):
+            tail(x)
+            with Launches() as found:
+                assert tail(x).is_contiguous(memory_format=torch.channels_last)
+    assert found.number == most
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

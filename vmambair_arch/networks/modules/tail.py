@@ -15,6 +15,7 @@ from .prepared_weights import PreparedWeights
 REACH = 2  # pixels of the input on each side on which a pixel of the result depends
 STRIP = REACH + 1  # pixels of the input that its outermost pixel's part of the result depends on
 SAVING = 1.5  # the least ratio of multiply-adds: with less, more calls on smaller maps cost more
+GPU_PIXELS = 2**14  # with fewer, launches take a GPU's time, and collapsing takes 17 more
 _in_steps: ContextVar[bool] = ContextVar("_in_steps", default=False)
 
 
@@ -62,7 +63,9 @@ class Tail(PreparedWeights):
         hooked = any(m._forward_hooks or m._forward_pre_hooks for m in (self.upsampling, *layers))
         if hooked or _in_steps.get() or {*map(type, layers)} - {nn.Conv2d, PixelShuffle}:
             return False
-        return min(x.shape[2:]) >= 2 * STRIP and self._saves(*x.shape)
+        b, c, h, w = x.shape
+        few = x.device.type != "cpu" and b * h * w < GPU_PIXELS
+        return not few and min(h, w) >= 2 * STRIP and self._saves(b, c, h, w)
 
     def _saves(self, b: int, c: int, h: int, w: int) -> bool:
         """Whether collapsing saves multiply-adds, with those of ``prepare``."""
