@@ -22,9 +22,10 @@ _in_steps: ContextVar[bool] = ContextVar("_in_steps", default=False)
 class Tail(PreparedWeights):
     """(b, c, h, w) -> (b, out, scale h, scale w): upsampling steps, then a 3x3 conv.
 
-    All of this is linear. Without gradients it is computed as one 5x5 convolution to scale^2 out
-    channels and one pixel-shuffle, if that takes fewer multiply-adds: at x4 a seventh. Only at the
-    edges, where each step pads its own input with zeros, is the image computed step by step.
+    All of this is linear, so it is computed as one 5x5 convolution to scale^2 out channels and one
+    pixel-shuffle, if that takes fewer multiply-adds: at x4 a seventh. Only at the edges, where each
+    step pads its own input with zeros, is the image computed step by step. Gradients reach the
+    weights of the steps through those of the convolution.
 
     Args:
         channels, out_channels: of the features and of the image.
@@ -53,11 +54,10 @@ class Tail(PreparedWeights):
     def _collapses(self, x: Tensor) -> bool:
         """Whether x is to be convolved once.
 
-        Not while gradients are wanted or a network is traced, nor if a layer was replaced or has
-        a hook, nor within ``step_by_step``.
+        Not while a network is traced, if a layer was replaced or has a hook, or within
+        ``step_by_step``.
         """
-        traced = torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
-        if traced or torch.is_grad_enabled():
+        if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
             return False
         layers = [*self.upsampling, self.last]
         hooked = any(m._forward_hooks or m._forward_pre_hooks for m in (self.upsampling, *layers))
