@@ -19,13 +19,14 @@ from support.scans import (
     planar_inputs,
     selective_inputs,
 )
-from vmambair_arch import Restormer, cli, ops, presets, save_network
+from vmambair_arch import Restormer, VmambaIR, cli, ops, presets, save_network
 from vmambair_arch.commands.export import arguments as command, verified_export as export
 from vmambair_arch.exporting import plain_scans, regions
 from vmambair_arch.exporting.formats import EXPORT_FORMATS
 from vmambair_arch.exporting.tracing import OURS, replaced_scans, trace
 from vmambair_arch.mamba import interface
 from vmambair_arch.networks.modules import oss
+from vmambair_arch.networks.modules.tail import step_by_step
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -404,3 +405,14 @@ def one_sentence(capsys) -> str:
     error = capsys.readouterr().err
     assert error.startswith("vmambair: ") and error.count("\n") == 1
     return error
+
+
+@pytest.mark.parametrize("size", [None, (8, 16)])
+def test_the_tail_is_one_convolution_in_a_graph(size):
+    network = VmambaIR(**BLOCK, scale=4).eval()
+    program = trace(network, size)
+    shapes = [tuple(tensor.shape) for tensor in program.constants.values()]
+    assert (48, 16, 5, 5) in shapes
+    x = torch.rand(1, 3, *(size or (24, 8)))
+    with torch.no_grad(), step_by_step():
+        torch.testing.assert_close(program.module()(x), network(x), rtol=0, atol=1e-5)

@@ -11,6 +11,8 @@ from torch.export import Dim, ExportedProgram
 from .. import ops
 from ..errors import InputError, shortened
 from ..networks.modules import oss
+from ..networks.modules.prepared_weights import cache_weights
+from ..networks.modules.tail import STRIP, always_collapsed
 from ..networks.unet import UNet
 from ..ops import selective
 
@@ -56,7 +58,7 @@ def trace(network: nn.Module, size: tuple[int, int] | None, scans: Scans = OURS)
     try:
         # torch's cache of operators' results costs more than it saves: seven of ten are new
         cacheless = tracing_config.patch(fake_tensor_cache_enabled=False)
-        with torch.no_grad(), replaced_scans(scans), cacheless:
+        with torch.no_grad(), replaced_scans(scans), cacheless, collapsed_tail(network):
             return torch.export.export(
                 network, (image,), dynamic_shapes=dynamic_shapes, strict=False
             )
@@ -68,6 +70,18 @@ def trace(network: nn.Module, size: tuple[int, int] | None, scans: Scans = OURS)
             f"{config.get('architecture', type(network).__name__)} cannot be traced for"
             f" {'any size' if size is None else 'this size'}: {shortened(error)}; {advice}"
         ) from error
+
+
+@contextmanager
+def collapsed_tail(network: nn.Module) -> Iterator[None]:
+    """Within it the tail of a network of ours is traced as one convolution with its own weight."""
+    if not isinstance(network, UNet) or network.multiple < STRIP:
+        yield
+        return
+    with cache_weights(network.tail):
+        network.tail.prepared()
+        with always_collapsed():
+            yield
 
 
 def smallest(network: nn.Module) -> int:

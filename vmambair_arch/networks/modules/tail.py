@@ -15,8 +15,9 @@ from .prepared_weights import PreparedWeights
 REACH = 2  # pixels of the input on each side on which a pixel of the result depends
 STRIP = REACH + 1  # pixels of the input that its outermost pixel's part of the result depends on
 SAVING = 1.5  # the least ratio of multiply-adds: with less, more calls on smaller maps cost more
-GPU_PIXELS = 2**14  # with fewer, launches take a GPU's time, and collapsing takes 17 more
+GPU_PIXELS = 2**14  # with fewer, launches take a GPU's time, and collapsing takes 15 more
 _in_steps: ContextVar[bool] = ContextVar("_in_steps", default=False)
+_always: ContextVar[bool] = ContextVar("_always", default=False)
 
 
 class Tail(PreparedWeights):
@@ -54,9 +55,11 @@ class Tail(PreparedWeights):
     def _collapses(self, x: Tensor) -> bool:
         """Whether x is to be convolved once.
 
-        Not while a network is traced, if a layer was replaced or has a hook, or within
-        ``step_by_step``.
+        Not while a network is traced, but for ``always_collapsed``, if a layer was replaced or has
+        a hook, or within ``step_by_step``.
         """
+        if _always.get():
+            return bool(self.factors)
         if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
             return False
         layers = [*self.upsampling, self.last]
@@ -83,12 +86,11 @@ class Tail(PreparedWeights):
     def _collapsed(self, x: Tensor) -> Tensor:
         weight, bias = self.prepared()
         y = self.shuffle(F.conv2d(x, weight, bias, padding=REACH))
-        s, (b, _, h, w) = self.scale, x.shape
-        rows = self._in_steps(torch.cat([x[:, :, :STRIP], x[:, :, h - STRIP :]]))
-        columns = self._in_steps(torch.cat([x[..., :STRIP], x[..., w - STRIP :]]))
-        y[:, :, :s], y[:, :, -s:] = rows[:b, :, :s], rows[b:, :, -s:]
-        y[..., :s], y[..., -s:] = columns[:b, ..., :s], columns[b:, ..., -s:]
-        return y
+        s, b = self.scale, len(x)
+        columns = self._in_steps(torch.cat([x[..., :STRIP], x[..., -STRIP:]]))
+        y = torch.cat([columns[:b, ..., :s], y[..., s:-s], columns[b:, ..., -s:]], 3)
+        rows = self._in_steps(torch.cat([x[:, :, :STRIP], x[:, :, -STRIP:]]))
+        return torch.cat([rows[:b, :, :s], y[:, :, s:-s], rows[b:, :, -s:]], 2)
 
     def prepare(self) -> tuple[Tensor, Tensor | None]:
         """The weight (out scale^2, c, 5, 5) and the bias of the whole as one convolution.
@@ -139,11 +141,20 @@ def _joined(tensor: Tensor, scale: int, factor: int) -> Tensor:
     return parts.movedim((3, 1, 4, 2), (1, 2, 3, 4)).flatten(0, 4)
 
 
-@contextlib.contextmanager
-def step_by_step() -> Iterator[None]:
+def step_by_step() -> contextlib.AbstractContextManager[None]:
     """Within it tails are computed as they are defined, as papers count multiply-adds."""
-    token = _in_steps.set(True)
+    return _set(_in_steps)
+
+
+def always_collapsed() -> contextlib.AbstractContextManager[None]:
+    """Within it tails are collapsed for maps of any size from 3 x 3 up, also in traced graphs."""
+    return _set(_always)
+
+
+@contextlib.contextmanager
+def _set(variable: ContextVar[bool]) -> Iterator[None]:
+    token = variable.set(True)
     try:
         yield
     finally:
-        _in_steps.reset(token)
+        variable.reset(token)
