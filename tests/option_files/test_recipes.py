@@ -33,6 +33,7 @@ PARAMETERS = {
     "train_vmambair_clean": 884_764,
     "train_vmambair_derain_streaks": 572_636,
     "train_vmambair_tiny_x2": 616_323,
+    "train_vmambair_tiny_x4": 699_459,
     "train_vmambair_real_tiny_x4": 699_459,
     "train_swinir_x4": 11_900_199,
     "train_swinir_light_x4": 929_628,  # the paper's 897 k omit something

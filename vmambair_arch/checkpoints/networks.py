@@ -137,7 +137,12 @@ def load_weights(
         network.load_state_dict(fitting, strict=strict)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
-    return f"{where}: {reason}" if reason else None
+    if not reason:
+        return None
+    ours = own.keys() - {CONFIG_KEY}
+    fresh = shortened(", ".join(sorted(ours - fitting.keys())))
+    number = len(ours - fitting.keys())
+    return f"{where}: {reason}; {number} of {len(ours)} tensors keep their fresh values: {fresh}"
 
 
 def save_network(network: VmambaIR | Restormer, path: str | os.PathLike) -> None:

@@ -23,7 +23,7 @@ def load(net: nn.Module, path: str, *, strict: bool, key: str | None) -> None:
     left_out = checkpoints.load_weights(net, state, path, strict=strict)
     logger.info(f"{type(net).__name__} loaded from {path}")
     if left_out:
-        logger.warning(f"{left_out}: these keep their fresh values")
+        logger.warning(left_out)
 
 
 def tensors(net: nn.Module) -> dict[str, Tensor]:

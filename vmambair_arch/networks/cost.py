@@ -9,7 +9,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from ..ops import flops
-from .modules.tail import step_by_step
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ def count(run: Callable[[], Any]) -> Cost:
     ours = FlopCounterMode(display=False)
     published = FlopCounterMode(display=False, custom_mapping=dict(flops.PUBLISHED))
     activations = Activations()
-    with torch.no_grad(), step_by_step(), ours, published, activations:
+    with torch.no_grad(), ours, published, activations:
         run()
     counts = ours.get_flop_counts().get("Global", {})
     scans = sum(number for op, number in counts.items() if op in flops.SCANS)

@@ -2,12 +2,14 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules import module
+from torch.utils import _python_dispatch
 
 from .layers import PixelShuffle
 from .prepared_weights import PreparedWeights
@@ -16,7 +18,8 @@ REACH = 2  # pixels of the input on each side on which a pixel of the result dep
 STRIP = REACH + 1  # pixels of the input that its outermost pixel's part of the result depends on
 SAVING = 1.5  # the least ratio of multiply-adds: with less, more calls on smaller maps cost more
 GPU_PIXELS = 2**14  # with fewer, launches take a GPU's time, and collapsing takes 15 more
-_in_steps: ContextVar[bool] = ContextVar("_in_steps", default=False)
+HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+has_any_global_hook: Callable[[], bool] = getattr(module, "_has_any_global_hook", bool)
 _always: ContextVar[bool] = ContextVar("_always", default=False)
 
 
@@ -55,16 +58,17 @@ class Tail(PreparedWeights):
     def _collapses(self, x: Tensor) -> bool:
         """Whether x is to be convolved once.
 
-        Not while a network is traced, but for ``always_collapsed``, if a layer was replaced or has
-        a hook, or within ``step_by_step``.
+        Not while a network is traced, but for ``always_collapsed``; nor where somebody would
+        notice: if a layer was replaced or has a hook, or if multiply-adds are counted.
         """
         if _always.get():
             return bool(self.factors)
         if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
             return False
         layers = [*self.upsampling, self.last]
-        hooked = any(m._forward_hooks or m._forward_pre_hooks for m in (self.upsampling, *layers))
-        if hooked or _in_steps.get() or {*map(type, layers)} - {nn.Conv2d, PixelShuffle}:
+        hooked = any(getattr(m, hooks) for m in (self.upsampling, *layers) for hooks in HOOKS)
+        replaced = {*map(type, layers)} - {nn.Conv2d, PixelShuffle}
+        if replaced or hooked or has_any_global_hook() or _counted():
             return False
         b, c, h, w = x.shape
         few = x.device.type != "cpu" and b * h * w < GPU_PIXELS
@@ -141,20 +145,17 @@ def _joined(tensor: Tensor, scale: int, factor: int) -> Tensor:
     return parts.movedim((3, 1, 4, 2), (1, 2, 3, 4)).flatten(0, 4)
 
 
-def step_by_step() -> contextlib.AbstractContextManager[None]:
-    """Within it tails are computed as they are defined, as papers count multiply-adds."""
-    return _set(_in_steps)
-
-
-def always_collapsed() -> contextlib.AbstractContextManager[None]:
-    """Within it tails are collapsed for maps of any size from 3 x 3 up, also in traced graphs."""
-    return _set(_always)
+def _counted() -> bool:
+    """Whether torch counts multiply-adds, which papers do for networks as they are defined."""
+    modes = _python_dispatch._get_current_dispatch_mode_stack()
+    return any("FlopCounter" in type(mode).__name__ for mode in modes)
 
 
 @contextlib.contextmanager
-def _set(variable: ContextVar[bool]) -> Iterator[None]:
-    token = variable.set(True)
+def always_collapsed() -> Iterator[None]:
+    """Within it tails are collapsed for maps of any size from 3 x 3 up, also in traced graphs."""
+    token = _always.set(True)
     try:
         yield
     finally:
-        variable.reset(token)
+        _always.reset(token)
