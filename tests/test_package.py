@@ -30,7 +30,7 @@ def test_the_page_of_a_release_has_no_relative_links(monkeypatch):
     assert addresses and all(address.startswith("https://") for address in addresses)
     version = asked["version"]
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", asked["long_description"])
-    assert len(pictures) == 4
+    assert len(pictures) == 5
     for picture in pictures:
         _, path = picture.split(f"https://example.org/owner/name/raw/v{version}/")
         assert (ROOT / path).is_file()

@@ -20,9 +20,9 @@ def test_a_network_of_the_cache_folder_is_converted_by_its_name(
 
 
 def test_a_bundled_network_is_exported_by_its_name(empty_folder, capsys):
-    command = ["export", weights.DEFAULT, "out.onnx", "--size", "20", "16"]
+    command = ["export", weights.DEFAULT, "out.onnx", "--size", "18", "16"]
     assert cli.vmambair(command) == 2  # found once the network is read
-    assert "multiples of 8" in capsys.readouterr().err
+    assert "multiples of 4" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["convert", "export"])

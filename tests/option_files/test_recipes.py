@@ -75,7 +75,8 @@ LOADING = {"num_worker_per_gpu": 0, "batch_size_per_gpu": 2}
 def stages(name: str) -> list[str]:
     """A recipe, preceded by the one whose weights it starts from, if any."""
     start = RECIPES[name]["path"].get("pretrain_network_g")
-    return [*([start.split("/")[1]] if start else []), name]
+    is_recipe = start and start.startswith("experiments/")  # not a bundled network
+    return [*([start.split("/")[1]] if is_recipe else []), name]
 
 
 SEQUENCES = [stages(name) for name in TRAIN]
@@ -124,6 +125,9 @@ def overrides(name: str, photographs: Path, vgg_weights: Path | None = None) -> 
         small = NETWORKS[opt[key]["type"]]
         changes.update({f"{key}:{option}": value for option, value in small.items()})
     if name in TRAIN:
+        start = opt["path"].get("pretrain_network_g") or ""
+        if start.startswith("vmambair_arch/"):
+            changes["path:pretrain_network_g"] = str(OPTIONS.parent / start)
         changes |= {"train:total_iter": ITERATIONS, "val:val_freq": ITERATIONS}
         changes |= {"logger:print_freq": 1, "logger:save_checkpoint_freq": ITERATIONS}
         if "periods" in opt["train"]["scheduler"]:

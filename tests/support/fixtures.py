@@ -13,6 +13,7 @@ import yaml
 
 import vmambair_arch.plugin  # noqa: F401
 from support.experiments import write_options
+from vmambair_arch.restoring.tiles.precision import CPU_UNITS
 from vmambair_arch.training.records import Records
 
 
@@ -33,8 +34,9 @@ def no_log_left_open():
 @pytest.fixture(autouse=True, scope="session")
 def cpu_without_bfloat16():
     """Hide units for bfloat16: ``precision: auto`` is float32 on every CPU (test_precision.py)."""
+    there = getattr(torch.cpu, "get_capabilities", dict)() | dict.fromkeys(CPU_UNITS, False)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
+        patch.setattr(torch.cpu, "get_capabilities", lambda: there, raising=False)
         yield
 
 

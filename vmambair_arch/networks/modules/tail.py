@@ -91,10 +91,16 @@ class Tail(PreparedWeights):
         weight, bias = self.prepared()
         y = self.shuffle(F.conv2d(x, weight, bias, padding=REACH))
         s, b = self.scale, len(x)
-        columns = self._in_steps(torch.cat([x[..., :STRIP], x[..., -STRIP:]]))
-        y = torch.cat([columns[:b, ..., :s], y[..., s:-s], columns[b:, ..., -s:]], 3)
-        rows = self._in_steps(torch.cat([x[:, :, :STRIP], x[:, :, -STRIP:]]))
-        return torch.cat([rows[:b, :, :s], y[:, :, s:-s], rows[b:, :, -s:]], 2)
+        x, y = x.movedim(1, -1), y.movedim(1, -1)  # slices and their gradients stay channels-last
+        columns = self._strips(x[:, :, :STRIP], x[:, :, -STRIP:])
+        y = torch.cat([columns[:b, :, :s], y[:, :, s:-s], columns[b:, :, -s:]], 2)
+        rows = self._strips(x[:, :STRIP], x[:, -STRIP:])
+        y = torch.cat([rows[:b, :s], y[:, s:-s], rows[b:, -s:]], 1)
+        return y.movedim(-1, 1)
+
+    def _strips(self, first: Tensor, last: Tensor) -> Tensor:
+        """Two of (b, h, w, c) -> (2b, scale h, scale w, out), in steps."""
+        return self._in_steps(torch.cat([first, last]).movedim(-1, 1)).movedim(1, -1)
 
     def prepare(self) -> tuple[Tensor, Tensor | None]:
         """The weight (out scale^2, c, 5, 5) and the bias of the whole as one convolution.
