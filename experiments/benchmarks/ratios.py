@@ -25,15 +25,16 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from vmambair_arch import inference, load_network, planar_scan
-from vmambair_arch.commands.bench import cases
+from vmambair_arch import inference, load_network
+from vmambair_arch.commands.bench import cases, measure
+from vmambair_arch.commands.bench.cases import Case
 from vmambair_arch.networks import presets
 from vmambair_arch.networks.vmambair import VmambaIR
 from vmambair_arch.system import machine, threads
 from vmambair_arch.system.allocator import keep_freed_memory
 
 ROOT = Path(__file__).parents[2]
-STATES = 16
+SCAN, PASSES = "planar_scan/numba", (cases.FORWARD, cases.BACKWARD)
 SCANS = ((64, 48), (64, 96), (16, 16), (8, 384), (8, 128))  # height and width, and channels
 STEPS = {"demo": 16, "tiny_x4": 32}  # height and width of the eight crops of a training step
 BUSY = "while True: pass"
@@ -89,30 +90,13 @@ def step(network: nn.Module, x: Tensor) -> Call:
     return call
 
 
-def scan(size: int, channels: int) -> tuple[Call, Call]:
-    """A planar scan of one map, forward and backward."""
-    d, n, r = channels, STATES, max(channels // 16, 1)
-    shapes = [(1, size, size, d), (1, size, size, 4, r + 2 * n), (4, d, r), (4, d), (4, d, n)]
-    inputs = [torch.randn(shape) for shape in (*shapes, (4, d))]
-    inputs[4] = -(inputs[4].abs() + 0.5)
-    for tensor in inputs:
-        tensor.requires_grad_()
-    y = planar_scan(*inputs)
-    dy = torch.randn_like(y)
-
-    def call() -> None:
-        with torch.no_grad():
-            planar_scan(*inputs)
-
-    return call, lambda: torch.autograd.grad(y, inputs, dy, retain_graph=True)
-
-
 def of_scans() -> dict[str, float]:
     """Nanoseconds for a pixel, channel, direction and state; one thread."""
     found = {}
     for size, channels in SCANS:
-        ahead, back = (fastest(call, 1.0) for call in scan(size, channels))
-        states = size**2 * channels * 4 * STATES
+        both = [Case(SCAN, size, passes, channels=channels) for passes in PASSES]
+        ahead, back = (fastest(measure.scan_step(case, size, "cpu")[0], 1.0) for case in both)
+        states = size**2 * channels * 4 * measure.STATES
         what = f"planar_scan, {channels} channels, {size} x {size}"
         found[f"{what}: ns a state"] = ahead / states * 1e9
         found[f"{what}: backward to forward"] = back / ahead

@@ -255,7 +255,7 @@ def test_copies_for_mamba_ssm_are_measured_on_gpus_only(monkeypatch):
     assert cases.unavailable(case, "cpu") == "its kernels are CUDA's"
     monkeypatch.setattr(measure, "mamba_ssm", selective)
     for passes, count in ((cases.FORWARD, 2), (BACKWARD, 6)):
-        step, inputs = measure._scan_step(replace(case, passes=passes), 8, "cpu")
+        step, inputs = measure.scan_step(replace(case, passes=passes), 8, "cpu")
         assert len(step()) == count and len(inputs) == 6
 
 

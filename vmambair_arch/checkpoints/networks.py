@@ -140,9 +140,9 @@ def load_weights(
     if not reason:
         return None
     ours = own.keys() - {CONFIG_KEY}
-    fresh = shortened(", ".join(sorted(ours - fitting.keys())))
-    number = len(ours - fitting.keys())
-    return f"{where}: {reason}; {number} of {len(ours)} tensors keep their fresh values: {fresh}"
+    fresh = sorted(ours - fitting.keys())
+    names = f": {shortened(', '.join(fresh))}" if fresh else ""
+    return f"{where}: {reason}; {len(fresh)} of {len(ours)} tensors keep their fresh values{names}"
 
 
 def save_network(network: VmambaIR | Restormer, path: str | os.PathLike) -> None:

@@ -53,9 +53,9 @@ def measure(case: Case, device: str) -> dict[str, Any]:
     plugins = case.plugins.split(os.pathsep) if case.plugins else ()
     network = None if case.is_scan else cases.network(case.name, plugins).to(device)
     if network is None:
-        step, inputs = _scan_step(case, WARM_UP, device)
+        step, inputs = scan_step(case, WARM_UP, device)
         step()
-        step, inputs = _scan_step(case, case.size, device)
+        step, inputs = scan_step(case, case.size, device)
     else:
         _network_step(network, case, WARM_UP, device)()
         step, inputs = _network_step(network, case, case.size, device), []
@@ -130,7 +130,7 @@ def _network_step(network: nn.Module, case: Case, size: int, device: str) -> Ste
     return both if case.passes == BOTH else forward
 
 
-def _scan_step(case: Case, size: int, device: str) -> tuple[Step, list[Tensor]]:
+def scan_step(case: Case, size: int, device: str) -> tuple[Step, list[Tensor]]:
     """A scan of 16 states over size x size pixels, and its inputs."""
     name, _, backend = case.name.partition("/")
     given = {"device": device, "requires_grad": case.passes == BACKWARD}

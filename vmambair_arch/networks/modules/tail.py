@@ -76,12 +76,11 @@ class Tail(PreparedWeights):
 
     def _saves(self, b: int, c: int, h: int, w: int) -> bool:
         """Whether collapsing saves multiply-adds, with those of ``prepare``."""
-        out, in_steps, preparing, coarse, fine = self.last.out_channels, 0, 0, 1, self.scale
+        out, in_steps, preparing, done = self.last.out_channels, 0, 0, 1  # done: enlarged so far
         for f in self.factors:
-            fine //= f
-            in_steps += coarse**2 * f**2 * c**2 * 9
-            preparing += out * fine**2 * f**4 * c**2 * 81
-            coarse *= f
+            in_steps += done**2 * f**2 * c**2 * 9
+            done *= f
+            preparing += out * (self.scale // done) ** 2 * f**4 * c**2 * 81
         in_steps += self.scale**2 * out * c * 9
         edges, whole = 2 * STRIP * (h + w), self.scale**2 * out * c * (2 * REACH + 1) ** 2
         collapsed = b * (h * w * whole + edges * in_steps) + preparing
@@ -102,7 +101,7 @@ class Tail(PreparedWeights):
         """Two of (b, h, w, c) -> (2b, scale h, scale w, out), in steps."""
         return self._in_steps(torch.cat([first, last]).movedim(-1, 1)).movedim(1, -1)
 
-    def prepare(self) -> tuple[Tensor, Tensor | None]:
+    def prepare(self) -> tuple[Tensor, Tensor]:
         """The weight (out scale^2, c, 5, 5) and the bias of the whole as one convolution.
 
         It is built from the last step to the first, in float32 at least.
