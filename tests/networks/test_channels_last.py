@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -9,10 +10,10 @@ from torch.utils._pytree import tree_leaves
 from support.fake_gpu import fake_gpu
 from vmambair_arch import VmambaIR
 from vmambair_arch.networks.modules import OSSBlock
-from vmambair_arch.networks.modules.layers import PixelShuffle, PixelUnshuffle
+from vmambair_arch.networks.modules.layers import DenseConv, PixelShuffle, PixelUnshuffle
 from vmambair_arch.networks.unet import Down, Up
 
-H, W = 56, 88
+H, W = 120, 88
 # Heights and widths at all levels; none equals a number of channels below.
 SIDES = {side // level for side in (2 * H, 2 * W) for level in (1, 2, 4, 8, 16)}
 COPIES = ("aten.copy_.", "aten.clone.", "aten._to_copy.")
@@ -34,6 +35,20 @@ class Memory(TorchDispatchMode):
             innermost = map_.shape[min(wide, key=map_.stride)]
             if copies or (map_.untyped_storage().data_ptr() not in given and innermost in SIDES):
                 self.found.append(f"{func}: {tuple(map_.shape)}, strides {map_.stride()}")
+        return result
+
+
+class Copied(TorchDispatchMode):
+    """Records the shapes of what is copied."""
+
+    def __init__(self):
+        super().__init__()
+        self.shapes: list[torch.Size] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if str(func).startswith(COPIES):
+            self.shapes.append(result.shape)
         return result
 
 
@@ -83,6 +98,24 @@ def test_maps_are_channels_last_on_a_gpu_too(scale):
     assert len(found) >= 8 + 2 * 6  # blocks, and per size a shuffle and the replaced one
     for name, map_ in found.items():
         assert map_.is_contiguous(memory_format=torch.channels_last), name
+
+
+@pytest.mark.parametrize("size", [(1, 6, 4), (8, 2, 2)], ids=str)
+def test_a_map_with_fewer_pixels_than_channels_is_laid_out_for_its_convolution(size):
+    b, h, w = size
+    conv = DenseConv(48, 96)
+    x = torch.rand(b, 48, h, w).contiguous(memory_format=torch.channels_last).requires_grad_()
+    with Copied() as copied:
+        y = conv(x)
+        gradients = torch.autograd.grad(y.sum(), (x, conv.weight))
+    assert copied.shapes[0] == x.shape
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    expected = F.conv2d(x, conv.weight, padding=1)
+    torch.testing.assert_close(y, expected, rtol=1e-4, atol=1e-5)
+    for gradient, other in zip(
+        gradients, torch.autograd.grad(expected.sum(), (x, conv.weight)), strict=True
+    ):
+        torch.testing.assert_close(gradient, other, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("shuffle", [PixelShuffle(2), PixelShuffle(3), PixelUnshuffle(3)])

@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ..errors import InputError
 from ..system.allocator import keep_unless_told_otherwise
-from .modules.layers import PixelShuffle, PixelUnshuffle, PointwiseConv
+from .modules.layers import DenseConv, PixelShuffle, PixelUnshuffle, PointwiseConv
 from .modules.tail import Tail
 
 MAX_CONFIG_LENGTH = 10_000  # characters; ours have 400
@@ -204,16 +204,14 @@ class Down(nn.Sequential):
     """(b, c, h, w) -> (b, 2c, h/2, w/2): 3x3 conv to half the channels, pixel-unshuffle."""
 
     def __init__(self, channels: int):
-        conv = nn.Conv2d(channels, channels // 2, 3, padding=1, bias=False)
-        super().__init__(conv, PixelUnshuffle(2))
+        super().__init__(DenseConv(channels, channels // 2), PixelUnshuffle(2))
 
 
 class Up(nn.Sequential):
     """(b, c, h, w) -> (b, c/2, 2h, 2w): 3x3 conv to twice the channels, pixel-shuffle."""
 
     def __init__(self, channels: int):
-        conv = nn.Conv2d(channels, 2 * channels, 3, padding=1, bias=False)
-        super().__init__(conv, PixelShuffle(2))
+        super().__init__(DenseConv(channels, 2 * channels), PixelShuffle(2))
 
 
 def write_config(config: dict[str, Any]) -> Tensor:

@@ -21,6 +21,24 @@ class PointwiseConv(nn.Linear):
         return super().forward(input.movedim(1, -1)).movedim(-1, 1)
 
 
+class DenseConv(nn.Conv2d):
+    """A 3x3 convolution without bias, (b, c, h, w) -> (b, out, h, w).
+
+    On a CPU, torch lays out the weight anew for a channels-last map, at each call. A map with fewer
+    pixels than channels is cheaper to lay out: that takes half the time for 8 x 8 x 384.
+    """
+
+    def __init__(self, channels: int, out_channels: int):
+        super().__init__(channels, out_channels, 3, padding=1, bias=False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(b, c, h, w) -> (b, out, h, w)"""
+        traced = torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
+        if traced or input.device.type != "cpu" or input.numel() > input.shape[1] ** 2:
+            return super().forward(input)
+        return super().forward(input.contiguous()).contiguous(memory_format=torch.channels_last)
+
+
 class DepthwiseConv(nn.Conv2d):
     """A 3x3 convolution of each channel on its own, (b, c, h, w) -> (b, c, h, w)."""
 

@@ -16,7 +16,7 @@ from .prepared_weights import PreparedWeights
 
 REACH = 2  # pixels of the input on each side on which a pixel of the result depends
 STRIP = REACH + 1  # pixels of the input that its outermost pixel's part of the result depends on
-SAVING = 1.5  # the least ratio of multiply-adds: with less, more calls on smaller maps cost more
+SAVING = 2.0  # the least ratio of multiply-adds: with less, more calls on smaller maps cost more
 GPU_PIXELS = 2**14  # with fewer, launches take a GPU's time, and collapsing takes 15 more
 HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 has_any_global_hook: Callable[[], bool] = getattr(module, "_has_any_global_hook", bool)
@@ -75,31 +75,57 @@ class Tail(PreparedWeights):
         return not few and min(h, w) >= 2 * STRIP and self._saves(b, c, h, w)
 
     def _saves(self, b: int, c: int, h: int, w: int) -> bool:
-        """Whether collapsing saves multiply-adds, with those of ``prepare``."""
-        out, in_steps, preparing, done = self.last.out_channels, 0, 0, 1  # done: enlarged so far
-        for f in self.factors:
-            in_steps += done**2 * f**2 * c**2 * 9
+        """Whether collapsing saves multiply-adds, with those of ``prepare`` and of the edges."""
+        out, in_steps, edge, preparing = self.last.out_channels, 0, 0, 0
+        done = 1  # how much it is enlarged so far
+        for f, kept in zip((*self.factors, 1), self._kept(), strict=True):
+            pixel = 9 * c * (f**2 * c if f > 1 else out)
+            in_steps += done**2 * pixel
+            edge += done * -(-kept // f) * pixel
             done *= f
-            preparing += out * (self.scale // done) ** 2 * f**4 * c**2 * 81
-        in_steps += self.scale**2 * out * c * 9
-        edges, whole = 2 * STRIP * (h + w), self.scale**2 * out * c * (2 * REACH + 1) ** 2
-        collapsed = b * (h * w * whole + edges * in_steps) + preparing
+            preparing += out * (self.scale // done) ** 2 * f**4 * c**2 * 81 * (f > 1)
+        whole = self.scale**2 * out * c * (2 * REACH + 1) ** 2
+        collapsed = b * (h * w * whole + 2 * (h + w) * edge) + preparing
         return SAVING * collapsed < b * h * w * in_steps
+
+    def _kept(self) -> list[int]:
+        """How many pixels of each step's result the image needs that an input's edge becomes."""
+        kept, read = [self.scale], self.scale
+        for factor in reversed(self.factors):
+            kept.insert(0, read + 1)  # the next step is a 3x3 convolution
+            read = -(-kept[0] // factor)
+        return kept
 
     def _collapsed(self, x: Tensor) -> Tensor:
         weight, bias = self.prepared()
         y = self.shuffle(F.conv2d(x, weight, bias, padding=REACH))
-        s, b = self.scale, len(x)
+        s = self.scale
         x, y = x.movedim(1, -1), y.movedim(1, -1)  # slices and their gradients stay channels-last
-        columns = self._strips(x[:, :, :STRIP], x[:, :, -STRIP:])
-        y = torch.cat([columns[:b, :, :s], y[:, :, s:-s], columns[b:, :, -s:]], 2)
-        rows = self._strips(x[:, :STRIP], x[:, -STRIP:])
-        y = torch.cat([rows[:b, :s], y[:, s:-s], rows[b:, -s:]], 1)
+        left, right = self._edges(x[:, :, :STRIP], x[:, :, -STRIP:], axis=2)
+        y = torch.cat([left, y[:, :, s:-s], right], 2)
+        top, bottom = self._edges(x[:, :STRIP], x[:, -STRIP:], axis=1)
+        y = torch.cat([top, y[:, s:-s], bottom], 1)
         return y.movedim(-1, 1)
 
-    def _strips(self, first: Tensor, last: Tensor) -> Tensor:
-        """Two of (b, h, w, c) -> (2b, scale h, scale w, out), in steps."""
-        return self._in_steps(torch.cat([first, last]).movedim(-1, 1)).movedim(1, -1)
+    def _edges(self, first: Tensor, last: Tensor, *, axis: int) -> tuple[Tensor, Tensor]:
+        """The parts of the image that the first and last pixel of an axis become, in steps.
+
+        Args:
+            first, last: the STRIP pixels at both ends, (b, h, w, c).
+            axis: 1 or 2.
+        Returns: two of (b, scale h, scale w, out), where h or w is 1.
+        """
+        convs = [*self.upsampling[::2], self.last]
+        shuffles = [*self.upsampling[1::2], nn.Identity()]
+        along = (1, 0) if axis == 2 else (0, 1)
+        for conv, shuffle, kept in zip(convs, shuffles, self._kept(), strict=True):
+            zero = torch.zeros_like(first.narrow(axis, 0, 1))  # padding, only outside the image
+            both = torch.cat([torch.cat([zero, first], axis), torch.cat([last, zero], axis)])
+            y = F.conv2d(both.movedim(-1, 1), conv.weight, conv.bias, padding=along)
+            first, last = shuffle(y).movedim(1, -1).chunk(2)
+            first = first.narrow(axis, 0, kept)
+            last = last.narrow(axis, last.shape[axis] - kept, kept)
+        return first, last
 
     def prepare(self) -> tuple[Tensor, Tensor]:
         """The weight (out scale^2, c, 5, 5) and the bias of the whole as one convolution.
