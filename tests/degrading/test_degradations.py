@@ -18,6 +18,7 @@ from basicsr.models import realesrgan_model, realesrnet_model
 
 from support.degradations import KINDS, batches
 from vmambair_arch import cli
+from vmambair_arch.degrading.batch_operations import Sharpen
 from vmambair_arch.degrading.dataset import DegradationDataset
 from vmambair_arch.degrading.kernels import RandomKernels
 from vmambair_arch.degrading.model import DegradationGANModel, DegradationModel
@@ -33,8 +34,12 @@ def seed(number: int) -> None:
 
 @pytest.fixture
 def runnable(monkeypatch):
-    """Keep BasicSR's models from calling .cuda() and from filtering JPEG's channels-last output."""
+    """Keep BasicSR's models from calling .cuda() and from filtering JPEG's channels-last output.
+
+    They sharpen with our Sharpen, whose sums are in another order.
+    """
     for module in (realesrnet_model, realesrgan_model):
+        monkeypatch.setattr(module, "USMSharp", Sharpen)
         host = module.filter2D
         monkeypatch.setattr(module, "filter2D", lambda x, k, f=host: f(x.contiguous(), k))
     monkeypatch.setattr(torch.nn.Module, "cuda", lambda self: self)
