@@ -110,6 +110,7 @@ def test_what_basicsr_and_real_esrgan_train_is_accepted(name):
 HURTS = [
     ("GAN", "l1_gt_usm", ..., "l1_gt_usm: is missing; add it"),
     ("net", "gt_usm", ..., "gt_usm: is missing; add it"),
+    ("net", "usm_sigma", 1.5, "no such option of RealESRNetModel; it is an option of Degradation"),
     ("GAN", "jpeg_range2", ..., "jpeg_range2: is missing; add it, or high_order_degradation"),
     ("GAN", "high_order_degradation", False, "RealESRGANDataset, which has no pairs"),
     ("paired GAN", "high_order_degradation", True, "jpeg_range: is missing"),

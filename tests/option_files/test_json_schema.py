@@ -29,7 +29,7 @@ def test_the_page_of_options_is_current():
 
 
 def test_every_key_of_a_section_has_a_meaning():
-    models = [sections.DegradedGAN, sections.Paths, sections.Logger, sections.ValidationSection]
+    models = [sections.OwnDegradedGAN, sections.Paths, sections.Logger, sections.ValidationSection]
     models += [sections.TrainGAN, sections.TrainEDVR, sections.TrainRecurrentGAN]
     keys = set().union(*map(kinds.names, [*models, *data_sets.sections().values()]))
     assert [key for key in sorted(keys) if not descriptions.describe(key)] == []

@@ -3,14 +3,34 @@
 BasicSR reads a number back from the device for each image, which stalls a GPU.
 """
 
+from typing import Annotated, ClassVar
+
 import cv2
 import torch
 import torch.nn.functional as F
-from basicsr.utils import DiffJPEG, USMSharp
-from torch import Tensor
+from basicsr.utils import DiffJPEG
+from pydantic import Field
+from torch import Tensor, nn
 from torchvision.transforms.functional import rgb_to_grayscale
 
+from ..option_values.kinds import NotNegative, Section
 from ..system.gpu_libraries import tf32
+
+
+class Unsharp(Section):
+    """Options of unsharp masking, named as in option files; the defaults are BasicSR's.
+
+    Args:
+        usm_sigma: standard deviation of the blur, in pixels.
+        usm_weight: how much of the difference to the blur is added.
+        usm_threshold: the least difference that is, in grey levels of 255.
+    """
+
+    reach: ClassVar[int] = 25  # pixels on each side that the blur reads
+
+    usm_sigma: Annotated[float, Field(gt=0, le=25)] = 8.0
+    usm_weight: NotNegative = 0.5
+    usm_threshold: NotNegative = 10.0
 
 
 class Jpeg(DiffJPEG):
@@ -31,27 +51,31 @@ class Jpeg(DiffJPEG):
         return self.decompress(y, cb, cr, *x.shape[2:], factor=factor)[..., :h, :w]
 
 
-class Sharpen(USMSharp):
-    """BasicSR's USMSharp with its blur as two passes of 51 pixels instead of one of 51 x 51.
+class Sharpen(nn.Module):
+    """Unsharp masking, as BasicSR's USMSharp, with its blur as two passes of 51 pixels.
 
     Sums are in another order: results differ from BasicSR's by 1e-6, and the mask may differ at a
     pixel whose residual is that near to the threshold.
+
+    Args:
+        options: how wide and how strong it is; BasicSR's by default.
     """
 
     row: Tensor
 
-    def __init__(self):
+    def __init__(self, options: Unsharp | None = None):
         super().__init__()
-        row = torch.from_numpy(cv2.getGaussianKernel(self.radius, 0)).float()
-        self.register_buffer("row", row.view(1, 1, 1, -1), persistent=False)
+        self.options = options or Unsharp()
+        row = cv2.getGaussianKernel(2 * Unsharp.reach + 1, self.options.usm_sigma)
+        self.register_buffer("row", torch.from_numpy(row).float().view(1, 1, 1, -1))
 
     @tf32(False)
-    def forward(self, img: Tensor, weight: float = 0.5, threshold: float = 10) -> Tensor:
+    def forward(self, img: Tensor) -> Tensor:
         """(b, c, h, w) in [0, 1] -> the same, sharpened where it differs from its blur."""
         residual = img - separable(img, self.row)
-        mask = (residual.abs() * 255 > threshold).float()
+        mask = (residual.abs() * 255 > self.options.usm_threshold).float()
         soft_mask = separable(mask, self.row)
-        sharp = (img + weight * residual).clip(0, 1)
+        sharp = (img + self.options.usm_weight * residual).clip(0, 1)
         return soft_mask * sharp + (1 - soft_mask) * img
 
 

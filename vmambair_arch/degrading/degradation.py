@@ -30,11 +30,10 @@ from ..option_values.kinds import (
 )
 from ..option_values.sentences import read
 from ..system.gpu_libraries import benchmarks_off, tf32
-from .batch_operations import Jpeg, add_gaussian_noise, add_poisson_noise
+from .batch_operations import Jpeg, Unsharp, add_gaussian_noise, add_poisson_noise
 from .kernels import RandomKernels
 
 RESIZES = ("up", "down", "keep")
-SHARPENING_REACH = 25  # pixels on each side that BasicSR's unsharp mask reads
 MODES = ("area", "bilinear", "bicubic")
 Drawn = dict[str, Any]
 
@@ -104,7 +103,7 @@ def smallest_side(opt: Mapping[str, Any], kernels: RandomKernels) -> int:
         math.ceil((reach2 + 1) / first.resize_range[0]),  # the second blur
         (reach2 + 1) * scale,  # the last filter
         math.ceil(scale / second.resize_range[0]),  # one pixel left after the second resize
-        SHARPENING_REACH + 1 if opt.get("gt_usm", True) else 1,
+        Unsharp.reach + 1 if opt.get("gt_usm", True) else 1,
     ]
     return max(sides)
 

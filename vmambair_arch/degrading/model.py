@@ -11,7 +11,8 @@ from ..errors import InputError
 from ..models.gan_model import VmambaIRGANModel
 from ..models.vmambair_model import VmambaIRModel
 from ..option_values.data_sets import needed_size
-from .batch_operations import Sharpen
+from ..option_values.sentences import read
+from .batch_operations import Sharpen, Unsharp
 from .dataset import CROP
 from .degradation import TwoOrderDegradation, read_scale, smallest_side
 from .kernels import RandomKernels
@@ -33,6 +34,7 @@ class DegradationModel(VmambaIRModel):
             Default: 180.
         gt_usm: sharpen the ground truth (unsharp masking) both for degrading and as the target.
             Default: true.
+        usm_sigma, usm_weight, usm_threshold: see ``batch_operations.Unsharp``.
         resize_prob and so on, see ``degradation.Order``.
 
     Raises: InputError: an option is missing or makes no sense.
@@ -48,7 +50,7 @@ class DegradationModel(VmambaIRModel):
         check_degradation_options(opt)
         if opt.get("high_order_degradation", True):
             self.degradation = TwoOrderDegradation(opt).to(self.device)
-        self.sharpen = Sharpen().to(self.device)
+        self.sharpen = Sharpen(read(Unsharp, opt)).to(self.device)
         self.pool = PairPool(pool_size(opt))
         if self.pool.size != opt.get("queue_size", self.pool.size):
             get_root_logger().warning(

@@ -144,7 +144,7 @@ def page() -> str:
     """docs/options.md: a table of keys for each section, in the order of an option file."""
     tables: dict[str, type[BaseModel]] = {
         "The top level": sections.General,
-        "The top level of models that degrade": sections.DegradedGAN,
+        "The top level of models that degrade": sections.OwnDegradedGAN,
         "path": sections.Paths,
         "train": sections.TrainGAN,
         "val": sections.ValidationSection,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, create_model
 
+from ...degrading.batch_operations import Unsharp
 from ...degrading.degradation import ORDERS
 from ...option_values.kinds import (
     WHOLE,
@@ -89,6 +90,14 @@ class DegradedGAN(Degraded):
     l1_gt_usm: bool = True
     percep_gt_usm: bool = True
     gan_gt_usm: bool = True
+
+
+class OwnDegraded(Degraded, Unsharp):
+    """The top level of DegradationModel: BasicSR's models cannot sharpen in another way."""
+
+
+class OwnDegradedGAN(DegradedGAN, Unsharp):
+    """The top level of DegradationGANModel."""
 
 
 class Paths(Section):
