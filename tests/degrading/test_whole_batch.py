@@ -53,15 +53,14 @@ def test_the_number_of_photons_is_the_next_power_of_two(levels):
 
 def test_sharpening_in_two_passes_equals_basicsrs():
     x = pictures(2, 3, 60, 70)
-    torch.testing.assert_close(batch_operations.Sharpen()(x), USMSharp()(x), rtol=0, atol=1e-5)
+    torch.testing.assert_close(batch_operations.Sharpen({})(x), USMSharp()(x), rtol=0, atol=1e-5)
 
 
 def test_sharpening_is_as_wide_and_as_strong_as_asked_for():
     x = pictures(1, 3, 60, 70)
-    options = batch_operations.Unsharp(usm_sigma=1.5, usm_weight=0.8, usm_threshold=0)
     blurred = gaussian_blur(x, [51, 51], [1.5, 1.5])
     expected = (x + 0.8 * (x - blurred)).clip(0, 1)
-    sharp = batch_operations.Sharpen(options)(x)
+    sharp = batch_operations.Sharpen({"usm_sigma": 1.5, "usm_weight": 0.8, "usm_threshold": 0})(x)
     torch.testing.assert_close(sharp, expected, rtol=0, atol=1e-5)
 
 

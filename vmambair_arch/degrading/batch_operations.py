@@ -3,7 +3,8 @@
 BasicSR reads a number back from the device for each image, which stalls a GPU.
 """
 
-from typing import Annotated, ClassVar
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 import cv2
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torchvision.transforms.functional import rgb_to_grayscale
 
 from ..option_values.kinds import NotNegative, Section
+from ..option_values.sentences import read
 from ..system.gpu_libraries import tf32
 
 
@@ -58,14 +60,15 @@ class Sharpen(nn.Module):
     pixel whose residual is that near to the threshold.
 
     Args:
-        options: how wide and how strong it is; BasicSR's by default.
+        opt: an option file: the options of ``Unsharp``, BasicSR's by default.
+    Raises: InputError: an option makes no sense.
     """
 
     row: Tensor
 
-    def __init__(self, options: Unsharp | None = None):
+    def __init__(self, opt: Mapping[str, Any]):
         super().__init__()
-        self.options = options or Unsharp()
+        self.options = read(Unsharp, opt)
         row = cv2.getGaussianKernel(2 * Unsharp.reach + 1, self.options.usm_sigma)
         self.register_buffer("row", torch.from_numpy(row).float().view(1, 1, 1, -1))
 

@@ -11,8 +11,7 @@ from ..errors import InputError
 from ..models.gan_model import VmambaIRGANModel
 from ..models.vmambair_model import VmambaIRModel
 from ..option_values.data_sets import needed_size
-from ..option_values.sentences import read
-from .batch_operations import Sharpen, Unsharp
+from .batch_operations import Sharpen
 from .dataset import CROP
 from .degradation import TwoOrderDegradation, read_scale, smallest_side
 from .kernels import RandomKernels
@@ -50,7 +49,7 @@ class DegradationModel(VmambaIRModel):
         check_degradation_options(opt)
         if opt.get("high_order_degradation", True):
             self.degradation = TwoOrderDegradation(opt).to(self.device)
-        self.sharpen = Sharpen(read(Unsharp, opt)).to(self.device)
+        self.sharpen = Sharpen(opt).to(self.device)
         self.pool = PairPool(pool_size(opt))
         if self.pool.size != opt.get("queue_size", self.pool.size):
             get_root_logger().warning(

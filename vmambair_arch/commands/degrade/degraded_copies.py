@@ -17,12 +17,11 @@ from ...data.batches import rng
 from ...data.images import SUFFIXES
 from ...data.reading import decode
 from ...data.synthetic import SyntheticPairDataset
-from ...degrading.batch_operations import Sharpen, Unsharp
+from ...degrading.batch_operations import Sharpen
 from ...degrading.degradation import TwoOrderDegradation, smallest_side
 from ...degrading.kernels import RandomKernels
 from ...errors import InputError
 from ...files import remove_leftovers, write_whole
-from ...option_values.sentences import read
 from ...system import processes
 from ..sharing import SINGLE_PROCESS, Share, raise_in_first
 
@@ -119,7 +118,7 @@ class TwoOrder:
     def __init__(self, opt: Mapping[str, Any]):
         self.kernels = RandomKernels(opt["datasets"].get("train") or {})
         self.degradation = TwoOrderDegradation(opt)
-        self.sharpen = Sharpen(read(Unsharp, opt)) if opt.get("gt_usm", True) else None
+        self.sharpen = Sharpen(opt) if opt.get("gt_usm", True) else None
 
     def __call__(self, gt: Tensor) -> tuple[Tensor, Drawn]:
         """See ``Degradation``."""
