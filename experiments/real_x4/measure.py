@@ -38,14 +38,14 @@ def main(truth: str, degraded: str) -> None:
         for row in rows[-len(results) :]:
             print(json.dumps(row), flush=True)
         if path.stem in CROPS:
-            strips.append(beside([*results.values(), gt], *CROPS[path.stem]))
+            left, top = CROPS[path.stem]
+            at_rows, at_columns = slice(top, top + HEIGHT), slice(left, left + WIDTH)
+            strips.append(beside([each[at_rows, at_columns] for each in (*results.values(), gt)]))
     for name in ("bicubic", *restorers):
         own = [row for row in rows if row["method"] == name]
         means = {key: float(np.mean([row[key] for row in own])) for key in ("psnr", "ssim", "niqe")}
         print(json.dumps({"image": "mean", "method": name, **means}))
-    pause = np.full((GAP, strips[0].shape[1], 3), 255, np.uint8)
-    page = np.concatenate([part for strip in strips for part in (strip, pause)][:-1])
-    cv2.imwrite(str(HERE / "examples.jpg"), page, [cv2.IMWRITE_JPEG_QUALITY, 90])
+    write_page("examples.jpg", strips)
 
 
 def measured(image: str, method: str, result: np.ndarray, gt: np.ndarray) -> dict[str, object]:
@@ -61,11 +61,17 @@ def measured(image: str, method: str, result: np.ndarray, gt: np.ndarray) -> dic
     }
 
 
-def beside(pictures: list[np.ndarray], left: int, top: int) -> np.ndarray:
-    """The same crop of every picture, from left to right."""
-    pause = np.full((HEIGHT, GAP, 3), 255, np.uint8)
-    crops = [picture[top : top + HEIGHT, left : left + WIDTH] for picture in pictures]
+def beside(crops: list[np.ndarray]) -> np.ndarray:
+    """Crops of one size, from left to right."""
+    pause = np.full((len(crops[0]), GAP, 3), 255, np.uint8)
     return np.concatenate([part for crop in crops for part in (crop, pause)][:-1], axis=1)
+
+
+def write_page(name: str, strips: list[np.ndarray]) -> None:
+    """Write strips of one width below each other into a file beside this one."""
+    pause = np.full((GAP, strips[0].shape[1], 3), 255, np.uint8)
+    page = np.concatenate([part for strip in strips for part in (strip, pause)][:-1])
+    cv2.imwrite(str(HERE / name), page, [cv2.IMWRITE_JPEG_QUALITY, 90])
 
 
 if __name__ == "__main__":

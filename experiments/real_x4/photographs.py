@@ -10,15 +10,13 @@ from pathlib import Path
 
 import cv2
 import matplotlib
-import numpy as np
 import skimage
+from measure import SCALE, beside, write_page  # beside this file
 
 from vmambair_arch import Restorer
 from vmambair_arch.commands.compare import methods
 
-HERE = Path(__file__).parent
-SCALE = 4
-SIDE, GAP = 64, 6  # pixels, of the input and of the result
+SIDE = 64  # pixels of the input
 SKIMAGE, MATPLOTLIB = Path(skimage.__file__).parent / "data", Path(matplotlib.get_data_path())
 CROPS = {  # left and top edge
     SKIMAGE / "rocket.jpg": (300, 130),
@@ -41,12 +39,8 @@ def main() -> None:
         results = [methods.enlarge_bicubically(SCALE, part)]
         results += [restorer(part[..., ::-1].copy())[..., ::-1] for restorer in restorers]
         x, y, side = (SCALE * number for number in (left - x0, top - y0, SIDE))
-        pause = np.full((side, GAP, 3), 255, np.uint8)
-        crops = [result[y : y + side, x : x + side] for result in results]
-        strips.append(np.concatenate([p for crop in crops for p in (crop, pause)][:-1], axis=1))
-    pause = np.full((GAP, strips[0].shape[1], 3), 255, np.uint8)
-    page = np.concatenate([part for strip in strips for part in (strip, pause)][:-1])
-    cv2.imwrite(str(HERE / "photographs.jpg"), page, [cv2.IMWRITE_JPEG_QUALITY, 90])
+        strips.append(beside([result[y : y + side, x : x + side] for result in results]))
+    write_page("photographs.jpg", strips)
 
 
 if __name__ == "__main__":

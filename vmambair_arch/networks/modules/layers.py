@@ -33,8 +33,7 @@ class DenseConv(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """(b, c, h, w) -> (b, out, h, w)"""
-        traced = torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
-        if traced or input.device.type != "cpu" or input.numel() > input.shape[1] ** 2:
+        if is_traced() or input.device.type != "cpu" or input.numel() > input.shape[1] ** 2:
             return super().forward(input)
         return super().forward(input.contiguous()).contiguous(memory_format=torch.channels_last)
 
@@ -148,6 +147,11 @@ class PixelUnshuffle(nn.PixelUnshuffle):
         f = self.downscale_factor
         x = input.movedim(1, -1).unflatten(2, (-1, f)).unflatten(1, (-1, f))  # (b, h, f, w, f, c)
         return x.permute(0, 1, 3, 5, 2, 4).flatten(3).movedim(-1, 1)
+
+
+def is_traced() -> bool:
+    """Whether a network is compiled or traced: its graph must not depend on a map's size."""
+    return torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
 
 
 def padding(channels: int) -> int:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module
 from torch.utils import _python_dispatch
 
-from .layers import PixelShuffle
+from .layers import PixelShuffle, is_traced
 from .prepared_weights import PreparedWeights
 
 REACH = 2  # pixels of the input on each side on which a pixel of the result depends
@@ -63,7 +63,7 @@ class Tail(PreparedWeights):
         """
         if _always.get():
             return bool(self.factors)
-        if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
+        if is_traced():
             return False
         layers = [*self.upsampling, self.last]
         hooked = any(getattr(m, hooks) for m in (self.upsampling, *layers) for hooks in HOOKS)
@@ -77,19 +77,25 @@ class Tail(PreparedWeights):
     def _saves(self, b: int, c: int, h: int, w: int) -> bool:
         """Whether collapsing saves multiply-adds, with those of ``prepare`` and of the edges."""
         out, in_steps, edge, preparing = self.last.out_channels, 0, 0, 0
-        done, width = 1, STRIP  # how much it is enlarged so far, and the pixels of an edge
-        for f, kept in zip((*self.factors, 1), self._kept(), strict=True):
-            pixel = 9 * c * (f**2 * c if f > 1 else out)
+        done, widths = 1, [STRIP, *self._kept()]  # done: how much it is enlarged so far
+        for f, width in zip(self.factors, widths, strict=False):
+            pixel = f**2 * c**2 * 9
             in_steps += done**2 * pixel
             edge += done * width * pixel
-            done, width = done * f, kept
-            preparing += out * (self.scale // done) ** 2 * f**4 * c**2 * 81 * (f > 1)
+            done *= f
+            preparing += out * (self.scale // done) ** 2 * f**4 * c**2 * 81
+        pixel = out * c * 9  # of the last convolution
+        in_steps += done**2 * pixel
+        edge += done * widths[-2] * pixel
         whole = self.scale**2 * out * c * (2 * REACH + 1) ** 2
         collapsed = b * (h * w * whole + 2 * (h + w) * edge) + preparing
         return SAVING * collapsed < b * h * w * in_steps
 
     def _kept(self) -> list[int]:
-        """How many pixels of each step's result the image needs that an input's edge becomes."""
+        """For each step, the width of the strip of its result that the image's edge depends on.
+
+        The last one is that of the image's edge itself: what one pixel of the input becomes.
+        """
         kept, read = [self.scale], self.scale
         for factor in reversed(self.factors):
             kept.insert(0, read + 1)  # the next step is a 3x3 convolution

@@ -28,9 +28,9 @@ DESCRIPTIONS = {
     "logger": "what is logged and saved, and how often",
     # Models that degrade.
     "gt_usm": "sharpen the ground truth before it is degraded",
-    "usm_sigma": "standard deviation of the blur of that sharpening, in pixels",
-    "usm_weight": "how much of the difference to the blur it adds",
-    "usm_threshold": "the least difference that it adds, in levels of 255",
+    "usm_sigma": "unsharp masking: standard deviation of its blur, in pixels",
+    "usm_weight": "unsharp masking: how much of the difference to the blur is added",
+    "usm_threshold": "unsharp masking: the least difference that is added, in levels of 255",
     "high_order_degradation": "degrade the ground truth; false trains on pairs",
     "queue_size": "training pairs held back to mix degradations in a batch",
     "gt_size": "pixels a side of the ground truth's crops",

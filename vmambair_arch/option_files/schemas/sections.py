@@ -92,11 +92,11 @@ class DegradedGAN(Degraded):
     gan_gt_usm: bool = True
 
 
-class OwnDegraded(Degraded, Unsharp):
+class OwnDegraded(Unsharp, Degraded):
     """The top level of DegradationModel: BasicSR's models cannot sharpen in another way."""
 
 
-class OwnDegradedGAN(DegradedGAN, Unsharp):
+class OwnDegradedGAN(Unsharp, DegradedGAN):
     """The top level of DegradationGANModel."""
 
 
