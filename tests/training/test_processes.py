@@ -13,6 +13,7 @@ from support.experiments import load_tensors
 from support.processes import MODELS, train, write
 from support.small_degradations import DEGRADATION, KERNELS, both_orders
 from support.trainings import assert_same, metrics
+from vmambair_arch.training import joining
 
 MICRO = (  # name, ranks, images that a rank takes at once of the four in a step, precision
     ("micro_one", 1, 4, "fp32"),
@@ -221,6 +222,15 @@ def test_a_rank_without_an_option_file_ends_all_and_is_named_once(codes):
     assert codes["absent"] == [2, 2]
     (sentence,) = said("absent")
     assert sentence.startswith("rank 1: absent.yml: there is no such option file")
+
+
+@pytest.mark.parametrize(("by_all", "printed"), [(True, ""), (False, "a sentence")])
+def test_what_all_processes_report_is_not_repeated_when_the_first_has_ended(by_all, printed):
+    class Ended:
+        def compare_set(self, *_):
+            raise RuntimeError("Connection reset by peer")
+
+    assert joining._once(Ended(), "a sentence", by_all=by_all) == printed
 
 
 def test_slurm_can_start_processes(codes):

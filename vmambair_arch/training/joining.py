@@ -45,8 +45,10 @@ def join_run(launcher: str, read: Callable[[], Options]) -> Iterator[Options]:
     params = (opt.get("dist_params") if opt else None) or {}
     processes.set_environment(launcher, params.get("port"))
     store = _open_store(params.get("timeout") or processes.TIMEOUT)
+    agreed = False
     try:
         opt = _agree(store, opt, problem)
+        agreed = True
         processes.open_group(
             params.get("backend"),
             use_gpu=opt["num_gpu"] != 0,
@@ -58,7 +60,7 @@ def join_run(launcher: str, read: Callable[[], Options]) -> Iterator[Options]:
             yield opt
             distributed.barrier()  # the process that hosts the store may be ready first
     except InputError as error:
-        raise InputError(*_once(store, str(error)).splitlines()) from error
+        raise InputError(*_once(store, str(error), by_all=not agreed).splitlines()) from error
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()
@@ -123,13 +125,17 @@ def _exchange(store: Store, value: Any) -> list[Any]:
     return values
 
 
-def _once(store: Store, sentence: str) -> str:
-    """The sentence in the first process that reports it, an empty one in the others."""
+def _once(store: Store, sentence: str, *, by_all: bool) -> str:
+    """The sentence in the first process that reports it, an empty one in the others.
+
+    Args:
+        by_all: whether all processes report it; then it is reported if the store's host has ended.
+    """
     rank = str(processes.rank())
     try:
         first = store.compare_set(f"said/{sentence}", "", rank).decode() == rank
-    except RuntimeError:  # the store's host has ended and reported something else
-        return sentence
+    except RuntimeError:  # the store's host has ended, maybe after it reported something else
+        return "" if by_all else sentence
     if first:  # if another process ends first, the launcher ends this one before it has printed
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     return sentence if first else ""
