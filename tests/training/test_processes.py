@@ -225,7 +225,11 @@ def test_a_rank_without_an_option_file_ends_all_and_is_named_once(codes):
 
 
 @pytest.mark.parametrize(("by_all", "printed"), [(True, ""), (False, "a sentence")])
-def test_what_all_processes_report_is_not_repeated_when_the_first_has_ended(by_all, printed):
+def test_what_all_processes_report_is_not_repeated_when_the_first_has_ended(
+    by_all, printed, monkeypatch
+):
+    monkeypatch.setenv("RANK", "1")
+
     class Ended:
         def compare_set(self, *_):
             raise RuntimeError("Connection reset by peer")
