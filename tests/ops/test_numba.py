@@ -204,8 +204,9 @@ def test_nothing_is_kept_if_no_gradient_is_needed(monkeypatch):
         kept.append(result[1].numel())
         return result
 
-    monkeypatch.setattr(planar_numba, "forward", spy)
     tensors = inputs()
     with torch.no_grad():
+        planar_scan(*tensors)  # so that the backend's self-test is over
+        monkeypatch.setattr(planar_numba, "forward", spy)
         planar_scan(*tensors)
     assert kept == [0]

@@ -12,7 +12,7 @@ from .. import ops
 from ..errors import InputError, shortened
 from ..networks.modules import oss
 from ..networks.modules.prepared_weights import cache_weights
-from ..networks.modules.tail import STRIP, always_collapsed
+from ..networks.modules.tail import STRIP
 from ..networks.unet import UNet
 from ..ops import selective
 
@@ -80,8 +80,11 @@ def collapsed_tail(network: nn.Module) -> Iterator[None]:
         return
     with cache_weights(network.tail):
         network.tail.prepared()
-        with always_collapsed():
+        network.tail.always_collapses = True
+        try:
             yield
+        finally:
+            network.tail.always_collapses = False
 
 
 def smallest(network: nn.Module) -> int:

@@ -1,9 +1,7 @@
 """The tail of a network, which turns features into an image of the size wanted."""
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator
-from contextvars import ContextVar
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +18,6 @@ SAVING = 1.6  # the least ratio of multiply-adds: with less, more calls on small
 GPU_PIXELS = 2**14  # with fewer, launches take a GPU's time, and collapsing takes 19 more
 HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 has_any_global_hook: Callable[[], bool] = getattr(module, "_has_any_global_hook", bool)
-_always: ContextVar[bool] = ContextVar("_always", default=False)
 
 
 class Tail(PreparedWeights):
@@ -35,11 +32,14 @@ class Tail(PreparedWeights):
         channels, out_channels: of the features and of the image.
         scale: 1, 3 or a power of 2.
         bias: whether the convolutions have bias.
+    Attributes:
+        always_collapses: set it for maps of any size from 3 x 3 up, also in traced graphs.
     Source: collapsible linear blocks, SESR, arXiv 2103.09404, Section 3.1.
     """
 
     def __init__(self, channels: int, out_channels: int, *, scale: int, bias: bool):
         super().__init__()
+        self.always_collapses = False
         self.scale, self.factors = scale, (3,) if scale == 3 else (2,) * int(math.log2(scale))
         self.upsampling = nn.Sequential()
         for factor in self.factors:
@@ -58,10 +58,10 @@ class Tail(PreparedWeights):
     def _collapses(self, x: Tensor) -> bool:
         """Whether x is to be convolved once.
 
-        Not while a network is traced, but for ``always_collapsed``; nor where somebody would
-        notice: if a layer was replaced or has a hook, or if multiply-adds are counted.
+        Not while a network is traced; nor where somebody would notice: if a layer was replaced or
+        has a hook, or if multiply-adds are counted.
         """
-        if _always.get():
+        if self.always_collapses:
             return bool(self.factors)
         if is_traced():
             return False
@@ -182,13 +182,3 @@ def _counted() -> bool:
     """Whether torch counts multiply-adds, which papers do for networks as they are defined."""
     modes = _python_dispatch._get_current_dispatch_mode_stack()
     return any("FlopCounter" in type(mode).__name__ for mode in modes)
-
-
-@contextlib.contextmanager
-def always_collapsed() -> Iterator[None]:
-    """Within it tails are collapsed for maps of any size from 3 x 3 up, also in traced graphs."""
-    token = _always.set(True)
-    try:
-        yield
-    finally:
-        _always.reset(token)
