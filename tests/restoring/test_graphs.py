@@ -110,7 +110,8 @@ def test_a_graph_prepares_its_weights_itself(pools):
 
 def test_a_picture_by_graphs_is_the_same_picture(pools):
     network, x = tiny(), torch.rand(1, 3, 40, 40)
-    restorer, plain = (Restorer(network, tile=24, overlap=8, precision="fp32") for _ in range(2))
+    options = {"device": "cpu", "tile": 24, "overlap": 8, "precision": "fp32"}
+    restorer, plain = (Restorer(network, **options) for _ in range(2))
     run = restorer.tiling.run
     run._call = graphs = Replayed(run._run, network)
     assert torch.equal(restorer.restore_tensor(x), plain.restore_tensor(x))

@@ -114,7 +114,7 @@ def test_tiles_make_no_difference_if_the_overlap_covers_the_receptive_field():
 )
 def test_tiles_are_halved_when_memory_runs_out(error):
     network = Failing(130 * 130, error)
-    restorer = Restorer(network, overlap=8)
+    restorer = Restorer(network, device="cpu", overlap=8)
     image = files.noise("RGB", height=200, width=300)
     assert np.array_equal(restorer(image), image)
     tried = [seen for seen in network.seen if seen != (128, 128)]
@@ -127,6 +127,13 @@ def test_tiles_are_halved_when_memory_runs_out(error):
 def test_too_little_memory_for_small_tiles_is_an_error():
     with pytest.raises(InputError, match="memory"):
         Restorer(Failing(10, MemoryError()), tile=64)(files.noise("RGB", height=80, width=90))
+
+
+def test_too_little_memory_for_the_network_itself_is_an_error():
+    network = Failing(10, torch.cuda.OutOfMemoryError("CUDA out of memory"))
+    network.scale = 0  # to be found by a trial, as on a GPU the memory for a map
+    with pytest.raises(InputError, match="cpu has not enough free memory for the network"):
+        Restorer(network, device="cpu")
 
 
 def test_other_errors_of_a_network_are_not_mistaken_for_a_lack_of_memory():
@@ -273,7 +280,7 @@ def test_a_tile_that_is_not_finite_is_repeated_in_float32():
         scale = 1
 
         def forward(self, x):
-            big = torch.full((x.shape[-1], x.shape[-1]), 1e4)
+            big = torch.full((x.shape[-1], x.shape[-1]), 1e4, device=x.device)
             return (x + 1e2) @ big * 0 + x
 
     x = torch.rand(1, 3, 8, 8)

@@ -1,8 +1,10 @@
 """Restorer: a loaded network that restores pictures of any size, kind and depth."""
 
+import contextlib
 import copy
 import math
 import os
+from collections.abc import Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -37,8 +39,9 @@ class Restorer:
             or of a preset; None for the bundled network that enlarges four times.
         device: "cpu", "cuda", ...; auto is the GPU if there is one.
         precision: fp32, tf32 (on GPUs, products keep 10 bits of float32's 23), bf16 or fp16; auto
-            is bf16 on GPUs that support it, on CPUs that support it if the change is negligible
-            (0.01 dB), else fp32. A tile with a value that is not finite is repeated in fp32.
+            is tf32 on GPUs that support it, bf16 on CPUs that support it if the change is
+            negligible (0.01 dB), else fp32. A tile with a value that is not finite is repeated in
+            fp32.
         tile: side of the tiles in pixels of the input; by default the whole picture if it fits
             into memory, else the largest tiles that do. Tiles that do not fit are halved.
         overlap: pixels of the input by which neighbouring tiles overlap and are blended.
@@ -55,7 +58,8 @@ class Restorer:
         memory: gigabytes that this process may use, which limits the tiles; by default the free
             memory.
     Attributes: network; scale, the network's; outscale; strength; device.
-    Raises: InputError: the model is missing, damaged or of another kind; an invalid option.
+    Raises: InputError: the model is missing, damaged or of another kind; an invalid option; too
+        little memory.
     """
 
     def __init__(
@@ -88,21 +92,23 @@ class Restorer:
                 " give tile, and leave compile and pool out"
             )
         self.device = _device(device)
-        if isinstance(model, nn.Module):
-            self.network = _in_float32(model).to(self.device).eval()
-        else:
-            self.network = models.load(model, self.device)
-        run = Runner(
-            self.network,
-            self.device,
-            precision=precision,
-            averaged=ensemble,
-            stepwise=self.device.type == "cpu" and not compile,
-        )
-        self.scale: int = getattr(self.network, "scale", 0) or run.scale()
-        self.outscale = outscale or self.scale
         on_cpu = self.device.type == "cpu"
-        sizes = TileSizes(run, self.device, memory, None if on_cpu else run.largest_map())
+        with _memory_of(self.device):
+            if isinstance(model, nn.Module):
+                self.network = _in_float32(model).to(self.device).eval()
+            else:
+                self.network = models.load(model, self.device)
+            run = Runner(
+                self.network,
+                self.device,
+                precision=precision,
+                averaged=ensemble,
+                stepwise=on_cpu and not compile,
+            )
+            self.scale: int = getattr(self.network, "scale", 0) or run.scale()
+            largest_map = None if on_cpu else run.largest_map()
+        self.outscale = outscale or self.scale
+        sizes = TileSizes(run, self.device, memory, largest_map)
         self.tiling = Tiling(
             run=run,
             sizes=sizes,
@@ -252,6 +258,20 @@ def _in_float32(network: nn.Module) -> nn.Module:
     """The network, or a copy of it in float32, since ``precision`` chooses what runs in less."""
     kinds = {parameter.dtype for parameter in network.parameters()}
     return network if kinds <= {torch.float32} else copy.deepcopy(network).float()
+
+
+@contextlib.contextmanager
+def _memory_of(device: torch.device) -> Iterator[None]:
+    """Raise an InputError if memory runs out while a network is loaded and tried."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not system_memory.ran_out(error):
+            raise
+        raise InputError(
+            f"{device} has not enough free memory for the network and a picture of 64 x 64 pixels;"
+            " close other programs or choose another device"
+        ) from error
 
 
 def check_strength(strength: float) -> float:

@@ -16,8 +16,9 @@ Bytes to move, with M those of a float32 map and P those of the projection:
 and for the states between chunks (32 to 256 steps) 16 n / chunk M forward, 20 n / chunk M backward.
 The states that ``gradients`` keeps in its workspace, 4 n M in and out, are sized for the cache.
 Extra memory: 4M for the maps; the states after each chunk, 4 n / chunk M, kept for the backward
-pass, which needs the same amount again, and the workspace. Small maps have short chunks, to fill
-the GPU: their states may exceed the inputs, but stay below 16 MiB for 16 states.
+pass, which needs about three times that again (carries and sums of each chunk), and the workspace.
+Small maps have short chunks, to fill the GPU: their states may exceed the inputs, but stay below 16
+MiB for 16 states.
 By copying, flipping and merging, forward would move: four sequences of x 8M, delta 4M, B, C and
 step split 2P, the scan 12M + P, its outputs flipped and transposed 8M and added 5M: 37M + 3P; and
 hold 8M for the backward pass, instead of x and the states after each chunk.
