@@ -1,4 +1,6 @@
-"""The precision of auto on a CPU: bfloat16 if it has units for it and the error is invisible."""
+"""The precision of auto: tf32 on GPUs, bfloat16 on CPUs with units for it, if it is invisible."""
+
+import contextlib
 
 import pytest
 import torch
@@ -75,6 +77,16 @@ def test_a_network_without_bfloat16_support_is_not_tried(units):
     network = Network()
     network.supports_bfloat16 = False
     assert taken(network) == torch.float32
+
+
+@pytest.mark.parametrize(("supported", "name"), [(True, "tf32"), (False, "fp32")])
+def test_a_gpu_computes_in_tf32_if_it_supports_it_without_a_trial(monkeypatch, supported, name):
+    monkeypatch.setattr(torch.cuda, "device", lambda device: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "is_tf32_supported", lambda: supported)
+    network = Network()
+    gpu = torch.device("cuda", 1)
+    assert precision.choose_precision(network, gpu, network, (1, 3, 64, 64)) == name
+    assert network.calls == 0
 
 
 def test_an_invisible_error_changes_forty_decibels_by_a_hundredth():

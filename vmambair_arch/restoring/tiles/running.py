@@ -47,14 +47,16 @@ class Runner:
             )
         self.network = network
         self.device = device
-        self.tf32 = precision == "tf32"
         self.averaged = averaged
         config = getattr(network, "config", {})
         self.in_channels: int = config.get("in_channels", 3)
         multiple: int = getattr(network, "multiple", 1)
         self.side = -(-PROBE_SIDE // multiple) * multiple
         shape = (1, self.in_channels, self.side, self.side)
-        self.dtype = PRECISIONS.get(precision) or self._automatic(shape)
+        self.tf32 = False  # while a precision is chosen
+        if precision == "auto":
+            precision = self._automatic(shape)
+        self.dtype, self.tf32 = PRECISIONS[precision], precision == "tf32"
         small = torch.zeros(shape, device=device)
         self._call = self._run
         self.steps = Steps(network, lambda x: self._run(x, self.dtype), small) if stepwise else None
@@ -157,7 +159,7 @@ class Runner:
             ) from error
 
     @torch.no_grad()
-    def _automatic(self, shape: tuple[int, int, int, int]) -> torch.dtype:
+    def _automatic(self, shape: tuple[int, int, int, int]) -> str:
         return choose_precision(self.network, self.device, self._run, shape)
 
     def _run(self, x: Tensor, dtype: torch.dtype) -> Tensor:
