@@ -115,6 +115,19 @@ def test_a_part_runs_in_a_process_and_its_findings_are_kept(script, tmp_path):
     assert len((tmp_path / "table.txt").read_text().splitlines()) == 4
 
 
+def test_another_run_keeps_what_was_found_of_other_parts_on_the_same_machine(script, tmp_path):
+    script.run("cpu", ["scans", "layouts"], 9, tmp_path, {"layouts": 300.0, "scans": 0.01})
+    script.run("cpu", ["scans"], 0, tmp_path)
+    found = json.loads((tmp_path / "results.json").read_text())
+    notes = [(result["part"], result.get("note")) for result in found["results"]]
+    assert notes == [("layouts", ""), ("layouts", ""), ("scans", "no time is left")]
+    found["machine"]["processor"] = "another"
+    (tmp_path / "results.json").write_text(json.dumps(found))
+    script.run("cpu", ["scans"], 0, tmp_path)
+    (only,) = json.loads((tmp_path / "results.json").read_text())["results"]
+    assert only["part"] == "scans"
+
+
 def test_all_parts_together_stay_below_eight_minutes(script, tmp_path):
     assert sum(script.PARTS.values()) < 8 * 60
     results = script.run("cpu", NAMES, 0, tmp_path)

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from basicsr.utils.registry import MODEL_REGISTRY
 from measuring import on_gpu, seconds
 
-import vmambair_arch.plugin  # noqa: F401  # registers what the recipes name
+import vmambair_arch.plugin  # noqa: F401  # BasicSR imports only after it
 from vmambair_arch.models.build import dependable
 from vmambair_arch.option_files import yaml_lines
+
+from basicsr.utils.registry import MODEL_REGISTRY  # isort: skip
 
 OPTIONS = Path(__file__).parents[3] / "options"
 RECIPES = ("realsr_x4", "x4", "derain", "denoise", "tiny_x4")
