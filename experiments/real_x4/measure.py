@@ -45,7 +45,7 @@ def main(truth: str, degraded: str) -> None:
         own = [row for row in rows if row["method"] == name]
         means = {key: float(np.mean([row[key] for row in own])) for key in ("psnr", "ssim", "niqe")}
         print(json.dumps({"image": "mean", "method": name, **means}))
-    write_page("examples.jpg", strips)
+    write_page(HERE / "examples.jpg", strips)
 
 
 def measured(image: str, method: str, result: np.ndarray, gt: np.ndarray) -> dict[str, object]:
@@ -67,11 +67,11 @@ def beside(crops: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([part for crop in crops for part in (crop, pause)][:-1], axis=1)
 
 
-def write_page(name: str, strips: list[np.ndarray]) -> None:
-    """Write strips of one width below each other into a file beside this one."""
+def write_page(path: Path, strips: list[np.ndarray]) -> None:
+    """Write strips of one width below each other into a JPEG file."""
     pause = np.full((GAP, strips[0].shape[1], 3), 255, np.uint8)
     page = np.concatenate([part for strip in strips for part in (strip, pause)][:-1])
-    cv2.imwrite(str(HERE / name), page, [cv2.IMWRITE_JPEG_QUALITY, 90])
+    cv2.imwrite(str(path), page, [cv2.IMWRITE_JPEG_QUALITY, 90])
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def main() -> None:
         results += [restorer(part[..., ::-1].copy())[..., ::-1] for restorer in restorers]
         x, y, side = (SCALE * number for number in (left - x0, top - y0, SIDE))
         strips.append(beside([result[y : y + side, x : x + side] for result in results]))
-    write_page("photographs.jpg", strips)
+    write_page(Path(__file__).with_name("photographs.jpg"), strips)
 
 
 if __name__ == "__main__":
