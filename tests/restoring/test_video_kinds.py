@@ -11,7 +11,8 @@ import pytest
 from support import films
 from vmambair_arch import cli, save_network
 from vmambair_arch.errors import InputError
-from vmambair_arch.restoring.video import is_video, restore_video, suffix_for
+from vmambair_arch.restoring.video import is_video, muxing, restore_video, suffix_for, verification
+from vmambair_arch.restoring.video.completeness import Span
 
 av = pytest.importorskip("av")
 
@@ -47,6 +48,26 @@ def stream(path: Path, number: int = 0):
     container = av.open(path)
     next(container.decode(video=number))
     return container.streams.video[number]
+
+
+# whatever the version of FFmpeg
+
+
+def test_the_time_of_creation_that_asf_files_do_not_have_is_no_tag():
+    tags = {"creation_time": "1970-01-01T00:00:00.000000Z", "Title": "ten pictures"}
+    assert muxing.kept_tags(tags, "mp4") == {"title": "ten pictures"}
+    tags["creation_time"] = "2026-11-29T10:00:00.000000Z"
+    assert muxing.kept_tags(tags, "mp4").keys() == {"creation_time", "title"}
+
+
+@pytest.mark.parametrize(
+    ("packets", "last", "wrong"),
+    [(3, 0.2, ""), (2, 0.2, "0.20 s of 0.36 s of sound"), (3, 0.0, "0.20 s of 0.36 s of sound")],
+)
+def test_sound_is_whole_if_only_the_duration_of_its_last_packet_is_unknown(packets, last, wrong):
+    given = Span(packets=3, start=0.0, last=0.2, end=0.36)
+    made = Span(packets=packets, start=0.0, last=last, end=0.2)
+    assert verification._wrong_sound([made], [given]) == wrong
 
 
 # depth and colours

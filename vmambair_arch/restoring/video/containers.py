@@ -42,7 +42,7 @@ def open_container(source: Path, **options: str) -> Iterator[Any]:
         with av.open(
             f"file:{source}",  # so that a colon in a name does not mean a protocol
             container_options=options,
-            metadata_errors="surrogateescape",
+            **whole_tags(),
         ) as container:
             yield container
     except FFmpegError as error:
@@ -50,6 +50,14 @@ def open_container(source: Path, **options: str) -> Iterator[Any]:
             f"{source}: is not a complete video ({error.strerror}); copy or download it again, or"
             " repair it"
         ) from error
+
+
+def whole_tags() -> dict[str, Any]:
+    """What ``av.open`` needs to keep bytes of tags that are not UTF-8; since PyAV 19 nothing."""
+    import av
+
+    keeps_them = int(av.__version__.partition(".")[0]) >= 19
+    return {} if keeps_them else {"metadata_errors": "surrogateescape"}
 
 
 def is_video(path: Path) -> bool:

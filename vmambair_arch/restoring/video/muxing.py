@@ -9,7 +9,7 @@ from typing import IO, Any, NamedTuple
 
 from ...errors import InputError
 from .colours import has_alpha
-from .containers import WRITTEN, main_stream, open_container
+from .containers import WRITTEN, main_stream, open_container, whole_tags
 from .encoding import Codec, add_stream, duration, packets, sizes_and_header
 from .survey import Survey
 
@@ -17,6 +17,7 @@ from .survey import Survey
 OUTDATED = ("alpha_mode", "bps", "compatible_brands", "duration", "encoder", "major_brand")
 OUTDATED += ("minor_version", "number_of_bytes", "number_of_frames", "rotate", "vendor_id")
 OUTDATED += ("_statistics", "software")
+NO_TIME = "1970-01-01T00:00:00"  # what FFmpeg 9 reads of an ASF file without its time of creation
 # FFmpeg's muxer needs this for Apple's tags besides the common ones.
 MUXER_OPTIONS = {"mov": {"movflags": "use_metadata_tags"}}
 
@@ -93,7 +94,7 @@ def mux(
 
     kind, copied = WRITTEN[target.suffix.lower()], check(source, target)
     options = dict(MUXER_OPTIONS.get(kind, {}))
-    with av.open(file, "w", kind, options, metadata_errors="surrogateescape") as output:
+    with av.open(file, "w", kind, options, **whole_tags()) as output:
         output.metadata.update(kept_tags(source.metadata, kind))
         height, width, header = sizes_and_header(parts[0])
         stream = add_stream(output, video, codec, height, width)
@@ -119,6 +120,8 @@ def kept_tags(tags: dict[str, str], kind: str) -> dict[str, str]:
     for name, value in tags.items():
         small = name.lower()
         if small.startswith(OUTDATED) or (small == "handler_name" and kind == "matroska"):
+            continue
+        if small == "creation_time" and value.startswith(NO_TIME):
             continue
         kept["title" if small == "name" else small] = value
     return kept

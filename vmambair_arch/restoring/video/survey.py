@@ -136,7 +136,8 @@ def _checked(source: Path, frame: Any, number: int, size: tuple[int, int]) -> tu
 
 
 def _side_data(frame: Any) -> set[str]:
-    return {data.type.name for data in frame.side_data}
+    # Up to PyAV 18 it iterates over data, then over their types.
+    return {getattr(each, "type", each).name for each in frame.side_data}
 
 
 def _turned(frame: Any) -> bool:
