@@ -51,13 +51,13 @@ def network_function(name: str) -> Callable[..., UNet]:
             values["residual"] = values["in_channels"] == values["out_channels"]
         return network(**values)
 
-    doc = network.__doc__
+    doc = inspect.getdoc(network) or ""  # __doc__ is indented before Python 3.13
     for ours, theirs in NAMES.items():
-        doc = doc.replace(f"        {ours}: ", f"        {theirs}: ")
+        doc = doc.replace(f"    {ours}: ", f"    {theirs}: ")
     for theirs, ours in NORMS.items():
         doc = doc.replace(f'"{ours}"', f'"{theirs}"')
     if defaults:
-        doc = doc.replace("    Raises:", "        heads: not used.\n    Raises:")
+        doc = doc.replace("Raises:", "    heads: not used.\nRaises:")
     build.__name__ = build.__qualname__ = name
     build.__doc__, build.__signature__ = doc, signature  # pyright: ignore[reportFunctionMemberAccess]
     build.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

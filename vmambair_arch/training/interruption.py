@@ -1,5 +1,6 @@
 """SIGINT and SIGTERM: noted when they arrive, and obeyed where training can stop."""
 
+import _thread
 import logging
 import os
 import signal
@@ -12,6 +13,7 @@ from ..errors import StoppedError
 from ..system.processes import all_reduce_max
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+PATIENCE = 5.0  # seconds until the line that tells of a signal must be written
 
 
 class Interruption:
@@ -22,6 +24,8 @@ class Interruption:
 
     def __init__(self):
         self.number = 0
+        self._telling = False
+        self._told = threading.Event()
         self._pid = os.getpid()
         self._previous = {}
 
@@ -37,6 +41,8 @@ class Interruption:
     def check(self) -> None:
         """Raise StoppedError if this process has received a signal."""
         if self.number:
+            if self._telling:
+                self._told.wait(PATIENCE)
             raise StoppedError(self.number)
 
     def check_all(self, device: torch.device) -> None:
@@ -50,9 +56,14 @@ class Interruption:
         if number == self.number == signal.SIGINT:
             signal.signal(number, signal.SIG_DFL)
             os.kill(self._pid, number)
-        self.number = number
-        name = signal.Signals(number).name
+        self.number, self._telling = number, True
+        # This may interrupt the logger in the middle of a line, and streams cannot be entered twice,
+        # nor can the locks that threading takes to start a thread.
+        _thread.start_new_thread(self._tell, (number,))
+
+    def _tell(self, number: int) -> None:
         logging.getLogger("basicsr").warning(
-            f"{name}: a state is written after this iteration"
+            f"{signal.Signals(number).name}: a state is written after this iteration"
             + ("; a second one stops at once" if number == signal.SIGINT else "")
         )
+        self._told.set()
