@@ -57,7 +57,7 @@ class Interruption:
             signal.signal(number, signal.SIG_DFL)
             os.kill(self._pid, number)
         self.number, self._telling = number, True
-        # This may interrupt the logger in the middle of a line, and streams cannot be entered twice,
+        # This may interrupt the logger in the middle of a line. Streams cannot be entered twice,
         # nor can the locks that threading takes to start a thread.
         _thread.start_new_thread(self._tell, (number,))
 
