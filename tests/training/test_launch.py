@@ -93,7 +93,8 @@ def test_an_error_is_printed_once_for_all_processes(start):
     launcher = start(VMAMBAIR, *wrong, "--nproc", "2", "--max-restarts", "3")
     launcher.join(PATIENCE)
     assert launcher.exitcode == 2
-    (line,) = Path("out.txt").read_text().splitlines()
+    lines = Path("out.txt").read_text().splitlines()
+    (line,) = [line for line in lines if not line.startswith("[Gloo]")]  # as torch up to 2.10 says
     assert "datasets.train.dataroot_gt: there is no folder nowhere" in line
     assert not Path("experiments").exists()
 
