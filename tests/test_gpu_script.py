@@ -117,10 +117,11 @@ def test_a_part_runs_in_a_process_and_its_findings_are_kept(script, tmp_path):
 
 def test_another_run_keeps_what_was_found_of_other_parts_on_the_same_machine(script, tmp_path):
     script.run("cpu", ["scans", "layouts"], 9, tmp_path, {"layouts": 300.0, "scans": 0.01})
-    script.run("cpu", ["scans"], 0, tmp_path)
+    script.run("cpu", ["scans", "layouts"], 0, tmp_path)
     found = json.loads((tmp_path / "results.json").read_text())
     notes = [(result["part"], result.get("note")) for result in found["results"]]
-    assert notes == [("layouts", ""), ("layouts", ""), ("scans", "no time is left")]
+    over = "no time is left"
+    assert notes == [("layouts", ""), ("layouts", ""), ("layouts", over), ("scans", over)]
     found["machine"]["processor"] = "another"
     (tmp_path / "results.json").write_text(json.dumps(found))
     script.run("cpu", ["scans"], 0, tmp_path)

@@ -36,7 +36,8 @@ def run(
 ) -> list[dict]:
     """Run the parts one after the other; write results.json and table.txt, and return the results.
 
-    What the two files have of other parts stays there, if it was found on the same machine.
+    What the two files have of parts of which nothing is found stays there, if it was found on the
+    same machine.
 
     Args:
         device: "cuda", "cuda:1", ... or "cpu".
@@ -49,16 +50,18 @@ def run(
     results: list[dict] = []
     output.mkdir(parents=True, exist_ok=True)
     about = {"device": device, "machine": facts()}
-    others = [result for result in before(output, about) if result["part"] not in parts]
+    every = before(output, about)
     for part in parts:
         seconds = min(limits[part], deadline - time.monotonic())
         found, ended = (
             ([], "no time is left") if seconds <= 0 else in_a_process(part, device, seconds)
         )
-        results += [{"part": part, **result} for result in found]
+        new = [{"part": part, **result} for result in found]
         if ended:
-            results.append({"part": part, "name": "the part itself", "value": None, "note": ended})
-        every = sorted([*others, *results], key=lambda result: list(PARTS).index(result["part"]))
+            new.append({"part": part, "name": "the part itself", "value": None, "note": ended})
+        results += new
+        kept = [r for r in every if r["part"] != part or (r["value"] is not None and not found)]
+        every = sorted([*kept, *new], key=lambda result: list(PARTS).index(result["part"]))
         (output / "results.json").write_text(
             json.dumps({**about, "results": every}, indent=1) + "\n"
         )

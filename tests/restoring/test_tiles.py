@@ -131,7 +131,7 @@ def test_too_little_memory_for_small_tiles_is_an_error():
 
 def test_too_little_memory_for_the_network_itself_is_an_error():
     network = Failing(10, torch.cuda.OutOfMemoryError("CUDA out of memory"))
-    network.scale = 0  # to be found by a trial, as on a GPU the memory for a map
+    network.scale = 0  # so that the network is run to find it
     with pytest.raises(InputError, match="cpu has not enough free memory for the network"):
         Restorer(network, device="cpu")
 

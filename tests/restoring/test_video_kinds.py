@@ -62,11 +62,11 @@ def test_the_time_of_creation_that_asf_files_do_not_have_is_no_tag():
 
 @pytest.mark.parametrize(
     ("packets", "last", "wrong"),
-    [(3, 0.2, ""), (2, 0.2, "0.20 s of 0.36 s of sound"), (3, 0.0, "0.20 s of 0.36 s of sound")],
+    [(3, 0.6, ""), (2, 0.6, "0.20 s of 0.36 s of sound"), (3, 0.4, "0.20 s of 0.36 s of sound")],
 )
 def test_sound_is_whole_if_only_the_duration_of_its_last_packet_is_unknown(packets, last, wrong):
     given = Span(packets=3, start=0.0, last=0.2, end=0.36)
-    made = Span(packets=packets, start=0.0, last=last, end=0.2)
+    made = Span(packets=packets, start=0.4, last=last, end=0.6)  # later, as by some containers
     assert verification._wrong_sound([made], [given]) == wrong
 
 

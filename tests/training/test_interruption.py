@@ -33,5 +33,16 @@ def test_a_signal_in_the_middle_of_a_line_is_told_after_it(number):
                 interruption.check()
     finally:
         logger.removeHandler(stream)
-    assert lines[0] == "a line"
-    assert lines[1].startswith(f"{number.name}: a state is written after this iteration")
+    first, second = lines
+    assert first == "a line"
+    assert second.startswith(f"{number.name}: a state is written after this iteration")
+
+
+def test_every_signal_is_told_before_the_run_ends(caplog):
+    with Interruption() as interruption:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            os.kill(os.getpid(), number)
+        with pytest.raises(StoppedError):
+            interruption.check()
+    names = {record.getMessage().partition(":")[0] for record in caplog.records}
+    assert names == {"SIGTERM", "SIGINT"}

@@ -25,7 +25,7 @@ def add_arguments(group: argparse._ArgumentGroup) -> None:
     add("--pool", choices=["tile", "global"], default="tile", help=pool)
     memory = "gigabytes that may be used (default: the free memory)"
     add("--memory", type=float, metavar="GB", help=memory)
-    precision = "default: tf32 on GPUs and bf16 on CPUs, if they support it and it is invisible"
+    precision = "default: tf32 on GPUs that support it, bf16 on CPUs that do if it is invisible"
     add(
         "--precision",
         choices=["auto", "fp32", "tf32", "bf16", "fp16"],

@@ -269,7 +269,7 @@ def _memory_of(device: torch.device) -> Iterator[None]:
         if not system_memory.ran_out(error):
             raise
         raise InputError(
-            f"{device} has not enough free memory for the network and a picture of 64 x 64 pixels;"
+            f"{device} has not enough free memory for the network and a small picture;"
             " close other programs or choose another device"
         ) from error
 

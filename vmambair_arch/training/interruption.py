@@ -24,8 +24,7 @@ class Interruption:
 
     def __init__(self):
         self.number = 0
-        self._telling = False
-        self._told = threading.Event()
+        self._telling: list[_thread.LockType] = []  # each is held until its line is written
         self._pid = os.getpid()
         self._previous = {}
 
@@ -41,8 +40,9 @@ class Interruption:
     def check(self) -> None:
         """Raise StoppedError if this process has received a signal."""
         if self.number:
-            if self._telling:
-                self._told.wait(PATIENCE)
+            for lock in self._telling:
+                if lock.acquire(timeout=PATIENCE):
+                    lock.release()
             raise StoppedError(self.number)
 
     def check_all(self, device: torch.device) -> None:
@@ -56,14 +56,21 @@ class Interruption:
         if number == self.number == signal.SIGINT:
             signal.signal(number, signal.SIG_DFL)
             os.kill(self._pid, number)
-        self.number, self._telling = number, True
+        self.number = number
         # This may interrupt the logger in the middle of a line. Streams cannot be entered twice,
         # nor can the locks that threading takes to start a thread.
-        _thread.start_new_thread(self._tell, (number,))
+        lock = _thread.allocate_lock()
+        lock.acquire()
+        _thread.start_new_thread(_tell, (number, lock))
+        self._telling.append(lock)
 
-    def _tell(self, number: int) -> None:
+
+def _tell(number: int, lock: _thread.LockType) -> None:
+    """Write the line of a signal, then release the lock."""
+    try:
         logging.getLogger("basicsr").warning(
             f"{signal.Signals(number).name}: a state is written after this iteration"
             + ("; a second one stops at once" if number == signal.SIGINT else "")
         )
-        self._told.set()
+    finally:
+        lock.release()

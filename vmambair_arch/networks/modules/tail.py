@@ -58,8 +58,8 @@ class Tail(PreparedWeights):
     def _collapses(self, x: Tensor) -> bool:
         """Whether x is to be convolved once.
 
-        Not while a network is traced; nor where somebody would notice: if a layer was replaced or
-        has a hook, or if multiply-adds are counted.
+        Unless ``always_collapses`` is set, not while a network is traced; nor where somebody would
+        notice: if a layer was replaced or has a hook, or if multiply-adds are counted.
         """
         if self.always_collapses:
             return bool(self.factors)

@@ -1,4 +1,4 @@
-"""The precision of ``auto``: the fastest whose difference from float32 is invisible."""
+"""The precision of ``auto``: tf32 on GPUs, and on CPUs bfloat16 if that is invisible."""
 
 import logging
 from collections.abc import Callable

@@ -117,7 +117,7 @@ def _look(source: Path, fields: str | None, deinterlace: bool, salvage: bool) ->
 
 def _checked(source: Path, frame: Any, number: int, size: tuple[int, int]) -> tuple[int, int]:
     """The size of a frame. Raises InputError: it differs from the others, or is unsupported."""
-    if frame.color_trc in CURVES or "DOVI_METADATA" in _side_data(frame):
+    if frame.color_trc in CURVES or frame.side_data.get("DOVI_METADATA"):
         raise InputError(
             f"{source}: high dynamic range ({CURVES.get(frame.color_trc, 'Dolby Vision')}) is not"
             " restored; convert the video to BT.709 first"
@@ -133,11 +133,6 @@ def _checked(source: Path, frame: Any, number: int, size: tuple[int, int]) -> tu
             f" pixels; give it one size first (ffmpeg -i {source.name} -vf scale={w}:{h} one.mkv)"
         )
     return now
-
-
-def _side_data(frame: Any) -> set[str]:
-    # Up to PyAV 18 it iterates over data, then over their types.
-    return {getattr(each, "type", each).name for each in frame.side_data}
 
 
 def _turned(frame: Any) -> bool:

@@ -66,7 +66,8 @@ def _wrong_frames(made: Span, video: Survey) -> str:
 def _wrong_sound(made: Sequence[Span], given: Sequence[Span]) -> str:
     for before, after in zip(given, made, strict=True):
         # Files need not hold durations of packets, so the last one may seem to be shorter.
-        whole = after.packets == before.packets and before.last - after.last < SLACK
+        later = before.last - (before.start or 0.0) - (after.last - (after.start or 0.0))
+        whole = after.packets == before.packets and later < SLACK
         if not whole and before.seconds - after.seconds > SLACK:
             return f"{after.seconds:.2f} s of {before.seconds:.2f} s of sound"
     return ""
