@@ -2,8 +2,9 @@
 
     python experiments/benchmarks/ratios.py experiments/benchmarks/ratios.json
 
-takes two or three minutes on an idle machine with two cores, and writes and prints the figures:
-the fastest of many calls of each thing, in one process. With
+takes six minutes on an idle machine with two cores, and writes and prints the figures: of the
+fastest calls of each thing, in one process. What is compared is called in turn, so that slow
+minutes of a shared host fall on all of it. With
 
     NUMBA_CPU_NAME=x86-64-v3 NUMBA_CPU_FEATURES= ATEN_CPU_CAPABILITY=avx2 \
         ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2
@@ -19,7 +20,7 @@ import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import yaml
@@ -36,23 +37,29 @@ from vmambair_arch.system.allocator import keep_freed_memory
 ROOT = Path(__file__).parents[2]
 SCAN, PASSES = "planar_scan/numba", (cases.FORWARD, cases.BACKWARD)
 SCANS = ((64, 48), (64, 96), (16, 16), (8, 384), (8, 128))  # height and width, and channels
+SIDES = (64, 256, 512)  # of maps whose times are compared
 STEPS = {"demo": 16, "tiny_x4": 32}  # height and width of the eight crops of a training step
 BUSY = "while True: pass"
 ENVIRONMENT = ("NUMBA_CPU_NAME", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "OMP_NUM_THREADS")
 
 Call = Callable[[], Any]
+Key = TypeVar("Key")
 
 
-def fastest(call: Call, seconds: float = 2.0) -> float:
-    """Seconds of the fastest call, after two that compile and allocate."""
-    call(), call()
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-    while len(times) < 3 or time.perf_counter() < end:
-        start = time.perf_counter()
+def fastest(calls: dict[Key, Call], seconds: float) -> dict[Key, float]:
+    """Seconds of the fastest call of each, in turn, after one that compiles and allocates."""
+    for call in calls.values():
         call()
-        times.append(time.perf_counter() - start)
-    return min(times)
+    times: dict[Key, float] = {}
+    rounds, end = 0, time.perf_counter() + seconds
+    while rounds < 3 or time.perf_counter() < end:
+        rounds += 1
+        for key, call in calls.items():
+            start = time.perf_counter()
+            call()
+            taken = time.perf_counter() - start
+            times[key] = min(taken, times.get(key, taken))
+    return times
 
 
 def networks() -> dict[str, nn.Module]:
@@ -68,21 +75,23 @@ def networks() -> dict[str, nn.Module]:
     }
 
 
-def forward(network: nn.Module, x: Tensor) -> Call:
-    """A forward pass."""
+def forward(network: nn.Module, x: Tensor, count: int) -> Call:
+    """A forward pass with so many threads."""
 
     def call() -> None:
+        torch.set_num_threads(count)
         with torch.no_grad():
             inference.run(network, x)
 
     return call
 
 
-def step(network: nn.Module, x: Tensor) -> Call:
-    """A training step: forward, backward and Adam."""
+def step(network: nn.Module, x: Tensor, count: int) -> Call:
+    """A training step with so many threads: forward, backward and Adam."""
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
 
     def call() -> None:
+        torch.set_num_threads(count)
         optimizer.zero_grad()
         inference.run(network, x).mean().backward()
         optimizer.step()
@@ -94,8 +103,9 @@ def of_scans() -> dict[str, float]:
     """Nanoseconds for a pixel, channel, direction and state; one thread."""
     found = {}
     for size, channels in SCANS:
-        both = [Case(SCAN, size, passes, channels=channels) for passes in PASSES]
-        ahead, back = (fastest(measure.scan_step(case, size, "cpu")[0], 1.0) for case in both)
+        both = {passes: Case(SCAN, size, passes, channels=channels) for passes in PASSES}
+        calls = {key: measure.scan_step(case, size, "cpu")[0] for key, case in both.items()}
+        ahead, back = fastest(calls, 4.0).values()
         states = size**2 * channels * 4 * measure.STATES
         what = f"planar_scan, {channels} channels, {size} x {size}"
         found[f"{what}: ns a state"] = ahead / states * 1e9
@@ -106,12 +116,13 @@ def of_scans() -> dict[str, float]:
 def of_forward_passes(nets: dict[str, nn.Module]) -> dict[str, float]:
     """Forward passes with one thread and two."""
     sizes = {"realsr_x4": 64, "RRDBNet": 64, "tiny_x4": 256}
-    taken = {}
-    for count in (1, 2):
-        torch.set_num_threads(count)
-        for name, size in sizes.items():
-            x = torch.rand(1, 3, size, size)
-            taken[name, count] = fastest(forward(nets[name].eval(), x), 6.0)
+    maps = {name: torch.rand(1, 3, size, size) for name, size in sizes.items()}
+    calls = {
+        (name, count): forward(nets[name].eval(), x, count)
+        for name, x in maps.items()
+        for count in (1, 2)
+    }
+    taken = fastest(calls, 90.0)
     found = {}
     for count, words in ((1, "one thread"), (2, "two threads")):
         ours, rival = taken["realsr_x4", count], taken["RRDBNet", count]
@@ -121,11 +132,10 @@ def of_forward_passes(nets: dict[str, nn.Module]) -> dict[str, float]:
         )
     for name in sizes:
         found[f"{name}, two threads to one"] = taken[name, 2] / taken[name, 1]
-    torch.set_num_threads(1)
-    for size in (256, 512):
-        x = torch.rand(1, 3, size, size)
-        pass_ = fastest(forward(nets["realsr_x4"], x), 3.0)
-        found[f"realsr_x4, {size} x {size} to 64 x 64"] = pass_ / taken["realsr_x4", 1]
+    calls = {size: forward(nets["realsr_x4"], torch.rand(1, 3, size, size), 1) for size in SIDES}
+    small, *others = fastest(calls, 0.0).items()
+    for size, seconds in others:
+        found[f"realsr_x4, {size} x {size} to 64 x 64"] = seconds / small[1]
     return found
 
 
@@ -134,13 +144,11 @@ def of_steps(nets: dict[str, nn.Module]) -> dict[str, float]:
     found = {}
     for name, size in STEPS.items():
         net, x = nets[name].train(), torch.rand(8, 3, size, size)
-        taken = {}
-        for count in (1, 2):
-            torch.set_num_threads(count)
-            taken[count] = fastest(step(net, x), 4.0), fastest(forward(net, x), 2.0)
-        found[f"{name}, step to forward, one thread"] = taken[1][0] / taken[1][1]
-        found[f"{name}, step, two threads to one"] = taken[2][0] / taken[1][0]
-        quiet = min(taken[1][0], taken[2][0])
+        calls = {"forward": forward(net, x, 1), 1: step(net, x, 1), 2: step(net, x, 2)}
+        taken = fastest(calls, 15.0)
+        found[f"{name}, step to forward, one thread"] = taken[1] / taken["forward"]
+        found[f"{name}, step, two threads to one"] = taken[2] / taken[1]
+        quiet = min(taken[1], taken[2])
         found[f"{name}, step beside two busy processes to the quiet step"] = beside(net, x) / quiet
     return found
 
@@ -151,8 +159,7 @@ def beside(net: nn.Module, x: Tensor) -> float:
     try:
         time.sleep(1)
         work = sum(p.numel() for p in net.parameters()) * x.numel() / 3
-        threads.use(work=work)
-        call = step(net, x)
+        call = step(net, x, threads.choose(work).number)
         call()
         start, count = time.perf_counter(), 0
         while time.perf_counter() < start + 10:
