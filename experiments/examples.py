@@ -12,11 +12,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from real_x4.measure import HEIGHT, WIDTH, beside, write_page
+from real_x4.measure import HEIGHT, WIDTH, beside, restored, write_page
 
 from vmambair_arch import Restorer
 from vmambair_arch.commands.compare import methods
-from vmambair_arch.data.imresize import imresize
+from vmambair_arch.data.images import shrink
+from vmambair_arch.data.jpeg import compress
 
 HERE = Path(__file__).parent
 SCALE, SIGMA, QUALITY = 4, 10, 40
@@ -31,7 +32,7 @@ def main(folder: str) -> None:
     strips = []
     for name, (left, top) in ENLARGED.items():
         truth = cv2.imread(str(Path(folder, f"{name}.png")))
-        small = smaller(truth)
+        small = shrink(truth, SCALE)
         images = [methods.enlarge_bicubically(SCALE, small), restored(enlarge, small), truth]
         at_rows, at_columns = slice(top, top + HEIGHT), slice(left, left + WIDTH)
         strips.append(beside([image[at_rows, at_columns] for image in images]))
@@ -45,23 +46,11 @@ def main(folder: str) -> None:
     write_page(HERE / "clean/examples.jpg", strips)
 
 
-def smaller(image: np.ndarray) -> np.ndarray:
-    """A picture made SCALE times smaller, as in training."""
-    small = imresize(image.astype(np.float32) / 255, 1 / SCALE)
-    return (small.clip(0, 1) * 255).round().astype(np.uint8)
-
-
 def damage(image: np.ndarray) -> np.ndarray:
     """A picture with noise, and then JPEG's artefacts."""
     noise = np.random.default_rng(0).normal(0, SIGMA, image.shape)
     noisy = (image + noise).round().clip(0, 255).astype(np.uint8)
-    _, file = cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    return cv2.imdecode(file, cv2.IMREAD_COLOR)
-
-
-def restored(restorer: Restorer, image: np.ndarray) -> np.ndarray:
-    """A network's result, BGR like the picture."""
-    return restorer(image[..., ::-1].copy())[..., ::-1]
+    return compress(noisy[..., ::-1], QUALITY)[..., ::-1]
 
 
 def twice(image: np.ndarray) -> np.ndarray:

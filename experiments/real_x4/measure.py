@@ -33,7 +33,7 @@ def main(truth: str, degraded: str) -> None:
         gt, lq = (cv2.imread(str(folder)) for folder in (path, Path(degraded, path.name)))
         results = {"bicubic": methods.enlarge_bicubically(SCALE, lq)}
         for name, restorer in restorers.items():
-            results[name] = restorer(lq[..., ::-1].copy())[..., ::-1]
+            results[name] = restored(restorer, lq)
         rows += [measured(path.stem, name, result, gt) for name, result in results.items()]
         for row in rows[-len(results) :]:
             print(json.dumps(row), flush=True)
@@ -46,6 +46,11 @@ def main(truth: str, degraded: str) -> None:
         means = {key: float(np.mean([row[key] for row in own])) for key in ("psnr", "ssim", "niqe")}
         print(json.dumps({"image": "mean", "method": name, **means}))
     write_page(HERE / "examples.jpg", strips)
+
+
+def restored(restorer: Restorer, picture: np.ndarray) -> np.ndarray:
+    """A network's result, BGR like the picture."""
+    return restorer(picture[..., ::-1].copy())[..., ::-1]
 
 
 def measured(image: str, method: str, result: np.ndarray, gt: np.ndarray) -> dict[str, object]:

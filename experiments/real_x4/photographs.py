@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import matplotlib
 import skimage
-from measure import SCALE, beside, write_page  # beside this file
+from measure import SCALE, beside, restored, write_page  # beside this file
 
 from vmambair_arch import Restorer
 from vmambair_arch.commands.compare import methods
@@ -37,7 +37,7 @@ def main() -> None:
         x0, y0 = max(left - SIDE, 0), max(top - SIDE, 0)  # with what is around the crop
         part = picture[y0 : top + 2 * SIDE, x0 : left + 2 * SIDE]
         results = [methods.enlarge_bicubically(SCALE, part)]
-        results += [restorer(part[..., ::-1].copy())[..., ::-1] for restorer in restorers]
+        results += [restored(restorer, part) for restorer in restorers]
         x, y, side = (SCALE * number for number in (left - x0, top - y0, SIDE))
         strips.append(beside([result[y : y + side, x : x + side] for result in results]))
     write_page(Path(__file__).with_name("photographs.jpg"), strips)

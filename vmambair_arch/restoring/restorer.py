@@ -78,26 +78,13 @@ class Restorer:
         strength: float = 1,
         memory: float | None = None,
     ):
-        for name, value in (("outscale", outscale), ("memory", memory)):
-            if value is not None and not 0 < value < math.inf:
-                raise InputError(f"{name} is {value}; it must be a number above 0")
+        _check_positive(outscale=outscale, memory=memory)
         self.strength = check_strength(strength)
-        if pool not in ("tile", "global"):
-            raise InputError(f"pool is {pool!r}: choose tile or global")
-        if pool == "global" and compile:
-            raise InputError("a compiled network cannot pool globally; leave compile or pool out")
-        if graphs and (tile is None or compile or pool == "global"):
-            raise InputError(
-                "graphs needs tiles of one size, a network that is not compiled and pool tile;"
-                " give tile, and leave compile and pool out"
-            )
+        _check_pool(pool, tile=tile, compile=compile, graphs=graphs)
         self.device = _device(device)
         on_cpu = self.device.type == "cpu"
         with _memory_of(self.device):
-            if isinstance(model, nn.Module):
-                self.network = _in_float32(model).to(self.device).eval()
-            else:
-                self.network = models.load(model, self.device)
+            self.network = _loaded(model, self.device)
             run = Runner(
                 self.network,
                 self.device,
@@ -252,6 +239,33 @@ def restore(
         strength=strength,
     )
     return restorer(image)
+
+
+def _check_positive(**options: float | None) -> None:
+    """Raises InputError: an option that is given is no number above 0."""
+    for name, value in options.items():
+        if value is not None and not 0 < value < math.inf:
+            raise InputError(f"{name} is {value}; it must be a number above 0")
+
+
+def _check_pool(pool: str, *, tile: int | None, compile: bool, graphs: bool) -> None:
+    """Raises InputError: there is no such pool, or the options exclude each other."""
+    if pool not in ("tile", "global"):
+        raise InputError(f"pool is {pool!r}: choose tile or global")
+    if pool == "global" and compile:
+        raise InputError("a compiled network cannot pool globally; leave compile or pool out")
+    if graphs and (tile is None or compile or pool == "global"):
+        raise InputError(
+            "graphs needs tiles of one size, a network that is not compiled and pool tile;"
+            " give tile, and leave compile and pool out"
+        )
+
+
+def _loaded(model: str | os.PathLike | nn.Module | None, device: torch.device) -> nn.Module:
+    """The network on the device, in eval mode."""
+    if isinstance(model, nn.Module):
+        return _in_float32(model).to(device).eval()
+    return models.load(model, device)
 
 
 def _in_float32(network: nn.Module) -> nn.Module:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ....data.imresize import imresize
+from ....data.images import shrink
 from ...compare import fidelity
 from ...export.verified_export import photograph
 
@@ -31,9 +31,8 @@ def write_inputs(folder: Path) -> list[Path]:
     """Write the photographs to judge by, made smaller, as .npy files of (1, 3, h, w) float32."""
     files = [folder / f"{name}.npy" for name in JUDGED]
     for name, file in zip(JUDGED, files, strict=True):
-        small = imresize(truth(name).astype(np.float32) / 255, 1 / SCALE)
-        rounded = np.round(255 * small.clip(0, 1)).astype(np.float32) / 255
-        np.save(file, np.ascontiguousarray(rounded.transpose(2, 0, 1)[None]))
+        small = shrink(truth(name), SCALE).astype(np.float32) / 255
+        np.save(file, np.ascontiguousarray(small.transpose(2, 0, 1)[None]))
     return files
 
 
