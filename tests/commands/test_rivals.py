@@ -10,6 +10,7 @@ import torch
 from vmambair_arch import cli, reporting
 from vmambair_arch.commands.bench.rivals import entrants, judging, process, report, session
 from vmambair_arch.commands.bench.rivals.entrants import BICUBIC, ENTRANTS, Entrant
+from vmambair_arch.data.imresize import imresize
 
 pytest.importorskip("skimage")
 MEBIBYTE = 2**20
@@ -96,7 +97,7 @@ def test_who_can_run_is_measured_and_of_the_others_it_is_told_why_not(tmp_path, 
 def psnr_of_nearest() -> float:
     def psnr(name: str) -> float:
         truth = judging.truth(name)
-        small = judging.imresize(truth.astype(np.float32) / 255, 1 / 4)
+        small = imresize(truth.astype(np.float32) / 255, 1 / 4)
         large = np.round(255 * small.clip(0, 1)).repeat(4, 0).repeat(4, 1).astype(np.uint8)
         return judging.fidelity.psnr(large, truth, border=4, rgb=False)
 
