@@ -88,14 +88,14 @@ def run(
     left_out = _leave_out(contest)
     sets = photographs.prepare(data, output / "data", contest)
     runs = trainings.Trainings(contest, sets, output, plugins)
-    networks = trained(runs, contest, seconds)
+    networks = {name: [runs.train(name, seconds=seconds)] for name in contest["networks"]}
     ablations = ablated(runs, contest, seconds)
     reports = outcome.compare(networks, sets, output, plugins)
     speed = outcome.time(networks, contest, output, plugins)
     found = outcome.Findings(contest, seconds, left_out, networks, ablations, reports, speed)
-    outcome.draw(found, output)
-    pages.write(found, output)
-    print(output / "README.md")
+    _publish(found, output)
+    if train_further_seeds(runs, found):
+        _publish(found, output)
 
 
 def _leave_out(contest: dict[str, Any]) -> list[str]:
@@ -110,15 +110,11 @@ def _leave_out(contest: dict[str, Any]) -> list[str]:
     return missing
 
 
-def trained(
-    runs: trainings.Trainings, contest: dict[str, Any], seconds: float
-) -> dict[str, list[trainings.Trained]]:
-    """Train every network for its time, and those close to another with further seeds."""
-    first = {name: [runs.train(name, seconds=seconds)] for name in contest["networks"]}
-    for name in trainings.close(first, contest["close"]):
-        for seed in range(1, contest["seeds"]):
-            first[name].append(runs.train(name, seed=seed, seconds=seconds))
-    return first
+def _publish(found: outcome.Findings, output: Path) -> None:
+    """Write the page and its pictures."""
+    outcome.draw(found, output)
+    pages.write(found, output)
+    print(output / "README.md")
 
 
 def ablated(
@@ -133,11 +129,21 @@ def ablated(
     found = {contest["of"]: [base.at(until)]}
     for name, options in contest["ablations"].items():
         found[name] = [runs.train(name, options=options, iterations=until)]
-    for name in trainings.close(found, contest["close"], to=contest["of"]):
-        for seed in range(1, contest["seeds"]):
-            options = contest["ablations"].get(name, {})
-            found[name].append(runs.train(name, options=options, seed=seed, iterations=until))
     return found
+
+
+def train_further_seeds(runs: trainings.Trainings, found: outcome.Findings) -> bool:
+    """Train what is close to another with further seeds; returns whether anything is."""
+    contest, networks, ablations = found.contest, found.networks, found.ablations
+    again = trainings.close(ablations, contest["close"], to=contest["of"]) if ablations else []
+    close = trainings.close(networks, contest["close"])
+    for seed in range(1, contest["seeds"]):
+        for name in again:
+            options, until = contest["ablations"].get(name, {}), ablations[name][0].rows[-1]["iter"]
+            ablations[name].append(runs.train(name, options=options, seed=seed, iterations=until))
+        for name in close:
+            networks[name].append(runs.train(name, seed=seed, seconds=found.seconds))
+    return contest["seeds"] > 1 and bool(again or close)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from vmambair_arch.reporting import Report
 from vmambair_arch.reporting.plots import crops, curves, tradeoff
 from vmambair_arch.reporting.plots.crops import Box
 
-Runs = Mapping[str, Sequence[Trained]]  # by name, a training for each seed
+Runs = Mapping[str, list[Trained]]  # by name, a training for each seed
 DAMAGED = "input"  # the name of the low-quality images among the methods at scale 1
 SIDE = 256  # pixels of the output that is timed
 DETAIL = (64, 48)  # width and height of a close-up's box

@@ -89,7 +89,8 @@ def _last_common(run: Trained, contest: dict[str, Any]) -> int:
 
 
 def _head(found: Findings) -> str:
-    every = [run for runs in (*found.networks.values(), *found.ablations.values()) for run in runs]
+    seeds = [*found.networks.values(), *found.ablations.values()]
+    every = [run for runs in seeds for run in runs]
     spent = sum(seconds for seconds in {str(r.file): r.rows[-1]["seconds"] for r in every}.values())
     missing = "".join(
         f"\n{name} is missing: no package registered it.\n" for name in found.left_out
@@ -97,8 +98,8 @@ def _head(found: Findings) -> str:
     train = found.contest["options"]["train"]
     loss, optimizer, ema = train["pixel_opt"]["type"], train["optim_g"], train["ema_decay"]
     processor = found.speed.machine["processor"]
-    close, seeds, hours = found.contest["close"], found.contest["seeds"], f"{spent / 3600:.2f}"
-    several = f"Networks closer than {close:g} dB on val to another are trained with {seeds} seeds."
+    close, most, hours = found.contest["close"], max(map(len, seeds)), f"{spent / 3600:.2f}"
+    several = f"Networks closer than {close:g} dB on val to another are trained with {most} seeds."
     return f"""# {", ".join(found.networks)}, trained from scratch in the same way
 
 Made by `python experiments/comparisons/compare.py`, which wrote this page; `experiments/README.md`
@@ -108,7 +109,7 @@ their steps, on one core of: {processor}. `options/` has their option files and
 
 Loss {loss}, {optimizer["type"]} with a constant rate of {optimizer["lr"]:g}; what is measured is
 the average of the weights, of decay {ema:g}. PSNR and SSIM are of Y.
-{several if seeds > 1 else "Each network is trained once."}
+{several if most > 1 else "Each network is trained once."}
 {missing}"""
 
 
