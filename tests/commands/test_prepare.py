@@ -26,6 +26,7 @@ from vmambair_arch.commands import file_workers
 from vmambair_arch.commands.prepare import subimages
 from vmambair_arch.commands.prepare.record import FILE
 from vmambair_arch.commands.prepare.subimages import Recipe, offsets, read
+from vmambair_arch.data.images import resize
 
 
 @pytest.fixture
@@ -103,6 +104,42 @@ def test_sub_images_are_cut_alike_out_of_both_whole_images(photographs):
         for name, (y, x) in zip(names, corners, strict=True):
             window = image[y // scale : (y + 64) // scale, x // scale : (x + 64) // scale]
             np.testing.assert_array_equal(cv2.imread(f"out/{folder}/{name}"), window)
+
+
+def test_images_are_used_at_smaller_sizes_too(photographs, capsys):
+    rest = ["--scale", "2", "--sub-images", "48", "--step", "48", "--smaller", "0.55"]
+    assert prepare("in", "out", *rest, "--smaller", "0.44") == 0
+    error = capsys.readouterr().err
+    assert "3 of 4 images (such as camera.png) are too small to be used at 0.44 of" in error
+    assert "at 0.55" not in error
+    with Image.open("in/cat.png") as image:
+        small = np.asarray(image.resize((83, 61), Image.Resampling.LANCZOS)).astype(int)
+    gt, lq = (np.asarray(Image.open(f"out/{d}/cat_0.55_s001.png")) for d in ("gt", "lq_x2"))
+    assert abs(gt - small[:48, :48]).max() <= 1  # Pillow rounds 8-bit weights
+    whole = reduced(small[:60, :82], 2)
+    assert abs(lq - whole[:24, :24]).max() <= 1
+    before = files("out")
+    assert prepare("in", "out", *rest, "--smaller", "0.44") == 0
+    assert files("out") == before
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [(), (3,), (4,)])
+def test_a_smaller_version_keeps_depth_and_channels(dtype, channels):
+    image = np.full((21, 30, *channels), np.iinfo(dtype).max, dtype)
+    small = resize(image, 0.5)
+    assert small.shape == (10, 15, *channels) and small.dtype == dtype
+    assert (small == np.iinfo(dtype).max).all()
+
+
+def test_a_folder_begun_by_an_earlier_version_continues(photographs):
+    prepare("in", "out", "--scale", "4")
+    record = Path("out", FILE)
+    head, *done = record.read_text().splitlines()
+    older = json.loads(head)
+    del older["settings"]["smaller"]
+    record.write_text("\n".join([json.dumps(older), *done]) + "\n")
+    assert prepare("in", "out", "--scale", "4") == 0
 
 
 def test_an_unchanged_png_is_copied_byte_for_byte(photographs):
@@ -363,6 +400,9 @@ def test_a_second_run_with_other_settings_is_refused(photographs, refused):
     assert "begun with size 64, not 32" in refused(
         "in", "out", "--scale", "4", "--sub-images", "32", "--step", "32"
     )
+    assert "begun with smaller [], not [0.5]" in refused(
+        "in", "out", "--scale", "4", "--sub-images", "64", "--smaller", "0.5"
+    )
     assert "begun with scales [4], not []" in refused("in", "out", "--sub-images", "64")
 
 
@@ -396,6 +436,12 @@ def test_input_folders_that_cannot_be_used_are_named(photographs, refused):
     assert "in/cat.png and cat.bmp would get the same name" in message
 
 
+def test_an_image_with_the_name_of_a_smaller_version_is_named(photographs, refused):
+    save("in/cat_0.5.png", data.camera()[:64, :64])
+    message = refused("in", "out", "--smaller", "0.5")
+    assert "in/cat_0.5.png: would get the same name as cat.png at 0.5 of its size" in message
+
+
 def test_images_without_a_partner_are_named(photographs, refused):
     shutil.copytree("in", "lq")
     os.rename("lq/cat.png", "lq/dog.png")
@@ -414,6 +460,8 @@ def test_images_without_a_partner_are_named(photographs, refused):
         (["--step", "48"], "step and threshold need sub-images; give their size too"),
         (["--scale", "3", "--sub-images", "64"], "must be positive multiples of 3"),
         (["--sub-images", "64", "--step", "-1"], "the threshold 0 or more"),
+        (["--smaller", "1"], "--smaller 1: give a fraction of an image's size, below 1"),
+        (["--lq", "in", "--smaller", "0.5"], "--smaller 0.5: needs its own low-quality images"),
         (["--processes", "0"], "--processes is 0; it must be 1 or more"),
     ],
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from ..errors import InputError, shortened
 from ..restoring.files import formats
@@ -47,6 +48,23 @@ def shrink(image: np.ndarray, scale: int) -> np.ndarray:
     largest = np.iinfo(image.dtype).max
     small = imresize(image.astype(np.float32) / largest, 1 / scale)
     return np.round(small.clip(0, 1) * largest).astype(image.dtype)
+
+
+def resize(image: np.ndarray, factor: float) -> np.ndarray:
+    """Reduce an image to a fraction of its size by Lanczos resampling.
+
+    Args:
+        image: (h, w) or (h, w, c), uint8 or uint16.
+        factor: greater than 0, at most 1.
+    Returns: (factor h, factor w), rounded and at least 1, or with c, of the same dtype.
+    """
+    h, w = (max(round(side * factor), 1) for side in image.shape[:2])
+    planes = [
+        np.array(Image.fromarray(plane).resize((w, h), Image.Resampling.LANCZOS))
+        for plane in np.moveaxis(np.atleast_3d(image).astype(np.float32), 2, 0)
+    ]
+    small = np.stack(planes, axis=2).clip(0, np.iinfo(image.dtype).max)
+    return np.round(small).astype(image.dtype).reshape(h, w, *image.shape[2:])
 
 
 def listed_files(key: str, path: str, root: Path) -> list[str]:

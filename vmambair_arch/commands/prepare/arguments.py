@@ -36,6 +36,8 @@ def add(commands) -> None:
     add("--step", type=int, metavar="N", help="from one square to the next (default: SIZE / 2)")
     rest = "leave out a remainder of at most N pixels at a border (default: 0)"
     add("--threshold", type=int, default=0, metavar="N", help=rest)
+    smaller = "use each image at F of its size too (Lanczos), such as 0.75; repeatable"
+    add("--smaller", type=float, action="append", default=[], metavar="F", help=smaller)
     add("--lmdb", action="store_true", help="make LMDBs too; can be added later")
     add("--processes", type=int, metavar="N", help="how many at once (default: one per CPU)")
     sharing.add_arguments(command.add_argument_group("several processes, on many machines"))
@@ -61,6 +63,7 @@ def _prepare(arguments: argparse.Namespace, share: sharing.Share) -> int:
         size=arguments.sub_images,
         step=arguments.step,
         threshold=arguments.threshold,
+        smaller=arguments.smaller,
         lmdb=arguments.lmdb,
         processes=arguments.processes,
         share=share,

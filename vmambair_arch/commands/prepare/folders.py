@@ -53,6 +53,7 @@ def run(
     size: int | None = None,
     step: int | None = None,
     threshold: int = 0,
+    smaller: Sequence[float] = (),
     lmdb: bool = False,
     processes: int | None = None,
     share: Share = SINGLE_PROCESS,
@@ -72,6 +73,8 @@ def run(
         size: side of the square sub-images; None keeps images whole.
         step: from one sub-image to the next; by default half of ``size``.
         threshold: a remainder at a border of at most this length gets no sub-image of its own.
+        smaller: sizes at which each image is used too, as fractions of its own, between 0 and 1;
+            images that are too small for it are left out at that size.
         lmdb: whether to make LMDBs too; they can be added later.
         processes: how many at once; None for one per CPU.
         share: of the images, if other processes of the run make the rest. Only the first writes
@@ -82,8 +85,9 @@ def run(
     with raise_in_first(), _writable(out):
         if processes is not None and processes < 1:
             raise InputError(f"--processes is {processes}; it must be 1 or more")
-        recipe = _recipe(scales or ((1,) if lq else ()), size, step, threshold, lq)
+        recipe = _recipe(scales or ((1,) if lq else ()), size, step, threshold, smaller, lq)
         sources = inputs.find(source, lq, max(recipe.scales, default=1))
+        _check_names(sources, recipe)
         for folder in (source, lq) if lq else (source,):
             if out.resolve().is_relative_to(folder.resolve()):
                 raise InputError(f"{out}: is inside the input folder {folder}; write elsewhere")
@@ -103,22 +107,33 @@ def run(
                 reduced = [image.reduced(scale) for image in images]
                 image_lmdb.write(out / f"{folder}.lmdb", out / folder, reduced)
     return PrepareReport(
-        len(images), [], _remarks(source, record.done), _sections(out, recipe, images, lmdb)
+        len(images), [], _remarks(source, recipe, record.done), _sections(out, recipe, images, lmdb)
     )
 
 
 def _recipe(
-    scales: Sequence[int], size: int | None, step: int | None, threshold: int, lq: Path | None
+    scales: Sequence[int],
+    size: int | None,
+    step: int | None,
+    threshold: int,
+    smaller: Sequence[float],
+    lq: Path | None,
 ) -> Recipe:
     """Complete and check the settings."""
     scales = tuple(sorted(set(scales)))
     choice = (1, *SCALES) if lq else SCALES
     if not set(scales) <= set(choice) or (lq and len(scales) > 1):
         raise InputError(f"scale {scales}: choose {'one ' if lq else ''}of {choice}")
+    factors = tuple(sorted(set(smaller), reverse=True))
+    for factor in factors:
+        if not 0 < factor < 1:
+            raise InputError(f"--smaller {factor:g}: give a fraction of an image's size, below 1")
+        if lq:
+            raise InputError(f"--smaller {factor:g}: needs its own low-quality images; omit --lq")
     if size is None:
         if step is not None or threshold:
             raise InputError("step and threshold need sub-images; give their size too")
-        return Recipe(scales)
+        return Recipe(scales, smaller=factors)
     step = size // 2 if step is None else step
     multiple = math.lcm(*scales)
     if size < 1 or step < 1 or threshold < 0 or size % multiple or step % multiple:
@@ -126,7 +141,20 @@ def _recipe(
             f"sub-images of {size} pixels with a step of {step} and a threshold of {threshold}:"
             f" size and step must be positive multiples of {multiple}, the threshold 0 or more"
         )
-    return Recipe(scales, size, step, threshold)
+    return Recipe(scales, size, step, threshold, factors)
+
+
+def _check_names(sources: dict[str, Source], recipe: Recipe) -> None:
+    """Raise InputError if a smaller version would get the name of another image."""
+    stems = {source.gt.stem: source.gt for source in sources.values()}
+    for source in sources.values():
+        for factor in recipe.smaller:
+            other = stems.get(subimages.version_name(source.gt, factor))
+            if other:
+                raise InputError(
+                    f"{other}: would get the same name as {source.gt.name} at {factor:g} of its"
+                    " size; rename one"
+                )
 
 
 def _folders(recipe: Recipe) -> dict[str, int]:
@@ -207,8 +235,15 @@ def _make(source: Source, *, recipe: Recipe, out: Path) -> Made | str:
         return str(error)
 
 
-def _remarks(source: Path, done: dict[str, Made]) -> list[str]:
+def _remarks(source: Path, recipe: Recipe, done: dict[str, Made]) -> list[str]:
     remarks = []
+    for factor in recipe.smaller:
+        small = [name for name, made in done.items() if not made.has_version(Path(name), factor)]
+        if small:
+            remarks.append(
+                f"{len(small)} of {len(done)} images (such as {min(small)}) are too small to be"
+                f" used at {factor:g} of their size"
+            )
     extras = {extra for made in done.values() for extra in made.extras}
     for extra in sorted(extras):
         names = [name for name, made in done.items() if extra in made.extras]

@@ -81,9 +81,10 @@ class Record:
         """Raise InputError if the settings or inputs differ from this run's."""
         out, now = self.path.parent, self.head
         for key, value in now["settings"].items():
-            if settings[key] != value:
+            before = settings.get(key, [])  # an earlier version had no such setting
+            if before != value:
                 raise InputError(
-                    f"{out}: was begun with {key} {settings[key]}, not {value}; give the same"
+                    f"{out}: was begun with {key} {before}, not {value}; give the same"
                     " settings, or a new folder"
                 )
         for name in sorted((inputs.keys() | now["inputs"].keys()) - self.failed):

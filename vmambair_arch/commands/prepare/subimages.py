@@ -10,7 +10,7 @@ import numpy as np
 from numpy import ndarray
 
 from ...data.image_lmdb import PNG_LEVEL, LmdbImage
-from ...data.images import shrink
+from ...data.images import resize, shrink
 from ...data.reading import opencv_pixels
 from ...errors import InputError
 from ...files import write_whole
@@ -27,12 +27,19 @@ class Recipe:
         step: from one sub-image to the next.
         threshold: a remainder at the right or lower border of at most this length gets no
             sub-image of its own.
+        smaller: sizes, as fractions of an image's own, at which it is used too.
     """
 
     scales: tuple[int, ...] = ()
     size: int | None = None
     step: int | None = None
     threshold: int = 0
+    smaller: tuple[float, ...] = ()
+
+    @property
+    def least(self) -> int:
+        """The shortest side that can be cut, or mirrored at the border when it is reduced."""
+        return self.size or 2 * math.lcm(*self.scales)
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,11 @@ class Made:
     images: tuple[LmdbImage, ...]
     extras: tuple[str, ...]
 
+    def has_version(self, path: Path, factor: float) -> bool:
+        """Whether the source at ``path`` was used at a fraction of its size."""
+        name = version_name(path, factor)
+        return any(image.key == name or image.key.startswith(f"{name}_s") for image in self.images)
+
 
 class UnusableImageError(InputError):
     """An image that cannot be used; the run continues with the others."""
@@ -63,9 +75,10 @@ class UnusableImageError(InputError):
 def make(source: Source, recipe: Recipe, out: Path) -> Made:
     """Process one source into PNGs of the source's depth and channels.
 
-    The ground truth is first cropped to a multiple of every scale. The low-quality image is made
-    from the whole, then both are cut alike, so that sub-images match pixel by pixel. A PNG that
-    does not change is copied byte for byte.
+    Smaller versions of it are named with their size, like baboon_0.75.png, and those that are too
+    small to use are left out. The ground truth is first cropped to a multiple of every scale. The
+    low-quality image is made from the whole, then both are cut alike, so that sub-images match
+    pixel by pixel. A PNG that does not change is copied byte for byte.
 
     Args:
         source: the image.
@@ -76,23 +89,46 @@ def make(source: Source, recipe: Recipe, out: Path) -> Made:
         OSError: a file cannot be written.
     """
     original = read(source.gt)
-    _check_size(source.gt, original, recipe)
+    if min(original.shape[:2]) < recipe.least:
+        raise UnusableImageError(
+            f"{source.gt}: {original.shape[0]} x {original.shape[1]} pixels, and each side needs at"
+            f" least {recipe.least}; leave it out"
+            + (" or take smaller sub-images" if recipe.size else "")
+        )
+    images = _make(original, source, source.gt.stem, recipe, out)
+    for factor in recipe.smaller:
+        version = resize(original, factor)
+        if min(version.shape[:2]) >= recipe.least:
+            images += _make(version, None, version_name(source.gt, factor), recipe, out)
+    deep = ("16 bits",) if original.dtype == np.uint16 else ()
+    return Made(tuple(images), deep + (("alpha",) if original.shape[2:] == (4,) else ()))
+
+
+def _make(
+    original: ndarray, source: Source | None, stem: str, recipe: Recipe, out: Path
+) -> list[LmdbImage]:
+    """The files of an image, or of a smaller version of it, which has no source."""
     height, width = (side - side % math.lcm(*recipe.scales) for side in original.shape[:2])
     gt = original[:height, :width]
-    pictures = [("gt", 1, gt, source.gt if gt.shape == original.shape else None)]
+    pictures = [("gt", 1, gt, source.gt if source and gt.shape == original.shape else None)]
     for scale in recipe.scales:
-        lq = _partner(source.lq, gt, scale) if source.lq else shrink(gt, scale)
-        pictures.append((lq_folder(scale), scale, lq, source.lq))
+        file = source.lq if source else None
+        lq = _partner(file, gt, scale) if file else shrink(gt, scale)
+        pictures.append((lq_folder(scale), scale, lq, file))
     images = []
-    for name, top, left, bottom, right in _windows(source.gt, gt, recipe):
+    for name, top, left, bottom, right in _windows(stem, gt, recipe):
         for folder, scale, pixels, file in pictures:
             window = pixels[top // scale : bottom // scale, left // scale : right // scale]
             data = file.read_bytes() if file and window.shape == pixels.shape else b""
             content = data if data.startswith(SIGNATURE) else _encode(window)
             write_whole(out / folder / name, content, durable=False)  # there are too many
         images.append(LmdbImage(name, bottom - top, right - left, (*gt.shape, 1)[2]))
-    deep = ("16 bits",) if gt.dtype == np.uint16 else ()
-    return Made(tuple(images), deep + (("alpha",) if gt.shape[2:] == (4,) else ()))
+    return images
+
+
+def version_name(path: Path, factor: float) -> str:
+    """Name, without suffix, of an image at a fraction of its size."""
+    return f"{path.stem}_{factor:g}"
 
 
 def lq_folder(scale: int) -> str:
@@ -124,25 +160,15 @@ def offsets(length: int, recipe: Recipe) -> list[int]:
     return [*starts, last] if last - starts[-1] > recipe.threshold else starts
 
 
-def _check_size(path: Path, gt: ndarray, recipe: Recipe) -> None:
-    """Raise UnusableImageError if an image is too small to cut, or to mirror at its borders."""
-    least = recipe.size or 2 * math.lcm(*recipe.scales)
-    if min(gt.shape[:2]) < least:
-        raise UnusableImageError(
-            f"{path}: {gt.shape[0]} x {gt.shape[1]} pixels, and each side needs at least {least};"
-            " leave it out" + (" or take smaller sub-images" if recipe.size else "")
-        )
-
-
-def _windows(path: Path, gt: ndarray, recipe: Recipe) -> Iterator[tuple[str, int, int, int, int]]:
+def _windows(stem: str, gt: ndarray, recipe: Recipe) -> Iterator[tuple[str, int, int, int, int]]:
     """Name, top, left, bottom and right of each sub-image, or of the whole image."""
     height, width = gt.shape[:2]
     if not recipe.size:
-        yield f"{path.stem}.png", 0, 0, height, width
+        yield f"{stem}.png", 0, 0, height, width
         return
     corners = [(y, x) for y in offsets(height, recipe) for x in offsets(width, recipe)]
     for number, (y, x) in enumerate(corners, 1):
-        yield f"{path.stem}_s{number:03d}.png", y, x, y + recipe.size, x + recipe.size
+        yield f"{stem}_s{number:03d}.png", y, x, y + recipe.size, x + recipe.size
 
 
 def _partner(path: Path, gt: ndarray, scale: int) -> ndarray:
