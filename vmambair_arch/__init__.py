@@ -14,11 +14,12 @@ from .ops import planar_scan, selective_scan
 from .system.allocator import keep_freed_memory
 
 if TYPE_CHECKING:
-    from .restoring import Restorer, restore
+    from .restoring import Chain, Restorer, restore
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Chain",
     "EFFN",
     "OSSBlock",
     "OSSModule",
@@ -37,7 +38,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import ``restoring`` on first use: it needs more than torch."""
-    if name in ("Restorer", "restore"):
+    if name in ("Chain", "Restorer", "restore"):
         from . import restoring
 
         return getattr(restoring, name)

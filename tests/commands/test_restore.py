@@ -18,14 +18,22 @@ from torch import nn
 
 from support import forks, picture_files as files
 from support.patience import PATIENCE, until
-from vmambair_arch import Restorer, VmambaIR, cli, load_network, restore, save_network, weights
+from vmambair_arch import (
+    Chain,
+    Restorer,
+    VmambaIR,
+    cli,
+    load_network,
+    restore,
+    save_network,
+    weights,
+)
 from vmambair_arch.app.networks import list_choices
 from vmambair_arch.commands.restore import batch_restore, plan
 from vmambair_arch.commands.restore.progress import RestoreProgress
 from vmambair_arch.errors import InputError
 from vmambair_arch.networks.presets import PRESETS
 from vmambair_arch.restoring import resizing
-from vmambair_arch.restoring.chain import Chain
 from vmambair_arch.restoring.files import writing
 from vmambair_arch.system import memory
 
@@ -734,6 +742,16 @@ def test_a_chain_keeps_a_pictures_kind_and_reports_progress(kind):
     assert type(result) is type(image)
     assert shares == sorted(shares) and shares[-1] == 1
     assert np.array_equal(np.asarray(result), pixels.repeat(2, 0).repeat(2, 1))
+
+
+def test_several_networks_and_pictures_of_other_kinds_are_asked_for_properly():
+    with pytest.raises(InputError, match=r"give one network, .*several: Chain"):
+        Restorer(["clean", "tiny_x4"])  # pyright: ignore[reportArgumentType]
+    for nothing in ([], "clean"):
+        with pytest.raises(InputError, match="give a list of one or more"):
+            Chain(nothing)
+    with pytest.raises(InputError, match="the picture is int32"):
+        Chain([files.identity()])(np.zeros((4, 4), np.int32))
 
 
 @pytest.mark.parametrize("scale", [1, 2])

@@ -8,7 +8,9 @@ import numpy as np
 from PIL import Image
 from torch import nn
 
+from ..errors import InputError
 from .files.picture import to_array, to_image
+from .input_checks import check_image
 from .resizing import at_strength
 from .restorer import AnyPicture, Restorer, check_strength, keep_info
 from .tiles.steps import Progress, part
@@ -18,7 +20,7 @@ class Chain:
     """Restores pictures like a ``Restorer``, but with several networks in sequence.
 
     Args:
-        models: each as for ``Restorer``, in order of use.
+        models: one or more, each as for ``Restorer``, in order of use.
         outscale: the total enlargement, instead of the product of the networks' scales.
         strength: of all together, as in ``Restorer``.
         options: further arguments of ``Restorer``, for each.
@@ -35,6 +37,8 @@ class Chain:
         **options: Any,
     ):
         self.strength = check_strength(strength)
+        if isinstance(models, str) or not models:
+            raise InputError(f"models is {models!r}; give a list of one or more")
         *before, last = models
         self.restorers = [Restorer(model, **options) for model in before]
         factor = math.prod(restorer.scale for restorer in self.restorers)
@@ -48,6 +52,7 @@ class Chain:
         """Restore a picture; see ``Restorer.__call__``."""
         if isinstance(image, Image.Image):
             return keep_info(image, to_image(self(to_array(image), progress=progress)))
+        check_image(image)
         whole_numbers = np.issubdtype(image.dtype, np.integer)
         most = np.iinfo(image.dtype).max if whole_numbers else 1
         x = (image / np.float32(most)).astype(np.float32)

@@ -265,6 +265,10 @@ def _loaded(model: str | os.PathLike | nn.Module | None, device: torch.device) -
     """The network on the device, in eval mode."""
     if isinstance(model, nn.Module):
         return _in_float32(model).to(device).eval()
+    if not isinstance(model, str | os.PathLike | None):
+        raise InputError(
+            f"model is {model!r}; give one network, a file or a name (several: Chain([...]))"
+        )
     return models.load(model, device)
 
 
