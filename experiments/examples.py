@@ -1,10 +1,13 @@
 """Write the pictures that show what the bundled networks do, from Kodak's photographs.
 
+In the repository's root,
+
     python experiments/examples.py datasets/kodak
 
 writes tiny_x4/examples.jpg: made four times smaller and enlarged bicubically, by the network, and
-the originals; and clean/examples.jpg: with noise of sigma 10 and then JPEG of quality 40, the
-network's results, and the originals, shown twice as large.
+the originals; clean/examples.jpg: with noise of sigma 10 and then JPEG of quality 40, the
+network's results, and the originals, shown twice as large; and derain/examples.jpg: in rain like
+that of training (4, 19, 23) and in longer and wider streaks (15), the results, and the originals.
 """
 
 import sys
@@ -14,21 +17,34 @@ import cv2
 import numpy as np
 from real_x4.measure import HEIGHT, WIDTH, beside, restored, write_page
 
+import vmambair_arch.plugin  # noqa: F401  # BasicSR imports only after it
 from vmambair_arch import Restorer
 from vmambair_arch.commands.compare import methods
 from vmambair_arch.data.images import shrink
 from vmambair_arch.data.jpeg import compress
+from vmambair_arch.option_files import options as option_files
+
+from basicsr.data import build_dataset  # isort: skip
+from basicsr.utils import tensor2img  # isort: skip
 
 HERE = Path(__file__).parent
 SCALE, SIGMA, QUALITY = 4, 10, 40
 ENLARGED = {"8": (60, 150), "19": (130, 330), "23": (330, 40)}  # left and top edge of the crops
 CLEANED = {"4": (150, 200), "19": (200, 120), "23": (440, 90)}
+RAIN = "options/test_vmambair_derain_streaks.yml"
+DERAINED = {  # and the name of the test set
+    "4": (130, 230, "kodak_rain"),
+    "19": (130, 330, "kodak_rain"),
+    "23": (330, 40, "kodak_rain"),
+    "15": (200, 120, "kodak_other_rain"),
+}
 CLEANED_WIDTH, CLEANED_HEIGHT = 200, 150  # pixels
 
 
 def main(folder: str) -> None:
-    """Write both pages."""
-    enlarge, clean = (Restorer(name, device="cpu") for name in ("tiny_x4", "clean"))
+    """Write the pages."""
+    names = ("tiny_x4", "clean", "derain")
+    enlarge, clean, derain = (Restorer(name, device="cpu") for name in names)
     strips = []
     for name, (left, top) in ENLARGED.items():
         truth = cv2.imread(str(Path(folder, f"{name}.png")))
@@ -44,6 +60,23 @@ def main(folder: str) -> None:
         at_rows, at_columns = slice(top, top + CLEANED_HEIGHT), slice(left, left + CLEANED_WIDTH)
         strips.append(beside([twice(image[at_rows, at_columns]) for image in images]))
     write_page(HERE / "clean/examples.jpg", strips)
+    strips = []
+    for name, (left, top, rain) in DERAINED.items():
+        rainy, truth = in_rain(folder, name, rain)
+        images = [rainy, restored(derain, rainy), truth]
+        at_rows, at_columns = slice(top, top + HEIGHT), slice(left, left + WIDTH)
+        strips.append(beside([image[at_rows, at_columns] for image in images]))
+    write_page(HERE / "derain/examples.jpg", strips)
+
+
+def in_rain(folder: str, name: str, rain: str) -> list[np.ndarray]:
+    """A picture in the rain of a test set, and without, BGR."""
+    sets = option_files.read(RAIN, is_train=False)["datasets"].values()
+    given = next(each for each in sets if each["name"] == rain)
+    for item in build_dataset({**given, "dataroot_gt": folder}):
+        if Path(item["gt_path"]).stem == name:
+            return [tensor2img([item[key]]) for key in ("lq", "gt")]
+    raise SystemExit(f"{folder}: there is no {name}.png; give the folder of Kodak's photographs")
 
 
 def damage(image: np.ndarray) -> np.ndarray:
