@@ -2,6 +2,7 @@
 
 import ast
 import re
+import runpy
 import shlex
 
 import pytest
@@ -85,3 +86,11 @@ def test_every_page_of_the_docs_is_in_the_navigation():
         e for entry in nav for e in ([entry] if isinstance(entry, str) else sum(entry.values(), []))
     ]
     assert sorted(listed) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+
+
+def test_no_page_of_the_site_links_to_a_file_outside_it():
+    hook = runpy.run_path(str(ROOT / "docs/site_links.py"))["on_page_markdown"]
+    for path in (ROOT / "docs").glob("*.md"):
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", hook(path.read_text())):
+            assert "://" in target or not target.startswith(".."), f"{path.name}: {target}"
+    assert hook("see [a\nb](../c/d.md#e), [f](g.md)") == "see a\nb (`c/d.md`), [f](g.md)"

@@ -240,7 +240,7 @@ def plain(opt: dict[str, Any]) -> bool:
     perceptual = (opt.get("train") or {}).get("perceptual_opt")
     paired = types <= {"PairedImageDataset", "BicubicImageDataset"}
     metrics = ((opt.get("val") or {}).get("metrics") or {}).values()
-    known = all(metric["type"] != "calculate_iqa" for metric in metrics)
+    known = all(metric["type"] in ("calculate_psnr", "calculate_ssim") for metric in metrics)
     return paired and known and opt.get("scale") == 4 and not perceptual  # as the pairs are
 
 

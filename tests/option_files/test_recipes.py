@@ -203,7 +203,7 @@ def test_a_network_is_measured_on_every_set_of_a_recipe(name, photographs, tmp_p
     changes = [
         *overrides(name, photographs),
         "path:pretrain_network_g=small.pth",
-        f"val:metrics={json.dumps({'psnr': psnr})}",  # LPIPS needs pyiqa
+        f"val:metrics={json.dumps({'psnr': psnr})}",  # LPIPS needs weights
     ]
     file = str(OPTIONS / f"{name}.yml")
     assert cli.basicsr(["test", "-opt", file, "--force_yml", *changes]) == 0

@@ -11,9 +11,9 @@ from pathlib import Path
 from ..errors import InputError
 
 PURPOSES = {
-    "tiny_x4": "enlarges sharp pictures without noise four times",
-    "tiny_x2": "enlarges sharp pictures without noise twice",
-    "real_x4": "enlarges blurred, noisy and compressed photographs four times",
+    "tiny_x4": "enlarges sharp pictures without noise, x4",
+    "tiny_x2": "enlarges sharp pictures without noise, x2",
+    "real_x4": "enlarges blurred, noisy and compressed photographs, x4",
     "derain": "removes rain streaks, and keeps the size",
     "clean": "removes JPEG artefacts and noise, and keeps the size",
 }

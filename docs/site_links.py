@@ -1,0 +1,8 @@
+"""mkdocs hook: links to files of the repository outside docs become text, for the site lacks them."""
+
+import re
+
+
+def on_page_markdown(markdown: str, **_) -> str:
+    """[figures](../experiments/clean/README.md) -> figures (`experiments/clean/README.md`)"""
+    return re.sub(r"\[([^]]+)\]\(\.\./([^)#]+)(?:#[^)]*)?\)", r"\1 (`\2`)", markdown)
