@@ -183,12 +183,15 @@ def test_rivals_are_a_row_for_each_network_and_program(folder):
     assert other[1:] == ["64.00", "64", "32.00", "64", *5 * ["–"], "2.0"]
 
 
-def test_rivals_are_drawn_by_their_largest_picture_and_fewest_threads():
+def test_rivals_are_drawn_with_the_picture_that_most_have_and_fewest_threads():
     figure = drawing.draw([rivals()])
+    assert figure.get_suptitle() == "a CPU, 1 thread, a photograph of 64 x 64"
     quality, times = figure.axes
-    assert [(*line.get_xdata(), *line.get_ydata()) for line in quality.lines] == 2 * [(64, 30)]
+    joined, *points = [(*line.get_xdata(), *line.get_ydata()) for line in quality.lines]
+    assert joined == (64, 64, 30, 30) and points == 2 * [(64, 30)]
+    assert [text.get_text() for text in quality.texts] == ["ours"]
     names = [text.get_text() for text in times.get_yticklabels()]
-    assert sorted(names) == ["other, x4 (64)", "ours, x4 (128)", "ours, x4 (128)"]
+    assert sorted(names) == ["other, x4", "ours, x4", "ours, x4"]
 
 
 def test_a_comparison_has_a_panel_for_each_metric_and_a_dot_for_each_image():

@@ -1,5 +1,6 @@
 """Networks side by side: quality over time per megapixel, and the time of each."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ def draw(report: Report) -> Figure | None:
     """Draw the rows of one thread, or of the fewest: on the left quality over time, for the
     networks that have any, and on the right the time of all; a colour for each program.
 
-    Each network and program is shown with its largest picture.
+    All are shown with the same picture: the largest of those that most were measured with.
 
     Returns: the figure; None without rows.
     """
@@ -27,25 +28,30 @@ def draw(report: Report) -> Figure | None:
     left, right = figure.subplots(1, 2)
     _quality(left, [row for row in rows if row.get("psnr") is not None], colours)
     _times(right, sorted(rows, key=lambda row: -row[TIME]), colours)
-    threads = rows[0]["threads"]
-    figure.suptitle(f"{report.title}, {threads} thread{'s' if threads > 1 else ''}")
+    threads, size = rows[0]["threads"], rows[0]["size"]
+    of = "thread" if threads == 1 else "threads"
+    figure.suptitle(f"{report.title}, {threads} {of}, a photograph of {size} x {size}")
     return figure
 
 
 def _shown(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     fewest = min((row["threads"] for row in rows), default=1)
-    largest: dict[tuple, dict[str, Any]] = {}
-    for row in sorted(rows, key=lambda row: row["size"]):
-        if row["threads"] == fewest and row.get(TIME):
-            largest[row["name"], row["runner"]] = row
-    return list(largest.values())
+    rows = [row for row in rows if row["threads"] == fewest and row.get(TIME)]
+    number = Counter(row["size"] for row in rows)
+    return [row for row in rows if row["size"] == max(number, key=lambda s: (number[s], s))]
 
 
 def _quality(axes: Axes, rows: list[dict[str, Any]], colours: dict[str, str]) -> None:
-    for row in rows:
-        place = row[TIME], row["psnr"]
-        axes.plot(*place, "o", color=colours[row["runner"]])
-        axes.annotate(row["name"], place, (5, 4), textcoords="offset points", fontsize=8)
+    """Points; one name for a network in several programs, whose points a line joins."""
+    networks: dict[str, list[dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: row[TIME]):
+        networks.setdefault(row["name"], []).append(row)
+    for name, of_one in networks.items():
+        places = [(row[TIME], row["psnr"]) for row in of_one]
+        axes.plot(*zip(*places, strict=True), color="0.7", zorder=1)
+        for row, place in zip(of_one, places, strict=True):
+            axes.plot(*place, "o", color=colours[row["runner"]])
+        axes.annotate(name, places[0], (5, 4), textcoords="offset points", fontsize=8)
     axes.set(xscale="log", xlabel="seconds per megapixel of input", ylabel="PSNR (dB)")
     axes.set_title("quality, of those with trained weights")
     axes.grid(alpha=0.3, which="both")
@@ -61,10 +67,11 @@ def _times(axes: Axes, rows: list[dict[str, Any]], colours: dict[str, str]) -> N
         labelled.add(runner)
         axes.barh(place, row[TIME], color=colours[runner], label=label)
         axes.annotate(f" {row[TIME]:.3g}", (row[TIME], place), va="center", fontsize=8)
-    names = [f"{row['name']}, x{row['scale']} ({row['size']})" for row in rows]
+    ends = [f" x{row['scale']}" for row in rows]
+    names = [f"{r['name'].removesuffix(end)},{end}" for r, end in zip(rows, ends, strict=True)]
     axes.set_yticks(range(len(rows)), names, fontsize=8)
     axes.set(xscale="log", xlabel="seconds per megapixel of input")
-    axes.set_title("time, with the scale and the size of the photograph")
+    axes.set_title("time")
     axes.margins(x=0.15)
     axes.legend(fontsize=8)
     axes.grid(alpha=0.3, axis="x")
