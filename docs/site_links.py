@@ -1,4 +1,4 @@
-"""mkdocs hook: links to files of the repository outside docs become text, for the site lacks them."""
+"""mkdocs hook: links to files outside docs become text, since the site does not have them."""
 
 import re
 
