@@ -92,7 +92,9 @@ def run(
     ablations = ablated(runs, contest, seconds)
     reports = outcome.compare(networks, sets, output, plugins)
     speed = outcome.time(networks, contest, output, plugins)
-    found = outcome.Findings(contest, seconds, left_out, networks, ablations, reports, speed)
+    found = outcome.Findings(
+        contest, seconds, left_out, plugins, networks, ablations, reports, speed
+    )
     _publish(found, output)
     if train_further_seeds(runs, found):
         _publish(found, output)
@@ -135,15 +137,21 @@ def ablated(
 def train_further_seeds(runs: trainings.Trainings, found: outcome.Findings) -> bool:
     """Train what is close to another with further seeds; returns whether anything is."""
     contest, networks, ablations = found.contest, found.networks, found.ablations
-    again = trainings.close(ablations, contest["close"], to=contest["of"]) if ablations else []
-    close = trainings.close(networks, contest["close"])
-    for seed in range(1, contest["seeds"]):
+    seeds, trained_more = range(1, contest["seeds"]), False
+    while seeds:  # what others with more seeds have come close to
+        again = trainings.close(ablations, contest["close"], to=contest["of"])
+        close = trainings.close(networks, contest["close"])
+        if not again and not close:
+            break
+        trained_more = True
         for name in again:
             options, until = contest["ablations"].get(name, {}), ablations[name][0].rows[-1]["iter"]
-            ablations[name].append(runs.train(name, options=options, seed=seed, iterations=until))
+            ablations[name] += [
+                runs.train(name, options=options, seed=seed, iterations=until) for seed in seeds
+            ]
         for name in close:
-            networks[name].append(runs.train(name, seed=seed, seconds=found.seconds))
-    return contest["seeds"] > 1 and bool(again or close)
+            networks[name] += [runs.train(name, seed=seed, seconds=found.seconds) for seed in seeds]
+    return trained_more
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import math
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,16 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from photographs import Sets
 from trainings import Trained
 
 from vmambair_arch import inference, reporting
 from vmambair_arch.commands.bench import measure, report as benchmarks
 from vmambair_arch.commands.bench.cases import Case
+from vmambair_arch.commands.bench.rivals import judging
+from vmambair_arch.commands.bench.rivals.entrants import PROGRAMS
+from vmambair_arch.commands.bench.rivals.report import COLUMNS
 from vmambair_arch.commands.bench.session import Session
 from vmambair_arch.commands.compare import comparison, details, planning
 from vmambair_arch.commands.compare.methods import Running
@@ -23,11 +28,13 @@ from vmambair_arch.commands.networks import load
 from vmambair_arch.files import write_whole
 from vmambair_arch.networks import cost
 from vmambair_arch.reporting import Report
-from vmambair_arch.reporting.plots import crops, curves, tradeoff
+from vmambair_arch.reporting.plots import crops, curves, rivals, tradeoff
 from vmambair_arch.reporting.plots.crops import Box
 
 Runs = Mapping[str, list[Trained]]  # by name, a training for each seed
 DAMAGED = "input"  # the name of the low-quality images among the methods at scale 1
+RIVALS = Path(__file__).resolve().parents[1] / "benchmarks/rivals.json"
+HERE = "PyTorch, trained here"  # what runs the networks among the rivals
 SIDE = 256  # pixels of the output that is timed
 DETAIL = (64, 48)  # width and height of a close-up's box
 
@@ -40,6 +47,7 @@ class Findings:
         contest: the comparison's .yml file.
         seconds: of training per network.
         left_out: networks that nothing registers.
+        plugins: Python files that register networks.
         networks: those trained for equal time.
         ablations: those trained for equal iterations.
         reports: by test set.
@@ -49,6 +57,7 @@ class Findings:
     contest: dict[str, Any]
     seconds: float
     left_out: Sequence[str]
+    plugins: list[str]
     networks: Runs
     ablations: Runs
     reports: Mapping[str, Report]
@@ -118,6 +127,13 @@ def draw(found: Findings, output: Path) -> None:
     if found.ablations:
         rows = {name: runs[0].rows for name, runs in found.ablations.items()}
         _save(curves.draw(rows), output / "ablations.png")
+    beside = _beside_rivals(found, output)
+    if beside is not None:
+        figure = Figure(figsize=(8, 5), layout="constrained")
+        runners = dict.fromkeys(row["runner"] for row in beside.rows)
+        colours = {runner: f"C{number}" for number, runner in enumerate(runners)}
+        rivals.draw_quality(figure.subplots(), beside.rows, colours)
+        _save(figure, output / "quality_beside_rivals.png")
     for name, report in found.reports.items():
         _save(tradeoff.draw(report, found.speed), output / name / "quality_over_speed.png")
         for kind, image in _most_different(report, found.contest["of"]).items():
@@ -126,6 +142,48 @@ def draw(found: Findings, output: Path) -> None:
                 panels = details.from_report(report, image)
                 box = _box(panels)
                 _save(crops.draw(details.measured(panels, box), box), path)
+
+
+def _beside_rivals(found: Findings, output: Path) -> Report | None:
+    """Judge the networks by the photographs of vmambair bench --rivals, unless done before.
+
+    Both are written to rivals.json.
+
+    Returns: the report; None at another scale.
+    """
+    if found.contest["options"]["scale"] != judging.SCALE:
+        return None
+    path, sources = output / "rivals.json", [runs[0].file for runs in found.networks.values()]
+    if all(_is_newer(path, source) for source in (RIVALS, *sources)):
+        return reporting.read(path)
+    theirs = rivals.shown(reporting.read(RIVALS).rows)
+    speed, rows = {row["name"]: row for row in found.speed.rows}, []
+    for name, runs in found.networks.items():
+        row = speed[name]
+        rows.append(
+            {
+                **{"name": name, "runner": HERE, "size": row["size"], "threads": 1},
+                **{"scale": judging.SCALE, "peak_mib": row["peak_mib"]},
+                "seconds_per_megapixel": row["seconds_min"] / row["size"] ** 2 * 1e6,
+                "psnr": _judged(runs[0].file, found.plugins),
+            }
+        )
+    rows += [row for row in theirs if row["psnr"] is not None]
+    report = benchmarks.measured("rivals", COLUMNS, rows, {}, PROGRAMS)
+    reporting.write(report, path)
+    return report
+
+
+def _judged(file: Path, plugins: list[str]) -> float:
+    """The mean PSNR on Y of three photographs enlarged by a network, in dB."""
+    network, outputs = load(str(file), plugins), []
+    with tempfile.TemporaryDirectory() as folder:
+        for path in judging.write_inputs(Path(folder)):
+            outputs.append(path.with_suffix(".out.npy"))
+            with torch.no_grad():
+                result = inference.run(network, torch.from_numpy(np.load(path)))
+            np.save(outputs[-1], result.numpy())
+        return judging.psnr(outputs)
 
 
 def _is_newer(path: Path, other: Path) -> bool:

@@ -99,7 +99,10 @@ def _head(found: Findings) -> str:
     loss, optimizer, ema = train["pixel_opt"]["type"], train["optim_g"], train["ema_decay"]
     processor = found.speed.machine["processor"]
     close, most, hours = found.contest["close"], max(map(len, seeds)), f"{spent / 3600:.2f}"
-    several = f"Networks closer than {close:g} dB on val to another are trained with {most} seeds."
+    several = (
+        f"Networks closer to another on val than {close:g} dB or the standard deviation are trained"
+        f" with {most} seeds."
+    )
     return f"""# {", ".join(found.networks)}, trained from scratch in the same way
 
 Made by `python experiments/comparisons/compare.py`, which wrote this page; `experiments/README.md`
@@ -119,6 +122,7 @@ def _pictures(output: Path, sets: Sequence[str]) -> str:
         "psnr_over_seconds.png": "PSNR over the seconds of training",
         "psnr_over_iter.png": "PSNR over the iterations",
         "ablations.png": "PSNR of the ablations",
+        "quality_beside_rivals.png": "PSNR over time, beside those of vmambair bench --rivals",
     }
     for name in sets:
         titles[f"{name}/quality_over_speed.png"] = f"{name}: PSNR over seconds per megapixel"

@@ -1,11 +1,13 @@
 """Trainings, one after the other, each for a given time or number of iterations."""
 
+import itertools
 import json
 import os
 import re
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 import torch
@@ -119,16 +121,18 @@ class Trainings:
 def close(
     trained: dict[str, list[Trained]], difference: float, *, to: str | None = None
 ) -> list[str]:
-    """Names of the networks with a PSNR within ``difference`` of another's, or only of ``to``'s."""
-    last = {name: runs[0].rows[-1]["psnr"] for name, runs in trained.items()}
-    others = last if to is None else {to: last[to]}
-    found = {
-        name
-        for name, psnr in last.items()
-        for other in others
-        if other != name and abs(psnr - others[other]) < difference
-    }
-    return [name for name in last if name in found or name == to and found]
+    """Names of the networks of one seed with a PSNR close to another's, or only to ``to``'s.
+
+    Close is within ``difference``, or within the standard deviation of one that has several seeds.
+    """
+    values = {name: [run.rows[-1]["psnr"] for run in runs] for name, runs in trained.items()}
+    found = set()
+    for name, other in itertools.permutations(values, 2):
+        apart = abs(fmean(values[name]) - fmean(values[other]))
+        spread = max(stdev(v) if len(v) > 1 else 0.0 for v in (values[name], values[other]))
+        if to in (None, name, other) and apart < max(difference, spread):
+            found |= {name, other}
+    return [name for name in values if name in found and len(values[name]) == 1]
 
 
 def _warm_up(network: dict[str, Any]) -> None:

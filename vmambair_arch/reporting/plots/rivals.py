@@ -20,13 +20,13 @@ def draw(report: Report) -> Figure | None:
 
     Returns: the figure; None without rows.
     """
-    rows = _shown(report.rows)
+    rows = shown(report.rows)
     if not rows:
         return None
     colours = {runner: f"C{i}" for i, runner in enumerate(dict.fromkeys(r["runner"] for r in rows))}
     figure = Figure(figsize=(13, 1.5 + max(0.24 * len(rows), 3.5)), layout="constrained")
     left, right = figure.subplots(1, 2)
-    _quality(left, [row for row in rows if row.get("psnr") is not None], colours)
+    draw_quality(left, [row for row in rows if row.get("psnr") is not None], colours)
     _times(right, sorted(rows, key=lambda row: -row[TIME]), colours)
     threads, size = rows[0]["threads"], rows[0]["size"]
     of = "thread" if threads == 1 else "threads"
@@ -34,14 +34,15 @@ def draw(report: Report) -> Figure | None:
     return figure
 
 
-def _shown(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def shown(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with the fewest threads and the picture that most were measured with."""
     fewest = min((row["threads"] for row in rows), default=1)
     rows = [row for row in rows if row["threads"] == fewest and row.get(TIME)]
     number = Counter(row["size"] for row in rows)
     return [row for row in rows if row["size"] == max(number, key=lambda s: (number[s], s))]
 
 
-def _quality(axes: Axes, rows: list[dict[str, Any]], colours: dict[str, str]) -> None:
+def draw_quality(axes: Axes, rows: list[dict[str, Any]], colours: dict[str, str]) -> None:
     """Points; one name for a network in several programs, whose points a line joins."""
     networks: dict[str, list[dict[str, Any]]] = {}
     for row in sorted(rows, key=lambda row: row[TIME]):
