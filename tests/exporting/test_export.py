@@ -299,7 +299,7 @@ def test_a_file_that_computes_something_else_is_not_kept(tmp_path, capsys, monke
     monkeypatch.setattr(kind, "load", lambda content: lambda x: wrong * load(content)(x))
     save_network(restormer(), tmp_path / "network.pth")
     arguments = [str(tmp_path / "network.pth"), str(tmp_path / "out.pt2"), "--size", "8", "8"]
-    assert cli.vmambair(["export", *arguments, "--format", "torch-export"]) == 2
+    assert cli.vmambair(["export", *arguments]) == 2
     assert "not written, since on 8 x 8 pixels" in one_sentence(capsys)
     assert [path.name for path in tmp_path.iterdir()] == ["network.pth"]
 
@@ -310,9 +310,9 @@ def test_a_file_that_computes_something_else_is_not_kept(tmp_path, capsys, monke
         (["out.onnx", "--size", "20", "16"], "multiples of 8; give --size 16 16, or --dynamic"),
         (["out.onnx", "--size", "0", "16"], "multiples of 8; give --size 8 16"),
         (["out.onnx", "--size", "-8", "16"], "multiples of 8"),
-        (["out.pt2"], "must end in .onnx"),
+        (["out.pt2", "--format", "onnx"], "must end in .onnx"),
         (["out.onnx", "--format", "torch-export"], "must end in .pt2"),
-        (["network.pth"], "must end in .onnx"),
+        (["network.pth"], "must end in .onnx or .pt2"),
         (["there.onnx"], "exists already"),
         (["nowhere/out.onnx"], "there is no folder nowhere"),
     ],

@@ -26,7 +26,8 @@ def add(commands) -> None:
         "input", metavar="MODEL", help=".pth, .safetensors, an option file or a network's name"
     )
     command.add_argument("output", metavar="OUT", type=Path, help=".onnx or .pt2")
-    command.add_argument("--format", choices=["onnx", "torch-export"], default="onnx")
+    format_ = "(default: what OUT's name says)"
+    command.add_argument("--format", choices=["onnx", "torch-export"], help=format_)
     plugins.add_argument(command)
     sizes = command.add_mutually_exclusive_group()
     size = "the only height and width that the file takes, multiples of 8"

@@ -38,7 +38,7 @@ def run(
     out: Path,
     *,
     plugins: Sequence[str] = (),
-    format: str = "onnx",
+    format: str | None = None,
     size: tuple[int, int] | None = None,
     scan: str | None = None,
     doing: Callable[[str], AbstractContextManager[None]] = nullcontext,
@@ -47,9 +47,9 @@ def run(
 
     Args:
         model: what ``restore`` takes.
-        out: the file to write, with the format's suffix.
+        out: the file to write, .onnx or .pt2.
         plugins: Python files that register networks.
-        format: "onnx" or "torch-export".
+        format: "onnx" or "torch-export"; None for what the suffix of ``out`` says.
         size: the only height and width that the file takes; None for any multiples of 8.
         scan: "sequential", a loop over the pixels, or "parallel", without loops; None for the
             format's default.
@@ -59,8 +59,9 @@ def run(
         is not a multiple of 8, the format has no such scan, a package is missing, or the outputs
         differ. No file is written.
     """
+    format = _format(out, format)
     kind = EXPORT_FORMATS[format]
-    _check_out(out, format)
+    _check_out(out)
     form = _form(format, scan)
     check_installed(*kind.needs, PHOTOGRAPHS)
     network = networks.load(model, plugins)
@@ -125,10 +126,19 @@ def photograph(channels: int, size: tuple[int, int]) -> Tensor:
     return picture[:, [channel % 3 for channel in range(channels)]].contiguous()
 
 
-def _check_out(out: Path, format: str) -> None:
-    suffix = EXPORT_FORMATS[format].suffix
-    if out.suffix != suffix:
-        raise InputError(f"{out}: the name of a file of format {format} must end in {suffix}")
+def _format(out: Path, given: str | None) -> str:
+    suffixes = {format: EXPORT_FORMATS[format].suffix for format in EXPORT_FORMATS}
+    if given and out.suffix != suffixes[given]:
+        raise InputError(
+            f"{out}: the name of a file of format {given} must end in {suffixes[given]}"
+        )
+    for format, suffix in suffixes.items():
+        if out.suffix == suffix:
+            return format
+    raise InputError(f"{out}: the name must end in {' or '.join(suffixes.values())}")
+
+
+def _check_out(out: Path) -> None:
     if out.exists():
         raise InputError(f"{out}: exists already; give another name or remove it")
     if not out.parent.is_dir():
