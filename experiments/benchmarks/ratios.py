@@ -32,7 +32,6 @@ from vmambair_arch.commands.bench.cases import Case
 from vmambair_arch.networks import presets
 from vmambair_arch.networks.vmambair import VmambaIR
 from vmambair_arch.system import machine, threads
-from vmambair_arch.system.allocator import keep_freed_memory
 
 ROOT = Path(__file__).parents[2]
 SCAN, PASSES = "planar_scan/numba", (cases.FORWARD, cases.BACKWARD)
@@ -87,8 +86,8 @@ def forward(network: nn.Module, x: Tensor, count: int) -> Call:
 
 
 def step(network: nn.Module, x: Tensor, count: int) -> Call:
-    """A training step with so many threads: forward, backward and Adam."""
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
+    """A training step with so many threads: forward, backward and Adam, as trainings build it."""
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, fused=True)
 
     def call() -> None:
         torch.set_num_threads(count)
@@ -174,7 +173,6 @@ def beside(net: nn.Module, x: Tensor) -> float:
 
 def main(file: str) -> None:
     """Measure everything, and write it with the facts about the machine."""
-    keep_freed_memory()
     torch.manual_seed(0)
     torch.set_num_threads(1)
     load, start, nets, figures = os.getloadavg()[0], time.monotonic(), networks(), {}
@@ -185,6 +183,7 @@ def main(file: str) -> None:
             print(f"{figures[what]:8} {what}", flush=True)
     report = {
         "date": date.today().isoformat(),
+        "command": f"python experiments/benchmarks/ratios.py {file}",
         "machine": machine.facts(),
         "environment": {name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
         "load_before": load,
