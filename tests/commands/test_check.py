@@ -61,6 +61,7 @@ def test_a_valid_training_file_gets_its_costs(check, split):
     code, report, problems = check(split())
     assert (code, problems) == (0, [])
     assert "datasets.train: 6 entries, 12 images decoded" in report
+    assert "6 pictures of training compared with 1 of val: none alike" in report
     network = tiny_network()
     network.pop("type")
     parameters = sum(p.numel() for p in VmambaIR(**network).parameters())
@@ -129,6 +130,7 @@ def test_a_copy_of_a_training_picture_is_a_warning_that_names_both(check, split,
         (own / side / "5.png").unlink()
     code, report, problems = check(split())
     assert (code, problems) == (0, [])
+    assert "6 pictures of training compared with 2 of val: 1 alike" in report
     line = next(line for line in report.splitlines() if " is like " in line)
     assert "val/gt/w.png is like" in line and "5.jpg of train (" in line
     assert "% alike, 1.3 times as large); look at both, and take copies out of train" in line

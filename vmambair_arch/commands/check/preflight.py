@@ -51,6 +51,7 @@ def run(opt: dict[str, Any], *, fast: bool = False) -> Iterator[str]:
         yield report.line
         found += report.problems
         warnings += report.warnings
+    yield from leaks.summary()
     for key in [key for key in opt if key.startswith("network_") and opt[key]]:
         try:
             against_disk.check_network(where(opt, (key,)), opt, key)
