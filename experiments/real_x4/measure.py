@@ -1,9 +1,10 @@
 """Measure enlargements of degraded photographs: bicubic, tiny_x4 and real_x4.
 
-    python experiments/real_x4/measure.py datasets/kodak datasets/kodak_real
+    python experiments/real_x4/measure.py datasets/kodak datasets/kodak_real [NAME=FILE ...]
 
 prints a line for each photograph and the means: PSNR and SSIM on Y and NIQE (the lower the better),
-4 pixels of the border left out; and writes crops of four of them, side by side.
+4 pixels of the border left out; and writes crops of four of them, side by side. If networks are
+given, it measures these instead, and writes no crops.
 """
 
 import json
@@ -25,9 +26,10 @@ CROPS = {"4": (130, 230), "8": (60, 150), "19": (130, 330), "23": (330, 40)}  # 
 WIDTH, HEIGHT, GAP = 256, 192, 6  # pixels
 
 
-def main(truth: str, degraded: str) -> None:
+def main(truth: str, degraded: str, *given: str) -> None:
     """Measure every photograph of a folder whose degraded copy is in the other one."""
-    restorers = {name: Restorer(name, device="cpu") for name in ("tiny_x4", "real_x4")}
+    models = dict(each.split("=", 1) for each in given) or {n: n for n in ("tiny_x4", "real_x4")}
+    restorers = {name: Restorer(model, device="cpu") for name, model in models.items()}
     rows, strips = [], []
     for path in sorted(Path(truth).glob("*.png"), key=lambda path: int(path.stem)):
         gt, lq = (cv2.imread(str(folder)) for folder in (path, Path(degraded, path.name)))
@@ -45,7 +47,8 @@ def main(truth: str, degraded: str) -> None:
         own = [row for row in rows if row["method"] == name]
         means = {key: float(np.mean([row[key] for row in own])) for key in ("psnr", "ssim", "niqe")}
         print(json.dumps({"image": "mean", "method": name, **means}))
-    write_page(HERE / "examples.jpg", strips)
+    if not given:
+        write_page(HERE / "examples.jpg", strips)
 
 
 def restored(restorer: Restorer, picture: np.ndarray) -> np.ndarray:
