@@ -1,5 +1,6 @@
 """Restored videos keep every frame's time and the sound, and interruptions lose nothing."""
 
+import functools
 import itertools
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +13,7 @@ from support.picture_files import identity
 from vmambair_arch import cli, save_network
 from vmambair_arch.commands.restore import videos
 from vmambair_arch.errors import InputError
-from vmambair_arch.restoring.video import Result, muxing, restore_video
+from vmambair_arch.restoring.video import Result, encoding, muxing, restore_video
 
 av = pytest.importorskip("av")
 
@@ -270,6 +271,34 @@ def test_sound_that_no_container_can_hold_is_refused_with_how_to_convert_it(tmp_
     with pytest.raises(InputError, match=f"cannot hold {codec}.*convert the sound first"):
         restore_video(source, tmp_path / "out.mkv", same, made_with="same")
     assert [path.name for path in tmp_path.iterdir()] == ["in.wmv"]
+
+
+def wide(tmp_path: Path, width: int) -> Path:
+    return write_video(tmp_path / "in.mp4", size=(16, width), times=TIMES[:2], sound=None)
+
+
+def test_a_size_that_cannot_be_encoded_is_refused_before_a_frame_is_restored(tmp_path):
+    source, calls = wide(tmp_path, 4112), []
+    with pytest.raises(InputError, match="out.mp4: would be 16448 x 64 pixels, .*at most 16384"):
+        restore_video(source, tmp_path / "out.mp4", calls.append, made_with="x4", enlarged=4)
+    assert not calls and [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
+
+
+def test_the_largest_size_is_encoded_and_errors_of_encoders_name_the_result(tmp_path, monkeypatch):
+    source, target = wide(tmp_path, 8192), tmp_path / "out.mp4"
+
+    def restore(times: int) -> None:
+        across = functools.partial(np.repeat, repeats=times, axis=1)
+        restore_video(source, target, across, made_with=f"{times}", overwrite=True)
+
+    restore(2)
+    with av.open(target) as container:
+        assert container.streams.video[0].width == 16384
+    with pytest.raises(InputError, match="out.mp4: would be 24576 x 16 pixels"):
+        restore(3)
+    monkeypatch.setattr(encoding, "LARGEST", 10**6)
+    with pytest.raises(InputError, match="out.mp4: its frames or sound cannot be written"):
+        restore(3)
 
 
 @pytest.mark.parametrize("cut", [0.0, 0.5, 0.95])

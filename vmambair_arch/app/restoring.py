@@ -105,6 +105,7 @@ def _restore_film(job: Job, networks: Networks, strength: float) -> None:
         path,
         frame,
         made_with="vmambair app",
+        enlarged=restorer.outscale,
         progress=lambda done, frames: job.advance(done / frames),
     )
     job.seconds = time.perf_counter() - job.started

@@ -122,6 +122,7 @@ def restore(
                     video.target,
                     restorer,
                     made_with=made_with,
+                    enlarged=restorer.outscale,
                     overwrite=overwrite,
                     deinterlace=deinterlace,
                     salvage=salvage,

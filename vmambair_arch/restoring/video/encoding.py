@@ -1,6 +1,7 @@
 """Encodes restored frames with a codec that keeps their depth, chroma and alpha."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -8,6 +9,8 @@ import numpy as np
 
 from ...errors import InputError
 from .survey import Survey
+
+LARGEST = 16384  # pixels of a side that x264 encodes
 
 
 class Codec(NamedTuple):
@@ -49,6 +52,29 @@ def choose(video: Survey, target: Path, crf: int) -> Codec:
     )
 
 
+def check_size(target: Path, codec: Codec, height: int, width: int) -> None:
+    """Raise InputError if frames of a size are larger than a codec can encode."""
+    if codec.name == "libx264" and max(height, width) > LARGEST:
+        raise InputError(
+            f"{target}: would be {width} x {height} pixels, and x264 encodes at most {LARGEST} a"
+            " side; enlarge the video less, or make it smaller first"
+        )
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Name the target, not the source that is open meanwhile, in what encoders and muxers raise."""
+    from av.error import FFmpegError
+
+    try:
+        yield
+    except FFmpegError as error:
+        raise InputError(
+            f"{target}: its frames or sound cannot be written ({error.strerror}); enlarge the video"
+            " less, or give another kind of file"
+        ) from error
+
+
 def pixel_format(video: Survey, codec: Codec, height: int, width: int) -> str:
     """The pixel format of frames: chroma subsampled as in the video, 10 bits if it has over 8."""
     if codec.pixels:
@@ -81,14 +107,20 @@ def add_stream(output: Any, video: Survey, codec: Codec, height: int, width: int
 
 
 def encode(
-    images: Iterable[tuple[np.ndarray, int]], file: IO[bytes], video: Survey, codec: Codec
+    images: Iterable[tuple[np.ndarray, int]],
+    file: IO[bytes],
+    target: Path,
+    video: Survey,
+    codec: Codec,
 ) -> None:
     """Encode restored images into a file, in order.
 
     Args:
         images: (h, w, 3 or 4) of uint8 or uint16, all of one size, and their times.
         file: to write to.
+        target: the video that it becomes a part of, for messages.
         video, codec: see ``add_stream``.
+    Raises: InputError: they cannot be encoded, for example if they are too large.
     """
     import av
 
@@ -96,12 +128,15 @@ def encode(
     with av.open(file, "w", format=codec.part) as output:
         for image, time in images:
             if stream is None:
+                check_size(target, codec, *image.shape[:2])
                 stream = add_stream(output, video, codec, *image.shape[:2])
             frame = video.colours.from_rgb(image, stream.pix_fmt)
             frame.pts, frame.time_base = time, video.base
-            output.mux(stream.encode(frame))
+            with writing(target):
+                output.mux(stream.encode(frame))
         if stream is not None:
-            output.mux(stream.encode())
+            with writing(target):
+                output.mux(stream.encode())
 
 
 def packets(path: Path) -> Iterator[Any]:

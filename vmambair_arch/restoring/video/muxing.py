@@ -10,7 +10,7 @@ from typing import IO, Any, NamedTuple
 from ...errors import InputError
 from .colours import has_alpha
 from .containers import WRITTEN, main_stream, open_container, whole_tags
-from .encoding import Codec, add_stream, duration, packets, sizes_and_header
+from .encoding import Codec, add_stream, duration, packets, sizes_and_header, writing
 from .survey import Survey
 
 # Tags on the source's file and encoder, not on its content.
@@ -88,7 +88,7 @@ def mux(
         target: its name, for the kind of container and for messages.
         video: the survey of the source.
         codec: of the parts.
-    Raises: InputError: the parts come from another encoder.
+    Raises: InputError: the parts come from another encoder, or the target cannot be written.
     """
     import av
 
@@ -102,7 +102,8 @@ def mux(
         places = {each.index: _add(output, each, kind) for each in copied.streams}
         _attach(output, source, copied.attached)
         output.set_chapters(source.chapters())
-        output.start_encoding()
+        with writing(target):
+            output.start_encoding()
         if (stream.codec_context.extradata or b"") != header:
             raise InputError(
                 f"{parts[0].parent}: parts from another version of FFmpeg; remove the folder"
@@ -111,7 +112,8 @@ def mux(
         streams = [_frames(parts, stream, video), _copies(others, places)]
         for _, packet, to in heapq.merge(*streams, key=lambda item: item[0]):
             packet.stream = to
-            output.mux(packet)
+            with writing(target):
+                output.mux(packet)
 
 
 def kept_tags(tags: dict[str, str], kind: str) -> dict[str, str]:

@@ -46,6 +46,7 @@ def restore_video(
     restore: Restore,
     *,
     made_with: str,
+    enlarged: float = 1,
     crf: int = 18,
     part: int = 100,
     overwrite: bool = False,
@@ -68,6 +69,8 @@ def restore_video(
         restore: restores a (h, w, 3) RGB or (h, w, 4) RGBA frame: uint8, or uint16 if the video
             has more than 8 bits.
         made_with: the model and the relevant options; parts made with others are not joined.
+        enlarged: how many times higher and wider ``restore`` makes a frame; a size that the codec
+            cannot encode is refused before any frame is restored.
         crf: H.264's constant rate factor, from 0 (lossless) to 51.
         part: frames per part; at most this many are lost by an interruption.
         overwrite: whether the target may exist; it is replaced by the complete new file.
@@ -78,8 +81,8 @@ def restore_video(
             which does not depend on their number.
         progress: called after each frame with the number of finished frames and of all frames.
     Raises: InputError: the source is not a video, incomplete or of an unsupported kind, the
-        target exists or cannot hold its sound or alpha, parts of another run are in the way, or
-        PyAV is missing; and what ``restore`` raises.
+        target exists or cannot hold its size, sound or alpha, parts of another run are in the
+        way, or PyAV is missing; and what ``restore`` raises.
     """
     rank, size = share
     with _together(size, target):
@@ -88,6 +91,7 @@ def restore_video(
             muxing.check(container, target)
         video = survey(source, deinterlace=deinterlace, salvage=salvage)
         codec = encoding.choose(video, target, crf)
+        encoding.check_size(target, codec, *(round(side * enlarged) for side in video.size))
         file = source.stat()
         about = {"source": str(source.resolve()), "size": file.st_size, "changed": file.st_mtime_ns}
         about |= {"codec": codec.name, "crf": crf, "frames": part, "deinterlaced": video.fields}
@@ -95,7 +99,8 @@ def restore_video(
         parts = Parts(target.with_name(f".{target.name}.parts"), about)
     try:
         with _together(size, target):
-            _restore_parts(parts, source, video, codec, part, salvage, share, restore, progress)
+            where = (parts, source, target)
+            _restore_parts(*where, video, codec, part, salvage, share, restore, progress)
     finally:
         if rank == 0 and not parts.paths():  # nothing to continue from
             shutil.rmtree(parts.folder, ignore_errors=size > 1)  # other processes may end too
@@ -123,6 +128,7 @@ def _together(size: int, target: Path) -> Iterator[None]:
 def _restore_parts(
     parts: Parts,
     source: Path,
+    target: Path,
     video: Survey,
     codec: encoding.Codec,
     part: int,
@@ -155,7 +161,7 @@ def _restore_parts(
                     next(done)
             else:
                 write = functools.partial(
-                    encoding.encode, restored(images), video=video, codec=codec
+                    encoding.encode, restored(images), target=target, video=video, codec=codec
                 )
                 parts.write(index, write)
 
