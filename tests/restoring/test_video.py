@@ -228,6 +228,29 @@ def test_all_tracks_of_sound_are_kept(tmp_path):
     assert kept[0] != kept[1] != kept[2]
 
 
+def trimmed(path: Path, source: Path, seconds: Fraction) -> Path:
+    """A copy whose edit list hides its begin."""
+    with av.open(source) as given, av.open(path, "w") as output:
+        streams = [output.add_stream_from_template(stream) for stream in given.streams]
+        for packet in given.demux():
+            if packet.size:
+                packet.pts -= int(seconds / packet.time_base)
+                packet.dts -= int(seconds / packet.time_base)
+                packet.stream = streams[packet.stream.index]
+                output.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_sound_that_was_cut_off_does_not_come_back(tmp_path, suffix):
+    whole, target = write_video(tmp_path / "whole.mp4"), tmp_path / f"out{suffix}"
+    source = trimmed(tmp_path / "in.mp4", whole, Fraction(1, 5))
+    assert restore_video(source, target, same, made_with="same").lost == ()
+    # A packet is 0.064 s; the one before the first that is heard is needed to decode it.
+    assert sound(target) == sound(source)[3:] != []
+    assert frames(target)[0][0] < 2 * 0.064
+
+
 def test_a_preview_is_not_taken_for_the_video(tmp_path):
     source = write_video(tmp_path / "in.mp4", preview=True)
     told = []

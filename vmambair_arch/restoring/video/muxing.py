@@ -70,6 +70,13 @@ def is_cover(stream: Any) -> bool:
     return stream.type == "video" and bool(stream.disposition & Disposition.attached_pic)
 
 
+def is_cut(packet: Any) -> bool:
+    """Whether an edit list cuts a packet off; the one before the first that is heard is needed."""
+    if not packet.is_discard or packet.pts is None:
+        return False
+    return packet.pts + 2 * (packet.duration or 0) <= 0
+
+
 def mux(
     parts: Sequence[Path],
     source: Any,
@@ -199,7 +206,7 @@ def _copies(given: Iterable[Any], places: dict[int, Any]) -> Iterator[tuple[Frac
     """Packets of the source, with their times and their target streams."""
     ends: dict[int, int] = {}
     for packet in given:
-        if packet.size:  # the last of a stream are empty
+        if packet.size and not is_cut(packet):  # the last of a stream are empty
             index = packet.stream.index
             if packet.dts is None:
                 packet.dts = ends.get(index, 0) if packet.pts is None else packet.pts

@@ -8,7 +8,7 @@ from typing import Any
 from ...errors import InputError
 from .completeness import Span
 from .containers import main_stream, open_container
-from .muxing import is_cover, kept_tags
+from .muxing import is_cover, is_cut, kept_tags
 from .survey import Survey
 
 SLACK = 0.1  # seconds; a packet of sound may be longer than what is played of it
@@ -77,7 +77,7 @@ def _spans(container: Any, video: int) -> list[Span]:
     """The spans of the pictures and of each sound track that can be copied."""
     spans = {stream.index: Span() for stream in container.streams}
     for packet in container.demux():
-        if packet.size:
+        if packet.size and not is_cut(packet):
             spans[packet.stream.index].add(packet)
     audio = [spans[stream.index] for stream in container.streams.audio if stream.codec_context]
     return [spans[video], *audio]
