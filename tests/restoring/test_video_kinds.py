@@ -461,6 +461,15 @@ def test_subtitles_that_a_container_cannot_hold_are_reported_as_lost(tmp_path):
     assert lost.startswith("subtitles (")
 
 
+def test_captions_and_the_mark_of_a_360_degree_video_are_reported_as_lost(tmp_path):
+    plain = films.write(tmp_path / "plain.mp4")
+    source = films.with_captions(tmp_path / "in.mp4", plain)
+    assert restored(source)[1].lost == ("closed captions",)
+    both = ("closed captions", "the mark of a 360-degree video")
+    assert restored(films.with_sphere(source))[1].lost == both
+    assert restored(plain)[1].lost == ()
+
+
 # the command
 
 

@@ -107,7 +107,7 @@ def restore_video(
     lost: tuple[str, ...] = ()
     with _together(size, target):
         if rank == 0:
-            lost = _write(parts, source, target, video, codec)
+            lost = (*video.unkept, *_write(parts, source, target, video, codec))
             parts.remove()
     return Result(len(video.times), video.notes, lost)
 

@@ -15,6 +15,11 @@ from .frames import FLAGGED, PARITY, Frames, upright
 
 EVEN = ("matroska", "mov")  # containers in which each packet holds a frame
 UNEVEN = ("mpeg4", "vp8")  # except with some streams of these codecs
+UNKEPT = {  # what frames carry, by FFmpeg's names, and what is lost with it
+    "A53_CC": "closed captions",
+    "SPHERICAL": "the mark of a 360-degree video",
+    "STEREO3D": "the mark of a 3D video",
+}
 
 
 class Survey(NamedTuple):
@@ -34,6 +39,7 @@ class Survey(NamedTuple):
         alpha: whether any pixel is not opaque.
         fields: how it is deinterlaced; see ``Frames``.
         notes: on what is missing.
+        unkept: what its frames carry besides pictures, and restored frames cannot.
     """
 
     colours: Colours
@@ -49,6 +55,7 @@ class Survey(NamedTuple):
     alpha: bool
     fields: str | None
     notes: tuple[str, ...]
+    unkept: tuple[str, ...]
 
 
 def survey(source: Path, *, deinterlace: bool, salvage: bool) -> Survey:
@@ -81,6 +88,7 @@ def _look(source: Path, fields: str | None, deinterlace: bool, salvage: bool) ->
         Colours.of(stream)
         frames = Frames(container, stream, fields=fields, salvage=salvage)
         times: list[int] = []
+        carried: set[str] = set()
         alpha, first, size = False, None, (0, 0)
         frame: Any = None
         for frame in frames:
@@ -89,6 +97,7 @@ def _look(source: Path, fields: str | None, deinterlace: bool, salvage: bool) ->
             now = _checked(source, frame, len(times) + 1, size)
             first, size = first or frame.format, now
             alpha = alpha or (has_alpha(frame.format) and transparent(frame))
+            carried.update(kind for kind in UNKEPT if frame.side_data.get(kind))
             times.append(frame.pts)
         if frame is None or first is None:
             raise InputError(f"{source}: there is no frame in it that can be decoded; leave it out")
@@ -111,6 +120,7 @@ def _look(source: Path, fields: str | None, deinterlace: bool, salvage: bool) ->
             alpha=alpha,
             fields=fields,
             notes=notes,
+            unkept=tuple(name for kind, name in UNKEPT.items() if kind in carried),
         )
         return result, unsaid
 
