@@ -147,6 +147,30 @@ def test_a_film_is_restored_frame_by_frame(server, tmp_path):
     assert str(server.routes.uploads.folder) not in broken["failure"]
 
 
+def test_what_a_film_lacks_is_said_on_its_line(server, tmp_path):
+    av = pytest.importorskip("av")
+    options = {"bf": "0", "g": "4", "sc_threshold": "0"}
+    whole = films.write(tmp_path / "whole.ts", sizes=((16, 16),) * 8, options=options)
+    with av.open(whole) as given, av.open(tmp_path / "in.ts", "w") as output:
+        stream = output.add_stream_from_template(given.streams.video[0])
+        for number, packet in enumerate(given.demux(video=0)):
+            if packet.size and number > 1:
+                packet.stream = stream
+                output.mux(packet)
+    job = server.restored((tmp_path / "in.ts").read_bytes(), "holiday.ts")
+    lacks = "of the source: the 2 frames before its first key frame cannot be decoded"
+    assert (job["state"], job["warnings"]) == ("done", [lacks])
+
+
+def test_a_films_size_is_limited_by_what_is_kept_not_by_megapixels(tmp_path):
+    with running(files.saved_identity(tmp_path), max_megapixels=0.001, keep=2**24 + 9000) as server:
+        film = server.send(bytes(2**24 + 8001), "a.mp4")
+        larger = server.send(bytes(2**24 + 9001), "b.mp4")
+    assert "error" not in film
+    sentence = "b.mp4: takes 16.8 MB, and the limit for all pictures and films is 16.8 MB; raise it"
+    assert larger["error"] == f"{sentence} (--keep) or use vmambair restore"
+
+
 def test_a_chosen_format_is_written(server):
     job = server.restored(PNG, "a b.png", format="WEBP")
     status, content, headers = server.ask("GET", f"/jobs/{job['id']}/result")

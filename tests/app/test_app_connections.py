@@ -148,8 +148,8 @@ def test_a_picture_larger_than_the_storage_limit_is_refused(server, connect, len
     body = b"x" * 3999 if length else b"fa0\r\n" + b"x" * 4000 + b"\r\n0\r\n\r\n"
     connection.sendall(server.head(length) + body)
     taken = b"4 MB" if length else b"0.004 MB"
-    sentence = b"takes %s, and the limit for all pictures is 0.003 MB; raise it (--keep)" % taken
-    assert sentence in answer(connection)
+    limit = b"the limit for all pictures and films is 0.003 MB; raise it (--keep)"
+    assert b"takes %s, and %s" % (taken, limit) in answer(connection)
     assert stored(server) == 0
 
 

@@ -37,7 +37,7 @@ class Job:
             the page shows, once they are known.
         started: when restoring started, by time.perf_counter.
         seconds: spent on restoring, as ``vmambair restore`` counts them.
-        warnings: phrases on metadata of its file that is lost.
+        warnings: phrases on what its file lacks, and on what of it is lost.
         result: the file name for its download.
         files: which of its files can be requested.
         cancelled: whether it should end.

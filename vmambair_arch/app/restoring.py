@@ -110,7 +110,8 @@ def _restore_film(job: Job, networks: Networks, strength: float) -> None:
     )
     job.seconds = time.perf_counter() - job.started
     path.rename(job.folder / RESULT)
-    job.warnings = tuple(f"not kept: {lost}" for lost in result.lost)
+    lacking = (f"of the source: {lack}" for lack in result.lacking)
+    job.warnings = (*lacking, *(f"not kept: {lost}" for lost in result.lost))
     job.result = f"{_stem(job.name, restorer.outscale)}{ending}"
     job.files |= {RESULT}
 

@@ -4,9 +4,10 @@ import hashlib
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ..errors import InputError
+from ..restoring import video
 from ..restoring.files.formats import FORMATS
 from .jobs import INPUT, Job
 
@@ -23,7 +24,7 @@ class Uploads:
     Args:
         folder: where the folders are created.
         networks: the number of networks to choose from.
-        max_megapixels: a file larger than any such picture is not stored.
+        max_megapixels: a file larger than any such picture is not stored, unless it is a film.
         keep: bytes of files that may be arriving and waiting.
         waiting: returns the jobs that wait for their turn.
     """
@@ -64,6 +65,7 @@ class Uploads:
 
     async def _store(self, job: Job, body: AsyncIterator[bytes], length: int | None) -> None:
         refusal, digest = self._refusal(job, length or 0), hashlib.sha256()
+        most = self.keep if _is_film(job) else min(self.most, self.keep)
         with (job.folder / INPUT).open("wb") as file:
             async for part in body:
                 refusal = refusal or self._refusal(job, job.length + len(part))
@@ -75,7 +77,7 @@ class Uploads:
                 file.truncate(0)
                 job.length = 0
                 # A browser that cannot finish sending a file shows no response.
-                if length is None or length > 2 * min(self.most, self.keep):
+                if length is None or length > 2 * most:
                     break
         if refusal:
             raise InputError(refusal)
@@ -83,15 +85,17 @@ class Uploads:
 
     def _refusal(self, job: Job, length: int) -> str:
         """Why a file of at least this many bytes is not stored, or ""."""
-        if length > self.most:
+        film = _is_film(job)
+        if length > self.most and not film:
             return (
                 f"{job.name}: takes more than {self.most / 1e6:,.0f} MB, and no picture within"
                 f" {self.max_megapixels:g} megapixels does; raise the limit (--max-megapixels)"
             )
         if length > self.keep:
+            command = " or use vmambair restore" if film else ""
             return (
-                f"{job.name}: takes {_size(length)}, and the limit for all pictures is"
-                f" {_size(self.keep)}; raise it (--keep)"
+                f"{job.name}: takes {_size(length)}, and the limit for all pictures and films is"
+                f" {_size(self.keep)}; raise it (--keep){command}"
             )
         others = [*self._coming.values(), *self.waiting()]
         taken = sum(other.length for other in others) - job.length
@@ -111,6 +115,11 @@ class Uploads:
             raise InputError(f"{len(networks)} networks in sequence: at most {MAX_NETWORKS}")
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         return Job(_label(asked.get("name", "")), tuple(map(int, networks)), form, folder)
+
+
+def _is_film(job: Job) -> bool:
+    """Whether a file is a film, by its name; before it has arrived that is all there is."""
+    return PurePath(job.name).suffix.lower() in video.SUFFIXES
 
 
 def _size(number: float) -> str:

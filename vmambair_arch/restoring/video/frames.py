@@ -113,7 +113,7 @@ class Frames:
         if not self.salvage:
             raise InputError(
                 f"{self.source}: frame {len(self.decoded) + 1} is damaged ({why}); copy or download"
-                " it again, or take what can be decoded with --salvage"
+                " it again, or take what can be decoded with vmambair restore --salvage"
             )
 
 

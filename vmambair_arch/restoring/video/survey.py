@@ -71,7 +71,7 @@ def survey(source: Path, *, deinterlace: bool, salvage: bool) -> Survey:
     if lacks and not salvage:
         raise InputError(
             f"{source}: is incomplete ({lacks}); copy or download it again, or take what is there"
-            " with --salvage"
+            " with vmambair restore --salvage"
         )
     found, order = _look(source, FLAGGED if deinterlace else None, deinterlace, salvage)
     if order and not deinterlace:
@@ -165,7 +165,7 @@ def _lost(frames: Frames, source: Path) -> tuple[str, ...]:
         if not frames.salvage:
             raise InputError(
                 f"{source}: {sentence}; copy or download it again, or take the others with"
-                " --salvage"
+                " vmambair restore --salvage"
             )
         notes.append(sentence)
     return tuple(notes)
@@ -194,6 +194,6 @@ def _rate(times: list[int], base: Fraction, stream: Any, fields: int) -> tuple[F
 
 def _interlaced(source: Path) -> InputError:
     return InputError(
-        f"{source}: is interlaced: each frame holds two moments; --deinterlace makes a frame of"
-        " each, twice as many"
+        f"{source}: is interlaced: each frame holds two moments; vmambair restore --deinterlace"
+        " makes a frame of each, twice as many"
     )
