@@ -234,6 +234,37 @@ def test_metadata_that_a_format_cannot_hold_are_a_warning():
     ]
 
 
+SRGB = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+P3 = (b"cICP", bytes([12, 13, 0, 1]))
+LINEAR = (b"gAMA", struct.pack(">I", 100_000))
+
+
+@pytest.mark.parametrize(
+    ("chunks", "lost"),
+    [
+        ([LINEAR], "gAMA"),
+        ([P3], "cICP"),
+        ([P3, LINEAR], "cICP"),  # which decides
+        ([(b"cHRM", struct.pack(">8I", *SRGB[:2], 68000, *SRGB[3:]))], "cHRM"),
+        ([(b"cLLI", bytes(8))], "cLLI"),
+        ([(b"gAMA", struct.pack(">I", 45455)), (b"cHRM", struct.pack(">8I", *SRGB))], ""),
+        ([(b"sRGB", b"\0"), LINEAR], ""),  # sRGB decides
+        ([(b"cICP", bytes([1, 13, 0, 1]))], ""),
+    ],
+)
+def test_a_colour_space_that_only_a_png_can_state_is_a_warning_elsewhere(chunks, lost):
+    picture = read(files.png(files.noise("RGB"), *chunks))
+    assert writing.list_losses(picture, "PNG") == []
+    told = f"its colour space ({lost}) is dropped, which changes its colours"
+    for form in ("JPEG", "WEBP", "TIFF", "BMP"):
+        assert writing.list_losses(picture, form) == ([told] if lost else [])
+
+
+def test_a_gamma_beside_a_profile_counts_for_nothing():
+    picture = Picture(files.noise("RGB"), icc=files.ICC, carried=(LINEAR,))
+    assert writing.list_losses(picture, "JPEG") == []
+
+
 def gain_map(packet: str) -> bytes:
     first, second = (files.encoded(files.noise("RGB"), "JPEG") for _ in range(2))
     data = b"http://ns.adobe.com/xap/1.0/\0" + packet.encode()

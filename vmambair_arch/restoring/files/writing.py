@@ -7,7 +7,7 @@ from typing import IO, Any
 
 from ...errors import InputError
 from ...files import write_whole
-from . import bmp, exif, png, png_chunks, tiff
+from . import bmp, colour_space, exif, png, png_chunks, tiff
 from .formats import FORMATS
 from .picture import Picture, to_image
 
@@ -57,10 +57,13 @@ def list_losses(picture: Picture, form: str) -> list[str]:
     holds = FORMATS[form]
     texts = {_name(kind, data) for kind, data in picture.carried if _is_lost(kind, data, form)}
     moved = form == "TIFF" and picture.exif and exif.has_maker_notes(picture.exif)
+    colours = colour_space.list_lost(picture.carried, picture.icc) if form != "PNG" else []
+    changed = f"its colour space ({', '.join(colours)}) is dropped, which changes its colours"
     return [
         *([exif.MOVED] if moved and exif.MOVED not in picture.warnings else []),
         *(["its IPTC data are dropped"] if picture.iptc and not holds.iptc else []),
         *([f"its texts ({', '.join(sorted(texts))}) are dropped"] if texts else []),
+        *([changed] if colours else []),
     ]
 
 
