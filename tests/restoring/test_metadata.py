@@ -343,3 +343,46 @@ def test_photographs_of_phones_are_read_and_become_png(form):
     assert np.abs(picture.pixels.astype(int) - pixels[0, 0]).max() < 12
     again = read(written(picture, "PNG"))
     assert again.pixels.shape == (34, 20, 3) and b"Maker" in again.exif
+
+
+def with_nclx(form: str, primaries: int, transfer: int, **options) -> bytes:
+    """A photograph whose file states its colour space by numbers."""
+    pixels = files.noise("RGB")
+    if form == "AVIF":
+        content = files.encoded(pixels, form, **options)
+    else:
+        file = io.BytesIO()
+        made = pytest.importorskip("pillow_heif").from_pillow(Image.fromarray(pixels))
+        codes = {"color_primaries": 12, "transfer_characteristics": 13, "matrix_coefficients": 6}
+        made.save(file, save_nclx_profile=True, **codes)
+        content = file.getvalue()
+    at = content.index(b"colrnclx") + 8
+    return content[:at] + struct.pack(">2H", primaries, transfer) + content[at + 4 :]
+
+
+@pytest.mark.parametrize("form", ["AVIF", "HEIF"])
+@pytest.mark.parametrize(
+    ("stated", "kept"),
+    [
+        ((12, 13), (12, 13)),  # Display P3
+        ((12, 2), (12, 13)),
+        ((2, 8), (1, 8)),  # linear
+        ((1, 13), None),  # sRGB
+        ((1, 1), None),  # BT.709, shown alike
+        ((2, 2), None),
+    ],
+)
+def test_a_colour_space_of_a_phones_photograph_is_kept_in_png_and_else_a_warning(
+    form, stated, kept
+):
+    picture = read(with_nclx(form, *stated))
+    assert picture.carried == (((b"cICP", bytes([*kept, 0, 1])),) if kept else ())
+    assert read(written(picture, "PNG")).carried == picture.carried
+    assert ["colour space" in said for said in writing.list_losses(picture, "JPEG")] == (
+        [True] if kept else []
+    )
+
+
+def test_a_profile_is_kept_instead_of_the_numbers_beside_it():
+    picture = read(with_nclx("AVIF", 12, 13, icc_profile=files.ICC))
+    assert picture.icc == files.ICC and picture.carried == ()

@@ -11,6 +11,15 @@ PRIMARIES = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
 NEAR = 500, 100  # how far programs round them
 
 
+def chunks(primaries: int, transfer: int) -> Chunks:
+    """The chunk cICP for RGB of full range; none for sRGB, which is what readers assume."""
+    primaries = BT709 if primaries == UNSPECIFIED else primaries
+    transfer = SRGB if transfer == UNSPECIFIED else transfer
+    if _is_srgb(primaries, transfer) or max(primaries, transfer) > 255:
+        return ()
+    return ((b"cICP", bytes([primaries, transfer, 0, 1])),)
+
+
 def list_lost(carried: Chunks, icc: bytes | None) -> list[str]:
     """The chunks without which a picture looks different: those that count, other than sRGB's.
 

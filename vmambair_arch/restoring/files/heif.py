@@ -1,13 +1,14 @@
 """Reads HEIC with pillow-heif, if installed, and AVIF with PIL; both are written as PNG."""
 
 import io
+import struct
 from typing import Any
 
 import numpy as np
 from PIL import features
 
 from ...errors import InputError
-from . import decoders, exif, hdr, ifd, xmp
+from . import colour_space, decoders, exif, hdr, ifd, xmp
 from .encoded import EncodedPicture, check_single
 
 GAIN_MAPS = ("urn:com:apple:photo:2020:aux:hdrgainmap", "urn:iso:std:iso:ts:21496:-1")
@@ -25,7 +26,8 @@ def parse_heif(content: bytes) -> EncodedPicture:
     file = pillow_heif.open_heif(io.BytesIO(content), convert_hdr_to_8bit=False, hdr_to_16bit=True)
     image = file[file.primary_index]
     info, bits = image.info, image.info.get("bit_depth", 8)
-    hdr.check_curve((info.get("nclx_profile") or {}).get("transfer_characteristics"))
+    nclx = info.get("nclx_profile") or {}
+    hdr.check_curve(nclx.get("transfer_characteristics"))
     width, height = image.size
     stored = EncodedPicture(
         height=height,
@@ -35,6 +37,9 @@ def parse_heif(content: bytes) -> EncodedPicture:
         lossless=False,
     )
     stored.icc = info.get("icc_profile") if info.get("icc_profile_type") != "nclx" else None
+    if nclx and not stored.icc:
+        codes = nclx["color_primaries"], nclx["transfer_characteristics"]
+        stored.carried += colour_space.chunks(*map(int, codes))
     stored.exif, stored.packet, stored.orientation = info.get("exif"), info.get("xmp"), 1
     names = [str(name) for name in (info.get("aux") or {})]
     if any(name in GAIN_MAPS for name in names):
@@ -54,9 +59,12 @@ def parse_avif(content: bytes) -> EncodedPicture:
     check_single(getattr(image, "n_frames", 1))
     colours = content[: 2**16]
     at = colours.find(b"colrnclx")
-    hdr.check_curve(int.from_bytes(colours[at + 10 : at + 12], "big") if at >= 0 else None)
+    codes = struct.unpack_from(">2H", colours.ljust(at + 12), at + 8) if at >= 0 else None
+    hdr.check_curve(codes[1] if codes else None)
     stored = decoders.header(image, memory=16, lossless=False)
     stored.icc, stored.packet = image.info.get("icc_profile"), image.info.get("xmp")
+    if codes and not stored.icc:
+        stored.carried += colour_space.chunks(*codes)
     data, stored.orientation = image.info.get("exif"), 1
     if data:  # PIL has put in the orientation from the file's own transformations
         stored.orientation = exif.orientation(bytes(data).removeprefix(exif.PREFIX))
