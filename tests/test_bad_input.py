@@ -1,9 +1,12 @@
 """A user's mistakes lead to one clear sentence and exit code 2, and overwrite nothing."""
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -225,6 +228,50 @@ def test_converting_onto_an_existing_file_is_refused(refused, experiment):
     network.pop("type")
     save_network(VmambaIR(**network), "in.pth")
     assert "out.pth: exists already" in refused("convert", "in.pth", "out.pth")
+
+
+LONG = 300 * "x"  # longer than a name can be
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["convert", "in.pth", "/proc/out.pth"],
+        ["convert", "in.pth", f"{LONG}.pth"],
+        ["convert", "in.pth", "in.pth/out.pth"],
+        ["export", "in.pth", "/proc/out.onnx", "--size", "8", "8"],
+        ["export", "in.pth", f"{LONG}.onnx", "--size", "8", "8"],
+        ["explain", "photo.png", "/proc/out.png", "-m", "in.pth"],
+        ["options", "--copy", "in.pth/options"],
+    ],
+    ids=lambda arguments: " ".join(arguments)[:30],
+)
+def test_a_place_that_cannot_be_written_is_named_before_long_work(
+    refused, experiment, arguments, monkeypatch
+):
+    experiment()
+    network = tiny_network()
+    network.pop("type")
+    save_network(VmambaIR(**network), "in.pth")
+    cv2.imwrite("photo.png", np.zeros((96, 96, 3), np.uint8))
+    monkeypatch.setattr(VmambaIR, "forward", None)
+    message = refused(*arguments)
+    place = arguments[2][:200]
+    assert message.startswith(f"vmambair: {place}") and "cannot be read or written: " in message
+    assert ".tmp" not in message
+
+
+def test_a_full_disk_is_one_sentence_with_the_files_name(refused, experiment, monkeypatch):
+    def full(number: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    experiment()
+    network = tiny_network()
+    network.pop("type")
+    save_network(VmambaIR(**network, gate="gelu"), "in.pth")
+    monkeypatch.setattr(os, "fsync", full)
+    message = refused("convert", "in.pth", "out.pth")
+    assert "vmambair: out.pth: cannot be read or written: No space left on device;" in message
 
 
 def test_a_silu_network_has_no_released_form(refused, experiment):

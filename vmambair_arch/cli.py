@@ -4,8 +4,8 @@ import argparse
 import atexit
 import gc
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 from .commands import app, convert, doctor, install_basicsr, options, plot, push
 from .commands.bench import arguments as bench
@@ -64,10 +64,23 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     arguments.argv = sys.argv[1:] if argv is None else [*argv]  # for child processes
     allocator.keep_freed_memory()
     try:
-        return arguments.run(arguments) or 0
+        return _naming_files(arguments.run, arguments) or 0
     except (InputError, TrainingError) as error:
         for sentence in str(error).splitlines():
             terminal.say(f"{parser.prog}: {sentence}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
     except StoppedError as error:
         return error.exit_code
+
+
+def _naming_files(run: Callable[[Any], int | None], arguments: argparse.Namespace) -> int | None:
+    """Run a command; a file that the system does not let it use becomes an InputError."""
+    try:
+        return run(arguments)
+    except OSError as error:
+        if error.filename is None or error.strerror is None:
+            raise
+        raise InputError(
+            f"{error.filename}: cannot be read or written: {error.strerror}; correct that or give"
+            " another path"
+        ) from error

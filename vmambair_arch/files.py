@@ -1,9 +1,10 @@
 """Files written whole or not at all."""
 
+import contextlib
 import os
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,8 +26,26 @@ def write_whole(
         content: all of it, or a function that writes it to a binary file.
         durable: whether to flush it to the disk, which takes longer than writing a small file;
             without it, a power cut may leave a file that is not whole.
-    Raises: OSError: the disk is full or read-only; the old file is as it was.
+    Raises: OSError, with the path: the disk is full or read-only; the old file is as it was.
     """
+    with _naming(path):
+        _write_whole(path, content, durable)
+
+
+def check_place(path: Path) -> None:
+    """Try a file's place before long work; nothing is left there.
+
+    Raises: OSError, with the path: no such folder, it is read-only, or the name is too long.
+    """
+    with _naming(path):
+        with contextlib.suppress(FileNotFoundError):
+            path.lstat()  # knows how long a name can be
+        temporary, file = _temporary(path)
+        file.close()
+        temporary.unlink(missing_ok=True)
+
+
+def _write_whole(path: Path, content: bytes | Callable[[IO[bytes]], Any], durable: bool) -> None:
     temporary, file = _temporary(path)
     try:
         with file:
@@ -56,6 +75,20 @@ def remove_leftovers(folder: Path) -> None:
             with abandoned(path) as is_abandoned:
                 if is_abandoned:
                     path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Put a path into the system's errors about its temporary file, or about an unnamed one."""
+    try:
+        yield
+    except OSError as error:
+        named = error.filename
+        if error.errno is not None and (
+            named is None or TEMPORARY.fullmatch(Path(str(named)).name)
+        ):
+            error.filename, error.filename2 = str(path), None
+        raise
 
 
 def _temporary(path: Path) -> tuple[Path, IO[bytes]]:

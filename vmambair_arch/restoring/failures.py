@@ -12,7 +12,7 @@ def sentence(error: InputError | MemoryError | OSError, where: str) -> str:
     """
     where = printable(where)
     if isinstance(error, OSError):
-        return f"{where}: cannot be written: {error}"
+        return f"{where}: cannot be written: {error.strerror or error}"
     if isinstance(error, MemoryError):
         error = InputError("not enough memory; close other programs or resize it")
     return str(error) if str(error).startswith(where) else f"{where}: {error}"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ... import weights
 from ...errors import InputError
+from ...files import check_place
 from ...system import terminal
 from .. import plugins
 
@@ -49,6 +50,7 @@ def _run(arguments: argparse.Namespace) -> None:
     for path in (output, output.with_suffix(".json")):
         if path.exists() and not arguments.overwrite:
             raise InputError(f"{path} exists already; give another name or --overwrite")
+        check_place(path)
     from . import explanation  # needs libraries that the other commands do not
 
     for line in explanation.explain(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ...errors import InputError
 from ...exporting.formats import EXPORT_FORMATS, Run, check_installed, describe
 from ...exporting.tracing import check_size, round_up, smallest, trace
-from ...files import remove_leftovers, write_whole
+from ...files import check_place, remove_leftovers, write_whole
 from .. import networks
 
 # Used to compare a file for any size.
@@ -143,6 +143,7 @@ def _check_out(out: Path) -> None:
         raise InputError(f"{out}: exists already; give another name or remove it")
     if not out.parent.is_dir():
         raise InputError(f"{out}: there is no folder {out.parent}; create it first")
+    check_place(out)
 
 
 def _form(format: str, scan: str | None) -> str:
