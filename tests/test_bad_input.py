@@ -13,6 +13,9 @@ import yaml
 
 from support.experiments import tiny_network
 from vmambair_arch import VmambaIR, cli, save_network
+from vmambair_arch.commands import options as options_command
+from vmambair_arch.commands.bench import session
+from vmambair_arch.commands.explain import explanation
 from vmambair_arch.option_files import options
 
 
@@ -287,3 +290,17 @@ def test_a_bug_keeps_its_traceback(experiment, monkeypatch):
     monkeypatch.setattr(options, "read", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cli.vmambair(["train", "-opt", experiment()])
+
+
+@pytest.mark.parametrize("command", ["bench", "explain", "options"])
+def test_a_stopped_command_is_one_sentence(command, experiment, monkeypatch, capsys):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    experiment()
+    cv2.imwrite("photo.png", np.zeros((16, 16, 3), np.uint8))
+    for module, name in ((session, "run"), (explanation, "explain"), (options_command, "recipes")):
+        monkeypatch.setattr(module, name, stop)
+    given = ["photo.png", "out.png"] if command == "explain" else []
+    assert cli.vmambair([command, *given]) == 130
+    assert capsys.readouterr().err == "vmambair: stopped\n"

@@ -3,6 +3,7 @@
 import argparse
 import atexit
 import gc
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -56,7 +57,7 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     """Run a command. Expected failures are printed one per line and set the exit code.
 
     Codes: 2 the input cannot be used; 1 training cannot go on (an unexpected error, with its
-    traceback, has 1 too); 130 and 143 stopped by SIGINT or SIGTERM, with a state written.
+    traceback, has 1 too); 130 and 143 stopped by SIGINT or SIGTERM, training with a state written.
     """
     terminal.ready()
     atexit.register(gc.freeze)  # else Python's last collection, over all of torch, takes seconds
@@ -71,6 +72,9 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
         return 2 if isinstance(error, InputError) else 1
     except StoppedError as error:
         return error.exit_code
+    except KeyboardInterrupt:  # of a command that has nothing to add to it
+        terminal.say(f"{parser.prog}: stopped", file=sys.stderr)
+        return 128 + signal.SIGINT
 
 
 def _naming_files(run: Callable[[Any], int | None], arguments: argparse.Namespace) -> int | None:

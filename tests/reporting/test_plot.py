@@ -3,14 +3,24 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from vmambair_arch import cli, reporting
 from vmambair_arch.commands.bench.report import COLUMNS
 from vmambair_arch.commands.bench.rivals.report import COLUMNS as RIVALS
 from vmambair_arch.reporting import Report, tables
 from vmambair_arch.reporting.columns import METRICS
-from vmambair_arch.reporting.plots import curves, dots, drawing, scaling, tradeoff
+from vmambair_arch.reporting.plots import (
+    attributions,
+    crops,
+    curves,
+    dots,
+    drawing,
+    scaling,
+    tradeoff,
+)
 
 BEGINNINGS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
 MACHINE = {"processor": "a CPU"}
@@ -96,6 +106,33 @@ def test_every_kind_of_report_becomes_every_kind_of_picture(folder, reports, suf
     assert plot(*reports, f"out{suffix}") == 0
     assert Path(f"out{suffix}").read_bytes().startswith(BEGINNINGS[suffix])
     assert capsys.readouterr().out == f"out{suffix}\n"
+
+
+def test_dollars_in_names_are_drawn_as_dollars(tmp_path):
+    """Two of them would begin one of Matplotlib's formulas, and few names are one."""
+    name = "r$a_$x^"
+    compared = comparison(name)
+    for row in compared.rows:
+        row["method"] = name
+    measured = benchmark()
+    for row in measured.rows:
+        row["name"] = name
+    beside = rivals()
+    for row in beside.rows:
+        row["name"] = name
+    panels = [crops.Panel(name, np.zeros((8, 8, 3), np.uint8))] * 2
+    square = np.ones((8, 8))
+    explained = [attributions.Explained(name, square, square)]
+    figures = [
+        *(drawing.draw([report]) for report in (compared, measured, beside)),
+        drawing.draw([compared, measured]),
+        curves.draw({name: [{"iter": 1, "dataset": name, name: 1.0}], "b": []}),
+        crops.draw(panels, crops.Box(0, 0, 4, 4)),
+        attributions.draw(panels[0].pixels, (0, 0, 4), explained),
+    ]
+    for number, figure in enumerate(figures):
+        figure.savefig(tmp_path / "out.svg", metadata={"Date": None})
+        assert any(r"r\$a_\$x^" in text.get_text() for text in figure.findobj(Text)), number
 
 
 def test_every_kind_of_report_becomes_a_table(folder):

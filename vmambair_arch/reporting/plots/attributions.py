@@ -8,6 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from .literal import literal
+
 MIN_SHOWN = 1e-4  # the smallest value shown of a receptive field, relative to its largest
 
 
@@ -36,7 +38,7 @@ def draw(
     panels = figure.subplots(len(networks), 3, squeeze=False)
     for row, network in zip(panels, networks, strict=True):
         row[0].imshow(picture)
-        _finish(row[0], square, network.name)
+        _finish(row[0], square, literal(network.name))
         field = network.field / max(network.field.max(), np.finfo(float).tiny)
         row[1].imshow(np.log10(np.maximum(field, MIN_SHOWN)), cmap="inferno")
         _finish(row[1], square, f"effective receptive field\n{network.notes[0]}")

@@ -10,6 +10,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 
 from ...errors import InputError
+from .literal import literal
 
 WIDTH = 7.0  # inches, the text width of a page
 COLOUR = "#e4002b"
@@ -77,7 +78,7 @@ def draw(panels: Sequence[Panel], box: Box) -> Figure:
         axes = figure.add_subplot(grid[row, column + 1])
         axes.imshow(box.of(panel.pixels, _factor(panel, panels[0])), interpolation="nearest")
         axes.set(xticks=[], yticks=[])
-        axes.set_xlabel(f"{panel.name}\n{panel.note}".rstrip(), fontsize=7, labelpad=2)
+        axes.set_xlabel(literal(f"{panel.name}\n{panel.note}".rstrip()), fontsize=7, labelpad=2)
         for spine in axes.spines.values():
             spine.set_color(COLOUR if number == 0 else "black")
     return figure

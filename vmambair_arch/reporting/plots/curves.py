@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from ..columns import NOT_MEASURED
+from .literal import literal
 
 OVER = {"iter": "iteration", "seconds": "seconds of training"}  # by the key of a row
 
@@ -32,8 +33,8 @@ def draw(runs: Mapping[str, Sequence[Mapping[str, Any]]], *, over: str = "iter")
     for number, name in enumerate(sorted(curves), 1):
         axes = figure.add_subplot(len(curves), 1, number)
         for label, points in curves[name].items():
-            axes.plot(*zip(*points, strict=True), marker=".", label=label)
-        axes.set(xlabel=OVER[over], ylabel=name)
+            axes.plot(*zip(*points, strict=True), marker=".", label=literal(label))
+        axes.set(xlabel=OVER[over], ylabel=literal(name))
         axes.grid(alpha=0.3)
         axes.legend()
     return figure

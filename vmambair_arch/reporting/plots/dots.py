@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from ..format import Report
 from ..tables import Cell, means, text
+from .literal import literal
 
 
 def draw(reports: Sequence[Report]) -> Figure:
@@ -22,10 +23,10 @@ def draw(reports: Sequence[Report]) -> Figure:
     for axes, (name, column) in zip(panels, columns.items(), strict=True):
         for report in reports:
             _dots(axes, report, name, methods, sets)
-        axes.set(xlabel=column.label)
+        axes.set(xlabel=literal(column.label))
         axes.grid(alpha=0.3, axis="x")
         axes.margins(x=0.12)
-    panels[0].set_yticks(range(len(methods)), methods)
+    panels[0].set_yticks(range(len(methods)), [literal(method) for method in methods])
     panels[0].set_ylim(len(methods) - 0.5, -0.5)  # the first on top, as in the table
     handles, labels = panels[0].get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
@@ -48,6 +49,6 @@ def _dots(axes: Axes, report: Report, name: str, methods: list[str], sets: list[
         colour = f"C{place}"
         axes.plot(dots, np.full(len(dots), y), ".", alpha=0.35, color=colour)
         if math.isfinite(cell.value):
-            axes.plot([cell.value], [y], "D", label=report.title, color=colour)
+            axes.plot([cell.value], [y], "D", label=literal(report.title), color=colour)
             number, at = text(cell, column), (cell.value, y)
             axes.annotate(number, at, (0, 5), textcoords="offset points", ha="center")

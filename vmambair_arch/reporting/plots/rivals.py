@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..format import Report
+from .literal import literal
 
 TIME = "seconds_per_megapixel"
 
@@ -52,7 +53,7 @@ def draw_quality(axes: Axes, rows: list[dict[str, Any]], colours: dict[str, str]
         axes.plot(*zip(*places, strict=True), color="0.7", zorder=1)
         for row, place in zip(of_one, places, strict=True):
             axes.plot(*place, "o", color=colours[row["runner"]])
-        axes.annotate(name, places[0], (5, 4), textcoords="offset points", fontsize=8)
+        axes.annotate(literal(name), places[0], (5, 4), textcoords="offset points", fontsize=8)
     axes.set(xscale="log", xlabel="seconds per megapixel of input", ylabel="PSNR (dB)")
     axes.set_title("quality, of those with trained weights")
     axes.grid(alpha=0.3, which="both")
@@ -70,7 +71,7 @@ def _times(axes: Axes, rows: list[dict[str, Any]], colours: dict[str, str]) -> N
         axes.annotate(f" {row[TIME]:.3g}", (row[TIME], place), va="center", fontsize=8)
     ends = [f" x{row['scale']}" for row in rows]
     names = [f"{r['name'].removesuffix(end)},{end}" for r, end in zip(rows, ends, strict=True)]
-    axes.set_yticks(range(len(rows)), names, fontsize=8)
+    axes.set_yticks(range(len(rows)), [literal(name) for name in names], fontsize=8)
     axes.set(xscale="log", xlabel="seconds per megapixel of input")
     axes.set_title("time")
     axes.margins(x=0.15)

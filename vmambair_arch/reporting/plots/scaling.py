@@ -5,6 +5,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from .literal import literal
+
 PASSES = ("forward", "forward+backward")
 PANELS = (("seconds", "seconds"), ("peak_mib", "peak memory above idle, MiB"))
 SOLID = "realsr_x4"  # drawn with a solid line, to compare the others with
@@ -23,13 +25,14 @@ def draw(rows: Sequence[dict[str, Any]]) -> Figure | None:
     figure = Figure(figsize=(11, 8), layout="constrained")
     panels = figure.subplots(2, 2, sharex=True)
     for row_of_panels, passes in zip(panels, PASSES, strict=True):
-        for axes, (key, label) in zip(row_of_panels, PANELS, strict=True):
+        for axes, (key, quantity) in zip(row_of_panels, PANELS, strict=True):
             for number, name in enumerate(networks):
                 points = _points(rows, name, passes, key)
                 if points:
                     style = "o-" if name == SOLID else "o--"
-                    axes.loglog(*zip(*points, strict=True), style, color=f"C{number}", label=name)
-            axes.set(xlabel="input pixels", ylabel=label, title=f"{passes}, one thread")
+                    label = literal(name)
+                    axes.loglog(*zip(*points, strict=True), style, color=f"C{number}", label=label)
+            axes.set(xlabel="input pixels", ylabel=quantity, title=f"{passes}, one thread")
             axes.grid(alpha=0.3, which="both")
     panels[0][0].legend(fontsize=8)
     return figure

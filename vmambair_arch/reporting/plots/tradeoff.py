@@ -4,6 +4,7 @@ from matplotlib.figure import Figure
 
 from ..format import Report
 from ..tables import means
+from .literal import literal
 
 MEGAPIXEL = 1e6
 
@@ -30,9 +31,10 @@ def draw(comparison: Report, benchmark: Report) -> Figure | None:
             if cell.value is None or cell.note:
                 continue
             axes.plot(seconds[name], cell.value, "o", color=f"C{number}")
-            axes.annotate(name, (seconds[name], cell.value), (5, 4), textcoords="offset points")
-        axes.set(xscale="log", xlabel="seconds per megapixel", ylabel=column.label)
-        axes.set_title(comparison.title)
+            at = seconds[name], cell.value
+            axes.annotate(literal(name), at, (5, 4), textcoords="offset points")
+        axes.set(xscale="log", xlabel="seconds per megapixel", ylabel=literal(column.label))
+        axes.set_title(literal(comparison.title))
         axes.grid(alpha=0.3, which="both")
         axes.margins(x=0.25, y=0.15)
     return figure
