@@ -49,6 +49,7 @@ def apply() -> None:
     sort_folders()
     read_whole_lmdb_keys()
     read_pictures_right()
+    write_pictures_whole()
     # In BasicSR, an image that a metric refuses (NIQE: a small one) ends the training.
     sr_model.calculate_metric = importlib.import_module(".models.metrics", __package__).measure
 
@@ -149,6 +150,18 @@ def read_pictures_right() -> None:
     for module in vars(data).values():
         if isinstance(module, ModuleType) and hasattr(module, "imfrombytes"):
             module.imfrombytes = imfrombytes  # pyright: ignore[reportAttributeAccessIssue] found
+
+
+def write_pictures_whole() -> None:
+    """utils/img_util.py imwrite leaves a part of a file on a full disk, and ends a training there.
+
+    See ``models.saved_pictures``.
+    """
+    imwrite = importlib.import_module(".models.saved_pictures", __package__).write
+    models: Any = importlib.import_module("basicsr.models")
+    for module in vars(models).values():
+        if isinstance(module, ModuleType) and hasattr(module, "imwrite"):
+            module.imwrite = imwrite  # pyright: ignore[reportAttributeAccessIssue] found
 
 
 def sort_folders() -> None:

@@ -1,6 +1,7 @@
 """Files written whole or not at all."""
 
 import contextlib
+import io
 import os
 import re
 import secrets
@@ -26,7 +27,8 @@ def write_whole(
         content: all of it, or a function that writes it to a binary file.
         durable: whether to flush it to the disk, which takes longer than writing a small file;
             without it, a power cut may leave a file that is not whole.
-    Raises: OSError, with the path: the disk is full or read-only; the old file is as it was.
+    Raises: OSError, with the path: the disk is full or read-only, whatever the function makes of
+        that; the old file is as it was.
     """
     with _naming(path):
         _write_whole(path, content, durable)
@@ -46,19 +48,23 @@ def check_place(path: Path) -> None:
 
 
 def _write_whole(path: Path, content: bytes | Callable[[IO[bytes]], Any], durable: bool) -> None:
-    temporary, file = _temporary(path)
+    temporary, raw = _temporary(path)
     try:
-        with file:
+        with io.BufferedWriter(raw) as file:
             file.write(content) if isinstance(content, bytes) else content(file)
             file.flush()
+            if raw.error:
+                raise raw.error
             if durable:
                 os.fsync(file.fileno())
             if os.name == "posix":  # while the file is held, so nobody takes it for a leftover
                 os.replace(temporary, path)
         if os.name != "posix":  # there only closed files can be renamed
             os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if raw.error not in (None, error) and isinstance(error, Exception):
+            raise raw.error from error
         raise
     if durable and os.name == "posix":  # elsewhere a folder cannot be opened
         folder = os.open(path.parent, os.O_RDONLY)
@@ -91,12 +97,25 @@ def _naming(path: Path) -> Iterator[None]:
         raise
 
 
-def _temporary(path: Path) -> tuple[Path, IO[bytes]]:
+class _RawFile(io.FileIO):
+    """A file that remembers why a write failed: torch.save, for one, raises RuntimeError then."""
+
+    error: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            self.error = self.error or error
+            raise
+
+
+def _temporary(path: Path) -> tuple[Path, _RawFile]:
     """A new file in a path's folder, held by this process, under an unguessable name."""
     part = path.name[:PART]  # the path's name may be as long as a name can be
     while True:
         temporary = path.with_name(f".{part}.{os.getpid()}.{secrets.token_hex(8)}.tmp")
-        file = temporary.open("xb")
+        file = _RawFile(temporary, "x")
         lock_file(file)
         if temporary.exists():  # another process may have removed it before it was held
             return temporary, file

@@ -1,5 +1,8 @@
 """vmambair convert and export take the names that restore takes."""
 
+import resource
+from pathlib import Path
+
 import pytest
 
 from vmambair_arch import VmambaIR, cli, load_network, save_network, weights
@@ -17,6 +20,19 @@ def test_a_network_of_the_cache_folder_is_converted_by_its_name(
     assert cli.vmambair(["convert", "sisr_x4", "released.pth"]) == 0
     assert cli.vmambair(["convert", "released.pth", "ours.pth"]) == 0
     assert load_network("ours.pth").config == network.config
+
+
+def test_a_file_that_fills_the_disk_is_reported_and_removed(empty_folder, capsys):
+    """Simulated by a limit on file sizes; torch.save reports neither as an OSError."""
+    save_network(VmambaIR(**{**TINY, "dim": 16}, scale=4, gate="gelu"), "in.pth")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (Path("in.pth").stat().st_size // 2, limits[1]))
+    try:
+        assert cli.vmambair(["convert", "in.pth", "out.pth"]) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "out.pth: cannot be written: File too large" in capsys.readouterr().err
+    assert [path.name for path in Path().iterdir()] == ["in.pth"]
 
 
 def test_a_bundled_network_is_exported_by_its_name(empty_folder, capsys):

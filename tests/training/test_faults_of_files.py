@@ -27,6 +27,7 @@ from support.trainings import (
     train_once,
     truncate,
 )
+from vmambair_arch import cli
 from vmambair_arch.checkpoints import training_states
 from vmambair_arch.option_files import options
 
@@ -47,16 +48,19 @@ def mounted(*arguments: str):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of four megabytes."""
+    """A file system of sixteen megabytes."""
     (tmp_path / "disk").mkdir()
-    with mounted("-t", "tmpfs", "-o", "size=4m", "tmpfs", str(tmp_path / "disk")):
+    with mounted("-t", "tmpfs", "-o", "size=16m", "tmpfs", str(tmp_path / "disk")):
         yield tmp_path / "disk"
 
 
-def fill(disk: Path) -> None:
-    with contextlib.suppress(OSError), (disk / "filler").open("wb", buffering=0) as file:
-        while True:
-            file.write(bytes(4096))
+def fill(disk: Path, spare: int = 0) -> None:
+    """Fill a disk but for a number of bytes."""
+    with (disk / "filler").open("wb", buffering=0) as file:
+        with contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        file.truncate(file.tell() - spare)
 
 
 def test_a_full_disk_keeps_the_last_checkpoint_and_is_retried(small_disk, small, after):
@@ -70,9 +74,14 @@ def test_a_full_disk_keeps_the_last_checkpoint_and_is_retried(small_disk, small,
     assert not list(root.glob("*/.*.tmp"))
 
 
-def test_a_disk_that_stays_full_is_logged_and_fails_only_the_end(small_disk, small, after, capsys):
-    path = small(f"path:experiments_root={small_disk}", "train:total_iter=6")
-    after(3, lambda: fill(small_disk))
+@pytest.mark.parametrize(("dim", "spare"), [(2, 0), (8, 100_000)], ids=["full", "filling up"])
+def test_a_disk_that_stays_full_is_logged_and_fails_only_the_end(
+    dim, spare, small_disk, small, after, capsys
+):
+    """Also if its last bytes are enough for the beginning of a file with large tensors."""
+    root = f"path:experiments_root={small_disk}"
+    path = small(root, "train:total_iter=6", f"network_g:dim={dim}")
+    after(3, lambda: fill(small_disk, spare))
     assert train(path) == 1
     output = capsys.readouterr().err
     assert "Iteration 4 cannot be saved: [Errno 28] No space left on device" in output
@@ -83,6 +92,37 @@ def test_a_disk_that_stays_full_is_logged_and_fails_only_the_end(small_disk, sma
     after(3, lambda: None)
     (small_disk / "filler").unlink()
     assert resumes(path)
+
+
+def test_a_training_goes_on_without_pictures_that_cannot_be_written(
+    small_disk, small, after, capsys
+):
+    path = small(f"path:experiments_root={small_disk}", "train:total_iter=6", "val:val_freq=1")
+    after(1, lambda: fill(small_disk))
+    after(2, lambda: (small_disk / "filler").unlink())
+    forced = ["val:save_img=true", "val:before_after=true"]
+    assert train(path, "--force_yml", *forced) == 0
+    pictures = (small_disk / "tiny/visualization").rglob("*.*")
+    assert sorted(picture.name for picture in pictures) == [
+        f"{image}_{iteration}.png" for image in range(6) for iteration in range(2, 7)
+    ]
+    said = "pictures that cannot be written: 6, the first is "
+    assert f"{said}{small_disk}/tiny/visualization/0/0_1.png (No space" in capsys.readouterr().err
+
+
+def test_a_test_that_cannot_write_its_pictures_measures_all_and_fails(small_disk, small, capsys):
+    path = small(f"path:experiments_root={small_disk}")
+    opt = yaml.safe_load(Path(path).read_text())
+    opt["datasets"] = {"test": opt["datasets"]["val"]}
+    opt["path"] = {"results_root": str(small_disk)}
+    opt["val"]["save_img"] = True
+    Path(path).write_text(yaml.safe_dump(opt))
+    fill(small_disk, 16384)  # for the lock, the log and the metrics
+    assert cli.basicsr(["test", "-opt", path]) == 1
+    error = capsys.readouterr().err
+    assert "psnr" in error
+    assert "pictures that cannot be written: 6, the first is" in error.splitlines()[-1]
+    assert not list(small_disk.rglob("*.png"))
 
 
 @contextlib.contextmanager

@@ -13,6 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..files import write_whole
+
 MARGIN = 28  # pixels above each picture, for its caption
 GRID = 256  # pixels a side of each image in a grid
 COLUMNS = ("bicubic", "output", "original")
@@ -25,6 +27,7 @@ def before_after(model: Any, loaders: Iterable[Any], path: Path) -> None:
         model: a BasicSR model: feed_data, test, get_current_visuals.
         loaders: validation loaders that give lq and gt.
         path: the PNG to write.
+    Raises: OSError: it cannot be written.
     """
     rows = []
     for loader in loaders:
@@ -43,7 +46,8 @@ def before_after(model: Any, loaders: Iterable[Any], path: Path) -> None:
         np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255)
         for row in rows
     ]
-    Image.fromarray(np.concatenate(rows)).save(path)
+    picture = Image.fromarray(np.concatenate(rows))
+    write_whole(path, lambda file: picture.save(file, format="png"))
 
 
 def _colour(image: np.ndarray) -> np.ndarray:

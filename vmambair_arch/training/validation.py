@@ -1,6 +1,7 @@
 """Validation: measures, records and pictures every set, and keeps the best network."""
 
 import contextlib
+import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from ..data.batches import rng
+from ..errors import TrainingError
+from ..models import saved_pictures
 from ..models.ddp import bare_networks
 from ..models.optimizer_modes import weights_for_use
 from ..system.gpu_libraries import benchmarks_off, tf32
@@ -33,15 +36,20 @@ class Validation:
     tensorboard: Any
 
     def run(self, model: Any, iteration: int | str) -> None:
-        """Validate: log lines, metrics.jsonl, curves.png, and pictures for TensorBoard."""
+        """Validate: log lines, metrics.jsonl, curves.png, and pictures for TensorBoard.
+
+        Raises: TrainingError: in a test, after all of these, pictures could not be written.
+        """
         exact = tf32(False) if self.opt["is_train"] else contextlib.nullcontext()
-        with rng.preserved(), benchmarks_off(), exact:
+        with rng.preserved(), benchmarks_off(), exact, saved_pictures.unwritten() as unwritten:
             for loader in self.loaders:
                 model.first_visuals = None
                 model.validation(loader, iteration, self.tensorboard, self.opt["val"]["save_img"])
                 self._record(model, loader, iteration)
         if self.records:
             self.records.draw()
+        if unwritten:
+            self._report(unwritten)
 
     def improved(self, model: Any, iteration: int) -> bool:
         """Whether the first metric of the first set is now the best so far, by its ``better``."""
@@ -50,6 +58,13 @@ class Validation:
             return False
         first = best.get(self.loaders[0].dataset.opt["name"]) or {}  # pyright: ignore[reportAttributeAccessIssue]
         return any(record["iter"] == iteration for record in list(first.values())[:1])
+
+    def _report(self, unwritten: list[str]) -> None:
+        """Log that pictures could not be written, or raise it in a test, whose results they are."""
+        found = f"pictures that cannot be written: {len(unwritten)}, the first is {unwritten[0]}"
+        if not self.opt["is_train"]:
+            raise TrainingError(f"{found}; make room there and test again")
+        logging.getLogger("basicsr").error(f"{found}; training goes on without them")
 
     def _record(self, model: Any, loader: Any, iteration: int | str) -> None:
         name = loader.dataset.opt["name"]
@@ -69,5 +84,8 @@ def before_after(opt: dict[str, Any], model: Any, loaders: list[DataLoader]) -> 
     """Draw before_after.png, if val.before_after asks for it."""
     if opt["rank"] == 0 and (opt.get("val") or {}).get("before_after"):
         path = Path(opt["path"]["experiments_root"], "before_after.png")
-        with bare_networks(model), weights_for_use(model):
-            pictures.before_after(model, loaders, path)
+        try:
+            with bare_networks(model), weights_for_use(model):
+                pictures.before_after(model, loaders, path)
+        except OSError as error:
+            logging.getLogger("basicsr").error(f"{path.name} cannot be written ({error})")
