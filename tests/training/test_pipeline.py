@@ -1,5 +1,6 @@
 """Option files train, validate, resume and test on a CPU: ours, BasicSR's and the released ones."""
 
+import os
 import re
 from pathlib import Path
 
@@ -113,6 +114,30 @@ def test_training_again_archives_the_earlier_run_even_within_a_second(experiment
     for _ in range(3):
         cli.basicsr(["train", "-opt", experiment(), *short])
     assert len(list(Path("experiments").glob("*/models/net_g_latest.pth"))) == 3
+
+
+@pytest.mark.parametrize("flags", [[], ["--auto_resume"]])
+def test_the_option_file_in_an_experiments_folder_starts_and_resumes_it(flags, experiment):
+    total = ["--force_yml", "train:total_iter=1"]
+    assert cli.basicsr(["train", "-opt", experiment(), *total]) == 0
+    file = Path("experiments/tiny/tiny.yml")
+    content = file.read_bytes()
+    assert content == Path("tiny.yml").read_bytes()
+    assert cli.basicsr(["train", "-opt", str(file), *flags, *total]) == 0
+    assert [path.read_bytes() for path in Path("experiments").glob("*/tiny.yml")] == [
+        content for _ in Path("experiments").iterdir()
+    ]
+
+
+def test_an_option_file_can_come_from_a_pipe(experiment):
+    content = Path(experiment()).read_bytes()
+    reader, writer = os.pipe()
+    with open(writer, "wb") as pipe:
+        pipe.write(content)
+    command = ["train", "-opt", f"/dev/fd/{reader}", "--force_yml", "train:total_iter=1"]
+    assert cli.basicsr(command) == 0
+    os.close(reader)
+    assert Path("experiments/tiny/tiny.yml").read_bytes() == content
 
 
 def test_a_run_resumed_within_a_second_has_a_log_of_its_own(experiment, monkeypatch):

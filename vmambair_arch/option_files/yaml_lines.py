@@ -55,11 +55,13 @@ class OptionFile:
     name: the file's, for messages.
     options: as in the file, without defaults.
     place: of the mapping, and below it of every key and list item.
+    content: the file itself, without the overrides.
     """
 
     name: str
     options: dict[str, Any]
     place: Place
+    content: bytes = b""
 
     def where(self, keys: Keys) -> str:
         """``FILE:LINE: a.b.c``, with the line of a, b or c: the last of these that exists."""
@@ -94,15 +96,17 @@ def load(path: str | Path, overrides: Iterable[str] = ()) -> OptionFile:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()  # once: it may be a pipe
+        text = content.decode()
     except UnicodeDecodeError as error:
-        line = 1 + path.read_bytes()[: error.start].count(b"\n")
+        line = 1 + error.object[: error.start].count(b"\n")
         raise InputError(f"{path}:{line}: not UTF-8; save the file as UTF-8") from error
     except OSError as error:
         raise InputError(
             f"{path}: there is no such option file (in {Path.cwd()}); correct -opt"
         ) from error
     file = parse(text, str(path))
+    file.content = content
     for override in overrides:
         _override(file, override)
     return file

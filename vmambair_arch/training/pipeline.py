@@ -6,7 +6,6 @@ The loop is ours because several of BasicSR's faults are in its loop, which no s
 import contextlib
 import logging
 import math
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,9 +25,10 @@ from ..checkpoints import training_states
 from ..data.batches import micro_batches
 from ..data.batches.loading import training_loader, validation_loader
 from ..errors import InputError
-from ..files import remove_leftovers
+from ..files import remove_leftovers, write_whole
 from ..models.build import build_model, refuse_compiled_copies
 from ..option_files import against_disk
+from ..option_files.options import Options
 from ..system.folder_lock import locked
 from ..system.processes import gather, raise_in_all
 from . import resuming, thread_numbers, validation
@@ -39,7 +39,7 @@ from .records import Records
 from .validation import Validation
 
 
-def train(opt: dict[str, Any]) -> None:
+def train(opt: Options) -> None:
     """Train from the first iteration or a state to the last, validating and saving on the way.
 
     Args:
@@ -79,7 +79,7 @@ def _root(opt: dict[str, Any]) -> Path:
     return Path(opt["path"]["experiments_root" if opt["is_train"] else "results_root"])
 
 
-def _train(opt: dict[str, Any], remarks: list[str]) -> None:
+def _train(opt: Options, remarks: list[str]) -> None:
     _start(opt)
     with raise_in_all():
         against_disk.check(opt)
@@ -174,7 +174,7 @@ def _same_state(state: dict[str, Any] | None) -> None:
             )
 
 
-def _prepare_folders(opt: dict[str, Any], *, fresh: bool) -> None:
+def _prepare_folders(opt: Options, *, fresh: bool) -> None:
     """Make the experiment's folders; remove what a killed process left in a resumed run's."""
     paths = opt["path"]
     if fresh:
@@ -183,7 +183,18 @@ def _prepare_folders(opt: dict[str, Any], *, fresh: bool) -> None:
         for key in ("experiments_root", "models", "training_states"):
             Path(paths[key]).mkdir(parents=True, exist_ok=True)
             remove_leftovers(Path(paths[key]))
-        shutil.copy(opt["opt_file"], paths["experiments_root"])
+        _write_option_file(opt)
+
+
+def _write_option_file(opt: Options) -> None:
+    """Write the option file to the experiment's folder, as it was read.
+
+    By now the folder that the file was in may be an archive.
+    """
+    name = Path(opt.file.name).name
+    if Path(name).suffix not in (".yml", ".yaml"):  # a pipe, for one
+        name = f"{opt['name']}.yml"
+    write_whole(Path(opt["path"]["experiments_root"], name), opt.file.content)
 
 
 def _make_folders(opt: dict[str, Any]) -> None:
