@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,33 @@ def test_the_option_file_in_an_experiments_folder_starts_and_resumes_it(flags, e
     assert [path.read_bytes() for path in Path("experiments").glob("*/tiny.yml")] == [
         content for _ in Path("experiments").iterdir()
     ]
+
+
+def test_files_that_a_new_run_would_archive_are_refused_before_anything_is_moved(
+    experiment, capsys
+):
+    path, total = experiment(), ["train:total_iter=1"]
+    assert cli.basicsr(["train", "-opt", path, "--force_yml", *total]) == 0
+    before = sorted(Path("experiments").rglob("*"))
+    weights = "experiments/tiny/models/net_g_latest.pth"
+    forced = [f"path:pretrain_network_g={weights}", *total]
+    capsys.readouterr()
+    assert cli.basicsr(["train", "-opt", path, "--force_yml", *forced]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert f"pretrain_network_g: {weights} is in {Path.cwd()}/experiments/tiny, which a" in error
+    assert sorted(Path("experiments").rglob("*")) == before
+    assert cli.basicsr(["train", "-opt", path, "--force_yml", *forced, "name=other"]) == 0
+
+
+def test_a_test_does_not_archive_the_images_that_it_reads(experiment, pairs, capsys):
+    opt = yaml.safe_load(Path(experiment()).read_text())
+    shutil.copytree(pairs, "results/tiny/visualization")
+    val = opt["datasets"]["val"]
+    val["dataroot_lq"] = "results/tiny/visualization/lq"
+    options = experiment(datasets={"test": val})
+    assert cli.basicsr(["test", "-opt", options]) == 2
+    assert "dataroot_lq: results/tiny/visualization/lq is in" in capsys.readouterr().err
+    assert [path.name for path in Path("results").iterdir()] == ["tiny"]
 
 
 def test_an_option_file_can_come_from_a_pipe(experiment):

@@ -6,6 +6,7 @@ The loop is ours because several of BasicSR's faults are in its loop, which no s
 import contextlib
 import logging
 import math
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ from ..errors import InputError
 from ..files import remove_leftovers, write_whole
 from ..models.build import build_model, refuse_compiled_copies
 from ..option_files import against_disk
-from ..option_files.options import Options
+from ..option_files.options import Options, flat, where
+from ..option_values.words import Keys
 from ..system.folder_lock import locked
 from ..system.processes import gather, raise_in_all
 from . import resuming, thread_numbers, validation
@@ -37,6 +39,10 @@ from .loop import Training
 from .progress import TrainingProgress
 from .records import Records
 from .validation import Validation
+
+OWN_PATHS = (  # that the run sets itself
+    "experiments_root", "results_root", "log", "visualization", "models", "training_states",
+)  # fmt: skip
 
 
 def train(opt: Options) -> None:
@@ -52,7 +58,7 @@ def train(opt: Options) -> None:
         _train(opt, remarks)
 
 
-def test(opt: dict[str, Any]) -> None:
+def test(opt: Options) -> None:
     """Run a network on each test set: metrics to the log and metrics.jsonl, pictures if asked for.
 
     Args and Raises: as ``train``.
@@ -84,6 +90,8 @@ def _train(opt: Options, remarks: list[str]) -> None:
     with raise_in_all():
         against_disk.check(opt)
         state, on_states = training_states.find(opt)
+        if state is None:
+            _refuse_moved(opt)
         differing = list(resuming.differences(opt, state)) if state else []
         if state:
             opt["manual_seed"] = state.get("seed", opt["manual_seed"])
@@ -113,10 +121,11 @@ def _train(opt: Options, remarks: list[str]) -> None:
     validation.before_after(opt, model, val_loaders)
 
 
-def _test(opt: dict[str, Any], remarks: list[str]) -> None:
+def _test(opt: Options, remarks: list[str]) -> None:
     _start(opt)
     with raise_in_all():
         against_disk.check(opt)
+        _refuse_moved(opt)
         loaders = [validation_loader(opt, section) for section in opt["datasets"].values()]
     with raise_in_all():
         _make_folders(opt)
@@ -172,6 +181,28 @@ def _same_state(state: dict[str, Any] | None) -> None:
                 f"rank 0 finds {states[0]} to resume from and rank {number} finds {states[1]}: the"
                 " folder of the experiment has to be the same for all processes"
             )
+
+
+def _refuse_moved(opt: Options) -> None:
+    """Raise InputError if the options name files in the folder that ``_make_folders`` archives."""
+    root = Path(os.path.realpath(_root(opt)))
+    found = [
+        f"{where(opt, keys)}: {name} is in {_root(opt)}, which a new run archives; give this run"
+        " another name, or copy that to another folder"
+        for keys, name in _names(opt)
+        if (path := Path(os.path.realpath(name))).is_relative_to(root) and path.exists()
+    ]
+    if found:
+        raise InputError(*found)
+
+
+def _names(opt: Options) -> Iterator[tuple[Keys, str]]:
+    """The texts among the options that may name files, but for the paths that a run itself sets."""
+    sections = {key: value for key, value in opt.items() if isinstance(value, dict)}
+    for keys, value in flat(sections, ()).items():
+        if keys[-1] != "name" and (keys[0] != "path" or keys[-1] not in OWN_PATHS):
+            values = value if isinstance(value, list) else [value]
+            yield from ((keys, text) for text in values if isinstance(text, str))
 
 
 def _prepare_folders(opt: Options, *, fresh: bool) -> None:

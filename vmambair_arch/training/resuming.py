@@ -19,7 +19,7 @@ LOADING = (  # options of a data set that no sample depends on
     "pin_memory", "persistent_workers",
 )  # fmt: skip
 PLACE = ("last_epoch", "_step_count", "base_lrs", "_last_lr")  # the position in any schedule
-ANEW = "start again from the state's network (path.pretrain_network_g)"
+ANEW = "start again under another name from the state's network (path.pretrain_network_g)"
 Line = tuple[int, str]  # a level of logging, and a sentence
 
 
