@@ -76,6 +76,25 @@ def test_names_with_spaces_in_a_list_are_named(data_set):
     assert len(entries("val", data_set | {"meta_info_file": "meta.txt"})) == 3
 
 
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"1.png\ncaf\xe9.png\n", "meta.txt:2: not UTF-8; save the file as UTF-8"),
+        (b"1.png\n\n2.png\n", "meta.txt:2: an empty line, which would be read as an image; rem"),
+        (b"1.png\n \n", "meta.txt:2: an empty line"),
+        (b"\xef\xbb\xbf1.png\n", "meta.txt:1: a byte order mark, which would be read as a part"),
+    ],
+)
+def test_lines_of_a_list_that_are_no_names_are_named(content, sentence, data_set):
+    """The data sets are BasicSR's, which reads the list in its own way."""
+    Path("meta.txt").write_bytes(content)
+    single = data_set | {"type": "SingleImageDataset"}
+    del single["dataroot_gt"]
+    for opt in (data_set, single):
+        (found,) = sentences(opt, meta_info_file="meta.txt")
+        assert f"val: meta_info_file: {sentence}" in found
+
+
 def test_pairs_with_different_suffixes_are_named_once_each(data_set):
     for path in sorted(Path("lq").iterdir())[:2]:
         path.rename(path.with_suffix(".jpg"))

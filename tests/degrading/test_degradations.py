@@ -242,6 +242,12 @@ def test_nonsensical_options_of_the_data_set_are_named(data_options, change, mes
     assert message in str(error.value)
 
 
+def test_a_list_with_a_byte_order_mark_and_empty_lines_is_read(data_options, tmp_path):
+    (tmp_path / "list.txt").write_bytes(b"\xef\xbb\xbf1.png\r\n\r\n2.png\r\n\r\n")
+    data_set = DegradationDataset({**data_options, "meta_info": str(tmp_path / "list.txt")})
+    assert [Path(path).name for path in data_set.paths] == ["1.png", "2.png"]
+
+
 def test_an_unreadable_image_of_the_data_set_is_named(data_options, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"\x89PNG")
     data_set = DegradationDataset({**data_options, "dataroot_gt": str(tmp_path), "meta_info": None})

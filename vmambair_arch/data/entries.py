@@ -283,5 +283,5 @@ def _size_of(image: image_lmdb.LmdbImage) -> Size:
 def _files(root: Path, meta: str | None = None) -> list[str]:
     """The files that BasicSR would read: those in a list, or every file that is not hidden."""
     if meta:
-        return listed_files("meta_info_file", meta, root)
+        return listed_files("meta_info_file", meta, root, is_hosts=True)
     return sorted(p.name for p in root.iterdir() if p.is_file() and not p.name.startswith("."))

@@ -12,6 +12,7 @@ from ..restoring.files import formats
 from .imresize import imresize
 
 SUFFIXES = frozenset(formats.SUFFIXES)  # of the pictures that all commands read
+BYTE_ORDER_MARK = "\ufeff"
 
 
 def image_files(opt: dict[str, Any]) -> list[Path]:
@@ -67,19 +68,30 @@ def resize(image: np.ndarray, factor: float) -> np.ndarray:
     return np.round(small).astype(image.dtype).reshape(h, w, *image.shape[2:])
 
 
-def listed_files(key: str, path: str, root: Path) -> list[str]:
+def listed_files(key: str, path: str, root: Path, *, is_hosts: bool = False) -> list[str]:
     """The names that a data set's meta_info_file, or meta_info, takes from a folder.
 
     Args:
         key: the option's name.
         path: of the file, whose lines begin with a name that ends at the first space.
         root: the folder of the images.
-    Raises: InputError: there is no such file, or a name has a space.
+        is_hosts: whether BasicSR reads the file too, to which an empty line is an image and a byte
+            order mark a part of a name.
+    Raises: InputError: there is no such file, it is not UTF-8, a name has a space, or BasicSR would
+        read what is not a name.
     """
-    if not Path(path).is_file():
-        raise InputError(f"{key}: there is no file {path}; correct the path")
+    text = _list_text(key, path)
+    if is_hosts and text.startswith(BYTE_ORDER_MARK):
+        raise InputError(
+            f"{key}: {path}:1: a byte order mark, which would be read as a part of the first name;"
+            " save the file as UTF-8 without it"
+        )
     names = []
-    for number, line in enumerate(Path(path).read_text().splitlines(), 1):
+    for number, line in enumerate(text.removeprefix(BYTE_ORDER_MARK).splitlines(), 1):
+        if is_hosts and not line.strip():
+            raise InputError(
+                f"{key}: {path}:{number}: an empty line, which would be read as an image; remove it"
+            )
         name, whole = line.split(" ")[0], line.partition(" (")[0].rstrip()
         if name != whole and (root / whole).is_file() and not (root / name).is_file():
             read, meant = shortened(repr(name)), shortened(repr(whole))
@@ -89,3 +101,14 @@ def listed_files(key: str, path: str, root: Path) -> list[str]:
             )
         names += [name] if line.strip() else []
     return names
+
+
+def _list_text(key: str, path: str) -> str:
+    """The text of a list. Raises InputError: there is no such file, or it is not UTF-8."""
+    if not Path(path).is_file():
+        raise InputError(f"{key}: there is no file {path}; correct the path")
+    try:
+        return Path(path).read_bytes().decode()
+    except UnicodeDecodeError as error:
+        line = 1 + error.object[: error.start].count(b"\n")
+        raise InputError(f"{key}: {path}:{line}: not UTF-8; save the file as UTF-8") from error
