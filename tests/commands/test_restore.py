@@ -260,6 +260,8 @@ def test_resizing_by_strips_equals_resizing_at_once(kind, size, monkeypatch):
         (["in", "-o", "out.png"], "one file for the pictures of in"),
         (["-", "-o", "out"], "give a file, or -"),
         (["a.png", "-o", "out.gif"], ".gif cannot be written"),
+        (["a.png", "-o", "out", "--suffix", "/x"], "--suffix is /x: it is appended to names"),
+        (["a.png", "-o", "out", "--suffix", "x/"], "--suffix is x/: it is appended to names"),
         (["a.png", "-o", "a.bmp/out"], "a.bmp/out: cannot be written to"),
         (["a.png", "-o", "/proc/out"], "/proc/out: cannot be written to"),
         (["a.png", "-o", "out", "--tile", "32"], "tile is 32"),

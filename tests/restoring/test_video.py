@@ -385,6 +385,35 @@ def test_the_command_restores_videos_beside_pictures(folder, capsys):
     assert "broken.mkv: is not a complete video" in capsys.readouterr().err
 
 
+def test_patterns_find_videos_and_pictures(folder):
+    for name in ("a.mp4", "b.mp4"):
+        write_video(Path(name), times=TIMES[:2], sound=None)
+    assert run("?.mp4", "pict*", "-o", "out") == 0
+    assert run("[f-z]*m.mp4", "-o", "out.mkv") == 0
+    made = sorted(path.name for path in Path("out").iterdir())
+    assert made == ["a.mp4", "b.mp4", "picture.png"]
+    assert len(frames(Path("out.mkv"))) == COUNT
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["film.mp4", "-o", "-"], "film.mp4: a video cannot be written to standard output"),
+        (["x*.mp4", "-o", "out"], "x*.mp4: there is no such video"),
+        (["*.m*", "-o", "one.mp4"], "one.mp4: is one file for several inputs"),
+        (["film.mp4", "-o", "out", "--suffix", "/x"], "--suffix is /x: it is appended to names"),
+        ([300 * "a" + ".mp4", "-o", "out"], "name too long"),
+    ],
+)
+def test_what_the_command_cannot_write_is_refused_before_anything_is_made(
+    folder, capsys, arguments, sentence
+):
+    before = sorted(Path().iterdir())
+    assert run(*arguments) == 2
+    assert sentence in capsys.readouterr().err
+    assert sorted(Path().iterdir()) == before
+
+
 def test_the_command_only_overwrites_a_video_on_request(folder, capsys):
     before = Path("film.mp4").read_bytes()
     assert run("film.mp4", "-o", "film.mp4") == 2

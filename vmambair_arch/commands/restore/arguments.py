@@ -113,21 +113,23 @@ def _run(arguments: argparse.Namespace) -> int:
 def _restore(arguments: argparse.Namespace, share: sharing.Share) -> int:
     """Restore pictures, then videos, print a line each, and return the exit code."""
     from . import videos  # these need libraries that the other commands do not
-    from .plan import check_folders, plan, unsupported_files
+    from .plan import check_folders, check_suffix, expanded, plan, unsupported_files
     from .unsupported import is_visual_suffix, summary
 
     bounds = {"quality": (1, 100), "jobs": (1, None), "threads": (1, None)}
     computing.check_bounds(arguments, **bounds, max_megapixels=(0, None))
-    clips = [given for given in arguments.inputs if videos.is_video(given)]
-    pictures = [given for given in arguments.inputs if given not in clips]
+    check_suffix(arguments.suffix)
     existing = {"overwrite": arguments.overwrite, "skip_existing": arguments.skip_existing}
     naming = {"suffix": arguments.suffix, **existing}
     form = arguments.format and arguments.format.upper()
-    jobs, films, others = [], [], []
+    pictures, jobs, films, others = [], [], [], []
     with sharing.raise_in_first():
         try:
+            inputs = expanded(arguments.inputs)
+            clips = [given for given in inputs if videos.is_video(given)]
+            pictures = [given for given in inputs if given not in clips]
             jobs = plan(pictures, arguments.output, form=form, **naming) if pictures else []
-            films = videos.plan(clips, arguments.output, alone=len(arguments.inputs) == 1, **naming)
+            films = videos.plan(clips, arguments.output, alone=len(inputs) == 1, **naming)
             others = unsupported_files(pictures, arguments.output)
             check_folders(jobs)
             for folder in {to.target.parent for to in (*jobs, *films) if to.target}:

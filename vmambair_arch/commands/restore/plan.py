@@ -28,6 +28,20 @@ class RestoreJob(NamedTuple):
     form: str | None
 
 
+def expanded(inputs: Sequence[str]) -> list[str]:
+    """Inputs with the files that match a pattern, such as ``*.png``, in its place, if any do."""
+    return [name for given in inputs for name in _matching(given) or [given]]
+
+
+def check_suffix(suffix: str) -> None:
+    """Raise InputError if a suffix of names would lead into another folder."""
+    if Path(f"x{suffix}").name != f"x{suffix}":
+        raise InputError(
+            f"--suffix is {suffix}: it is appended to names, so it is no path; give a folder with"
+            " --output"
+        )
+
+
 def plan(
     inputs: Sequence[str],
     output: str,
@@ -40,7 +54,7 @@ def plan(
     """Find the pictures and name their output files.
 
     Args:
-        inputs: files, folders (with their subfolders), patterns such as ``*.png``, or ``-``.
+        inputs: files, folders (with their subfolders), or ``-``.
         output: a folder; for a single picture also a file, or ``-``.
         suffix: appended to the names in a folder, such as ``_x4``.
         form: a name in ``FORMATS``; None to keep each picture's.
@@ -143,11 +157,16 @@ def _sources(given: str, output: Path) -> Iterator[tuple[Path, Path]]:
             raise InputError(f"{path}: no pictures in it ({', '.join(SUFFIXES)})")
         yield from ((file, file.relative_to(path)) for file in files)
     else:
-        names = [given] if path.exists() else sorted(glob.glob(given, recursive=True))
-        files = [Path(name) for name in names if Path(name).is_file()]
-        if not files:
+        if not path.is_file():
             raise _missing(given)
-        yield from ((file, Path(file.name)) for file in files)
+        yield path, Path(path.name)
+
+
+def _matching(pattern: str) -> list[str]:
+    """The files that match a pattern; none if there is something of that name."""
+    if Path(pattern).exists():
+        return []
+    return [name for name in sorted(glob.glob(pattern, recursive=True)) if Path(name).is_file()]
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -16,7 +16,7 @@ from ...restoring.files import formats
 from ...restoring.video import Result, restore_video
 from ...system import terminal
 from ..sharing import SINGLE_PROCESS, Share
-from .plan import names_a_file
+from .plan import STREAM, names_a_file
 
 
 class VideoJob(NamedTuple):
@@ -51,9 +51,13 @@ def plan(
         alone: whether there is no other input.
         suffix: appended to the names in a folder.
         overwrite, skip_existing: what to do with existing files.
-    Raises: InputError: a video does not exist, two would become the same file, an output exists, or
-        its format cannot be written.
+    Raises: InputError: a video does not exist, two would become the same file, an output exists,
+        its format cannot be written, or it is standard output.
     """
+    if inputs and output == STREAM:
+        raise InputError(
+            f"{inputs[0]}: a video cannot be written to standard output; give a file or a folder"
+        )
     to_file = names_a_file(output, films.WRITTEN) if inputs else False
     if to_file and not alone:
         raise InputError(f"{output}: is one file for several inputs; give a folder")
