@@ -18,12 +18,15 @@ from basicsr.models import realesrgan_model, realesrnet_model
 
 from support.degradations import KINDS, batches
 from vmambair_arch import cli
+from vmambair_arch.commands.degrade import degraded_copies
+from vmambair_arch.data.images import image_files
 from vmambair_arch.degrading.batch_operations import Sharpen
 from vmambair_arch.degrading.dataset import DegradationDataset
 from vmambair_arch.degrading.kernels import RandomKernels
 from vmambair_arch.degrading.model import DegradationGANModel, DegradationModel
 from vmambair_arch.degrading.pair_pool import PairPool, pool_size
 from vmambair_arch.errors import InputError
+from vmambair_arch.files import write_whole
 
 
 def seed(number: int) -> None:
@@ -372,6 +375,98 @@ def test_degrade_never_overwrites_anything(degrade, photographs):
     assert code == 2
     assert "1.png: exists already" in messages
     assert {path: path.stat().st_mtime_ns for path in photographs.iterdir()} == before
+
+
+def contents(*places: str) -> dict[Path, bytes]:
+    files = (path for place in places for path in [Path(place), *Path(place).glob("*")])
+    return {path: path.read_bytes() for path in files if path.is_file()}
+
+
+def test_a_stopped_degrade_continues_and_ends_like_an_uninterrupted_one(
+    degrade, photographs, monkeypatch
+):
+    degrade(photographs, "whole")
+    written = []
+
+    def stop(path, *given) -> None:
+        if path.suffix == ".png" and len(written) == 2:
+            raise KeyboardInterrupt
+        written.append(path) if path.suffix == ".png" else None
+        write_whole(path, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(degraded_copies, "write_whole", stop)
+        code, messages = degrade(photographs, "out")
+    assert code == 130
+    assert messages == "vmambair: stopped; rerun the same command to continue\n"
+    assert len(written) == 2 and len(list(Path("out").iterdir())) == 2
+    Path("out.jsonl").write_bytes(Path("out.jsonl").read_bytes() + b'{"image": "ha')  # killed
+    times = {path: path.stat().st_mtime_ns for path in written}
+    for _ in range(2):  # a finished one changes nothing
+        assert degrade(photographs, "out")[0] == 0
+        copies = contents("out", "out.jsonl")
+        assert [*copies.values()] == [*contents("whole", "whole.jsonl").values()]
+        assert {path: path.stat().st_mtime_ns for path in written} == times
+
+
+def test_degrade_continues_only_what_is_its_own(degrade, photographs):
+    shutil.copytree(photographs, "in")
+    degrade("in", "out")
+    before = contents("out", "out.jsonl")
+    code, messages = degrade("in", "out", 1)
+    assert code == 2 and "out.jsonl: was begun with other options or another seed" in messages
+    opt = yaml.safe_load(Path("opt.yml").read_text())
+    Path("opt.yml").write_text(yaml.safe_dump(opt | {"gt_usm": not opt.get("gt_usm", True)}))
+    code, messages = degrade("in", "out")
+    assert code == 2 and "out.jsonl: was begun with other options or another seed" in messages
+    code, messages = degrade("in/1.png", "out")
+    assert code == 2 and "out.jsonl: has 0.png of another input" in messages
+    assert contents("out", "out.jsonl") == before
+    Path("other.jsonl").write_text("mine")
+    code, messages = degrade("in", "other")
+    assert code == 2 and "other.jsonl: exists already, and is no record" in messages
+
+
+def test_degrade_names_an_image_that_has_changed(degrade, photographs):
+    shutil.copytree(photographs, "in")
+    degrade("in", "out")
+    before = contents("out")
+    shutil.copy("in/1.png", "in/2.png")
+    code, messages = degrade("in", "out")
+    assert code == 1 and "2.png: has changed since out/2.png was made of it" in messages
+    assert contents("out") == before
+
+
+def test_degrade_can_be_repeated_when_nothing_could_be_degraded(degrade, photographs):
+    Path("in").mkdir()
+    Path("in/1.png").write_bytes(b"no image")
+    assert degrade("in", "out")[0] == 1
+    shutil.copy(photographs / "1.png", "in/1.png")
+    assert degrade("in", "out") == (0, "")
+
+
+def test_degrade_takes_neither_hidden_files_nor_folders_for_images(degrade, photographs):
+    Path("in/folder.png").mkdir(parents=True)
+    Path("in/._1.png").write_bytes(b"of macOS")
+    shutil.copy(photographs / "1.png", "in/1.png")
+    assert degrade("in", "out") == (0, "")
+    assert [path.name for path in Path("out").iterdir()] == ["1.png"]
+    opt = {"dataroot_gt": "in", "images": None}
+    assert [path.name for path in image_files(opt)] == ["1.png"]
+
+
+def test_degrade_into_a_place_that_cannot_be_written_is_one_sentence(degrade, photographs):
+    code, messages = degrade(photographs, "/proc/out")
+    assert code == 2 and messages.startswith("vmambair: /proc/out: cannot be read or written:")
+    assert messages.count("\n") == 1
+
+
+def test_degrade_says_that_a_training_draws_no_degradations(experiment, photographs, capsys):
+    arguments = ["degrade", str(photographs), "out", "-opt", experiment()]
+    assert cli.vmambair(arguments) == 2
+    error = capsys.readouterr().err
+    assert "datasets.train.type: a training with PairedImageDataset draws no degradations" in error
+    assert error.count("\n") == 1 and not Path("out").exists()
 
 
 @pytest.mark.parametrize("source", ["nothing", "empty"])

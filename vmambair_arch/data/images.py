@@ -18,10 +18,13 @@ BYTE_ORDER_MARK = "\ufeff"
 def image_files(opt: dict[str, Any]) -> list[Path]:
     """The files that a data set's ``images`` names, or every image of its dataroot_gt."""
     folder = resolve(opt["dataroot_gt"])
-    names = opt.get("images") or sorted(
-        path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES
-    )
+    names = opt.get("images") or sorted(path.name for path in folder.iterdir() if is_image(path))
     return [folder / name for name in names]
+
+
+def is_image(path: Path) -> bool:
+    """Whether a folder's entry is taken for an image: a file with such a suffix, not hidden."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
 def resolve(root: str) -> Path:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..data import image_lmdb
-from ..data.images import SUFFIXES, listed_files
+from ..data.images import is_image, listed_files
 from ..data.reading import ImageReader
 from ..errors import InputError
 from ..option_values.kinds import Size
@@ -63,8 +63,7 @@ class DegradationDataset(Dataset):
             names = listed_files("meta_info", opt["meta_info"], root)
             self.paths = [str(root / name) for name in names]
         else:
-            found = (p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES)
-            self.paths = sorted(str(path) for path in found)
+            self.paths = sorted(str(path) for path in root.rglob("*") if is_image(path))
         if not self.paths:
             raise InputError(f"dataroot_gt {root}: no images in it; correct the path")
         self.reader = ImageReader(backend)

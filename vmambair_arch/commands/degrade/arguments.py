@@ -1,7 +1,6 @@
 """The arguments of vmambair degrade, and what it prints."""
 
 import argparse
-import functools
 from pathlib import Path
 
 from ...option_files import options
@@ -13,19 +12,31 @@ from ..restore.unsupported import is_visual_suffix, summary
 def add(commands) -> None:
     """Add the command to those of a parser."""
     description = "preview a training's degradations: degrade images as the training would"
-    command = commands.add_parser("degrade", help=description, description=description)
+    again = "After an interruption the same command continues."
+    command = commands.add_parser(
+        "degrade", help=description, description=f"{description}. {again}"
+    )
     command.add_argument("input", metavar="IN", type=Path, help="an image or a folder of images")
     command.add_argument("output", metavar="OUT", type=Path, help="the folder to write to")
     command.add_argument("-opt", required=True, metavar="FILE", help="the option file (YAML)")
     command.add_argument("--seed", type=int, default=0, help="of the random numbers; 0")
     sharing.add_arguments(command)
-    command.set_defaults(run=functools.partial(sharing.run, work=_degrade))
+    command.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    try:
+        return sharing.run(arguments, _degrade)
+    except KeyboardInterrupt:
+        terminal.warn("stopped; rerun the same command to continue")
+        return 130
 
 
 def _degrade(arguments: argparse.Namespace, share: sharing.Share) -> int:
     opt = options.read(arguments.opt, is_train=True)
     plugins.load()
     from . import degraded_copies  # BasicSR imports only after the plugins
+    from .record import record
 
     failures = done = 0
     given = arguments.input, arguments.output, opt
@@ -36,9 +47,9 @@ def _degrade(arguments: argparse.Namespace, share: sharing.Share) -> int:
             terminal.warn(failure)
     done = sum(processes.gather(done))
     if done and share.is_first:
-        record = degraded_copies.record(arguments.output).name
+        name = record(arguments.output).name
         terminal.say(
-            f"{arguments.output}: {done} degraded images; {record} beside it has the random choices"
+            f"{arguments.output}: {done} degraded images; {name} beside it has the random choices"
         )
     others = degraded_copies.unsupported_files(arguments.input)
     if others and share.is_first:

@@ -1,29 +1,32 @@
 """Degraded copies of images: a preview of the degradations that training applies."""
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
 import torch
 from basicsr.utils import img2tensor, tensor2img
-from basicsr.utils.registry import DATASET_REGISTRY
+from basicsr.utils.registry import DATASET_REGISTRY, MODEL_REGISTRY
 from torch import Tensor
 
 from ...data.batches import rng
-from ...data.images import SUFFIXES
+from ...data.images import is_image
 from ...data.reading import decode
 from ...data.synthetic import SyntheticPairDataset
 from ...degrading.batch_operations import Sharpen
+from ...degrading.dataset import DegradationDataset
 from ...degrading.degradation import TwoOrderDegradation, smallest_side
 from ...degrading.kernels import RandomKernels
+from ...degrading.model import DegradationModel
 from ...errors import InputError
-from ...files import remove_leftovers, write_whole
+from ...files import check_place, remove_leftovers, write_whole
+from ...option_files.options import where
 from ...system import processes
 from ..sharing import SINGLE_PROCESS, Share, raise_in_first
+from .record import Line, append, digest, earlier_lines, record, text
 
 Drawn = dict[str, Any]
 # (1, 3, h, w) RGB in [0, 1] -> the low-quality image, (1, 3, h / scale, w / scale), and its draws.
@@ -37,7 +40,7 @@ def run(
 
     The folder gets the copies (PNG), so that it can be a data set's dataroot_lq; ``record(out)``
     has a line for each copy with its random draws. A copy depends only on the seed, the options
-    and the bytes of its image.
+    and the bytes of its image. Copies of an earlier run that are in the record are kept.
 
     Args:
         source: an image or a folder, without its subfolders.
@@ -51,53 +54,92 @@ def run(
     """
     if seed < 0:
         raise InputError(f"the seed is {seed}; it must be a whole number >= 0")
+    made = {"seed": seed, "options": digest(opt)}
     copies: dict[Path, Path] = {}
+    earlier: dict[str, Line] = {}
     with raise_in_first():
         copies = _copies(source, out)
-    train = opt["datasets"].get("train") or {}
-    kind: Any = DATASET_REGISTRY.get(train["type"]) if train else None
-    if kind and issubclass(kind, SyntheticPairDataset):
-        degradation, smallest = _synthetic(kind, train, source), 1
-    else:
-        degradation, smallest = TwoOrder(opt), smallest_side(opt, RandomKernels(train))
+        earlier = earlier_lines(out, copies, made)
+    degradation, smallest = _degradation(opt, source)
     out.mkdir(parents=True, exist_ok=True)
     for folder in (out, record(out).parent):
         remove_leftovers(folder)
+    check_place(record(out))
+    if share.is_first and record(out).exists():
+        write_whole(record(out), text(earlier.values()))
+    processes.gather(None)  # nobody appends before that
     lines = []
-    try:
-        for path, copy in share.of([*copies.items()]):
-            try:
-                lq, drawn = _degraded(path, degradation, smallest, seed)
-            except (OSError, InputError) as error:
-                yield str(error)
-                continue
+    for path, copy in share.of([*copies.items()]):
+        try:
+            line, lq = _made(path, copy, made, earlier, degradation, smallest)
+        except (OSError, InputError) as error:
+            yield str(error)
+            continue
+        if lq is not None:
+            append(record(out), line)  # first, since a copy without a line is somebody else's
             write_whole(copy, cv2.imencode(".png", lq)[1].tobytes())
-            lines.append(json.dumps({"image": path.name, "copy": copy.name, "seed": seed, **drawn}))
-            yield ""
-    except BaseException:  # record what was written, whatever ended the loop
-        write_whole(record(out), "".join(line + "\n" for line in lines).encode())
-        raise
+        lines.append(line)
+        yield ""
     lines = [line for of_one in processes.gather(lines) for line in of_one]
     order = {path.name: place for place, path in enumerate(copies)}
-    lines.sort(key=lambda line: order[json.loads(line)["image"]])
-    if share.is_first:
-        write_whole(record(out), "".join(line + "\n" for line in lines).encode())
+    lines.sort(key=lambda line: order[line["image"]])
+    if share.is_first and lines:
+        write_whole(record(out), text(lines))
 
 
-def record(out: Path) -> Path:
-    """The file of the random draws, beside the folder of the copies: ``out.jsonl``."""
-    folder = out.resolve()
-    return folder.with_name(f"{folder.name}.jsonl")
+def _degradation(opt: Mapping[str, Any], source: Path) -> tuple[Degradation, int]:
+    """A training's degradation, and the smallest side of an image that it can take.
+
+    Raises: InputError: the training has none, or an option of it is invalid.
+    """
+    train = opt["datasets"].get("train") or {}
+    kind: Any = DATASET_REGISTRY.get(train["type"]) if train else None
+    if kind and issubclass(kind, SyntheticPairDataset):
+        return _synthetic(kind, train, source), 1
+    model: Any = MODEL_REGISTRY.get(opt["model_type"])
+    if kind is not DegradationDataset and not issubclass(model, DegradationModel):
+        place = where(cast(dict, opt), ("datasets", "train", "type") if train else ("model_type",))
+        raise InputError(
+            f"{place}: a training with {train.get('type') or opt['model_type']} draws no"
+            " degradations; give the option file of one that does, such as"
+            " train_vmambair_realsr_x4.yml"
+        )
+    return TwoOrder(opt), smallest_side(opt, RandomKernels(train))
+
+
+def _made(
+    path: Path,
+    copy: Path,
+    made: Line,
+    earlier: Mapping[str, Line],
+    degradation: Degradation,
+    smallest: int,
+) -> tuple[Line, np.ndarray | None]:
+    """A copy's line, and the copy itself unless an earlier run has made it.
+
+    Raises: InputError: not an image, too small, or changed since. OSError: it cannot be read.
+    """
+    content = path.read_bytes()
+    line = {"image": path.name, "copy": copy.name, **made, "sha256": _sha256(content).hex()}
+    if before := earlier.get(path.name):
+        if before.get("sha256") != line["sha256"]:
+            raise InputError(f"{path}: has changed since {copy} was made of it; remove {copy}")
+        return before, None
+    lq, drawn = _degraded(content, path, degradation, smallest, made["seed"])
+    return {**line, **drawn}, lq
+
+
+def _sha256(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
 
 
 def _degraded(
-    path: Path, degradation: Degradation, smallest: int, seed: int
+    content: bytes, path: Path, degradation: Degradation, smallest: int, seed: int
 ) -> tuple[np.ndarray, Drawn]:
     """The low-quality image, BGR uint8 (h / scale, w / scale, 3), and its random draws.
 
-    Raises: InputError: not an image, or too small. OSError: it cannot be read.
+    Raises: InputError: not an image, or too small.
     """
-    content = path.read_bytes()
     image: Any = img2tensor(decode(content, str(path)), bgr2rgb=True, float32=True)
     h, w = image.shape[1:]
     if min(h, w) < smallest:
@@ -106,7 +148,7 @@ def _degraded(
             f" {smallest}; leave it out"
         )
     with rng.preserved():
-        place = int.from_bytes(hashlib.sha256(content).digest(), "big")
+        place = int.from_bytes(_sha256(content), "big")
         rng.seed_by_position(seed, 0, place)  # other images make no difference
         lq, drawn = degradation(image[None])
     return np.asarray(tensor2img(lq)), drawn
@@ -159,13 +201,13 @@ def unsupported_files(source: Path) -> list[Path]:
     if not source.is_dir():
         return []
     files = (path for path in source.iterdir() if path.is_file() and path.name[0] != ".")
-    return sorted(path for path in files if path.suffix.lower() not in SUFFIXES)
+    return sorted(path for path in files if not is_image(path))
 
 
 def _copies(source: Path, out: Path) -> dict[Path, Path]:
-    """Each image and the path of its copy. Raises InputError: none, or a copy's path is taken."""
+    """Each image and the path of its copy. Raises InputError: none, or two would be one file."""
     if source.is_dir():
-        images = sorted(path for path in source.iterdir() if path.suffix.lower() in SUFFIXES)
+        images = sorted(path for path in source.iterdir() if is_image(path))
     else:
         images = [source] if source.is_file() else []
     if not images:
@@ -175,9 +217,6 @@ def _copies(source: Path, out: Path) -> dict[Path, Path]:
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; give a folder for the copies")
     copies = {path: out / f"{path.stem}.png" for path in images}
-    for path in [*copies.values(), record(out)]:
-        if path.exists():
-            raise InputError(f"{path}: exists already; give another folder or remove it")
     stems = [path.stem for path in images]
     for stem in stems:
         if stems.count(stem) > 1:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ...data.images import SUFFIXES
+from ...data.images import SUFFIXES, is_image
 from ...errors import InputError
 from .subimages import Source
 
@@ -41,7 +41,7 @@ def _images(folder: Path) -> dict[str, Path]:
         raise InputError(f"{folder}: there is no such folder (in {Path.cwd()}); correct the path")
     images: dict[str, Path] = {}
     for path in sorted(folder.iterdir(), key=lambda path: path.stem):
-        if not _is_image(path):
+        if not is_image(path):
             continue
         if path.stem in images:
             raise InputError(
@@ -55,9 +55,5 @@ def _images(folder: Path) -> dict[str, Path]:
 
 def other_files(source: Path) -> list[str]:
     """Names of a folder's entries that are not images, except hidden ones."""
-    names = (path.name for path in source.iterdir() if not _is_image(path))
+    names = (path.name for path in source.iterdir() if not is_image(path))
     return sorted(name for name in names if not name.startswith("."))
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
