@@ -31,7 +31,7 @@ def test_a_file_that_fills_the_disk_is_reported_and_removed(empty_folder, capsys
         assert cli.vmambair(["convert", "in.pth", "out.pth"]) == 2
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert "out.pth: cannot be written: File too large" in capsys.readouterr().err
+    assert "out.pth: cannot be read or written: File too large" in capsys.readouterr().err
     assert [path.name for path in Path().iterdir()] == ["in.pth"]
 
 

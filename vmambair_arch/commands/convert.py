@@ -29,14 +29,11 @@ def _run(arguments: argparse.Namespace) -> None:
         content = checkpoints.read_file(path)
         network = checkpoints.build_network(content, str(path))
         state = checkpoints.unwrap(content, str(arguments.input))
-    try:
-        remove_leftovers(arguments.output.parent)
-        if "shallow.weight" in state:
-            checkpoints.write_file(arguments.output, checkpoints.to_released(network))
-            layout = "the released layout"
-        else:
-            checkpoints.save_network(network, arguments.output)
-            layout = "our layout"
-    except OSError as error:
-        raise InputError(f"{arguments.output}: cannot be written: {error.strerror}") from error
+    remove_leftovers(arguments.output.parent)
+    if "shallow.weight" in state:
+        checkpoints.write_file(arguments.output, checkpoints.to_released(network))
+        layout = "the released layout"
+    else:
+        checkpoints.save_network(network, arguments.output)
+        layout = "our layout"
     terminal.say(f"{arguments.output}: {layout}, {network.config}")
