@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -73,6 +74,25 @@ def run(arguments: argparse.Namespace, work: Callable[[argparse.Namespace, Share
         if found:
             raise found
     return code
+
+
+def stoppable(
+    work: Callable[[argparse.Namespace, Share], int], *, then: str
+) -> Callable[[argparse.Namespace], int]:
+    """A command that does ``work`` by ``run``; Ctrl-C is a sentence and exit code 130.
+
+    Args:
+        then: what the sentence says after "stopped".
+    """
+
+    def command(arguments: argparse.Namespace) -> int:
+        try:
+            return run(arguments, work)
+        except KeyboardInterrupt:
+            terminal.warn(f"stopped; {then}")
+            return 128 + signal.SIGINT
+
+    return command
 
 
 @contextlib.contextmanager

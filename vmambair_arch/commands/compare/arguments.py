@@ -43,7 +43,7 @@ def add(commands) -> None:
     _add_running(command.add_argument_group("models to run"))
     _add_measuring(command.add_argument_group("measuring"))
     sharing.add_arguments(command.add_argument_group("several processes"))
-    command.set_defaults(run=_run)
+    command.set_defaults(run=sharing.stoppable(_compare, then="no report is written"))
 
 
 def _add_running(group: argparse._ArgumentGroup) -> None:
@@ -65,15 +65,6 @@ def _add_measuring(group: argparse._ArgumentGroup) -> None:
     border = "leave out N pixels at each side (default: the scale, or 0 if it is unknown)"
     add("--crop-border", type=int, metavar="N", help=border)
     add("--rgb", action="store_true", help="PSNR and SSIM of RGB, instead of Y of YCbCr")
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    """Compare, and return the exit code."""
-    try:
-        return sharing.run(arguments, _compare)
-    except KeyboardInterrupt:
-        terminal.warn("stopped; no report is written")
-        return 130
 
 
 def _compare(arguments: argparse.Namespace, share: sharing.Share) -> int:

@@ -12,24 +12,18 @@ from ..restore.unsupported import is_visual_suffix, summary
 def add(commands) -> None:
     """Add the command to those of a parser."""
     description = "preview a training's degradations: degrade images as the training would"
-    again = "After an interruption the same command continues."
     command = commands.add_parser(
-        "degrade", help=description, description=f"{description}. {again}"
+        "degrade",
+        help=description,
+        description=f"{description}. After an interruption the same command continues.",
     )
     command.add_argument("input", metavar="IN", type=Path, help="an image or a folder of images")
     command.add_argument("output", metavar="OUT", type=Path, help="the folder to write to")
     command.add_argument("-opt", required=True, metavar="FILE", help="the option file (YAML)")
     command.add_argument("--seed", type=int, default=0, help="of the random numbers; 0")
     sharing.add_arguments(command)
-    command.set_defaults(run=_run)
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    try:
-        return sharing.run(arguments, _degrade)
-    except KeyboardInterrupt:
-        terminal.warn("stopped; rerun the same command to continue")
-        return 130
+    again = "rerun the same command to continue"
+    command.set_defaults(run=sharing.stoppable(_degrade, then=again))
 
 
 def _degrade(arguments: argparse.Namespace, share: sharing.Share) -> int:

@@ -41,15 +41,8 @@ def add(commands) -> None:
     add("--lmdb", action="store_true", help="make LMDBs too; can be added later")
     add("--processes", type=int, metavar="N", help="how many at once (default: one per CPU)")
     sharing.add_arguments(command.add_argument_group("several processes, on many machines"))
-    command.set_defaults(run=_run)
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    try:
-        return sharing.run(arguments, _prepare)
-    except KeyboardInterrupt:
-        terminal.warn("stopped; rerun the same command to continue")
-        return 130
+    again = "rerun the same command to continue"
+    command.set_defaults(run=sharing.stoppable(_prepare, then=again))
 
 
 def _prepare(arguments: argparse.Namespace, share: sharing.Share) -> int:
