@@ -1,15 +1,15 @@
 # The two main commands: make demo, make test. Each sets up .venv if it is missing or stale.
 # make test-long runs the tests that take many minutes; make coverage reports which lines the tests
 # run, and takes half as long again; make gpu measures on an NVIDIA GPU; make docs builds a site in
-# build/docs. make compare-x4 DATA=FOLDER and compare-derain train networks from scratch, BUDGET
-# seconds each; see experiments/README.md.
+# build/docs. make compare-x4 DATA=FOLDER, compare-derain and compare-sizes train networks from
+# scratch, BUDGET seconds each; see experiments/README.md.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
 BUDGET ?= 3600
 
-.PHONY: demo test test-long coverage bench gpu docs compare-x4 compare-derain
+.PHONY: demo test test-long coverage bench gpu docs compare-x4 compare-derain compare-sizes
 demo: .venv/installed
 	$(BIN)/basicsr train -opt options/demo_vmambair_x4.yml
 
@@ -31,7 +31,7 @@ bench: .venv/installed
 gpu: .venv/installed
 	$(BIN)/python experiments/gpu/run.py
 
-compare-x4 compare-derain: .venv/installed
+compare-x4 compare-derain compare-sizes: .venv/installed
 	$(BIN)/python experiments/comparisons/compare.py $(@:compare-%=%) "$(DATA)" --seconds $(BUDGET)
 
 docs: .venv/installed

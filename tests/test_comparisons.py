@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from PIL import Image
 from skimage import data
@@ -13,7 +14,9 @@ from support.pages import ROOT
 from vmambair_arch import reporting
 from vmambair_arch.commands import command_line
 from vmambair_arch.commands.bench import session
+from vmambair_arch.networks import cost
 from vmambair_arch.option_files import plugin_files, yaml_lines
+from vmambair_arch.system import machine
 from vmambair_arch.training import step_time
 
 from basicsr.utils.registry import ARCH_REGISTRY  # isort: skip
@@ -144,6 +147,15 @@ def test_derain_in_miniature_with_seeds_where_networks_are_close(compare, contes
     assert "| U-Net" in Path("out/README.md").read_text()
 
 
+def test_speed_is_measured_again_on_another_processor(compare, contest, monkeypatch):
+    run = [contest("derain"), "photos", "--output", "out", "--seconds", "1"]
+    assert compare(run) == 0
+    monkeypatch.setattr(machine, "processor", lambda: "another")
+    assert compare(run) == 0
+    assert reporting.read(Path("out/bench.json")).machine["processor"] == "another"
+    assert "one core of: another" in Path("out/README.md").read_text()
+
+
 def test_reports_name_the_script_that_made_them(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["experiments/comparisons/compare.py", "x4", "my photos"])
     assert (
@@ -161,18 +173,33 @@ def test_a_folder_of_data_is_asked_for_in_a_sentence(compare, contest, given, ca
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize("task", ["x4", "derain"])
-def test_the_shipped_networks_can_be_built_and_have_one_size(compare, task):
+def shipped(task: str) -> tuple[dict, dict]:
+    """The shipped file of a task, and its networks by name, built."""
     nothing = yaml_lines.OptionFile("", {}, yaml_lines.Place(""))
     plugin_files.load(nothing, [str(SCRIPTS / "rivals.py")])
     found = yaml.safe_load((SCRIPTS / f"{task}.yml").read_text())
-    sizes = {}
+    networks = {}
     for name, given in found["networks"].items():
         options = dict(given["network_g"])
         kind = options.pop("type")
         if kind in ARCH_REGISTRY:  # MambaIR comes by a plugin
-            network = ARCH_REGISTRY.get(kind)(**options)
-            sizes[name] = sum(parameter.numel() for parameter in network.parameters())
+            networks[name] = ARCH_REGISTRY.get(kind)(**options)
+    return found, networks
+
+
+def test_the_shipped_sizes_of_one_width_take_about_the_same_arithmetic(compare):
+    _, networks = shipped("sizes")
+    x = torch.rand(1, 3, 32, 32)
+    work = {n: cost.count(lambda f=f: f(x)).multiply_adds for n, f in networks.items()}
+    assert len(work) == 11
+    work = {name: count for name, count in work.items() if "channels" not in name}
+    assert max(work.values()) < 1.1 * min(work.values()), work
+
+
+@pytest.mark.parametrize("task", ["x4", "derain"])
+def test_the_shipped_networks_can_be_built_and_have_one_size(compare, task):
+    found, networks = shipped(task)
+    sizes = {n: sum(p.numel() for p in network.parameters()) for n, network in networks.items()}
     assert len(sizes) == {"x4": 5, "derain": 3}[task]
     assert max(sizes.values()) < 1.05 * min(sizes.values()), sizes
     for options in found.get("ablations", {}).values():

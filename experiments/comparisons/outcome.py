@@ -30,6 +30,7 @@ from vmambair_arch.networks import cost
 from vmambair_arch.reporting import Report
 from vmambair_arch.reporting.plots import crops, curves, rivals, tradeoff
 from vmambair_arch.reporting.plots.crops import Box
+from vmambair_arch.system import machine
 
 Runs = Mapping[str, list[Trained]]  # by name, a training for each seed
 DAMAGED = "input"  # the name of the low-quality images among the methods at scale 1
@@ -98,12 +99,13 @@ def compare(networks: Runs, sets: Sets, output: Path, plugins: list[str]) -> dic
 
 
 def time(networks: Runs, contest: dict[str, Any], output: Path, plugins: list[str]) -> Report:
-    """Time a forward pass of every network in its own process, unless that was done before."""
+    """Time a forward pass of every network in its own process, unless that was done before here."""
     path = output / "bench.json"
     names = {str(runs[0].file): name for name, runs in networks.items()}
     if path.exists():
         known = reporting.read(path)
-        if [row["name"] for row in known.rows] == [*names.values()]:
+        here = known.machine["processor"] == machine.processor()
+        if here and [row["name"] for row in known.rows] == [*names.values()]:
             return known
     session, scale = Session("cpu", math.inf), contest["options"]["scale"]
     costs = {}
