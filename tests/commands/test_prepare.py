@@ -417,6 +417,49 @@ def test_a_second_run_with_other_images_is_refused(photographs, refused):
     assert "begun from other images (cat.png is changed)" in refused("in", "out")
 
 
+def moved(folder: str, place: str) -> None:
+    """Copy a folder as to another machine: the same bytes with other times."""
+    shutil.copytree(folder, place, copy_function=shutil.copy2)
+    for path in Path(place).iterdir():
+        os.utime(path, (0, 0))
+
+
+def test_a_run_continues_from_copies_of_its_images_with_other_times(photographs, capsys):
+    prepare("in", "pairs", "--scale", "2", "--sub-images", "32")
+    prepare("pairs/gt", "out", "--lq", "pairs/lq_x2", "--scale", "2")
+    moved("pairs/gt", "gt")
+    moved("pairs/lq_x2", "lq")
+    before = files("out")
+    assert prepare("gt", "out", "--lq", "lq", "--scale", "2") == 0
+    assert files("out") == before
+    path = min(Path("lq").iterdir())
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert prepare("gt", "out", "--lq", "lq", "--scale", "2") == 2
+    assert "begun from other images" in capsys.readouterr().err
+
+
+def test_an_image_that_is_not_done_yet_may_change(photographs):
+    prepare("in", "out")
+    record = Path("out", FILE)
+    lines = record.read_text().splitlines(keepends=True)
+    record.write_text("".join(line for line in lines if '"done": "cat.png"' not in line))
+    save("in/cat.png", data.chelsea()[:64, :64])
+    assert prepare("in", "out") == 0
+    assert cv2.imread("out/gt/cat.png").shape == (64, 64, 3)
+
+
+def test_a_record_without_digests_continues_with_the_same_times_only(photographs, capsys):
+    prepare("in", "out")
+    record = Path("out", FILE)
+    head, *lines = map(json.loads, record.read_text().splitlines())
+    done = [{key: value for key, value in line.items() if key != "sha256"} for line in lines]
+    record.write_text("".join(json.dumps(line) + "\n" for line in [head, *done]))
+    assert prepare("in", "out") == 0
+    moved("in", "copies")
+    assert prepare("copies", "out") == 2
+    assert "(camera.png is changed)" in capsys.readouterr().err
+
+
 def test_a_folder_that_holds_other_things_is_refused(photographs, refused):
     Path("mine").mkdir()
     Path("mine/notes.txt").write_text("precious")

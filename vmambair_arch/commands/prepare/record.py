@@ -1,4 +1,7 @@
-"""The record in a prepared folder: its inputs, its settings, and which images are done."""
+"""The record in a prepared folder: its inputs, its settings, and which images are done.
+
+Inputs copied to another place have other times: there the content of those that are done decides.
+"""
 
 import json
 import os
@@ -24,11 +27,13 @@ class Record:
         settings: of the run, as JSON values.
         sources: the inputs by name.
     Raises: InputError: the folder is not one of ours, or was made with other settings or inputs.
-        Inputs that could not be used before may have changed or gone.
+        Inputs that could not be used before may have changed or gone, and those that are not done
+        may have changed.
     """
 
     def __init__(self, out: Path, settings: Mapping[str, Any], sources: Mapping[str, Source]):
         self.path = out / FILE
+        self.sources = sources
         self.done: dict[str, Made] = {}
         self.failed: set[str] = set()
         self.head = {"settings": settings, "inputs": {n: _stamp(s) for n, s in sources.items()}}
@@ -69,7 +74,8 @@ class Record:
                     self.failed.add(line["unusable"])
                 else:
                     images = tuple(LmdbImage(*image) for image in line["images"])
-                    self.done[line["done"]] = Made(images, tuple(line["extras"]))
+                    made = Made(images, tuple(line["extras"]), tuple(line.get("sha256", ())))
+                    self.done[line["done"]] = made
             self.failed -= self.done.keys()
             self._compare(head["settings"], head["inputs"])
         except (ValueError, KeyError, TypeError) as error:
@@ -88,13 +94,23 @@ class Record:
                     " settings, or a new folder"
                 )
         for name in sorted((inputs.keys() | now["inputs"].keys()) - self.failed):
-            if inputs.get(name) != now["inputs"].get(name):
-                change = "changed" if name in inputs and name in now["inputs"] else "missing"
-                change = "new" if name not in inputs else change
+            change = "new" if name not in inputs else ""
+            change = "missing" if name not in now["inputs"] else change
+            if not change and self._has_changed(name, inputs[name]):
+                change = "changed"
+            if change:
                 raise InputError(
                     f"{out}: was begun from other images ({name} is {change}); give the same"
                     " input folder, or a new output folder"
                 )
+
+    def _has_changed(self, name: str, before: Stamp) -> bool:
+        """Whether an input is not the one that its images were made of."""
+        now, made = self.head["inputs"][name], self.done.get(name)
+        if made is None or before == now:
+            return False
+        sizes = [[size for size, _ in stamp] for stamp in (before, now)]
+        return sizes[0] != sizes[1] or made.sha256 != self.sources[name].sha256()
 
     def _write(self) -> None:
         lines = [self.head, *(_done_line(name, made) for name, made in self.done.items())]
@@ -108,9 +124,9 @@ class Record:
 
 
 def _done_line(name: str, made: Made) -> dict[str, Any]:
-    return {"done": name, "images": made.images, "extras": made.extras}
+    line = {"done": name, "images": made.images, "extras": made.extras}
+    return {**line, "sha256": made.sha256} if made.sha256 else line
 
 
 def _stamp(source: Source) -> Stamp:
-    files = [source.gt, source.lq] if source.lq else [source.gt]
-    return [[status.st_size, status.st_mtime_ns] for status in map(os.stat, files)]
+    return [[status.st_size, status.st_mtime_ns] for status in map(os.stat, source.files)]

@@ -15,6 +15,7 @@ from ...data.reading import opencv_pixels
 from ...errors import InputError
 from ...files import write_whole
 from ...restoring.files.png_chunks import SIGNATURE
+from ...system import digests
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,15 @@ class Source:
     gt: Path
     lq: Path | None = None
 
+    @property
+    def files(self) -> list[Path]:
+        """The image, and the low-quality one if there is one."""
+        return [self.gt, self.lq] if self.lq else [self.gt]
+
+    def sha256(self) -> tuple[str, ...]:
+        """The digest of each of its files."""
+        return tuple(map(digests.sha256, self.files))
+
 
 @dataclass(frozen=True)
 class Made:
@@ -57,10 +67,12 @@ class Made:
     Args:
         images: name and size of each file in the folder gt; those in lq_x4 have the same names.
         extras: properties that BasicSR drops on reading: "16 bits", "alpha".
+        sha256: of the source's files; () if an earlier version of the package made the images.
     """
 
     images: tuple[LmdbImage, ...]
     extras: tuple[str, ...]
+    sha256: tuple[str, ...]
 
     def has_version(self, path: Path, factor: float) -> bool:
         """Whether the source at ``path`` was used at a fraction of its size."""
@@ -101,7 +113,8 @@ def make(source: Source, recipe: Recipe, out: Path) -> Made:
         if min(version.shape[:2]) >= recipe.least:
             images += _make(version, None, version_name(source.gt, factor), recipe, out)
     deep = ("16 bits",) if original.dtype == np.uint16 else ()
-    return Made(tuple(images), deep + (("alpha",) if original.shape[2:] == (4,) else ()))
+    extras = deep + (("alpha",) if original.shape[2:] == (4,) else ())
+    return Made(tuple(images), extras, source.sha256())
 
 
 def _make(
