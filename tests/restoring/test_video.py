@@ -2,6 +2,8 @@
 
 import functools
 import itertools
+import os
+import shutil
 from fractions import Fraction
 from pathlib import Path
 
@@ -173,6 +175,41 @@ def test_an_interrupted_video_goes_on_from_its_last_part(tmp_path):
         assert time == expected_time
         assert np.array_equal(made, whole)
     assert not (tmp_path / ".out.mp4.parts").exists()
+
+
+def test_a_film_moved_with_its_parts_goes_on(tmp_path):
+    here, there, calls = tmp_path / "here", tmp_path / "there", []
+    here.mkdir()
+    source = write_video(here / "in.mp4")
+
+    def interrupted(image):
+        calls.append(image)
+        if len(calls) == 7:
+            raise KeyboardInterrupt
+        return image
+
+    with pytest.raises(KeyboardInterrupt):
+        restore_video(source, here / "out.mp4", interrupted, made_with="same", part=4)
+    here.rename(there)
+    os.utime(there / "in.mp4", (0, 0))
+    restore_video(there / "in.mp4", there / "out.mp4", interrupted, made_with="same", part=4)
+    assert len(calls) == 7 + COUNT - 4
+
+
+def test_parts_of_another_film_of_that_name_are_not_joined(tmp_path):
+    source, target, images = write_video(tmp_path / "in.mp4"), tmp_path / "out.mp4", []
+
+    def fail(image):
+        images.append(image)
+        if len(images) == 5:
+            raise MemoryError
+        return image
+
+    with pytest.raises(MemoryError):
+        restore_video(source, target, fail, made_with="same", part=4)
+    write_video(source, pictures=lambda number, h, w: picture(number + 1, h, w))
+    with pytest.raises(InputError, match="another run .sha256: "):
+        restore_video(source, target, same, made_with="same", part=4)
 
 
 def test_parts_of_another_model_are_not_joined(tmp_path):
@@ -440,3 +477,17 @@ def test_parts_depend_on_the_weights_not_only_on_the_models_name(folder, monkeyp
         assert run("film.mp4", "-o", "out") == 0
     assert made_with[0] == made_with[1] != made_with[2]
     assert "same.safetensors" in made_with[0]
+
+
+def test_parts_do_not_depend_on_the_folder_of_the_model(folder, monkeypatch):
+    made_with = []
+    monkeypatch.setattr(
+        videos,
+        "restore_video",
+        lambda *_, **options: made_with.append(options["made_with"]) or Result(0, (), ()),
+    )
+    Path("elsewhere").mkdir()
+    shutil.copy("same.safetensors", "elsewhere")
+    for name in ("same.safetensors", "elsewhere/same.safetensors"):
+        assert cli.vmambair(["restore", "film.mp4", "-o", "out", "-m", name]) == 0
+    assert made_with[0] == made_with[1]

@@ -2,6 +2,7 @@
 
 import argparse
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -140,12 +141,19 @@ def _restore(arguments: argparse.Namespace, share: sharing.Share) -> int:
         restorer = _restorer(arguments)
     jobs, films = sharing.broadcast((jobs, films))  # plans may differ once a process has begun
     code = _restore_pictures(arguments, share.of(jobs), restorer, share) if pictures else 0
-    made_with = " ".join(f"{name}={getattr(arguments, name)}" for name in COMPUTING)
+    made_with = _made_with(arguments)
     how = {name: getattr(arguments, name) for name in ("overwrite", "deinterlace", "salvage")}
     code |= videos.restore(films, restorer, made_with=made_with, share=share, **how)
     if others and share.is_first:
         terminal.warn(summary(others))
     return 1 if any(is_visual_suffix(file.suffix.lower()) for file in others) else code
+
+
+def _made_with(arguments: argparse.Namespace) -> str:
+    """What the frames of a video depend on, the same wherever the models' files are."""
+    given = {name: getattr(arguments, name) for name in COMPUTING}
+    given["model"] = [Path(model).name for model in arguments.model]
+    return " ".join(f"{name}={value}" for name, value in given.items())
 
 
 def _restore_pictures(

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...files import write_whole
-from ...system import processes
+from ...system import digests, processes
 from . import encoding, muxing, verification
 from .containers import WRITTEN, main_stream, open_container
 from .frames import Frames, upright
@@ -59,8 +59,8 @@ def restore_video(
 
     Everything is decoded first, so that problems show before any frame is restored. Finished frames
     are stored in parts in the folder ``.NAME.parts`` next to the target; after an interruption the
-    same call continues from there. The target is checked against the source and appears once it is
-    complete; then the folder is removed.
+    same call continues from there, also elsewhere if the video and its parts were moved. The target
+    is checked against the source and appears once it is complete; then the folder is removed.
 
     Args:
         source: a video.
@@ -92,8 +92,7 @@ def restore_video(
         video = survey(source, deinterlace=deinterlace, salvage=salvage)
         codec = encoding.choose(video, target, crf)
         encoding.check_size(target, codec, *(round(side * enlarged) for side in video.size))
-        file = source.stat()
-        about = {"source": str(source.resolve()), "size": file.st_size, "changed": file.st_mtime_ns}
+        about = {"source": source.name, "sha256": digests.sha256(source)}
         about |= {"codec": codec.name, "crf": crf, "frames": part, "deinterlaced": video.fields}
         about |= {"all": len(video.times), "made with": made_with, "FFmpeg": _version()}
         parts = Parts(target.with_name(f".{target.name}.parts"), about)
