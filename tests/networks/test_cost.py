@@ -52,3 +52,15 @@ def test_fake_tensors_cost_what_real_ones_do():
     with dry_runs.fake_tensors():
         fake = count(lambda: planar_scan(*[torch.empty(shape) for shape in PLANAR]))
     assert fake == count(lambda: planar_scan(*inputs))
+
+
+def test_attention_is_counted_however_a_network_writes_it():
+    q, k, v = torch.rand(3, 2, 4, 10, 6).unbind()  # 4 heads of 6 channels, 10 pixels
+    found = count(lambda: nn.functional.scaled_dot_product_attention(q, k, v))
+    assert found.products == 2 * 4 * (10 * 10 * 6 + 10 * 10 * 6)
+    assert found.activations == q.numel()
+    layer, x = nn.MultiheadAttention(24, 4, batch_first=True).eval(), torch.rand(2, 10, 24)
+    for weights in (True, False):
+        found = count(lambda need=weights: layer(x, x, x, need_weights=need))
+        assert found.products == 2 * (10 * 24 * 4 * 24 + 2 * 10 * 10 * 24)
+    assert torch.backends.mha.get_fastpath_enabled()

@@ -1,6 +1,7 @@
 """What a forward pass of a network costs: multiply-adds and activations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from ..ops import flops
+
+ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,10 @@ class Cost:
 
 def count(run: Callable[[], Any]) -> Cost:
     """Run something, with real tensors or fake ones, and count what it costs as it is defined."""
-    ours = FlopCounterMode(display=False)
+    ours = FlopCounterMode(display=False, custom_mapping={ATTENTION: _attention})
     published = FlopCounterMode(display=False, custom_mapping=dict(flops.PUBLISHED))
     activations = Activations()
-    with torch.no_grad(), ours, published, activations:
+    with torch.no_grad(), _attention_in_steps(), ours, published, activations:
         run()
     counts = ours.get_flop_counts().get("Global", {})
     scans = sum(number for op, number in counts.items() if op in flops.SCANS)
@@ -52,14 +55,32 @@ def count(run: Callable[[], Any]) -> Cost:
     )
 
 
+def _attention(query, key, value, *_, **__) -> int:
+    """The cost of attention on a CPU, which torch's table lacks: two products."""
+    b, heads, length, d = query
+    return 2 * b * heads * length * key[2] * (d + value[3])
+
+
+@contextmanager
+def _attention_in_steps() -> Iterator[None]:
+    """Without the one operator that is a whole nn.MultiheadAttention: torch counts its steps."""
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)
+
+
 class Activations(TorchDispatchMode):
-    """Counts the output elements of the operators in torch's table of costs."""
+    """Counts the output elements of attention and the operators in torch's table of costs."""
 
     count = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operator and count the elements of its output."""
         out = func(*args, **(kwargs or {}))
-        if getattr(func, "_overloadpacket", func) in flop_registry:
+        operator = getattr(func, "_overloadpacket", func)
+        if operator in flop_registry or operator is ATTENTION:
             self.count += (out[0] if isinstance(out, tuple) else out).numel()
         return out
