@@ -11,6 +11,7 @@ from torch import nn
 
 from vmambair_arch import VmambaIR, cli, save_network
 from vmambair_arch.commands.explain import attribution
+from vmambair_arch.reporting.plots import attributions
 
 
 def sums(side: int = 3) -> nn.Module:
@@ -104,6 +105,7 @@ def test_networks_are_explained_in_a_picture_and_in_numbers(folder, capsys):
         (["out.png", "--side", "0"], "--side is 0; it must be 1 or more"),
         (["out.png", "--window", "99"], "--window is 99, and one's output has only 50 x 40 pixels"),
         (["out.png", "-m", "no.pth"], "no.pth"),
+        (["out.png", "-m", "one.pth", "-m", "one.pth"], "two methods are called one; give one"),
     ],
 )
 def test_invalid_input_is_one_sentence(folder, arguments, message, capsys):
@@ -111,3 +113,17 @@ def test_invalid_input_is_one_sentence(folder, arguments, message, capsys):
     assert explain(*given) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1 and not Path("out.json").exists()
+
+
+def test_each_row_shows_the_square_of_its_own_network(folder, monkeypatch):
+    drawn, draw = [], attributions.draw
+
+    def noted(picture, networks):
+        drawn.extend(networks)
+        return draw(picture, networks)
+
+    monkeypatch.setattr(attributions, "draw", noted)
+    models = ("-m", "one.pth", "-m", "two.pth")
+    assert explain("out.png", *models, "--at", "25", "20", "--window", "8", "--steps", "1") == 0
+    squares = [network.square for network in drawn]
+    assert squares == [(21, 16, 8), (23.5, 18.5, 4)]  # 8 pixels of outputs of scale 1 and 2

@@ -122,13 +122,13 @@ def test_dollars_in_names_are_drawn_as_dollars(tmp_path):
         row["name"] = name
     panels = [crops.Panel(name, np.zeros((8, 8, 3), np.uint8))] * 2
     square = np.ones((8, 8))
-    explained = [attributions.Explained(name, square, square)]
+    explained = [attributions.Explained(name, square, square, (0, 0, 4))]
     figures = [
         *(drawing.draw([report]) for report in (compared, measured, beside)),
         drawing.draw([compared, measured]),
         curves.draw({name: [{"iter": 1, "dataset": name, name: 1.0}], "b": []}),
         crops.draw(panels, crops.Box(0, 0, 4, 4)),
-        attributions.draw(panels[0].pixels, (0, 0, 4), explained),
+        attributions.draw(panels[0].pixels, explained),
     ]
     for number, figure in enumerate(figures):
         figure.savefig(tmp_path / "out.svg", metadata={"Date": None})

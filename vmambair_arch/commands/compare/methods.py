@@ -106,14 +106,19 @@ def find(
         methods.append(Method(name, place, files))
     names = [method.name for method in methods]
     names += [split_name(model)[0] for model in running.models]
-    problems += [
+    check_names(names, problems)
+    return [*methods, *(_model(model, low, running) for model in running.models)], remarks
+
+
+def check_names(names: Sequence[str], problems: Sequence[str] = ()) -> None:
+    """Raise InputError, a line each, for further problems and for names given twice."""
+    twice = [
         f"two methods are called {name}; give one another name (NAME=...)"
         for name in dict.fromkeys(names)
         if names.count(name) > 1
     ]
-    if problems:
-        raise InputError(*problems)
-    return [*methods, *(_model(model, low, running) for model in running.models)], remarks
+    if problems or twice:
+        raise InputError(*problems, *twice)
 
 
 def _matched(

@@ -69,11 +69,11 @@ def explain(
     for name, number in (("side", side), ("window", window), ("steps", steps)):
         if number < 1:
             raise InputError(f"--{name} is {number}; it must be 1 or more")
+    named = [methods.split_name(given) for given in models]
+    methods.check_names([name for name, _ in named])
     part = _part(pictures.read(picture), picture, at, side)
     found, lines, shown = {}, [], []
-    square = (0.0, 0.0, 0.0)
-    for given in models:
-        name, place = methods.split_name(given)
+    for name, place in named:
         network = networks.load(place, plugins).to(device).eval().requires_grad_(False)
         maps, numbers, square = _maps(network, name, part, window, steps)
         found[name], sides = numbers, numbers["receptive_field"]
@@ -82,7 +82,7 @@ def explain(
             f"50 % in {half} x {half} pixels, 99 % in {almost} x {almost}",
             f"diffusion index {numbers['diffusion_index']:.1f}",
         )
-        shown.append(Explained(name, *maps, notes))
+        shown.append(Explained(name, *maps, square, notes))
         lines.append(
             f"{name}: half of the effective receptive field is in {half} x {half} pixels, 99 % in"
             f" {almost} x {almost}; diffusion index {numbers['diffusion_index']:.2f}"
@@ -96,7 +96,7 @@ def explain(
         "steps": steps,
         "networks": found,
     }
-    figure = attributions.draw(part.pixels, square, shown)
+    figure = attributions.draw(part.pixels, shown)
     try:
         write_whole(output, lambda file: figure.savefig(file, format="png", dpi=150))
         write_whole(output.with_suffix(".json"), json.dumps(content, indent=1).encode())

@@ -14,22 +14,23 @@ MIN_SHOWN = 1e-4  # the smallest value shown of a receptive field, relative to i
 
 
 class Explained(NamedTuple):
-    """A network's maps, (h, w), and a line of numbers below each."""
+    """A network's maps, (h, w), and a line of numbers below each.
+
+    ``square`` is the explained part: left, top and side, in pixels of the input.
+    """
 
     name: str
     field: np.ndarray
     attribution: np.ndarray
+    square: tuple[float, float, float]
     notes: tuple[str, str] = ("", "")
 
 
-def draw(
-    picture: np.ndarray, square: tuple[float, float, float], networks: Sequence[Explained]
-) -> Figure:
+def draw(picture: np.ndarray, networks: Sequence[Explained]) -> Figure:
     """Draw a row for each network: the picture with the square, its field, its attribution.
 
     Args:
         picture: (h, w, 3) uint8, the analysed part of the input.
-        square: the explained part: left, top and side, in pixels of the input.
         networks: with maps of the picture's size.
     """
     h, w = picture.shape[:2]
@@ -38,12 +39,12 @@ def draw(
     panels = figure.subplots(len(networks), 3, squeeze=False)
     for row, network in zip(panels, networks, strict=True):
         row[0].imshow(picture)
-        _finish(row[0], square, literal(network.name))
+        _finish(row[0], network.square, literal(network.name))
         field = network.field / max(network.field.max(), np.finfo(float).tiny)
         row[1].imshow(np.log10(np.maximum(field, MIN_SHOWN)), cmap="inferno")
-        _finish(row[1], square, f"effective receptive field\n{network.notes[0]}")
+        _finish(row[1], network.square, f"effective receptive field\n{network.notes[0]}")
         _attribution(row[2], picture, network.attribution)
-        _finish(row[2], square, f"local attribution\n{network.notes[1]}")
+        _finish(row[2], network.square, f"local attribution\n{network.notes[1]}")
     return figure
 
 
