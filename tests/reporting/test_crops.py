@@ -8,8 +8,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from vmambair_arch import cli
+from vmambair_arch.commands.compare import details
+from vmambair_arch.errors import InputError
 from vmambair_arch.reporting.plots import crops
 from vmambair_arch.reporting.plots.crops import Box, Panel
+
+BOX = Box(40, 32, 12, 8)
 
 
 def picture(h: int = 48, w: int = 64) -> np.ndarray:
@@ -46,6 +50,21 @@ def test_the_box_is_drawn_in_the_first_picture_and_every_crop_shows_what_is_in_i
     assert np.array_equal(shown[1].images[0].get_array(), small[2:7, 4:10])
     labels = [axes.get_xlabel() for axes in shown]
     assert labels == ["gt", "lq\n20.00 dB", "same"]
+
+
+def test_pictures_cropped_to_multiples_of_the_scale_show_the_same_part(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    truth, ours = picture()[:47, :63], picture()[:44, :60]
+    small = ours[::4, ::4]
+    figure = crops.draw([Panel(*p) for p in (("gt", truth), ("ours", ours), ("lq", small))], BOX)
+    gt, same, low = (axes.images[0].get_array() for axes in figure.axes[1:])
+    assert np.array_equal(gt, same) and np.array_equal(low, small[8:10, 10:13])
+    for name, pixels in (("gt", truth), ("ours", ours)):
+        Image.fromarray(pixels).save(f"{name}.png")
+    first, other = details.measured(details.from_files(["gt.png", "ours.png"]), BOX)
+    assert (first.note, other.note) == ("", "inf dB")
+    with pytest.raises(InputError, match="is not within ours, which has 60 x 44 pixels"):
+        details.measured([first, other], Box(50, 32, 12, 8))
 
 
 def test_the_crops_of_a_comparison_are_its_methods_outputs(folder, monkeypatch):

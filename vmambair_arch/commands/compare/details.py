@@ -6,6 +6,7 @@ from typing import Any
 
 from ...errors import InputError, few, nearest
 from ...reporting import Report
+from ...reporting.plots import crops
 from ...reporting.plots.crops import Box, Panel
 from . import fidelity, matching, methods, pictures
 
@@ -51,12 +52,14 @@ def from_report(report: Report, image: str | None) -> list[Panel]:
 
 
 def measured(panels: Sequence[Panel], box: Box, *, rgb: bool = False) -> list[Panel]:
-    """The panels, with the PSNR inside a box where they have the size of the first.
+    """The panels, with the PSNR inside a box where their pixels are those of the first.
 
-    Raises: InputError: the box is not within the first.
+    Raises: InputError: the box is not within the first, or not within one that was cropped.
     """
     first, *others = panels
-    box.check(first.name, first.pixels)
+    for panel in panels:
+        if crops.factor(panel, first) == 1:
+            box.check(panel.name, panel.pixels)
     return [first, *(_with_psnr(panel, first, box, rgb=rgb) for panel in others)]
 
 
@@ -79,7 +82,7 @@ def _methods(report: Report, truths: dict[str, Path]) -> list[methods.Method]:
 
 
 def _with_psnr(panel: Panel, truth: Panel, box: Box, *, rgb: bool) -> Panel:
-    if panel.pixels.shape != truth.pixels.shape:
+    if crops.factor(panel, truth) != 1:
         return panel
     psnr = fidelity.psnr(box.of(panel.pixels), box.of(truth.pixels), border=0, rgb=rgb)
     return panel._replace(note=f"{psnr:.2f} dB")

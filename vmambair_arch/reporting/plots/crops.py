@@ -13,6 +13,7 @@ from ...errors import InputError
 from .literal import literal
 
 WIDTH = 7.0  # inches, the text width of a page
+MULTIPLE = 8  # the largest scale to multiples of which results are cropped
 COLOUR = "#e4002b"
 
 
@@ -76,7 +77,7 @@ def draw(panels: Sequence[Panel], box: Box) -> Figure:
     for number, panel in enumerate(panels):
         row, column = divmod(number, columns)
         axes = figure.add_subplot(grid[row, column + 1])
-        axes.imshow(box.of(panel.pixels, _factor(panel, panels[0])), interpolation="nearest")
+        axes.imshow(box.of(panel.pixels, factor(panel, panels[0])), interpolation="nearest")
         axes.set(xticks=[], yticks=[])
         axes.set_xlabel(literal(f"{panel.name}\n{panel.note}".rstrip()), fontsize=7, labelpad=2)
         for spine in axes.spines.values():
@@ -84,9 +85,16 @@ def draw(panels: Sequence[Panel], box: Box) -> Figure:
     return figure
 
 
-def _factor(panel: Panel, first: Panel) -> float:
-    """The factor between the sides of a panel and those of the first."""
+def factor(panel: Panel, first: Panel) -> float:
+    """The factor between the sides of a panel and those of the first.
+
+    It is a whole fraction where the first has some more pixels at its right and lower borders,
+    which are cropped before pictures are reduced.
+    """
     (h, w), (height, width) = panel.pixels.shape[:2], first.pixels.shape[:2]
+    n = max(round(width / w), 1)
+    if all(0 <= rest < (n if n > 1 else MULTIPLE) for rest in (width - n * w, height - n * h)):
+        return 1 / n
     factor = w / width
     if abs(h - factor * height) > max(1.0, factor):
         raise InputError(
