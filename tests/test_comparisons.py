@@ -173,6 +173,41 @@ def test_a_folder_of_data_is_asked_for_in_a_sentence(compare, contest, given, ca
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.pop("close"), "x4.yml:1: close: is missing; give it as"),
+        (lambda c: c.pop("networks"), "networks: give networks, each with its network_g"),
+        (lambda c: c["options"]["train"].pop("ema_decay"), "options.train.ema_decay: is missing"),
+        (lambda c: c["networks"].update(mine={}), "networks.mine.network_g.type: is missing"),
+        (lambda c: c.update(of="unknown"), "of is unknown, which is not among the networks that"),
+        (lambda c: c["networks"].pop("Restormer"), "only VmambaIR is registered; give another too"),
+    ],
+)
+def test_what_a_file_of_a_task_lacks_is_said_before_anything_is_made(
+    compare, contest, change, message, capsys
+):
+    path = Path(contest("x4"))
+    found = yaml.safe_load(path.read_text())
+    change(found)
+    path.write_text(yaml.safe_dump(found))
+    assert compare([str(path), "photos"]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1 and not Path("x4").exists()
+
+
+def test_a_network_that_has_changed_is_not_taken_for_the_trained_one(compare, contest, capsys):
+    task = Path(contest("derain"))
+    assert compare([str(task), "photos", "--seconds", "1"]) == 0
+    page = Path("derain/README.md").read_text()  # beside the file, not among the shipped results
+    task.write_text(task.read_text().replace("d_state: 1", "d_state: 2"))
+    capsys.readouterr()
+    assert compare([str(task), "photos", "--seconds", "1"]) == 2
+    said = "VmambaIR was trained in derain/runs/VmambaIR with another network_g; give it another"
+    assert said in capsys.readouterr().err
+    assert Path("derain/README.md").read_text() == page
+
+
 def shipped(task: str) -> tuple[dict, dict]:
     """The shipped file of a task, and its networks by name, built."""
     nothing = yaml_lines.OptionFile("", {}, yaml_lines.Place(""))

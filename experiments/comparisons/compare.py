@@ -7,12 +7,12 @@ finished work; with more --seconds every training continues from its last state.
 """
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 import vmambair_arch.plugin  # noqa: F401  # BasicSR imports only after it
 from vmambair_arch.errors import InputError, StoppedError, TrainingError
@@ -29,6 +29,12 @@ import photographs  # noqa: E402
 import trainings  # noqa: E402
 
 RIVALS = HERE / "rivals.py"
+NEEDED = (  # of a task's file, beside networks: without them a page could not be written
+    "options.model_type", "options.scale", "options.datasets.train", "options.datasets.val",
+    "options.train.ema_decay", "options.train.optim_g.type", "options.train.optim_g.lr",
+    "options.train.pixel_opt.type", "options.val.val_freq", "options.val.metrics.psnr",
+    "sub_images", "of", "seeds", "close",
+)  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -48,6 +54,9 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     except StoppedError as error:
         return error.exit_code
+    except KeyboardInterrupt:  # outside a training, which reports its own
+        print("compare: stopped; the same command continues", file=sys.stderr)
+        return 128 + signal.SIGINT
     return 0
 
 
@@ -58,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
     add("task", help="x4, derain, or a file like x4.yml")
     add("data", help=f"a folder with {photographs.LAYOUT}")
     add("--seconds", type=float, default=3600.0, help="of training for each; processor time")
-    add("--output", type=Path, help="the folder to write to (default: that of the task)")
+    add("--output", type=Path, help="the folder to write to (default: beside the file)")
     add("--plugin", action="append", default=[], metavar="FILE.py", help="registers a network")
     return parser
 
@@ -72,7 +81,7 @@ def run(
         task: the name of a .yml file in this folder, or the path of a similar file.
         data: the folder of photographs.
         seconds: per network; ablations train for the iterations of a fraction of it.
-        output: the folder to write to.
+        output: the folder to write to; None for one beside the file, with its name.
         plugins: Python files that register networks.
     Raises: InputError: invalid input. StoppedError, TrainingError: as in training.
     """
@@ -81,11 +90,13 @@ def run(
         raise InputError(
             f"{task}: there is no {path}; give x4, derain or a file like {HERE}/x4.yml"
         )
-    contest = yaml.safe_load(path.read_text())
-    output = output or HERE / path.stem
+    file = yaml_lines.load(path)
+    contest, output = file.options, output or path.with_suffix("")
+    check(file)
     nothing = yaml_lines.OptionFile(str(path), {}, yaml_lines.Place(""))
     plugin_files.load(nothing, plugins)
     left_out = _leave_out(contest)
+    check_networks(file)
     sets = photographs.prepare(data, output / "data", contest)
     runs = trainings.Trainings(contest, sets, output, plugins)
     networks = {name: [runs.train(name, seconds=seconds)] for name in contest["networks"]}
@@ -98,6 +109,40 @@ def run(
     _publish(found, output)
     if train_further_seeds(runs, found):
         _publish(found, output)
+
+
+def check(file: yaml_lines.OptionFile) -> None:
+    """Raise InputError for what is missing in a task's file, a line each."""
+    networks = file.options.get("networks")
+    if not isinstance(networks, dict):
+        raise InputError(f"{file.where(('networks',))}: give networks, each with its network_g")
+    needed = [*NEEDED, *(["ablation_share"] if file.options.get("ablations") else [])]
+    places = [tuple(name.split(".")) for name in needed]
+    places += [("networks", name, "network_g", "type") for name in networks]
+    missing = [place for place in places if not _holds(file.options, place)]
+    if missing:
+        advice = f"give it as {HERE}/x4.yml does"
+        raise InputError(*(f"{file.where(place)}: is missing; {advice}" for place in missing))
+
+
+def _holds(options: Any, place: tuple[str, ...]) -> bool:
+    for key in place:
+        if not isinstance(options, dict) or key not in options:
+            return False
+        options = options[key]
+    return True
+
+
+def check_networks(file: yaml_lines.OptionFile) -> None:
+    """Raise InputError unless there are networks to compare, with ``of`` among them."""
+    networks, of = file.options["networks"], file.options["of"]
+    if of not in networks:
+        raise InputError(
+            f"{file.where(('of',))} is {of}, which is not among the networks that are registered:"
+            f" {', '.join(networks) or 'none'}; name one of them, or give its file (--plugin)"
+        )
+    if len(networks) < 2:
+        raise InputError(f"{file.where(('networks',))}: only {of} is registered; give another too")
 
 
 def _leave_out(contest: dict[str, Any]) -> list[str]:

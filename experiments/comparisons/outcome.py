@@ -25,6 +25,7 @@ from vmambair_arch.commands.bench.session import Session
 from vmambair_arch.commands.compare import comparison, details, planning
 from vmambair_arch.commands.compare.methods import Running
 from vmambair_arch.commands.networks import load
+from vmambair_arch.errors import InputError
 from vmambair_arch.files import write_whole
 from vmambair_arch.networks import cost
 from vmambair_arch.reporting import Report
@@ -110,7 +111,13 @@ def time(networks: Runs, contest: dict[str, Any], output: Path, plugins: list[st
     session, scale = Session("cpu", math.inf), contest["options"]["scale"]
     costs = {}
     for file in names:
-        session.measure(Case(file, SIDE // scale, plugins=os.pathsep.join(plugins)))
+        case = Case(file, SIDE // scale, plugins=os.pathsep.join(plugins))
+        session.measure(case)
+        if case in session.skipped:
+            raise InputError(
+                f"{names[file]} cannot be timed: {session.skipped[case]}; its training is kept, and"
+                " the same command tries again"
+            )
         network, x = load(file, plugins), torch.rand(1, 3, SIDE // scale, SIDE // scale)
         costs[file] = measure.costs(cost.count(lambda n=network, x=x: inference.run(n, x)))
     rows = [

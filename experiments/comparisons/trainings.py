@@ -15,12 +15,16 @@ import yaml
 from basicsr.utils.registry import ARCH_REGISTRY
 from photographs import Sets
 
+from vmambair_arch.errors import InputError
 from vmambair_arch.files import write_whole
 from vmambair_arch.option_files import options as option_files
 from vmambair_arch.training import pipeline
 
 Row = dict[str, Any]
 FOREVER = 1e9  # seconds
+# The sections that decide what is trained, and what of them a continued run may change.
+DECISIVE = ("model_type", "scale", "datasets", "network_g", "train")
+LIMITS = ("max_seconds", "total_iter")
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,11 @@ class Trainings:
         slug = re.sub(r"\W+", "_", name) + (f"_seed{seed}" if seed else "")
         slug += "_ablation" if options is not None else ""
         file = self.output / "options" / f"{slug}.yml"
-        write_whole(file, self._options(slug, given, network, seed, seconds, iterations).encode())
         root = self.output / "runs" / slug
+        text = self._options(slug, given, network, seed, seconds, iterations)
+        if root.is_dir() and file.is_file():
+            _check_unchanged(name, root, yaml.safe_load(file.read_text()), yaml.safe_load(text))
+        write_whole(file, text.encode())
         latest = root / "models/net_g_latest.pth"
         if not (latest.exists() and _has_ended(_rows(root), seconds, iterations)):
             opt = option_files.read(file, is_train=True, auto_resume=True, plugins=self.plugins)
@@ -116,6 +123,26 @@ class Trainings:
         if iterations is not None:
             opt["train"]["total_iter"] = iterations
         return yaml.safe_dump(opt, sort_keys=False)
+
+
+def _check_unchanged(name: str, root: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Raise InputError if a network was trained with options that have changed since."""
+    changed = [key for key in DECISIVE if _decisive(before, key) != _decisive(now, key)]
+    if changed:
+        raise InputError(
+            f"{name} was trained in {root} with another {' and '.join(changed)}; give it another"
+            " name or another --output, or remove that folder"
+        )
+
+
+def _decisive(options: dict[str, Any], key: str) -> Any:
+    """A section without what a continued run may change: its limits and the places of its data."""
+    section = options.get(key)
+    if key == "datasets":
+        section = section["train"]
+    if not isinstance(section, dict):
+        return section
+    return {k: v for k, v in section.items() if k not in LIMITS and not k.startswith("dataroot_")}
 
 
 def close(
