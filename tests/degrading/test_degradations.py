@@ -1,6 +1,7 @@
 """Degradations: equal to BasicSR's on a CPU, an exact pool, and the command that previews them."""
 
 import json
+import os
 import random
 import shutil
 from copy import deepcopy
@@ -425,6 +426,25 @@ def test_degrade_continues_only_what_is_its_own(degrade, photographs):
     Path("other.jsonl").write_text("mine")
     code, messages = degrade("in", "other")
     assert code == 2 and "other.jsonl: exists already, and is no record" in messages
+
+
+def test_degrade_continues_in_another_place_and_without_a_seed_of_the_training(
+    degrade, photographs
+):
+    opt = yaml.safe_load(Path("opt.yml").read_text())
+    del opt["manual_seed"]  # then each run draws one
+    Path("opt.yml").write_text(yaml.safe_dump(opt))
+    shutil.copytree(photographs, "in")
+    degrade("in", "out")
+    before = contents("out", "out.jsonl")
+    Path("there").mkdir()
+    for name in ("in", "out", "out.jsonl"):
+        Path(name).rename(Path("there", name))
+    opt["datasets"]["train"]["dataroot_gt"] = str(Path("there/in").resolve())
+    Path("there/opt.yml").write_text(yaml.safe_dump(opt))
+    os.chdir("there")
+    assert degrade("in", "out")[0] == 0
+    assert contents("out", "out.jsonl") == before
 
 
 def test_degrade_names_an_image_that_has_changed(degrade, photographs):

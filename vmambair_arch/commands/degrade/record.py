@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
+from ...training.resuming import kept_options
 
 Line = dict[str, Any]
+PLACES = ("dataroot", "meta_info", "io_backend")  # beginnings of a data set's keys
 BEGINNING = '{"image": '  # of each line
 
 
@@ -19,10 +21,15 @@ def record(out: Path) -> Path:
 
 
 def digest(opt: Mapping[str, Any]) -> str:
-    """Stands for the options that decide on a degradation: the top level and datasets.train."""
-    top = {key: v for key, v in opt.items() if key != "name" and not isinstance(v, Mapping)}
-    decisive = [top, opt["datasets"].get("train")]
-    text = json.dumps(decisive, sort_keys=True, default=str)
+    """Stands for the options that decide on a degradation: the top level and datasets.train.
+
+    Where files are, what a run sets and the training's own seed make no difference.
+    """
+    kept = kept_options(opt)
+    top = {k: v for k, v in kept.items() if k != "plugins" and not isinstance(v, Mapping)}
+    train = kept["datasets"].get("train") or {}
+    decisive = [top, {key: value for key, value in train.items() if not key.startswith(PLACES)}]
+    text = json.dumps(decisive, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
