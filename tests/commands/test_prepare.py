@@ -479,6 +479,21 @@ def test_input_folders_that_cannot_be_used_are_named(photographs, refused):
     assert "in/cat.png and cat.bmp would get the same name" in message
 
 
+@pytest.mark.parametrize(
+    ("name", "shown", "reason"),
+    [
+        (b"two\nlines.png", "two\\nlines.png", "a line break"),
+        ("two\u2028lines.png".encode(), "two\\u2028lines.png", "a line break"),
+        (b"\xfcber.png", "\\xfcber.png", "bytes that are not UTF-8"),
+    ],
+)
+def test_a_name_that_no_list_can_hold_is_refused_before_anything_is_made(
+    photographs, refused, name, shown, reason
+):
+    shutil.copy("in/cat.png", b"in/" + name)
+    assert f"in/{shown}: its name has {reason}" in refused("in", "out")
+
+
 def test_an_image_with_the_name_of_a_smaller_version_is_named(photographs, refused):
     save("in/cat_0.5.png", data.camera()[:64, :64])
     message = refused("in", "out", "--smaller", "0.5")

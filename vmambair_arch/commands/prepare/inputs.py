@@ -14,8 +14,8 @@ def find(source: Path, lq: Path | None, scale: int) -> dict[str, Source]:
         source: folder of ground-truth images.
         lq: folder of low-quality images with the same names, or with x4 appended for scale 4.
         scale: of the low-quality images.
-    Raises: InputError: no such folder, no images, names that only differ by their suffix, an image
-        without a partner.
+    Raises: InputError: no such folder, no images, names that only differ by their suffix or cannot
+        be written to a list, an image without a partner.
     """
     originals = _images(source)
     if lq is None:
@@ -47,10 +47,22 @@ def _images(folder: Path) -> dict[str, Path]:
             raise InputError(
                 f"{path} and {images[path.stem].name} would get the same name; rename one"
             )
+        _check_name(path)
         images[path.stem] = path
     if not images:
         raise InputError(f"{folder}: no images in it ({', '.join(sorted(SUFFIXES))}); correct it")
     return images
+
+
+def _check_name(path: Path) -> None:
+    """Raise InputError for a name that meta information, a line of UTF-8 per image, cannot hold."""
+    reason = "a line break" if len(path.name.splitlines()) > 1 else ""
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        reason = "bytes that are not UTF-8"
+    if reason:
+        raise InputError(f"{path}: its name has {reason}, which lists cannot hold; rename it")
 
 
 def other_files(source: Path) -> list[str]:
