@@ -33,6 +33,7 @@ from vmambair_arch.commands.restore import batch_restore, plan
 from vmambair_arch.commands.restore.progress import RestoreProgress
 from vmambair_arch.errors import InputError
 from vmambair_arch.networks.presets import PRESETS
+from vmambair_arch.ops import stamps
 from vmambair_arch.restoring import resizing
 from vmambair_arch.restoring.files import writing
 from vmambair_arch.system import memory
@@ -368,6 +369,22 @@ def test_a_preset_is_looked_for_in_the_cache_folder(tmp_path, monkeypatch):
     (tmp_path / "vmambair").mkdir()
     save_network(files.identity(4), tmp_path / "vmambair" / "realsr_x4.pth")
     assert Restorer("realsr_x4").scale == 4
+
+
+def test_a_user_without_a_home_folder_restores(monkeypatch, tmp_path):
+    """As with docker run --user N, without HOME and without an entry in /etc/passwd."""
+
+    def unknown(_: int) -> None:
+        raise KeyError("uid not found")
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    assert not stamps.folder().is_absolute()
+    assert Restorer(device="cpu").scale == 4
+    with pytest.raises(InputError, match=r"save them as ~/.cache/vmambair/realsr_x4.safetensors"):
+        Restorer("realsr_x4")
 
 
 def test_a_misspelt_preset_is_an_error_with_the_nearest():

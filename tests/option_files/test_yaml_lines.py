@@ -119,3 +119,7 @@ def test_anchors_and_merges_work_and_keep_their_lines():
     assert file.options["b"] == {"x": 1, "y": 3}
     assert file.where(("b", "y")) == "f.yml:6: b.y"
     assert file.where(("b", "x")) == "f.yml:2: b.x"  # where it is written
+
+
+def test_a_file_of_an_unknown_user_is_not_found():
+    assert yaml_lines.parse("name: x", "x.yml").found("~nobody here/x.py") is None

@@ -44,10 +44,13 @@ def write(stamp: Path) -> None:
 
 
 def folder() -> Path:
-    """The folder of the stamps."""
+    """The folder of the stamps; not absolute if the user has no home folder."""
     from platformdirs import user_cache_path
 
-    return user_cache_path("vmambair_arch", appauthor=False) / "self_tests"
+    try:
+        return user_cache_path("vmambair_arch", appauthor=False) / "self_tests"
+    except RuntimeError:  # older platformdirs return this path
+        return Path("~/.cache/vmambair_arch/self_tests")
 
 
 @functools.cache

@@ -6,6 +6,7 @@ refuse, it accepts any tag, has no lines for what an alias or a merge repeats, a
 slower.
 """
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -84,7 +85,7 @@ class OptionFile:
 
     def found(self, name: str) -> Path | None:
         """The file below the working directory, else below this file's folder, or None."""
-        path = Path(name).expanduser()
+        path = Path(os.path.expanduser(name))  # ~ of an unknown user stays
         places = (path, Path(self.name).parent / path)
         return next((place for place in places if place.is_file()), None)
 

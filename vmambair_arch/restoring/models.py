@@ -52,8 +52,12 @@ def file(model: str | os.PathLike | None) -> AbstractContextManager[Path]:
 
 
 def cache_folder() -> Path:
-    """The folder for the weights of presets: $XDG_CACHE_HOME/vmambair, ~/.cache/vmambair."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vmambair"
+    """The folder for the weights of presets: $XDG_CACHE_HOME/vmambair, ~/.cache/vmambair.
+
+    For a user without a home folder, as in some containers, ``~`` stays.
+    """
+    home = os.path.expanduser("~/.cache")  # Path.home() would raise
+    return Path(os.environ.get("XDG_CACHE_HOME") or home) / "vmambair"
 
 
 def _file(model: Path) -> Path:
