@@ -85,6 +85,15 @@ def test_folders_patterns_and_files_go_to_a_folder(folder):
     assert written == {"a_new.png", "deep/er/b_new.tif", "x1_new.bmp", "x2_new.bmp", "y_new.jpg"}
 
 
+def test_brackets_in_the_name_of_a_patterns_folder_are_its_own(folder):
+    for name in ("[2024] trip/a.png", "2/c.png", "3/d.png"):
+        picture(name)
+    assert plan.expanded(["[2024] trip/*.png"]) == ["[2024] trip/a.png"]
+    here = Path.cwd()
+    assert plan.expanded([f"{here}/[2024] trip/?.png"]) == [f"{here}/[2024] trip/a.png"]
+    assert plan.expanded(["[2-3]/*.png"]) == ["2/c.png", "3/d.png"]
+
+
 def test_an_output_folder_inside_the_input_is_not_an_input(folder):
     picture("in/a.png")
     assert run("in", "-o", "in/out") == 0

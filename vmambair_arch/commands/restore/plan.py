@@ -166,7 +166,10 @@ def _matching(pattern: str) -> list[str]:
     """The files that match a pattern; none if there is something of that name."""
     if Path(pattern).exists():
         return []
-    return [name for name in sorted(glob.glob(pattern, recursive=True)) if Path(name).is_file()]
+    folder = next((path for path in Path(pattern).parents if path.is_dir()), Path())
+    below = Path(pattern).relative_to(folder)  # brackets in the name of the folder are its own
+    found = glob.glob(str(Path(glob.escape(str(folder)), below)), recursive=True)
+    return [name for name in sorted(found) if Path(name).is_file()]
 
 
 def _files(folder: Path) -> Iterator[Path]:
