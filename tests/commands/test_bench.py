@@ -89,6 +89,13 @@ def test_only_takes_names_and_prefixes(measured, tmp_path):
     assert {case.name for case in measured} == {"derain", "derain_w2", "planar_scan/reference"}
 
 
+def test_a_bundled_network_with_the_name_of_a_preset_is_measured_itself(measured, tmp_path):
+    list(session.run([8], tmp_path, device="cpu", models=["derain"]))
+    (name,) = {case.name for case in measured}
+    assert name.endswith("weights/derain.safetensors")
+    assert sum(p.numel() for p in cases.network(name).parameters()) < 1e6  # the preset: 29 M
+
+
 def test_cases_that_take_too_long_or_too_much_are_skipped_with_the_reason(
     measured, tmp_path, monkeypatch
 ):

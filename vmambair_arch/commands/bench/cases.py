@@ -4,12 +4,13 @@ import importlib.util
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from ... import compat
+from ... import compat, weights
 from ...networks import presets
 from ...ops import dispatch, mamba_ssm
 from .. import networks
@@ -102,6 +103,14 @@ def unavailable(case: Case, device: str) -> str | None:
 def network(name: str, plugins: Sequence[str] = ()) -> nn.Module:
     """A network of ``NETWORKS``, or from a file. Raises: InputError: there is none."""
     return NETWORKS[name]() if name in NETWORKS else networks.load(name, plugins)
+
+
+def bundled(model: str) -> str:
+    """The file of a bundled network whose name is that of a preset, too; else the model itself."""
+    if model not in weights.PURPOSES or model not in presets.PRESETS or Path(model).is_file():
+        return model
+    with weights.file(model) as path:
+        return str(path)
 
 
 def fastest(operation: str, device: str) -> str:

@@ -19,7 +19,7 @@ import torch
 from ...errors import InputError
 from ...system import memory
 from . import fresh_process, report
-from .cases import BOTH, FORWARD, NAMES, Case, grid, network, unavailable
+from .cases import BOTH, FORWARD, NAMES, Case, bundled, grid, network, unavailable
 from .figures import evaluate, figures
 
 ROUNDS = 3  # for the cases that figures compare
@@ -99,6 +99,7 @@ def run(
     """
     sizes = sorted(set(sizes))
     _check(sizes, output, device, only, minutes)
+    models = [bundled(model) for model in models]
     for model in models:
         network(model, plugins)  # raises before anything is measured
     only = [*only, *models]
