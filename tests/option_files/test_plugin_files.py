@@ -193,6 +193,19 @@ def test_an_option_file_is_a_model_for_every_command(doubling, monkeypatch):
     assert measure.measure(Case(bare, 6, plugins="doubling.py"), "cpu")["parameters"] == 48
 
 
+def test_a_grey_network_without_an_option_for_its_channels_restores_colours(doubling):
+    source = DOUBLING.replace("num_in_ch=3", "").replace("4 * num_in_ch", "4")
+    Path("doubling.py").write_text(source.replace("num_in_ch", "1"))
+    weights = {"conv.weight": torch.ones(4, 1, 1, 1), "conv.bias": torch.zeros(4)}
+    torch.save({"params": weights}, "g.pth")
+    model = doubling(network_g={"type": "Doubling"}, path={"pretrain_network_g": "g.pth"})
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
+    Image.fromarray(pixels).save("a.png")
+    assert cli.vmambair(["restore", "a.png", "-o", "b.png", "-m", model]) == 0
+    restored = np.asarray(Image.open("b.png"))
+    assert np.array_equal(restored, pixels.repeat(2, 0).repeat(2, 1))
+
+
 @pytest.mark.parametrize(
     ("sections", "sentence"),
     [

@@ -29,9 +29,8 @@ class RegisteredNetwork(nn.Module):
     def __init__(self, network: nn.Module, options: Mapping[str, Any]):
         super().__init__()
         self.network = network
-        channels = next((options[name] for name in CHANNELS if name in options), 3)
+        channels, self.multiple, self.scale = _tried(network, options)
         self.config = {**options, "in_channels": channels, "architecture": type(network).__name__}
-        self.multiple, self.scale = _measured(network, channels, options)
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, c, h, w) -> (b, c, scale h, scale w)"""
@@ -83,6 +82,20 @@ def build(
     checkpoints.load_weights(network, state, file)
     network.eval()
     return network if isinstance(network, UNet) else RegisteredNetwork(network, options)
+
+
+def _tried(network: nn.Module, options: Mapping[str, Any]) -> tuple[int, int, int]:
+    """A network's channels (without an option 3, else 1), the multiple that it needs, its scale."""
+    given = next((options[name] for name in CHANNELS if name in options), None)
+    if given is not None:
+        return given, *_measured(network, given, options)
+    try:
+        return 3, *_measured(network, 3, options)
+    except InputError as of_colour:
+        try:
+            return 1, *_measured(network, 1, options)
+        except InputError:
+            raise of_colour from None
 
 
 @torch.no_grad()
