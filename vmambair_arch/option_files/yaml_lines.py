@@ -104,7 +104,7 @@ def load(path: str | Path, overrides: Iterable[str] = ()) -> OptionFile:
         raise InputError(f"{path}:{line}: not UTF-8; save the file as UTF-8") from error
     except OSError as error:
         raise InputError(
-            f"{path}: there is no such option file (in {Path.cwd()}); correct -opt"
+            f"{path}: there is no such option file (in {Path.cwd()}); correct the path"
         ) from error
     file = parse(text, str(path))
     file.content = content
