@@ -174,7 +174,13 @@ def test_several_runs_are_curves_in_one_picture():
     figure = curves.draw({"first": rows, "second": rows})
     assert figure is not None
     (axes,) = figure.axes
-    assert [line.get_label() for line in axes.lines] == ["first, Set5", "second, Set5"]
+    assert [line.get_label() for line in axes.lines] == ["first", "second"]
+    assert axes.get_ylabel() == "psnr, Set5"
+    other = [{**row, "dataset": "Set14"} for row in rows]
+    figure = curves.draw({"first": rows, "second": other})
+    assert figure is not None
+    labels = [line.get_label() for line in figure.axes[0].lines]
+    assert labels == ["first, Set5", "second, Set14"]
     alone = curves.draw({"": rows})
     assert alone is not None and alone.axes[0].lines[0].get_label() == "Set5"
 

@@ -10,6 +10,7 @@ from ..columns import NOT_MEASURED
 from .literal import literal
 
 OVER = {"iter": "iteration", "seconds": "seconds of training"}  # by the key of a row
+FEW = 5  # curves whose legend leaves them visible
 
 
 def draw(runs: Mapping[str, Sequence[Mapping[str, Any]]], *, over: str = "iter") -> Figure | None:
@@ -20,10 +21,12 @@ def draw(runs: Mapping[str, Sequence[Mapping[str, Any]]], *, over: str = "iter")
         over: "iter" or "seconds"; rows without it are not drawn.
     Returns: the figure; None if nothing was measured.
     """
+    sets, several = {row["dataset"] for rows in runs.values() for row in rows}, len(runs) > 1
+    one_set = several and len(sets) == 1  # named once, beside the metric
     curves: dict[str, dict[str, list]] = defaultdict(lambda: defaultdict(list))
     for run, rows in runs.items():
         for row in rows:
-            label = f"{run}, {row['dataset']}" if len(runs) > 1 else row["dataset"]
+            label = ", ".join([run] * several + [row["dataset"]] * (not one_set))
             for name in row.keys() - NOT_MEASURED:
                 if row[name] is not None and over in row:
                     curves[name][label].append((row[over], row[name]))
@@ -34,7 +37,8 @@ def draw(runs: Mapping[str, Sequence[Mapping[str, Any]]], *, over: str = "iter")
         axes = figure.add_subplot(len(curves), 1, number)
         for label, points in curves[name].items():
             axes.plot(*zip(*points, strict=True), marker=".", label=literal(label))
-        axes.set(xlabel=OVER[over], ylabel=literal(name))
+        axes.set(xlabel=OVER[over], ylabel=literal(", ".join([name, *(sets if one_set else ())])))
         axes.grid(alpha=0.3)
-        axes.legend()
+        outside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
+        axes.legend(**outside if len(curves[name]) > FEW else {})
     return figure
