@@ -100,6 +100,19 @@ def same(image: np.ndarray) -> np.ndarray:
     return image
 
 
+class Stopped:
+    """``same``, whose call number ``at`` raises an error."""
+
+    def __init__(self, at: int, error: type[BaseException]):
+        self.at, self.error, self.calls = at, error, 0
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        self.calls += 1
+        if self.calls == self.at:
+            raise self.error
+        return image
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 def test_every_frame_is_restored_at_its_time_and_the_sound_is_kept(tmp_path, suffix):
     source, target = write_video(tmp_path / "in.mp4"), tmp_path / f"out{suffix}"
@@ -152,14 +165,7 @@ def test_times_of_a_variable_frame_rate_are_kept(tmp_path):
 def test_an_interrupted_video_goes_on_from_its_last_part(tmp_path):
     source, target = write_video(tmp_path / "in.mp4"), tmp_path / "out.mp4"
     restore_video(source, tmp_path / "whole.mp4", same, made_with="same", part=4)
-    calls = []
-
-    def interrupted(image):
-        calls.append(image)
-        if len(calls) == 7:
-            raise KeyboardInterrupt
-        return image
-
+    interrupted = Stopped(7, KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
         restore_video(source, target, interrupted, made_with="same", part=4)
     assert not target.exists()
@@ -168,7 +174,7 @@ def test_an_interrupted_video_goes_on_from_its_last_part(tmp_path):
     restore_video(
         source, target, interrupted, made_with="same", part=4, progress=lambda *n: told.append(n)
     )
-    assert len(calls) == 7 + COUNT - 4
+    assert interrupted.calls == 7 + COUNT - 4
     assert told == [(done, COUNT) for done in range(5, COUNT + 1)]
     expected = frames(tmp_path / "whole.mp4")
     for (time, made), (expected_time, whole) in zip(frames(target), expected, strict=True):
@@ -178,35 +184,21 @@ def test_an_interrupted_video_goes_on_from_its_last_part(tmp_path):
 
 
 def test_a_film_moved_with_its_parts_goes_on(tmp_path):
-    here, there, calls = tmp_path / "here", tmp_path / "there", []
+    here, there, interrupted = tmp_path / "here", tmp_path / "there", Stopped(7, KeyboardInterrupt)
     here.mkdir()
     source = write_video(here / "in.mp4")
-
-    def interrupted(image):
-        calls.append(image)
-        if len(calls) == 7:
-            raise KeyboardInterrupt
-        return image
-
     with pytest.raises(KeyboardInterrupt):
         restore_video(source, here / "out.mp4", interrupted, made_with="same", part=4)
     here.rename(there)
     os.utime(there / "in.mp4", (0, 0))
     restore_video(there / "in.mp4", there / "out.mp4", interrupted, made_with="same", part=4)
-    assert len(calls) == 7 + COUNT - 4
+    assert interrupted.calls == 7 + COUNT - 4
 
 
 def test_parts_of_another_film_of_that_name_are_not_joined(tmp_path):
-    source, target, images = write_video(tmp_path / "in.mp4"), tmp_path / "out.mp4", []
-
-    def fail(image):
-        images.append(image)
-        if len(images) == 5:
-            raise MemoryError
-        return image
-
+    source, target = write_video(tmp_path / "in.mp4"), tmp_path / "out.mp4"
     with pytest.raises(MemoryError):
-        restore_video(source, target, fail, made_with="same", part=4)
+        restore_video(source, target, Stopped(5, MemoryError), made_with="same", part=4)
     write_video(source, pictures=lambda number, h, w: picture(number + 1, h, w))
     with pytest.raises(InputError, match="another run .sha256: "):
         restore_video(source, target, same, made_with="same", part=4)
@@ -214,17 +206,8 @@ def test_parts_of_another_film_of_that_name_are_not_joined(tmp_path):
 
 def test_parts_of_another_model_are_not_joined(tmp_path):
     source, target = write_video(tmp_path / "in.mp4"), tmp_path / "out.mp4"
-
-    images = []
-
-    def fail(image):
-        images.append(image)
-        if len(images) == 5:
-            raise MemoryError
-        return image
-
     with pytest.raises(MemoryError):
-        restore_video(source, target, fail, made_with="a.pth", part=4)
+        restore_video(source, target, Stopped(5, MemoryError), made_with="a.pth", part=4)
     with pytest.raises(InputError, match="another run .made with: a.pth, now b.pth"):
         restore_video(source, target, same, made_with="b.pth", part=4)
 
