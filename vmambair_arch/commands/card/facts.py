@@ -1,13 +1,13 @@
 """The facts about a checkpoint: from the file itself, and from its author."""
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from ... import checkpoints
+from ...system import digests
 
 # Facts that are in no file, and the options that give them.
 ASKED = {
@@ -90,7 +90,7 @@ def gather(path: Path, **given: Any) -> Facts:
         **{"name": str(options.get("name") or path.stem), **own},
         file=path.name,
         size=path.stat().st_size,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        sha256=digests.sha256(path),
         architecture=config.pop("architecture", type(network).__name__),
         options=config,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
