@@ -26,7 +26,9 @@ def draw(runs: Mapping[str, Sequence[Mapping[str, Any]]], *, over: str = "iter")
     curves: dict[str, dict[str, list]] = defaultdict(lambda: defaultdict(list))
     for run, rows in runs.items():
         for row in rows:
-            label = ", ".join([run] * several + [row["dataset"]] * (not one_set))
+            label = run if one_set else row["dataset"]
+            if several and not one_set:
+                label = f"{run}, {label}"
             for name in row.keys() - NOT_MEASURED:
                 if row[name] is not None and over in row:
                     curves[name][label].append((row[over], row[name]))
