@@ -95,6 +95,7 @@ setup(
         "filelock>=3.32",  # does not touch a held lock's file; forks do not keep the lock
         "lmdb>=1.4",  # CVE-2019-16224 to -16228: damaged files
         "matplotlib",
+        "adjusttext>=1.2",
         # CVE-2026-25990 and CVE-2026-42311: PSD; CVE-2026-96639 and others: JPEG, TIFF, frames.
         "pillow>=13.0; python_version >= '3.11'",
         "pillow>=12.3; python_version < '3.11'",  # the last version for 3.10

@@ -1,10 +1,12 @@
 """vmambair plot makes pictures and tables of every kind of report, or says why not."""
 
 import json
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from vmambair_arch import cli, reporting
@@ -18,6 +20,7 @@ from vmambair_arch.reporting.plots import (
     curves,
     dots,
     drawing,
+    labels,
     scaling,
     tradeoff,
 )
@@ -224,6 +227,27 @@ def test_rivals_are_a_row_for_each_network_and_program(folder):
     ]
     other = [cell.strip() for cell in rows[2].strip("|").split("|")]
     assert other[1:] == ["64.00", "64", "32.00", "64", *5 * ["–"], "2.0"]
+
+
+def test_names_of_close_points_do_not_cover_each_other():
+    figure = Figure(layout="constrained")
+    axes = figure.subplots()
+    points = {f"network {n}": (10 + n % 3 / 10, 30 + n / 100) for n in range(9)}
+    axes.plot(*zip(*points.values(), strict=True), "o")
+    axes.set(xlim=(1, 100), ylim=(25, 35), xscale="log")
+    labels.label(axes, points)
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert [text.get_text() for text in axes.texts] == list(points)
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+
+
+def test_more_curves_than_colours_differ_in_their_line():
+    rows = [{"dataset": "val", "iter": i, "psnr": 30 + i} for i in range(2)]
+    figure = curves.draw({f"run {n}": rows for n in range(11)})
+    assert figure is not None
+    looks = {(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines}
+    assert len(looks) == 11
 
 
 def test_rivals_are_drawn_with_the_picture_that_most_have_and_fewest_threads():

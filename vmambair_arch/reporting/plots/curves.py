@@ -4,12 +4,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import matplotlib
+from cycler import cycler
 from matplotlib.figure import Figure
 
 from ..columns import NOT_MEASURED
 from .literal import literal
 
 OVER = {"iter": "iteration", "seconds": "seconds of training"}  # by the key of a row
+LINES = cycler(linestyle=["-", "--", ":"])  # the next one when colours repeat
 FEW = 5  # curves whose legend leaves them visible
 
 
@@ -37,6 +40,7 @@ def draw(runs: Mapping[str, Sequence[Mapping[str, Any]]], *, over: str = "iter")
     figure = Figure(figsize=(7, 3 * len(curves)), layout="constrained")
     for number, name in enumerate(sorted(curves), 1):
         axes = figure.add_subplot(len(curves), 1, number)
+        axes.set_prop_cycle(LINES * matplotlib.rcParams["axes.prop_cycle"])
         for label, points in curves[name].items():
             axes.plot(*zip(*points, strict=True), marker=".", label=literal(label))
         axes.set(xlabel=OVER[over], ylabel=literal(", ".join([name, *(sets if one_set else ())])))

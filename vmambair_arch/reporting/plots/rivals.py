@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..format import Report
+from .labels import label
 from .literal import literal
 
 TIME = "seconds_per_megapixel"
@@ -27,11 +28,11 @@ def draw(report: Report) -> Figure | None:
     colours = {runner: f"C{i}" for i, runner in enumerate(dict.fromkeys(r["runner"] for r in rows))}
     figure = Figure(figsize=(13, 1.5 + max(0.24 * len(rows), 3.5)), layout="constrained")
     left, right = figure.subplots(1, 2)
-    draw_quality(left, [row for row in rows if row.get("psnr") is not None], colours)
     _times(right, sorted(rows, key=lambda row: -row[TIME]), colours)
     threads, size = rows[0]["threads"], rows[0]["size"]
     of = "thread" if threads == 1 else "threads"
     figure.suptitle(f"{report.title}, {threads} {of}, a photograph of {size} x {size}")
+    draw_quality(left, [row for row in rows if row.get("psnr") is not None], colours)
     return figure
 
 
@@ -48,16 +49,16 @@ def draw_quality(axes: Axes, rows: list[dict[str, Any]], colours: dict[str, str]
     networks: dict[str, list[dict[str, Any]]] = {}
     for row in sorted(rows, key=lambda row: row[TIME]):
         networks.setdefault(row["name"], []).append(row)
-    for name, of_one in networks.items():
+    for of_one in networks.values():
         places = [(row[TIME], row["psnr"]) for row in of_one]
         axes.plot(*zip(*places, strict=True), color="0.7", zorder=1)
         for row, place in zip(of_one, places, strict=True):
             axes.plot(*place, "o", color=colours[row["runner"]])
-        axes.annotate(literal(name), places[0], (5, 4), textcoords="offset points", fontsize=8)
     axes.set(xscale="log", xlabel="seconds per megapixel of input", ylabel="PSNR (dB)")
     axes.set_title("quality, of those with trained weights")
     axes.grid(alpha=0.3, which="both")
     axes.margins(x=0.25, y=0.15)
+    label(axes, {name: (of_one[0][TIME], of_one[0]["psnr"]) for name, of_one in networks.items()})
 
 
 def _times(axes: Axes, rows: list[dict[str, Any]], colours: dict[str, str]) -> None:

@@ -4,6 +4,7 @@ from matplotlib.figure import Figure
 
 from ..format import Report
 from ..tables import means
+from .labels import label
 from .literal import literal
 
 MEGAPIXEL = 1e6
@@ -26,17 +27,18 @@ def draw(comparison: Report, benchmark: Report) -> Figure | None:
     figure = Figure(figsize=(1 + 5 * len(columns), 4.5), layout="constrained")
     panels = figure.subplots(1, len(columns), squeeze=False)[0]
     for axes, (key, column) in zip(panels, columns.items(), strict=True):
+        points = {}
         for number, name in enumerate(names):
             cell = values[name][key]
             if cell.value is None or cell.note:
                 continue
-            axes.plot(seconds[name], cell.value, "o", color=f"C{number}")
-            at = seconds[name], cell.value
-            axes.annotate(literal(name), at, (5, 4), textcoords="offset points")
+            points[name] = seconds[name], cell.value
+            axes.plot(*points[name], "o", color=f"C{number}")
         axes.set(xscale="log", xlabel="seconds per megapixel", ylabel=literal(column.label))
         axes.set_title(literal(comparison.title))
         axes.grid(alpha=0.3, which="both")
         axes.margins(x=0.25, y=0.15)
+        label(axes, points)
     return figure
 
 

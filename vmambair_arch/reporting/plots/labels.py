@@ -1,0 +1,35 @@
+"""Names beside points, none on top of another."""
+
+from collections.abc import Mapping
+from typing import cast
+
+from adjustText import adjust_text
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .literal import literal
+
+ROUNDS = 500  # of moving; by default it stops after a second, wherever names are then
+
+
+def label(axes: Axes, points: Mapping[str, tuple[float, float]], *, fontsize: float = 8) -> None:
+    """Write each name beside its point, with a line to it from further away.
+
+    Call it when all else is drawn, as the names keep off what is in the axes then.
+    """
+    if not points:
+        return
+    texts = [axes.text(*at, literal(name), fontsize=fontsize) for name, at in points.items()]
+    cast(Figure, axes.figure).draw_without_rendering()  # lays out the axes
+    x, y = zip(*points.values(), strict=True)
+    line = {"arrowstyle": "-", "color": "0.6"}
+    adjust_text(
+        texts,
+        x,
+        y,
+        ax=axes,
+        expand=(1.15, 1.6),
+        force_text=(0.2, 0.4),
+        iter_lim=ROUNDS,
+        arrowprops=line,
+    )
