@@ -12,6 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from support.experiments import load_tensors, tiny_network
 from support.host_networks import host_options
+from support.trainings import metrics
 from vmambair_arch import cli
 from vmambair_arch.models import schedules
 from vmambair_arch.training import pictures
@@ -154,6 +155,15 @@ def test_gradients_are_clipped_by_their_norm(clip, run):
     moved = torch.cat([(two[name] - one[name]).flatten() for name in one])
     assert moved.norm().item() == pytest.approx(0.01, rel=1e-3)
     assert "grad_norm_g" in next(Path("experiments/tiny").glob("*.log")).read_text()
+
+
+def test_models_of_basicsr_validate_pictures_of_any_size_with_our_network(small):
+    results = []
+    for model in ("SRModel", "ESRGANModel", "VmambaIRModel"):  # lq has 16 x 18 pixels
+        path = small("train:total_iter=2", model=model, name=model, network_g=TINY)
+        assert cli.basicsr(["train", "-opt", path]) == 0
+        results.append(metrics(f"experiments/{model}")[0]["psnr"])
+    assert results[0] == results[2]
 
 
 def test_tensorboard_gets_scalars_and_pictures_at_their_iterations(run):

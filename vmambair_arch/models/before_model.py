@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
+from .. import inference
+from ..networks.unet import UNet
 from ..system.gpu_libraries import PRECISIONS, allow_tf32
 from ..system.processes import gather
 from . import optimizer_modes, shared_validation
@@ -204,6 +206,22 @@ class BeforeModel(BaseModel):
         """Validate the weights to use."""
         with optimizer_modes.weights_for_use(self):
             super().validation(*arguments, **named)
+
+    def test(self) -> None:
+        """Test images of any size: our networks get them padded, as VmambaIRModel does itself."""
+        model: Any = super()
+        network = self.get_bare_model(getattr(self, "net_g", None))
+        if not isinstance(network, UNet):
+            model.test()
+            return
+        given = self.lq
+        h, w = given.shape[2:]
+        self.lq = inference.pad(given, network.multiple)
+        try:
+            model.test()
+        finally:
+            self.lq = given
+        self.output = self.output[..., : h * network.scale, : w * network.scale]
 
     def dist_validation(
         self, dataloader: DataLoader, current_iter: Any, tb_logger: Any, save_img: bool

@@ -153,7 +153,11 @@ def _validation(file: Checked) -> Iterator[Finding]:
 def _model(file: Checked) -> Iterator[Finding]:
     options, train = file.options, file.options.get("train") or {}
     if "SwinIRModel" in file.bases and not options["network_g"].get("window_size"):
-        yield Finding(("network_g", "window_size"), "is missing; SwinIRModel pads to it")
+        yield Finding(
+            ("network_g", "window_size"),
+            "is missing; SwinIRModel pads to it: add it, or model_type: VmambaIRModel if"
+            f" {options['network_g']['type']} has no such option",
+        )
     ours = file.is_train and known(file.model)  # other models may have their own losses
     for name, sentence in gan_model.faults(options) if ours and "SRGANModel" in file.bases else ():
         yield Finding(tuple(name.split(".")), sentence)
