@@ -201,6 +201,17 @@ def test_progressive_patches_must_fit_the_training():
     assert any("add up to 11, and train.total_iter is 10" in s for s in said)
 
 
+def test_each_size_of_progressive_patches_must_be_one_that_the_network_takes(opt):
+    lists = {"gt_sizes": [128, 160, 136], "mini_batch_sizes": [4, 2, 2], "iters": [1, 1, 1]}
+    for key, value in (lists | {"type": "ProgressiveImageDataset", "gt_size": 160}).items():
+        opt = change(opt, f"datasets.train.{key}", value)
+    opt = change(opt, "train.total_iter", 3)
+    (found,) = report(opt).problems
+    assert (
+        "network_g: VmambaIR cannot run on an input of 3 x 34 x 34 (gt_sizes 136, scale 4)" in found
+    )
+
+
 def test_third_party_options_are_reported_as_unchecked(opt, monkeypatch):
     from basicsr.data.paired_image_dataset import PairedImageDataset
     from basicsr.models.sr_model import SRModel

@@ -7,6 +7,7 @@ from typing import Any
 from basicsr.archs.vgg_arch import NAMES as VGG_LAYERS
 from basicsr.utils import registry
 
+from ..data.batches.micro_batches import is_progressive
 from ..errors import InputError, nearest
 from ..models.build import dependable
 from ..models.losses.sections import loss_sections
@@ -47,34 +48,35 @@ def _model(file: Checked) -> Iterator[Finding]:
 
 
 def _networks(file: Checked) -> Iterator[Finding]:
-    section, lq, gt, source = _shapes(file)
+    section, inputs = _inputs(file)
     images = "VideoBaseModel" not in file.bases and file.data_sets.get(section) is not None
     for key in [key for key in file.options if key.startswith("network_") and file.options[key]]:
         options = file.options[key]
         cls = registered(registry.ARCH_REGISTRY, options["type"])
-        shapes: dict[str, tuple] = (
-            {"network_g": (lq, gt), "network_d": (gt, None)} if images else {}
-        )
-        if known(cls):  # other networks may need a GPU
+        for lq, gt, source in inputs if known(cls) else ():  # other networks may need a GPU
+            shapes: dict[str, tuple] = (
+                {"network_g": (lq, gt), "network_d": (gt, None)} if images else {}
+            )
             sentence = dry_runs.network(cls, options, *shapes.get(key, ((), None)), source)
             yield from _found((key,), options, sentence)
 
 
-def _shapes(file: Checked) -> tuple[str, tuple[int, ...], tuple[int, ...], str]:
-    """The first data set that the network sees, in training if it trains; the shapes (1, c, h, w)
-    of its lq and gt, and where they come from.
+def _inputs(file: Checked) -> tuple[str, list[tuple[dry_runs.Shape, dry_runs.Shape, str]]]:
+    """The first data set that the network sees, in training if it trains; for each size of its
+    crops the shapes (1, c, h, w) of lq and gt, and where they come from.
     """
     options = file.options
     scale = options.get("scale") or 1
     sections = file.phases("train") if file.is_train else list(options["datasets"])
     data_set = options["datasets"][sections[0]]
-    size = options.get("gt_size") or data_set.get("gt_size")
-    side, source = TEST_SIZE, f"scale {scale}"
-    if file.is_train and size:
-        side, source = size // scale, f"gt_size {size}, scale {scale}"
+    name, sizes = _crops(options, data_set) if file.is_train else ("", [])
+    sides = [(size // scale, f"{name} {size}, scale {scale}") for size in sizes]
+    sides = sides or [(TEST_SIZE, f"scale {scale}")]
     channels = channels_of(data_set)
-    gt_side = side * scale
-    return sections[0], (1, channels, side, side), (1, channels, gt_side, gt_side), source
+    return sections[0], [
+        ((1, channels, side, side), (1, channels, side * scale, side * scale), source)
+        for side, source in sides
+    ]
 
 
 def _training(file: Checked, train: dict[str, Any]) -> Iterator[Finding]:
@@ -97,10 +99,16 @@ def _training(file: Checked, train: dict[str, Any]) -> Iterator[Finding]:
 
 def _side(file: Checked) -> int:
     """The side of the images that losses are tried on: that of training's crops, if known."""
-    options = file.options
-    sections = [options["datasets"][section] for section in file.phases("train")]
-    sizes = [found for s in (options, *sections) if isinstance(found := s.get("gt_size"), int)]
-    return min([TRIAL_SIDE, *sizes])
+    data_set = file.options["datasets"][file.phases("train")[0]]
+    return min([TRIAL_SIDE, *_crops(file.options, data_set)[1]])
+
+
+def _crops(options: dict[str, Any], data_set: dict[str, Any]) -> tuple[str, list[int]]:
+    """The option that sets the sides of training's crops, and these, if known."""
+    if is_progressive(data_set):
+        return "gt_sizes", sorted({*data_set["gt_sizes"]})
+    size = options.get("gt_size") or data_set.get("gt_size")
+    return "gt_size", [size] if isinstance(size, int) else []
 
 
 def _perceptual(keys: Keys, options: dict[str, Any]) -> Iterator[Finding]:
