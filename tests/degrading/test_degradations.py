@@ -179,9 +179,27 @@ def test_a_state_of_8_bit_pairs_is_kept_in_bytes():
     assert pool.state_dict()["gt"].dtype == torch.uint8
 
 
-def test_a_state_with_a_pool_of_another_size_is_refused():
-    with pytest.raises(InputError, match="a pool of 6 pairs but queue_size gives 4"):
-        PairPool(4).load_state_dict(PairPool(6).state_dict(), torch.device("cpu"))
+@pytest.mark.parametrize("changed", [{"gt_size": 32}, {"queue_size": 3}])
+def test_a_pool_that_no_longer_fits_starts_anew_with_a_warning(changed, model_options, capsys):
+    before, after = (DegradationModel(deepcopy(model_options) | more) for more in ({}, changed))
+    for batch in batches(3):
+        before.feed_data(batch)
+    after.load_training_extra_state(before.training_extra_state())
+    assert "The pool of pairs starts anew" in capsys.readouterr().err
+    for batch in batches(3):
+        after.feed_data(batch)
+    assert after.gt.shape[-1] == changed.get("gt_size", 64)
+
+
+def test_a_pool_of_six_is_filled_by_batches_of_four():
+    pool = PairPool(6)
+    for number in range(3):
+        batch = [torch.cat([images, images + 2 / 255]) for images in numbered(2 * number)]
+        pool.exchange(*batch)
+        assert pool.filled == min(4 * number + 4, 6)
+    inside = (pool.gt[:, 0, 0, 0] * 255).round().int().tolist()
+    assert len(set(inside)) == 6
+    assert set(inside) <= {*range(6), *range(8, 12)}  # 6 and 7 found no place
 
 
 @pytest.mark.parametrize(("queue", "batch", "gpus", "size"), [(180, 9, 0, 180), (180, 8, 1, 176)])

@@ -87,8 +87,14 @@ class DegradationModel(VmambaIRModel):
         self.pool.undo()
 
     def load_training_extra_state(self, state: Mapping[str, Any]) -> None:
-        """Resume from ``training_extra_state``. Raises InputError: the pool has another size."""
-        self.pool.load_state_dict(state["pool"], self.device)
+        """Resume from ``training_extra_state``; with other options the pool may start anew."""
+        if self.pool.fits(state["pool"], self.opt.get("gt_size")):
+            self.pool.load_state_dict(state["pool"], self.device)
+            return
+        get_root_logger().warning(
+            "The pool of pairs starts anew: the state's has another gt_size or queue_size, which is"
+            " reduced to a multiple of the batch"
+        )
 
 
 class DegradationGANModel(DegradationModel, VmambaIRGANModel):

@@ -60,16 +60,18 @@ class PairPool:
             self.lq = lq.new_empty((self.size, *lq.shape[1:]))
             self.gt = gt.new_empty((self.size, *gt.shape[1:]))
         if self.filled < self.size:
+            # Fewer than b are left at the end if an earlier run had another batch.
             places = _to_device_of(self.order[self.filled : self.filled + b], self.lq)
-            self.filled += b
+            self.filled += len(places)
             taken = lq, gt
         else:
             self.order = self.order[torch.randperm(self.size)]
             places = _to_device_of(self.order[:b], self.lq)
             taken = self.lq[places], self.gt[places]
-        self.lq[places] = lq
-        self.gt[places] = gt
-        self._exchanges.append((*before, places, taken))
+        put = len(places)
+        self.lq[places] = lq[:put]
+        self.gt[places] = gt[:put]
+        self._exchanges.append((*before, places, (taken[0][:put], taken[1][:put])))
         return taken
 
     def settle(self) -> None:
@@ -87,16 +89,12 @@ class PairPool:
         images = {"lq": _pack(self.lq[: self.filled]), "gt": _pack(self.gt[: self.filled])}
         return {"size": self.size, "filled": self.filled, "order": self.order.clone(), **images}
 
-    def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
-        """Resume from a state, on a device.
+    def fits(self, state: Mapping[str, Any], gt_size: int | None) -> bool:
+        """Whether a state has as many places as this pool, and any ground truth has this side."""
+        return state["size"] == self.size and state["gt"].shape[-1] in (0, gt_size)
 
-        Raises: InputError: the state's pool has another size.
-        """
-        if state["size"] != self.size:
-            raise InputError(
-                f"the state has a pool of {state['size']} pairs but queue_size gives {self.size}:"
-                " resume with the batch and queue_size that the training started with"
-            )
+    def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Resume from a state that fits, on a device."""
         self.filled, self.order = state["filled"], state["order"].clone()
         if self.filled:
             self.lq, self.gt = (self._unpack(state[name].to(device)) for name in ("lq", "gt"))
