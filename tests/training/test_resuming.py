@@ -53,6 +53,7 @@ CHANGES = [
     ("datasets:train:batch_size_per_gpu=1", "INFO", "batch_size_per_gpu: 1 is used", "it was 2"),
     ("datasets:train:use_rot=false", "INFO", "use_rot: false is used", "it was true"),
     ("train:pixel_opt:loss_weight=2.0", "INFO", "loss_weight: 2.0 is used", "it was null"),
+    ("channels_last=true", "INFO", "channels_last: true is used", "it was null"),
     ("path:pretrain_network_g=PATH", "INFO", "pretrain_network_g", "networks are those of"),
 ]
 
@@ -66,6 +67,12 @@ def test_a_changed_option_is_one_line_that_says_what_is_used(change, level, sent
     assert f" {level}: " in lines[0]
     assert sentence in lines[0]
     assert other in lines[0]
+
+
+def test_an_option_left_out_at_the_top_level_is_logged(begun):
+    begun("precision=bf16", "train:total_iter=3")
+    lines = begun("train:total_iter=3")
+    assert any("precision: null is used from here on; it was 'bf16'" in line for line in lines)
 
 
 def test_options_said_to_have_no_effect_are_not_used(begun):

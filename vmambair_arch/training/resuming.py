@@ -42,10 +42,13 @@ def differences(opt: dict[str, Any], state: Mapping[str, Any]) -> Iterator[Line]
         state: from ``training_states.find``; BasicSR's states do not hold their options.
     """
     yield from _without_effect(opt, state)
-    before, now = _written_by(state), kept_options(opt)
-    old, new = flat({k: v for k, v in before.items() if k in now}, ()), flat(now, ())
+    before = {k: v for k, v in _written_by(state).items() if k not in LEFT_OUT}
+    now = kept_options(opt)
+    if not state.get("options"):  # then ``before`` has only some of them
+        now = {key: value for key, value in now.items() if key in before}
+    old, new = flat(before, ()), flat(now, ())
     for keys in [*new, *(keys for keys in old if keys not in new)]:
-        if keys[0] not in before or old.get(keys) == new.get(keys):
+        if old.get(keys) == new.get(keys):
             continue
         place, theirs, ours = (
             where(opt, keys),
