@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from pathlib import Path
 
 import cv2
@@ -164,6 +165,16 @@ def test_models_of_basicsr_validate_pictures_of_any_size_with_our_network(small)
         assert cli.basicsr(["train", "-opt", path]) == 0
         results.append(metrics(f"experiments/{model}")[0]["psnr"])
     assert results[0] == results[2]
+
+
+@pytest.mark.parametrize("package", ["tensorboard", "wandb"])
+def test_a_missing_package_for_events_is_named_before_anything_is_written(
+    package, run, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, package, None)
+    assert run(logger={"use_tb_logger": True, "wandb": {"project": "x"}}) == 2
+    assert f"needs {package}: pip install {package}, or" in capsys.readouterr().err
+    assert not Path("experiments/tiny").exists()
 
 
 def test_tensorboard_gets_scalars_and_pictures_at_their_iterations(run):

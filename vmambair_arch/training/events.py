@@ -1,5 +1,6 @@
 """Events: a TensorBoard writer that survives a full disk."""
 
+import importlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -50,20 +51,42 @@ class Events:
         return self._writer
 
 
-def open_events(opt: dict[str, Any], iteration: int) -> Events | None:
-    """The events of an experiment, or None if the options ask for none.
+def check(opt: dict[str, Any]) -> None:
+    """Check that the packages are there to which an experiment reports.
 
-    Raises: InputError: tensorboard is not installed.
+    Raises: InputError: tensorboard or wandb is not installed.
     """
-    if not opt["logger"]["use_tb_logger"] or "debug" in opt["name"] or opt["rank"] != 0:
-        return None
+    if not _wanted(opt):
+        return
     try:
         import tensorboard  # noqa: F401
     except ImportError as error:
         raise InputError(
             "logger.use_tb_logger needs tensorboard: pip install tensorboard, or set it to false"
         ) from error
-    wandb = opt["logger"].get("wandb") or {}
-    if wandb.get("project") is not None:
+    if _wandb_project(opt) is None:
+        return
+    try:
+        importlib.import_module("wandb.sdk")  # wandb itself may be the folder that it writes
+    except ImportError as error:
+        raise InputError(
+            "logger.wandb.project needs wandb: pip install wandb, or leave project empty (~)"
+        ) from error
+
+
+def open_events(opt: dict[str, Any], iteration: int) -> Events | None:
+    """The events of an experiment, which has passed ``check``; None if it asks for none."""
+    if not _wanted(opt):
+        return None
+    if _wandb_project(opt) is not None:
         host_logger.init_wandb_logger(opt)
     return Events(Path(opt["path"]["experiments_root"], "tb_logger"), iteration)
+
+
+def _wanted(opt: dict[str, Any]) -> bool:
+    """Whether this process writes events."""
+    return opt["logger"]["use_tb_logger"] and "debug" not in opt["name"] and opt["rank"] == 0
+
+
+def _wandb_project(opt: dict[str, Any]) -> str | None:
+    return (opt["logger"].get("wandb") or {}).get("project")

@@ -33,8 +33,7 @@ from ..option_files.options import Options, flat, where
 from ..option_values.words import Keys
 from ..system.folder_lock import locked
 from ..system.processes import gather, raise_in_all
-from . import resuming, thread_numbers, validation
-from .events import open_events
+from . import events, resuming, thread_numbers, validation
 from .loop import Training
 from .progress import TrainingProgress
 from .records import Records
@@ -88,6 +87,7 @@ def _root(opt: dict[str, Any]) -> Path:
 def _train(opt: Options, remarks: list[str]) -> None:
     _start(opt)
     with raise_in_all():
+        events.check(opt)
         against_disk.check(opt)
         state, on_states = training_states.find(opt)
         if state is None:
@@ -108,15 +108,15 @@ def _train(opt: Options, remarks: list[str]) -> None:
     model, state = _build(opt, state)
     log.info(thread_numbers.settle(opt, state, model))
     start = state["iter"] if state else 0
-    events = open_events(opt, start)
+    tensorboard = events.open_events(opt, start)
     recorded = start - 1 if state and state.get("validation_due") else start
     records = Records(Path(opt["path"]["log"]), until=recorded) if opt["rank"] == 0 else None
-    validate = Validation(opt, val_loaders, records, events) if opt.get("val") else None
+    validate = Validation(opt, val_loaders, records, tensorboard) if opt.get("val") else None
     training = Training(opt, model, loader, validate)
     if state:
         training.resume(state)
         log.info(f"Resuming from epoch {training.epoch}, iteration {training.iteration}.")
-    with TrainingProgress(opt, start, events) as progress:
+    with TrainingProgress(opt, start, tensorboard) as progress:
         training.run(progress)
     validation.before_after(opt, model, val_loaders)
 
