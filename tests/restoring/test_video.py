@@ -141,6 +141,19 @@ def test_videos_of_any_length_keep_all_frames(tmp_path, part):
         assert len(frames(target)) == number
 
 
+def test_sound_may_last_longer_than_the_few_pictures_of_a_matroska_file(tmp_path):
+    source, target = tmp_path / "song.mkv", tmp_path / "out.mkv"
+    with av.open(source, "w") as output:
+        video, audio = output.add_stream("libx264", 25), output.add_stream("aac", 16000)
+        video.height, video.width, video.pix_fmt = 32, 48, "yuv420p"
+        output.mux(video.encode(av.VideoFrame.from_ndarray(picture(0), format="rgb24")))
+        output.mux(video.encode())
+        write_tone(output, audio, seconds=1)
+    result = restore_video(source, target, same, made_with="same")
+    assert (result.frames, result.lacking) == (1, ())
+    assert sound(target) == sound(source) != []
+
+
 def test_a_video_that_lost_a_frame_is_not_written(tmp_path, monkeypatch):
     source = write_video(tmp_path / "in.mp4")
     packets, copies = muxing._frames, muxing._copies

@@ -8,6 +8,7 @@ from .containers import main_stream, open_container
 
 # Containers that state their duration.
 WITH_DURATION = ("asf", "avi", "flv", "matroska", "mov", "mxf")
+OF_STREAMS = ("mov", "mxf")  # that of each stream; for others FFmpeg may fill in the container's
 SLACK = 0.1  # seconds by which headers may be wrong
 
 
@@ -76,7 +77,7 @@ def _seconds(container: Any, stream: Any, spans: dict[int, Span]) -> tuple[float
     video = spans[stream.index]
     if container.format.name == "avi":  # FFmpeg estimates the duration from the file's size
         return video.end, float(stream.frames * stream.time_base)
-    if stream.duration is not None:
+    if container.format.name.startswith(OF_STREAMS) and stream.duration is not None:
         return video.seconds, float(stream.duration * stream.time_base)
     stated = container.duration
     return max(span.end for span in spans.values()), stated and stated / 1e6
