@@ -132,9 +132,11 @@ def test_alpha_is_kept_in_a_codec_that_has_it_or_refused(tmp_path, codec, pixels
     for made, name in ((".mov", "prores"), (".mkv", "ffv1")):
         target, _ = restored(source, made)
         assert stream(target).codec_context.name == name
+        before, after = decoded(source), decoded(target)
         for number, image in enumerate(decoded(target, "rgba")):
             expected = films.frame(number, *SIZE)[..., 3].astype(int)
             assert np.abs(image[..., 3] - expected).max() <= 2
+            assert np.abs(after[number] - before[number].astype(int)).mean() < 1.5
     assert suffix_for(source) == (ending if ending != ".webm" else ".mov")
 
 

@@ -8,6 +8,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from ...errors import InputError
+from .colours import LIMITED, Colours
 from .survey import Survey
 
 LARGEST = 16384  # pixels of a side that x264 encodes
@@ -97,7 +98,7 @@ def add_stream(output: Any, video: Survey, codec: Codec, height: int, width: int
     stream = output.add_stream(codec.name, video.rate, dict(codec.options))
     stream.height, stream.width = height, width
     stream.pix_fmt = pixel_format(video, codec, height, width)
-    colours, context = video.colours, stream.codec_context
+    colours, context = _colours(video, codec), stream.codec_context
     context.time_base = video.base
     context.sample_aspect_ratio = video.aspect
     context.color_trc, context.color_primaries = colours.transfer, colours.primaries
@@ -130,13 +131,19 @@ def encode(
             if stream is None:
                 check_size(target, codec, *image.shape[:2])
                 stream = add_stream(output, video, codec, *image.shape[:2])
-            frame = video.colours.from_rgb(image, stream.pix_fmt)
+            frame = _colours(video, codec).from_rgb(image, stream.pix_fmt)
             frame.pts, frame.time_base = time, video.base
             with writing(target):
                 output.mux(stream.encode(frame))
         if stream is not None:
             with writing(target):
                 output.mux(stream.encode())
+
+
+def _colours(video: Survey, codec: Codec) -> Colours:
+    """The encoding of colours; ProRes cannot state a range, and is read as limited."""
+    limited = codec.name == "prores_ks"
+    return video.colours._replace(range=LIMITED) if limited else video.colours
 
 
 def packets(path: Path) -> Iterator[Any]:
