@@ -1,5 +1,6 @@
 """vmambair app: what its server restores, what it refuses, and which clients it accepts."""
 
+import errno
 import io
 import threading
 import zipfile
@@ -131,6 +132,19 @@ def test_all_results_are_downloaded_in_one_file(server):
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.read("a_x4.png") == server.file(jobs[0], "result?strength=0.5")
     until(lambda: not list(server.routes.uploads.folder.glob("*.zip")))
+
+
+def test_results_that_do_not_fit_on_the_disk_are_no_archive_without_them(server, monkeypatch):
+    server.restored(PNG, "a.png")
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "write", fail)
+    status, answer, _ = server.ask("GET", "/results.zip")
+    assert status == 507
+    assert b"restored.zip: cannot be written: No space left on device" in answer
+    assert not list(server.routes.uploads.folder.glob("*.zip"))
 
 
 def test_a_film_is_restored_frame_by_frame(server, tmp_path):

@@ -15,6 +15,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from ..errors import InputError
+from ..restoring import failures
 from ..restoring.files.formats import FORMATS
 from ..restoring.restorer import check_strength
 from ..viewing import bundle
@@ -163,7 +164,11 @@ class Routes:
             return _refused("there are no results yet; restore a picture first", 404)
         other = None if strength == self.strength else strength
         write = functools.partial(archives.write, folder=self.uploads.folder, strength=other)
-        path = await run_in_threadpool(write, jobs, max_megapixels=self.most)
+        try:
+            path = await run_in_threadpool(write, jobs, max_megapixels=self.most)
+        except (InputError, MemoryError, OSError) as error:
+            status = 507 if isinstance(error, OSError) else 400
+            return _refused(failures.sentence(error, archives.NAME), status)
         gone = BackgroundTask(path.unlink, missing_ok=True)
         name = archives.NAME
         return FileResponse(path, media_type=DOWNLOADED, filename=name, background=gone)
