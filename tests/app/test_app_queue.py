@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,15 @@ import pytest
 import torch
 
 import vmambair_arch.app
-from support import forks, picture_files as files
+from support import films, forks, picture_files as files
 from support.app_servers import Server, running
 from support.networks import TINY
 from support.patience import PATIENCE, until
 from vmambair_arch import Restorer, VmambaIR, cli, save_network
-from vmambair_arch.app import networks, queue, serving
+from vmambair_arch.app import networks, queue, restoring, serving
 from vmambair_arch.app.jobs import CancelledError, Job
 from vmambair_arch.app.queue import Queue
+from vmambair_arch.errors import InputError
 from vmambair_arch.weights import DEFAULT, PURPOSES
 
 PNG = files.png(files.noise("RGB"))
@@ -151,6 +153,60 @@ def test_a_picture_is_stopped_within_the_network():
         restorer(files.noise("RGB"), progress=tell)
     assert len(told) == 2 and told[1] < 1
     assert restorer(files.noise("RGB")).shape == (80, 132, 3)
+
+
+class Frames:
+    """Stands for the networks: returns frames unchanged, but calls ``at`` at one of them."""
+
+    outscale = 1
+
+    def __init__(self, number: int, at: Callable[[Callable], object]):
+        self.number, self.at, self.restored = number, at, 0
+
+    def load(self, keys: tuple[int, ...]) -> "Frames":
+        return self
+
+    def __call__(self, pixels: np.ndarray, *, progress: Callable) -> np.ndarray:
+        self.restored += 1
+        if self.restored == self.number:
+            self.at(progress)
+        return pixels
+
+
+def film_job(folder: Path, frames: int) -> Job:
+    pytest.importorskip("av")
+    films.write(folder / "film.mp4", sizes=((16, 16),) * frames).rename(folder / "input")
+    return Job("film.mp4", (0,), None, folder)
+
+
+def test_a_film_is_cancelled_before_its_first_frame_and_within_a_frame(tmp_path):
+    job = film_job(tmp_path, 4)
+
+    def cancel(progress: Callable) -> None:
+        job.cancelled = True
+        progress(0.5)
+        pytest.fail("the frame goes on")
+
+    within = Frames(2, cancel)
+    with pytest.raises(CancelledError):
+        restoring.restore(job, within, max_megapixels=1)
+    assert within.restored == 2
+    job, before = film_job(tmp_path, 4), Frames(1, pytest.fail)
+    job.cancelled = True
+    with pytest.raises(CancelledError):
+        restoring.restore(job, before, max_megapixels=1)
+    assert before.restored == 0
+
+
+def test_a_film_that_fails_leaves_no_files_behind(tmp_path):
+    job = film_job(tmp_path, 102)
+
+    def fail(_: Callable) -> None:
+        raise InputError("there is not enough memory")
+
+    restoring.restore(job, Frames(102, fail), max_megapixels=1)
+    assert job.failure == "film.mp4: there is not enough memory"
+    assert not list(tmp_path.iterdir())
 
 
 def tiny() -> VmambaIR:

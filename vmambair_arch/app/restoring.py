@@ -2,6 +2,7 @@
 
 import functools
 import io
+import shutil
 import time
 from pathlib import PurePath
 
@@ -37,8 +38,7 @@ def restore(job: Job, networks: Networks, *, max_megapixels: float, strength: fl
     except (InputError, MemoryError, OSError) as error:
         job.failure = failures.sentence(error, job.name).replace(f"{source}: ", "")
     finally:
-        if RESULT not in job.files or not (job.folder / RESTORED).exists():
-            source.unlink(missing_ok=True)
+        _remove_unused(job)
 
 
 def encoded_at(job: Job, strength: float, *, max_megapixels: float) -> bytes:
@@ -55,6 +55,17 @@ def encoded_at(job: Job, strength: float, *, max_megapixels: float) -> bytes:
     content = io.BytesIO()
     writing.encode(picture.replaced(pixels), content, str(job.form))
     return content.getvalue()
+
+
+def _remove_unused(job: Job) -> None:
+    """Remove what nobody can request, such as the finished parts of a film that failed."""
+    blendable = RESULT in job.files and (job.folder / RESTORED).exists()
+    used = job.files | ({INPUT, RESTORED} if blendable else set())
+    for path in job.folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in used:
+            path.unlink()
 
 
 def _restore(job: Job, networks: Networks, max_megapixels: float, strength: float) -> None:
@@ -87,7 +98,11 @@ def _restore(job: Job, networks: Networks, max_megapixels: float, strength: floa
 
 
 def _restore_film(job: Job, networks: Networks, strength: float) -> None:
-    """Restore a film, reporting progress after each frame."""
+    """Restore a film, reporting progress after each frame; it can be cancelled at any time."""
+
+    def go_on(_: object = None) -> None:
+        job.advance(job.share)
+
     restorer = networks.load(job.networks)
     job.started = time.perf_counter()
     ending = PurePath(job.name).suffix
@@ -96,7 +111,7 @@ def _restore_film(job: Job, networks: Networks, strength: float) -> None:
     path = job.folder / f"film{ending}"
 
     def frame(pixels: np.ndarray) -> np.ndarray:
-        restored = restorer(pixels)
+        restored = restorer(pixels, progress=go_on)
         job.before, job.after = pixels.shape[:2], restored.shape[:2]
         return at_strength(pixels, restored, strength)
 
@@ -106,6 +121,7 @@ def _restore_film(job: Job, networks: Networks, strength: float) -> None:
         frame,
         made_with="vmambair app",
         enlarged=restorer.outscale,
+        checking=go_on,
         progress=lambda done, frames: job.advance(done / frames),
     )
     job.seconds = time.perf_counter() - job.started

@@ -53,6 +53,7 @@ def restore_video(
     deinterlace: bool = False,
     salvage: bool = False,
     share: tuple[int, int] = (0, 1),
+    checking: Callable[[], object] | None = None,
     progress: FrameProgress | None = None,
 ) -> Result:
     """Restore each frame of a video; the rest of its contents is kept, or listed as lost.
@@ -79,17 +80,18 @@ def restore_video(
         share: rank and number of processes, in torch.distributed's group. All call with the same
             arguments, take turns with the parts, and end together; the first writes the target,
             which does not depend on their number.
+        checking: called after each frame that is decoded before any is restored.
         progress: called after each frame with the number of finished frames and of all frames.
     Raises: InputError: the source is not a video, incomplete or of an unsupported kind, the
         target exists or cannot hold its size, sound or alpha, parts of another run are in the
-        way, or PyAV is missing; and what ``restore`` raises.
+        way, or PyAV is missing; and what ``restore``, ``checking`` and ``progress`` raise.
     """
     rank, size = share
     with _together(size, target):
         _check(source, target, crf, overwrite)
         with open_container(source) as container:
             muxing.check(container, target)
-        video = survey(source, deinterlace=deinterlace, salvage=salvage)
+        video = survey(source, deinterlace=deinterlace, salvage=salvage, checking=checking)
         codec = encoding.choose(video, target, crf)
         encoding.check_size(target, codec, *(round(side * enlarged) for side in video.size))
         about = {"source": source.name, "sha256": digests.sha256(source)}

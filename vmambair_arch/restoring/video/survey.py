@@ -1,5 +1,6 @@
 """Surveys a video by decoding all of it before any frame is restored."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,14 +59,17 @@ class Survey(NamedTuple):
     unkept: tuple[str, ...]
 
 
-def survey(source: Path, *, deinterlace: bool, salvage: bool) -> Survey:
+def survey(
+    source: Path, *, deinterlace: bool, salvage: bool, checking: Callable[[], object] | None = None
+) -> Survey:
     """Survey a video.
 
     Args:
         source: its file.
         deinterlace: whether it may be interlaced, so that each field becomes a frame.
         salvage: whether it may be incomplete.
-    Raises: InputError: it is not a video, or of an unsupported kind.
+        checking: called after each frame.
+    Raises: InputError: it is not a video, or of an unsupported kind; and what ``checking`` raises.
     """
     lacks = missing(source)
     if lacks and not salvage:
@@ -73,15 +77,22 @@ def survey(source: Path, *, deinterlace: bool, salvage: bool) -> Survey:
             f"{source}: is incomplete ({lacks}); copy or download it again, or take what is there"
             " with vmambair restore --salvage"
         )
-    found, order = _look(source, FLAGGED if deinterlace else None, deinterlace, salvage)
+    how = (deinterlace, salvage, checking)
+    found, order = _look(source, FLAGGED if deinterlace else None, *how)
     if order and not deinterlace:
         raise _interlaced(source)
     if order:  # only the file says so, not the frames
-        found, _ = _look(source, PARITY[order], deinterlace, salvage)
+        found, _ = _look(source, PARITY[order], *how)
     return found._replace(notes=(lacks, *found.notes) if lacks else found.notes)
 
 
-def _look(source: Path, fields: str | None, deinterlace: bool, salvage: bool) -> tuple[Survey, int]:
+def _look(
+    source: Path,
+    fields: str | None,
+    deinterlace: bool,
+    salvage: bool,
+    checking: Callable[[], object] | None,
+) -> tuple[Survey, int]:
     """A video's properties, and the order of its fields if only the file has it, not the frames."""
     with open_container(source) as container:
         stream = main_stream(container)
@@ -99,6 +110,8 @@ def _look(source: Path, fields: str | None, deinterlace: bool, salvage: bool) ->
             alpha = alpha or (has_alpha(frame.format) and transparent(frame))
             carried.update(kind for kind in UNKEPT if frame.side_data.get(kind))
             times.append(frame.pts)
+            if checking:
+                checking()
         if frame is None or first is None:
             raise InputError(f"{source}: there is no frame in it that can be decoded; leave it out")
         order = getattr(stream.codec_context, "field_order", 0)
