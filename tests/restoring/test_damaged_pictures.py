@@ -126,6 +126,22 @@ def test_a_resolution_that_is_nan_or_huge_is_left_out():
             writing.encode(Picture(files.noise("RGB"), dpi=dpi), io.BytesIO(), form)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 3e38])
+def test_numbers_of_exif_data_may_be_anything(value):
+    def floats(number: int) -> ifd.Entry:
+        return ifd.numbers(11, [value] * number, ifd.Layout())
+
+    inside = {41486: floats(2), 41487: floats(2), 37396: floats(4), 41492: floats(2)}
+    others = {296: floats(1), 282: floats(1), 283: floats(1), 33550: floats(3), 33922: floats(6)}
+    for nested in (inside, floats(1)):
+        data = b"Exif\0\0" + exif.from_tree({34665: nested, **others}, "<")
+        segment = b"\xff\xe1" + struct.pack(">H", len(data) + 2) + data
+        content = files.encoded(files.noise("RGB"), "JPEG")
+        restored = read(content[:2] + segment + content[2:]).replaced(files.noise("RGB", width=66))
+        for form in ("PNG", "JPEG", "TIFF"):
+            writing.encode(restored, io.BytesIO(), form)
+
+
 def test_only_our_own_limit_applies_to_a_large_tiff(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # PIL's own
     for options in ({"compression": "tiff_lzw"}, {"compression": "jpeg"}, {}):

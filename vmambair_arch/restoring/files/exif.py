@@ -46,7 +46,7 @@ def resolution(data: bytes) -> tuple[float, float] | None:
 def resolution_of(place: Directory, order: str) -> tuple[float, float] | None:
     """Pixels per inch, across and down, if a directory contains them."""
     unit = place.entries.get(UNIT)
-    inches = INCHES.get(int((*unit.numbers(order), 0)[0]) if unit else 2)
+    inches = INCHES.get(int(_ratio(unit.numbers(order))) if unit else 2)
     across, down = (place.entries.get(tag) for tag in (X_DPI, Y_DPI))
     if inches is None or across is None or down is None:
         return None
@@ -119,7 +119,7 @@ def nested(content: bytes, how: ifd.Layout, first: Directory) -> Tree:
         entry = outer.pop(tags[-1], None) if isinstance(outer, dict) else None
         if not isinstance(entry, Entry) or not isinstance(outer, dict):
             continue
-        start = int((*entry.numbers(how.order), 0)[0])
+        start = int(_ratio(entry.numbers(how.order)))
         inside = ifd.directory(content, start, how, room=room).entries
         room -= sum(len(each.data) for each in inside.values())
         if inside:
@@ -144,7 +144,8 @@ def _scale_focal_plane(editor: Editor, change: GeometryChange) -> None:
     if change.turned:  # the angle is unknown here, but on all known sensors both are equal
         down, across = across, down
     for (tag, side), values in zip(FOCAL_PLANE.items(), (down, across), strict=True):
-        if len(values) == 2 and tag in editor.exif.entries and values[1]:
+        known = len(values) == 2 and values[1] and np.isfinite(values).all()
+        if known and tag in editor.exif.entries:
             number, parts = values[0] * change.scale[side], values[1]
             while number >= 2**32 and parts > 1:
                 number, parts = number / 2, parts // 2
@@ -157,6 +158,9 @@ def _move_subject(editor: Editor, change: GeometryChange) -> bool:
     for tag in SUBJECTS:
         values = editor.numbers(editor.exif, tag)
         if not values:
+            continue
+        if not np.isfinite(values).all():
+            editor.drop(editor.exif, [tag])
             continue
         down, across = change.scale
         scaled = [round(v * s) for v, s in zip(values, (across, down, across, down), strict=False)]

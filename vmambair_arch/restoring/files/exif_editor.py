@@ -1,5 +1,6 @@
 """Changes or drops single values of EXIF data in place; all other bytes stay unchanged."""
 
+import math
 import struct
 from collections.abc import Sequence
 
@@ -39,7 +40,7 @@ class Editor:
         letter = ifd.LETTERS.get(entry.kind, "")
         try:
             data = struct.pack(f"{self.how.order}{len(values)}{letter}", *values)
-        except struct.error:
+        except (struct.error, OverflowError):  # the latter of float32
             data = b""
         if len(data) == len(entry.data):
             self.data[place.values_at[tag] : place.values_at[tag] + len(data)] = data
@@ -75,6 +76,7 @@ class Editor:
 
     def _nested(self, data: bytes, place: Directory, tag: int) -> Directory:
         entry = place.entries.get(tag)
-        if entry is None or entry.length != 1 or not entry.numbers(self.how.order):
+        numbers = entry.numbers(self.how.order) if entry and entry.length == 1 else ()
+        if not numbers or not math.isfinite(numbers[0]):
             return ifd.EMPTY
-        return ifd.directory(data, int(entry.numbers(self.how.order)[0]), self.how)
+        return ifd.directory(data, int(numbers[0]), self.how)
