@@ -94,6 +94,13 @@ def test_brackets_in_the_name_of_a_patterns_folder_are_its_own(folder):
     assert plan.expanded(["[2-3]/*.png"]) == ["2/c.png", "3/d.png"]
 
 
+def test_a_picture_given_twice_is_restored_once(folder, capsys):
+    picture("in/a.png")
+    assert run("in/a.png", "in/*.png", "in", "./in/../in/a.png", "-o", "out") == 0
+    assert run("in/a.png", "in/*.png", "-o", "b.png") == 0
+    assert capsys.readouterr().out.count("1 of 1 pictures restored") == 2
+
+
 def test_an_output_folder_inside_the_input_is_not_an_input(folder):
     picture("in/a.png")
     assert run("in", "-o", "in/out") == 0
@@ -235,6 +242,13 @@ def test_skip_existing_continues_an_interrupted_run(folder, capsys):
         *("a.png", "a_new.png", "b.png", "b_new.png")
     ]
     assert "1 of 1 pictures restored" in capsys.readouterr().out
+
+
+def test_overwriting_restores_no_result_of_an_earlier_run(folder):
+    for _ in range(3):
+        picture("in/a.png")
+        assert run("in", "-o", "in", "--suffix", "_new", "--overwrite") == 0
+    assert sorted(path.name for path in Path("in").iterdir()) == ["a.png", "a_new.png"]
 
 
 def test_outscale_resizes_the_result(folder):

@@ -29,8 +29,11 @@ class RestoreJob(NamedTuple):
 
 
 def expanded(inputs: Sequence[str]) -> list[str]:
-    """Inputs with the files that match a pattern, such as ``*.png``, in its place, if any do."""
-    return [name for given in inputs for name in _matching(given) or [given]]
+    """Inputs with the files that match a pattern, such as ``*.png``, in its place, if any do.
+
+    What several name is there once.
+    """
+    return [*dict.fromkeys(name for given in inputs for name in _matching(given) or [given])]
 
 
 def check_suffix(suffix: str) -> None:
@@ -72,7 +75,7 @@ def plan(
             RestoreJob(source, Path(output) / _renamed(place, suffix, form), form or _form(place))
             for source, place in found
         ]
-    _check_names(jobs)
+    jobs = _unique(jobs)
     targets = {job.target.resolve() for job in jobs if job.target and job.target.exists()}
     if skip_existing:  # skip both restored inputs and earlier outputs found as inputs
         return [job for job in jobs if targets.isdisjoint(_paths(job))]
@@ -81,7 +84,7 @@ def plan(
             f"{min(targets)} exists already ({len(targets)} of {len(jobs)} do); give another"
             " output, --skip-existing or --overwrite"
         )
-    return jobs
+    return [job for job in jobs if not _is_output(job, targets)]
 
 
 def unsupported_files(inputs: Sequence[str], output: str) -> list[Path]:
@@ -216,18 +219,26 @@ def _form(path: Path) -> str | None:
     return BY_SUFFIX.get(path.suffix.lower())
 
 
-def _check_names(jobs: Sequence[RestoreJob]) -> None:
-    """Raise InputError if two pictures would become the same file."""
-    sources: dict[Path, Path | None] = {}
+def _unique(jobs: Sequence[RestoreJob]) -> list[RestoreJob]:
+    """The jobs without pictures that are given twice.
+
+    Raises: InputError: two pictures would become the same file.
+    """
+    found: dict[Path | None, RestoreJob] = {}
     for job in jobs:
-        if job.target is None:
-            continue
-        target = job.target.resolve()
-        if target in sources:
+        target = job.target and job.target.resolve()
+        other = found.setdefault(target, job)
+        if _paths(other) != _paths(job):
             raise InputError(
-                f"{sources[target]} and {job.source} would both become {job.target}; rename one"
+                f"{other.source} and {job.source} would both become {job.target}; rename one"
             )
-        sources[target] = job.source
+    return list(found.values())
+
+
+def _is_output(job: RestoreJob, targets: Collection[Path]) -> bool:
+    """Whether a picture is overwritten by another one's result, such as that of an earlier run."""
+    source, target = (path and path.resolve() for path in job[:2])
+    return source in targets and source != target
 
 
 def _paths(job: RestoreJob) -> list[Path]:

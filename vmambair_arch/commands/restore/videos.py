@@ -71,6 +71,8 @@ def plan(
         target = Path(output)
         if not to_file:
             target /= f"{source.stem}{suffix}{films.suffix_for(source)}"
+        if target in videos and videos[target].source.samefile(source):
+            continue
         if target in videos:
             raise InputError(f"{videos[target].source} and {source} would both become {target}")
         if not target.exists() or overwrite:
