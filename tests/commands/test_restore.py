@@ -792,6 +792,9 @@ def test_several_networks_and_pictures_of_other_kinds_are_asked_for_properly():
     for nothing in ([], "clean"):
         with pytest.raises(InputError, match="give a list of one or more"):
             Chain(nothing)
+    for outscale in (0, -1):
+        with pytest.raises(InputError, match=f"outscale is {outscale}; it must be"):
+            Chain([files.identity()], outscale=outscale)
     with pytest.raises(InputError, match="the picture is int32"):
         Chain([files.identity()])(np.zeros((4, 4), np.int32))
 

@@ -12,7 +12,7 @@ from ..errors import InputError
 from .files.picture import to_array, to_image
 from .input_checks import check_image
 from .resizing import at_strength
-from .restorer import AnyPicture, Restorer, check_strength, keep_info
+from .restorer import AnyPicture, Restorer, check_positive, check_strength, keep_info
 from .tiles.steps import Progress, part
 
 
@@ -36,6 +36,7 @@ class Chain:
         strength: float = 1,
         **options: Any,
     ):
+        check_positive(outscale=outscale)
         self.strength = check_strength(strength)
         if isinstance(models, str) or not models:
             raise InputError(f"models is {models!r}; give a list of one or more")

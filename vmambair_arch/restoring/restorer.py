@@ -78,7 +78,7 @@ class Restorer:
         strength: float = 1,
         memory: float | None = None,
     ):
-        _check_positive(outscale=outscale, memory=memory)
+        check_positive(outscale=outscale, memory=memory)
         self.strength = check_strength(strength)
         _check_pool(pool, tile=tile, compile=compile, graphs=graphs)
         self.device = _device(device)
@@ -241,7 +241,7 @@ def restore(
     return restorer(image)
 
 
-def _check_positive(**options: float | None) -> None:
+def check_positive(**options: float | None) -> None:
     """Raises InputError: an option that is given is no number above 0."""
     for name, value in options.items():
         if value is not None and not 0 < value < math.inf:
