@@ -143,7 +143,9 @@ def test_networks_are_compared_side_by_side_at_a_remembered_strength(page, serve
     expect(right.locator("option").nth(1)).to_have_text("tiny_x4")
     expect(right.locator("option").nth(2)).to_have_text("identity_x1.safetensors")
     strength = stage.get_by_label("Strength")
-    strength.fill("60")
+    for number in ("29", "57", "60"):
+        strength.fill(number)
+        expect(stage.locator(".strength output")).to_have_text(f"{number} %")
     expect(stage.locator(".is-right .viewer-blend img").last).to_have_css("opacity", "0.6")
     expect(stage.get_by_role("link", name="Download")).to_have_attribute(
         "href", re.compile("=0.6$")

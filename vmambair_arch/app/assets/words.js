@@ -5,7 +5,8 @@ export function put(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-export const percent = (share) => `${Math.floor(100 * share)} %`;
+// 100 % only when all is done; 100 * 0.29 is slightly less than 29.
+export const percent = (share) => `${Math.floor(100 * share + 1e-9)} %`;
 
 export const size = ([height, width]) => `${width} × ${height}`;
 
