@@ -345,6 +345,15 @@ def test_photographs_of_phones_are_read_and_become_png(form):
     assert again.pixels.shape == (34, 20, 3) and b"Maker" in again.exif
 
 
+@pytest.mark.parametrize("shape", [(1, 9, 3), (9, 1, 4), (1, 1, 3), (1, 9), (9, 1)])
+def test_photographs_of_one_pixel_a_side_are_read(shape):
+    pixels, file = np.full(shape, 200, np.uint8), io.BytesIO()
+    pytest.importorskip("pillow_heif").from_pillow(Image.fromarray(pixels)).save(file, quality=95)
+    picture = read(file.getvalue())
+    assert picture.pixels.shape == shape
+    assert np.abs(picture.pixels.astype(int) - pixels).max() < 12
+
+
 def with_nclx(form: str, primaries: int, transfer: int, **options) -> bytes:
     """A photograph whose file states its colour space by numbers."""
     pixels = files.noise("RGB")

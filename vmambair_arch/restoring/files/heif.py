@@ -82,7 +82,7 @@ def _decoded(image: Any, bits: int) -> np.ndarray:
         most = 2**bits - 1
         samples = (pixels >> (16 - bits)).astype(np.uint32)
         pixels = ((samples * 65535 + most // 2) // most).astype(np.uint16)
-    return pixels.squeeze()
+    return pixels[..., 0] if pixels.shape[2:] == (1,) else pixels
 
 
 def _exif_inside(content: bytes, length: int) -> bytes | None:
