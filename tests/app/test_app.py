@@ -65,13 +65,16 @@ def cmyk() -> bytes:
         ("grey.tif", files.tiff(files.noise("L", np.uint16))),
         ("described.jpg", described()),
         ("wrong_suffix.bmp", PNG),
+        ("no_photograph_of_a_phone.heic", described()),
     ],
 )
 def test_downloads_equal_the_files_that_restore_writes(server, command, name, content):
     job = server.restored(content, name)
     assert command(content, name) == 0
     assert job["state"] == "done" and job["failure"] == ""
-    assert server.file(job, "result") == Path("out", name).read_bytes()
+    (written,) = Path("out").iterdir()
+    assert server.file(job, "result") == written.read_bytes()
+    assert job["result"] == f"{written.stem}_x4{written.suffix}"
 
 
 def test_downloads_of_the_bundled_network_equal_the_files_that_restore_writes(

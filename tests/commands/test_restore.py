@@ -131,6 +131,13 @@ def test_a_file_is_read_by_content_and_written_by_suffix(folder):
     assert np.array_equal(np.asarray(Image.open("out/a.png")), np.asarray(Image.open("a.png")))
 
 
+def test_a_jpeg_that_is_named_like_a_heic_becomes_the_png_that_its_name_says(folder):
+    (folder / "a.HEIC").write_bytes(files.encoded(files.noise("RGB"), "JPEG"))
+    assert run("a.HEIC", "-o", "out") == 0
+    assert [path.name for path in Path("out").iterdir()] == ["a.png"]
+    assert Image.open("out/a.png").format == "PNG"
+
+
 def test_bad_files_are_reported_at_the_end_and_the_others_are_restored(folder, capsys):
     for name in ("a.png", "c.png"):
         picture(f"in/{name}")

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import InputError
 from ..restoring import failures, video
 from ..restoring.files import reading, writing
-from ..restoring.files.formats import BY_SUFFIX, SUFFIXES, suffix_for
+from ..restoring.files.formats import SUFFIXES, form_for, suffix_for
 from ..restoring.resizing import at_strength
 from . import copies
 from .jobs import AFTER, BEFORE, INPUT, PREVIEW, RESTORED, RESULT, Job
@@ -77,7 +77,7 @@ def _restore(job: Job, networks: Networks, max_megapixels: float, strength: floa
     job.warnings = picture.warnings
     job.advance(0)
     restorer = networks.load(job.networks)
-    form = job.form or BY_SUFFIX.get(PurePath(job.name).suffix.lower(), picture.form)
+    form = job.form or form_for(PurePath(job.name).suffix) or picture.form
     job.started = time.perf_counter()
     writing.check(picture, form, enlarged=restorer.outscale)
     restored = picture.replaced(restorer(picture.pixels, progress=job.advance))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import InputError
-from ...restoring.files.formats import BY_SUFFIX, SUFFIXES, WRITTEN_INSTEAD, suffix_for
+from ...restoring.files.formats import BY_SUFFIX, SUFFIXES, form_for, suffix_for
 from .unsupported import is_file_suffix
 
 STREAM = "-"  # standard input or output
@@ -72,7 +72,9 @@ def plan(
     else:
         found = [pair for given in inputs for pair in _sources(given, Path(output))]
         jobs = [
-            RestoreJob(source, Path(output) / _renamed(place, suffix, form), form or _form(place))
+            RestoreJob(
+                source, Path(output) / _renamed(place, suffix, form), form or form_for(place.suffix)
+            )
             for source, place in found
         ]
     jobs = _unique(jobs)
@@ -146,7 +148,7 @@ def _single(given: str, output: str, form: str | None) -> RestoreJob:
         raise InputError(f"{output}: is one file for the pictures of {source}; give a folder")
     if source and not source.is_file():
         raise _missing(given)
-    return RestoreJob(source, target, form or (_form(target) if target else None))
+    return RestoreJob(source, target, form or (target and form_for(target.suffix)))
 
 
 def _sources(given: str, output: Path) -> Iterator[tuple[Path, Path]]:
@@ -207,16 +209,9 @@ def _is_offered(file: Path, folder: Path, output: Path) -> bool:
 
 def _renamed(place: Path, suffix: str, form: str | None) -> Path:
     """The name of a restored picture: its own, with another ending if the format changes."""
-    ending = place.suffix
-    if form is None and ending.lower() in SUFFIXES:
-        form = BY_SUFFIX.get(ending.lower(), WRITTEN_INSTEAD)
-    ending = suffix_for(ending, form) if form else ending
+    form = form or form_for(place.suffix)
+    ending = suffix_for(place.suffix, form) if form else place.suffix
     return place.with_name(f"{place.stem}{suffix}{ending}")
-
-
-def _form(path: Path) -> str | None:
-    """The format of a file's suffix, if any."""
-    return BY_SUFFIX.get(path.suffix.lower())
 
 
 def _unique(jobs: Sequence[RestoreJob]) -> list[RestoreJob]:

@@ -75,6 +75,12 @@ SUFFIXES = (*BY_SUFFIX, *(suffix for form in READ_ONLY.values() for suffix in fo
 PARSERS = {name: form.parse for name, form in [*FORMATS.items(), *READ_ONLY.items()]}
 
 
+def form_for(suffix: str) -> str | None:
+    """The format in which files with a picture's suffix are written; None for other suffixes."""
+    suffix = suffix.lower()
+    return BY_SUFFIX.get(suffix, WRITTEN_INSTEAD) if suffix in SUFFIXES else None
+
+
 def suffix_for(suffix: str, form: str) -> str:
     """The suffix of a file of a format: the given one if it is the format's, else its first."""
     return suffix if BY_SUFFIX.get(suffix.lower()) == form else FORMATS[form].suffixes[0]
