@@ -205,7 +205,7 @@ def test_a_film_that_fails_leaves_no_files_behind(tmp_path):
         raise InputError("there is not enough memory")
 
     restoring.restore(job, Frames(102, fail), max_megapixels=1)
-    assert job.failure == "film.mp4: there is not enough memory"
+    assert job.failure == "film.mp4: frame 102: there is not enough memory"
     assert not list(tmp_path.iterdir())
 
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from support.picture_files import identity
-from vmambair_arch import cli, save_network
+from vmambair_arch import Restorer, cli, save_network
 from vmambair_arch.commands.restore import videos
 from vmambair_arch.errors import InputError
 from vmambair_arch.restoring.video import Result, encoding, muxing, restore_video
@@ -210,7 +210,7 @@ def test_a_film_moved_with_its_parts_goes_on(tmp_path):
 
 def test_parts_of_another_film_of_that_name_are_not_joined(tmp_path):
     source, target = write_video(tmp_path / "in.mp4"), tmp_path / "out.mp4"
-    with pytest.raises(MemoryError):
+    with pytest.raises(InputError, match="in.mp4: frame 5: not enough memory"):
         restore_video(source, target, Stopped(5, MemoryError), made_with="same", part=4)
     write_video(source, pictures=lambda number, h, w: picture(number + 1, h, w))
     with pytest.raises(InputError, match="another run .sha256: "):
@@ -219,7 +219,7 @@ def test_parts_of_another_film_of_that_name_are_not_joined(tmp_path):
 
 def test_parts_of_another_model_are_not_joined(tmp_path):
     source, target = write_video(tmp_path / "in.mp4"), tmp_path / "out.mp4"
-    with pytest.raises(MemoryError):
+    with pytest.raises(InputError, match="in.mp4: frame 5: not enough memory"):
         restore_video(source, target, Stopped(5, MemoryError), made_with="a.pth", part=4)
     with pytest.raises(InputError, match="another run .made with: a.pth, now b.pth"):
         restore_video(source, target, same, made_with="b.pth", part=4)
@@ -473,6 +473,15 @@ def test_parts_depend_on_the_weights_not_only_on_the_models_name(folder, monkeyp
         assert run("film.mp4", "-o", "out") == 0
     assert made_with[0] == made_with[1] != made_with[2]
     assert "same.safetensors" in made_with[0]
+
+
+def test_a_lack_of_memory_names_the_film_and_the_next_is_restored(folder, capsys, monkeypatch):
+    write_video(Path("other.mp4"))
+    monkeypatch.setattr(Restorer, "__call__", Stopped(at=4, error=MemoryError))
+    assert run("film.mp4", "other.mp4", "-o", "out") == 1
+    assert [path.name for path in Path("out").iterdir()] == ["other.mp4"]
+    sentence = "vmambair: film.mp4: frame 3: not enough memory; close other programs"
+    assert sentence in capsys.readouterr().err
 
 
 def test_parts_do_not_depend_on_the_folder_of_the_model(folder, monkeypatch):

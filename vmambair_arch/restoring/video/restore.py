@@ -16,6 +16,7 @@ import numpy as np
 from ...errors import InputError
 from ...files import write_whole
 from ...system import digests, processes
+from .. import failures
 from . import encoding, muxing, verification
 from .containers import WRITTEN, main_stream, open_container
 from .frames import Frames, upright
@@ -68,7 +69,7 @@ def restore_video(
         target: the file to write, ending in .mp4, .m4v, .mov or .mkv: H.264 of 8 or 10 bits, or
             with alpha ProRes 4444 (.mov) or FFV1 (.mkv). .mkv keeps the most.
         restore: restores a (h, w, 3) RGB or (h, w, 4) RGBA frame: uint8, or uint16 if the video
-            has more than 8 bits.
+            has more than 8 bits. Its InputErrors and MemoryErrors are raised with the frame's name.
         made_with: the model and the relevant options; parts made with others are not joined.
         enlarged: how many times higher and wider ``restore`` makes a frame; a size that the codec
             cannot encode is refused before any frame is restored.
@@ -149,7 +150,12 @@ def _restore_parts(
             for frame in frames:
                 image = upright(frame, video.colours.to_rgb(frame, deep=deep, alpha=alpha))
                 count = next(done)
-                yield restore(np.ascontiguousarray(image)), video.times[count - 1]
+                try:
+                    result = restore(np.ascontiguousarray(image))
+                except (InputError, MemoryError) as error:
+                    where = f"{source}: frame {count}"
+                    raise InputError(failures.sentence(error, where)) from error
+                yield result, video.times[count - 1]
                 if progress:
                     progress(count, number)
 
