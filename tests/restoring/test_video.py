@@ -196,6 +196,26 @@ def test_an_interrupted_video_goes_on_from_its_last_part(tmp_path):
     assert not (tmp_path / ".out.mp4.parts").exists()
 
 
+def test_damaged_parts_are_made_again_and_a_damaged_record_is_refused(tmp_path):
+    source, target = write_video(tmp_path / "in.mp4"), tmp_path / "out.mp4"
+    parts, told = tmp_path / ".out.mp4.parts", []
+    with pytest.raises(KeyboardInterrupt):
+        restore_video(source, target, Stopped(10, KeyboardInterrupt), made_with="same", part=3)
+    (parts / "00000000.part").write_bytes(b"")
+    second = parts / "00000001.part"
+    second.write_bytes(second.read_bytes()[: second.stat().st_size * 2 // 3])
+    record = (parts / "about.json").read_bytes()
+    for damaged in (b"", b"{", b"[]"):
+        (parts / "about.json").write_bytes(damaged)
+        with pytest.raises(InputError, match="about.json is missing or damaged.*remove the folder"):
+            restore_video(source, target, same, made_with="same", part=3)
+    (parts / "about.json").write_bytes(record)
+    restore_video(
+        source, target, same, made_with="same", part=3, progress=lambda done, _: told.append(done)
+    )
+    assert told == [1, 2, 3, 4, 5, 6, 10] and len(frames(target)) == COUNT
+
+
 def test_a_film_moved_with_its_parts_goes_on(tmp_path):
     here, there, interrupted = tmp_path / "here", tmp_path / "there", Stopped(7, KeyboardInterrupt)
     here.mkdir()

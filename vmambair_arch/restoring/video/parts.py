@@ -19,7 +19,7 @@ class Parts:
     Args:
         folder: created if missing.
         about: everything that the parts depend on.
-    Raises: InputError: the folder has parts with another record.
+    Raises: InputError: the folder has parts with another record, or without one.
     """
 
     def __init__(self, folder: Path, about: Mapping[str, Any]):
@@ -28,7 +28,7 @@ class Parts:
         remove_leftovers(folder)
         if not self.paths():
             write_whole(folder / ABOUT, json.dumps(about).encode())
-        theirs = json.loads((folder / ABOUT).read_text())
+        theirs = self._record()
         other = [name for name in about if theirs.get(name) != about[name]]
         if other:
             raise InputError(
@@ -37,9 +37,14 @@ class Parts:
             )
 
     def has(self, number: int, frames: int) -> bool:
-        """Whether a part exists, with all its frames."""
+        """Whether a part exists, with all its frames; a damaged one has to be made again."""
+        from av.error import FFmpegError
+
         path = self._path(number)
-        return path.exists() and sum(1 for _ in packets(path)) == frames
+        try:
+            return path.exists() and sum(1 for _ in packets(path)) == frames
+        except FFmpegError:
+            return False
 
     def write(self, number: int, write: Callable[[IO[bytes]], None]) -> None:
         """Write a part."""
@@ -52,6 +57,18 @@ class Parts:
     def remove(self) -> None:
         """Remove the folder with all parts."""
         shutil.rmtree(self.folder)
+
+    def _record(self) -> dict[str, Any]:
+        try:
+            found = json.loads((self.folder / ABOUT).read_text())
+        except (FileNotFoundError, ValueError):
+            found = None
+        if isinstance(found, dict):
+            return found
+        raise InputError(
+            f"{self.folder}: {ABOUT} is missing or damaged, so the parts there may be of another"
+            " run; remove the folder"
+        )
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:08d}.part"
