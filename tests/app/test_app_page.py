@@ -165,7 +165,7 @@ def test_networks_are_compared_side_by_side_at_a_remembered_strength(page, serve
 
 
 def test_a_folder_adds_its_pictures_and_reports_what_is_left_out(page, tmp_path):
-    for name in ("album/a.png", "album/deep/b.png", "album/.c.png"):
+    for name in ("album/a.png", "album/deep/b.JFIF", "album/.c.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_bytes(ASTRONAUT)
     (tmp_path / "album/notes.txt").write_text("no picture")

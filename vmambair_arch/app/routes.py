@@ -15,8 +15,8 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from ..errors import InputError
-from ..restoring import failures
-from ..restoring.files.formats import FORMATS
+from ..restoring import failures, video
+from ..restoring.files.formats import FORMATS, SUFFIXES
 from ..restoring.restorer import check_strength
 from ..viewing import bundle
 from . import archives
@@ -93,6 +93,7 @@ class Routes:
             {
                 "networks": networks,
                 "formats": list(FORMATS),
+                "suffixes": sorted({*SUFFIXES, *video.SUFFIXES}),
                 "max_megapixels": self.most,
                 "strength": self.strength,
             }

@@ -79,7 +79,7 @@ const take = (files) => {
   const added = choices.jobs().map((options) => pictures.add(files, options));
   if (added[0].length) choose(added[0][0]);
 };
-takeIn(intake, take, (number) => {
+takeIn(intake, offered.suffixes, take, (number) => {
   find("status").textContent = `${number} other files in the folder were left out`;
 });
 render();

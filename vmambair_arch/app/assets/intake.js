@@ -1,14 +1,12 @@
 // How pictures are added: dropped anywhere on the page, also as folders, chosen, or pasted.
 
-// The files taken from a folder; others are left out, as by vmambair restore.
-const NAMES = /\.(png|jpe?g|webp|tiff?|bmp|hei[cf]|hif|avif|mp4|m4v|mov|mkv|webm|avi|mts|m2ts|mpe?g)$/i;
-
-// Calls take(files) with added files, and leave(number) with the number left out of folders.
+// Calls take(files) with added files, and leave(number) with the number left out of folders, which
+// are those without one of the suffixes.
 // `chooser` and `folderChooser` are buttons, `input` and `folder` the file inputs they open.
-export function takeIn({ drop, chooser, input, folderChooser, folder }, take, leave) {
+export function takeIn({ drop, chooser, input, folderChooser, folder }, suffixes, take, leave) {
   const takeFolder = (files) => {
     const shown = files.filter(({ name }) => !name.startsWith("."));
-    const found = shown.filter(({ name }) => NAMES.test(name));
+    const found = shown.filter(({ name }) => suffixes.includes(suffix(name)));
     if (shown.length > found.length) leave(shown.length - found.length);
     if (found.length) take(found);
   };
@@ -27,6 +25,8 @@ export function takeIn({ drop, chooser, input, folderChooser, folder }, take, le
     if (folders.length) takeFolder((await Promise.all(folders.map(filesIn))).flat());
   });
 }
+
+const suffix = (name) => name.slice(name.lastIndexOf(".")).toLowerCase();
 
 function follow(button, input, take) {
   button.addEventListener("click", () => input.click());

@@ -10,7 +10,8 @@ async function ask(path, options = {}) {
   return response.status === 204 ? null : response.json();
 }
 
-// {networks: [{key, label, origin, purpose}], formats: [name], max_megapixels, strength}
+// {networks: [{key, label, origin, purpose}], formats: [name], suffixes: [of pictures and films],
+// max_megapixels, strength}
 export const choices = () => ask("/choices");
 
 // Every job, the oldest first, as in Job.as_json of jobs.py.
