@@ -209,6 +209,21 @@ def test_a_film_that_fails_leaves_no_files_behind(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_films_failure_names_no_file_of_the_server(tmp_path):
+    job, networks = film_job(tmp_path, 2), Frames(1, pytest.fail)
+    networks.outscale = 2000
+    restoring.restore(job, networks, max_megapixels=1)
+    assert job.failure.startswith("film.mp4: would be 32000 x 32000 pixels, and x264 encodes at")
+    both = b""
+    for side in (16, 32):
+        part = films.write(tmp_path / "part", sizes=((side, side),) * 3, container="h264")
+        both += part.read_bytes()
+    (tmp_path / "input").write_bytes(both)
+    restoring.restore(job, networks, max_megapixels=1)
+    assert job.failure.startswith("film.mp4: from frame 4 on it is 32 x 32")
+    assert "ffmpeg -i film.mp4 -vf" in job.failure
+
+
 def tiny() -> VmambaIR:
     torch.manual_seed(0)
     return VmambaIR(scale=4, **TINY)

@@ -2,13 +2,15 @@
 
 import functools
 import io
+import os
+import re
 import shutil
 import time
 from pathlib import PurePath
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, printable
 from ..restoring import failures, video
 from ..restoring.files import reading, writing
 from ..restoring.files.formats import SUFFIXES, form_for, suffix_for
@@ -36,7 +38,7 @@ def restore(job: Job, networks: Networks, *, max_megapixels: float, strength: fl
         else:
             _restore(job, networks, max_megapixels, strength)
     except (InputError, MemoryError, OSError) as error:
-        job.failure = failures.sentence(error, job.name).replace(f"{source}: ", "")
+        job.failure = _sentence(error, job)
     finally:
         _remove_unused(job)
 
@@ -55,6 +57,13 @@ def encoded_at(job: Job, strength: float, *, max_megapixels: float) -> bytes:
     content = io.BytesIO()
     writing.encode(picture.replaced(pixels), content, str(job.form))
     return content.getvalue()
+
+
+def _sentence(error: InputError | MemoryError | OSError, job: Job) -> str:
+    """Why a job failed, with its name only, not with those of the files in its folder."""
+    own = re.compile(re.escape(f"{printable(job.folder)}{os.sep}") + r"[\w.]+: ")
+    said = own.sub("", failures.sentence(error, job.name))
+    return said.replace(f"ffmpeg -i {INPUT} ", f"ffmpeg -i {job.name} ")
 
 
 def _remove_unused(job: Job) -> None:
