@@ -66,7 +66,8 @@ def _serve(arguments: argparse.Namespace) -> None:
     from ..restoring.restorer import check_strength
     from .networks import resolved
 
-    computing.check_bounds(arguments, port=(0, 65535), threads=(1, None), max_megapixels=(0, None))
+    bounds = {"port": (0, 65535), "threads": (1, None)}
+    computing.check_bounds(arguments, **bounds, max_megapixels=(0, None), keep=(0, None))
     check_strength(arguments.strength)
     computing.take_threads(arguments)
     with serving.listen(arguments.host, arguments.port) as listener:  # before the network loads
