@@ -6,9 +6,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 import yaml
 from basicsr.archs.srresnet_arch import MSRResNet
+from basicsr.models.sr_model import SRModel
 from basicsr.utils.lmdb_util import make_lmdb_from_imgs
+from basicsr.utils.registry import MODEL_REGISTRY
 from skimage import data
 
 from support.experiments import tiny_network
@@ -206,6 +209,36 @@ def test_a_failing_step_is_reported(check, split, monkeypatch):
     assert "a step of training fails: list index out of range" in problems[0]
 
 
+class OwnNames(SRModel):
+    """A third party's model, with names of its own for its input and its optimizer."""
+
+    def init_training_settings(self):
+        self.net_g.train()
+        self.optimizers = [torch.optim.Adam(self.net_g.parameters(), **self.opt["train"]["adam"])]
+        self.setup_schedulers()
+
+    def feed_data(self, data):
+        self.low, self.high = (data[side].to(self.device) for side in ("lq", "gt"))
+
+    def optimize_parameters(self, current_iter):
+        self.optimizers[0].zero_grad()
+        loss = (self.net_g(self.low) - self.high).abs().mean()
+        loss.backward()
+        self.optimizers[0].step()
+        self.log_dict = self.reduce_loss_dict({"l_pix": loss})
+
+
+def test_a_third_partys_model_is_timed_whatever_its_names(check, split, monkeypatch):
+    monkeypatch.setattr(MODEL_REGISTRY, "_obj_map", {**MODEL_REGISTRY._obj_map})
+    MODEL_REGISTRY.register(OwnNames)
+    scheduler = {"type": "MultiStepLR", "milestones": [3], "gamma": 0.5}
+    train = {"total_iter": 4, "adam": {"lr": 1e-4}, "scheduler": scheduler}
+    code, report, problems = check(split(model_type="OwnNames", train=train))
+    assert (code, problems) == (0, [])
+    assert "s per iteration on cpu" in report and "estimated memory" not in report
+    assert cost.memory({"network_g": tiny_network(), "train": train}, (1, 3, 8, 8)) is None
+
+
 def test_differences_and_warnings_are_in_the_report(check, split, experiment):
     experiment("base")
     scheduler = {"type": "MultiStepLR", "milestones": [9], "gamma": 0.5}
@@ -241,3 +274,14 @@ def test_the_estimate_of_memory_grows_with_the_batch_from_five_times_the_weights
     kept = two - one
     assert one - kept == 5 * weights  # weights, gradients, two of Adam, the average
     assert kept > 4 * 8 * 64**2  # its last map at least
+
+
+def test_a_network_that_depends_on_the_values_of_its_input_gets_its_costs():
+    """EDVR warns of large offsets, which fake tensors do not have."""
+    blocks = {"num_extract_block": 1, "num_reconstruct_block": 1, "deformable_groups": 1}
+    options = {"type": "EDVR", "num_feat": 4, "num_frame": 2, "center_frame_idx": 0, **blocks}
+    opt = {"network_g": options, "model_type": "EDVRModel"}
+    opt["train"] = {"optim_g": {"type": "Adam", "lr": 1e-3}}
+    shape = 1, 2, 3, 16, 16
+    assert cost.forward(options, shape).products > 0
+    assert cost.memory(opt, shape) > 0

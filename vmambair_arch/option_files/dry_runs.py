@@ -27,6 +27,8 @@ from ..models import optimizer_modes
 from ..models.losses.gan import RelativisticGANLoss
 
 FAKES = "torch._subclasses.fake_tensor"  # a logger: an error is logged, then raised
+# What a network raises on fake tensors if it depends on their values.
+DEPENDS_ON_VALUES = DataDependentOutputException, DynamicOutputShapeException
 MAX_PARAMETERS = 10**10
 MAX_REAL_PARAMETERS = 3 * 10**8  # parameters that a dry run puts into memory
 MAX_LAYERS = 20_000
@@ -103,8 +105,8 @@ def _attempt(
     try:
         with fake_tensors(), torch.no_grad(), silent(FAKES):
             made = tuple(built(torch.empty(lq)).shape)
-    except (DataDependentOutputException, DynamicOutputShapeException):
-        return None  # it depends on values, which fake tensors lack
+    except DEPENDS_ON_VALUES:
+        return None
     except Exception as error:  # as above
         return f"cannot run on an input of {_size(lq)} ({source}): {one_line(error)}"
     if gt and made != tuple(gt):

@@ -145,12 +145,13 @@ def _costs(opt: dict[str, Any]) -> Iterator[str]:
     except Exception as error:  # of any type: finding errors is the purpose of the step
         what = "a step of training" if opt["is_train"] else "restoring an image"
         raise InputError(f"{opt['opt_file']}: {what} fails: {one_line(error)}") from error
-    shape = tuple(model.lq.shape)
+    lq = getattr(model, "lq", None)  # third-party models may have another name for it
+    shape = tuple(lq.shape) if isinstance(lq, torch.Tensor) else ()
     if opt["is_train"]:
         yield describe_batch(opt)
     yield f"network_g: {opt['network_g']['type']}, {cost.parameters(model.net_g):,} parameters"
-    forward = cost.forward(opt["network_g"], shape)
-    memory = cost.memory(opt, shape) if opt["is_train"] else None
+    forward = cost.forward(opt["network_g"], shape) if shape else None
+    memory = cost.memory(opt, shape) if shape and opt["is_train"] else None
     if forward is not None:
         yield from _forward_costs(forward, shape)
     if memory is not None:
