@@ -233,6 +233,7 @@ class BeforeModel(BaseModel):
             if shared_validation.is_by_image(self, host):
                 shared_validation.run(self, *arguments)
                 return
+            shared_validation.begin_videos(self, host, dataloader.dataset)
             host.dist_validation(*arguments)
         self.best_metric_results = gather(getattr(self, "best_metric_results", {}))[0]
 

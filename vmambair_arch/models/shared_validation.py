@@ -1,14 +1,17 @@
 """A model's validation, shared by the processes of a run."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import torch
 from torch.utils.data import DataLoader
 
 from ..system.processes import gather
 from .metrics import mean
 
 BY_IMAGE = ("SRModel", "RealESRNetModel", "RealESRGANModel")  # the last two call SRModel's
+BY_FRAME = ("VideoBaseModel", "VideoRecurrentModel")
 
 
 def is_by_image(model: Any, host: Any) -> bool:
@@ -33,6 +36,19 @@ def run(
     _measure_part(model, dataloader, current_iter, save_img)
     if model.opt["val"].get("metrics") is not None:
         _take_together(model, dataloader, current_iter, tb_logger)
+
+
+def begin_videos(model: Any, host: Any, dataset: Any) -> None:
+    """Set a video model's figures of a set to zero, on its device: a row per frame of each folder.
+
+    BasicSR makes them once, for the folders of the first set, and always on CUDA.
+    """
+    metrics = model.opt["val"].get("metrics")
+    if _owner(host.dist_validation) in BY_FRAME and metrics:
+        model.metric_results = {
+            folder: torch.zeros(frames, len(metrics), device=model.device)
+            for folder, frames in Counter(dataset.data_info["folder"]).items()
+        }
 
 
 def _measure_part(model: Any, dataloader: DataLoader, current_iter: Any, save_img: bool) -> None:

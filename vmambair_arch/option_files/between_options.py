@@ -142,12 +142,25 @@ def _validation(file: Checked) -> Iterator[Finding]:
                     ("val", "metrics", name),
                     f"needs ground truth, and datasets.{section} has none; remove one",
                 )
-    if "VideoBaseModel" in file.bases and val and not val.get("metrics"):
-        yield Finding(("val", "metrics"), "is missing; video models need it")
+    if "VideoBaseModel" in file.bases and val:
+        yield from _videos(file, val)
     if file.is_train and sections and not file.options.get("val"):
         yield Finding(("val",), f"is missing: datasets.{sections[0]} is never used", warning=True)
     if file.is_train and val and not sections:
         yield Finding(("val",), "validates nothing: there is no datasets.val", warning=True)
+
+
+def _videos(file: Checked, val: dict[str, Any]) -> Iterator[Finding]:
+    """What BasicSR's video models cannot do in a validation."""
+    if not val.get("metrics"):
+        yield Finding(("val", "metrics"), "is missing; video models need it")
+    if file.is_train and val.get("save_img"):
+        yield Finding(
+            ("val", "save_img"),
+            "is true, and video models save no images in training; set it to false",
+        )
+    if file.is_train and val.get("before_after"):
+        yield Finding(("val", "before_after"), "is for single images, not videos; set it to false")
 
 
 def _model(file: Checked) -> Iterator[Finding]:

@@ -60,7 +60,7 @@ def grid(visuals: dict[str, Tensor] | None) -> Tensor | None:
 
     Args:
         visuals: a model's get_current_visuals: lq, result and, where there is one, gt, each
-            (b, c, h, w) in [0, 1].
+            (b, c, h, w) in [0, 1]; the lq of a video model is (b, frames, c, h, w).
     Returns: (3, at most 256, ...) with lq enlarged to the output's size; None without such images.
     """
     if not visuals or "result" not in visuals or visuals["result"].dim() != 4:
@@ -70,7 +70,9 @@ def grid(visuals: dict[str, Tensor] | None) -> Tensor | None:
     tiles = []
     for name in ("lq", "result", "gt"):
         if name in visuals:
-            image = F.interpolate(visuals[name][:1, :3].float(), size=size, mode="nearest")
+            image = visuals[name]
+            image = image[:, image.shape[1] // 2] if image.dim() == 5 else image
+            image = F.interpolate(image[:1, :3].float(), size=size, mode="nearest")
             image = image[0, :, top : top + GRID, left : left + GRID]
             tiles.append(image.clamp(0, 1).expand(3, -1, -1) if len(image) == 1 else image)
     if any(len(tile) != 3 for tile in tiles):

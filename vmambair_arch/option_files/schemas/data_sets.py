@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from basicsr.utils.registry import DATASET_REGISTRY
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from ...degrading.kernels import TwoOrderKernels
 from ...option_values.data_sets import CROP, LOADER, DataSet, Images, IoBackend, Paired
@@ -11,11 +11,24 @@ from ...option_values.kinds import (
     WHOLE,
     Count,
     Deviations,
+    FileName,
     FilePath,
     Means,
     Template,
 )
 from .families import known
+
+TESTED = ("vid4", "reds4", "redsofficial")  # names that VideoTestDataset knows, in lower case
+Padding = Literal["replicate", "reflection", "reflection_circle", "circle"]
+
+
+def _tested(name: str) -> str:
+    if name.lower() not in TESTED:
+        raise ValueError(
+            "is not Vid4, REDS4 or REDSofficial: BasicSR lists the frames of no other; give the set"
+            " one of these names, whatever it holds"
+        )
+    return name
 
 
 class RealESRGANPaired(Images):
@@ -110,9 +123,10 @@ class Vimeo90KRecurrent(Vimeo90K):
 class VideoTest(VideoDataSet):
     """VideoTestDataset."""
 
+    name: Annotated[FileName, AfterValidator(_tested)]
     cache_data: bool
     meta_info_file: FilePath | None = None
-    padding: Literal["replicate", "reflection", "reflection_circle", "circle"] = "replicate"
+    padding: Padding
 
 
 class VideoTestVimeo90K(VideoDataSet):
@@ -134,6 +148,7 @@ class VideoRecurrentTest(VideoTest):
     """VideoRecurrentTestDataset, which uses whole sequences."""
 
     num_frame: Annotated[int, Field(ge=-1, le=1000), WHOLE] = -1
+    padding: Padding = "replicate"
 
 
 HOST: dict[str, type[DataSet]] = {
