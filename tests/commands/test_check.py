@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 from basicsr.archs.srresnet_arch import MSRResNet
+from basicsr.data.paired_image_dataset import PairedImageDataset
 from basicsr.models.sr_model import SRModel
 from basicsr.utils.lmdb_util import make_lmdb_from_imgs
 from basicsr.utils.registry import MODEL_REGISTRY
@@ -207,6 +208,31 @@ def test_a_failing_step_is_reported(check, split, monkeypatch):
     code, _, problems = check(split())
     assert code == 2
     assert "a step of training fails: list index out of range" in problems[0]
+
+
+def test_an_evaluation_set_that_gives_no_image_is_named(check, split, monkeypatch):
+    load = PairedImageDataset.__getitem__
+
+    def load_training(self, index):
+        return load(self, index) if self.opt["phase"] == "train" else self.opt["padding"]
+
+    monkeypatch.setattr(PairedImageDataset, "__getitem__", load_training)
+    code, _, problems = check(split())
+    assert code == 2
+    assert "datasets.val: its first image cannot be loaded: 'padding'" in problems[0]
+
+
+def test_a_data_set_that_cannot_be_built_is_named(split, monkeypatch, capsys):
+    def refuse(section):
+        assert section["phase"] == "train", "No need to use lmdb during validation/test."
+        return PairedImageDataset(section)
+
+    monkeypatch.setattr("vmambair_arch.data.batches.loading.build_dataset", refuse)
+    assert cli.vmambair(["train", "-opt", split()]) == 2
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    reason = "cannot be built (No need to use lmdb during validation/test.); correct its options"
+    assert "tiny.yml: data set val: " in last and reason in last
+    assert not Path("experiments").exists()
 
 
 class OwnNames(SRModel):

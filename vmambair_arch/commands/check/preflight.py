@@ -29,10 +29,11 @@ from ...option_files.options import where
 from ...training import pipeline
 from .. import cost_row
 from . import cost
-from .leaks import Leaks
+from .leaks import Leaks, is_training
 
 SECONDS = 10.0  # of timed steps; slow steps are repeated less often
 MAX_LISTED = 20  # problems of a kind that are listed; further ones are counted
+IN_THIS_PROCESS = {"num_worker_per_gpu": 0, "prefetch_mode": None, "persistent_workers": False}
 
 
 def run(opt: dict[str, Any], *, fast: bool = False) -> Iterator[str]:
@@ -60,7 +61,7 @@ def run(opt: dict[str, Any], *, fast: bool = False) -> Iterator[str]:
     yield from warnings
     if found:
         raise InputError(*found)
-    yield from _costs(opt)
+    yield from _costs(opt, _first_images(opt))
 
 
 class _DataSetReport(NamedTuple):
@@ -134,12 +135,37 @@ def _too_few(place: str, opt: dict[str, Any], data_set: dict[str, Any], images: 
     ]
 
 
-def _costs(opt: dict[str, Any]) -> Iterator[str]:
-    """Build everything and take steps on one micro-batch, or restore one image."""
+def _first_images(opt: dict[str, Any]) -> list[dict[str, Any]]:
+    """The first image, or clip, of each evaluation set.
+
+    Raises: InputError: the sets that do not give one, a sentence each.
+    """
+    images, found = [], []
+    for name, section in deepcopy(opt["datasets"]).items():
+        if is_training(name):
+            continue
+        place = where(opt, ("datasets", name))
+        try:
+            with _quiet():
+                loader = validation_loader(opt, section | IN_THIS_PROCESS)
+                images.append(next(iter(loader)))
+        except StopIteration:
+            found.append(f"{place}: holds no image; correct its folders")
+        except InputError as error:
+            found.append(str(error))
+        except Exception as error:  # of any type: finding errors is the purpose
+            found.append(f"{place}: its first image cannot be loaded: {one_line(error)}")
+    if found:
+        raise InputError(*found)
+    return images
+
+
+def _costs(opt: dict[str, Any], images: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Build everything and take steps on one micro-batch, or restore the first image."""
     try:
         with _quiet():
             set_random_seed(opt["manual_seed"])
-            batch = _batch(opt)
+            batch = _batch(opt) if opt["is_train"] else images[0]
             model = pipeline.build_model(deepcopy(dict(opt)))
             seconds = _steps(model, batch, opt)
     except Exception as error:  # of any type: finding errors is the purpose of the step
@@ -189,11 +215,9 @@ def _time(opt: dict[str, Any], seconds: float, device: torch.device) -> Iterator
 
 
 def _batch(opt: dict[str, Any]) -> dict[str, Any]:
-    """The first micro-batch of the training set, or the first image of the first set."""
-    here = {"num_worker_per_gpu": 0, "prefetch_mode": None, "persistent_workers": False}
-    sections = {name: section | here for name, section in deepcopy(opt["datasets"]).items()}
-    if not opt["is_train"]:
-        return next(iter(validation_loader(opt, next(iter(sections.values())))))
+    """The first micro-batch of the training set."""
+    sections = deepcopy(opt["datasets"])
+    sections = {name: section | IN_THIS_PROCESS for name, section in sections.items()}
     batch = next(iter(training_loader({**opt, "datasets": sections})))
     for failure in batch.pop("failures"):
         raise InputError(failure)

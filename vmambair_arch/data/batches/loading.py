@@ -13,7 +13,7 @@ import torch
 from basicsr.data import build_dataloader, build_dataset
 from torch.utils.data import BatchSampler, DataLoader
 
-from ...errors import InputError, TrainingError
+from ...errors import InputError, TrainingError, shortened
 from ..progressive import ProgressiveBatchSampler, read_stages
 from .micro_batches import MicroBatches, accumulation_steps, is_progressive
 from .prefetch import Prefetcher, collate_packed
@@ -114,14 +114,20 @@ def validation_loader(opt: dict[str, Any], section: dict[str, Any]) -> DataLoade
 
 
 def _data_set(opt: dict[str, Any], section: dict[str, Any]) -> Any:
-    """BasicSR's data set. Raises InputError: a file that it needs cannot be read."""
+    """BasicSR's data set. Raises InputError: it cannot be built from its options and files."""
+    place = f"{opt['opt_file']}: data set {section.get('name') or section['phase']}"
     try:
         return build_dataset(section)
+    except InputError:
+        raise
     except (OSError, UnicodeDecodeError) as error:
-        name = section.get("name") or section["phase"]
         raise InputError(
-            f"{opt['opt_file']}: data set {name}: {section['type']} cannot read what it needs"
-            f" ({error}); correct its paths"
+            f"{place}: {section['type']} cannot read what it needs ({error}); correct its paths"
+        ) from error
+    except Exception as error:  # a data set may raise anything for options or files
+        reason = shortened(error) or type(error).__name__
+        raise InputError(
+            f"{place}: {section['type']} cannot be built ({reason}); correct its options or files"
         ) from error
 
 
