@@ -292,6 +292,32 @@ def test_a_network_of_spandrel_is_exported_or_refused_with_a_reason(tmp_path, ca
     assert message.endswith("; give --size H W, or export another")
 
 
+def test_what_a_format_cannot_hold_is_one_sentence(tmp_path, capsys, monkeypatch):
+    """ONNX has no singular value decomposition."""
+
+    class Decomposed(Windows):
+        multiple = 1
+
+        def forward(self, x):
+            u, s, v = torch.linalg.svd(x, full_matrices=False)
+            return u * s[..., None, :] @ v
+
+    monkeypatch.setattr(export.networks, "load", lambda *_: Decomposed().eval())
+    out = tmp_path / "out.onnx"
+    assert cli.vmambair(["export", "any.pth", str(out), "--size", "16", "16"]) == 2
+    sentence = one_sentence(capsys)
+    assert "ONNX cannot hold Windows: No ONNX function found for" in sentence
+    assert "; give a name that ends in .pt2, or export another network" in sentence
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_size_beyond_memory_is_one_sentence(tmp_path, capsys):
+    save_network(restormer(), tmp_path / "network.pth")
+    files = [str(tmp_path / name) for name in ("network.pth", "out.onnx")]
+    assert cli.vmambair(["export", *files, "--size", "8000000", "8000000"]) == 2
+    assert "memory ran out (" in one_sentence(capsys)
+
+
 @pytest.mark.parametrize("wrong", [1.01, float("nan")])
 def test_a_file_that_computes_something_else_is_not_kept(tmp_path, capsys, monkeypatch, wrong):
     kind = EXPORT_FORMATS["torch-export"]

@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,10 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...errors import InputError
+from ...errors import InputError, shortened
 from ...exporting.formats import EXPORT_FORMATS, Run, check_installed, describe
 from ...exporting.tracing import check_size, round_up, smallest, trace
 from ...files import check_place, remove_leftovers, write_whole
+from ...networks.unet import UNet
+from ...system import memory
 from .. import networks
 
 # Used to compare a file for any size.
@@ -56,8 +58,8 @@ def run(
         doing: called with a description of each step; its result is entered during the step.
     Returns: the comparisons of file and network.
     Raises: InputError: the model cannot be read, the file exists or has another suffix, the size
-        is not a multiple of 8, the format has no such scan, a package is missing, or the outputs
-        differ. No file is written.
+        is not a multiple of 8, the format has no such scan, a package is missing, memory runs out,
+        the format cannot hold the network, or the outputs differ. No file is written.
     """
     format = _format(out, format)
     kind = EXPORT_FORMATS[format]
@@ -68,15 +70,16 @@ def run(
     multiple: Any = network.multiple
     if size is not None:
         check_size(size, multiple)
-    with doing("tracing the network"):
-        program = trace(network, size, kind.scans)
-    with doing(f"converting it to {kind.name}"):
-        content = kind.write(program, describe(network, size), form)
-    with doing(f"running it in {kind.runner} and comparing it with the network"):
-        least = max(kind.smallest, smallest(network))
-        tried = [[round_up(max(side, least), multiple) for side in sides] for sides in SIZES]
-        sizes = [size] if size else dict.fromkeys((h, w) for h, w in tried)
-        comparisons = compare(kind.runs(content), network, sizes)
+    with _explained(out, network, format):
+        with doing("tracing the network"):
+            program = trace(network, size, kind.scans)
+        with doing(f"converting it to {kind.name}"):
+            content = kind.write(program, describe(network, size), form)
+        with doing(f"running it in {kind.runner} and comparing it with the network"):
+            least = max(kind.smallest, smallest(network))
+            tried = [[round_up(max(side, least), multiple) for side in sides] for sides in SIZES]
+            sizes = [size] if size else dict.fromkeys((h, w) for h, w in tried)
+            comparisons = compare(kind.runs(content), network, sizes)
     worst = max(comparisons, key=lambda comparison: comparison.error)
     if not worst.error <= ERROR:  # also true for NaN
         raise InputError(
@@ -87,6 +90,34 @@ def run(
     remove_leftovers(out.parent)
     write_whole(out, content)
     return comparisons
+
+
+@contextmanager
+def _explained(out: Path, network: nn.Module, format: str) -> Iterator[None]:
+    """Raise InputError within it if memory runs out, or the format lacks what a network needs."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # torch, ONNX and onnxruntime may raise anything
+        if memory.ran_out(error):
+            raise InputError(
+                f"{out}: not written, since memory ran out ({shortened(error)}); give a smaller"
+                " --size, or close other programs"
+            ) from error
+        if isinstance(network, UNet):
+            raise
+        other = next(kind.suffix for name, kind in EXPORT_FORMATS.items() if name != format)
+        raise InputError(
+            f"{out}: not written, since {EXPORT_FORMATS[format].name} cannot hold"
+            f" {describe(network, None)['network']}: {shortened(_cause(error))}; give a name that"
+            f" ends in {other}, or export another network"
+        ) from error
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The first of the errors that led to one."""
+    return _cause(error.__cause__) if error.__cause__ else error
 
 
 def report(out: Path, comparisons: list[Comparison]) -> Iterator[str]:
