@@ -177,6 +177,12 @@ def tarred(path: Path) -> None:
         archive.add(os.devnull)
 
 
+def program(path: Path) -> None:
+    exported = torch.export.export(torch.nn.ReLU(), (torch.zeros(1),))
+    torch.export.save(exported, path.with_suffix(".pt2"))
+    path.with_suffix(".pt2").rename(path)
+
+
 def arrays(path: Path) -> None:
     with path.open("wb") as file:
         np.savez(file, a=np.zeros(2))
@@ -198,6 +204,10 @@ def arrays(path: Path) -> None:
         (lambda path: path.write_bytes(bytes(4) + b"ftypisom" + bytes(99)), "is a video"),
         (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n"), "is an HDF5 file"),
         (packed, "is a zip archive (of network.pth ...); unpack it"),
+        (
+            program,
+            "is a file of torch.export, not a checkpoint; give the .pth or .safetensors file",
+        ),
         (tarred, "is a tar archive"),
         (arrays, "is an archive of NumPy arrays"),
         (pickled(0), "is text"),

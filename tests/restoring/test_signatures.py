@@ -68,6 +68,7 @@ OTHERS = {
     "tar": (bytes(257) + b"ustar" + bytes(250), "archive", "unpack"),
     "pth": (saved(lambda f: torch.save({"a": torch.zeros(3)}, f)), "weights", "-m"),
     "safetensors": (tensors(), "weights", "-m"),
+    "onnx": (b"\x08\x0a\x12\x07pytorch\x1a\x032.1" + bytes(50), "is an ONNX file", ""),
     "npy": (saved(np.save, np.zeros(3)), "NumPy", "PNG"),
     "zeros": (bytes(5000), "nothing but zeros", "copy"),
     "empty": (b"", "is empty", "copy"),

@@ -49,6 +49,7 @@ LIGHT += " or TIFF with 16 bits"
 WEIGHTS = ", not a picture; weights are given with -m"
 LAYERS = "; export it as PNG or TIFF from the program that made it"
 NOT_READ = ", which is not read; convert it to PNG"
+EXPORTED = "give the .pth or .safetensors file that it was exported from"
 
 RAW = Kind(
     "a raw photograph",
@@ -105,6 +106,7 @@ OTHERS = {
     rb"\x80[\x02-\x05].{0,40}(?:ctorch|collections|}q)": TENSORS,
     rb".{4}\0{4}\{\s*\"": TENSORS,
     rb"GGUF": Kind("a GGUF file of weights", WEIGHTS, "convert it to PyTorch"),
+    rb"\x08[\x03-\x14][\x12\x1a\x3a\x42]": Kind("an ONNX file", ", not a picture", EXPORTED),
     rb".{4}TFL3": Kind("a TensorFlow Lite model", WEIGHTS, "give a .pth or .safetensors file"),
     rb"\x89HDF": Kind(
         "an HDF5 file",
@@ -185,6 +187,8 @@ def why_not_from_torch(names: Iterable[str]) -> str | None:
     lasts = {name.rsplit("/", 1)[-1] for name in names}
     if any("/code/" in name for name in names) and "constants.pkl" in lasts:
         return "is a TorchScript program, which holds code; save the state_dict() of its module"
+    if "archive_format" in lasts and "model.json" in lasts:
+        return f"is a file of torch.export, not a checkpoint; {EXPORTED}"
     if "data.pkl" in lasts:
         return None
     if lasts and all(name.endswith(".npy") for name in lasts):
