@@ -15,6 +15,8 @@ from support import picture_files as files
 from vmambair_arch import Restorer, Restormer, VmambaIR, cli, save_network
 from vmambair_arch.checkpoints import hub, read_file
 from vmambair_arch.commands import networks
+from vmambair_arch.commands.card import formats
+from vmambair_arch.commands.card.facts import gather
 from vmambair_arch.errors import InputError
 from vmambair_arch.restoring import models
 
@@ -184,6 +186,7 @@ def trained() -> str:
     """A checkpoint as a training writes it."""
     network = files.identity(2)
     train = {"optim_g": {"type": "AdamW"}, "pixel_opt": {"type": "L1Loss"}}
+    train["losses"] = {"lpips": {"type": "LPIPSLoss", "loss_weight": 0.1}}
     options = {"name": "doubling", "train": train, "precision": "bf16"}
     about = {"options": options, "versions": {"torch": "2.14"}, "iteration": 3000}
     content = {"params": network.state_dict(), "config": network.config, "about": about}
@@ -192,7 +195,7 @@ def trained() -> str:
 
 
 TOLD = [
-    "--author", "Ada", "--license", "cc-by-4.0", "--data", "photographs",
+    "--author", "Ada", "--license", "cc-by-4.0", "--data", "photographs | films",
     "--example", "a.png", "b.png",
 ]  # fmt: skip
 
@@ -204,8 +207,10 @@ def test_a_card_says_what_the_file_knows_and_asks_for_the_rest(empty_folder, cap
     _, head, text = Path("README.md").read_text().split("---\n", 2)
     assert yaml.safe_load(head)["license"] == "cc-by-4.0"
     digest = hashlib.sha256(Path("net_g.pth").read_bytes()).hexdigest()
-    for fact in ("# doubling", "| iterations | 3,000 |", "L1Loss", "AdamW", digest, "photographs"):
+    for fact in ("# doubling", "| iterations | 3,000 |", "L1Loss, LPIPSLoss", "AdamW", digest):
         assert fact in text
+    assert r"| photographs \| films |" in text
+    assert "![before](<a.png>) ![after](<b.png>)" in text
     entry = json.loads(Path("doubling.json").read_text())
     assert (entry["scale"], entry["author"], entry["trainingIterations"]) == (2, "Ada", 3000)
     assert entry["resources"][0]["sha256"] == digest
@@ -215,6 +220,30 @@ def test_a_card_says_what_the_file_knows_and_asks_for_the_rest(empty_folder, cap
     with safe_open("doubling.safetensors", "pt") as file:
         assert file.metadata()["modelspec.author"] == "Ada"
     assert read_file(Path("doubling.safetensors"))["config"] == json.dumps(files.identity(2).config)
+
+
+@pytest.mark.parametrize(
+    ("license", "spdx"),
+    [("apache-2.0", "Apache-2.0"), ("BSD-3-Clause", "BSD-3-Clause"), ("mit", "MIT")],
+)
+def test_openmodeldb_gets_spdxs_names_of_licences(empty_folder, license, spdx):
+    facts = gather(Path(trained()), license=license)
+    assert json.loads(formats.openmodeldb(facts))["license"] == spdx
+
+
+def test_a_card_of_a_file_with_other_notes_leaves_them_out(empty_folder):
+    content = torch.load(trained(), weights_only=True)
+    torch.save({**content, "about": {"options": ["a"], "versions": 3}}, "net_g.pth")
+    facts = gather(Path("net_g.pth"))
+    assert (facts.name, facts.losses, facts.versions) == ("net_g", (), {})
+
+
+def test_no_output_of_a_card_is_written_if_one_is_refused(empty_folder, capsys):
+    network = pytest.importorskip("spandrel.architectures.Compact").Compact(num_feat=4, num_conv=1)
+    torch.save(network.state_dict(), "compact.pth")
+    assert cli.vmambair(["card", "compact.pth", "-o", "a.md", "-o", "a.safetensors"]) == 2
+    assert "not a checkpoint of VmambaIR" in capsys.readouterr().err
+    assert [path.name for path in Path().iterdir()] == ["compact.pth"]
 
 
 def test_a_card_without_an_output_is_printed_and_bad_names_are_refused(empty_folder, capsys):
@@ -230,8 +259,13 @@ def test_push_sends_the_network_and_its_card(empty_folder, monkeypatch, capsys):
     sent = {}
 
     class Api:
+        public = False
+
         def create_repo(self, name, **how):
             sent["repository"] = name, how
+
+        def repo_info(self, name):
+            return type("Info", (), {"private": not self.public})
 
         def upload_folder(self, *, repo_id, folder_path, commit_message):
             sent.update({path.name: path.read_bytes() for path in Path(folder_path).iterdir()})
@@ -244,6 +278,14 @@ def test_push_sends_the_network_and_its_card(empty_folder, monkeypatch, capsys):
     assert b"-m hf:user/name" in sent["README.md"]
     Path("model.safetensors").write_bytes(sent["model.safetensors"])
     assert VmambaIR.from_pretrained("model.safetensors").scale == 2
+    digest = hashlib.sha256(sent["model.safetensors"]).hexdigest().encode()
+    assert digest in sent["README.md"] and b"| model.safetensors, " in sent["README.md"]
+
+    monkeypatch.setattr(Api, "public", True)
+    sent.clear()
+    assert cli.vmambair(["push", "net_g.pth", "user/name", "--private"]) == 2
+    assert "user/name: is a public repository; make it private" in capsys.readouterr().err
+    assert "model.safetensors" not in sent
 
     def refuse(self, name, **how):
         raise OSError("401 Client Error\nmore")

@@ -1,6 +1,7 @@
 """vmambair push: uploads a network to the Hugging Face Hub, as safetensors with a model card."""
 
 import argparse
+import dataclasses
 import tempfile
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def add(commands) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     from .card import formats
-    from .card.facts import gather
+    from .card.facts import gather, of_file
 
     library = hub.import_library()
     with models.file(arguments.model) as file, tempfile.TemporaryDirectory() as folder:
@@ -41,17 +42,25 @@ def _run(arguments: argparse.Namespace) -> None:
         written = Path(folder, hub.FILE)
         metadata = formats.modelspec(facts)
         checkpoints.write_file(written, network.state_dict(), network.config, metadata=metadata)
+        facts = dataclasses.replace(facts, **of_file(written))
         page = formats.markdown(facts, hub=arguments.repository)
         Path(folder, "README.md").write_text(page, "utf-8")
         try:
             api = library.HfApi()
             repository = arguments.repository
             api.create_repo(repository, private=arguments.private or None, exist_ok=True)
+            if arguments.private and not api.repo_info(repository).private:
+                raise InputError(
+                    f"{repository}: is a public repository; make it private in its settings, or"
+                    " leave out --private"
+                )
             commit = api.upload_folder(
                 repo_id=repository,
                 folder_path=folder,
                 commit_message=f"{facts.name}, written by vmambair push",
             )
+        except InputError:
+            raise
         except Exception as error:  # the hub's client and its transports raise many types
             raise InputError(
                 f"{arguments.repository}: the hub does not accept it: {shortened(error)}; check"

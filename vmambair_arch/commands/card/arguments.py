@@ -77,7 +77,8 @@ def _run(arguments: argparse.Namespace) -> None:
         facts = gather(file, **author_facts(arguments))
         if not arguments.output:
             terminal.say(*formats.markdown(facts).split("\n"))
-        for path in arguments.output:
+        # Networks first, since only those of ours can be written.
+        for path in sorted(arguments.output, key=lambda path: path.suffix != ".safetensors"):
             if path.suffix == ".safetensors":
                 network = checkpoints.load_network(file)
                 metadata = formats.modelspec(facts)

@@ -1,7 +1,7 @@
 """The facts about a checkpoint: from the file itself, and from its author."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -78,27 +78,42 @@ def gather(path: Path, **given: Any) -> Facts:
     """
     content = checkpoints.read_file(path)
     network: Any = checkpoints.build_any_network(content, str(path))
-    about = content.get("about")
-    about = about if isinstance(about, Mapping) else {}
-    options = about.get("options") or {}
-    train = options.get("train") or {}
-    sections = {key: value for key, value in train.items() if isinstance(value, Mapping)}
-    optimizer = sections.get("optim_g", {}).get("type")
+    about = _mapping(content, "about")
+    options = _mapping(about, "options")
+    train = _mapping(options, "train")
+    optimizer = _mapping(train, "optim_g").get("type")
     config = dict(network.config)
     own = {name: value for name, value in given.items() if value}
     return Facts(
         **{"name": str(options.get("name") or path.stem), **own},
-        file=path.name,
-        size=path.stat().st_size,
-        sha256=digests.sha256(path),
+        **of_file(path),
         architecture=config.pop("architecture", type(network).__name__),
         options=config,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         scale=network.scale,
         channels=(config["in_channels"], config["out_channels"]),
         iterations=about.get("iteration"),
-        losses=tuple(str(s.get("type")) for key, s in sections.items() if key.endswith("_opt")),
+        losses=tuple(_losses(train)),
         optimizer=str(optimizer) if optimizer else None,
         precision=options.get("precision"),
-        versions=about.get("versions") or {},
+        versions=_mapping(about, "versions"),
     )
+
+
+def of_file(path: Path) -> dict[str, Any]:
+    """The facts of the file that holds the network."""
+    return {"file": path.name, "size": path.stat().st_size, "sha256": digests.sha256(path)}
+
+
+def _losses(train: Mapping[str, Any]) -> Iterator[str]:
+    """The types of a training's losses: its sections NAME_opt, and those in ``losses``."""
+    named = {key: section for key, section in train.items() if key.endswith("_opt")}
+    for section in (*named.values(), *_mapping(train, "losses").values()):
+        if isinstance(section, Mapping) and "type" in section:
+            yield str(section["type"])
+
+
+def _mapping(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """A mapping inside a file's content; empty if it has none."""
+    value = content.get(key)
+    return value if isinstance(value, Mapping) else {}

@@ -8,6 +8,8 @@ import yaml
 from .facts import Facts
 
 TAGS = ("image-to-image", "image-restoration", "vmambair-arch")
+# SPDX's names of licences that are not the hub's in capitals.
+SPDX = {name.lower(): name for name in ("Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "Unlicense")}
 
 
 def markdown(facts: Facts, *, hub: str | None = None) -> str:
@@ -29,11 +31,11 @@ def markdown(facts: Facts, *, hub: str | None = None) -> str:
     lines.append(f"{facts.architecture}, {facts.parameters:,} parameters: {facts.purpose}.\n")
     if facts.description:
         lines.append(f"{facts.description}\n")
-    lines += [f"![{b} before and after]({a})\n" for b, a in facts.examples]
+    lines += [f"![before](<{before}>) ![after](<{after}>)\n" for before, after in facts.examples]
     lines.append("## Use\n\n    pip install vmambair-arch")
     lines.append(f"    vmambair restore photo.jpg -o restored.png -m {model}\n")
     lines.append("| | |\n| --- | --- |")
-    lines += [f"| {name} | {value} |" for name, value in _rows(facts).items() if value]
+    lines += [f"| {name} | {_cell(value)} |" for name, value in _rows(facts).items() if value]
     return "\n".join(lines) + "\n"
 
 
@@ -44,7 +46,7 @@ def openmodeldb(facts: Facts) -> str:
     entry = {
         "name": facts.name,
         "author": facts.author,
-        "license": facts.license and facts.license.upper(),
+        "license": facts.license and SPDX.get(facts.license.lower(), facts.license.upper()),
         "tags": ["general-upscaler"] if facts.scale > 1 else ["restoration"],
         "description": facts.description,
         "date": facts.day,
@@ -76,6 +78,11 @@ def modelspec(facts: Facts) -> dict[str, str]:
         "tags": ", ".join(TAGS),
     }
     return {f"modelspec.{name}": value for name, value in spec.items() if value}
+
+
+def _cell(value: str) -> str:
+    """A text as it stands in a table."""
+    return " ".join(value.split()).replace("|", r"\|")
 
 
 def _rows(facts: Facts) -> dict[str, str]:
