@@ -103,6 +103,22 @@ def test_all_problems_are_listed(check, split, own):
     assert all(problem.startswith("tiny.yml:") for problem in problems)
 
 
+def test_a_set_without_a_pair_has_no_unknown_layout(check, split):
+    code, report, problems = check(split({"filename_tmpl": "{}x4"}))
+    assert code == 2 and "datasets.train: 0 entries, 0 images decoded" in report
+    assert any("gt/0.png has no partner" in problem for problem in problems)
+
+
+def test_files_besides_the_data_are_looked_for_too(check, split):
+    loss = "train:perceptual_opt={type: VGGPerceptualLoss, layer_weights: {relu1_1: 1}}"
+    loss = loss.replace("}}", "}, vgg_weights: no.pth}")
+    options = split(path={"resume_state": "gone.state"})
+    code, _, problems = check(options, "--force_yml", loss)
+    assert code == 2
+    for part in ("train.perceptual_opt: no.pth: there is no", "path.resume_state: gone.state: "):
+        assert sum(part in problem for problem in problems) == 1, problems
+
+
 def test_an_image_with_a_good_header_and_damaged_pixels_is_reported(check, split, own):
     content = bytearray((own / "gt/1.png").read_bytes())
     content[len(content) // 2] ^= 0xFF

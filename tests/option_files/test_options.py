@@ -72,6 +72,7 @@ WRONG = [
     ("datasets.train.dataroot_gt", "C:\new", "in double quotes \\ begins an escape: write /"),
     ("datasets.train.dataroot_gt", ["a"], "is ['a']; it must be one folder"),
     ("datasets.train.dataroot_gt", None, "datasets.train.dataroot_gt: is null; it must be text"),
+    ("datasets", {}, "datasets: is empty; add what belongs there"),
     ("scale", ..., "datasets.train: needs the scale"),
     ("scale", 0, "scale: is 0; it must be at least 1"),
     (

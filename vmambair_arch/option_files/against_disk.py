@@ -1,6 +1,6 @@
 """Option files checked against the disk before anything is trained or written."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from ..option_values.words import Keys
 from .options import where
 from .schemas.families import registered
 
+Step = tuple[Callable[..., None], Keys, tuple]  # a check, the keys it is about, its arguments
+
 
 def check(opt: dict[str, Any]) -> None:
     """Check the data sets, networks, checkpoints, losses and metrics of an option file.
@@ -26,25 +28,35 @@ def check(opt: dict[str, Any]) -> None:
     """
     measured = (opt.get("val") or {}).get("metrics") or {}
     border = max((metric.get("crop_border") or 0 for metric in measured.values()), default=0)
-    steps: list[tuple[Callable[..., None], Keys, tuple]] = [
+    data_sets: list[Step] = [
         (check_data_set, ("datasets", section), (data_set, border))
         for section, data_set in opt["datasets"].items()
     ]
+    problems = [*_problems(opt, data_sets), *problems_besides_data(opt)]
+    if problems:
+        raise InputError(*problems)
+
+
+def problems_besides_data(opt: dict[str, Any]) -> list[str]:
+    """The problems of networks, checkpoints, losses and metrics, a sentence each; see ``check``."""
+    train, measured = opt.get("train") or {}, (opt.get("val") or {}).get("metrics") or {}
     networks = [key for key in opt if key.startswith("network_") and opt[key]]
-    steps += [(check_network, (key,), (opt, key)) for key in networks]
-    train = opt.get("train") or {}
+    steps: list[Step] = [(check_network, (key,), (opt, key)) for key in networks]
     steps += [(check_loss, keys, (section,)) for keys, section in loss_sections(train)]
     steps += [
         (metrics.complete, ("val", "metrics", name), (metric,)) for name, metric in measured.items()
     ]
+    return _problems(opt, steps)
+
+
+def _problems(opt: dict[str, Any], steps: Iterable[Step]) -> list[str]:
     problems = []
     for step, keys, arguments in steps:
         try:
             step(where(opt, keys), *arguments)
         except InputError as error:
             problems.append(str(error))
-    if problems:
-        raise InputError(*problems)
+    return problems
 
 
 def check_network(place: str, opt: dict[str, Any], key: str) -> None:

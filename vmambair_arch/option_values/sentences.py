@@ -107,6 +107,8 @@ def _sentence(item: Any, keys: Keys, section: type[BaseModel], hints: Mapping[st
     if isinstance(given, str) and kind.removeprefix("string_") in LENGTHS:
         values = {**context, "actual_length": len(given)}
         return LENGTHS[kind.removeprefix("string_")].format(**values)
+    if kind == "too_short" and isinstance(given, Mapping):
+        return "is empty; add what belongs there"
     needed = NEEDED.get(kind, "").format(**context) or item["msg"]
     if kind == "string_type" and isinstance(given, list) and last.startswith("dataroot"):
         needed = "one folder; put links to the files of all folders into it"

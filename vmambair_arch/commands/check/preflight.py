@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from basicsr.utils import get_root_logger, set_random_seed
 
+from ...checkpoints import training_states
 from ...data import survey
 from ...data.batches.loading import training_loader, validation_loader
 from ...data.batches.micro_batches import accumulation_steps, describe_batch
@@ -53,11 +54,12 @@ def run(opt: dict[str, Any], *, fast: bool = False) -> Iterator[str]:
         found += report.problems
         warnings += report.warnings
     yield from leaks.summary()
-    for key in [key for key in opt if key.startswith("network_") and opt[key]]:
+    found += against_disk.problems_besides_data(opt)
+    if opt["is_train"]:
         try:
-            against_disk.check_network(where(opt, (key,)), opt, key)
+            training_states.find(deepcopy(dict(opt)))
         except InputError as error:
-            found.append(str(error))
+            found.append(f"{where(opt, ('path', 'resume_state'))}: {error}")
     yield from warnings
     if found:
         raise InputError(*found)
@@ -83,9 +85,10 @@ def _check_data_set(
     wrong = list(problems(place, data_set, border))
     found = _listed(wrong)
     try:
-        listed = [entry for entry in entries(place, data_set) if isinstance(entry, Entry)]
+        there = entries(place, data_set)
     except (InputError, OSError):  # already among the problems
         return _DataSetReport(f"datasets.{section}: cannot be listed", found, [])
+    listed = [entry for entry in there if isinstance(entry, Entry)]
     found += _too_few(place, opt, data_set, len(listed))
     seen, unusable, warnings = 0, [], []
     for side, image in survey.decode_images(
@@ -104,7 +107,7 @@ def _check_data_set(
             warnings += [like] * bool(like)
     found += _listed(unusable)
     line = f"datasets.{section}: {len(listed)} entries, {seen} images decoded"
-    if not listed:
+    if not there:
         line = f"datasets.{section}: its layout is unknown; no image was checked"
     return _DataSetReport(line, found, warnings)
 
