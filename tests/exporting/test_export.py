@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.export.passes import move_to_device_pass
 
 import vmambair_arch
 from support.scans import (
@@ -211,6 +212,10 @@ def test_a_torch_export_file_runs_with_torch_alone(tmp_path, given, sizes):
     run = exported(tmp_path, network, "network.pt2", "--format", "torch-export", *given)
     assert_same(run, network, *sizes)
     assert b"ops.vmambair" not in (tmp_path / "network.pt2").read_bytes()
+    moved = move_to_device_pass(torch.export.load(tmp_path / "network.pt2"), "meta")
+    h, w = sizes[0]
+    output = moved.module()(torch.empty(1, 3, h, w, device="meta"))
+    assert (output.shape, output.device.type) == ((1, 3, 4 * h, 4 * w), "meta")
 
     program = regions.load(tmp_path / "network.pt2")  # with this package, the same and faster
     targets = [node.target for node in program.graph.nodes]
