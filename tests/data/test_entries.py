@@ -199,3 +199,21 @@ def test_no_cycles_are_sought_amid_a_million_lines(data_set, monkeypatch):
     paths = image_lmdb.paired_paths([opt["dataroot_lq"], opt["dataroot_gt"]], ["lq", "gt"])
     assert len(found) == len(paths) == 3000
     assert len(searches) <= 4 and gc.isenabled()  # between the two, and after them
+
+
+@pytest.mark.parametrize("kind", ["DegradationDataset", "RealESRGANDataset"])
+def test_ground_truths_to_be_degraded_are_checked_whatever_their_size(data_set, kind):
+    Path("list.txt").write_text("0.png (64,72,3)\nbelow/gone.png (64,72,3)\n")
+    opt = {**data_set, "type": kind, "phase": "train", "gt_size": 4096, "meta_info": "list.txt"}
+    assert [entry.gt for entry in entries("train", opt)] == ["gt/0.png", "gt/below/gone.png"]
+    (problem,) = problems("train", opt)
+    assert "gt/below/gone.png" in problem.sentence
+
+
+def test_a_degradation_data_set_without_a_list_has_all_images_below_its_folder(data_set):
+    Path("gt/below").mkdir()
+    Path("gt/0.png").rename("gt/below/0.png")
+    opt = {**data_set, "type": "DegradationDataset", "phase": "train"}
+    names = [entry.name for entry in entries("train", opt)]
+    assert len(names) == 6 and names[-1] == "below/0.png"
+    assert not list(problems("train", opt))

@@ -10,7 +10,7 @@ from ..errors import InputError
 from ..restoring.files import reading as pictures
 from ..system.garbage import collection_paused
 from . import image_lmdb
-from .images import image_files, listed_files, resolve
+from .images import image_files, listed_files, listed_or_below, resolve
 
 Size = tuple[int, int]  # height, width
 
@@ -21,6 +21,7 @@ UNPAIRED = (  # data sets that make lq themselves
     "NoiseJPEGDataset",
     "RainDataset",
 )
+DEGRADED = ("DegradationDataset", "RealESRGANDataset")  # whose model makes lq from padded crops
 WINDOW = 11  # pixels a side of SSIM's window, which must fit into an image
 
 
@@ -136,6 +137,9 @@ def entries(section: str, opt: dict[str, Any]) -> list[Entry | Problem]:
     if kind in UNPAIRED:
         root = resolve(opt["dataroot_gt"])
         return _single(section, root, [path.name for path in image_files(opt)], "gt")
+    if kind in DEGRADED:
+        names = listed_or_below(opt, is_hosts=kind == "RealESRGANDataset")
+        return _single(section, Path(opt["dataroot_gt"]), names, "gt")
     if kind == "SingleImageDataset":
         root = Path(opt["dataroot_lq"])
         return _single(section, root, _files(root, opt.get("meta_info_file")), "lq")
@@ -170,6 +174,7 @@ def _sizes(section: str, entry: Entry, opt: dict[str, Any], border: int) -> Iter
                 f" {scale} times it; correct the pair or the scale",
             )
     crop = max(opt.get("gt_sizes") or [opt.get("gt_size") or 0])
+    crop = 0 if opt.get("type") in DEGRADED else crop
     if training and min(gt) < crop and not opt.get("pad_small_images"):
         progressive = "gt_sizes" in opt
         remedy = "lower gt_sizes, or set pad_small_images: true" if progressive else "lower gt_size"

@@ -71,6 +71,17 @@ def resize(image: np.ndarray, factor: float) -> np.ndarray:
     return np.round(small).astype(image.dtype).reshape(h, w, *image.shape[2:])
 
 
+def listed_or_below(opt: dict[str, Any], *, is_hosts: bool = False) -> list[str]:
+    """The names that a data set's meta_info takes from dataroot_gt, or all images below that.
+
+    Args: opt: the data set's section; is_hosts: see ``listed_files``, which raises InputError.
+    """
+    root = Path(opt["dataroot_gt"])
+    if opt.get("meta_info"):
+        return listed_files("meta_info", opt["meta_info"], root, is_hosts=is_hosts)
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if is_image(path))
+
+
 def listed_files(key: str, path: str, root: Path, *, is_hosts: bool = False) -> list[str]:
     """The names that a data set's meta_info_file, or meta_info, takes from a folder.
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..data import image_lmdb
-from ..data.images import is_image, listed_files
+from ..data.images import listed_or_below
 from ..data.reading import ImageReader
 from ..errors import InputError
 from ..option_values.kinds import Size
@@ -59,11 +59,8 @@ class DegradationDataset(Dataset):
         if backend["type"] == "lmdb":
             backend.update(db_paths=[str(root)], client_keys=["gt"])
             self.paths = image_lmdb.paths(root)
-        elif opt.get("meta_info"):
-            names = listed_files("meta_info", opt["meta_info"], root)
-            self.paths = [str(root / name) for name in names]
         else:
-            self.paths = sorted(str(path) for path in root.rglob("*") if is_image(path))
+            self.paths = [str(root / name) for name in listed_or_below(opt)]
         if not self.paths:
             raise InputError(f"dataroot_gt {root}: no images in it; correct the path")
         self.reader = ImageReader(backend)
