@@ -238,6 +238,21 @@ def test_a_card_of_a_file_with_other_notes_leaves_them_out(empty_folder):
     assert (facts.name, facts.losses, facts.versions) == ("net_g", (), {})
 
 
+def test_a_network_of_a_plugin_that_was_trained_here_has_a_card(empty_folder, monkeypatch, capsys):
+    from basicsr.utils.registry import ARCH_REGISTRY
+
+    monkeypatch.setattr(ARCH_REGISTRY, "_obj_map", {**ARCH_REGISTRY._obj_map})
+    about = {"options": {"network_g": {"type": "PlainConv", "bias": False}}}
+    torch.save({"params": {"conv.weight": torch.ones(3, 3, 1, 1)}, "about": about}, "plain.pth")
+    Path("plain.py").write_text(PLAIN)
+    assert cli.vmambair(["card", "plain.pth"]) == 2
+    assert "its network is PlainConv, which is not registered" in capsys.readouterr().err
+    assert cli.vmambair(["card", "plain.pth", "--plugin", "plain.py"]) == 0
+    card = capsys.readouterr().out
+    assert "PlainConv, 9 parameters: restores at equal size." in card
+    assert "| channels in, out | 3, 3 |" in card and "bias False" in card
+
+
 def test_no_output_of_a_card_is_written_if_one_is_refused(empty_folder, capsys):
     network = pytest.importorskip("spandrel.architectures.Compact").Compact(num_feat=4, num_conv=1)
     torch.save(network.state_dict(), "compact.pth")

@@ -33,27 +33,42 @@ def resolved(model: str, plugins: Sequence[str] = ()) -> str | nn.Module:
         return _of_option_file(path, plugins)
     if plugins and model.startswith(hub.PREFIX):
         path = hub.download(model)
-    if plugins:
-        _registry()
-        _load_plugins(plugins)
-    elif importlib.util.find_spec("basicsr") is None:
+    load_plugins(plugins)
+    if not plugins and importlib.util.find_spec("basicsr") is None:
         return model
     if path.suffix == ".safetensors" or not path.is_file():
         return model
-    content = read_file(path)
+    return of_content(read_file(path), model)
+
+
+def of_content(content: Mapping[str, Any], where: str) -> nn.Module:
+    """The network of a file's content; one that was trained here is built from its own options.
+
+    Args:
+        content: from ``read_file``.
+        where: the file, for messages.
+    Raises: InputError: as ``resolved``.
+    """
     stored = _stored_options(content)
-    if stored is None:
-        return build_any_network(content, model)
+    if stored is None or importlib.util.find_spec("basicsr") is None:
+        return build_any_network(content, where)
     registered = _registry()
-    if registered.registered_class(stored, model) is not None:
-        return registered.build(stored, content, "params_ema", model, model)
+    if registered.registered_class(stored, where) is not None:
+        return registered.build(stored, content, "params_ema", where, where)
     try:
-        return build_any_network(content, model)  # spandrel may know it
+        return build_any_network(content, where)  # spandrel may know it
     except InputError as error:
         raise InputError(
-            f"{model}: its network is {stored['type']}, which is not registered; give the Python"
+            f"{where}: its network is {stored['type']}, which is not registered; give the Python"
             " file that defines it (--plugin FILE.py)"
         ) from error
+
+
+def load_plugins(plugins: Sequence[str]) -> None:
+    """Run Python files that register networks, if there are any."""
+    if plugins:
+        _registry()
+        _load_plugins(plugins)
 
 
 def load(model: str, plugins: Sequence[str] = ()) -> nn.Module:

@@ -22,15 +22,21 @@ class RegisteredNetwork(nn.Module):
     Args:
         network: in eval mode.
         options: of ``network_g``.
-    Attributes: scale; multiple, of which the input's sides must be; config, its options.
+    Attributes: scale; multiple, of which the input's sides must be; config, its options and
+        channels.
     Raises: InputError: it cannot restore a picture.
     """
 
     def __init__(self, network: nn.Module, options: Mapping[str, Any]):
         super().__init__()
         self.network = network
-        channels, self.multiple, self.scale = _tried(network, options)
-        self.config = {**options, "in_channels": channels, "architecture": type(network).__name__}
+        channels, out_channels, self.multiple, self.scale = _tried(network, options)
+        self.config = {
+            **options,
+            "in_channels": channels,
+            "out_channels": out_channels,
+            "architecture": type(network).__name__,
+        }
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, c, h, w) -> (b, c, scale h, scale w)"""
@@ -84,8 +90,8 @@ def build(
     return network if isinstance(network, UNet) else RegisteredNetwork(network, options)
 
 
-def _tried(network: nn.Module, options: Mapping[str, Any]) -> tuple[int, int, int]:
-    """A network's channels (without an option 3, else 1), the multiple that it needs, its scale."""
+def _tried(network: nn.Module, options: Mapping[str, Any]) -> tuple[int, int, int, int]:
+    """A network's channels (without an option 3, else 1), and what ``_measured`` returns."""
     given = next((options[name] for name in CHANNELS if name in options), None)
     if given is not None:
         return given, *_measured(network, given, options)
@@ -99,8 +105,10 @@ def _tried(network: nn.Module, options: Mapping[str, Any]) -> tuple[int, int, in
 
 
 @torch.no_grad()
-def _measured(network: nn.Module, channels: int, options: Mapping[str, Any]) -> tuple[int, int]:
-    """The multiple that a network needs of a picture's sides, and its scale, found by trying."""
+def _measured(
+    network: nn.Module, channels: int, options: Mapping[str, Any]
+) -> tuple[int, int, int]:
+    """A network's output channels, the multiple that it needs of a picture's sides, its scale."""
     window = options.get("window_size")
     tried = (window,) if isinstance(window, int) and window > 0 else MULTIPLES
     reason = ""
@@ -115,7 +123,7 @@ def _measured(network: nn.Module, channels: int, options: Mapping[str, Any]) -> 
         if isinstance(y, Tensor) and y.dim() == 4 and y.shape[2] * w == y.shape[3] * h:
             scale = y.shape[2] // h
             if scale and y.shape[2] == h * scale:
-                return multiple, scale
+                return y.shape[1], multiple, scale
         reason = f"for {h} x {w} pixels it returns {tuple(getattr(y, 'shape', ()))}"
     raise InputError(
         f"{type(network).__name__} does not turn a picture into a picture ({reason}); give another"

@@ -9,6 +9,7 @@ from ...errors import InputError
 from ...files import write_whole
 from ...restoring import models
 from ...system import terminal
+from .. import networks, plugins
 
 if TYPE_CHECKING:
     from .facts import Facts
@@ -30,6 +31,7 @@ def add(commands) -> None:
     output += " modelspec's metadata; repeatable (default: the card, to standard output)"
     add = command.add_argument
     add("-o", "--output", type=Path, action="append", default=[], metavar="OUT", help=output)
+    plugins.add_argument(command)
     add_facts(command)
     command.set_defaults(run=_run)
 
@@ -73,6 +75,7 @@ def _run(arguments: argparse.Namespace) -> None:
             raise InputError(f"{path}: exists already; give another name or remove it")
         if not path.parent.is_dir():
             raise InputError(f"{path}: there is no folder {path.parent}; create it first")
+    networks.load_plugins(arguments.plugin)
     with models.file(arguments.model) as file:
         facts = gather(file, **author_facts(arguments))
         if not arguments.output:

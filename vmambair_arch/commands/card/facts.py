@@ -8,6 +8,7 @@ from typing import Any
 
 from ... import checkpoints
 from ...system import digests
+from .. import networks
 
 # Facts that are in no file, and the options that give them.
 ASKED = {
@@ -77,12 +78,12 @@ def gather(path: Path, **given: Any) -> Facts:
     Raises: InputError: it cannot be read, or its network is not known.
     """
     content = checkpoints.read_file(path)
-    network: Any = checkpoints.build_any_network(content, str(path))
+    network: Any = networks.of_content(content, str(path))
     about = _mapping(content, "about")
     options = _mapping(about, "options")
     train = _mapping(options, "train")
     optimizer = _mapping(train, "optim_g").get("type")
-    config = dict(network.config)
+    config = {name: value for name, value in network.config.items() if name != "type"}
     own = {name: value for name, value in given.items() if value}
     return Facts(
         **{"name": str(options.get("name") or path.stem), **own},
