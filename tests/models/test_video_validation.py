@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 import yaml
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
@@ -25,7 +26,14 @@ class FirstFrame(nn.Module):
         return self.enlarge(self.conv(x[:, 0]))
 
 
-def write_frames(name: str) -> dict:
+class EveryFrame(FirstFrame):
+    """Enlarges each frame."""
+
+    def forward(self, x):
+        return super().forward(x.flatten(0, 1)[:, None]).unflatten(0, x.shape[:2])
+
+
+def write_frames(name: str, kind: str) -> dict:
     """A test set of one of FRAMES; returns its section."""
     for folder, frames in FRAMES[name].items():
         for side, size in (("gt", 48), ("lq", 12)):
@@ -34,20 +42,30 @@ def write_frames(name: str) -> dict:
             for frame in range(frames):
                 cv2.imwrite(str(path / f"{frame}.png"), np.full((size, size, 3), 90, np.uint8))
     roots = {f"dataroot_{side}": f"{name}/{side}" for side in ("gt", "lq")}
-    how = {"io_backend": {"type": "disk"}, "cache_data": False, "num_frame": 1}
-    return {"name": name, "type": "VideoTestDataset", **roots, **how, "padding": "replicate"}
+    how = {"io_backend": {"type": "disk"}, "num_frame": 1}
+    how["cache_data"] = kind == "VideoRecurrentTestDataset"
+    return {"name": name, "type": kind, **roots, **how, "padding": "replicate"}
 
 
-def test_two_sets_with_different_folders_are_measured(empty_folder, monkeypatch):
+@pytest.mark.parametrize(
+    ("model", "kind", "network"),
+    [
+        ("VideoBaseModel", "VideoTestDataset", FirstFrame),
+        ("VideoRecurrentModel", "VideoRecurrentTestDataset", EveryFrame),
+    ],
+)
+def test_two_sets_with_different_folders_are_measured(
+    empty_folder, monkeypatch, model, kind, network
+):
     monkeypatch.setattr(ARCH_REGISTRY, "_obj_map", {**ARCH_REGISTRY._obj_map})
-    ARCH_REGISTRY.register(FirstFrame)
+    ARCH_REGISTRY.register(network)
     psnr = {"type": "calculate_psnr", "crop_border": 0}
     options = {
         "name": "videos",
-        "model_type": "VideoBaseModel",
+        "model_type": model,
         "scale": 4,
-        "datasets": {f"test_{name}": write_frames(name) for name in FRAMES},
-        "network_g": {"type": "FirstFrame"},
+        "datasets": {f"test_{name}": write_frames(name, kind) for name in FRAMES},
+        "network_g": {"type": network.__name__},
         "val": {"metrics": {"psnr": psnr}},
     }
     Path("videos.yml").write_text(yaml.safe_dump(options))

@@ -188,3 +188,12 @@ THEIRS = [
 def test_options_of_other_repositories_are_answered_with_what_to_write(keys, value, sentence):
     opt = change(host("SRModel", {"type": "MSRResNet", **RESIDUALS}), keys, value)
     assert any(f"{keys}: " in p and sentence in p for p in report(opt).problems)
+
+
+def test_a_recurrent_adversarial_training_needs_its_discriminator_and_rates():
+    opt = basicvsr() | {"model_type": "VideoRecurrentGANModel"}
+    problems = report(opt).problems
+    for name in ("network_d", "train.gan_opt", "train.optim_d", "train.lr_flow"):
+        assert any(f"{name}: is missing" in problem for problem in problems), problems
+    opt["train"] |= {**GAN, "lr_flow": 1e-5}
+    assert not any("is missing" in problem for problem in report(opt | VGG_D).problems)

@@ -230,6 +230,7 @@ HURTS = [
     ("EDVR", "datasets.val.padding", ..., "datasets.val.padding: is missing; add it"),
     ("EDVR", "datasets.val.name", "Clips", "'Clips' is not Vid4, REDS4 or REDSofficial"),
     ("BasicVSR", "datasets.val.name", ..., "datasets.val.name: is missing; add it"),
+    ("BasicVSR", "datasets.val.cache_data", False, "false is not supported for whole clips"),
     ("EDVR", "val.save_img", True, "val.save_img: is true, and video models save no images in"),
     ("BasicVSR", "val.before_after", True, "val.before_after: is for single images, not videos"),
     ("EDVR", "train.tsa_itr", 1, "did you mean 'tsa_iter'?"),

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from basicsr.models.base_model import BaseModel
 from basicsr.models.sr_model import SRModel
+from basicsr.models.video_recurrent_model import VideoRecurrentModel
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
@@ -155,6 +156,8 @@ class BeforeModel(BaseModel):
     def feed_data(self, data: dict[str, Any]) -> None:
         """Take a batch or an image."""
         self.before_feeding()
+        if isinstance(self, VideoRecurrentModel):  # which then squeezes those of data in place
+            data = {k: v.view_as(v) if isinstance(v, Tensor) else v for k, v in data.items()}
         super().feed_data(data)
 
     def model_ema(self, decay: float = 0.999) -> None:

@@ -172,8 +172,12 @@ def _model(file: Checked) -> Iterator[Finding]:
             f" {options['network_g']['type']} has no such option",
         )
     ours = file.is_train and known(file.model)  # other models may have their own losses
-    for name, sentence in gan_model.faults(options) if ours and "SRGANModel" in file.bases else ():
+    adversarial = ours and {"SRGANModel", "VideoRecurrentGANModel"} & set(file.bases)
+    for name, sentence in gan_model.faults(options) if adversarial else ():
         yield Finding(tuple(name.split(".")), sentence)
+    fixes_flow = "VideoRecurrentGANModel" in file.bases and train.get("fix_flow")
+    if ours and fixes_flow and train.get("lr_flow") is None:
+        yield Finding(("train", "lr_flow"), "is missing, and fix_flow needs it; add it")
     plain = "SRModel" in file.bases and "SRGANModel" not in file.bases
     if ours and plain and not (train.get("pixel_opt") or train.get("perceptual_opt")):
         yield Finding(("train", "pixel_opt"), "is missing, and perceptual_opt too; add a loss")

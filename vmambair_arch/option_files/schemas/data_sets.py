@@ -15,6 +15,7 @@ from ...option_values.kinds import (
     FilePath,
     Means,
     Template,
+    only,
 )
 from .families import known
 
@@ -134,7 +135,7 @@ class VideoTestVimeo90K(VideoDataSet):
 
     ignored = {"padding": "has no effect: Vimeo90K needs no frames outside of a sequence"}
 
-    cache_data: bool
+    cache_data: Annotated[bool, only(False, "is not supported by Vimeo90K; set it to false")]
     meta_info_file: FilePath
 
 
@@ -147,6 +148,7 @@ class VideoTestDUF(VideoTest):
 class VideoRecurrentTest(VideoTest):
     """VideoRecurrentTestDataset, which uses whole sequences."""
 
+    cache_data: Annotated[bool, only(True, "is not supported for whole clips; set it to true")]
     num_frame: Annotated[int, Field(ge=-1, le=1000), WHOLE] = -1
     padding: Padding = "replicate"
 
