@@ -217,3 +217,12 @@ def test_a_degradation_data_set_without_a_list_has_all_images_below_its_folder(d
     names = [entry.name for entry in entries("train", opt)]
     assert len(names) == 6 and names[-1] == "below/0.png"
     assert not list(problems("train", opt))
+
+
+def test_listed_pairs_are_checked_line_by_line(data_set):
+    Path("list.txt").write_text("0.png, 0.png\n1.png, 2.png.bak\n3.png,3.png\n")
+    opt = {**data_set, "type": "RealESRGANPairedDataset", "meta_info": "list.txt"}
+    assert entries("train", opt)[0] == Entry("0.png", "lq/0.png", "gt/0.png")
+    unreadable, unpaired = sorted(problem.sentence for problem in problems("train", opt))
+    assert "lq/2.png.bak" in unreadable
+    assert "list.txt:3: '3.png,3.png' is not two paths, GT, LQ" in unpaired

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import InputError
+from ..errors import InputError, shortened
 from ..restoring.files import reading as pictures
 from ..system.garbage import collection_paused
 from . import image_lmdb
-from .images import image_files, listed_files, listed_or_below, resolve
+from .images import image_files, list_text, listed_files, listed_or_below, resolve
 
 Size = tuple[int, int]  # height, width
 
@@ -132,7 +132,9 @@ def entries(section: str, opt: dict[str, Any]) -> list[Entry | Problem]:
     kind = opt.get("type")
     if (opt.get("io_backend") or {}).get("type") == "lmdb":
         return _lmdb_entries(section, opt)
-    if kind in PAIRED and not (kind == "RealESRGANPairedDataset" and opt.get("meta_info")):
+    if kind == "RealESRGANPairedDataset" and opt.get("meta_info"):
+        return list(_listed_pairs(section, opt))
+    if kind in PAIRED:
         return list(_pairs(section, opt))
     if kind in UNPAIRED:
         root = resolve(opt["dataroot_gt"])
@@ -220,6 +222,24 @@ def _pairs(section: str, opt: dict[str, Any]) -> Iterator[Entry | Problem]:
                 "alone",
                 f"{section}: {lq_root / left} has no partner in {gt_root}; add that, or move this"
                 " elsewhere",
+            )
+
+
+def _listed_pairs(section: str, opt: dict[str, Any]) -> Iterator[Entry | Problem]:
+    """The pairs of a list whose lines are ``GT, LQ``."""
+    meta = opt["meta_info"]
+    for number, line in enumerate(list_text("meta_info", meta).splitlines(), 1):
+        paths = line.strip().split(", ")
+        if len(paths) == 2:
+            gt, lq = paths
+            yield Entry(
+                gt, os.path.join(opt["dataroot_lq"], lq), os.path.join(opt["dataroot_gt"], gt)
+            )
+        else:
+            yield Problem(
+                "listing",
+                f"{section}: meta_info: {meta}:{number}: {shortened(repr(line))} is not two paths,"
+                " GT, LQ, with a comma and a space between them; correct the line",
             )
 
 

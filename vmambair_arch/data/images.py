@@ -94,7 +94,7 @@ def listed_files(key: str, path: str, root: Path, *, is_hosts: bool = False) -> 
     Raises: InputError: there is no such file, it is not UTF-8, a name has a space, or BasicSR would
         read what is not a name.
     """
-    text = _list_text(key, path)
+    text = list_text(key, path)
     if is_hosts and text.startswith(BYTE_ORDER_MARK):
         raise InputError(
             f"{key}: {path}:1: a byte order mark, which would be read as a part of the first name;"
@@ -117,7 +117,7 @@ def listed_files(key: str, path: str, root: Path, *, is_hosts: bool = False) -> 
     return names
 
 
-def _list_text(key: str, path: str) -> str:
+def list_text(key: str, path: str) -> str:
     """The text of a list. Raises InputError: there is no such file, or it is not UTF-8."""
     if not Path(path).is_file():
         raise InputError(f"{key}: there is no file {path}; correct the path")
