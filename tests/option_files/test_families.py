@@ -133,6 +133,12 @@ def test_keys_of_basicsrs_own_files_that_nothing_reads_are_warnings():
     assert any("save_img: has no effect here; its place is in val" in w for w in found.warnings)
 
 
+def test_a_test_of_a_video_model_needs_metrics():
+    for val in (None, {"save_img": False}):
+        problems = report(vimeo_test() | {"val": val}, is_train=False).problems
+        assert any("val.metrics: is missing; video models need it" in p for p in problems), problems
+
+
 def third_party() -> dict:
     opt = host("ExampleModel", {"type": "MSRResNet", **RESIDUALS})
     losses = {name: {"type": "L1Loss", "loss_weight": 1.0} for name in ("l1_opt", "l2_opt")}

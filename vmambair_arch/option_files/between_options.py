@@ -142,7 +142,7 @@ def _validation(file: Checked) -> Iterator[Finding]:
                     ("val", "metrics", name),
                     f"needs ground truth, and datasets.{section} has none; remove one",
                 )
-    if "VideoBaseModel" in file.bases and val:
+    if "VideoBaseModel" in file.bases and (val or not file.is_train):
         yield from _videos(file, val)
     if file.is_train and sections and not file.options.get("val"):
         yield Finding(("val",), f"is missing: datasets.{sections[0]} is never used", warning=True)
