@@ -128,3 +128,19 @@ def test_bad_input_of_planar_scan_is_named(case):
     changed, sentence = BAD_PLANAR[case]
     with pytest.raises(ValueError, match=sentence):
         planar_scan(**{**planar_inputs(PLANAR), **changed})
+
+
+@pytest.mark.parametrize(
+    ("scan", "inputs", "name"),
+    [
+        (planar_scan, planar_inputs(PLANAR), "D"),
+        (selective_scan, selective_inputs(SELECTIVE), "u"),
+    ],
+)
+def test_forward_mode_is_refused_not_taken_for_a_derivative_of_zero(scan, inputs, name):
+    def of_one(value: torch.Tensor) -> torch.Tensor:
+        return scan(**{**inputs, name: value})
+
+    value = inputs[name].detach()
+    with pytest.raises(NotImplementedError, match=f"{name} has a tangent, and the scans have no"):
+        torch.func.jvp(of_one, (value,), (torch.ones_like(value),))

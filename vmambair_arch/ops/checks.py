@@ -4,6 +4,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 FLOATING = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
@@ -17,6 +18,18 @@ def check_floating(tensors: dict[str, Tensor]) -> None:
             raise ValueError(f"{name} is {tensor.dtype}; it must be one of {names}")
         if tensor.device != reference.device:
             raise ValueError(f"{name} is on {tensor.device} but {first} on {reference.device}")
+
+
+def check_tangents(tensors: dict[str, Tensor]) -> None:
+    """Raise NotImplementedError for a tangent: PyTorch drops those of custom operators."""
+    if torch.compiler.is_compiling() or forward_ad._current_level < 0:  # outside of torch.func.jvp
+        return
+    for name, tensor in tensors.items():
+        if forward_ad.unpack_dual(tensor).tangent is not None:
+            raise NotImplementedError(
+                f"{name} has a tangent, and the scans have no derivatives in forward mode; use"
+                " reverse mode (torch.autograd.grad or torch.autograd.functional.vjp)"
+            )
 
 
 def check_shape(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:

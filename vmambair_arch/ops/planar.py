@@ -3,7 +3,13 @@
 import torch
 from torch import Tensor
 
-from .checks import check_floating, check_shape, state_dtype, without_autocast
+from .checks import (
+    check_floating,
+    check_shape,
+    check_tangents,
+    state_dtype,
+    without_autocast,
+)
 from .dispatch import choose
 
 EXACT = (torch.Tag.needs_exact_strides,)  # backends rely on contiguous inputs
@@ -45,6 +51,7 @@ def planar_scan(
     Raises:
         ValueError: shapes, dtypes or devices disagree, or the map is empty.
         RuntimeError: the backend named cannot run here; says why.
+        NotImplementedError: forward-mode differentiation; there is only reverse mode.
     Source: VmambaIR, arXiv 2403.11423, Section 3.3; VMamba, arXiv 2401.10166, Section 4.2.
     """
     _check(x, projection, delta_weight, delta_bias, A, D)
@@ -55,16 +62,16 @@ def planar_scan(
 
 
 def _check(x, projection, delta_weight, delta_bias, A, D) -> None:
-    check_floating(
-        {
-            "x": x,
-            "projection": projection,
-            "delta_weight": delta_weight,
-            "delta_bias": delta_bias,
-            "A": A,
-            "D": D,
-        }
-    )
+    given = {
+        "x": x,
+        "projection": projection,
+        "delta_weight": delta_weight,
+        "delta_bias": delta_bias,
+        "A": A,
+        "D": D,
+    }
+    check_floating(given)
+    check_tangents(given)
     if x.dim() != 4 or x.numel() == 0:
         raise ValueError(f"x has shape {tuple(x.shape)}; it must be (b, h, w, d), none of them 0")
     b, h, w, d = x.shape

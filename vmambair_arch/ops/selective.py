@@ -6,7 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .checks import check_floating, check_shape, state_dtype, without_autocast
+from .checks import (
+    check_floating,
+    check_shape,
+    check_tangents,
+    state_dtype,
+    without_autocast,
+)
 from .dispatch import choose
 
 EXACT = (torch.Tag.needs_exact_strides,)  # backends rely on contiguous inputs
@@ -56,6 +62,7 @@ def selective_scan(
     Raises:
         ValueError: shapes, dtypes or devices disagree, or the sequence is empty.
         RuntimeError: the backend named cannot run here; says why.
+        NotImplementedError: forward-mode differentiation; there is only reverse mode.
     Source: Mamba, arXiv 2312.00752, Eq. 2 and Algorithm 2.
     """
     _check(u, delta, A, B, C, D, z, delta_bias)
@@ -88,6 +95,7 @@ def _check(u, delta, A, B, C, D, z, delta_bias) -> None:
     given = {"u": u, "delta": delta, "A": A, "B": B, "C": C}
     given |= {name: tensor for name, tensor in optional.items() if tensor is not None}
     check_floating(given)
+    check_tangents(given)
     if u.dim() != 3 or u.numel() == 0:
         raise ValueError(f"u has shape {tuple(u.shape)}; it must be (b, d, length), none of them 0")
     b, d, length = u.shape
