@@ -277,3 +277,11 @@ def test_an_option_without_effect_is_a_warning_that_names_it(opt, section, optio
     assert found.problems == []
     (warning,) = [warning for warning in found.warnings if warning not in before]
     assert f"{named}: has no effect: " in warning
+
+
+def test_a_test_without_weights_is_a_warning(opt):
+    del opt["train"], opt["datasets"]["train"]
+    weights = change(opt, "path.pretrain_network_g", "net_g.pth")
+    assert report(weights, is_train=False).warnings == []
+    (warning,) = report(opt, is_train=False).warnings
+    assert "path.pretrain_network_g: names no weights: the network is measured as it" in warning

@@ -181,6 +181,10 @@ def _model(file: Checked) -> Iterator[Finding]:
     plain = "SRModel" in file.bases and "SRGANModel" not in file.bases
     if ours and plain and not (train.get("pixel_opt") or train.get("perceptual_opt")):
         yield Finding(("train", "pixel_opt"), "is missing, and perceptual_opt too; add a loss")
+    paths = options.get("path") or {}
+    if not file.is_train and known(file.model) and not paths.get("pretrain_network_g"):
+        sentence = "names no weights: the network is measured as it is initialised; give a file"
+        yield Finding(("path", "pretrain_network_g"), sentence, warning=True)
     host = {"RealESRNetModel", "RealESRGANModel"} & set(file.bases)
     if host and not torch.cuda.is_available():
         yield Finding(
