@@ -229,7 +229,7 @@ HURTS = [
     ("SRGAN", "train.perceptual_opt.layer_weights", {"conv9_9": 1}, "layer_weights.conv9_9: is no"),
     ("EDVR", "datasets.val.padding", ..., "datasets.val.padding: is missing; add it"),
     ("EDVR", "datasets.val.name", "Clips", "'Clips' is not Vid4, REDS4 or REDSofficial"),
-    ("BasicVSR", "datasets.val.name", ..., "datasets.val.name: is missing; add it"),
+    ("BasicVSR", "datasets.val.name", ..., "datasets.val.name: null is not Vid4, REDS4"),
     ("BasicVSR", "datasets.val.cache_data", False, "false is not supported for whole clips"),
     ("EDVR", "val.save_img", True, "val.save_img: is true, and video models save no images in"),
     ("BasicVSR", "val.before_after", True, "val.before_after: is for single images, not videos"),

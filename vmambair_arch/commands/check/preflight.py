@@ -175,7 +175,7 @@ def _costs(opt: dict[str, Any], images: Sequence[dict[str, Any]]) -> Iterator[st
         what = "a step of training" if opt["is_train"] else "restoring an image"
         raise InputError(f"{opt['opt_file']}: {what} fails: {one_line(error)}") from error
     lq = getattr(model, "lq", None)  # third-party models may have another name for it
-    shape = tuple(lq.shape) if isinstance(lq, torch.Tensor) else ()
+    shape: cost.Shape = tuple(lq.shape) if isinstance(lq, torch.Tensor) else ()
     if opt["is_train"]:
         yield describe_batch(opt)
     yield f"network_g: {opt['network_g']['type']}, {cost.parameters(model.net_g):,} parameters"

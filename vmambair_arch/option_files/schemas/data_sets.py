@@ -23,8 +23,8 @@ TESTED = ("vid4", "reds4", "redsofficial")  # names that VideoTestDataset knows,
 Padding = Literal["replicate", "reflection", "reflection_circle", "circle"]
 
 
-def _tested(name: str) -> str:
-    if name.lower() not in TESTED:
+def _tested(name: str | None) -> str:
+    if name is None or name.lower() not in TESTED:
         raise ValueError(
             "is not Vid4, REDS4 or REDSofficial: BasicSR lists the frames of no other; give the set"
             " one of these names, whatever it holds"
@@ -124,7 +124,7 @@ class Vimeo90KRecurrent(Vimeo90K):
 class VideoTest(VideoDataSet):
     """VideoTestDataset."""
 
-    name: Annotated[FileName, AfterValidator(_tested)]
+    name: Annotated[FileName | None, AfterValidator(_tested), Field(validate_default=True)] = None
     cache_data: bool
     meta_info_file: FilePath | None = None
     padding: Padding
