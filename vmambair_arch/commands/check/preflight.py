@@ -174,8 +174,7 @@ def _costs(opt: dict[str, Any], images: Sequence[dict[str, Any]]) -> Iterator[st
     except Exception as error:  # of any type: finding errors is the purpose of the step
         what = "a step of training" if opt["is_train"] else "restoring an image"
         raise InputError(f"{opt['opt_file']}: {what} fails: {one_line(error)}") from error
-    lq = getattr(model, "lq", None)  # third-party models may have another name for it
-    shape: cost.Shape = tuple(lq.shape) if isinstance(lq, torch.Tensor) else ()
+    shape = _input_shape(model)
     if opt["is_train"]:
         yield describe_batch(opt)
     yield f"network_g: {opt['network_g']['type']}, {cost.parameters(model.net_g):,} parameters"
@@ -192,6 +191,12 @@ def _costs(opt: dict[str, Any], images: Sequence[dict[str, Any]]) -> Iterator[st
     if torch.cuda.is_available() and opt["num_gpu"]:
         yield f"measured memory: {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB"
     yield from _time(opt, seconds, model.device)
+
+
+def _input_shape(model: Any) -> cost.Shape:
+    """The shape of a model's input; empty if a third-party model has another name for it."""
+    lq = getattr(model, "lq", None)
+    return tuple(lq.shape) if isinstance(lq, torch.Tensor) else ()
 
 
 def _forward_costs(forward: Cost, shape: Sequence[int]) -> Iterator[str]:
