@@ -1,5 +1,6 @@
 """vmambair plot --crop: a box in a picture, and the same part of every method's picture."""
 
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,14 @@ def test_the_box_is_drawn_in_the_first_picture_and_every_crop_shows_what_is_in_i
     assert np.array_equal(shown[1].images[0].get_array(), small[2:7, 4:10])
     labels = [axes.get_xlabel() for axes in shown]
     assert labels == ["gt", "lq\n20.00 dB", "same"]
+
+
+def test_long_names_do_not_run_into_each_other():
+    names = ("gt", "six blocks at a quarter of the size", "ffn_expansion_factor 1.5", "two levels")
+    figure = crops.draw([Panel(name, picture()) for name in 3 * names], Box(16, 8, 24, 20))
+    figure.draw_without_rendering()
+    boxes = [axes.xaxis.label.get_window_extent() for axes in figure.axes[1:]]
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
 
 
 def test_pictures_cropped_to_multiples_of_the_scale_show_the_same_part(tmp_path, monkeypatch):

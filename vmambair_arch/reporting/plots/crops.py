@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from textwrap import fill
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,10 @@ from ...errors import InputError
 from .literal import literal
 
 WIDTH = 7.0  # inches, the text width of a page
+LETTER, LINE = (
+    0.058,
+    0.14,
+)  # inches, of the text below crops: a letter's mean width, a line's height
 MULTIPLE = 8  # the largest scale to multiples of which results are cropped
 COLOUR = "#e4002b"
 
@@ -65,7 +70,11 @@ def draw(panels: Sequence[Panel], box: Box) -> Figure:
     columns = math.ceil(len(panels) / rows)
     # In units of a crop's height, without the text below each.
     crop, left = box.w / box.h, rows * 1.25 * width / height
-    size = (WIDTH, WIDTH / (left + columns * crop) * rows * 1.25)
+    unit = WIDTH / (left + columns * crop)
+    letters = max(int(crop * unit / LETTER), 4)  # below a crop, in a line
+    texts = [f"{fill(panel.name, letters)}\n{panel.note}".rstrip() for panel in panels]
+    lines = max(text.count("\n") for text in texts) + 1
+    size = (WIDTH, rows * (unit + lines * LINE))
     layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
     figure = Figure(figsize=size, layout=layout)
     grid = figure.add_gridspec(rows, columns + 1, width_ratios=[left, *[crop] * columns])
@@ -79,7 +88,7 @@ def draw(panels: Sequence[Panel], box: Box) -> Figure:
         axes = figure.add_subplot(grid[row, column + 1])
         axes.imshow(box.of(panel.pixels, factor(panel, panels[0])), interpolation="nearest")
         axes.set(xticks=[], yticks=[])
-        axes.set_xlabel(literal(f"{panel.name}\n{panel.note}".rstrip()), fontsize=7, labelpad=2)
+        axes.set_xlabel(literal(texts[number]), fontsize=7, labelpad=2)
         for spine in axes.spines.values():
             spine.set_color(COLOUR if number == 0 else "black")
     return figure
