@@ -14,10 +14,7 @@ from ...errors import InputError
 from .literal import literal
 
 WIDTH = 7.0  # inches, the text width of a page
-LETTER, LINE = (
-    0.058,
-    0.14,
-)  # inches, of the text below crops: a letter's mean width, a line's height
+LETTER, LINE = 0.058, 0.14  # inches, of the text below crops: mean width, and height
 MULTIPLE = 8  # the largest scale to multiples of which results are cropped
 COLOUR = "#e4002b"
 
