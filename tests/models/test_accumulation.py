@@ -303,5 +303,5 @@ def test_check_reports_the_batch_and_runs_whole_steps(small, monkeypatch):
         "vmambair_arch.models.vmambair_model.VmambaIRModel.optimize_parameters", step
     )
     opt = options.read(small("train:total_batch_size=6"), is_train=True)
-    assert "Batch of a step: 6 (2 images x 3 micro-batches)" in list(check._costs(opt))
+    assert "Batch of a step: 6 (2 images x 3 micro-batches)" in list(check._costs(opt, []))
     assert taken[:3] == [2, 2, 2] and len(taken) % 3 == 0

@@ -321,5 +321,5 @@ def test_check_runs_steps_in_the_precision_and_estimates_less_memory(small, monk
     for precision in ("fp32", "fp16"):
         opt = options.read(small(precision=precision), is_train=True)
         found.append(cost.memory(opt, (2, 3, 64, 64)))
-        assert any("s per iteration" in line for line in check._costs(opt))
+        assert any("s per iteration" in line for line in check._costs(opt, []))
     assert found[1] < 0.75 * found[0]
