@@ -13,7 +13,8 @@ from PIL import Image
 from support.trainings import train
 from vmambair_arch.data import image_lmdb
 from vmambair_arch.data.batches import loading
-from vmambair_arch.data.entries import Entry, check_data_set, entries, problems
+from vmambair_arch.data.data_set_checks import check_data_set, problems
+from vmambair_arch.data.entries import Entry, entries
 from vmambair_arch.errors import InputError
 from vmambair_arch.option_files import options
 

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from support.experiments import load_tensors
 from vmambair_arch import cli
 from vmambair_arch.data.batches.sampling import ResumableSampler
-from vmambair_arch.data.entries import check_data_set
+from vmambair_arch.data.data_set_checks import check_data_set
 from vmambair_arch.data.progressive import (
     ProgressiveBatchSampler,
     ProgressiveImageDataset,

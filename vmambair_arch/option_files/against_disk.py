@@ -8,7 +8,7 @@ import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 
 from .. import checkpoints
-from ..data.entries import check_data_set
+from ..data.data_set_checks import check_data_set
 from ..errors import InputError, shortened
 from ..models import metrics
 from ..models.losses.sections import check_loss, loss_sections

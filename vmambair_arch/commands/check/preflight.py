@@ -21,7 +21,8 @@ from ...checkpoints import training_states
 from ...data import survey
 from ...data.batches.loading import training_loader, validation_loader
 from ...data.batches.micro_batches import accumulation_steps, describe_batch
-from ...data.entries import Entry, Problem, entries, problems
+from ...data.data_set_checks import problems
+from ...data.entries import Entry, Problem, entries
 from ...errors import InputError
 from ...networks.cost import Cost
 from ...option_files import against_disk
