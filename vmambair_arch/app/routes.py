@@ -17,7 +17,7 @@ from starlette.routing import Route
 from ..errors import InputError
 from ..restoring import failures, video
 from ..restoring.files.formats import FORMATS, SUFFIXES
-from ..restoring.restorer import check_strength
+from ..restoring.option_checks import check_strength
 from ..viewing import bundle
 from . import archives
 from .access import Access

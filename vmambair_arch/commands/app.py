@@ -63,7 +63,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     from ..app.same_origin import is_local
     from ..restoring import Restorer, chain
     from ..restoring.chain import Chain
-    from ..restoring.restorer import check_strength
+    from ..restoring.option_checks import check_strength
     from .networks import resolved
 
     bounds = {"port": (0, 65535), "threads": (1, None)}

@@ -11,8 +11,9 @@ from torch import nn
 from ..errors import InputError
 from .files.picture import to_array, to_image
 from .input_checks import check_image
+from .option_checks import check_positive, check_strength
 from .resizing import at_strength
-from .restorer import AnyPicture, Restorer, check_positive, check_strength, keep_info
+from .restorer import AnyPicture, Restorer, keep_info
 from .tiles.steps import Progress, part
 
 

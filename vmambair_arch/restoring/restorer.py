@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import math
 import os
 from collections.abc import Iterator
 from typing import TypeVar
@@ -19,6 +18,7 @@ from . import models
 from .alpha import fill_transparent
 from .files.picture import to_array, to_image
 from .input_checks import check_image, check_range
+from .option_checks import check_pool, check_positive, check_strength
 from .resizing import at_strength, resized
 from .tiles.pooling import GlobalPool
 from .tiles.running import Runner
@@ -80,7 +80,7 @@ class Restorer:
     ):
         check_positive(outscale=outscale, memory=memory)
         self.strength = check_strength(strength)
-        _check_pool(pool, tile=tile, compile=compile, graphs=graphs)
+        check_pool(pool, tile=tile, compile=compile, graphs=graphs)
         self.device = _device(device)
         on_cpu = self.device.type == "cpu"
         with _memory_of(self.device):
@@ -241,26 +241,6 @@ def restore(
     return restorer(image)
 
 
-def check_positive(**options: float | None) -> None:
-    """Raises InputError: an option that is given is no number above 0."""
-    for name, value in options.items():
-        if value is not None and not 0 < value < math.inf:
-            raise InputError(f"{name} is {value}; it must be a number above 0")
-
-
-def _check_pool(pool: str, *, tile: int | None, compile: bool, graphs: bool) -> None:
-    """Raises InputError: there is no such pool, or the options exclude each other."""
-    if pool not in ("tile", "global"):
-        raise InputError(f"pool is {pool!r}: choose tile or global")
-    if pool == "global" and compile:
-        raise InputError("a compiled network cannot pool globally; leave compile or pool out")
-    if graphs and (tile is None or compile or pool == "global"):
-        raise InputError(
-            "graphs needs tiles of one size, a network that is not compiled and pool tile;"
-            " give tile, and leave compile and pool out"
-        )
-
-
 def _loaded(model: str | os.PathLike | nn.Module | None, device: torch.device) -> nn.Module:
     """The network on the device, in eval mode."""
     if isinstance(model, nn.Module):
@@ -290,13 +270,6 @@ def _memory_of(device: torch.device) -> Iterator[None]:
             f"{device} has not enough free memory for the network and a small picture;"
             " close other programs or choose another device"
         ) from error
-
-
-def check_strength(strength: float) -> float:
-    """The strength of a blend. Raises InputError: it is not in [0, 1]."""
-    if not 0 <= strength <= 1:
-        raise InputError(f"strength is {strength}; it must be a number from 0 to 1")
-    return strength
 
 
 def keep_info(image: Image.Image, result: Image.Image) -> Image.Image:
