@@ -6,13 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .checks import (
-    check_floating,
-    check_shape,
-    check_tangents,
-    state_dtype,
-    without_autocast,
-)
+from .checks import check_floating, check_shape, check_tangents, state_dtype, without_autocast
 from .dispatch import choose
 
 EXACT = (torch.Tag.needs_exact_strides,)  # backends rely on contiguous inputs

@@ -12,24 +12,16 @@ from .literal import literal
 ROUNDS = 500  # of moving; by default it stops after a second, wherever names are then
 
 
-def label(axes: Axes, points: Mapping[str, tuple[float, float]], *, fontsize: float = 8) -> None:
+def label(axes: Axes, points: Mapping[str, tuple[float, float]]) -> None:
     """Write each name beside its point, with a line to it from further away.
 
     Call it when all else is drawn, as the names keep off what is in the axes then.
     """
     if not points:
         return
-    texts = [axes.text(*at, literal(name), fontsize=fontsize) for name, at in points.items()]
+    texts = [axes.text(*at, literal(name), fontsize=8) for name, at in points.items()]
     cast(Figure, axes.figure).draw_without_rendering()  # lays out the axes
     x, y = zip(*points.values(), strict=True)
+    room = {"expand": (1.15, 1.6), "force_text": (0.2, 0.4)}
     line = {"arrowstyle": "-", "color": "0.6"}
-    adjust_text(
-        texts,
-        x,
-        y,
-        ax=axes,
-        expand=(1.15, 1.6),
-        force_text=(0.2, 0.4),
-        iter_lim=ROUNDS,
-        arrowprops=line,
-    )
+    adjust_text(texts, x, y, ax=axes, iter_lim=ROUNDS, arrowprops=line, **room)

@@ -49,16 +49,18 @@ def draw_quality(axes: Axes, rows: list[dict[str, Any]], colours: dict[str, str]
     networks: dict[str, list[dict[str, Any]]] = {}
     for row in sorted(rows, key=lambda row: row[TIME]):
         networks.setdefault(row["name"], []).append(row)
-    for of_one in networks.values():
+    points = {}
+    for name, of_one in networks.items():
         places = [(row[TIME], row["psnr"]) for row in of_one]
         axes.plot(*zip(*places, strict=True), color="0.7", zorder=1)
         for row, place in zip(of_one, places, strict=True):
             axes.plot(*place, "o", color=colours[row["runner"]])
+        points[name] = places[0]
     axes.set(xscale="log", xlabel="seconds per megapixel of input", ylabel="PSNR (dB)")
     axes.set_title("quality, of those with trained weights")
     axes.grid(alpha=0.3, which="both")
     axes.margins(x=0.25, y=0.15)
-    label(axes, {name: (of_one[0][TIME], of_one[0]["psnr"]) for name, of_one in networks.items()})
+    label(axes, points)
 
 
 def _times(axes: Axes, rows: list[dict[str, Any]], colours: dict[str, str]) -> None:
