@@ -22,6 +22,14 @@ def label(axes: Axes, points: Mapping[str, tuple[float, float]]) -> None:
     texts = [axes.text(*at, literal(name), fontsize=8) for name, at in points.items()]
     cast(Figure, axes.figure).draw_without_rendering()  # lays out the axes
     x, y = zip(*points.values(), strict=True)
-    room = {"expand": (1.15, 1.6), "force_text": (0.2, 0.4)}
     line = {"arrowstyle": "-", "color": "0.6"}
-    adjust_text(texts, x, y, ax=axes, iter_lim=ROUNDS, arrowprops=line, **room)
+    adjust_text(
+        texts,
+        x,
+        y,
+        ax=axes,
+        expand=(1.15, 1.6),
+        force_text=(0.2, 0.4),
+        iter_lim=ROUNDS,
+        arrowprops=line,
+    )
