@@ -123,6 +123,16 @@ def test_every_command_escapes_its_arguments(capfd, arguments):
     assert "x\\u202e" in said.err or "\\x1b" in said.err
 
 
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_command_whose_output_nobody_reads_any_more_does_all_its_work(monkeypatch, stream):
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as pipe:
+        monkeypatch.setattr(sys, stream, pipe)
+        terminal.say("first", "second", file=getattr(sys, stream))
+        terminal.say("third", file=getattr(sys, stream))
+
+
 CLOSED = (
     "import os; from vmambair_arch import cli; from vmambair_arch.errors import InputError\n"
     "from vmambair_arch.system import terminal\n"

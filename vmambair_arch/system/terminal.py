@@ -34,9 +34,18 @@ def ready() -> None:
 
 
 def say(*lines: object, file: TextIO | None = None) -> None:
-    """Print each line as one line, whatever it contains, to standard output or another stream."""
+    """Print each line as one line, whatever it contains, to standard output or another stream.
+
+    Once nobody reads a pipe any more, as after ``| head``, the lines go to the null device.
+    """
+    stream = file or sys.stdout
     for line in lines:
-        print(printable(line), file=file or sys.stdout, flush=True)
+        try:
+            print(printable(line), file=stream, flush=True)
+        except BrokenPipeError:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
 
 
 def warn(sentence: object) -> None:
