@@ -1,6 +1,7 @@
 """vmambair plot makes pictures and tables of every kind of report, or says why not."""
 
 import json
+import math
 from itertools import combinations
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from vmambair_arch.reporting.plots import (
     dots,
     drawing,
     labels,
+    logarithmic,
     scaling,
     tradeoff,
 )
@@ -211,6 +213,31 @@ def test_a_comparison_and_a_benchmark_are_quality_over_speed(folder):
     reporting.write(report, Path("named.json"))
     assert plot("report.json", "named.json", "out.png") == 0
     assert plot("report.json", "bench.json", "none.png") == 2
+
+
+def test_an_infinite_mean_is_not_drawn_and_every_other_name_is_at_its_own_point():
+    compared, measured = comparison(), benchmark()
+    names = ["realsr_x4", "realsr_x4", "RRDBNet", "RRDBNet"]
+    for row, name in zip(compared.rows, names, strict=True):
+        row.update(method=name, psnr=math.inf if name == "realsr_x4" else 30.0)
+    figure = drawing.draw([compared, measured])
+    psnr, ssim = figure.axes
+    assert [text.get_text() for text in psnr.texts] == ["RRDBNet"] and len(psnr.lines) == 1
+    assert [text.get_text() for text in ssim.texts] == ["realsr_x4", "RRDBNet"]
+
+
+@pytest.mark.parametrize("ends", [(31, 39), (24, 45), (14, 430), (25, 240), (0.011, 9), (1e-3, 90)])
+def test_numbers_along_a_logarithmic_axis_do_not_touch(ends):
+    figure = Figure(figsize=(5, 4.5), layout="constrained")
+    axes = figure.subplots()
+    logarithmic.over(axes, "seconds")
+    axes.set_xlim(*ends)
+    figure.draw_without_rendering()
+    labels = [*axes.get_xticklabels(minor=False), *axes.get_xticklabels(minor=True)]
+    inside = [t for t in labels if t.get_text() and ends[0] <= t.get_position()[0] <= ends[1]]
+    boxes = [text.get_window_extent() for text in inside]
+    assert len(boxes) >= 2
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
 
 
 def test_rivals_are_a_row_for_each_network_and_program(folder):

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..format import Report
+from . import logarithmic
 from .labels import label
 from .literal import literal
 
@@ -56,7 +57,8 @@ def draw_quality(axes: Axes, rows: list[dict[str, Any]], colours: dict[str, str]
         for row, place in zip(of_one, places, strict=True):
             axes.plot(*place, "o", color=colours[row["runner"]])
         points[name] = places[0]
-    axes.set(xscale="log", xlabel="seconds per megapixel of input", ylabel="PSNR (dB)")
+    logarithmic.over(axes, "seconds per megapixel of input")
+    axes.set_ylabel("PSNR (dB)")
     axes.set_title("quality, of those with trained weights")
     axes.grid(alpha=0.3, which="both")
     axes.margins(x=0.25, y=0.15)
@@ -75,7 +77,7 @@ def _times(axes: Axes, rows: list[dict[str, Any]], colours: dict[str, str]) -> N
     ends = [f" x{row['scale']}" for row in rows]
     names = [f"{r['name'].removesuffix(end)},{end}" for r, end in zip(rows, ends, strict=True)]
     axes.set_yticks(range(len(rows)), [literal(name) for name in names], fontsize=8)
-    axes.set(xscale="log", xlabel="seconds per megapixel of input")
+    logarithmic.over(axes, "seconds per megapixel of input")
     axes.set_title("time")
     axes.margins(x=0.15)
     axes.legend(fontsize=8)

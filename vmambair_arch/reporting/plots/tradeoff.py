@@ -1,9 +1,12 @@
 """Quality against speed: the methods of a comparison over their time in a benchmark."""
 
+import math
+
 from matplotlib.figure import Figure
 
 from ..format import Report
 from ..tables import means
+from . import logarithmic
 from .labels import label
 from .literal import literal
 
@@ -14,7 +17,8 @@ def draw(comparison: Report, benchmark: Report) -> Figure | None:
     """Draw a panel for each metric, with a point for each method that both reports have.
 
     The time is the minimum for a forward pass of one image on one thread, at the largest size, per
-    megapixel of the output (of the input if the benchmark lacks the scale).
+    megapixel of the output (of the input if the benchmark lacks the scale). Infinite means are not
+    drawn.
 
     Returns: the figure; None if no name is in both.
     """
@@ -30,11 +34,12 @@ def draw(comparison: Report, benchmark: Report) -> Figure | None:
         points = {}
         for number, name in enumerate(names):
             cell = values[name][key]
-            if cell.value is None or cell.note:
+            if cell.value is None or cell.note or not math.isfinite(cell.value):
                 continue
             points[name] = seconds[name], cell.value
             axes.plot(*points[name], "o", color=f"C{number}")
-        axes.set(xscale="log", xlabel="seconds per megapixel", ylabel=literal(column.label))
+        logarithmic.over(axes, "seconds per megapixel")
+        axes.set_ylabel(literal(column.label))
         axes.set_title(literal(comparison.title))
         axes.grid(alpha=0.3, which="both")
         axes.margins(x=0.25, y=0.15)
