@@ -320,13 +320,24 @@ def test_a_benchmark_draws_one_image_and_one_thread_of_the_networks():
         (["report.json", "there.md"], "there.md exists already; give another name or --overwrite"),
         (["report.json", "no/out.md"], "no/out.md: cannot be written: No such file or directory"),
         (["test.jsonl", "out.png"], "is a test, which has no curves; give a training's metrics"),
+        (
+            ["report.json", "rgb.json", "out.png"],
+            "two reports have bicubic on Set5, with different",
+        ),
+        (
+            ["first/metrics.jsonl", "out.png", "--over", "seconds"],
+            "first has no seconds of training",
+        ),
+        (["none.jsonl", "out.png"], "none.jsonl: no metric in it, nothing was measured; leave it"),
         (["empty.json", "out.png"], "empty.json: has no rows, nothing was measured; leave it out"),
     ],
 )
 def test_invalid_requests_are_one_sentence(folder, arguments, message, capsys):
     Path("there.md").write_text("")
     Path("test.jsonl").write_text('{"iter": "a test", "dataset": "Set5", "psnr": 1.0}\n')
+    Path("none.jsonl").touch()
     reporting.write(comparison().model_copy(update={"rows": []}), Path("empty.json"))
+    reporting.write(comparison(rise=-2.0), Path("rgb.json"))
     before = sorted(folder.iterdir())
     assert plot(*arguments) == 2
     error = capsys.readouterr().err

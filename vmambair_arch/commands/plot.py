@@ -44,7 +44,7 @@ def add(commands) -> None:
     output = f"picture ({', '.join(PICTURES)}) or table ({', '.join(TABLES)})"
     add("output", type=Path, metavar="OUT", help=output)
     add("--overwrite", action="store_true", help="overwrite an existing file")
-    over = "x axis of the curves of trainings (default: iterations)"
+    over = "x axis of the curves of trainings (default: iterations); seconds need max_seconds"
     add("--over", choices=OVER, default="iterations", help=over)
     crop = "draw a picture with this box in it, and the box enlarged as each method shows it"
     add("--crop", nargs=4, type=int, metavar=("X", "Y", "W", "H"), help=crop)

@@ -63,6 +63,8 @@ def _training(rows: list[Any], path: Path) -> dict[str, Any]:
     if not all(isinstance(row, dict) and {"iter", "dataset"} <= row.keys() for row in rows):
         raise InputError(f"{path}: not the metrics.jsonl of a training; give that of a run")
     names = dict.fromkeys(name for row in rows for name in row if name not in NOT_MEASURED)
+    if not names:
+        raise InputError(f"{path}: no metric in it, nothing was measured; leave it out")
     return {
         "format": FORMAT,
         "version": VERSION,

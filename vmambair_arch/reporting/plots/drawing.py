@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from ...errors import InputError
 from ..format import Report
-from ..tables import single, titles
+from ..tables import single, table, titles
 from . import curves, dots, rivals, scaling, tradeoff
 
 
@@ -26,6 +26,7 @@ def draw(reports: Sequence[Report], *, over: str = "iter") -> Figure:
     elif reports[0].kind == "training":
         figure = _curves(reports, over)
     elif reports[0].kind == "comparison":
+        table(reports)  # refuses those of one data set that contradict each other
         figure = dots.draw(reports)
     elif reports[0].kind == "benchmark":
         figure = scaling.draw(single(reports, "picture").rows)
@@ -43,6 +44,11 @@ def _curves(reports: Sequence[Report], over: str) -> Figure | None:
             raise InputError(
                 f"{title} is a test, which has no curves; give a training's metrics.jsonl, or make"
                 " a table (.md, .tex)"
+            )
+        if over == "seconds" and not any("seconds" in row for row in report.rows):
+            raise InputError(
+                f"{title} has no seconds of training, which only those with train.max_seconds"
+                " write; leave it out, or draw over the iterations"
             )
         runs[title] = report.rows
     return curves.draw(runs, over=over)
