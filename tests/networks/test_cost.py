@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+from torchvision.ops import deform_conv2d
 
 from vmambair_arch import planar_scan, selective_scan
 from vmambair_arch.networks.cost import count
@@ -52,6 +53,20 @@ def test_fake_tensors_cost_what_real_ones_do():
     with dry_runs.fake_tensors():
         fake = count(lambda: planar_scan(*[torch.empty(shape) for shape in PLANAR]))
     assert fake == count(lambda: planar_scan(*inputs))
+
+
+def test_recurrent_layers_and_deformable_convolutions_are_counted():
+    x = torch.rand(5, 2, 8)
+    for directions in (1, 2):
+        lstm = nn.LSTM(8, 6, num_layers=2, bidirectional=directions == 2)
+        found = count(lambda lstm=lstm: lstm(x))
+        widths = (8, 6 * directions)  # of the inputs of the two layers
+        assert found.products == 5 * 2 * directions * sum(4 * 6 * (width + 6) for width in widths)
+        assert found.activations == 2 * 5 * 2 * directions * 6
+    offset, weight = torch.zeros(2, 18, 9, 7), torch.rand(4, 3, 3, 3)  # two groups
+    image = torch.rand(2, 6, 9, 7)
+    found = count(lambda: deform_conv2d(image, offset, weight, padding=1))
+    assert found.products == 2 * 9 * 7 * 4 * 3 * 9 and found.activations == 2 * 4 * 9 * 7
 
 
 def test_attention_is_counted_however_a_network_writes_it():

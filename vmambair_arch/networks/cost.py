@@ -1,6 +1,7 @@
 """What a forward pass of a network costs: multiply-adds and activations."""
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from ..ops import flops
 
-ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+Formula = Callable[..., int]
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,10 @@ class Cost:
 
 def count(run: Callable[[], Any]) -> Cost:
     """Run something, with real tensors or fake ones, and count what it costs as it is defined."""
-    ours = FlopCounterMode(display=False, custom_mapping={ATTENTION: _attention})
+    further = _further()
+    ours = FlopCounterMode(display=False, custom_mapping=further)
     published = FlopCounterMode(display=False, custom_mapping=dict(flops.PUBLISHED))
-    activations = Activations()
+    activations = Activations({*flop_registry, *further})
     with torch.no_grad(), _attention_in_steps(), ours, published, activations:
         run()
     counts = ours.get_flop_counts().get("Global", {})
@@ -53,6 +55,29 @@ def count(run: Callable[[], Any]) -> Cost:
         published_scans=sum(number for op, number in theirs.items() if op in flops.SCANS),
         activations=activations.count,
     )
+
+
+def _further() -> dict[Any, Formula]:
+    """The cost of operators that torch's table lacks."""
+    found: dict[Any, Formula] = {
+        torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+        torch.ops.aten.mkldnn_rnn_layer: _recurrent,
+    }
+    if hasattr(torch.ops.torchvision, "deform_conv2d"):  # once something has imported torchvision
+        found[torch.ops.torchvision.deform_conv2d] = _deformable
+    return found
+
+
+def _recurrent(x, of_input, of_state, *_, **__) -> int:
+    """The cost of a layer of an LSTM on a CPU, in one direction: two products per step."""
+    length, b, _ = x
+    return 2 * length * b * (math.prod(of_input) + math.prod(of_state))
+
+
+def _deformable(x, weight, *_, out_shape, **__) -> int:
+    """The cost of a deformable convolution: that of a convolution, without its interpolation."""
+    b, _, h, w = out_shape
+    return 2 * b * h * w * math.prod(weight)
 
 
 def _attention(query, key, value, *_, **__) -> int:
@@ -73,14 +98,16 @@ def _attention_in_steps() -> Iterator[None]:
 
 
 class Activations(TorchDispatchMode):
-    """Counts the output elements of attention and the operators in torch's table of costs."""
+    """Counts the elements of the (first) outputs of some operators."""
 
-    count = 0
+    def __init__(self, operators: Container[Any]):
+        super().__init__()
+        self.operators, self.count = operators, 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operator and count the elements of its output."""
         out = func(*args, **(kwargs or {}))
         operator = getattr(func, "_overloadpacket", func)
-        if operator in flop_registry or operator is ATTENTION:
+        if operator in self.operators:
             self.count += (out[0] if isinstance(out, tuple) else out).numel()
         return out
