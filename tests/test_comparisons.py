@@ -25,6 +25,7 @@ SCRIPTS = ROOT / "experiments/comparisons"
 SECONDS = 3
 VM = {"type": "VmambaIR", "dim": 2, "num_blocks": [1, 0, 0, 0], "d_state": 1}
 TINY = {"num_refinement_blocks": 0, **VM}
+VM_GIVEN = {"network_g": VM}
 RIVAL = {"dim": 2, "num_blocks": [1, 0, 0, 0], "num_refinement_blocks": 0}
 NETWORKS = {
     "x4": {
@@ -181,6 +182,15 @@ def test_a_folder_of_data_is_asked_for_in_a_sentence(compare, contest, given, ca
         (lambda c: c["options"]["train"].pop("ema_decay"), "options.train.ema_decay: is missing"),
         (lambda c: c["networks"].update(mine={}), "networks.mine.network_g.type: is missing"),
         (lambda c: c.update(of="unknown"), "of is unknown, which is not among the networks that"),
+        (lambda c: c.update(seeds="three"), "seeds is 'three'; give a whole number above"),
+        (lambda c: c.update(close=True), "close is True; give a number of dB, 0 or more"),
+        (lambda c: c.update(ablation_share="half"), "is 'half'; give a share of the time, 0 to 1"),
+        (lambda c: c.update(ablations=["GELU"]), "ablations is ['GELU']; give names, each with"),
+        (lambda c: c.update(sub_images=160), "sub_images is 160; give a size and a step in pixels"),
+        (
+            lambda c: c["networks"].update({"Vm/aIR": VM_GIVEN, "Vm-aIR": VM_GIVEN}),
+            "networks.Vm/aIR: would be trained in the folder of Vm-aIR; give it a name that",
+        ),
         (lambda c: c["networks"].pop("Restormer"), "only VmambaIR is registered; give another too"),
     ],
 )

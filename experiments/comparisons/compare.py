@@ -9,6 +9,7 @@ finished work; with more --seconds every training continues from its last state.
 import argparse
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,20 @@ NEEDED = (  # of a task's file, beside networks: without them a page could not b
     "options.train.pixel_opt.type", "options.val.val_freq", "options.val.metrics.psnr",
     "sub_images", "of", "seeds", "close",
 )  # fmt: skip
+CUT = {"size", "step", "threshold"}  # the keys of sub_images
+VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {  # what no training checks
+    "sub_images": (
+        "a size and a step in pixels, {size: 160, step: 120}",
+        lambda v: isinstance(v, dict) and v.keys() <= CUT and all(map(_is_whole, v.values())),
+    ),
+    "seeds": ("a whole number above 0", lambda v: _is_whole(v) and v > 0),
+    "close": ("a number of dB, 0 or more", lambda v: _is_number(v) and v >= 0),
+    "ablation_share": ("a share of the time, 0 to 1", lambda v: _is_number(v) and 0 <= v <= 1),
+    "ablations": (
+        "names, each with options of the network",
+        lambda v: isinstance(v, dict) and all(isinstance(each, dict) for each in v.values()),
+    ),
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -123,6 +138,21 @@ def check(file: yaml_lines.OptionFile) -> None:
     if missing:
         advice = f"give it as {HERE}/x4.yml does"
         raise InputError(*(f"{file.where(place)}: is missing; {advice}" for place in missing))
+    wrong = [
+        f"{file.where((key,))} is {file.options[key]!r}; give {wanted}"
+        for key, (wanted, is_right) in VALUES.items()
+        if file.options.get(key) is not None and not is_right(file.options[key])
+    ]
+    if wrong:
+        raise InputError(*wrong)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return _is_whole(value) or isinstance(value, float)
 
 
 def _holds(options: Any, place: tuple[str, ...]) -> bool:
@@ -136,6 +166,14 @@ def _holds(options: Any, place: tuple[str, ...]) -> bool:
 def check_networks(file: yaml_lines.OptionFile) -> None:
     """Raise InputError unless there are networks to compare, with ``of`` among them."""
     networks, of = file.options["networks"], file.options["of"]
+    folders: dict[str, str] = {}
+    for name in networks:
+        other = folders.setdefault(trainings.folder_name(name), name)
+        if other != name:
+            raise InputError(
+                f"{file.where(('networks', name))}: would be trained in the folder of {other}; give"
+                " it a name that differs in letters or digits"
+            )
     if of not in networks:
         raise InputError(
             f"{file.where(('of',))} is {of}, which is not among the networks that are registered:"

@@ -80,7 +80,7 @@ class Trainings:
         """
         given = self.contest["networks"][name if options is None else self.contest["of"]]
         network = {**given["network_g"], **(options or {})}
-        slug = re.sub(r"\W+", "_", name) + (f"_seed{seed}" if seed else "")
+        slug = folder_name(name) + (f"_seed{seed}" if seed else "")
         slug += "_ablation" if options is not None else ""
         file = self.output / "options" / f"{slug}.yml"
         root = self.output / "runs" / slug
@@ -123,6 +123,11 @@ class Trainings:
         if iterations is not None:
             opt["train"]["total_iter"] = iterations
         return yaml.safe_dump(opt, sort_keys=False)
+
+
+def folder_name(network: str) -> str:
+    """The name of a network as that of a folder."""
+    return re.sub(r"\W+", "_", network)
 
 
 def _check_unchanged(name: str, root: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
