@@ -124,7 +124,14 @@ class Vimeo90KRecurrent(Vimeo90K):
 class VideoTest(VideoDataSet):
     """VideoTestDataset."""
 
-    name: Annotated[FileName | None, AfterValidator(_tested), Field(validate_default=True)] = None
+    name: Annotated[
+        FileName | None,
+        AfterValidator(_tested),
+        Field(
+            validate_default=True,
+            description="needed: Vid4, REDS4 or REDSofficial; BasicSR lists the frames by it",
+        ),
+    ] = None
     cache_data: bool
     meta_info_file: FilePath | None = None
     padding: Padding
