@@ -236,6 +236,7 @@ def test_memory_kept_by_the_process_counts_again_in_the_next_call():
         (["--sizes", "64", "100"], "size is 100; it must be a positive multiple of 8"),
         (["--device", "tpu"], "device 'tpu': choose cpu or cuda"),
         (["--minutes", "0"], "minutes is 0; it must be a number above 0"),
+        (["--minutes", "nan"], "minutes is nan; it must be a number above 0"),
         (["--only", "ResNet"], "nothing to measure is called 'ResNet': choose from planar_scan,"),
         (["-o", "file/folder"], "file/folder: cannot be written: Not a directory; choose another"),
     ],

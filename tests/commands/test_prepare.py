@@ -519,6 +519,10 @@ def test_images_without_a_partner_are_named(photographs, refused):
         (["--scale", "3", "--sub-images", "64"], "must be positive multiples of 3"),
         (["--sub-images", "64", "--step", "-1"], "the threshold 0 or more"),
         (["--smaller", "1"], "--smaller 1: give a fraction of an image's size, below 1"),
+        (
+            ["--smaller", "0.5", "--smaller", "0.5000001"],
+            "--smaller: 2 fractions would be called 0.5; give one of them",
+        ),
         (["--lq", "in", "--smaller", "0.5"], "--smaller 0.5: needs its own low-quality images"),
         (["--processes", "0"], "--processes is 0; it must be 1 or more"),
     ],

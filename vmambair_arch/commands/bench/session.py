@@ -148,7 +148,7 @@ def check(sizes: Sequence[int], output: Path, minutes: float) -> None:
     for size in sizes:
         if size <= 0 or size % 8:
             raise InputError(f"size is {size}; it must be a positive multiple of 8")
-    if minutes <= 0:
+    if not minutes > 0:  # nor NaN
         raise InputError(f"minutes is {minutes:g}; it must be a number above 0")
     if importlib.util.find_spec("matplotlib") is None:
         raise InputError("the plot needs matplotlib: pip install matplotlib")

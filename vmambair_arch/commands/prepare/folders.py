@@ -6,6 +6,7 @@ An interrupted run can be continued, thanks to a record in the output folder.
 import contextlib
 import functools
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -130,6 +131,11 @@ def _recipe(
             raise InputError(f"--smaller {factor:g}: give a fraction of an image's size, below 1")
         if lq:
             raise InputError(f"--smaller {factor:g}: needs its own low-quality images; omit --lq")
+    for name, number in Counter(f"{factor:g}" for factor in factors).items():
+        if number > 1:
+            raise InputError(
+                f"--smaller: {number} fractions would be called {name}; give one of them"
+            )
     if size is None:
         if step is not None or threshold:
             raise InputError("step and threshold need sub-images; give their size too")
