@@ -91,6 +91,15 @@ def test_the_crops_of_a_comparison_are_its_methods_outputs(folder, monkeypatch):
     assert drawn[1].pixels.shape == (48, 64, 3) and drawn[1].note.endswith(" dB")
 
 
+def test_an_image_is_found_beside_others_whose_names_begin_with_its_own(folder):
+    for place in ("gt", "lq", "out"):
+        Path(place, "bird.png").rename(Path(place, "baby_2.png"))
+    assert cli.vmambair(["compare", "gt", "out", "--lq", "lq", "--bicubic", "--overwrite"]) == 0
+    Path("out/baby_2.png").unlink()  # of another image
+    box = ("--image", "baby", "--crop", "8", "8", "9", "9")
+    assert plot("comparison/report.json", "a.png", *box) == 0
+
+
 def test_pictures_in_files_are_measured_against_the_first(folder, monkeypatch):
     drawn = []
     monkeypatch.setattr(crops, "draw", lambda panels, box: drawn.extend(panels) or Figure())

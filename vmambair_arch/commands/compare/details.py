@@ -43,7 +43,7 @@ def from_report(report: Report, image: str | None) -> list[Panel]:
     truths = matching.truths(Path(report.details["truth"]))
     if image not in truths:
         raise InputError(f"{report.details['truth']}: {image} no longer exists; put it back")
-    found = _methods(report, {image: truths[image]})
+    found = _methods(report, truths, image)
     outputs = [(m.name, m(pictures.read(m.files[image]))) for m in found]
     truth = pictures.read(truths[image])
     h, w = (min(sides) for sides in zip(*(o.shape[:2] for _, o in outputs), strict=True))
@@ -63,8 +63,8 @@ def measured(panels: Sequence[Panel], box: Box, *, rgb: bool = False) -> list[Pa
     return [first, *(_with_psnr(panel, first, box, rgb=rgb) for panel in others)]
 
 
-def _methods(report: Report, truths: dict[str, Path]) -> list[methods.Method]:
-    """The methods of a report, in the report's order."""
+def _methods(report: Report, truths: dict[str, Path], image: str) -> list[methods.Method]:
+    """The methods of a report, in the report's order, with their files of an image."""
     sources: dict[str, Any] = report.details["methods"]
     run = report.details.get("run") or {}
     models = [f"{name}={sources[name]}" for name in run.get("models", ())]
@@ -77,7 +77,7 @@ def _methods(report: Report, truths: dict[str, Path]) -> list[methods.Method]:
         lq=Path(run["lq"]) if run else None,
         scale=run.get("scale"),
     )
-    found, _ = methods.find(truths, results, running)
+    found, _ = methods.find(truths, results, running, [image])
     return sorted(found, key=lambda method: list(sources).index(method.name))
 
 

@@ -1,7 +1,7 @@
 """Matches the files of a folder with the ground truth by their names."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 from ...errors import InputError, few
@@ -26,7 +26,9 @@ def truths(place: Path) -> dict[str, Path]:
     return found
 
 
-def match(names: Mapping[str, Path], place: Path) -> tuple[dict[str, Path], list[str]]:
+def match(
+    names: Mapping[str, Path], place: Path, wanted: Container[str] | None = None
+) -> tuple[dict[str, Path], list[str]]:
     """Find the file for each ground-truth image.
 
     A file matches the ground truth whose name it has, possibly with an ending; if several names
@@ -35,6 +37,7 @@ def match(names: Mapping[str, Path], place: Path) -> tuple[dict[str, Path], list
     Args:
         names: the ground truth, from ``truths``.
         place: a folder, or a file if there is only one ground-truth image.
+        wanted: the names whose files are needed; None for all.
     Returns: the files by name of their ground truth, and a remark if there were other files.
     Raises: InputError: there are no pictures; a ground-truth image has no file, or several.
     """
@@ -46,6 +49,7 @@ def match(names: Mapping[str, Path], place: Path) -> tuple[dict[str, Path], list
     for path in pictures:
         owners = [name for name in names if _belongs(path.stem, name)]
         candidates[max(owners, key=len)].append(path) if owners else others.append(path)
+    candidates = {n: paths for n, paths in candidates.items() if wanted is None or n in wanted}
     problems = [
         f"{place}: {' and '.join(path.name for path in paths)} all match"
         f" {names[name].name}; leave one in the folder"

@@ -1,7 +1,7 @@
 """The methods to compare: folders of results, models to run, bicubic interpolation."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -81,7 +81,10 @@ def split_name(given: str) -> tuple[str, str]:
 
 
 def find(
-    truths: Mapping[str, Path], results: Sequence[str], running: Running
+    truths: Mapping[str, Path],
+    results: Sequence[str],
+    running: Running,
+    wanted: Container[str] | None = None,
 ) -> tuple[list[Method], list[str]]:
     """Find the results of every method and load the models.
 
@@ -89,20 +92,21 @@ def find(
         truths: the ground truth, from ``matching.truths``.
         results: folders, as PLACE or NAME=PLACE.
         running: the methods to run.
+        wanted: the names whose files are needed; None for all.
     Returns: the methods: bicubic, results, models; and remarks.
     Raises: InputError: two methods have the same name, files do not match, or a model cannot be
         loaded. Problems with names and files are collected, a line each.
     """
     problems: list[str] = []
     remarks: list[str] = []
-    low = _matched(truths, running.lq, problems, remarks) if running.lq else {}
+    low = _matched(truths, running.lq, wanted, problems, remarks) if running.lq else {}
     methods = []
     if running.bicubic and low:
         scale = running.scale or _ratio(truths, low)
         enlarge = functools.partial(enlarge_bicubically, scale)
         methods.append(Method(BICUBIC, str(running.lq), low, scale, enlarge))
     for name, place in map(split_name, results):
-        files = _matched(truths, Path(place), problems, remarks)
+        files = _matched(truths, Path(place), wanted, problems, remarks)
         methods.append(Method(name, place, files))
     names = [method.name for method in methods]
     names += [split_name(model)[0] for model in running.models]
@@ -122,11 +126,15 @@ def check_names(names: Sequence[str], problems: Sequence[str] = ()) -> None:
 
 
 def _matched(
-    truths: Mapping[str, Path], place: Path, problems: list[str], remarks: list[str]
+    truths: Mapping[str, Path],
+    place: Path,
+    wanted: Container[str] | None,
+    problems: list[str],
+    remarks: list[str],
 ) -> dict[str, Path]:
     """The files of a folder by name of their ground truth; appends to problems and remarks."""
     try:
-        files, more = matching.match(truths, place)
+        files, more = matching.match(truths, place, wanted)
     except InputError as error:
         problems.append(str(error))
         return {}
