@@ -303,7 +303,10 @@ def sentences(capsys) -> list[str]:
             ["lq"],
             "lq/astronautx4.png: 16 x 12 pixels, and gt/astronaut.png has 64 x 48 pixels; give",
         ),
-        (["--lq", "lq", "--bicubic", "--scale", "2"], "32 x 24 pixels made by bicubic, and gt/"),
+        (
+            ["--lq", "lq", "--bicubic", "--scale", "2"],
+            "smaller than the ground truth, or another --s",
+        ),
         (["cropped"], "64 x 44 pixels, and gt/astronaut.png has 64 x 48 pixels; give results of"),
         (["text"], "text/coffee.png: is text, not a picture"),
         (["cut"], "cut/coffee.png: damaged"),

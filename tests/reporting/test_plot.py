@@ -328,6 +328,11 @@ def test_a_benchmark_draws_one_image_and_one_thread_of_the_networks():
             ["first/metrics.jsonl", "out.png", "--over", "seconds"],
             "first has no seconds of training",
         ),
+        (
+            ["report.json", "bench.json", "out.png"],
+            "no method of Set5 has the name of a network in",
+        ),
+        (["a.png", "out.png"], "a.png: a picture needs --crop X Y W H; or give a report"),
         (["none.jsonl", "out.png"], "none.jsonl: no metric in it, nothing was measured; leave it"),
         (["empty.json", "out.png"], "empty.json: has no rows, nothing was measured; leave it out"),
     ],

@@ -60,6 +60,11 @@ def _run(arguments: argparse.Namespace) -> None:
     else:
         if arguments.image:
             raise InputError("--image is for --crop: give X Y W H, or leave --image out")
+        from ..restoring.files.formats import SUFFIXES  # imports torch, which --help needs not
+
+        for report in arguments.reports:
+            if Path(report).suffix.lower() in SUFFIXES:
+                raise InputError(f"{report}: a picture needs --crop X Y W H; or give a report")
         paths = [Path(report) for report in arguments.reports]
         run(paths, output, over=OVER[arguments.over], overwrite=overwrite)
     terminal.say(output)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...restoring.files import reading
-from .methods import Method
+from .methods import BICUBIC, Method
 
 Size = tuple[int, ...]  # height, width
 SCALES = (2, 3, 4, 8)
@@ -87,11 +87,15 @@ def _cropped(size: Size, scale: int) -> Size:
 
 def _mismatch(method: Method, name: str, output: Size, truth: Path, size: Size) -> str:
     """Why an output cannot be compared, and what to do."""
-    made = f" made by {method.name}" if method.scale > 1 else ""
+    made = f" made by {method.name}" if method.restore is not None else ""
     sentence = f"{method.files[name]}: {_pixels(output)}{made}, and {truth} has {_pixels(size)}"
     crop = next((scale for scale in SCALES if output == _cropped(size, scale)), None)
     if crop:
         return f"{sentence}, which were cropped to multiples of {crop}; give --scale {crop}"
+    if method.restore is not None:
+        than = f"{method.scale} times smaller than" if method.scale > 1 else "of the size of"
+        another = ", or another --scale" if method.name == BICUBIC else ""
+        return f"{sentence}; give low-quality images (--lq) {than} the ground truth{another}"
     ratio = size[0] / output[0]
     if max(ratio, 1 / ratio) > 1.5:
         return f"{sentence}; give results of the same scale"

@@ -23,6 +23,11 @@ def draw(reports: Sequence[Report], *, over: str = "iter") -> Figure:
     kinds = {report.kind: report for report in reports}
     if kinds.keys() == {"comparison", "benchmark"} and len(reports) == 2:
         figure = tradeoff.draw(kinds["comparison"], kinds["benchmark"])
+        if figure is None:
+            raise InputError(
+                f"no method of {kinds['comparison'].title} has the name of a network in the"
+                " benchmark; compare them again by those names (--model NAME=...)"
+            )
     elif reports[0].kind == "training":
         figure = _curves(reports, over)
     elif reports[0].kind == "comparison":
