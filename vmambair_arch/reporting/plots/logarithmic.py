@@ -3,6 +3,7 @@
 from functools import partial
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
 
 FEWER = ((3, "123456789"), (10, "2346"), (1000, "25"))  # first digits, up to a ratio of the ends
 
@@ -11,7 +12,7 @@ def over(axes: Axes, quantity: str) -> None:
     """Make the x axis logarithmic, with plain numbers; between powers of ten as many as fit."""
     axes.set(xscale="log", xlabel=quantity)
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter(partial(_between, axes))
+    axes.xaxis.set_minor_formatter(FuncFormatter(partial(_between, axes)))
 
 
 def _between(axes: Axes, x: float, _: int | None) -> str:
