@@ -26,13 +26,14 @@ from .tiles.steps import Progress, part
 from .tiles.tile_sizes import TileSizes
 from .tiles.tiling import Tiling
 from .tiles.transfer import to_device, write_strips
+from .turns import turn
 
 AnyPicture = TypeVar("AnyPicture", np.ndarray, Image.Image)
 KEPT_INFO = {"icc_profile", "exif", "dpi", "xmp"}  # of a PIL image's info
 
 
 class Restorer:
-    """Restores pictures with one network, loaded once.
+    """Restores pictures with one network, loaded once; threads that share one take turns.
 
     Args:
         model: a network, or what ``models.load`` takes: a checkpoint, the name of a bundled network
@@ -156,8 +157,9 @@ class Restorer:
             result=y.nbytes,
             progress=progress,
         )
-        for top, strip in strips:
-            y[:, :, top : top + strip.shape[2]] = strip
+        with turn(self.network):
+            for top, strip in strips:
+                y[:, :, top : top + strip.shape[2]] = strip
         return y
 
     def _restored(self, image: np.ndarray, progress: Progress | None) -> np.ndarray:
@@ -176,10 +178,11 @@ class Restorer:
                 " close other programs or resize the picture"
             )
         out = np.empty((h * self.scale, w * self.scale, pixels.shape[2]), image.dtype)
-        if pixels.shape[2] in (1, 3):
-            self._enlarge(pixels, out, progress)
-        else:
-            self._enlarge_with_alpha(pixels, out, progress)
+        with turn(self.network):
+            if pixels.shape[2] in (1, 3):
+                self._enlarge(pixels, out, progress)
+            else:
+                self._enlarge_with_alpha(pixels, out, progress)
         height, width = (max(round(side * self.outscale), 1) for side in (h, w))
         result = resized(out.reshape(*out.shape[:2], *image.shape[2:]), height, width)
         return at_strength(image, result, self.strength)
