@@ -290,6 +290,9 @@ def test_resizing_by_strips_equals_resizing_at_once(kind, size, monkeypatch):
         (["a.png", "a.bmp", "-o", "out.png"], "one file for several pictures"),
         (["in", "-o", "out.png"], "one file for the pictures of in"),
         (["-", "-o", "out"], "give a file, or -"),
+        (["films", "-o", "out"], "; left out of the folders: 1 .mp4; give videos by their names"),
+        (["", "-o", "out"], "IN is empty"),
+        (["a.png", "-o", ""], "--output is empty"),
         (["a.png", "-o", "out.gif"], ".gif cannot be written"),
         (["a.png", "-o", "out", "--suffix", "/x"], "--suffix is /x: it is appended to names"),
         (["a.png", "-o", "out", "--suffix", "x/"], "--suffix is x/: it is appended to names"),
@@ -303,17 +306,27 @@ def test_resizing_by_strips_equals_resizing_at_once(kind, size, monkeypatch):
         (["a.png", "-o", "out", "--device", "abacus"], "device abacus cannot be used"),
         (["a.png", "-o", "out", "--quality", "0"], "--quality is 0"),
         (["a.png", "-o", "out", "--jobs", "0"], "--jobs is 0"),
+        (["a.png", "-o", "out", "--threads", "100000"], "--threads is 100000; it must be 1 to"),
         (["a.png", "-o", "out", "--max-megapixels", "nan"], "--max-megapixels is nan"),
         (["a.png", "-o", "out", "--max-megapixels", "-1"], "--max-megapixels is -1"),
     ],
 )
 def test_invalid_input_is_refused_before_anything_is_written(folder, arguments, sentence, capsys):
-    (folder / "empty").mkdir()
+    for name in ("empty", "films"):
+        (folder / name).mkdir()
+    (folder / "films" / "a.mp4").write_bytes(b"a film")
     for name in ("a.png", "a.bmp", "in/c.png"):
         picture(name)
     assert run(*arguments) == 2
     assert sentence in capsys.readouterr().err
     assert not Path("out").exists()
+
+
+def test_a_picture_with_the_suffix_of_another_kind_gets_that_of_its_own(folder):
+    picture("a.png")
+    Path("a.png").rename("a.gif")
+    assert run("a.gif", "-o", "out") == 0
+    assert [path.name for path in Path("out").iterdir()] == ["a.png"]
 
 
 def test_a_picture_larger_than_the_limit_is_refused(folder, capsys):

@@ -66,7 +66,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     from ..restoring.option_checks import check_strength
     from .networks import resolved
 
-    bounds = {"port": (0, 65535), "threads": (1, None)}
+    bounds = {"port": (0, 65535), "threads": (1, computing.MOST_THREADS)}
     computing.check_bounds(arguments, **bounds, max_megapixels=(0, None), keep=(0, None))
     check_strength(arguments.strength)
     computing.take_threads(arguments)

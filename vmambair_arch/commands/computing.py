@@ -9,6 +9,8 @@ import torch
 from ..errors import InputError, StoppedError
 from ..system import terminal, threads
 
+MOST_THREADS = 1024  # with many more the system refuses some, in whatever library asks for one
+
 
 def add_arguments(group: argparse._ArgumentGroup) -> None:
     """Add the options of ``restorer_options``, and --threads."""

@@ -114,11 +114,12 @@ def _run(arguments: argparse.Namespace) -> int:
 def _restore(arguments: argparse.Namespace, share: sharing.Share) -> int:
     """Restore pictures, then videos, print a line each, and return the exit code."""
     from . import videos  # these need libraries that the other commands do not
-    from .plan import check_folders, check_suffix, expanded, plan, unsupported_files
+    from .plan import check_folders, check_given, check_suffix, expanded, plan, unsupported_files
     from .unsupported import is_visual_suffix, summary
 
-    bounds = {"quality": (1, 100), "jobs": (1, None), "threads": (1, None)}
+    bounds = {"quality": (1, 100), "jobs": (1, None), "threads": (1, computing.MOST_THREADS)}
     computing.check_bounds(arguments, **bounds, max_megapixels=(0, None))
+    check_given(arguments.inputs, arguments.output)
     check_suffix(arguments.suffix)
     existing = {"overwrite": arguments.overwrite, "skip_existing": arguments.skip_existing}
     naming = {"suffix": arguments.suffix, **existing}

@@ -8,8 +8,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import InputError
-from ...restoring.files.formats import BY_SUFFIX, SUFFIXES, form_for, suffix_for
-from .unsupported import is_file_suffix
+from ...restoring.files.formats import (
+    BY_SUFFIX,
+    FORMATS,
+    SUFFIXES,
+    WRITTEN_INSTEAD,
+    form_for,
+    suffix_for,
+)
+from ...system import signatures
+from .unsupported import is_file_suffix, is_visual_suffix, summary
 
 STREAM = "-"  # standard input or output
 
@@ -26,6 +34,13 @@ class RestoreJob(NamedTuple):
     source: Path | None
     target: Path | None
     form: str | None
+
+
+def check_given(inputs: Sequence[str], output: str) -> None:
+    """Raise InputError for an empty path, which would mean the current folder."""
+    for name, paths in (("IN", inputs), ("--output", [output])):
+        if "" in paths:
+            raise InputError(f"{name} is empty; give a path (the current folder is .)")
 
 
 def expanded(inputs: Sequence[str]) -> list[str]:
@@ -72,10 +87,9 @@ def plan(
     else:
         found = [pair for given in inputs for pair in _sources(given, Path(output))]
         jobs = [
-            RestoreJob(
-                source, Path(output) / _renamed(place, suffix, form), form or form_for(place.suffix)
-            )
+            RestoreJob(source, Path(output) / _renamed(place, suffix, written), written)
             for source, place in found
+            for written in [form or form_for(place.suffix) or _misnamed(source)]
         ]
     jobs = _unique(jobs)
     targets = {job.target.resolve() for job in jobs if job.target and job.target.exists()}
@@ -159,7 +173,11 @@ def _sources(given: str, output: Path) -> Iterator[tuple[Path, Path]]:
     if path.is_dir():
         files = [file for file in sorted(_files(path)) if _is_picture(file, path, output)]
         if not files:
-            raise InputError(f"{path}: no pictures in it ({', '.join(SUFFIXES)})")
+            others = unsupported_files([given], str(output))
+            raise InputError(
+                f"{path}: no pictures in it ({', '.join(SUFFIXES)})"
+                + (f"; {summary(others)}" if others else "")
+            )
         yield from ((file, file.relative_to(path)) for file in files)
     else:
         if not path.is_file():
@@ -207,9 +225,20 @@ def _is_offered(file: Path, folder: Path, output: Path) -> bool:
     return not (inside and file.resolve().is_relative_to(output.resolve()))
 
 
+def _misnamed(source: Path) -> str | None:
+    """The format in which a picture with another kind's suffix, such as .gif, is written."""
+    if not is_visual_suffix(source.suffix.lower()):
+        return None
+    try:
+        with source.open("rb") as file:
+            found = signatures.picture_format(file.read(signatures.HEAD))
+    except OSError:  # reported when the picture is read
+        return None
+    return found if found is None or found in FORMATS else WRITTEN_INSTEAD
+
+
 def _renamed(place: Path, suffix: str, form: str | None) -> Path:
     """The name of a restored picture: its own, with another ending if the format changes."""
-    form = form or form_for(place.suffix)
     ending = suffix_for(place.suffix, form) if form else place.suffix
     return place.with_name(f"{place.stem}{suffix}{ending}")
 
