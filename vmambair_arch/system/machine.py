@@ -12,17 +12,23 @@ PACKAGES = ("vmambair-arch", "torch", "torchvision", "basicsr", "numba", "triton
 
 def facts() -> dict[str, Any]:
     """The facts that measurements depend on."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "processor": processor(),
         "vector_instructions": torch.backends.cpu.get_cpu_capability(),
         "cores": os.cpu_count(),
-        "memory_gib": round(memory / 2**30, 1),
+        "memory_gib": _memory_gib(),
         "system": platform.platform(),
         "python": platform.python_version(),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "versions": {package: installed(package) for package in PACKAGES},
     }
+
+
+def _memory_gib() -> float | None:
+    """The machine's memory, or None where the system does not tell it (Windows)."""
+    if not hasattr(os, "sysconf"):
+        return None
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
 
 
 def installed(package: str) -> str:
