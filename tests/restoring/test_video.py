@@ -149,7 +149,7 @@ def test_sound_may_last_longer_than_the_few_pictures_of_a_matroska_file(tmp_path
         output.mux(video.encode(av.VideoFrame.from_ndarray(picture(0), format="rgb24")))
         output.mux(video.encode())
         write_tone(output, audio, seconds=1)
-    result = restore_video(source, target, same, made_with="same")
+    result = restore_video(str(source), str(target), same, made_with="same")
     assert (result.frames, result.lacking) == (1, ())
     assert sound(target) == sound(source) != []
 

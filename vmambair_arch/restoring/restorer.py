@@ -141,6 +141,11 @@ class Restorer:
             strength are ignored.
         Raises: InputError: x is not a batch of pictures; memory runs out even for small tiles.
         """
+        if not isinstance(x, Tensor):
+            raise InputError(
+                f"x is a {type(x).__name__}; it must be a tensor; call the restorer itself with an"
+                " array or a PIL image"
+            )
         if x.dim() != 4 or not x.is_floating_point() or x.numel() == 0:
             raise InputError(
                 f"x is {x.dtype} of shape {tuple(x.shape)}; it must be floats in [0, 1] of shape"

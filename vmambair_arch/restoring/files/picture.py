@@ -78,7 +78,8 @@ class Picture:
 def to_array(image: Image.Image) -> np.ndarray:
     """A PIL image as (h, w) or (h, w, c) of uint8 or uint16; palettes and colour keys are resolved.
 
-    Raises: InputError: its mode is not grey, RGB or palette of 8 bits, or grey of 16.
+    Raises: InputError: its mode is not grey, RGB or palette of 8 bits, or grey of 16; or the latter
+        has a colour key, for whose alpha PIL has no mode.
     """
     mode = RESTORED_AS.get(image.mode)
     if mode is None:
@@ -90,6 +91,11 @@ def to_array(image: Image.Image) -> np.ndarray:
         mode = "LA" if mode == "L" else "RGBA"
         if image.mode == "1":
             image = image.convert("L")
+    if mode == "I;16" and "transparency" in image.info:
+        raise InputError(
+            "an image of 16 bits whose info has a transparent value cannot be restored; remove"
+            " info['transparency'], or give an array of grey + alpha"
+        )
     if mode == "I;16":
         return np.asarray(image, np.uint16)
     return np.asarray(image if image.mode == mode else image.convert(mode))

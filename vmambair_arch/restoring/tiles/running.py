@@ -59,7 +59,7 @@ class Runner:
         self.dtype, self.tf32 = PRECISIONS[precision], precision == "tf32"
         small = torch.zeros(shape, device=device)
         self._call = self._run
-        self.steps = Steps(network, lambda x: self._run(x, self.dtype), small) if stepwise else None
+        self.steps = Steps(network, self._run_once, small) if stepwise else None
 
     def __call__(self, x: Tensor) -> Tensor:
         """(b, c, h, w) in [0, 1] -> (b, c, scale h, scale w), float32 on the device."""
@@ -161,6 +161,9 @@ class Runner:
     @torch.no_grad()
     def _automatic(self, shape: tuple[int, int, int, int]) -> str:
         return choose_precision(self.network, self.device, self._run, shape)
+
+    def _run_once(self, x: Tensor) -> Tensor:
+        return self._run(x, self.dtype)
 
     def _run(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         lower = torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)

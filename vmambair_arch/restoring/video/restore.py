@@ -6,6 +6,7 @@ Frames are decoded and encoded by PyAV, which the extra ``video`` installs.
 import contextlib
 import functools
 import itertools
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,8 +43,8 @@ class Result(NamedTuple):
 
 
 def restore_video(
-    source: Path,
-    target: Path,
+    source: str | os.PathLike,
+    target: str | os.PathLike,
     restore: Restore,
     *,
     made_with: str,
@@ -87,6 +88,7 @@ def restore_video(
         target exists or cannot hold its size, sound or alpha, parts of another run are in the
         way, or PyAV is missing; and what ``restore``, ``checking`` and ``progress`` raise.
     """
+    source, target = Path(source), Path(target)
     rank, size = share
     with _together(size, target):
         _check(source, target, crf, overwrite)

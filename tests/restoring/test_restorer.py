@@ -1,0 +1,39 @@
+"""A Restorer in Python: it can be sent to other processes, and names what it cannot take."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vmambair_arch import Chain, Restorer, VmambaIR
+from vmambair_arch.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def restorer() -> Restorer:
+    torch.manual_seed(0)
+    return Restorer(VmambaIR(dim=8, num_blocks=[1, 1], num_refinement_blocks=1, scale=1))
+
+
+def test_a_pickled_restorer_gives_the_same_results(restorer):
+    image = np.random.default_rng(0).integers(0, 256, (12, 10, 3), np.uint8)
+    for given in (restorer, Chain([restorer.network, restorer.network])):
+        received = pickle.loads(pickle.dumps(given))
+        np.testing.assert_array_equal(received(image), given(image))
+
+
+@pytest.mark.parametrize("x", [None, np.zeros((1, 3, 8, 8))], ids=["none", "array"])
+def test_what_is_no_tensor_is_named(restorer, x):
+    with pytest.raises(InputError, match=f"x is a {type(x).__name__}; it must be a tensor"):
+        restorer.restore_tensor(x)
+
+
+def test_a_colour_key_of_16_bits_is_refused_as_pil_has_no_mode_for_its_alpha(restorer):
+    image = Image.fromarray(np.full((4, 4), 1000, np.uint16))
+    image.info["transparency"] = 1000
+    with pytest.raises(InputError, match="16 bits whose info has a transparent value"):
+        restorer(image)
+    del image.info["transparency"]
+    assert restorer(image).mode == "I;16"
