@@ -395,3 +395,18 @@ def test_a_colour_space_of_a_phones_photograph_is_kept_in_png_and_else_a_warning
 def test_a_profile_is_kept_instead_of_the_numbers_beside_it():
     picture = read(with_nclx("AVIF", 12, 13, icc_profile=files.ICC))
     assert picture.icc == files.ICC and picture.carried == ()
+
+
+@pytest.mark.parametrize("kind", ["L", "RGB", "LA", "RGBA"])
+def test_the_resolution_is_kept_or_its_loss_is_noted(kind):
+    picture = Picture(files.noise(kind), dpi=(300, 150))
+    for form in ("PNG", "TIFF", "BMP"):
+        assert read(written(picture, form)).dpi == pytest.approx((300, 150), abs=0.02)
+        assert writing.list_losses(picture, form) == []
+    assert read(written(picture, "WEBP")).dpi is None
+    assert writing.list_losses(picture, "WEBP") == ["its resolution is dropped"]
+    tags = Image.Exif()
+    tags[282], tags[283], tags[296] = 300.0, 150.0, 2
+    described = Picture(picture.pixels, exif=tags.tobytes()[6:], dpi=(300, 150))
+    assert writing.list_losses(described, "WEBP") == []
+    assert read(written(described, "WEBP")).dpi == (300, 150)

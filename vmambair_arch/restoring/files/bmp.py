@@ -1,5 +1,6 @@
 """Reads BMP files with PIL, and writes those with alpha, which PIL cannot, with OpenCV."""
 
+import struct
 from typing import IO
 
 import cv2
@@ -8,6 +9,8 @@ import numpy as np
 from . import decoders
 from .encoded import EncodedPicture
 
+INCHES = 39.3701  # in a metre
+RESOLUTION = 38  # the offset of the pixels per metre, across and down
 EMBEDDED = (b"DEBM", b"KNIL")  # colour space types: profile embedded, or linked
 
 
@@ -22,7 +25,12 @@ def parse(content: bytes) -> EncodedPicture:
     return stored
 
 
-def write_alpha(file: IO[bytes], pixels: np.ndarray) -> None:
-    """Write grey + alpha or RGBA, (h, w, 2) or (h, w, 4) of uint8."""
+def write_alpha(
+    file: IO[bytes], pixels: np.ndarray, dpi: tuple[float, float] | None = None
+) -> None:
+    """Write grey + alpha or RGBA, (h, w, 2) or (h, w, 4) of uint8, and pixels per inch."""
     channels = [2, 1, 0, 3] if pixels.shape[2] == 4 else [0, 0, 0, 1]
-    file.write(cv2.imencode(".bmp", pixels[..., channels])[1].tobytes())
+    content = bytearray(cv2.imencode(".bmp", pixels[..., channels])[1].tobytes())
+    if dpi:
+        struct.pack_into("<2I", content, RESOLUTION, *(round(d * INCHES) for d in dpi))
+    file.write(content)

@@ -60,11 +60,18 @@ def list_losses(picture: Picture, form: str) -> list[str]:
     colours = colour_space.list_lost(picture.carried, picture.icc) if form != "PNG" else []
     changed = f"its colour space ({', '.join(colours)}) is dropped, which changes its colours"
     return [
+        *(["its resolution is dropped"] if _loses_resolution(picture, form) else []),
         *([exif.MOVED] if moved and exif.MOVED not in picture.warnings else []),
         *(["its IPTC data are dropped"] if picture.iptc and not holds.iptc else []),
         *([f"its texts ({', '.join(sorted(texts))}) are dropped"] if texts else []),
         *([changed] if colours else []),
     ]
+
+
+def _loses_resolution(picture: Picture, form: str) -> bool:
+    """Whether a file cannot hold the pixels per inch: a WebP has them in EXIF data only."""
+    described = picture.exif and exif.resolution(picture.exif)
+    return form == "WEBP" and picture.dpi is not None and not described
 
 
 def _is_lost(kind: bytes, data: bytes, form: str) -> bool:
@@ -97,7 +104,7 @@ def _encode(picture: Picture, file: IO[bytes], form: str, quality: int) -> None:
     elif form == "TIFF":
         tiff.write(file, pixels, exif_data=picture.exif, **metadata)
     elif form == "BMP" and picture.has_alpha:  # PIL writes none
-        bmp.write_alpha(file, pixels)
+        bmp.write_alpha(file, pixels, _whole_dpi(picture))
     else:
         to_image(pixels).save(file, form, **_options(picture, form, quality))
 
@@ -105,8 +112,8 @@ def _encode(picture: Picture, file: IO[bytes], form: str, quality: int) -> None:
 def _options(picture: Picture, form: str, quality: int) -> dict[str, Any]:
     """The options for PIL's writers."""
     options: dict[str, Any] = {}
-    if picture.dpi and all(1 <= round(d) < 2**16 for d in picture.dpi):
-        options["dpi"] = picture.dpi
+    if dpi := _whole_dpi(picture):
+        options["dpi"] = dpi
     if form == "JPEG":
         options |= {"quality": quality, "subsampling": 0, "extra": _segments(picture)}
         if comment := _comment(picture):
@@ -120,6 +127,12 @@ def _options(picture: Picture, form: str, quality: int) -> dict[str, Any]:
     if picture.exif:
         options["exif"] = b"Exif\0\0" + picture.exif
     return options
+
+
+def _whole_dpi(picture: Picture) -> tuple[float, float] | None:
+    """The pixels per inch, if a header of whole numbers can hold them."""
+    dpi = picture.dpi
+    return dpi if dpi and all(1 <= round(d) < 2**16 for d in dpi) else None
 
 
 def _segments(picture: Picture) -> bytes:
