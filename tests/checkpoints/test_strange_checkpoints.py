@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from support.networks import TINY
 from vmambair_arch import VmambaIR, load_network, save_network
-from vmambair_arch.checkpoints import load_weights
+from vmambair_arch.checkpoints import load_weights, to_released
 from vmambair_arch.errors import InputError
 from vmambair_arch.system import memory
 
@@ -41,6 +41,27 @@ def replaced(change) -> dict[str, Tensor]:
     """The state dict of a small network with its first tensor changed."""
     state = VmambaIR(**TINY).state_dict()
     return {**state, "shallow.weight": change(state["shallow.weight"])}
+
+
+# Files of other programs.
+
+
+def test_the_counter_of_averaged_weights_is_left_out():
+    network = VmambaIR(**TINY)
+    averaged = torch.optim.swa_utils.AveragedModel(network)
+    averaged.update_parameters(network)
+    assert averaged.state_dict()["n_averaged"] == 1
+    weights = load_network(averaged.state_dict()).state_dict()
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(weights[name], tensor)
+
+
+@pytest.mark.parametrize("released", [False, True])
+def test_a_network_inside_a_larger_module_is_named_by_its_prefix(released):
+    state = VmambaIR(**TINY, gate="gelu").state_dict()
+    state = to_released(load_network(state)) if released else state
+    inside = {"loss.weight": torch.ones(3), **{f"model.{name}": t for name, t in state.items()}}
+    assert "names of its network begin with 'model.'" in refusal({"state_dict": inside})
 
 
 # Files that claim too much.

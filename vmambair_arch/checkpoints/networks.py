@@ -17,7 +17,7 @@ from . import hub, released
 from .configs import CONFIG_KEY, check_depths, infer_config, infer_network, stored_config
 from .files import CONFIG, read_file, write_file
 from .foreign import load_foreign
-from .state_dicts import architecture, check_values, check_weights, first_names, unwrap
+from .state_dicts import architecture, check_values, check_weights, first_names, prefix, unwrap
 
 logger = logging.getLogger("vmambair_arch")
 
@@ -208,6 +208,11 @@ def _to_ours(
     if "shallow.weight" not in state:
         ours, strange = released.from_released(state)
     if strange or "shallow.weight" not in ours:
+        if before := prefix(state.keys()):
+            raise InputError(
+                f"{where}: the names of its network begin with {before!r}, as in Lightning's files;"
+                " save the state_dict() of the network alone"
+            )
         theirs = architecture(state)
         misfit = (
             f"{first_names(strange)} do not fit"

@@ -1,7 +1,7 @@
 """State dicts as programs write them: unwrapped, and checked to be plain weights."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,13 @@ WRAPPERS = (
     "params_ema", "params-ema", "params", "state_dict", "model_state_dict", "model", "net",
 )  # fmt: skip
 PREFIXES = ("module.", "_orig_mod.")  # left by DataParallel and torch.compile
+COUNTER = "n_averaged"  # of torch's AveragedModel, beside the weights
 TRAINING = {"iter", "optimizers", "schedulers"}  # what BasicSR's training states hold
+# Two names that only networks of ours have together, in our files and in released ones.
+FIRST_LAYERS = (
+    ("shallow.weight", "encoders.0.0.norm1.weight"),
+    ("patch_embed.proj.weight", "encoder_level1.0.norm1.body.weight"),
+)
 MAX_DEPTH = 8  # nested wrappers
 MAX_NAME_LENGTH = 500  # characters of a tensor's name
 MAX_WEIGHT = 1e15  # of a weight; trained ones stay below 1e4
@@ -55,7 +61,11 @@ def unwrap(
     if content.keys() >= TRAINING:
         raise InputError(f"{where}: {_training_state(content, Path(where))}")
     inner = wrapped(content, where, key)
-    return {_bare(name, where): _plain(name, tensor, where) for name, tensor in inner.items()}
+    return {
+        _bare(name, where): _plain(name, tensor, where)
+        for name, tensor in inner.items()
+        if name != COUNTER
+    }
 
 
 def wrapped(content: Mapping[str, Any], where: str, key: str | None) -> Mapping[str, Any]:
@@ -122,6 +132,16 @@ def architecture(names: Iterable[str]) -> str | None:
     for kind, pattern in ARCHITECTURES.items():
         if any(re.fullmatch(pattern, name) for name in names):
             return kind
+    return None
+
+
+def prefix(names: Collection[str]) -> str | None:
+    """What precedes the names of a network of ours, such as ``model.`` in Lightning's files."""
+    for first, second in FIRST_LAYERS:
+        for name in names:
+            before = name.removesuffix(first)
+            if before.endswith(".") and before != name and before + second in names:
+                return before
     return None
 
 
