@@ -217,6 +217,26 @@ def test_an_override_that_fits_nowhere_is_named(refused, experiment, override):
     )
 
 
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("train:scheduler:milestones:0=2", "'milestones' is [3], which has no keys"),
+        ("val:metrics:psnr:crop_border=2", "'metrics' is null, which has no keys"),
+    ],
+)
+def test_an_override_inside_what_has_no_keys_says_so(override, sentence, refused, experiment):
+    options = experiment(val={"metrics": None})
+    assert sentence in refused("train", "-opt", options, "--force_yml", override)
+
+
+def test_a_repeated_flag_adds_to_the_values_before_it(refused, experiment):
+    options = experiment()
+    several = ["--force_yml", "nothing=1", "--force_yml", "name=other"]
+    assert "nothing: there is no such option" in refused("train", "-opt", options, *several)
+    assert "nothing: there is no such option" in refused("check", "-opt", options, *several)
+    assert "no/such.yml" in refused("train", "-opt", "no/such.yml", "-opt", options)
+
+
 def test_overrides_are_yaml_and_never_evaluated(experiment):
     code = "name=__import__('pathlib').Path('executed').touch()"
     opt = options.read(experiment(), is_train=True, overrides=[code, "train:optim_g:lr=2e-4"])

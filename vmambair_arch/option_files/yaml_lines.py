@@ -282,7 +282,12 @@ def _override(file: OptionFile, override: str) -> None:
         raise InputError(f"{place}: expected KEY:KEY=VALUE")
     section, above = file.options, file.place
     for parent in parents:
-        if not isinstance(section.get(parent), dict):
+        if parent in section and not isinstance(section[parent], dict):
+            raise InputError(
+                f"{place}: {format_value(parent)} is {format_value(section[parent])}, which has no"
+                " keys; override all of it"
+            )
+        if parent not in section:
             raise InputError(
                 f"{place}: there is no {format_value(parent)} in the option"
                 f" file{nearest(parent, section)}"

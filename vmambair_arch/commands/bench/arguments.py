@@ -18,10 +18,10 @@ def add(commands) -> None:
     add = command.add_argument
     add("-o", "--output", type=Path, default=Path("experiments/benchmarks"))
     sizes = "height and width in pixels (default: 64 128 256 512, of --rivals 256 512)"
-    add("--sizes", type=int, nargs="+", metavar="N", help=sizes)
+    add("--sizes", type=int, nargs="+", action="extend", metavar="N", help=sizes)
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     names = "e.g. planar_scan realsr_x4 RRDBNet"
-    add("--only", nargs="+", default=[], metavar="NAME", help=names)
+    add("--only", nargs="+", action="extend", default=[], metavar="NAME", help=names)
     model = "a model as for vmambair restore; without --only, nothing else is measured; repeatable"
     add("-m", "--model", action="append", default=[], metavar="MODEL", help=model)
     plugins.add_argument(command)

@@ -14,7 +14,7 @@ def add(commands) -> None:
     command = commands.add_parser("check", help=description, description=description)
     command.add_argument("-opt", required=True, metavar="FILE", help="the option file (YAML)")
     command.add_argument("--fast", action="store_true", help="decode a sample of the images")
-    command.add_argument("--force_yml", nargs="+", default=[], metavar="A:B=VALUE")
+    command.add_argument("--force_yml", nargs="+", action="extend", default=[], metavar="A:B=VALUE")
     plugins.add_argument(command)
     command.set_defaults(run=_run)
 

@@ -58,8 +58,8 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
 
 def _add_measuring(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    metrics = "psnr, ssim, lpips, dists, and pyiqa's if it is installed"
-    add("--metrics", nargs="+", default=["psnr", "ssim"], metavar="METRIC", help=metrics)
+    metrics = "psnr, ssim, lpips, dists, and pyiqa's if it is installed (default: psnr ssim)"
+    add("--metrics", nargs="+", action="extend", metavar="METRIC", help=metrics)
     scale = "of the restoration; ground truth is cropped to multiples of it where results are"
     add("--scale", type=int, metavar="N", help=f"{scale} (default: the models')")
     border = "leave out N pixels at each side (default: the scale, or 0 if it is unknown)"
@@ -109,7 +109,7 @@ def _planned(arguments: argparse.Namespace) -> "Plan":
         arguments.gt,
         arguments.results,
         running,
-        metrics=arguments.metrics,
+        metrics=arguments.metrics or ["psnr", "ssim"],
         border=arguments.crop_border,
         rgb=arguments.rgb,
         title=arguments.title,

@@ -22,7 +22,8 @@ def add(commands) -> None:
         add = command.add_argument
         several = "; with several, each starts from the previous one's network"
         if name == "train":
-            add("-opt", required=True, nargs="+", metavar="FILE", help=f"the option file{several}")
+            files = f"the option file{several}"
+            add("-opt", required=True, nargs="+", action="extend", metavar="FILE", help=files)
         else:
             add("-opt", required=True, metavar="FILE", help="the option file (YAML)")
         add("--launcher", choices=["none", "pytorch", "slurm"], default="none")
@@ -30,7 +31,8 @@ def add(commands) -> None:
         add("--auto_resume", action="store_true", help="resume from the newest state")
         add("--debug", action="store_true", help="validate, print and save often")
         add("--threads", type=int, metavar="N", help="CPU threads per process; same as threads: N")
-        add("--force_yml", nargs="+", default=[], metavar="A:B=VALUE", help="override options")
+        forced = "override options; repeatable"
+        add("--force_yml", nargs="+", action="extend", default=[], metavar="A:B=VALUE", help=forced)
         plugins.add_argument(command)
         if name == "train":
             restarts = "of --nproc, after one of its processes failed (default: 0)"
