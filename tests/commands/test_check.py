@@ -166,9 +166,9 @@ def test_a_file_that_is_not_a_picture_is_reported_without_internals(check, split
 def test_images_smaller_than_the_crop_or_the_border_are_reported(check, split):
     code, _, problems = check(split(), "--force_yml", "datasets:train:gt_size=96")
     assert (code, len(problems)) == (2, 6)
-    code, _, problems = check(split(), "--force_yml", "val:metrics:psnr:crop_border=30")
+    code, _, problems = check(split(), "--force_yml", "val:metrics:psnr:crop_border=32")
     assert code == 2
-    assert "too small for metrics that cut a border of 30" in problems[0]
+    assert "and the metrics need 65 a side with their crop_border" in problems[0]
 
 
 def test_fewer_images_than_a_batch_are_named(check, split):

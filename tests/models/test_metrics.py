@@ -108,6 +108,37 @@ def test_psnr_and_ssim_equal_basicsr_to_the_last_bit():
         assert ours / 3 == host / 3
 
 
+@pytest.mark.parametrize(
+    ("name", "side", "code"), [("psnr", 3, 0), ("psnr", 2, 2), ("ssim", 13, 0), ("ssim", 12, 2)]
+)
+def test_an_image_is_too_small_only_for_the_metric_that_needs_more(
+    name, side, code, experiment, tmp_path, capsys
+):
+    for folder in ("gt", "lq"):
+        (tmp_path / folder).mkdir()
+        cv2.imwrite(str(tmp_path / folder / "0.png"), np.full((side, 40, 3), 90, np.uint8))
+    options = Path(
+        experiment(
+            scale=1,
+            datasets={
+                "test": {
+                    "type": "PairedImageDataset",
+                    "dataroot_gt": str(tmp_path / "gt"),
+                    "dataroot_lq": str(tmp_path / "lq"),
+                    "io_backend": {"type": "disk"},
+                }
+            },
+            network_g={"type": "SRVGGNetCompact", "num_feat": 4, "num_conv": 1, "upscale": 1},
+            model_type="SRModel",
+            train=None,
+            val={"metrics": {name: {"type": f"calculate_{name}", "crop_border": 1}}},
+        )
+    )
+    assert cli.basicsr(["test", "-opt", str(options)]) == code
+    said = f"gt is {side} x 40 pixels, and the metrics need {side + 1} a side"
+    assert (said in capsys.readouterr().err) == (code == 2)
+
+
 @pytest.mark.parametrize(("size", "available"), [((200, 200), True), ((96, 191), False)])
 def test_niqe_has_no_value_for_an_image_of_less_than_two_blocks(size, available):
     image = np.ascontiguousarray(data.astronaut()[: size[0] + 8, : size[1] + 8, ::-1])

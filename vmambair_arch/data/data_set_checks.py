@@ -10,22 +10,20 @@ from ..restoring.files import reading as pictures
 from .entries import DEGRADED, Entry, Problem, entries
 from .images import resolve
 
-WINDOW = 11  # pixels a side of SSIM's window, which must fit into an image
 
-
-def check_data_set(section: str, opt: dict[str, Any], border: int = 0) -> None:
+def check_data_set(section: str, opt: dict[str, Any], least: int = 0) -> None:
     """Check a data set's folders, pairs and sizes without decoding an image.
 
     Args:
         section: its place in the option file, for messages.
         opt: its options.
-        border: pixels that the metrics cut from each side.
+        least: pixels a side of the smallest ground truth that the metrics can measure.
     Raises: InputError: a folder, a file or half of a pair is missing; sizes do not fit the scale
         or, in training, the crop. It names the first problem of each kind and their number.
     """
     first: dict[str, str] = {}
     number: Counter[str] = Counter()
-    for problem in problems(section, opt, border):
+    for problem in problems(section, opt, least):
         first.setdefault(problem.kind, problem.sentence)
         number[problem.kind] += 1
     more = {kind: f" (and {n - 1} more like it)" for kind, n in number.items() if n > 1}
@@ -33,7 +31,7 @@ def check_data_set(section: str, opt: dict[str, Any], border: int = 0) -> None:
         raise InputError(*(said + more.get(kind, "") for kind, said in first.items()))
 
 
-def problems(section: str, opt: dict[str, Any], border: int = 0) -> Iterator[Problem]:
+def problems(section: str, opt: dict[str, Any], least: int = 0) -> Iterator[Problem]:
     """Yield all problems for which ``check_data_set`` refuses a data set."""
     missing = False
     kind = (opt.get("io_backend") or {}).get("type", "disk")
@@ -62,7 +60,7 @@ def problems(section: str, opt: dict[str, Any], border: int = 0) -> Iterator[Pro
         if isinstance(item, Problem):
             yield item
         elif item.sizes not in fitting:
-            wrong = list(_sizes(section, item, opt, border))
+            wrong = list(_sizes(section, item, opt, least))
             yield from wrong
             if item.sizes and not wrong:
                 fitting.add(item.sizes)
@@ -91,7 +89,7 @@ def resolve_root(key: str, root: str, kind: str) -> None:
         raise InputError(f"{key}: {root} is an LMDB; set io_backend.type to lmdb")
 
 
-def _sizes(section: str, entry: Entry, opt: dict[str, Any], border: int) -> Iterator[Problem]:
+def _sizes(section: str, entry: Entry, opt: dict[str, Any], least: int) -> Iterator[Problem]:
     """The problems of the sizes of an entry's images."""
     sides = [path for path in (entry.lq, entry.gt) if path is not None]
     try:
@@ -121,9 +119,9 @@ def _sizes(section: str, entry: Entry, opt: dict[str, Any], border: int) -> Iter
             f"{name}: gt is {gt[0]} x {gt[1]} pixels, smaller than gt_size {crop}; leave it out or"
             f" {remedy}",
         )
-    if not training and border and entry.gt and min(gt) < 2 * border + WINDOW:
+    if not training and entry.gt and min(gt) < least:
         yield Problem(
-            "border",
-            f"{name}: gt is {gt[0]} x {gt[1]} pixels, too small for metrics that cut a border of"
-            f" {border}; leave it out or lower crop_border",
+            "small",
+            f"{name}: gt is {gt[0]} x {gt[1]} pixels, and the metrics need {least} a side with"
+            " their crop_border; leave it out, lower crop_border or remove the metric",
         )

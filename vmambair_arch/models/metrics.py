@@ -1,7 +1,7 @@
 """Metrics of a validation, whose means leave out the images that a metric cannot judge."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from . import iqa, perceptual_metrics
 from .iqa import UnavailableError
 
 LOWER_IS_BETTER = {"calculate_niqe", "calculate_lpips", "calculate_dists"}
+WINDOWS = {"calculate_ssim": 11}  # pixels a side that an image must have; of others one
 NIQE_BLOCK = 96  # pixels a side; statistics need two blocks
 
 
@@ -79,6 +80,14 @@ def measure(data: Mapping[str, np.ndarray], opt: Mapping[str, Any]) -> Tally:
             f" pixels, which its mean leaves out: {reason}"
         )
         return Tally(0.0, 0)
+
+
+def least_side(sections: Iterable[Mapping[str, Any]]) -> int:
+    """Pixels a side of the smallest ground truth that all metrics of an option file can measure."""
+    return max(
+        (2 * (opt.get("crop_border") or 0) + WINDOWS.get(opt["type"], 1) for opt in sections),
+        default=0,
+    )
 
 
 def complete(place: str, section: dict[str, Any]) -> None:

@@ -27,9 +27,9 @@ def check(opt: dict[str, Any]) -> None:
     Raises: InputError: says what was found, where, and what to do; a sentence for each problem.
     """
     measured = (opt.get("val") or {}).get("metrics") or {}
-    border = max((metric.get("crop_border") or 0 for metric in measured.values()), default=0)
+    least = metrics.least_side(measured.values())
     data_sets: list[Step] = [
-        (check_data_set, ("datasets", section), (data_set, border))
+        (check_data_set, ("datasets", section), (data_set, least))
         for section, data_set in opt["datasets"].items()
     ]
     problems = [*_problems(opt, data_sets), *problems_besides_data(opt)]

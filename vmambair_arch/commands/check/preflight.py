@@ -24,6 +24,7 @@ from ...data.batches.micro_batches import accumulation_steps, describe_batch
 from ...data.data_set_checks import problems
 from ...data.entries import Entry, Problem, entries
 from ...errors import InputError
+from ...models import metrics
 from ...networks.cost import Cost
 from ...option_files import against_disk
 from ...option_files.dry_runs import one_line
@@ -81,9 +82,8 @@ def _check_data_set(
     """Check a data set's files and decode its images; adds them to leaks."""
     data_set = opt["datasets"][section]
     place = where(opt, ("datasets", section))
-    metrics = ((opt.get("val") or {}).get("metrics") or {}).values()
-    border = max((metric.get("crop_border") or 0 for metric in metrics), default=0)
-    wrong = list(problems(place, data_set, border))
+    measured = ((opt.get("val") or {}).get("metrics") or {}).values()
+    wrong = list(problems(place, data_set, metrics.least_side(measured)))
     found = _listed(wrong)
     try:
         there = entries(place, data_set)
