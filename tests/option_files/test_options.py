@@ -279,6 +279,14 @@ def test_an_option_without_effect_is_a_warning_that_names_it(opt, section, optio
     assert f"{named}: has no effect: " in warning
 
 
+def test_before_after_without_ground_truth_is_a_warning(opt):
+    kept = {"io_backend": {"type": "disk"}, "dataroot_lq": "lq"}
+    opt["datasets"]["val"] = {"type": "SingleImageDataset", **kept}
+    opt["val"] = {"before_after": True}
+    (warning,) = report(opt).warnings
+    assert "val.before_after: has no effect: no validation set has ground truth" in warning
+
+
 def test_a_test_without_weights_is_a_warning(opt):
     del opt["train"], opt["datasets"]["train"]
     weights = change(opt, "path.pretrain_network_g", "net_g.pth")

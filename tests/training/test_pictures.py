@@ -21,6 +21,15 @@ class Nearest:
         return {**self.batch, "result": self.result}
 
 
+def test_images_without_ground_truth_are_left_out(tmp_path):
+    paired = {"lq": torch.rand(1, 3, 5, 6), "gt": torch.rand(1, 3, 20, 24)}
+    alone = {"lq": torch.rand(1, 3, 5, 6)}
+    pictures.before_after(Nearest(), [[alone], [alone, paired]], tmp_path / "picture.png")
+    assert np.asarray(Image.open(tmp_path / "picture.png")).shape[0] == 20 + pictures.MARGIN + 4
+    pictures.before_after(Nearest(), [[alone]], tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_each_image_is_a_row_of_bicubic_output_and_original(channels, tmp_path):
     sizes = [(12, 9), (10, 11)]

@@ -40,8 +40,11 @@ def _sentences(file: Checked) -> Iterator[tuple[Keys, str]]:
         yield ("logger", "wandb", "project"), "nothing is sent without use_tb_logger: true"
     if val.get("suffix") and not val.get("save_img"):
         yield ("val", "suffix"), "no images are saved without save_img: true"
+    schemas = [file.data_sets.get(section) for section in file.phases("val")]
     if val.get("before_after") and not file.is_train:
         yield ("val", "before_after"), "it is drawn at the end of a training"
+    elif val.get("before_after") and not any(s is None or s.has_gt for s in schemas):
+        yield ("val", "before_after"), "no validation set has ground truth"
 
 
 def _data_set(keys: Keys, opt: dict[str, Any]) -> Iterator[tuple[Keys, str]]:

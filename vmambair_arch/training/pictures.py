@@ -23,15 +23,19 @@ COLUMNS = ("bicubic", "output", "original")
 def before_after(model: Any, loaders: Iterable[Any], path: Path) -> None:
     """Draw a row for each image of the validation sets, with PSNR on Y, into a PNG.
 
+    Images without ground truth are left out; without any other, nothing is written.
+
     Args:
         model: a BasicSR model: feed_data, test, get_current_visuals.
-        loaders: validation loaders that give lq and gt.
+        loaders: validation loaders that give lq and, where there is one, gt.
         path: the PNG to write.
     Raises: OSError: it cannot be written.
     """
     rows = []
     for loader in loaders:
         for batch in loader:
+            if "gt" not in batch:
+                continue
             model.feed_data(batch)
             model.test()
             images = model.get_current_visuals()
@@ -41,6 +45,8 @@ def before_after(model: Any, loaders: Iterable[Any], path: Path) -> None:
             bicubic = np.asarray(imresize(lq / 255, gt.shape[0] / lq.shape[0]))
             bicubic = (bicubic.clip(0, 1) * 255).round().astype(np.uint8)
             rows.append(_row([bicubic, output, gt]))
+    if not rows:
+        return
     width = max(row.shape[1] for row in rows)
     rows = [
         np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255)
