@@ -98,6 +98,16 @@ def test_an_optimizer_of_another_kind_is_refused_before_anything_is_written(begu
     assert sorted(ROOT.rglob("*")) == before
 
 
+@pytest.mark.parametrize("damage", [b'{"iter": 2, "data"}\n', b"{}\n", b'{"iter": "\xff"}\n'])
+def test_a_damaged_line_of_the_metrics_is_named_before_anything_is_written(damage, begun, capsys):
+    metrics = ROOT / "metrics.jsonl"
+    metrics.write_bytes(metrics.read_bytes() + damage)
+    before = {path: path.stat().st_mtime_ns for path in ROOT.rglob("*")}
+    begun("train:total_iter=3", code=2)
+    assert "metrics.jsonl:2: damaged; correct the line or remove it" in capsys.readouterr().err
+    assert {path: path.stat().st_mtime_ns for path in ROOT.rglob("*")} == before
+
+
 def test_an_end_at_or_before_the_state_is_logged(begun):
     begun("train:total_iter=1")
     assert "train.total_iter is 1, and" in log()

@@ -36,7 +36,7 @@ from ..system.processes import gather, raise_in_all
 from . import events, resuming, thread_numbers, validation
 from .loop import Training
 from .progress import TrainingProgress
-from .records import Records
+from .records import Records, read_lines
 from .validation import Validation
 
 OWN_PATHS = (  # that the run sets itself
@@ -94,6 +94,7 @@ def _train(opt: Options, remarks: list[str]) -> None:
             _refuse_moved(opt)
         differing = list(resuming.differences(opt, state)) if state else []
         if state:
+            read_lines(Path(opt["path"]["log"]))  # before anything is written
             opt["manual_seed"] = state.get("seed", opt["manual_seed"])
         loader = training_loader(opt)
         sections = [s for s in opt["datasets"].values() if s["phase"] == "val"]

@@ -7,7 +7,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..errors import InputError
 from ..files import write_whole
+
+NAME = "metrics.jsonl"
+
+
+def read_lines(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a training's metrics.jsonl, none if its folder has no such file.
+
+    Raises: InputError: a line is damaged.
+    """
+    path, lines = folder / NAME, []
+    if not path.is_file():
+        return []
+    for number, text in enumerate(path.read_bytes().splitlines(), 1):
+        if not text.endswith(b"}"):  # our first version appended, and could be killed meanwhile
+            continue
+        try:
+            line = json.loads(text)
+        except ValueError:
+            line = None
+        if not isinstance(line, dict) or not isinstance(line.get("iter"), int):
+            raise InputError(f"{path}:{number}: damaged; correct the line or remove it")
+        lines.append(line)
+    return lines
 
 
 class Records:
@@ -21,12 +45,10 @@ class Records:
     """
 
     def __init__(self, folder: Path, *, until: int | None = None):
-        self.path = folder / "metrics.jsonl"
+        self.path = folder / NAME
         self.lines: list[dict[str, Any]] = []
-        if self.path.is_file() and until is not None:
-            written = self.path.read_text().splitlines()
-            # Our first version appended, and could be killed in the middle of a line.
-            lines = [json.loads(line) for line in written if line.endswith("}")]
+        if until is not None:
+            lines = read_lines(folder)
             self.lines = [line for line in lines if line["iter"] <= until]
             if len(self.lines) < len(lines):
                 self._write()
