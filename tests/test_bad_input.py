@@ -198,6 +198,11 @@ def test_a_file_that_needs_pickled_code_is_refused_and_not_executed(refused, exp
     assert not Path("executed").exists()
 
 
+def test_a_resume_state_that_is_missing_is_named(refused, experiment):
+    message = refused("train", "-opt", experiment(path={"resume_state": "9.state"}))
+    assert message.endswith("9.state: there is no such training state; give a .state file")
+
+
 def test_a_resume_state_that_is_a_network_is_named(refused, experiment):
     torch.save({"params": {}}, "network.pth")
     message = refused("train", "-opt", experiment(path={"resume_state": "network.pth"}))

@@ -267,7 +267,10 @@ def test_resuming_with_another_optimizer_is_refused(long_run, stop, capsys):
     for key in ("gan_opt", "optim_d", "net_d_iters", "net_d_init_iters"):
         opt["train"].pop(key, None)
     path.write_text(yaml.safe_dump(opt))
+    kept = Path("experiments/stopped/stopped.yml")
+    before = kept.read_bytes()
     assert train(options, "--auto_resume") == 2
+    assert kept.read_bytes() == before
     assert "its optimizers or schedules are not those of the option file" in capsys.readouterr().err
 
 

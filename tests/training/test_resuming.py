@@ -108,6 +108,19 @@ def test_a_damaged_line_of_the_metrics_is_named_before_anything_is_written(damag
     assert {path: path.stat().st_mtime_ns for path in ROOT.rglob("*")} == before
 
 
+def test_a_network_other_than_the_states_is_refused_before_anything_is_written(begun, capsys):
+    before = {path: path.stat().st_mtime_ns for path in ROOT.rglob("*")}
+    begun("network_g:dim=4", "train:total_iter=3", code=2)
+    assert "net_g_2.pth: its network has dim 8, not 4" in capsys.readouterr().err
+    assert {path: path.stat().st_mtime_ns for path in ROOT.rglob("*")} == before
+
+
+def test_a_state_without_its_network_names_that(begun, capsys):
+    (ROOT / "models/net_g_2.pth").unlink()
+    begun("train:total_iter=3", code=2)
+    assert "net_g_2.pth: is missing, and " in capsys.readouterr().err
+
+
 def test_an_end_at_or_before_the_state_is_logged(begun):
     begun("train:total_iter=1")
     assert "train.total_iter is 1, and" in log()

@@ -121,6 +121,8 @@ def plain(value: Any) -> Any:
 
 def _read(path: Path, opt: dict[str, Any], iteration: int | None = None) -> dict[str, Any]:
     """Read a state that has all its networks, and point ``opt`` at them."""
+    if not path.exists():
+        raise InputError(f"{path}: there is no such training state; give a .state file")
     state = dict(_read_whole(path))
     for key in HOST_KEYS:
         if key not in state:
@@ -138,6 +140,11 @@ def _read(path: Path, opt: dict[str, Any], iteration: int | None = None) -> dict
         raise InputError(f"{path}: damaged ({fault}); restore it from a copy")
     networks = _networks(path, state["iter"], opt)
     for network in networks.values():
+        if not network.exists():
+            raise InputError(
+                f"{network}: is missing, and {path} needs it; restore it from a copy, or resume"
+                " with the networks that the state was written with"
+            )
         _read_whole(network)
     for key, network in networks.items():
         opt["path"][f"pretrain_{key}"] = str(network)

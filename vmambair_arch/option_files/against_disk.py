@@ -40,8 +40,7 @@ def check(opt: dict[str, Any]) -> None:
 def problems_besides_data(opt: dict[str, Any]) -> list[str]:
     """The problems of networks, checkpoints, losses and metrics, a sentence each; see ``check``."""
     train, measured = opt.get("train") or {}, (opt.get("val") or {}).get("metrics") or {}
-    networks = [key for key in opt if key.startswith("network_") and opt[key]]
-    steps: list[Step] = [(check_network, (key,), (opt, key)) for key in networks]
+    steps: list[Step] = [(check_network, (key,), (opt, key)) for key in _networks(opt)]
     steps += [(check_loss, keys, (section,)) for keys, section in loss_sections(train)]
     steps += [
         (metrics.complete, ("val", "metrics", name), (metric,)) for name, metric in measured.items()
@@ -62,14 +61,32 @@ def _problems(opt: dict[str, Any], steps: Iterable[Step]) -> list[str]:
 def check_network(place: str, opt: dict[str, Any], key: str) -> None:
     """Check that a network can be built, and that its checkpoint exists and fits."""
     network = build(place, opt[key])
-    path = opt["path"].get(f"pretrain_{key}")
+    try:
+        _check_weights(network, opt["path"], key)
+    except InputError as error:
+        raise InputError(f"{where(opt, ('path', f'pretrain_{key}'))}: {error}") from error
+
+
+def check_resumed(opt: dict[str, Any]) -> None:
+    """Check that the networks of a state fit; ``training_states.find`` has put them into ``opt``.
+
+    Raises: InputError: one does not fit its section.
+    """
+    for key in _networks(opt):
+        _check_weights(build(where(opt, (key,)), opt[key]), opt["path"], key)
+
+
+def _networks(opt: dict[str, Any]) -> list[str]:
+    return [key for key in opt if key.startswith("network_") and opt[key]]
+
+
+def _check_weights(network: torch.nn.Module, paths: dict[str, Any], key: str) -> None:
+    """Check that the checkpoint of a network, if any, exists and fits."""
+    path = paths.get(f"pretrain_{key}")
     if path:
-        strict = opt["path"].get(f"strict_load_{key.removeprefix('network_')}", True)
-        try:
-            state = checkpoints.read_weights(Path(path), network, None)
-            checkpoints.load_weights(network, state, str(path), strict=strict)
-        except InputError as error:
-            raise InputError(f"{where(opt, ('path', f'pretrain_{key}'))}: {error}") from error
+        strict = paths.get(f"strict_load_{key.removeprefix('network_')}", True)
+        state = checkpoints.read_weights(Path(path), network, None)
+        checkpoints.load_weights(network, state, str(path), strict=strict)
 
 
 def build(place: str, options: dict[str, Any]) -> torch.nn.Module:

@@ -94,7 +94,8 @@ def _train(opt: Options, remarks: list[str]) -> None:
             _refuse_moved(opt)
         differing = list(resuming.differences(opt, state)) if state else []
         if state:
-            read_lines(Path(opt["path"]["log"]))  # before anything is written
+            against_disk.check_resumed(opt)
+            read_lines(Path(opt["path"]["log"]))
             opt["manual_seed"] = state.get("seed", opt["manual_seed"])
         loader = training_loader(opt)
         sections = [s for s in opt["datasets"].values() if s["phase"] == "val"]
@@ -107,6 +108,9 @@ def _train(opt: Options, remarks: list[str]) -> None:
         log.log(level, difference)
     log.info(micro_batches.describe_batch(opt))
     model, state = _build(opt, state)
+    with raise_in_all():
+        if opt["rank"] == 0:
+            _write_option_file(opt)
     log.info(thread_numbers.settle(opt, state, model))
     start = state["iter"] if state else 0
     tensorboard = events.open_events(opt, start)
@@ -215,7 +219,6 @@ def _prepare_folders(opt: Options, *, fresh: bool) -> None:
         for key in ("experiments_root", "models", "training_states"):
             Path(paths[key]).mkdir(parents=True, exist_ok=True)
             remove_leftovers(Path(paths[key]))
-        _write_option_file(opt)
 
 
 def _write_option_file(opt: Options) -> None:

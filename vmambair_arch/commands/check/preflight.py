@@ -59,7 +59,9 @@ def run(opt: dict[str, Any], *, fast: bool = False) -> Iterator[str]:
     found += against_disk.problems_besides_data(opt)
     if opt["is_train"]:
         try:
-            training_states.find(deepcopy(dict(opt)))
+            resumed = deepcopy(dict(opt))
+            if training_states.find(resumed)[0]:
+                against_disk.check_resumed(resumed)
         except InputError as error:
             found.append(f"{where(opt, ('path', 'resume_state'))}: {error}")
     yield from warnings
