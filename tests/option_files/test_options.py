@@ -287,6 +287,26 @@ def test_before_after_without_ground_truth_is_a_warning(opt):
     assert "val.before_after: has no effect: no validation set has ground truth" in warning
 
 
+# Data sets with what they need, and how each lists its images.
+LISTED = {
+    "NoiseJPEGDataset": ("images", {"sigma_range": [0, 50], "jpeg_range": [10, 90]}),
+    "RealESRGANPairedDataset": ("meta_info", {"dataroot_lq": "lq.lmdb"}),
+}
+
+
+@pytest.mark.parametrize("kind", LISTED)
+def test_a_list_of_images_beside_an_lmdb_is_a_warning_for_every_data_set(opt, kind):
+    key, needed = LISTED[kind]
+    train = opt["datasets"]["train"]
+    for name in ("dataroot_lq", "meta_info_file", "filename_tmpl"):
+        train.pop(name, None)
+    train |= {"type": kind, "dataroot_gt": "gt.lmdb", "io_backend": {"type": "lmdb"}, **needed}
+    listed = ["a.png"] if key == "images" else "list.txt"
+    found = report(change(opt, f"datasets.train.{key}", listed))
+    assert found.problems == []
+    assert any(f"datasets.train.{key}: has no effect: " in each for each in found.warnings)
+
+
 def test_a_test_without_weights_is_a_warning(opt):
     del opt["train"], opt["datasets"]["train"]
     weights = change(opt, "path.pretrain_network_g", "net_g.pth")

@@ -20,6 +20,7 @@ UNPAIRED = (  # data sets that make lq themselves
     "RainDataset",
 )
 DEGRADED = ("DegradationDataset", "RealESRGANDataset")  # whose model makes lq from padded crops
+LISTED = (*PAIRED, *UNPAIRED, *DEGRADED, "SingleImageDataset")  # the layouts of ``entries``
 
 
 class Entry(NamedTuple):

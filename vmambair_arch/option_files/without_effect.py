@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from ..data.entries import LISTED
 from ..option_values.words import Keys
 from .between_options import Checked, Finding, phase_of
 
@@ -12,11 +13,7 @@ TRAINING_ONLY = {  # keys of a data set, with the values that are harmless elsew
     "use_hflip": False,
     "use_rot": False,
 }
-LISTS = ("meta_info_file", "filename_tmpl", "images")
-LISTED = (  # data sets that use every image of an LMDB
-    "PairedImageDataset", "ProgressiveImageDataset", "RealESRGANPairedDataset",
-    "SingleImageDataset", "GaussianNoiseDataset",
-)  # fmt: skip
+LISTS = ("meta_info_file", "meta_info", "filename_tmpl", "images")
 
 
 def findings(file: Checked) -> Iterator[Finding]:
