@@ -4,7 +4,7 @@ import argparse
 import signal
 from collections.abc import Sequence
 
-from ..errors import InputError, StoppedError
+from ..errors import InputError
 from ..system import terminal
 from . import computing, plugins
 
@@ -42,13 +42,11 @@ def add(commands) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     """Serve, and return the exit code; SIGTERM stops it as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, computing.stop)
     try:
-        _serve(arguments)
-    except (KeyboardInterrupt, StoppedError) as error:
-        return error.exit_code if isinstance(error, StoppedError) else 128 + signal.SIGINT
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        with computing.sigterm_as_exception():
+            _serve(arguments)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     return 0
 
 

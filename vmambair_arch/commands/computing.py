@@ -1,6 +1,9 @@
-"""The arguments that restore and app share, and the options of ``Restorer`` made from them."""
+"""What restore and app share: arguments, the options of ``Restorer`` made from them, SIGTERM."""
 
 import argparse
+import contextlib
+import signal
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -64,6 +67,15 @@ def check_bounds(arguments: argparse.Namespace, **bounds: tuple[int, int | None]
             raise InputError(f"--{option} is {value}; it must be {needed}")
 
 
-def stop(number: int, frame: FrameType | None) -> None:
-    """Raise StoppedError: a signal handler."""
+@contextlib.contextmanager
+def sigterm_as_exception() -> Iterator[None]:
+    """SIGTERM raises StoppedError inside, as Ctrl-C raises KeyboardInterrupt."""
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
     raise StoppedError(number)

@@ -1,6 +1,7 @@
 """The arguments of vmambair export, and what it prints."""
 
 import argparse
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -55,7 +56,7 @@ def _run(arguments: argparse.Namespace) -> int:
         )
     except KeyboardInterrupt:
         terminal.warn(f"stopped; {arguments.output} is not written")
-        return 130
+        return 128 + signal.SIGINT
     terminal.say(*verified_export.report(arguments.output, comparisons))
     return 0
 

@@ -101,14 +101,12 @@ def _add_files(group: argparse._ArgumentGroup) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     """Restore, and return the exit code; SIGTERM stops it as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, computing.stop)
     try:
-        return sharing.run(arguments, _restore)
+        with computing.sigterm_as_exception():
+            return sharing.run(arguments, _restore)
     except (KeyboardInterrupt, StoppedError) as error:
         terminal.warn("stopped; rerun with --skip-existing to continue")
         return error.exit_code if isinstance(error, StoppedError) else 128 + signal.SIGINT
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _restore(arguments: argparse.Namespace, share: sharing.Share) -> int:
