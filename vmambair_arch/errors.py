@@ -33,8 +33,11 @@ class TrainingError(Sentences, RuntimeError):
     """Why training cannot go on. The commands print it and exit with 1."""
 
 
-class StoppedError(Exception):
-    """A signal asked training to stop. The commands exit with 130 (SIGINT) or 143 (SIGTERM).
+class StoppedError(BaseException):
+    """A signal asked the command to stop. It exits with 130 (SIGINT) or 143 (SIGTERM).
+
+    No Exception, as KeyboardInterrupt is none, so that it is not taken for a failure of whatever it
+    interrupts, such as a decoder or a trial of the network.
 
     Args:
         number: the signal's number.

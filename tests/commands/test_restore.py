@@ -29,9 +29,10 @@ from vmambair_arch import (
     weights,
 )
 from vmambair_arch.app.networks import list_choices
+from vmambair_arch.commands import computing
 from vmambair_arch.commands.restore import batch_restore, plan
 from vmambair_arch.commands.restore.progress import RestoreProgress
-from vmambair_arch.errors import InputError
+from vmambair_arch.errors import InputError, StoppedError
 from vmambair_arch.networks.presets import PRESETS
 from vmambair_arch.ops import stamps
 from vmambair_arch.restoring import resizing
@@ -371,6 +372,14 @@ def test_ctrl_c_and_sigterm_leave_only_finished_files(folder, number, code):
     assert [path.name for path in left] == ["0.png", "1.png", "2.png"]
     for path in left:
         Image.open(path).load()
+
+
+def test_sigterm_is_not_taken_for_a_failure_of_what_it_interrupts():
+    with pytest.raises(StoppedError), computing.sigterm_as_exception():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except Exception:
+            pytest.fail("such as: a trial of bfloat16 failed")
 
 
 def test_pictures_are_read_ahead_and_written_in_the_background(folder, monkeypatch):

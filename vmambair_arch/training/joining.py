@@ -13,7 +13,7 @@ from torch import distributed
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
-from ..errors import InputError, StoppedError, TrainingError
+from ..errors import InputError, TrainingError
 from ..option_files.options import Options, flat
 from ..option_values.words import dotted_name, format_value
 from ..system import processes
@@ -147,7 +147,7 @@ def _named_errors() -> Iterator[None]:
     rank = f"rank {processes.rank()}"
     try:
         yield
-    except (InputError, StoppedError):
+    except InputError:
         raise
     except TrainingError as error:
         raise TrainingError(*(f"{rank}: {line}" for line in str(error).splitlines())) from error
