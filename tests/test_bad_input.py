@@ -267,6 +267,7 @@ LONG = 300 * "x"  # longer than a name can be
         ["convert", "in.pth", "/proc/out.pth"],
         ["convert", "in.pth", f"{LONG}.pth"],
         ["convert", "in.pth", "in.pth/out.pth"],
+        ["card", "-o", "/proc/card.md", "in.pth"],
         ["export", "in.pth", "/proc/out.onnx", "--size", "8", "8"],
         ["export", "in.pth", f"{LONG}.onnx", "--size", "8", "8"],
         ["explain", "photo.png", "/proc/out.png", "-m", "in.pth"],

@@ -25,7 +25,7 @@ ops           |
 mamba         | errors ops
 viewing       |
 system        | errors
-files         | system
+files         | errors system
 weights       | errors
 networks      | errors ops system
 presets       | networks

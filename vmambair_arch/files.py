@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from .errors import InputError
 from .system.file_locks import abandoned, lock_file
 
 PART = 40  # characters of the file's name that its temporary name repeats
@@ -45,6 +46,19 @@ def check_place(path: Path) -> None:
         temporary, file = _temporary(path)
         file.close()
         temporary.unlink(missing_ok=True)
+
+
+def check_output(path: Path, *, overwrite: bool = False) -> None:
+    """Try the place of a command's output, as ``check_place``, with sentences for what is usual.
+
+    Raises: InputError: the file exists and may not be overwritten, or its folder does not. OSError:
+        as ``check_place``.
+    """
+    if path.exists() and not overwrite:
+        raise InputError(f"{path}: exists already; give another name or remove it")
+    if not path.parent.exists():
+        raise InputError(f"{path}: there is no folder {path.parent}; create it first")
+    check_place(path)
 
 
 def _write_whole(path: Path, content: bytes | Callable[[IO[bytes]], Any], durable: bool) -> None:

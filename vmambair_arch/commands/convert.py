@@ -4,8 +4,7 @@ import argparse
 from pathlib import Path
 
 from .. import checkpoints
-from ..errors import InputError
-from ..files import check_place, remove_leftovers
+from ..files import check_output, remove_leftovers
 from ..restoring import models
 from ..system import terminal
 
@@ -22,9 +21,7 @@ def add(commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    if arguments.output.exists():
-        raise InputError(f"{arguments.output}: exists already; give another name or remove it")
-    check_place(arguments.output)
+    check_output(arguments.output)
     with models.file(arguments.input) as path:
         content = checkpoints.read_file(path)
         network = checkpoints.build_network(content, str(path))

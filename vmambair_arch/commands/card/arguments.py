@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ... import checkpoints
 from ...errors import InputError
-from ...files import write_whole
+from ...files import check_output, write_whole
 from ...restoring import models
 from ...system import terminal
 from .. import networks, plugins
@@ -71,10 +71,7 @@ def _run(arguments: argparse.Namespace) -> None:
     for path in arguments.output:
         if path.suffix not in SUFFIXES:
             raise InputError(f"{path}: the name must end in one of {', '.join(SUFFIXES)}")
-        if path.exists():
-            raise InputError(f"{path}: exists already; give another name or remove it")
-        if not path.parent.is_dir():
-            raise InputError(f"{path}: there is no folder {path.parent}; create it first")
+        check_output(path)
     networks.load_plugins(arguments.plugin)
     with models.file(arguments.model) as file:
         facts = gather(file, **author_facts(arguments))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ...errors import InputError, shortened
 from ...exporting.formats import EXPORT_FORMATS, Run, check_installed, describe
 from ...exporting.tracing import check_size, round_up, smallest, trace
-from ...files import check_place, remove_leftovers, write_whole
+from ...files import check_output, remove_leftovers, write_whole
 from ...networks.unet import UNet
 from ...system import memory
 from .. import networks
@@ -63,7 +63,7 @@ def run(
     """
     format = _format(out, format)
     kind = EXPORT_FORMATS[format]
-    _check_out(out)
+    check_output(out)
     form = _form(format, scan)
     check_installed(*kind.needs, PHOTOGRAPHS)
     network = networks.load(model, plugins)
@@ -167,14 +167,6 @@ def _format(out: Path, given: str | None) -> str:
         if out.suffix == suffix:
             return format
     raise InputError(f"{out}: the name must end in {' or '.join(suffixes.values())}")
-
-
-def _check_out(out: Path) -> None:
-    if out.exists():
-        raise InputError(f"{out}: exists already; give another name or remove it")
-    if not out.parent.is_dir():
-        raise InputError(f"{out}: there is no folder {out.parent}; create it first")
-    check_place(out)
 
 
 def _form(format: str, scan: str | None) -> str:
