@@ -47,7 +47,7 @@ def trace(network: nn.Module, size: tuple[int, int] | None, scans: Scans = OURS)
     config: Any = network.config
     multiple: Any = network.multiple
     if size is not None:
-        check_size(size, multiple)
+        _check_size(size, multiple)
     image = torch.rand(1, config["in_channels"], *(size or example(network)))
     least = round_up(smallest(network), multiple) // multiple
     of_any_size = {
@@ -121,7 +121,7 @@ def replaced_scans(scans: Scans) -> Iterator[None]:
         oss.planar_scan, oss.selective_scan, selective._forward = originals
 
 
-def check_size(size: tuple[int, int], multiple: int) -> None:
+def _check_size(size: tuple[int, int], multiple: int) -> None:
     """Raise InputError for a size that a network cannot take."""
     h, w = size
     if h < 1 or w < 1 or h % multiple or w % multiple:

@@ -31,9 +31,9 @@ def add(commands) -> None:
     command.add_argument("--format", choices=["onnx", "torch-export"], help=format_)
     plugins.add_argument(command)
     sizes = command.add_mutually_exclusive_group()
-    size = "the only height and width that the file takes, multiples of 8"
+    size = "the only height and width that the file takes"
     sizes.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help=size)
-    any_size = "the file takes any multiples of 8 (the default without --size)"
+    any_size = "the file takes every size that the network takes (the default without --size)"
     sizes.add_argument("--dynamic", action="store_true", help=any_size)
     scan = "the scan of the map: a loop over pixels (ONNX's default), or all chunks at once"
     command.add_argument("--scan", choices=["sequential", "parallel"], help=scan)

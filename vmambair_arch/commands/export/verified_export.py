@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ...errors import InputError, shortened
 from ...exporting.formats import EXPORT_FORMATS, Run, check_installed, describe
-from ...exporting.tracing import check_size, round_up, smallest, trace
+from ...exporting.tracing import round_up, smallest, trace
 from ...files import check_output, remove_leftovers, write_whole
 from ...networks.unet import UNet
 from ...system import memory
@@ -52,14 +52,16 @@ def run(
         out: the file to write, .onnx or .pt2.
         plugins: Python files that register networks.
         format: "onnx" or "torch-export"; None for what the suffix of ``out`` says.
-        size: the only height and width that the file takes; None for any multiples of 8.
+        size: the only height and width that the file takes; None for all that the network
+            takes.
         scan: "sequential", a loop over the pixels, or "parallel", without loops; None for the
             format's default.
         doing: called with a description of each step; its result is entered during the step.
     Returns: the comparisons of file and network.
     Raises: InputError: the model cannot be read, the file exists or has another suffix, the size
-        is not a multiple of 8, the format has no such scan, a package is missing, memory runs out,
-        the format cannot hold the network, or the outputs differ. No file is written.
+        is not a multiple of the network's, the format has no such scan, a package is missing,
+        memory runs out, the format cannot hold the network, or the outputs differ. No file is
+        written.
     """
     format = _format(out, format)
     kind = EXPORT_FORMATS[format]
@@ -68,8 +70,6 @@ def run(
     check_installed(*kind.needs, PHOTOGRAPHS)
     network = networks.load(model, plugins)
     multiple: Any = network.multiple
-    if size is not None:
-        check_size(size, multiple)
     with _explained(out, network, format):
         with doing("tracing the network"):
             program = trace(network, size, kind.scans)
