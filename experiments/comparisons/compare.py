@@ -79,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
     """The arguments."""
     parser = argparse.ArgumentParser("compare", description=__doc__)
     add = parser.add_argument
-    add("task", help="x4, derain, or a file like x4.yml")
+    add("task", help="x4, derain, sizes, or a file like x4.yml")
     add("data", help=f"a folder with {photographs.LAYOUT}")
     add("--seconds", type=float, default=3600.0, help="of training for each; processor time")
     add("--output", type=Path, help="the folder to write to (default: beside the file)")
@@ -102,9 +102,8 @@ def run(
     """
     path = Path(task) if task.endswith(".yml") else HERE / f"{task}.yml"
     if not path.is_file():
-        raise InputError(
-            f"{task}: there is no {path}; give x4, derain or a file like {HERE}/x4.yml"
-        )
+        tasks = ", ".join(sorted(each.stem for each in HERE.glob("*.yml")))
+        raise InputError(f"{task}: there is no {path}; give {tasks} or a file like {HERE}/x4.yml")
     file = yaml_lines.load(path)
     contest, output = file.options, output or path.with_suffix("")
     check(file)

@@ -99,9 +99,10 @@ class FiniteCheck:
                 self._losses.setdefault(name, []).append(loss.detach().sum())
 
     def _asked(self, name: str, norm: Tensor) -> tuple[list[str], Tensor]:
-        """The names and values of losses and norm, then two flags if there are other processes:
+        """The names and values of losses and norm.
 
-        whether a loss, and whether anything, is not finite in any of them.
+        With other processes the values end with two flags: whether a loss, and whether anything, is
+        not finite in any process.
         """
         names = [*(f"the loss {loss}" for loss in self._losses), f"the gradient norm of {name}"]
         losses = (sum(values) for values in self._losses.values())

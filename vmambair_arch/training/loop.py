@@ -26,8 +26,8 @@ class Training:
     Args:
         opt: the options. net_g_best.pth, the best network by the first metric of the first
             validation set, is written whenever there is a new best and never removed.
-        model: from ``models.build_model``.
-        loader: from ``data.loading.training_loader``.
+        model: from ``models.build.build_model``.
+        loader: from ``data.batches.loading.training_loader``.
         validation: run every val.val_freq iterations; None for no validation.
     """
 

@@ -48,7 +48,7 @@ def train(opt: Options) -> None:
     """Train from the first iteration or a state to the last, validating and saving on the way.
 
     Args:
-        opt: options from ``options.read``; with several processes, from ``joining.joined``.
+        opt: options from ``options.read``; with several processes, from ``joining.join_run``.
     Raises:
         InputError: something in the options cannot be used; nothing has been written.
         StoppedError, TrainingError: as ``Training.run``.

@@ -17,7 +17,7 @@ class Saves:
     Args:
         opt: the options. logger.save_keep_last: N keeps the states and networks of the newest N
             saves (default: all saves).
-        model: from ``models.build_model``.
+        model: from ``models.build.build_model``.
         position: where the run is now; it needs no save.
     """
 

@@ -78,7 +78,7 @@ def load_pixels(image: Image.Image) -> np.ndarray:
 
 
 def decode_with_pil(content: bytes, form: str) -> np.ndarray:
-    """Decode a file's bytes with PIL's reader for one format; see ``loaded``."""
+    """Decode a file's bytes with PIL's reader for one format; see ``load_pixels``."""
     if form != "TIFF":
         return load_pixels(pil_image(content, form))
     with without_pil_limit(), silence():  # its tiles have limits too, and libtiff prints errors

@@ -20,7 +20,7 @@ COLUMNS = {
     "load_seconds": Column(label="to load, s", decimals=1, better="lower"),
 }
 HEADER = (
-    f"{'':22} {'':12} {'size':>5} {'threads':>7} {'least s':>9} {'s per megapixel':>13}"
+    f"{'':22} {'':12} {'size':>5} {'threads':>7} {'least s':>9} {'s per megapixel':>15}"
     f" {'peak MiB':>9} {'file MB':>8} {'PSNR':>6}"
 )
 
@@ -31,7 +31,7 @@ def row(result: Mapping[str, Any]) -> str:
     psnr = "" if result["psnr"] is None else f"{result['psnr']:.2f}"
     return (
         f"{result['name']:22} {result['runner']:12} {result['size']:5} {result['threads']:7}"
-        f" {result['seconds_min']:9.3f} {result['seconds_per_megapixel']:13.2f} {peak:>9}"
+        f" {result['seconds_min']:9.3f} {result['seconds_per_megapixel']:15.2f} {peak:>9}"
         f" {result['file_mb']:8.1f} {psnr:>6}"
     )
 
