@@ -11,6 +11,7 @@ from torchvision import models
 from ..checkpoints import read_file, unwrap
 from ..errors import InputError, shortened
 
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # torchvision's, of images in [0, 1]
 HOST_WEIGHTS = Path("experiments/pretrained_models")  # where BasicSR looks
 KINDS = {
     "vgg19": (models.vgg19, models.VGG19_Weights.IMAGENET1K_V1),

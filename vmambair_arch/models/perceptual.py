@@ -18,7 +18,6 @@ STAGES: dict[str, tuple[int, ...]] = {
     "squeeze": (2, 5, 8, 10, 11, 12, 13),
 }
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # LPIPS's, of images in [-1, 1]
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # torchvision's, of images in [0, 1]
 CHANNELS = (3, 64, 128, 256, 512, 512)  # of the image and the stages of VGG16
 
 
@@ -101,8 +100,8 @@ class DISTS(nn.Module):
         total = found["alpha"].sum() + found["beta"].sum()
         self.register_buffer("alpha", found["alpha"].detach().flatten() / total)
         self.register_buffer("beta", found["beta"].detach().flatten() / total)
-        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1))
+        self.register_buffer("mean", torch.tensor(backbones.MEAN).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(backbones.STD).view(1, 3, 1, 1))
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Two batches of images, (b, 3, h, w) in [0, 1] -> (b,)"""

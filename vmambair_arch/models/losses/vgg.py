@@ -10,9 +10,6 @@ from torch.nn.functional import l1_loss
 from ...errors import InputError
 from .. import backbones
 
-# What torchvision's preprocessing subtracts and divides by.
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
 
 class VGGPerceptualLoss(nn.Module):
     """Sum over layers of weight * mean |VGG19(output) - VGG19(gt)|.
@@ -47,8 +44,8 @@ class VGGPerceptualLoss(nn.Module):
         self.layers = nn.ModuleDict(_layers(self.layer_weights))
         backbones.load("vgg19", dict(self.layers.items()), vgg_weights, "vgg_weights")
         self.eval()
-        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1))
+        self.register_buffer("mean", torch.tensor(backbones.MEAN).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(backbones.STD).view(1, 3, 1, 1))
 
     def forward(self, output: Tensor, gt: Tensor) -> tuple[Tensor, None]:
         """Compare images, (b, 3, h, w) in [0, 1].
