@@ -1,6 +1,7 @@
 """Degraded copies of images: a preview of the degradations that training applies."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -217,8 +218,7 @@ def _copies(source: Path, out: Path) -> dict[Path, Path]:
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; give a folder for the copies")
     copies = {path: out / f"{path.stem}.png" for path in images}
-    stems = [path.stem for path in images]
-    for stem in stems:
-        if stems.count(stem) > 1:
-            raise InputError(f"{source}: several images are called {stem}; rename all but one")
+    stem, number = Counter(path.stem for path in images).most_common(1)[0]
+    if number > 1:
+        raise InputError(f"{source}: several images are called {stem}; rename all but one")
     return copies
