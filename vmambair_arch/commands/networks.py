@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -12,6 +12,9 @@ from torch import nn
 from ..checkpoints import build_any_network, hub, read_file
 from ..errors import InputError
 from ..restoring import models
+
+if TYPE_CHECKING:
+    from ..option_files.yaml_lines import OptionFile
 
 OPTION_FILES = (".yml", ".yaml")
 
@@ -64,11 +67,17 @@ def of_content(content: Mapping[str, Any], where: str) -> nn.Module:
         ) from error
 
 
-def load_plugins(plugins: Sequence[str]) -> None:
-    """Run Python files that register networks, if there are any."""
-    if plugins:
-        _registry()
-        _load_plugins(plugins)
+def load_plugins(plugins: Sequence[str], file: "OptionFile | None" = None) -> None:
+    """Run Python files that register networks, if there are any, and those that a file names."""
+    if not plugins and file is None:
+        return
+    from . import plugins as packages
+
+    packages.load()  # BasicSR imports only after the plugins
+    from ..option_files import plugin_files, yaml_lines
+
+    nothing = yaml_lines.OptionFile("option.yml", {}, yaml_lines.Place(""))
+    plugin_files.load(file or nothing, plugins)
 
 
 def load(model: str, plugins: Sequence[str] = ()) -> nn.Module:
@@ -92,7 +101,7 @@ def _of_option_file(path: Path, plugins: Sequence[str]) -> nn.Module:
 
     registered = _registry()
     file = yaml_lines.load(path)
-    _load_plugins(plugins, file)
+    load_plugins(plugins, file)
     options, paths = file.options.get("network_g"), file.options.get("path") or {}
     if not isinstance(options, dict):
         raise InputError(f"{path}: has no section network_g; give an option file with a network")
@@ -112,12 +121,3 @@ def _registry() -> Any:
     """The module that builds registered networks. Raises: InputError: BasicSR is not installed."""
     importlib.import_module("vmambair_arch.plugin")
     return importlib.import_module("vmambair_arch.models.registered")
-
-
-def _load_plugins(plugins: Sequence[str], file: Any = None) -> None:
-    from ..option_files import plugin_files, yaml_lines
-    from . import plugins as packages
-
-    packages.load()
-    nothing = yaml_lines.OptionFile(str(Path("option.yml")), {}, yaml_lines.Place(""))
-    plugin_files.load(file or nothing, plugins)
