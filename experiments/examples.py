@@ -19,8 +19,7 @@ from real_x4.measure import HEIGHT, WIDTH, beside, restored, write_page
 
 import vmambair_arch.plugin  # noqa: F401  # BasicSR imports only after it
 from vmambair_arch import Restorer
-from vmambair_arch.commands.compare import methods
-from vmambair_arch.data.images import shrink
+from vmambair_arch.data.images import enlarge, shrink
 from vmambair_arch.data.jpeg import compress
 from vmambair_arch.option_files import options as option_files
 
@@ -44,12 +43,12 @@ CLEANED_WIDTH, CLEANED_HEIGHT = 200, 150  # pixels
 def main(folder: str) -> None:
     """Write the pages."""
     names = ("tiny_x4", "clean", "derain")
-    enlarge, clean, derain = (Restorer(name, device="cpu") for name in names)
+    tiny, clean, derain = (Restorer(name, device="cpu") for name in names)
     strips = []
     for name, (left, top) in ENLARGED.items():
         truth = cv2.imread(str(Path(folder, f"{name}.png")))
         small = shrink(truth, SCALE)
-        images = [methods.enlarge_bicubically(SCALE, small), restored(enlarge, small), truth]
+        images = [enlarge(small, SCALE), restored(tiny, small), truth]
         at_rows, at_columns = slice(top, top + HEIGHT), slice(left, left + WIDTH)
         strips.append(beside([image[at_rows, at_columns] for image in images]))
     write_page(HERE / "tiny_x4/examples.jpg", strips)

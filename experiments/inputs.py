@@ -12,7 +12,7 @@ import sys
 import numpy as np
 
 import vmambair_arch.plugin  # noqa: F401  # BasicSR imports only after it
-from vmambair_arch.commands.compare import methods
+from vmambair_arch.data.images import enlarge
 from vmambair_arch.option_files import options as option_files
 
 from basicsr.data import build_dataset  # isort: skip
@@ -33,7 +33,7 @@ def main(file: str) -> None:
 def measured(item: dict, opt: dict) -> dict[str, float]:
     """The metrics of one image."""
     low, truth = tensor2img([item["lq"]]), tensor2img([item["gt"]])
-    image = low if opt["scale"] == 1 else methods.enlarge_bicubically(opt["scale"], low)
+    image = low if opt["scale"] == 1 else enlarge(low, opt["scale"])
     metrics = opt["val"]["metrics"]
     return {
         name: float(calculate_metric({"img": image, "img2": truth}, given))

@@ -16,7 +16,7 @@ import numpy as np
 
 import vmambair_arch.plugin  # noqa: F401  # BasicSR imports only after it
 from vmambair_arch import Restorer
-from vmambair_arch.commands.compare import methods
+from vmambair_arch.data.images import enlarge
 
 from basicsr.metrics import calculate_niqe, calculate_psnr, calculate_ssim  # isort: skip
 
@@ -33,7 +33,7 @@ def main(truth: str, degraded: str, *given: str) -> None:
     rows, strips = [], []
     for path in sorted(Path(truth).glob("*.png"), key=lambda path: int(path.stem)):
         gt, lq = (cv2.imread(str(folder)) for folder in (path, Path(degraded, path.name)))
-        results = {"bicubic": methods.enlarge_bicubically(SCALE, lq)}
+        results = {"bicubic": enlarge(lq, SCALE)}
         for name, restorer in restorers.items():
             results[name] = restored(restorer, lq)
         rows += [measured(path.stem, name, result, gt) for name, result in results.items()]

@@ -14,7 +14,7 @@ import skimage
 from measure import SCALE, beside, restored, write_page  # beside this file
 
 from vmambair_arch import Restorer
-from vmambair_arch.commands.compare import methods
+from vmambair_arch.data.images import enlarge
 
 SIDE = 64  # pixels of the input
 SKIMAGE, MATPLOTLIB = Path(skimage.__file__).parent / "data", Path(matplotlib.get_data_path())
@@ -36,7 +36,7 @@ def main() -> None:
         picture = cv2.imread(str(path))
         x0, y0 = max(left - SIDE, 0), max(top - SIDE, 0)  # with what is around the crop
         part = picture[y0 : top + 2 * SIDE, x0 : left + 2 * SIDE]
-        results = [methods.enlarge_bicubically(SCALE, part)]
+        results = [enlarge(part, SCALE)]
         results += [restored(restorer, part) for restorer in restorers]
         x, y, side = (SCALE * number for number in (left - x0, top - y0, SIDE))
         strips.append(beside([result[y : y + side, x : x + side] for result in results]))

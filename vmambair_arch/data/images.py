@@ -1,4 +1,4 @@
-"""Images in folders: listing files, finding folders, and downscaling an image."""
+"""Images in folders: listing files, finding folders, and resizing an image."""
 
 import importlib.util
 from pathlib import Path
@@ -49,9 +49,18 @@ def shrink(image: np.ndarray, scale: int) -> np.ndarray:
         scale: the factor of reduction.
     Returns: (h / scale, w / scale) or with c, of the same dtype.
     """
+    return _bicubic(image, 1 / scale)
+
+
+def enlarge(image: np.ndarray, scale: int) -> np.ndarray:
+    """Enlarge an image by MATLAB's bicubic ``imresize``, the baseline of papers; see ``shrink``."""
+    return _bicubic(image, scale)
+
+
+def _bicubic(image: np.ndarray, factor: float) -> np.ndarray:
     largest = np.iinfo(image.dtype).max
-    small = imresize(image.astype(np.float32) / largest, 1 / scale)
-    return np.round(small.clip(0, 1) * largest).astype(image.dtype)
+    resized = imresize(image.astype(np.float32) / largest, factor)
+    return np.round(resized.clip(0, 1) * largest).astype(image.dtype)
 
 
 def resize(image: np.ndarray, factor: float) -> np.ndarray:

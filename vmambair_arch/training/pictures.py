@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from basicsr.metrics import calculate_psnr
 from basicsr.utils import tensor2img
-from basicsr.utils.matlab_functions import imresize
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..data.images import enlarge
 from ..files import write_whole
 
 MARGIN = 28  # pixels above each picture, for its caption
@@ -42,9 +42,7 @@ def before_after(model: Any, loaders: Iterable[Any], path: Path) -> None:
             lq, output, gt = (
                 _colour(np.asarray(tensor2img(images[name]))) for name in ("lq", "result", "gt")
             )
-            bicubic = np.asarray(imresize(lq / 255, gt.shape[0] / lq.shape[0]))
-            bicubic = (bicubic.clip(0, 1) * 255).round().astype(np.uint8)
-            rows.append(_row([bicubic, output, gt]))
+            rows.append(_row([enlarge(lq, gt.shape[0] // lq.shape[0]), output, gt]))
     if not rows:
         return
     width = max(row.shape[1] for row in rows)

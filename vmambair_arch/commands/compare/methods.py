@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...data.imresize import imresize
+from ...data import images
 from ...errors import InputError
 from ...restoring import chain
 from ...restoring.files import reading
@@ -103,7 +103,7 @@ def find(
     methods = []
     if running.bicubic and low:
         scale = running.scale or _ratio(truths, low)
-        enlarge = functools.partial(enlarge_bicubically, scale)
+        enlarge = functools.partial(images.enlarge, scale=scale)
         methods.append(Method(BICUBIC, str(running.lq), low, scale, enlarge))
     for name, place in map(split_name, results):
         files = _matched(truths, Path(place), wanted, problems, remarks)
@@ -155,9 +155,3 @@ def _ratio(truths: Mapping[str, Path], low: Mapping[str, Path]) -> int:
     name, path = next(iter(low.items()))
     small, large = reading.size(path)[0], reading.size(truths[name])[0]
     return max(round(large / small), 1) if small else 1  # an unreadable one is reported later
-
-
-def enlarge_bicubically(scale: int, pixels: np.ndarray) -> np.ndarray:
-    """MATLAB's bicubic interpolation, the baseline of papers."""
-    large = imresize(pixels.astype(np.float32) / 255, scale)
-    return (large.clip(0, 1) * 255).round().astype(np.uint8)
