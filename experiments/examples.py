@@ -15,7 +15,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from real_x4.measure import HEIGHT, WIDTH, beside, restored, write_page
+from real_x4.measure import beside, crop, restored, write_page
 
 import vmambair_arch.plugin  # noqa: F401  # BasicSR imports only after it
 from vmambair_arch import Restorer
@@ -37,7 +37,7 @@ DERAINED = {  # and the name of the test set
     "23": (330, 40, "kodak_rain"),
     "15": (200, 120, "kodak_other_rain"),
 }
-CLEANED_WIDTH, CLEANED_HEIGHT = 200, 150  # pixels
+CLEANED_SIZE = 200, 150  # width and height in pixels
 
 
 def main(folder: str) -> None:
@@ -49,22 +49,19 @@ def main(folder: str) -> None:
         truth = cv2.imread(str(Path(folder, f"{name}.png")))
         small = shrink(truth, SCALE)
         images = [enlarge(small, SCALE), restored(tiny, small), truth]
-        at_rows, at_columns = slice(top, top + HEIGHT), slice(left, left + WIDTH)
-        strips.append(beside([image[at_rows, at_columns] for image in images]))
+        strips.append(beside([crop(image, left, top) for image in images]))
     write_page(HERE / "tiny_x4/examples.jpg", strips)
     strips = []
     for name, (left, top) in CLEANED.items():
         truth = cv2.imread(str(Path(folder, f"{name}.png")))
         images = [damaged := damage(truth), restored(clean, damaged), truth]
-        at_rows, at_columns = slice(top, top + CLEANED_HEIGHT), slice(left, left + CLEANED_WIDTH)
-        strips.append(beside([twice(image[at_rows, at_columns]) for image in images]))
+        strips.append(beside([twice(crop(image, left, top, *CLEANED_SIZE)) for image in images]))
     write_page(HERE / "clean/examples.jpg", strips)
     strips = []
     for name, (left, top, rain) in DERAINED.items():
         rainy, truth = in_rain(folder, name, rain)
         images = [rainy, restored(derain, rainy), truth]
-        at_rows, at_columns = slice(top, top + HEIGHT), slice(left, left + WIDTH)
-        strips.append(beside([image[at_rows, at_columns] for image in images]))
+        strips.append(beside([crop(image, left, top) for image in images]))
     write_page(HERE / "derain/examples.jpg", strips)
 
 

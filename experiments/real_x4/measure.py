@@ -40,9 +40,9 @@ def main(truth: str, degraded: str, *given: str) -> None:
         for row in rows[-len(results) :]:
             print(json.dumps(row), flush=True)
         if path.stem in CROPS:
-            left, top = CROPS[path.stem]
-            at_rows, at_columns = slice(top, top + HEIGHT), slice(left, left + WIDTH)
-            strips.append(beside([each[at_rows, at_columns] for each in (*results.values(), gt)]))
+            strips.append(
+                beside([crop(each, *CROPS[path.stem]) for each in (*results.values(), gt)])
+            )
     for name in ("bicubic", *restorers):
         own = [row for row in rows if row["method"] == name]
         means = {key: float(np.mean([row[key] for row in own])) for key in ("psnr", "ssim", "niqe")}
@@ -67,6 +67,13 @@ def measured(image: str, method: str, result: np.ndarray, gt: np.ndarray) -> dic
         "ssim": calculate_ssim(result, gt, **luma),
         "niqe": float(calculate_niqe(result, crop_border=SCALE)),
     }
+
+
+def crop(
+    picture: np.ndarray, left: int, top: int, width: int = WIDTH, height: int = HEIGHT
+) -> np.ndarray:
+    """A part of a picture (h, w, 3)."""
+    return picture[top : top + height, left : left + width]
 
 
 def beside(crops: list[np.ndarray]) -> np.ndarray:

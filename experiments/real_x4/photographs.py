@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import matplotlib
 import skimage
-from measure import SCALE, beside, restored, write_page  # beside this file
+from measure import SCALE, beside, crop, restored, write_page  # beside this file
 
 from vmambair_arch import Restorer
 from vmambair_arch.data.images import enlarge
@@ -39,7 +39,7 @@ def main() -> None:
         results = [enlarge(part, SCALE)]
         results += [restored(restorer, part) for restorer in restorers]
         x, y, side = (SCALE * number for number in (left - x0, top - y0, SIDE))
-        strips.append(beside([result[y : y + side, x : x + side] for result in results]))
+        strips.append(beside([crop(result, x, y, side, side) for result in results]))
     write_page(Path(__file__).with_name("photographs.jpg"), strips)
 
 
