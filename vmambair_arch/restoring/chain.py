@@ -12,9 +12,10 @@ from ..errors import InputError
 from .files.picture import to_array, to_image
 from .input_checks import check_image
 from .option_checks import check_positive, check_strength
-from .resizing import at_strength
+from .resizing import at_strength, in_range
 from .restorer import AnyPicture, Restorer, keep_info
 from .tiles.steps import Progress, part
+from .tiles.transfer import max_value
 
 
 class Chain:
@@ -55,15 +56,12 @@ class Chain:
         if isinstance(image, Image.Image):
             return keep_info(image, to_image(self(to_array(image), progress=progress)))
         check_image(image)
-        whole_numbers = np.issubdtype(image.dtype, np.integer)
-        most = np.iinfo(image.dtype).max if whole_numbers else 1
-        x = (image / np.float32(most)).astype(np.float32)
+        one = np.float32(max_value(image.dtype))
+        x = (image / one).astype(np.float32)
         number = len(self.restorers)
         for place, restorer in enumerate(self.restorers):
             x = restorer(x, progress=part(progress, place / number, (place + 1) / number))
-        x = x * np.float32(most)
-        result = (x.round() if whole_numbers else x).astype(image.dtype)
-        return at_strength(image, result, self.strength)
+        return at_strength(image, in_range(x * one, image.dtype), self.strength)
 
 
 def load(models: Sequence[Any], **options: Any) -> Restorer | Chain:

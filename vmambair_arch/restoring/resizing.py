@@ -8,6 +8,8 @@ import numpy as np
 from PIL import Image
 from PIL.Image import Resampling
 
+from .tiles.transfer import max_value
+
 LOBES = 3  # on each side, of Lanczos, the wider kernel
 STRIP = 2**24  # pixels of the result computed at once
 
@@ -57,7 +59,7 @@ def at_strength(pixels: np.ndarray, restored: np.ndarray, strength: float) -> np
     plain = resized(pixels, height, width, kernel=Resampling.BICUBIC)
     for y in range(height):  # row by row: all of it as floats would take too much memory
         row = plain[y] + np.float32(strength) * (restored[y].astype(np.float32) - plain[y])
-        restored[y] = _in_range(row, restored.dtype)
+        restored[y] = in_range(row, restored.dtype)
     return restored
 
 
@@ -71,7 +73,7 @@ def _resize(
     if channels.shape[2] in (2, 4):
         alpha = channels[..., -1].astype(np.float32)
         weight = resample(alpha, out.shape)
-        out[..., -1] = _in_range(weight, out.dtype)
+        out[..., -1] = in_range(weight, out.dtype)
     for index in range(channels.shape[2] - (alpha is not None)):
         channel = channels[..., index].astype(np.float32)
         if alpha is None or weight is None:
@@ -79,7 +81,7 @@ def _resize(
         else:
             channel = resample(channel * alpha, out.shape)
             channel = np.divide(channel, weight, out=np.zeros_like(channel), where=weight > 0)
-        out[..., index] = _in_range(channel, out.dtype)
+        out[..., index] = in_range(channel, out.dtype)
 
 
 def _resampled(
@@ -93,7 +95,8 @@ def _resampled(
     return np.asarray(Image.fromarray(channel).resize(size, kernel, box))
 
 
-def _in_range(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    whole_numbers = np.issubdtype(dtype, np.integer)
-    values = values.clip(0, np.iinfo(dtype).max if whole_numbers else 1)
-    return (values.round() if whole_numbers else values).astype(dtype)
+def in_range(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Floats as pixels of a dtype, clipped to its range ([0, 1] for floats) and rounded."""
+    one = max_value(dtype)
+    values = values.clip(0, one)
+    return (values.round() if one > 1 else values).astype(dtype)
