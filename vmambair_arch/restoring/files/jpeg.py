@@ -9,6 +9,7 @@ import numpy as np
 from ...errors import InputError
 from . import decoders, xmp
 from .encoded import EncodedPicture
+from .exif import PREFIX
 
 START, END = b"\xff\xd8", b"\xff\xd9"
 START_MARKER, END_MARKER, SCAN, COMMENT = 0xD8, 0xD9, 0xDA, 0xFE
@@ -20,7 +21,7 @@ KINDS = {0xC3: "lossless", 0xF7: "JPEG-LS"}
 SEGMENTS, SCANS = 2**16, 500  # more are refused
 FEW, WORK = 32, 500e6  # scans that any picture may have; with more, the limit of scans x pixels
 MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")  # of a segment, not inside the data of a scan
-EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
+XMP = b"http://ns.adobe.com/xap/1.0/\0"
 PROFILE, PHOTOSHOP = b"ICC_PROFILE\0", b"Photoshop 3.0\0"
 SEVERAL, GAIN_MAP = b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0"
 INCHES = {1: 1.0, 2: 1 / 2.54}  # JFIF's unit in inches; 2 is the centimetre
@@ -133,8 +134,8 @@ def _read(stored: EncodedPicture, parts: Segments) -> None:
                 stored.dpi = across / INCHES[unit], down / INCHES[unit]
             elif unit not in INCHES and across != down and across and down:
                 stored.warnings.append(f"its pixel aspect ratio, {down} : {across}, is dropped")
-        elif marker == 0xE1 and data.startswith(EXIF):
-            exif.append(data[len(EXIF) :])
+        elif marker == 0xE1 and data.startswith(PREFIX):
+            exif.append(data[len(PREFIX) :])
         elif marker == 0xE1 and data.startswith(XMP):
             packets.append(data[len(XMP) :])
         elif marker == 0xE2 and data.startswith(PROFILE) and len(data) > 14:

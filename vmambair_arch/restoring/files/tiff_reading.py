@@ -29,7 +29,8 @@ OTHERS = {4: "a mask", CMYK: "CMYK", 8: "CIELab", 9: "ICCLab", 10: "ITULab", 328
 OTHERS |= {32845: "LogLuv"}
 KINDS = {2: "signed whole numbers", 3: "floating-point numbers", 5: "complex numbers"}
 JPEGS = (6, 7)  # COMPRESSION, for PIL
-LZW, LEFT_TO_RIGHT, PLANES = 5, 1, 2
+LZW = 5  # COMPRESSION
+FILL_ORDER, LAYOUT, LEFT_TO_RIGHT, PLANES = 266, 284, 1, 2  # two tags, and a value of each
 TILES, TILE_SIZES, DEPTH = 324, 325, 32997
 
 
@@ -195,9 +196,9 @@ def _read(stored: EncodedPicture, content: bytes, page: Page) -> None:
 
 def _decode(content: bytes, page: Page, depth: int) -> np.ndarray:
     """(h, w) or (h, w, c) of uint8 or uint16, from a library that reads its layout correctly."""
-    packing, fill = page.one(tiff.COMPRESSION, 1), page.one(266, LEFT_TO_RIGHT)
+    packing, fill = page.one(tiff.COMPRESSION, 1), page.one(FILL_ORDER, LEFT_TO_RIGHT)
     photometric, samples = page.one(tiff.PHOTOMETRIC, GREY), page.one(tiff.SAMPLES, 1)
-    planes = samples > 1 and page.one(284, 1) == PLANES
+    planes = samples > 1 and page.one(LAYOUT, 1) == PLANES
     plain = photometric in (WHITE_IS_ZERO, GREY, RGB) and depth in (8, 16)
     plain = plain and (fill == LEFT_TO_RIGHT or packing == 1)
     premultiplied = tiff.PREMULTIPLIED in page.all(tiff.EXTRA_SAMPLES)

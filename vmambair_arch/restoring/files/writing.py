@@ -7,7 +7,7 @@ from typing import IO, Any
 
 from ...errors import InputError
 from ...files import write_whole
-from . import bmp, colour_space, exif, png, png_chunks, tiff
+from . import bmp, colour_space, exif, jpeg, png, png_chunks, tiff
 from .formats import FORMATS
 from .picture import Picture, to_image
 
@@ -125,7 +125,7 @@ def _options(picture: Picture, form: str, quality: int) -> dict[str, Any]:
     if picture.packet:
         options["xmp"] = picture.packet
     if picture.exif:
-        options["exif"] = b"Exif\0\0" + picture.exif
+        options["exif"] = exif.PREFIX + picture.exif
     return options
 
 
@@ -139,7 +139,7 @@ def _segments(picture: Picture) -> bytes:
     """The JPEG segments for IPTC data."""
     block, segments = picture.iptc or b"", b""
     for at in range(0, len(block), SEGMENT):
-        data = b"Photoshop 3.0\0" + block[at : at + SEGMENT]
+        data = jpeg.PHOTOSHOP + block[at : at + SEGMENT]
         segments += b"\xff\xed" + (len(data) + 2).to_bytes(2, "big") + data
     return segments
 
