@@ -1,6 +1,7 @@
 """vmambair bench --rivals measures each network in a process of its own, or says why not."""
 
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -218,6 +219,13 @@ def test_bad_input_is_one_sentence(arguments, message, monkeypatch, tmp_path, ca
     monkeypatch.chdir(tmp_path)
     assert cli.vmambair(["bench", "--rivals", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_missing_scikit_image_is_told_with_the_extra_that_has_it(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    assert cli.vmambair(["bench", "--rivals", "-o", str(tmp_path)]) == 2
+    message = capsys.readouterr().err
+    assert "bench --rivals needs skimage" in message and "vmambair-arch[rivals]" in message
 
 
 def test_a_row_without_a_known_peak_has_a_question_mark():

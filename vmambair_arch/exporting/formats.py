@@ -127,12 +127,12 @@ def describe(network: nn.Module, size: tuple[int, int] | None) -> dict[str, str]
     }
 
 
-def check_installed(*packages: str) -> None:
-    """Raise InputError for a package that cannot be imported."""
+def check_installed(*packages: str, user: str = "export", extra: str = "export") -> None:
+    """Raise InputError for a package that cannot be imported, which an extra installs."""
     for package in packages:
         try:
             __import__(package)
         except ImportError as error:
             raise InputError(
-                f"export needs {package} ({error}); pip install 'vmambair-arch[export]'"
+                f"{user} needs {package} ({error}); pip install 'vmambair-arch[{extra}]'"
             ) from error

@@ -177,7 +177,7 @@ def run(
     Raises: InputError: one of these cannot be used, or scikit-image is not installed.
     """
     check(sizes, output, minutes)
-    check_installed("skimage")
+    check_installed("skimage", user="bench --rivals", extra="rivals")
     for name in only:
         if not any(entrant.name.startswith(name) for entrant in entrants):
             names = ", ".join(dict.fromkeys(entrant.name for entrant in entrants))
