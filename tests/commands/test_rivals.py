@@ -12,6 +12,7 @@ from vmambair_arch import cli, reporting
 from vmambair_arch.commands.bench.rivals import entrants, judging, process, report, session
 from vmambair_arch.commands.bench.rivals.entrants import BICUBIC, ENTRANTS, Entrant
 from vmambair_arch.data.imresize import imresize
+from vmambair_arch.system import memory
 
 pytest.importorskip("skimage")
 MEBIBYTE = 2**20
@@ -155,7 +156,7 @@ def test_small_pictures_come_first_and_quality_is_judged_once(made_up, monkeypat
 
 
 def test_what_does_not_fit_is_skipped_with_the_reason(made_up, monkeypatch, tmp_path):
-    monkeypatch.setattr(session.memory, "free", lambda device: 100 * 64**2)
+    monkeypatch.setattr(memory, "free", lambda device: 100 * 64**2)
     list(session.run(tmp_path, sizes=[64, 128], only=["Restormer"]))
     skipped = reporting.read(tmp_path / "rivals.json").details["skipped"]
     assert [(c["size"], c["threads"]) for c in skipped] == [(128, 1), (128, 2)]

@@ -52,14 +52,11 @@ class Session:
         if reason:
             return reason
         seconds, bytes_ = self._expected(case)
-        free = memory.free(self.device) or math.inf
         if time.monotonic() + seconds > self.deadline:
             return "the time for the whole run is used up"
         if seconds > CASE_SECONDS:
             return f"it would take about {seconds:.0f} s, and the limit is {CASE_SECONDS:.0f} s"
-        if bytes_ > MEMORY * free:
-            return f"it would need about {bytes_ / 2**30:.1f} GiB, and {free / 2**30:.1f} are free"
-        return None
+        return too_large(bytes_, self.device)
 
     def _expected(self, case: Case) -> tuple[float, float]:
         """Expected seconds and bytes, scaled by pixels from the nearest size measured."""
@@ -71,6 +68,14 @@ class Session:
         nearest = min(known, key=lambda c: abs(c.size - case.size))
         result, growth = self.results[nearest][0], (case.size / nearest.size) ** 2
         return result["seconds"] * growth, (result["peak_mib"] or 0) * 2**20 * growth
+
+
+def too_large(bytes_: float, device: str) -> str | None:
+    """Why a case that is expected to need so much memory is skipped, or None."""
+    free = memory.free(device) or math.inf
+    if bytes_ > MEMORY * free:
+        return f"it would need about {bytes_ / 2**30:.1f} GiB, and {free / 2**30:.1f} are free"
+    return None
 
 
 def run(

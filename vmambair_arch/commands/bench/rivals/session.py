@@ -4,7 +4,6 @@ What is not measured is recorded with the reason.
 """
 
 import json
-import math
 import os
 import subprocess
 import tempfile
@@ -18,9 +17,9 @@ import vmambair_arch
 
 from ....errors import InputError
 from ....exporting.formats import check_installed
-from ....system import memory, threads
+from ....system import threads
 from .. import fresh_process
-from ..session import check
+from ..session import check, too_large
 from . import judging, process, report
 from .entrants import ENTRANTS, Entrant
 
@@ -28,7 +27,6 @@ SIZES = (256, 512)
 THREADS = (1, 2)
 SECONDS = 1.5  # a case is repeated for about so long
 CASE_SECONDS = 300.0  # a pass that is expected to take longer is skipped
-MEMORY = 0.7  # as is one expected to need more than this fraction of the free memory
 
 
 class RivalCase(NamedTuple):
@@ -99,14 +97,10 @@ class RivalSession:
             return f"this process may use {threads.cores()} core(s)"
         known = [c for c in self.results if c.entrant == case.entrant and c.size < case.size]
         largest = max(known, key=lambda c: c.size, default=None)
-        free = memory.free("cpu") or math.inf
-        if largest is not None:
-            more = (case.size / largest.size) ** 2
-            bytes_ = (self.results[largest]["peak_mib"] or 0) * 2**20 * more
-            if bytes_ > MEMORY * free:
-                needed, there = bytes_ / 2**30, free / 2**30
-                return f"it would need about {needed:.1f} GiB, and {there:.1f} are free"
-        return None
+        if largest is None:
+            return None
+        more = (case.size / largest.size) ** 2
+        return too_large((self.results[largest]["peak_mib"] or 0) * 2**20 * more, "cpu")
 
     def _no_model(self, entrant: Entrant) -> str | None:
         """Find or make the file that an entrant reads; returns why there is none."""
