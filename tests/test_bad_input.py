@@ -16,7 +16,7 @@ from vmambair_arch import VmambaIR, cli, save_network
 from vmambair_arch.commands import options as options_command
 from vmambair_arch.commands.bench import session
 from vmambair_arch.commands.explain import explanation
-from vmambair_arch.errors import InputError
+from vmambair_arch.errors import InputError, first_of_each_kind
 from vmambair_arch.option_files import options
 
 
@@ -256,6 +256,12 @@ def test_converting_onto_an_existing_file_is_refused(refused, experiment):
     network.pop("type")
     save_network(VmambaIR(**network), "in.pth")
     assert "out.pth: exists already" in refused("convert", "in.pth", "out.pth")
+
+
+def test_only_the_problems_of_a_kind_that_are_left_out_are_counted():
+    found = [("a", "x"), ("b", "y"), ("a", "z"), ("a", "w")]
+    assert first_of_each_kind(found, 3) == ["x", "z", "w", "y"]
+    assert first_of_each_kind(found, 2) == ["x", "z (and 1 more like it)", "y"]
 
 
 LONG = 300 * "x"  # longer than a name can be

@@ -61,6 +61,22 @@ def few(names: Iterable[str], limit: int = 5) -> str:
     return ", ".join(names[:limit]) + more
 
 
+def first_of_each_kind(found: Iterable[tuple[str, str]], limit: int) -> list[str]:
+    """The first sentences of each kind, of which the last says how many more there are.
+
+    Args:
+        found: kinds and sentences.
+        limit: the number of sentences of a kind.
+    """
+    kinds: dict[str, list[str]] = {}
+    for kind, sentence in found:
+        kinds.setdefault(kind, []).append(sentence)
+    more = {kind: len(same) - limit for kind, same in kinds.items() if len(same) > limit}
+    for kind, number in more.items():
+        kinds[kind][limit - 1] += f" (and {number} more like it)"
+    return [sentence for same in kinds.values() for sentence in same[:limit]]
+
+
 def printable(text: object) -> str:
     """Text, such as a file's name, as one line that is harmless in a terminal or a log.
 

@@ -1,11 +1,10 @@
 """Checks of a data set's folders, pairs and sizes before a training or test uses it."""
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, first_of_each_kind
 from ..restoring.files import reading as pictures
 from .entries import DEGRADED, Entry, Problem, entries
 from .images import resolve
@@ -21,14 +20,8 @@ def check_data_set(section: str, opt: dict[str, Any], least: int = 0) -> None:
     Raises: InputError: a folder, a file or half of a pair is missing; sizes do not fit the scale
         or, in training, the crop. It names the first problem of each kind and their number.
     """
-    first: dict[str, str] = {}
-    number: Counter[str] = Counter()
-    for problem in problems(section, opt, least):
-        first.setdefault(problem.kind, problem.sentence)
-        number[problem.kind] += 1
-    more = {kind: f" (and {n - 1} more like it)" for kind, n in number.items() if n > 1}
-    if first:
-        raise InputError(*(said + more.get(kind, "") for kind, said in first.items()))
+    if found := first_of_each_kind(problems(section, opt, least), 1):
+        raise InputError(*found)
 
 
 def problems(section: str, opt: dict[str, Any], least: int = 0) -> Iterator[Problem]:

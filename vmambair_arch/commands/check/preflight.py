@@ -23,7 +23,7 @@ from ...data.batches.loading import training_loader, validation_loader
 from ...data.batches.micro_batches import accumulation_steps, describe_batch
 from ...data.data_set_checks import problems
 from ...data.entries import Entry, Problem, entries
-from ...errors import InputError
+from ...errors import InputError, first_of_each_kind
 from ...models import metrics
 from ...networks.cost import Cost
 from ...option_files import against_disk
@@ -86,7 +86,7 @@ def _check_data_set(
     place = where(opt, ("datasets", section))
     measured = ((opt.get("val") or {}).get("metrics") or {}).values()
     wrong = list(problems(place, data_set, metrics.least_side(measured)))
-    found = _listed(wrong)
+    found = first_of_each_kind(wrong, MAX_LISTED)
     try:
         there = entries(place, data_set)
     except (InputError, OSError):  # already among the problems
@@ -108,24 +108,11 @@ def _check_data_set(
             same, like = leaks.find(section, place, image)
             unusable += [Problem("leak", same)] * bool(same)
             warnings += [like] * bool(like)
-    found += _listed(unusable)
+    found += first_of_each_kind(unusable, MAX_LISTED)
     line = f"datasets.{section}: {len(listed)} entries, {seen} images decoded"
     if not there:
         line = f"datasets.{section}: its layout is unknown; no image was checked"
     return _DataSetReport(line, found, warnings)
-
-
-def _listed(found: list[Problem]) -> list[str]:
-    """The sentences, at most MAX_LISTED of each kind."""
-    kinds: dict[str, list[str]] = {}
-    for problem in found:
-        kinds.setdefault(problem.kind, []).append(problem.sentence)
-    sentences = []
-    for same in kinds.values():
-        sentences += same[:MAX_LISTED]
-        if len(same) > MAX_LISTED:
-            sentences.append(f"{same[MAX_LISTED]} (and {len(same) - MAX_LISTED - 1} more like it)")
-    return sentences
 
 
 def _too_few(place: str, opt: dict[str, Any], data_set: dict[str, Any], images: int) -> list[str]:

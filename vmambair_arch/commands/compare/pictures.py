@@ -1,17 +1,17 @@
 """The pictures of a comparison: read as BasicSR reads them, with their sizes checked."""
 
 import math
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ...errors import InputError
+from ...errors import InputError, first_of_each_kind
 from ...restoring.files import reading
 from .methods import BICUBIC, Method
 
 Size = tuple[int, ...]  # height, width
+Problems = dict[tuple[str, str], None]  # an ordered set of kinds and sentences
 SCALES = (2, 3, 4, 8)
 MAX_LISTED = 5  # sentences of one kind that are listed; further ones are counted
 
@@ -48,7 +48,7 @@ def survey(
     Raises: InputError: pictures that cannot be compared, a line each.
     """
     sizes: dict[str, Size] = {}
-    problems: dict[str, list[str]] = defaultdict(list)
+    problems: Problems = {}
     for name, path in truths.items():
         whole = _size(path, problems)
         files = {method.name: _size(method.files[name], problems) for method in methods}
@@ -60,24 +60,22 @@ def survey(
             if output == _cropped(whole, scale):
                 sizes[name] = output
             elif output and output != whole:
-                problems[method.name].append(_mismatch(method, name, output, path, whole))
+                problems[method.name, _mismatch(method, name, output, path, whole)] = None
         if min(sizes[name]) - 2 * border < least:
-            problems["border"].append(
-                f"{path}: {_pixels(sizes[name])}, and a border of {border} leaves less than the"
-                f" {least} x {least} to measure; give a smaller --crop-border"
-            )
+            left = f"a border of {border} leaves less than the {least} x {least} to measure"
+            sentence = f"{path}: {_pixels(sizes[name])}, and {left}; give a smaller --crop-border"
+            problems["border", sentence] = None
     if problems:
-        raise InputError(*(line for lines in problems.values() for line in _few(lines)))
+        raise InputError(*first_of_each_kind(problems, MAX_LISTED))
     return sizes
 
 
-def _size(path: Path, problems: dict[str, list[str]]) -> Size | None:
+def _size(path: Path, problems: Problems) -> Size | None:
     """A picture's size; if it cannot be read, a sentence is added to its folder's problems."""
     try:
         return read(path).shape[:2]
     except InputError as error:
-        if str(error) not in problems[str(path.parent)]:
-            problems[str(path.parent)].append(str(error))
+        problems[str(path.parent), str(error)] = None
         return None
 
 
@@ -100,13 +98,6 @@ def _mismatch(method: Method, name: str, output: Size, truth: Path, size: Size) 
     if max(ratio, 1 / ratio) > 1.5:
         return f"{sentence}; give results of the same scale"
     return f"{sentence}; give results of the whole image"
-
-
-def _few(sentences: list[str]) -> Iterator[str]:
-    """The first sentences, and the number of further ones."""
-    yield from sentences[:MAX_LISTED]
-    if len(sentences) > MAX_LISTED:
-        yield f"and {len(sentences) - MAX_LISTED} more like the one before"
 
 
 def _pixels(size: Size) -> str:
