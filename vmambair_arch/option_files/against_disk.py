@@ -26,8 +26,7 @@ def check(opt: dict[str, Any]) -> None:
 
     Raises: InputError: says what was found, where, and what to do; a sentence for each problem.
     """
-    measured = (opt.get("val") or {}).get("metrics") or {}
-    least = metrics.least_side(measured.values())
+    least = least_side(opt)
     data_sets: list[Step] = [
         (check_data_set, ("datasets", section), (data_set, least))
         for section, data_set in opt["datasets"].items()
@@ -35,6 +34,11 @@ def check(opt: dict[str, Any]) -> None:
     problems = [*_problems(opt, data_sets), *problems_besides_data(opt)]
     if problems:
         raise InputError(*problems)
+
+
+def least_side(opt: dict[str, Any]) -> int:
+    """Pixels a side of the smallest ground truth that all metrics of validation can measure."""
+    return metrics.least_side(((opt.get("val") or {}).get("metrics") or {}).values())
 
 
 def problems_besides_data(opt: dict[str, Any]) -> list[str]:

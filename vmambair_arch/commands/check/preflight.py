@@ -24,7 +24,6 @@ from ...data.batches.micro_batches import accumulation_steps, describe_batch
 from ...data.data_set_checks import problems
 from ...data.entries import Entry, Problem, entries
 from ...errors import InputError, first_of_each_kind
-from ...models import metrics
 from ...networks.cost import Cost
 from ...option_files import against_disk
 from ...option_files.dry_runs import one_line
@@ -84,8 +83,7 @@ def _check_data_set(
     """Check a data set's files and decode its images; adds them to leaks."""
     data_set = opt["datasets"][section]
     place = where(opt, ("datasets", section))
-    measured = ((opt.get("val") or {}).get("metrics") or {}).values()
-    wrong = list(problems(place, data_set, metrics.least_side(measured)))
+    wrong = list(problems(place, data_set, against_disk.least_side(opt)))
     found = first_of_each_kind(wrong, MAX_LISTED)
     try:
         there = entries(place, data_set)
