@@ -65,6 +65,7 @@ def explain(
         plugins: Python files that register networks.
     Returns: sentences with the numbers.
     Raises: InputError: a picture or a network cannot be used, or a number is out of range.
+        OSError: the output cannot be written.
     """
     for name, number in (("side", side), ("window", window), ("steps", steps)):
         if number < 1:
@@ -75,18 +76,10 @@ def explain(
     found, lines, shown = {}, [], []
     for name, place in named:
         network = networks.load(place, plugins).to(device).eval().requires_grad_(False)
-        maps, numbers, square = _maps(network, name, part, window, steps)
-        found[name], sides = numbers, numbers["receptive_field"]
-        half, almost = sides[f"{SHARES[1]:g}"], sides[f"{SHARES[-1]:g}"]
-        notes = (
-            f"50 % in {half} x {half} pixels, 99 % in {almost} x {almost}",
-            f"diffusion index {numbers['diffusion_index']:.1f}",
-        )
+        maps, found[name], square = _maps(network, name, part, window, steps)
+        notes, line = _described(name, found[name])
         shown.append(Explained(name, *maps, square, notes))
-        lines.append(
-            f"{name}: half of the effective receptive field is in {half} x {half} pixels, 99 % in"
-            f" {almost} x {almost}; diffusion index {numbers['diffusion_index']:.2f}"
-        )
+        lines.append(line)
     content = {
         "command": command_line.current_command(),
         "picture": str(picture),
@@ -97,11 +90,8 @@ def explain(
         "networks": found,
     }
     figure = attributions.draw(part.pixels, shown)
-    try:
-        write_whole(output, lambda file: figure.savefig(file, format="png", dpi=150))
-        write_whole(output.with_suffix(".json"), json.dumps(content, indent=1).encode())
-    except OSError as error:
-        raise InputError(f"{output}: cannot be written: {error.strerror}") from error
+    write_whole(output, lambda file: figure.savefig(file, format="png", dpi=150))
+    write_whole(output.with_suffix(".json"), json.dumps(content, indent=1).encode())
     return lines
 
 
@@ -113,6 +103,21 @@ def _part(pixels: np.ndarray, picture: Path, at: Sequence[int] | None, side: int
         raise InputError(f"--at {column} {row} is not in {picture}, which has {w} x {h} pixels")
     x, y = (max(min(p - side // 2, n - side), 0) for p, n in ((column, w), (row, h)))
     return Crop(pixels[y : y + side, x : x + side], x, y, column - x, row - y)
+
+
+def _described(name: str, numbers: dict[str, Any]) -> tuple[tuple[str, str], str]:
+    """A network's numbers as notes for the figure, and as a sentence."""
+    sides, diffusion = numbers["receptive_field"], numbers["diffusion_index"]
+    half, almost = sides[f"{SHARES[1]:g}"], sides[f"{SHARES[-1]:g}"]
+    notes = (
+        f"50 % in {half} x {half} pixels, 99 % in {almost} x {almost}",
+        f"diffusion index {diffusion:.1f}",
+    )
+    sentence = (
+        f"{name}: half of the effective receptive field is in {half} x {half} pixels, 99 % in"
+        f" {almost} x {almost}; diffusion index {diffusion:.2f}"
+    )
+    return notes, sentence
 
 
 def _maps(
