@@ -180,11 +180,11 @@ def test_what_a_film_lacks_is_said_on_its_line(server, tmp_path):
 
 
 def test_a_films_size_is_limited_by_what_is_kept_not_by_megapixels(tmp_path):
-    with running(files.saved_identity(tmp_path), max_megapixels=0.001, keep=2**24 + 9000) as server:
-        film = server.send(bytes(2**24 + 8001), "a.mp4")
-        larger = server.send(bytes(2**24 + 9001), "b.mp4")
+    with running(files.saved_identity(tmp_path), max_megapixels=0.001, keep=2**26 + 9000) as server:
+        film = server.send(bytes(2**26 + 8001), "a.mp4")
+        larger = server.send(bytes(2**26 + 9001), "b.mp4")
     assert "error" not in film
-    sentence = "b.mp4: takes 16.8 MB, and the limit for all pictures and films is 16.8 MB; raise it"
+    sentence = "b.mp4: takes 67.1 MB, and the limit for all pictures and films is 67.1 MB; raise it"
     assert larger["error"] == f"{sentence} (--keep) or use vmambair restore"
 
 
@@ -248,10 +248,10 @@ def test_pictures_above_the_limit_are_refused(command, capsys, tmp_path):
     content = files.png(files.noise("L", height=64, width=64))
     with running(files.saved_identity(tmp_path), max_megapixels=0.001) as server:
         job = server.restored(content, "a.png")
-        large = server.send(bytes(2**24 + 8001), "b.png")
+        large = server.send(bytes(2**26 + 8001), "b.png")
     assert command(content, "a.png", "--max-megapixels", "0.001") == 1
     assert f"vmambair: {job['failure']}\n" in capsys.readouterr().err
-    assert "b.png: takes more than 17 MB" in large["error"]
+    assert "b.png: takes more than 67 MB" in large["error"]
 
 
 def test_running_out_of_memory_fails_one_picture_with_a_message(server, monkeypatch):

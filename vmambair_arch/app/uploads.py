@@ -9,10 +9,9 @@ from pathlib import Path, PurePath
 from ..errors import InputError
 from ..restoring import video
 from ..restoring.files.formats import FORMATS
+from ..restoring.files.reading import most_bytes
 from .jobs import INPUT, Job
 
-BYTES_A_PIXEL = 8  # of four channels of 16 bits
-SLACK = 2**24  # bytes of a file besides pixels
 MAX_UPLOADS = 1000  # files arriving or waiting
 MAX_NETWORKS = 8  # in sequence
 
@@ -37,7 +36,7 @@ class Uploads:
     _coming: dict[str, Job] = field(default_factory=dict)  # by id
 
     def __post_init__(self):
-        self.most = self.max_megapixels * 1e6 * BYTES_A_PIXEL + SLACK
+        self.most = most_bytes(self.max_megapixels)
 
     async def receive(
         self, asked: Mapping[str, str], body: AsyncIterator[bytes], length: int | None

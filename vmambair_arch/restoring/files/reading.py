@@ -66,7 +66,7 @@ def file_content(path: Path | None, *, max_megapixels: float) -> bytes:
         within the limit.
     """
     where = "-" if path is None else str(path)
-    most = max_megapixels * 1e6 * BYTES_A_PIXEL + SLACK
+    most = most_bytes(max_megapixels)
     try:
         if path is None:
             if sys.stdin is None:
@@ -76,6 +76,11 @@ def file_content(path: Path | None, *, max_megapixels: float) -> bytes:
             return _limited(file, where, most)
     except OSError as error:
         raise InputError(f"{where}: cannot be read: {error.strerror}") from error
+
+
+def most_bytes(max_megapixels: float) -> float:
+    """The bytes of a file that suffice for any picture within a limit."""
+    return max_megapixels * 1e6 * BYTES_A_PIXEL + SLACK
 
 
 def _limited(file: IO[bytes], where: str, most: float) -> bytes:
