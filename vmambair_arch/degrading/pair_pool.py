@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..data.batches.prefetch import Levels, pack, unpack
 from ..errors import InputError
 
 
@@ -101,7 +102,7 @@ class PairPool:
 
     def _unpack(self, images: Tensor) -> Tensor:
         if images.dtype == torch.uint8:
-            images = (images.cpu().float() / 255).to(images.device)  # GPUs divide differently
+            images = unpack(Levels(images))
         whole = images.new_empty((self.size, *images.shape[1:]))
         whole[: self.filled] = images
         return whole
@@ -116,6 +117,5 @@ def _to_device_of(places: Tensor, images: Tensor) -> Tensor:
 
 def _pack(images: Tensor) -> Tensor:
     """Images on the CPU, as bytes where that loses nothing: a quarter of the size."""
-    images = images.cpu()
-    levels = (images * 255).round().to(torch.uint8)
-    return levels if torch.equal(levels.float() / 255, images) else images.clone()
+    packed = pack(images.cpu())
+    return packed.levels if isinstance(packed, Levels) else packed.clone()

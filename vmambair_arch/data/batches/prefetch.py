@@ -73,10 +73,11 @@ def collate_packed(
     collate: Callable[[list[Any]], dict[str, Any]], samples: list[Any]
 ) -> dict[str, Any]:
     """Collate a batch, with images of 256 levels in [0, 1] as bytes, a quarter of the size."""
-    return {key: _pack(value) for key, value in collate(samples).items()}
+    return {key: pack(value) for key, value in collate(samples).items()}
 
 
-def _pack(value: Any) -> Any:
+def pack(value: Any) -> Any:
+    """Images (b, c, h, w) in [0, 1] as ``Levels`` if that loses nothing; else the same value."""
     if not isinstance(value, Tensor) or value.dtype != torch.float32 or value.dim() != 4:
         return value
     levels = (value * MAX_LEVEL).round().clamp(0, MAX_LEVEL).to(torch.uint8)
