@@ -3,10 +3,16 @@
 import argparse
 import signal
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..system import terminal
 from . import computing, plugins
+
+if TYPE_CHECKING:
+    from ..app.networks import Networks
+    from ..restoring import Restorer
+    from ..restoring.chain import Chain
 
 HOST = "127.0.0.1"
 PORT = 7860
@@ -57,33 +63,16 @@ def _serve(arguments: argparse.Namespace) -> None:
         package = (error.name or "").partition(".")[0]
         raise InputError(f"app needs {package}; pip install 'vmambair-arch[app]'") from error
     from ..app.access import new_token
-    from ..app.networks import Networks
-    from ..app.same_origin import is_local
-    from ..restoring import Restorer, chain
-    from ..restoring.chain import Chain
     from ..restoring.option_checks import check_strength
-    from .networks import resolved
 
     bounds = {"port": (0, 65535), "threads": (1, computing.MOST_THREADS)}
     computing.check_bounds(arguments, **bounds, max_megapixels=(0, None), keep=(0, None))
     check_strength(arguments.strength)
     computing.take_threads(arguments)
     with serving.listen(arguments.host, arguments.port) as listener:  # before the network loads
-        # The strength is blended in later, per request.
-        options = {**computing.restorer_options(arguments), "strength": 1}
-
-        def build(models: Sequence[str]) -> Restorer | Chain:
-            found = [resolved(model, arguments.plugin) for model in models]
-            return chain.load(found, **options)
-
-        networks = Networks(arguments.model, build)
+        networks = _networks(arguments)
         token = None if arguments.no_token else new_token()
-        if not is_local(arguments.host):
-            who = "intercepts the unencrypted address" if token else "reaches it"
-            terminal.warn(
-                f"{arguments.host} is open to other machines, and anyone who {who} can see and"
-                " restore pictures"
-            )
+        _warn_if_open(arguments.host, token)
         address = serving.address(listener, arguments.host, token)
         terminal.say(f"{address} (Ctrl-C ends it)")
         serving.serve(
@@ -95,4 +84,29 @@ def _serve(arguments: argparse.Namespace) -> None:
             max_megapixels=arguments.max_megapixels,
             keep=arguments.keep * 1e9,
             strength=arguments.strength,
+        )
+
+
+def _networks(arguments: argparse.Namespace) -> "Networks":
+    """The networks to choose from; those given are loaded once, so that none fails later."""
+    from ..app.networks import Networks
+    from ..restoring import chain
+    from .networks import resolved
+
+    options = {**computing.restorer_options(arguments), "strength": 1}  # blended in per request
+
+    def build(models: Sequence[str]) -> "Restorer | Chain":
+        return chain.load([resolved(model, arguments.plugin) for model in models], **options)
+
+    return Networks(arguments.model, build)
+
+
+def _warn_if_open(host: str, token: str | None) -> None:
+    """Warn if other machines can reach the page."""
+    from ..app.same_origin import is_local
+
+    if not is_local(host):
+        who = "intercepts the unencrypted address" if token else "reaches it"
+        terminal.warn(
+            f"{host} is open to other machines, and anyone who {who} can see and restore pictures"
         )
