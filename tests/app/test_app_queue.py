@@ -280,7 +280,7 @@ def test_a_damaged_network_in_the_cache_is_reported(tmp_path, monkeypatch):
         (["-m", "missing.pth"], "missing.pth"),
         (["--device", "nonsense"], "device nonsense cannot be used"),
         (["--tile", "3"], "tile is 3"),
-        (["--threads", "0"], "--threads is 0; it must be 1 or more"),
+        (["--threads", "0"], "--threads is 0; it must be 1 to 1024"),
         (["--port", "65536"], "--port is 65536; it must be 0 to 65535"),
         (["--keep", "nan"], "--keep is nan; it must be 0 or more"),
         (["--host", "no.such.host.invalid"], "host is no.such.host.invalid"),
