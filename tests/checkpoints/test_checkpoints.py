@@ -14,6 +14,7 @@ from torch import Tensor
 from support.networks import TINY, assert_equal
 from vmambair_arch import VmambaIR, load_network, save_network
 from vmambair_arch.checkpoints import to_released
+from vmambair_arch.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
@@ -52,11 +53,13 @@ def wrapped(state: dict[str, Tensor], how: str) -> dict:
         "state_dict": {"state_dict": state, "epoch": 3, "optimizer": {"lr": 1e-4}},
         "model": {"model": state},
         "nested": {"model": {"state_dict": state}},
+        "generator": {"generator": state, "discriminator": decoy},
+        "another name": {"my_network": state, "step": 3, "adam": {"state": {}}},
     }[how]
 
 
 WRAPPERS = (
-    "raw", "params", "params_ema", "state_dict", "model", "nested",
+    "raw", "params", "params_ema", "state_dict", "model", "nested", "generator", "another name",
     "module.", "_orig_mod.", "both",
 )  # fmt: skip
 
@@ -70,6 +73,12 @@ def test_every_wrapper_loads(how, layout):
     torch.save(content, "saved.pth")
     assert_equal(load_network("saved.pth"), network)
     assert_equal(load_network(content), network)
+
+
+def test_a_file_of_several_networks_names_them():
+    state = VmambaIR(**TINY).state_dict()
+    with pytest.raises(InputError, match="several networks: 'first', 'second'; save those of one"):
+        load_network({"first": state, "second": state})
 
 
 @pytest.mark.parametrize("layout", ["ours", "released"])

@@ -13,6 +13,7 @@ from ..errors import InputError, few, shortened
 # In order of preference.
 WRAPPERS = (
     "params_ema", "params-ema", "params", "state_dict", "model_state_dict", "model", "net",
+    "generator", "ema",
 )  # fmt: skip
 PREFIXES = ("module.", "_orig_mod.")  # left by DataParallel and torch.compile
 COUNTER = "n_averaged"  # of torch's AveragedModel, beside the weights
@@ -69,14 +70,35 @@ def unwrap(
 
 
 def wrapped(content: Mapping[str, Any], where: str, key: str | None) -> Mapping[str, Any]:
-    """The mapping inside all wrappers. Raises InputError: they are nested too deeply."""
+    """The mapping inside all wrappers: those of WRAPPERS, or the only one that holds tensors.
+
+    Raises: InputError: they are nested too deeply, or several hold tensors.
+    """
     for _ in range(MAX_DEPTH):
         keys = [wrapper for wrapper in (key, *WRAPPERS) if wrapper]
         inner = next((content[k] for k in keys if isinstance(content.get(k), Mapping)), None)
+        inner = _only_tensors(content, where) if inner is None else inner
         if inner is None:
             return content
         content, key = inner, None
     raise InputError(f"{where}: its tensors are inside more than {MAX_DEPTH} wrappers; unpack it")
+
+
+def _only_tensors(content: Mapping[str, Any], where: str) -> Mapping[str, Any] | None:
+    """The only mapping of tensors among other values, if there are mappings of tensors only."""
+    if any(isinstance(value, Tensor) for value in content.values()):
+        return None
+    found = [
+        key
+        for key, value in content.items()
+        if isinstance(value, Mapping) and any(isinstance(t, Tensor) for t in value.values())
+    ]
+    if len(found) > 1:
+        raise InputError(
+            f"{where}: holds the tensors of several networks: {first_names(found)}; save those of"
+            " one"
+        )
+    return content[found[0]] if found else None
 
 
 def check_weights(state: Mapping[str, Tensor], where: str, but: str) -> None:
