@@ -55,6 +55,18 @@ def test_presets_have_the_published_size(preset, parameters):
     assert sum(p.numel() for p in network.parameters()) == parameters
 
 
+@pytest.mark.parametrize("directions", [1, 2, 4])
+def test_the_meta_device_tells_the_shapes_of_outputs_and_gradients(directions):
+    with torch.device("meta"):
+        network = VmambaIR(scale=2, dim=8, num_blocks=[1, 1], directions=directions)
+        x = torch.rand(1, 3, 16, 24, requires_grad=True)
+    y = network(x)
+    y.sum().backward()
+    assert y.shape == (1, 3, 32, 48)
+    assert x.grad.is_meta
+    assert all(p.grad.shape == p.shape for p in network.parameters())
+
+
 def test_a_preset_takes_overrides_and_an_unknown_one_is_named():
     assert presets.build("derain", **TINY).config["channel_merge"] == "add"
     with pytest.raises(ValueError, match="no preset 'sisr': choose one of sisr_x4, realsr_x4"):

@@ -46,5 +46,5 @@ def state_dtype(x: Tensor) -> torch.dtype:
 def without_autocast(x: Tensor) -> AbstractContextManager:
     """Where operations on tensors like x keep their dtypes; to enter it costs little."""
     kind = x.device.type
-    enabled = torch.is_autocast_enabled(kind)
+    enabled = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
     return torch.autocast(kind, enabled=False) if enabled else nullcontext()

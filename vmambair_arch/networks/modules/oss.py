@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ...ops import planar_scan, selective_scan
 from ...ops.channel import channel_scan, is_one_launch
+from ...ops.checks import without_autocast
 from .effn import EFFN
 from .layers import NORMS, DepthwiseConv, LayerNorm, PointwiseConv, SplitPointwiseConv, choice
 from .prepared_weights import PreparedWeights
@@ -198,7 +199,7 @@ class ChannelScan(DecayRates):
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, c, h, w) -> (b, c, 1, 1)"""
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x):
             wide = torch.promote_types(self.A_log.dtype, x.dtype)
             means = x.movedim(1, -1).flatten(1, 2).mean(1, dtype=wide)  # (b, c)
             sequence = self.widen(means[..., None]).mT  # (b, width, c)

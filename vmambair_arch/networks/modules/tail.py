@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module
 from torch.utils import _python_dispatch
 
+from ...ops.checks import without_autocast
 from .layers import PixelShuffle, is_traced
 from .prepared_weights import PreparedWeights
 
@@ -134,7 +135,7 @@ class Tail(PreparedWeights):
 
         It is built from the last step to the first, in float32 at least.
         """
-        with torch.autocast(self.last.weight.device.type, enabled=False):
+        with without_autocast(self.last.weight):
             wide = torch.promote_types(self.last.weight.dtype, torch.float32)
             weight, bias = self.last.weight.to(wide), self.last.bias
             bias = weight.new_zeros(len(weight)) if bias is None else bias.to(wide)
