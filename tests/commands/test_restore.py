@@ -288,6 +288,10 @@ def test_resizing_by_strips_equals_resizing_at_once(kind, size, monkeypatch):
         (["*.gif", "-o", "out"], "*.gif: there is no such file"),
         (["empty", "-o", "out"], "empty: no pictures in it"),
         (["a.png", "a.bmp", "-o", "out", "--format", "png"], "both become out"),
+        (
+            ["a.png", "-o", "out.jpg", "--format", "png"],
+            "suffix of JPEG, but --format is png",
+        ),
         (["a.png", "a.bmp", "-o", "out.png"], "one file for several pictures"),
         (["in", "-o", "out.png"], "one file for the pictures of in"),
         (["-", "-o", "out"], "give a file, or -"),

@@ -162,7 +162,13 @@ def _single(given: str, output: str, form: str | None) -> RestoreJob:
         raise InputError(f"{output}: is one file for the pictures of {source}; give a folder")
     if source and not source.is_file():
         raise _missing(given)
-    return RestoreJob(source, target, form or (target and form_for(target.suffix)))
+    named = target and form_for(target.suffix)
+    if form and named and form != named:
+        raise InputError(
+            f"{output}: has the suffix of {named}, but --format is {form.lower()}; leave one of"
+            " them out"
+        )
+    return RestoreJob(source, target, form or named)
 
 
 def _sources(given: str, output: Path) -> Iterator[tuple[Path, Path]]:
