@@ -56,8 +56,8 @@ def unwrap(
         content: of the file.
         where: the file, for messages.
         key: the wrapper to prefer where there are several.
-    Raises: InputError: it holds no tensors by name, or tensors that are not plain: sparse,
-        nested, quantised or meta ones.
+    Raises: InputError: it holds no tensors by name, those of several networks, or tensors that are
+        not plain: sparse, nested, quantised or meta ones.
     """
     if content.keys() >= TRAINING:
         raise InputError(f"{where}: {_training_state(content, Path(where))}")

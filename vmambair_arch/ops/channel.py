@@ -7,6 +7,7 @@ together with a dozen torch operations, each of which would be a launch for a fe
 import torch
 from torch import Tensor
 
+from .checks import without_autocast
 from .dispatch import excluded_from_auto, load, skip_reason
 from .selective import EXACT
 
@@ -47,7 +48,7 @@ def channel_scan(
     Source: VmambaIR, arXiv 2403.11423, Section 3.3.
     """
     forward = load("channel", "triton").forward
-    with torch.autocast(sequence.device.type, enabled=False):
+    with without_autocast(sequence):
         return forward(sequence, projection, delta_weight, delta_bias, A, D)
 
 
