@@ -11,7 +11,8 @@ import pytest
 import torch
 import yaml
 from basicsr.data.data_sampler import EnlargedSampler
-from basicsr.utils.registry import LOSS_REGISTRY
+from basicsr.utils.registry import ARCH_REGISTRY, LOSS_REGISTRY
+from torch import nn
 
 from support import killing
 from support.experiments import load_tensors, tiny_network
@@ -87,6 +88,42 @@ def test_a_run_stopped_twice_equals_an_uninterrupted_one(model, long_run, stop):
     assert train(options, "--auto_resume") == 0
     whole, stopped = results("whole"), results("stopped")
     assert_same(whole, {key: stopped[key] for key in whole})
+
+
+class Parts(nn.Module):
+    """Enlarges images by parts with the names that BasicSR's video models freeze, and another."""
+
+    def __init__(self):
+        super().__init__()
+        self.spynet, self.fusion = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)
+        self.last = nn.Sequential(nn.Conv2d(3, 48, 1), nn.PixelShuffle(4))
+
+    def forward(self, x):
+        return self.last(self.fusion(self.spynet(x)))
+
+
+@pytest.mark.parametrize(
+    ("model", "option"), [("VideoRecurrentModel", "fix_flow"), ("EDVRModel", "tsa_iter")]
+)
+def test_what_a_video_model_freezes_at_first_stays_frozen_in_a_resumed_run(
+    model, option, experiment, stop, monkeypatch
+):
+    monkeypatch.setattr(ARCH_REGISTRY, "_obj_map", {**ARCH_REGISTRY._obj_map})
+    ARCH_REGISTRY.register(Parts)
+    sections = {"model_type": model, "network_g": {"type": "Parts"}, "val": None}
+    forced = ["--force_yml", f"train:{option}=4", f"train:total_iter={TOTAL}"]
+    assert train(experiment("whole", **sections), *forced) == 0
+    options = experiment("stopped", **sections)
+    for iteration in (1, 3, 4):
+        stop(iteration)
+        assert train(options, "--auto_resume", *forced) == 128 + signal.SIGTERM
+    stop(None)
+    assert train(options, "--auto_resume", *forced) == 0
+    whole, stopped = (
+        load_tensors(f"experiments/{name}/models/net_g_latest.pth")["params"]
+        for name in ("whole", "stopped")
+    )
+    assert_same(whole, stopped)
 
 
 @pytest.mark.parametrize("mode", [{}, {"persistent_workers": True, "prefetch_mode": "cpu"}])

@@ -16,7 +16,7 @@ from .. import inference
 from ..networks.unet import UNet
 from ..system.gpu_libraries import PRECISIONS, allow_tf32
 from ..system.processes import gather
-from . import optimizer_modes, shared_validation
+from . import frozen, optimizer_modes, shared_validation
 from .accumulation import Accumulation
 from .autocast import Boundary
 from .buffers import Buffers
@@ -192,8 +192,9 @@ class BeforeModel(BaseModel):
         return {**self.current.mean_log(), **self.loss_scale.log(), **self.finite.log()}
 
     def resume_training(self, resume_state: dict[str, Any]) -> None:
-        """Resume the loss scale too, if the state has one."""
+        """Resume the loss scale too, if the state has one, and what is frozen at first."""
         super().resume_training(resume_state)
+        frozen.freeze(self, resume_state["iter"])
         scaler = self.loss_scale.scaler
         if scaler.is_enabled() and resume_state.get("scaler"):
             scaler.load_state_dict(resume_state["scaler"])
