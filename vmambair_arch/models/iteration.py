@@ -43,10 +43,10 @@ class Iteration:
             yield batch
 
     def files(self) -> list[str]:
-        """The files of its images."""
+        """The files of its images; BasicSR's clips have a "key"."""
         items = [item for batch in self.batches for item in batch.items()]
-        paths = [value for key, value in items if key.endswith("_path") and isinstance(value, list)]
-        return [str(file) for files in paths for file in files]
+        named = [value for key, value in items if key == "key" or key.endswith("_path")]
+        return [str(file) for files in named if isinstance(files, list) for file in files]
 
     def mean_log(self) -> dict[str, float]:
         """The mean of each name's values in the logs that have it; all are read at once."""

@@ -25,6 +25,8 @@ class TrainingSet(Dataset):
 
     def __init__(self, data_set: Any, *, seed: int):
         self.data_set, self.seed = data_set, seed
+        neighbors = getattr(data_set, "neighbor_list", None)
+        self._neighbors = [*neighbors] if isinstance(neighbors, list) else []
 
     def __len__(self) -> int:
         return len(self.data_set)
@@ -37,6 +39,8 @@ class TrainingSet(Dataset):
             for other in range(min(MAX_UNUSABLE_IN_A_ROW, len(self))):
                 candidate = (index + other) % len(self)
                 rng.seed_by_position(self.seed, epoch, position)
+                if self._neighbors:  # which Vimeo90K's data sets reverse for all later samples
+                    self.data_set.neighbor_list = [*self._neighbors]
                 try:
                     return self.data_set[(candidate, *size) if size else candidate], failures
                 except Exception as error:  # data sets may raise anything for a bad image
@@ -44,12 +48,14 @@ class TrainingSet(Dataset):
         return None, failures
 
     def _name(self, index: int) -> str:
-        """The files of a sample, where the data set lists them as BasicSR's do."""
-        paths = getattr(self.data_set, "paths", None)
-        if not isinstance(paths, list) or len(paths) != len(self):
-            return f"image {index}"
-        files = paths[index]
-        return " and ".join(map(str, files.values())) if isinstance(files, dict) else str(files)
+        """The files of a sample, or the key of a clip, where the data set lists them."""
+        for listed in ("paths", "keys"):
+            names = getattr(self.data_set, listed, None)
+            if isinstance(names, list) and len(names) == len(self):
+                files = names[index]
+                several = files.values() if isinstance(files, dict) else [files]
+                return " and ".join(map(str, several))
+        return f"image {index}"
 
 
 def collate(drawn: list[Drawn]) -> dict[str, Any]:
