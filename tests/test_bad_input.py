@@ -54,6 +54,7 @@ def folders(root: Path) -> list[str]:
 def test_a_missing_option_file_is_named(refused, experiment):
     experiment()
     assert "no/such.yml: there is no such option file" in refused("train", "-opt", "no/such.yml")
+    assert ".: cannot be read (" in refused("train", "-opt", ".")
 
 
 def test_broken_yaml_names_file_and_line(refused, experiment):

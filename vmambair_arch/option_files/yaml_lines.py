@@ -102,9 +102,13 @@ def load(path: str | Path, overrides: Iterable[str] = ()) -> OptionFile:
     except UnicodeDecodeError as error:
         line = 1 + error.object[: error.start].count(b"\n")
         raise InputError(f"{path}:{line}: not UTF-8; save the file as UTF-8") from error
-    except OSError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(
             f"{path}: there is no such option file (in {Path.cwd()}); correct the path"
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); give an option file"
         ) from error
     file = parse(text, str(path))
     file.content = content
@@ -146,11 +150,14 @@ class _Reader:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             problem = " ".join((error.problem or str(error)).split())
-            if "another document" in problem:
+            line = mark.line + 1 if mark else 1
+            if re.match(" *\t", "".join(text.split("\n")[line - 1 : line])):
+                problem = "a tab indents it; use spaces"
+            elif "another document" in problem:
                 problem = "a second document begins here (---); keep one in the file"
             elif "escape" in problem or "hexdec" in problem:
                 problem = f"{problem}; {ESCAPES}"
-            raise self._broken(mark.line + 1 if mark else 1, problem) from error
+            raise self._broken(line, problem) from error
         except yaml.reader.ReaderError as error:
             line = 1 + text[: error.position].count("\n")
             raise self._broken(line, f"a character that YAML forbids ({error.reason})") from error
