@@ -9,6 +9,7 @@ import yaml
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
+from support.trainings import metrics
 from vmambair_arch import cli
 
 FRAMES = {"Vid4": {"walk": 2}, "REDS4": {"000": 3, "011": 2}}
@@ -54,7 +55,7 @@ def write_frames(name: str, kind: str) -> dict:
         ("VideoRecurrentModel", "VideoRecurrentTestDataset", EveryFrame),
     ],
 )
-def test_two_sets_with_different_folders_are_measured(
+def test_two_sets_with_different_folders_are_measured_and_recorded(
     empty_folder, monkeypatch, model, kind, network
 ):
     monkeypatch.setattr(ARCH_REGISTRY, "_obj_map", {**ARCH_REGISTRY._obj_map})
@@ -74,3 +75,6 @@ def test_two_sets_with_different_folders_are_measured(
     for name, folders in FRAMES.items():
         assert f"Validation {name}" in log
         assert all(f"# {folder}: " in log for folder in folders)
+    lines = metrics("results/videos")
+    assert sorted(line["dataset"] for line in lines) == sorted(FRAMES)
+    assert all(f"# psnr: {line['psnr']:.4f}" in log for line in lines)

@@ -50,6 +50,7 @@ class BeforeModel(BaseModel):
         self.finite = FiniteCheck(dist=opt["dist"])
         self.buffers = Buffers()
         self.first_visuals: dict[str, Tensor] | None = None  # of the first image since it was None
+        self.figures: dict[str, float] = {}  # by metric, of the set since it was emptied
         # Hooks: before each batch or image; in all processes, before each round of validation.
         self.before_feeding: Callable[[], object] = lambda: None
         self.before_round: Callable[[], object] = lambda: None
@@ -245,6 +246,7 @@ class BeforeModel(BaseModel):
         self, dataset_name: str, metric: str, val: float, current_iter: Any
     ) -> None:
         if not self.measuring_part:  # a plain float, since training states hold it
+            self.figures[metric] = float(val)
             super()._update_best_metric_result(dataset_name, metric, float(val), current_iter)
 
     def _log_validation_metric_values(self, *arguments: Any) -> None:

@@ -43,7 +43,7 @@ class Validation:
         exact = tf32(False) if self.opt["is_train"] else contextlib.nullcontext()
         with rng.preserved(), benchmarks_off(), exact, saved_pictures.unwritten() as unwritten:
             for loader in self.loaders:
-                model.first_visuals = None
+                model.first_visuals, model.figures = None, {}
                 model.validation(loader, iteration, self.tensorboard, self.opt["val"]["save_img"])
                 self._record(model, loader, iteration)
         if self.records:
@@ -68,7 +68,7 @@ class Validation:
 
     def _record(self, model: Any, loader: Any, iteration: int | str) -> None:
         name = loader.dataset.opt["name"]
-        results = getattr(model, "metric_results", None) or {}
+        results = model.figures or getattr(model, "metric_results", None) or {}
         metrics = {k: float(v) for k, v in results.items() if k in self.opt["val"]["metrics"]}
         if self.records and metrics:
             times = {"time": time.time()}
