@@ -107,7 +107,8 @@ def _naming(path: Path) -> Iterator[None]:
         if error.errno is not None and (
             named is None or TEMPORARY.fullmatch(Path(str(named)).name)
         ):
-            error.filename, error.filename2 = str(path), None
+            error.filename = str(path)
+            del error.filename2  # None would be told as a second name
         raise
 
 
