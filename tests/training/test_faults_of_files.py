@@ -149,6 +149,16 @@ def test_a_folder_that_becomes_read_only_is_logged_and_retried(small, after):
     assert saved() == {"2.state", "6.state"}
 
 
+@pytest.mark.parametrize("name", ["", "models", "training_states"])
+def test_a_run_is_not_resumed_where_it_could_not_save(name, two_states, capsys):
+    logs = [*ROOT.glob("*.log")]
+    with read_only(ROOT / name):
+        assert not resumes(two_states)
+    sentence = capsys.readouterr().err.splitlines()[-1]
+    assert f"{(ROOT / name).absolute()}: nothing can be written to it (" in sentence
+    assert [*ROOT.glob("*.log")] == logs
+
+
 # damaged files
 
 

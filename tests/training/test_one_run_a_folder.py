@@ -105,6 +105,13 @@ def test_links_lead_to_the_same_lock(empty_folder):
         pass
 
 
+def test_a_file_in_the_place_of_the_folder_is_named(empty_folder):
+    EXPERIMENT.parent.write_text("")
+    sentence = f"{EXPERIMENT.parent.resolve()}: no folder can be made there"
+    with pytest.raises(InputError, match=sentence), locked(EXPERIMENT):
+        pass
+
+
 def test_a_file_system_without_locks_is_a_warning(experiment, monkeypatch):
     def refuse(self):
         raise OSError(errno.ENOLCK, "No locks available")

@@ -26,7 +26,7 @@ def locked(folder: Path) -> Iterator[str | None]:
     process ends in any way; forks of the process do not keep it.
 
     Yields: None, or a sentence if the file system has no locks and nothing is held.
-    Raises: InputError: another process holds the lock, or its file cannot be written.
+    Raises: InputError: another process holds the lock, or it or its folder cannot be written.
     """
     folder = folder.resolve()
     path = folder.with_name(f".{folder.name}.lock")
@@ -47,6 +47,12 @@ def locked(folder: Path) -> Iterator[str | None]:
 def _acquire(lock: FileLock, path: Path, folder: Path) -> str | None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder.parent}: no folder can be made there ({error.strerror}); give this run"
+            " another folder"
+        ) from error
+    try:
         lock.acquire()
         with path.open("r+b") as file:
             file.write(b" " * START + json.dumps(_ourselves()).encode())
@@ -62,7 +68,9 @@ def _acquire(lock: FileLock, path: Path, folder: Path) -> str | None:
                 f"{folder.parent}: no locks on its file system; do not start a second run with this"
                 " name"
             )
-        raise InputError(f"{path}: cannot be locked ({os.strerror(number or 0)})") from error
+        raise InputError(
+            f"{path}: cannot be locked ({os.strerror(number or 0)}); give this run another folder"
+        ) from error
     return None
 
 

@@ -26,7 +26,7 @@ from ..checkpoints import training_states
 from ..data.batches import micro_batches
 from ..data.batches.loading import training_loader, validation_loader
 from ..errors import InputError
-from ..files import remove_leftovers, write_whole
+from ..files import check_place, remove_leftovers, write_whole
 from ..models.build import build_model, refuse_compiled_copies
 from ..option_files import against_disk
 from ..option_files.options import Options, flat, where
@@ -211,14 +211,24 @@ def _names(opt: Options) -> Iterator[tuple[Keys, str]]:
 
 
 def _prepare_folders(opt: Options, *, fresh: bool) -> None:
-    """Make the experiment's folders; remove what a killed process left in a resumed run's."""
-    paths = opt["path"]
+    """Make the experiment's folders; remove what a killed process left in a resumed run's.
+
+    Raises: InputError: nothing can be written to one.
+    """
     if fresh:
         _make_folders(opt)
     if opt["rank"] == 0:
         for key in ("experiments_root", "models", "training_states"):
-            Path(paths[key]).mkdir(parents=True, exist_ok=True)
-            remove_leftovers(Path(paths[key]))
+            folder = Path(opt["path"][key])
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                remove_leftovers(folder)
+                check_place(folder / "a.file")
+            except OSError as error:
+                raise InputError(
+                    f"{folder}: nothing can be written to it ({error.strerror}); correct that or"
+                    " give this run another folder"
+                ) from error
 
 
 def _write_option_file(opt: Options) -> None:
