@@ -19,7 +19,7 @@ from .commands.export import arguments as export
 from .commands.prepare import arguments as prepare
 from .commands.restore import arguments as restore
 from .commands.train import arguments as train
-from .errors import InputError, StoppedError, TrainingError, printable
+from .errors import InputError, StoppedError, TrainingError, printable, unusable_file
 from .system import allocator, terminal
 
 COMMANDS = (
@@ -82,9 +82,6 @@ def _naming_files(run: Callable[[Any], int | None], arguments: argparse.Namespac
     try:
         return run(arguments)
     except OSError as error:
-        if error.filename is None or error.strerror is None:
-            raise
-        raise InputError(
-            f"{error.filename}: cannot be read or written: {error.strerror}; correct that or give"
-            " another path"
-        ) from error
+        if sentence := unusable_file(error):
+            raise sentence from error
+        raise

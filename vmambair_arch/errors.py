@@ -48,6 +48,16 @@ class StoppedError(BaseException):
         self.exit_code = 128 + number
 
 
+def unusable_file(error: OSError) -> InputError | None:
+    """The sentence on a file that the system does not let us use; None if the error names none."""
+    if error.filename is None or error.strerror is None:
+        return None
+    return InputError(
+        f"{error.filename}: cannot be read or written: {error.strerror}; correct that or give"
+        " another path"
+    )
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """``; did you mean 'x'?`` for the known name most like this one, or nothing."""
     matches = difflib.get_close_matches(name[:80], list(known), n=1)

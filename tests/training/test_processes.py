@@ -13,6 +13,8 @@ from support.experiments import load_tensors
 from support.processes import MODELS, train, write
 from support.small_degradations import DEGRADATION, KERNELS, both_orders
 from support.trainings import assert_same, metrics
+from vmambair_arch.errors import InputError
+from vmambair_arch.system.processes import raise_in_all
 from vmambair_arch.training import joining
 
 MICRO = (  # name, ranks, images that a rank takes at once of the four in a step, precision
@@ -222,6 +224,11 @@ def test_a_rank_without_an_option_file_ends_all_and_is_named_once(codes):
     assert codes["absent"] == [2, 2]
     (sentence,) = said("absent")
     assert sentence.startswith("rank 1: absent.yml: there is no such option file")
+
+
+def test_a_file_that_one_process_cannot_use_is_an_error_of_all(tmp_path):
+    with pytest.raises(InputError, match="none: cannot be read or written: "), raise_in_all():
+        (tmp_path / "none").read_bytes()
 
 
 @pytest.mark.parametrize(("by_all", "printed"), [(True, ""), (False, "a sentence")])

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import distributed
 
-from ..errors import InputError
+from ..errors import InputError, unusable_file
 
 logger = logging.getLogger("vmambair_arch")
 TIMEOUT = 1800.0  # seconds that a process waits for the others; dist_params.timeout
@@ -128,13 +128,18 @@ def gather(value: Any) -> list[Any]:
 def raise_in_all() -> Iterator[None]:
     """Wait for all processes at the end; an InputError in one is raised in all of them.
 
-    The body must not communicate: a process that fails would leave the others waiting.
+    So is, as an InputError, an OSError that names a file. The body must not communicate: a process
+    that fails would leave the others waiting.
     """
     sentence = ""
     try:
         yield
     except InputError as error:
         sentence = str(error)
+    except OSError as error:
+        sentence = str(unusable_file(error) or "")
+        if not sentence:
+            raise
     sentences = gather(sentence)
     if any(sentences):
         raise InputError(*merge_sentences(sentences))
