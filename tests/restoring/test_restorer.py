@@ -37,3 +37,31 @@ def test_a_colour_key_of_16_bits_is_refused_as_pil_has_no_mode_for_its_alpha(res
         restorer(image)
     del image.info["transparency"]
     assert restorer(image).mode == "I;16"
+
+
+@pytest.mark.parametrize("options", [{}, {"compile": True}], ids=["eager", "compiled"])
+def test_a_network_of_the_caller_is_left_as_it_is(options):
+    network = VmambaIR(dim=8, num_blocks=[1, 1], num_refinement_blocks=1, scale=1).train()
+    network.tail.eval()  # a part in another mode
+    modes = [module.training for module in network.modules()]
+    restorer = Restorer(network, device="cpu", **options)
+    assert [module.training for module in network.modules()] == modes
+    assert network._compiled_call_impl is None
+    assert (restorer.network is network) == (not options)
+
+
+def test_a_network_in_training_mode_is_in_eval_mode_for_a_picture():
+    modes = []
+
+    class Watching(torch.nn.Module):
+        scale = 1
+
+        def forward(self, x):
+            modes.append(self.training)
+            return x
+
+    network = Watching().train()
+    restorer = Restorer(network, device="cpu")
+    restorer(np.zeros((4, 4, 3), np.uint8))
+    restorer.restore_tensor(torch.zeros(1, 3, 4, 4))
+    assert not any(modes) and network.training

@@ -37,7 +37,9 @@ class Restorer:
 
     Args:
         model: a network, or what ``models.load`` takes: a checkpoint, the name of a bundled network
-            or of a preset; None for the bundled network that enlarges four times.
+            or of a preset; None for the bundled network that enlarges four times. A network is left
+            as it is: it is in eval mode only while a picture is restored, and if it is on another
+            device, not in float32 or to be compiled, it is copied.
         device: "cpu", "cuda", ...; auto is the GPU if there is one.
         precision: fp32, tf32 (on GPUs, products keep 10 bits of float32's 23), bf16 or fp16; auto
             is tf32 on GPUs that support it, bf16 on CPUs that support it if the change is
@@ -85,16 +87,17 @@ class Restorer:
         self.device = _device(device)
         on_cpu = self.device.type == "cpu"
         with _memory_of(self.device):
-            self.network = _loaded(model, self.device)
-            run = Runner(
-                self.network,
-                self.device,
-                precision=precision,
-                averaged=ensemble,
-                stepwise=on_cpu and not compile,
-            )
-            self.scale: int = getattr(self.network, "scale", 0) or run.scale()
-            largest_map = None if on_cpu else run.largest_map()
+            self.network = _loaded(model, self.device, compile=compile)
+            with _in_use(self.network):
+                run = Runner(
+                    self.network,
+                    self.device,
+                    precision=precision,
+                    averaged=ensemble,
+                    stepwise=on_cpu and not compile,
+                )
+                self.scale: int = getattr(self.network, "scale", 0) or run.scale()
+                largest_map = None if on_cpu else run.largest_map()
         self.outscale = outscale or self.scale
         sizes = TileSizes(run, self.device, memory, largest_map)
         self.tiling = Tiling(
@@ -162,7 +165,7 @@ class Restorer:
             result=y.nbytes,
             progress=progress,
         )
-        with turn(self.network):
+        with _in_use(self.network):
             for top, strip in strips:
                 y[:, :, top : top + strip.shape[2]] = strip
         return y
@@ -183,7 +186,7 @@ class Restorer:
                 " close other programs or resize the picture"
             )
         out = np.empty((h * self.scale, w * self.scale, pixels.shape[2]), image.dtype)
-        with turn(self.network):
+        with _in_use(self.network):
             if pixels.shape[2] in (1, 3):
                 self._enlarge(pixels, out, progress)
             else:
@@ -249,10 +252,13 @@ def restore(
     return restorer(image)
 
 
-def _loaded(model: str | os.PathLike | nn.Module | None, device: torch.device) -> nn.Module:
-    """The network on the device, in eval mode."""
+def _loaded(
+    model: str | os.PathLike | nn.Module | None, device: torch.device, *, compile: bool
+) -> nn.Module:
+    """The network on the device."""
     if isinstance(model, nn.Module):
-        return _in_float32(model).to(device).eval()
+        ready = not compile and _is_ready(model, device)
+        return model if ready else copy.deepcopy(model).float().to(device)
     if not isinstance(model, str | os.PathLike | None):
         raise InputError(
             f"model is {model!r}; give one network, a file or a name (several: Chain([...]))"
@@ -260,10 +266,26 @@ def _loaded(model: str | os.PathLike | nn.Module | None, device: torch.device) -
     return models.load(model, device)
 
 
-def _in_float32(network: nn.Module) -> nn.Module:
-    """The network, or a copy of it in float32, since ``precision`` chooses what runs in less."""
-    kinds = {parameter.dtype for parameter in network.parameters()}
-    return network if kinds <= {torch.float32} else copy.deepcopy(network).float()
+def _is_ready(network: nn.Module, device: torch.device) -> bool:
+    """Whether a network is on the device, and in float32: ``precision`` chooses what is not."""
+    place = torch.empty(0, device=device).device  # "cuda" is a GPU with a number
+    tensors = [*network.parameters(), *network.buffers()]
+    return all(tensor.device == place for tensor in tensors) and all(
+        parameter.dtype == torch.float32 for parameter in network.parameters()
+    )
+
+
+@contextlib.contextmanager
+def _in_use(network: nn.Module) -> Iterator[None]:
+    """A thread's turn with a network, in eval mode."""
+    with turn(network):
+        training = [module for module in network.modules() if module.training]
+        network.eval()
+        try:
+            yield
+        finally:
+            for module in training:
+                module.training = True
 
 
 @contextlib.contextmanager
