@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from support import picture_files as files
-from vmambair_arch import Restorer
+from vmambair_arch import Chain, Restorer
 from vmambair_arch.errors import InputError
 
 
@@ -41,3 +41,11 @@ def test_values_of_another_range_are_refused(restorer, least, most, advice, kind
 def test_the_overshoot_of_filters_is_clipped(restorer):
     picture = np.linspace(-0.1, 1.2, 8 * 8, dtype=np.float32).reshape(8, 8)
     assert restorer(picture) == pytest.approx(picture.clip(0, 1), abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", [np.matrix, np.ma.MaskedArray])
+def test_arrays_with_rules_of_their_own_are_named(restorer, kind):
+    picture = np.zeros((8, 8), np.uint8).view(kind)
+    for given in (restorer, Chain([restorer.network, restorer.network], device="cpu")):
+        with pytest.raises(InputError, match=f"^the picture is a {kind.__name__}; give a plain"):
+            given(picture)

@@ -14,6 +14,10 @@ def check_image(image: np.ndarray) -> None:
             f"the picture is a {type(image).__name__}; it must be a PIL image (open a file with"
             " PIL.Image.open) or a NumPy array; restore_tensor takes tensors"
         )
+    if isinstance(image, np.matrix | np.ma.MaskedArray):
+        raise InputError(
+            f"the picture is a {type(image).__name__}; give a plain array, np.asarray(picture)"
+        )
     kind = image.dtype.newbyteorder("=")
     known = kind in (np.uint8, np.uint16) or np.issubdtype(kind, np.floating)
     shaped = image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 2, 3, 4))
