@@ -122,8 +122,8 @@ def test_a_size_that_is_no_multiple_is_named(h, w):
         VmambaIR(**TINY)(torch.zeros(1, 3, h, w))
 
 
-@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 1, 8, 8)])
-def test_an_input_of_other_channels_is_named(shape):
+@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 1, 8, 8), (0, 3, 8, 8)])
+def test_an_input_of_another_shape_is_named(shape):
     with pytest.raises(ValueError, match=r"input has shape .*; it must be \(b, 3, h, w\)"):
         VmambaIR(**TINY)(torch.zeros(shape))
 

@@ -140,9 +140,9 @@ class UNet(nn.Module):
         return x
 
     def _check_input(self, x: Tensor) -> None:
-        if x.dim() != 4 or x.shape[1] != self.in_channels:
+        if x.dim() != 4 or x.shape[1] != self.in_channels or x.shape[0] == 0:
             raise InputError(
-                f"input has shape {tuple(x.shape)}; it must be (b, {self.in_channels}, h, w)"
+                f"input has shape {tuple(x.shape)}; it must be (b, {self.in_channels}, h, w), b > 0"
             )
         h, w = x.shape[2:]
         if h % self.multiple or w % self.multiple or h == 0 or w == 0:
