@@ -586,7 +586,7 @@ def test_an_array_keeps_its_kind_and_values(shape, dtype):
 
 @pytest.mark.parametrize("mode", ["I", "F", "CMYK", "YCbCr", "LAB", "HSV"])
 def test_pil_images_of_other_modes_are_refused_with_what_to_do(mode):
-    with pytest.raises(InputError, match=f"mode {mode} cannot be restored; convert it to"):
+    with pytest.raises(InputError, match=f"mode {mode} is not supported; convert it to"):
         restore(Image.new(mode, (8, 8)), files.identity())
 
 

@@ -84,7 +84,7 @@ def to_array(image: Image.Image) -> np.ndarray:
     mode = RESTORED_AS.get(image.mode)
     if mode is None:
         raise InputError(
-            f"an image of mode {image.mode} cannot be restored; convert it to RGB or grey first"
+            f"an image of mode {image.mode} is not supported; convert it to RGB or grey first"
         )
     transparent = image.has_transparency_data and mode in ("L", "RGB")
     if transparent:
@@ -93,7 +93,7 @@ def to_array(image: Image.Image) -> np.ndarray:
             image = image.convert("L")
     if mode == "I;16" and "transparency" in image.info:
         raise InputError(
-            "an image of 16 bits whose info has a transparent value cannot be restored; remove"
+            "an image of 16 bits whose info has a transparent value is not supported; remove"
             " info['transparency'], or give an array of grey + alpha"
         )
     if mode == "I;16":
