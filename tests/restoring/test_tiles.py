@@ -1,6 +1,7 @@
 """Tiles cover the picture, blend seamlessly, and are as large as memory allows."""
 
 import itertools
+import logging
 import math
 import os
 import subprocess
@@ -177,6 +178,16 @@ def test_tiles_follow_a_limit_of_memory(monkeypatch):
     network = Failing(10**9, MemoryError())
     Restorer(network, memory=5)(files.noise("L", height=300, width=400))
     assert max(h * w for h, w in network.seen) < 2e9 / 40_000
+
+
+def test_a_limit_of_memory_that_has_no_effect_is_said(monkeypatch, caplog):
+    monkeypatch.setattr(memory, "free", lambda device: None)
+    with caplog.at_level(logging.WARNING, "vmambair_arch"):
+        Restorer(Failing(10**9, MemoryError()), device="cpu")
+        assert not caplog.records
+        Restorer(Failing(10**9, MemoryError()), device="cpu", memory=5)
+    (record,) = caplog.records
+    assert record.getMessage().startswith("memory is 5, which has no effect: the system does not")
 
 
 def test_tiles_are_small_where_the_system_does_not_report_its_memory(monkeypatch):

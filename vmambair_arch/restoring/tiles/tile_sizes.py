@@ -1,5 +1,6 @@
 """Chooses the size of tiles: the free memory, divided by the measured memory per pixel."""
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from ...system import memory
 
+logger = logging.getLogger("vmambair_arch")
 PROBE_SIDE = 128  # side of the image to measure memory with; pictures no larger are not tiled
 DEFAULT_SIDE = 256  # side of tiles where the system does not report its memory
 MAX_ELEMENTS = 2**31 - 1  # elements of a map up to which GPU libraries have all their algorithms
@@ -36,6 +38,15 @@ class TileSizes:
     largest_map: int | None = None
     per_pixel: float | None = field(default=None, init=False)  # bytes, once measured
     max_by_memory: float = field(default=math.inf, init=False)  # pixels, once memory has run out
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self._memory() is None:
+            logger.warning(
+                "memory is %g, which has no effect: the system does not report the memory of %s;"
+                " limit the tiles by tile",
+                self.limit,
+                self.device,
+            )
 
     def choose(self, h: int, w: int, *, channels: int, scale: int, result: int) -> Sides:
         """The whole picture if it fits into memory, else the largest tiles that do.
@@ -72,10 +83,17 @@ class TileSizes:
         return sides
 
     def _free(self) -> float | None:
-        free, held = memory.free(self.device), memory.in_use(self.device)
-        if self.limit is None or free is None or held is None:
-            return free
+        """The bytes that tiles may take, or None where the system does not report them."""
+        found = self._memory()
+        if self.limit is None or found is None:
+            return memory.free(self.device)
+        free, held = found
         return min(free, max(self.limit * GIGABYTE - held, 1))
+
+    def _memory(self) -> tuple[int, int] | None:
+        """The bytes that are free and those that this process holds, if both are reported."""
+        free, held = memory.free(self.device), memory.in_use(self.device)
+        return None if free is None or held is None else (free, held)
 
     def _measure(self, channels: int) -> float:
         """Bytes per pixel while it is restored; 0 where the system does not report it."""
