@@ -11,9 +11,10 @@ from basicsr.utils import get_root_logger
 from ..errors import InputError
 from . import iqa, perceptual_metrics
 from .iqa import UnavailableError
+from .losses.structure import WINDOW
 
 LOWER_IS_BETTER = {"calculate_niqe", "calculate_lpips", "calculate_dists"}
-WINDOWS = {"calculate_ssim": 11}  # pixels a side that an image must have; of others one
+WINDOWS = {"calculate_ssim": WINDOW}  # pixels a side that an image must have; of others one
 NIQE_BLOCK = 96  # pixels a side; statistics need two blocks
 
 

@@ -5,7 +5,8 @@ import math
 import cv2
 import numpy as np
 
-WINDOW = 11  # pixels of SSIM's Gaussian window, of deviation 1.5
+from ...models.losses.structure import SIGMA, WINDOW
+
 Y = (65.481, 128.553, 24.966)  # weights of RGB in [0, 1], ITU-R BT.601
 
 
@@ -47,6 +48,6 @@ def _channels(image: np.ndarray, border: int, rgb: bool) -> np.ndarray:
 
 def _windowed(values: np.ndarray) -> np.ndarray:
     """Weighted means over the windows that are entirely inside the image."""
-    means = cv2.GaussianBlur(values, (WINDOW, WINDOW), 1.5).reshape(values.shape)
+    means = cv2.GaussianBlur(values, (WINDOW, WINDOW), SIGMA).reshape(values.shape)
     half = WINDOW // 2
     return means[half:-half, half:-half]

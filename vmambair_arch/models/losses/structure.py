@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from ...errors import InputError
 
-WINDOW, SIGMA = 11, 1.5  # SSIM's, in pixels
+WINDOW, SIGMA = 11, 1.5  # of SSIM's Gaussian window: its side and its deviation, in pixels
 C1_C2 = (0.01**2, 0.03**2)  # SSIM's C1 and C2 for values in [0, 1]
 EXPONENTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # MS-SSIM's, from the finest scale
 MIN_SIMILARITY = 1e-4  # lower bound of a similarity; at 0 and below its power has no gradient
