@@ -12,7 +12,7 @@ from skimage import data
 
 from support.pages import ROOT
 from vmambair_arch import reporting
-from vmambair_arch.commands import command_line
+from vmambair_arch.commands import command_line, plugins
 from vmambair_arch.commands.bench import session
 from vmambair_arch.networks import cost
 from vmambair_arch.option_files import plugin_files, yaml_lines
@@ -155,6 +155,12 @@ def test_speed_is_measured_again_on_another_processor(compare, contest, monkeypa
     assert compare(run) == 0
     assert reporting.read(Path("out/bench.json")).machine["processor"] == "another"
     assert "one core of: another" in Path("out/README.md").read_text()
+
+
+def test_networks_of_installed_plugins_are_registered(compare, contest, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(plugins, "load", lambda: loaded.append(True))
+    assert compare([contest("x4"), "nowhere"]) == 2 and loaded
 
 
 def test_reports_name_the_script_that_made_them(monkeypatch):

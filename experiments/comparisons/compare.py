@@ -16,8 +16,9 @@ from typing import Any
 import torch
 
 import vmambair_arch.plugin  # noqa: F401  # BasicSR imports only after it
+from vmambair_arch.commands.networks import load_plugins
 from vmambair_arch.errors import InputError, StoppedError, TrainingError
-from vmambair_arch.option_files import plugin_files, yaml_lines
+from vmambair_arch.option_files import yaml_lines
 
 from basicsr.utils.registry import ARCH_REGISTRY  # isort: skip
 
@@ -107,8 +108,7 @@ def run(
     file = yaml_lines.load(path)
     contest, output = file.options, output or path.with_suffix("")
     check(file)
-    nothing = yaml_lines.OptionFile(str(path), {}, yaml_lines.Place(""))
-    plugin_files.load(nothing, plugins)
+    load_plugins(plugins)
     left_out = _leave_out(contest)
     check_networks(file)
     sets = photographs.prepare(data, output / "data", contest)
