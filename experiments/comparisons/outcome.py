@@ -29,7 +29,7 @@ from vmambair_arch.errors import InputError
 from vmambair_arch.files import write_whole
 from vmambair_arch.networks import cost
 from vmambair_arch.reporting import Report
-from vmambair_arch.reporting.plots import crops, curves, rivals, tradeoff
+from vmambair_arch.reporting.plots import crops, curves, letters, rivals, tradeoff
 from vmambair_arch.reporting.plots.crops import Box
 from vmambair_arch.system import machine
 
@@ -201,7 +201,7 @@ def _is_newer(path: Path, other: Path) -> bool:
 
 def _save(figure, path: Path) -> None:
     if figure is not None:
-        write_whole(path, lambda file: figure.savefig(file, format="png", dpi=130))
+        write_whole(path, lambda file: letters.save(figure, file, format="png", dpi=130))
 
 
 def _most_different(report: Report, of: str) -> dict[str, str]:

@@ -1,12 +1,16 @@
 """vmambair plot makes pictures and tables of every kind of report, or says why not."""
 
+import io
 import json
 import math
+import warnings
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -22,6 +26,7 @@ from vmambair_arch.reporting.plots import (
     dots,
     drawing,
     labels,
+    letters,
     logarithmic,
     scaling,
     tradeoff,
@@ -213,6 +218,68 @@ def test_a_comparison_and_a_benchmark_are_quality_over_speed(folder):
     reporting.write(report, Path("named.json"))
     assert plot("report.json", "named.json", "out.png") == 0
     assert plot("report.json", "bench.json", "none.png") == 2
+
+
+@pytest.fixture
+def fonts(monkeypatch):
+    """The system's fonts, which a test writes."""
+    found = []
+    monkeypatch.setattr(letters, "findSystemFonts", lambda: found)
+    monkeypatch.setattr(letters.fontManager, "ttflist", [*letters.fontManager.ttflist])
+    yield found
+    for cached in (letters._fonts, letters._families):
+        cached.cache_clear()
+
+
+def font_of(path: Path, family: str, characters: str) -> str:
+    """The file of a font in which every letter is the same box."""
+    pen = TTGlyphPen(None)
+    pen.moveTo((0, 0)), pen.lineTo((500, 0)), pen.lineTo((500, 500)), pen.closePath()
+    names = [".notdef", *(f"letter{ord(c)}" for c in characters)]
+    made = FontBuilder(1000, isTTF=True)
+    made.setupGlyphOrder(names)
+    made.setupCharacterMap(dict(zip(map(ord, characters), names[1:], strict=True)))
+    made.setupGlyf(dict.fromkeys(names, pen.glyph()))
+    made.setupHorizontalMetrics(dict.fromkeys(names, (600, 0)))
+    made.setupHorizontalHeader(ascent=800, descent=-200)
+    made.setupNameTable({"familyName": family, "styleName": "Regular"})
+    made.setupOS2()
+    made.setupPost()
+    made.save(path)
+    return str(path)
+
+
+def drawn(characters: str) -> tuple[Figure, list]:
+    """A figure with names beside points, and the warnings of drawing it."""
+    figure = Figure()
+    axes = figure.add_subplot()
+    with warnings.catch_warnings(record=True) as raw:
+        warnings.simplefilter("always")
+        labels.label(axes, {f"ours {characters}": (0.0, 1.0)})
+        for form in ("png", "svg", "pdf"):
+            letters.save(figure, io.BytesIO(), format=form)
+    return figure, raw
+
+
+def test_letters_that_the_usual_font_lacks_are_drawn_by_installed_ones(fonts, tmp_path, caplog):
+    (tmp_path / "damaged.ttf").write_bytes(b"no font")
+    fonts += [
+        str(tmp_path / "damaged.ttf"),
+        font_of(tmp_path / "boxes.ttf", ".LastResort", "\u65e5\ud55c"),
+        font_of(tmp_path / "one.ttf", "One", "\u65e5"),
+        font_of(tmp_path / "other.ttf", "Other", "\ud55c"),
+    ]
+    figure, raw = drawn("\u65e5\ud55c")
+    (text,) = figure.axes[0].texts
+    assert text.get_fontfamily()[1:] == ["One", "Other"]
+    assert not raw and not caplog.records
+
+
+def test_letters_that_no_font_has_are_named_once(fonts, caplog):
+    _, raw = drawn("\u65e5\ud55c")
+    (record,) = caplog.records
+    assert record.getMessage().startswith("no font here has \u65e5\ud55c, drawn as boxes; install")
+    assert not raw
 
 
 def test_an_infinite_mean_is_not_drawn_and_every_other_name_is_at_its_own_point():

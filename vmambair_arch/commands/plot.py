@@ -156,8 +156,10 @@ def _check_output(output: Path, suffixes: Sequence[str], *, overwrite: bool) -> 
 
 
 def _write_figure(output: Path, figure) -> None:
+    from ..reporting.plots import letters
+
     suffix = output.suffix.lower()
-    _write(output, lambda file: figure.savefig(file, format=suffix[1:], dpi=200))
+    _write(output, lambda file: letters.save(figure, file, format=suffix[1:], dpi=200))
 
 
 def _write(output: Path, write) -> None:

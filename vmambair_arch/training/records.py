@@ -61,12 +61,13 @@ class Records:
 
     def draw(self) -> None:
         """Draw curves.png in the same folder: a panel per metric, a curve per data set."""
-        from ..reporting.plots import curves  # Matplotlib would make every start a second longer
+        # Matplotlib would make every start a second longer.
+        from ..reporting.plots import curves, letters
 
         figure = curves.draw({"": self.lines})
         if figure is None:
             return
-        self._try(lambda file: figure.savefig(file, format="png", dpi=120), "curves.png")
+        self._try(lambda file: letters.save(figure, file, format="png", dpi=120), "curves.png")
 
     def _write(self) -> None:
         text = "".join(json.dumps(line) + "\n" for line in self.lines)

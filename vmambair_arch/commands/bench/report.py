@@ -9,7 +9,7 @@ from typing import Any, Literal
 from ... import reporting
 from ...files import write_whole
 from ...reporting import Column, Report
-from ...reporting.plots import scaling
+from ...reporting.plots import letters, scaling
 from ...system import machine
 from .. import command_line
 from .cases import Case
@@ -107,4 +107,4 @@ def write_files(report: Report, figure: Any, path: Path) -> None:
     """Write a report, and beside it its figure (of Matplotlib) if there is one."""
     reporting.write(report, path)
     if figure is not None:
-        write_whole(path.with_suffix(".png"), lambda file: figure.savefig(file, dpi=110))
+        write_whole(path.with_suffix(".png"), lambda file: letters.save(figure, file, dpi=110))

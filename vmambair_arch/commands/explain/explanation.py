@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ... import inference
 from ...errors import InputError
 from ...files import write_whole
-from ...reporting.plots import attributions
+from ...reporting.plots import attributions, letters
 from ...reporting.plots.attributions import Explained
 from .. import command_line, networks
 from ..compare import methods, pictures
@@ -90,7 +90,7 @@ def explain(
         "networks": found,
     }
     figure = attributions.draw(part.pixels, shown)
-    write_whole(output, lambda file: figure.savefig(file, format="png", dpi=150))
+    write_whole(output, lambda file: letters.save(figure, file, format="png", dpi=150))
     write_whole(output.with_suffix(".json"), json.dumps(content, indent=1).encode())
     return lines
 

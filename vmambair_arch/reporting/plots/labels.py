@@ -1,12 +1,14 @@
 """Names beside points, none on top of another."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from adjustText import adjust_text
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
+from .letters import fonts_for
 from .literal import literal
 
 ROUNDS = 500  # of moving; by default it stops after a second, wherever names are then
@@ -20,7 +22,15 @@ def label(axes: Axes, points: Mapping[str, tuple[float, float]]) -> None:
     if not points:
         return
     texts = [axes.text(*at, literal(name), fontsize=8) for name, at in points.items()]
-    cast(Figure, axes.figure).draw_without_rendering()  # lays out the axes
+    figure = cast(Figure, axes.figure)
+    with fonts_for(figure):
+        _place(axes, figure, texts, points)
+
+
+def _place(
+    axes: Axes, figure: Figure, texts: Sequence[Text], points: Mapping[str, tuple[float, float]]
+) -> None:
+    figure.draw_without_rendering()  # lays out the axes
     x, y = zip(*points.values(), strict=True)
     line = {"arrowstyle": "-", "color": "0.6"}
     adjust_text(
