@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 
 from support import picture_files as files
 from vmambair_arch import cli
@@ -486,3 +486,22 @@ def test_a_wide_png_is_written_unchanged():
     for form in ("PNG", "TIFF"):
         again = reading.read(rewritten(Picture(pixels, form=form)), "here", max_megapixels=3)
         assert np.array_equal(again.pixels, pixels)
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+@pytest.mark.parametrize(
+    ("subsampling", "kind", "profile", "shape"),
+    [
+        ("4:0:0", "RGB", None, ()),
+        ("4:0:0", "RGBA", None, (2,)),
+        ("4:0:0", "RGBA", files.ICC, (4,)),  # of colours
+        ("4:2:0", "RGB", None, (3,)),
+        ("4:2:0", "RGBA", None, (4,)),
+    ],
+)
+def test_an_avif_is_grey_if_its_file_says_so(subsampling, kind, profile, shape):
+    file = io.BytesIO()
+    options = {"icc_profile": profile} if profile else {}
+    image = Image.fromarray(files.noise(kind))
+    image.save(file, "AVIF", quality=100, subsampling=subsampling, **options)
+    assert read(file.getvalue()).pixels.shape[2:] == shape

@@ -70,7 +70,11 @@ def parse_avif(content: bytes) -> EncodedPicture:
         stored.orientation = exif.orientation(bytes(data).removeprefix(exif.PREFIX))
         stored.exif = data if data in content else _exif_inside(content, len(data))
     at = colours.find(b"av1C")
-    if at >= 0 and colours[at + 6] & 0x40:
+    flags = colours[at + 6] if at >= 0 else 0
+    monochrome = flags & 0x10  # which PIL reads as RGBA if there is alpha
+    if monochrome and (stored.icc or b"")[16:20] in (b"", b"GRAY"):
+        stored.decode = lambda: _grey(decoders.load_pixels(image))
+    if flags & 0x40:
         stored.warnings.append("its 10 or 12 bits are read as 8, as Pillow reads them")
     return stored
 
@@ -83,6 +87,13 @@ def _decoded(image: Any, bits: int) -> np.ndarray:
         samples = (pixels >> (16 - bits)).astype(np.uint32)
         pixels = ((samples * 65535 + most // 2) // most).astype(np.uint16)
     return pixels[..., 0] if pixels.shape[2:] == (1,) else pixels
+
+
+def _grey(pixels: np.ndarray) -> np.ndarray:
+    """(h, w, 3) or (h, w, 4) of equal colours -> (h, w) or (h, w, 2); others are unchanged."""
+    if pixels.shape[2:] not in ((3,), (4,)) or (pixels[..., :3] != pixels[..., :1]).any():
+        return pixels
+    return pixels[..., 0] if pixels.shape[2] == 3 else pixels[..., [0, 3]]
 
 
 def _exif_inside(content: bytes, length: int) -> bytes | None:
