@@ -29,7 +29,6 @@ from vmambair_arch import (
     weights,
 )
 from vmambair_arch.app.networks import list_choices
-from vmambair_arch.commands import computing
 from vmambair_arch.commands.restore import batch_restore, plan
 from vmambair_arch.commands.restore.progress import RestoreProgress
 from vmambair_arch.errors import InputError, StoppedError
@@ -37,7 +36,7 @@ from vmambair_arch.networks.presets import PRESETS
 from vmambair_arch.ops import stamps
 from vmambair_arch.restoring import resizing
 from vmambair_arch.restoring.files import writing
-from vmambair_arch.system import memory
+from vmambair_arch.system import memory, signals
 
 WEIGHTS = sorted(Path(weights.__file__).parent.glob("*.safetensors"))
 
@@ -379,7 +378,7 @@ def test_ctrl_c_and_sigterm_leave_only_finished_files(folder, number, code):
 
 
 def test_sigterm_is_not_taken_for_a_failure_of_what_it_interrupts():
-    with pytest.raises(StoppedError), computing.sigterm_as_exception():
+    with pytest.raises(StoppedError), signals.sigterm_as_exception():
         try:
             os.kill(os.getpid(), signal.SIGTERM)
         except Exception:

@@ -1,15 +1,11 @@
-"""What restore and app share: arguments, the options of ``Restorer`` made from them, SIGTERM."""
+"""What restore and app share: arguments, and the options of ``Restorer`` made from them."""
 
 import argparse
-import contextlib
-import signal
-from collections.abc import Iterator
-from types import FrameType
 from typing import Any
 
 import torch
 
-from ..errors import InputError, StoppedError
+from ..errors import InputError
 from ..system import terminal, threads
 
 MOST_THREADS = 1024  # with many more the system refuses some, in whatever library asks for one
@@ -65,17 +61,3 @@ def check_bounds(arguments: argparse.Namespace, **bounds: tuple[int, int | None]
             needed = f"{least} to {most}" if most else f"{least} or more"
             option = name.replace("_", "-")
             raise InputError(f"--{option} is {value}; it must be {needed}")
-
-
-@contextlib.contextmanager
-def sigterm_as_exception() -> Iterator[None]:
-    """SIGTERM raises StoppedError inside, as Ctrl-C raises KeyboardInterrupt."""
-    before = signal.signal(signal.SIGTERM, _stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise StoppedError(number)

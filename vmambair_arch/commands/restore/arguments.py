@@ -10,7 +10,7 @@ import numpy as np
 from ... import weights
 from ...errors import InputError, StoppedError
 from ...files import remove_leftovers
-from ...system import processes, terminal
+from ...system import processes, signals, terminal
 from .. import computing, plugins, sharing
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _add_files(group: argparse._ArgumentGroup) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     """Restore, and return the exit code; SIGTERM stops it as Ctrl-C does."""
     try:
-        with computing.sigterm_as_exception():
+        with signals.sigterm_as_exception():
             return sharing.run(arguments, _restore)
     except (KeyboardInterrupt, StoppedError) as error:
         terminal.warn("stopped; rerun with --skip-existing to continue")
