@@ -3,7 +3,6 @@
 import argparse
 import atexit
 import gc
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -19,8 +18,15 @@ from .commands.export import arguments as export
 from .commands.prepare import arguments as prepare
 from .commands.restore import arguments as restore
 from .commands.train import arguments as train
-from .errors import InputError, StoppedError, TrainingError, printable, unusable_file
-from .system import allocator, terminal
+from .errors import (
+    InputError,
+    StoppedError,
+    TrainingError,
+    printable,
+    stopped_code,
+    unusable_file,
+)
+from .system import allocator, signals, terminal
 
 COMMANDS = (
     train, options, check, prepare, degrade,
@@ -65,16 +71,16 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     arguments.argv = sys.argv[1:] if argv is None else [*argv]  # for child processes
     allocator.keep_freed_memory()
     try:
-        return _naming_files(arguments.run, arguments) or 0
+        with signals.sigterm_as_exception():
+            return _naming_files(arguments.run, arguments) or 0
     except (InputError, TrainingError) as error:
         for sentence in str(error).splitlines():
             terminal.say(f"{parser.prog}: {sentence}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
-    except StoppedError as error:
-        return error.exit_code
-    except KeyboardInterrupt:  # of a command that has nothing to add to it
-        terminal.say(f"{parser.prog}: stopped", file=sys.stderr)
-        return 128 + signal.SIGINT
+    except (KeyboardInterrupt, StoppedError) as error:
+        if isinstance(error, KeyboardInterrupt):  # of a command that has nothing to add to it
+            terminal.say(f"{parser.prog}: stopped", file=sys.stderr)
+        return stopped_code(error)
 
 
 def _naming_files(run: Callable[[Any], int | None], arguments: argparse.Namespace) -> int | None:

@@ -1,6 +1,7 @@
 """The errors that commands report in a sentence, their exit codes, and how to quote in it."""
 
 import difflib
+import signal
 import unicodedata
 from collections.abc import Iterable
 
@@ -46,6 +47,11 @@ class StoppedError(BaseException):
     def __init__(self, number: int):
         super().__init__(f"stopped by signal {number}")
         self.exit_code = 128 + number
+
+
+def stopped_code(error: KeyboardInterrupt | StoppedError) -> int:
+    """The exit code of a command that was stopped: 128 and the number of the signal."""
+    return error.exit_code if isinstance(error, StoppedError) else 128 + signal.SIGINT
 
 
 def unusable_file(error: OSError) -> InputError | None:

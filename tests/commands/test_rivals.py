@@ -1,6 +1,8 @@
 """vmambair bench --rivals measures each network in a process of its own, or says why not."""
 
 import math
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -8,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from support import forks
+from support.patience import PATIENCE
 from vmambair_arch import cli, reporting
 from vmambair_arch.commands.bench.rivals import entrants, judging, process, report, session
 from vmambair_arch.commands.bench.rivals.entrants import BICUBIC, ENTRANTS, Entrant
@@ -193,6 +197,28 @@ def test_a_network_is_exported_once_for_all_that_run_its_file(monkeypatch, tmp_p
     saved = str(tmp_path / "ours.pth")
     assert commands == [["export", saved, str(files[0]), "--scan", "parallel"]]
     assert torch.load(saved) == {}
+
+
+SLEEPING = """
+import sys
+from vmambair_arch import cli
+from vmambair_arch.commands.bench import arguments, fresh_process
+
+SLEEP = "import os, time; print(os.getpid(), file=open('child', 'w')); time.sleep(600)"
+arguments._of_rivals = lambda given: [fresh_process.run(["-c", SLEEP], threads=1, limit=600.0)]
+sys.exit(cli.vmambair(["bench", "--rivals"]))
+"""
+
+
+def test_sigterm_ends_the_process_that_measures(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    process = forks.start(SLEEPING)
+    child = int(forks.line("child"))
+    os.kill(process.pid, signal.SIGTERM)
+    process.join(PATIENCE)
+    assert process.exitcode == 143
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
 
 
 def test_every_network_is_named_once_for_each_program():

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import shutil
+import signal
 from copy import deepcopy
 from pathlib import Path
 
@@ -401,22 +402,23 @@ def contents(*places: str) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in files if path.is_file()}
 
 
+@pytest.mark.parametrize(("number", "stopped"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_degrade_continues_and_ends_like_an_uninterrupted_one(
-    degrade, photographs, monkeypatch
+    degrade, photographs, monkeypatch, number, stopped
 ):
     degrade(photographs, "whole")
     written = []
 
     def stop(path, *given) -> None:
         if path.suffix == ".png" and len(written) == 2:
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
         written.append(path) if path.suffix == ".png" else None
         write_whole(path, *given)
 
     with monkeypatch.context() as patch:
         patch.setattr(degraded_copies, "write_whole", stop)
         code, messages = degrade(photographs, "out")
-    assert code == 130
+    assert code == stopped
     assert messages == "vmambair: stopped; rerun the same command to continue\n"
     assert len(written) == 2 and len(list(Path("out").iterdir())) == 2
     Path("out.jsonl").write_bytes(Path("out.jsonl").read_bytes() + b'{"image": "ha')  # killed

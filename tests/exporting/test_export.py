@@ -1,6 +1,7 @@
 """Exported files: plain operators only, the network's output, and refusals in a sentence."""
 
 import json
+import signal
 import sys
 import threading
 from itertools import chain
@@ -402,14 +403,15 @@ class Elapsed(threading.Thread):
         pass
 
 
-def test_a_stopped_export_leaves_nothing(tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_export_leaves_nothing(number, code, tmp_path, capsys, monkeypatch):
     def stop(content):
-        raise KeyboardInterrupt
+        signal.raise_signal(number)
 
     monkeypatch.setattr(EXPORT_FORMATS["torch-export"], "load", stop)
     save_network(restormer(), tmp_path / "network.pth")
     arguments = [str(tmp_path / "network.pth"), str(tmp_path / "out.pt2"), "--size", "8", "8"]
-    assert cli.vmambair(["export", *arguments, "--format", "torch-export"]) == 130
+    assert cli.vmambair(["export", *arguments, "--format", "torch-export"]) == code
     assert "stopped; " in capsys.readouterr().err.splitlines()[-1]
     assert [path.name for path in tmp_path.iterdir()] == ["network.pth"]
 

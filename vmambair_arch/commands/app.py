@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from ..system import signals, terminal
+from ..system import terminal
 from . import computing, plugins
 
 if TYPE_CHECKING:
@@ -47,10 +47,9 @@ def add(commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    """Serve, and return the exit code; SIGTERM stops it as Ctrl-C does."""
+    """Serve, and return the exit code."""
     try:
-        with signals.sigterm_as_exception():
-            _serve(arguments)
+        _serve(arguments)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     return 0

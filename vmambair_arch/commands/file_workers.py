@@ -65,6 +65,7 @@ def share(
 def _start() -> None:
     """Set up a worker: BasicSR importable if installed, one thread, Ctrl-C left to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the parent's would come along in a fork
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if sys.platform != "linux":  # on Linux this was done before the fork
         cv2.setNumThreads(1)

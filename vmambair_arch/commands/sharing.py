@@ -3,14 +3,13 @@
 import argparse
 import contextlib
 import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import distributed
 
-from ..errors import InputError
+from ..errors import InputError, StoppedError, stopped_code
 from ..system import processes, terminal
 
 Item = TypeVar("Item")
@@ -79,7 +78,7 @@ def run(arguments: argparse.Namespace, work: Callable[[argparse.Namespace, Share
 def stoppable(
     work: Callable[[argparse.Namespace, Share], int], *, then: str
 ) -> Callable[[argparse.Namespace], int]:
-    """A command that does ``work`` by ``run``; Ctrl-C is a sentence and exit code 130.
+    """A command that does ``work`` by ``run``; Ctrl-C and SIGTERM end it with a sentence.
 
     Args:
         then: what the sentence says after "stopped".
@@ -88,9 +87,9 @@ def stoppable(
     def command(arguments: argparse.Namespace) -> int:
         try:
             return run(arguments, work)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, StoppedError) as error:
             terminal.warn(f"stopped; {then}")
-            return 128 + signal.SIGINT
+            return stopped_code(error)
 
     return command
 

@@ -1,13 +1,13 @@
 """The arguments of vmambair export, and what it prints."""
 
 import argparse
-import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ...errors import StoppedError, stopped_code
 from ...system import terminal
 from .. import plugins
 
@@ -54,9 +54,9 @@ def _run(arguments: argparse.Namespace) -> int:
             scan=arguments.scan,
             doing=_announced,
         )
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, StoppedError) as error:
         terminal.warn(f"stopped; {arguments.output} is not written")
-        return 128 + signal.SIGINT
+        return stopped_code(error)
     terminal.say(*verified_export.report(arguments.output, comparisons))
     return 0
 

@@ -1,16 +1,15 @@
 """The arguments of vmambair restore, and the order of its work."""
 
 import argparse
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ... import weights
-from ...errors import InputError, StoppedError
+from ...errors import InputError, StoppedError, stopped_code
 from ...files import remove_leftovers
-from ...system import processes, signals, terminal
+from ...system import processes, terminal
 from .. import computing, plugins, sharing
 
 if TYPE_CHECKING:
@@ -100,13 +99,12 @@ def _add_files(group: argparse._ArgumentGroup) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    """Restore, and return the exit code; SIGTERM stops it as Ctrl-C does."""
+    """Restore, and return the exit code."""
     try:
-        with signals.sigterm_as_exception():
-            return sharing.run(arguments, _restore)
+        return sharing.run(arguments, _restore)
     except (KeyboardInterrupt, StoppedError) as error:
         terminal.warn("stopped; rerun with --skip-existing to continue")
-        return error.exit_code if isinstance(error, StoppedError) else 128 + signal.SIGINT
+        return stopped_code(error)
 
 
 def _restore(arguments: argparse.Namespace, share: sharing.Share) -> int:
