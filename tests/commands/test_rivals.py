@@ -159,6 +159,12 @@ def test_small_pictures_come_first_and_quality_is_judged_once(made_up, monkeypat
     }
 
 
+def test_a_network_can_be_chosen_in_one_of_its_programs(made_up, tmp_path):
+    found = [Entrant("ours", runner) for runner in ("onnxruntime", "OpenVINO")]
+    list(session.run(tmp_path, sizes=[64], only=["ours, OpenVINO"], entrants=found))
+    assert {task["runner"] for task in made_up} == {"OpenVINO"}
+
+
 def test_what_does_not_fit_is_skipped_with_the_reason(made_up, monkeypatch, tmp_path):
     monkeypatch.setattr(memory, "free", lambda device: 100 * 64**2)
     list(session.run(tmp_path, sizes=[64, 128], only=["Restormer"]))

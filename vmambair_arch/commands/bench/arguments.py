@@ -20,7 +20,7 @@ def add(commands) -> None:
     sizes = "height and width in pixels (default: 64 128 256 512, of --rivals 256 512)"
     add("--sizes", type=int, nargs="+", action="extend", metavar="N", help=sizes)
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    names = "e.g. planar_scan realsr_x4 RRDBNet"
+    names = "e.g. planar_scan realsr_x4 RRDBNet; of --rivals also 'RRDBNet, OpenVINO'"
     add("--only", nargs="+", action="extend", default=[], metavar="NAME", help=names)
     model = "a model as for vmambair restore; without --only, nothing else is measured; repeatable"
     add("-m", "--model", action="append", default=[], metavar="MODEL", help=model)

@@ -164,7 +164,7 @@ def run(
     Args:
         output: the folder to write to; made if missing.
         sizes: heights and widths of the photograph.
-        only: beginnings of names; none means all.
+        only: beginnings of names, as "tiny_x4" or "tiny_x4, OpenVINO"; none means all.
         minutes: after which no further case is started.
         entrants: the networks to measure.
     Yields: the lines of the table, as they are measured.
@@ -173,10 +173,10 @@ def run(
     check(sizes, output, minutes)
     check_installed("skimage", user="bench --rivals", extra="rivals")
     for name in only:
-        if not any(entrant.name.startswith(name) for entrant in entrants):
+        if not any(str(entrant).startswith(name) for entrant in entrants):
             names = ", ".join(dict.fromkeys(entrant.name for entrant in entrants))
             raise InputError(f"nothing to measure is called {name!r}: choose from {names}")
-    chosen = [e for e in entrants if not only or e.name.startswith(tuple(only))]
+    chosen = [e for e in entrants if not only or str(e).startswith(tuple(only))]
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
