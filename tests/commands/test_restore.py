@@ -385,6 +385,16 @@ def test_sigterm_is_not_taken_for_a_failure_of_what_it_interrupts():
             pytest.fail("such as: a trial of bfloat16 failed")
 
 
+def test_a_process_that_ignores_sigterm_by_the_end_of_a_command_goes_on_ignoring_it():
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with signals.sigterm_as_exception():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as in joining, before it is reported
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def test_pictures_are_read_ahead_and_written_in_the_background(folder, monkeypatch):
     read, write = batch_restore._read, batch_restore._write
     two_reads, next_picture = threading.Barrier(2, timeout=PATIENCE), threading.Event()
