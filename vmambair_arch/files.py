@@ -48,13 +48,12 @@ def check_place(path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def check_output(path: Path, *, overwrite: bool = False) -> None:
+def check_output(path: Path) -> None:
     """Try the place of a command's output, as ``check_place``, with sentences for what is usual.
 
-    Raises: InputError: the file exists and may not be overwritten, or its folder does not. OSError:
-        as ``check_place``.
+    Raises: InputError: the file exists, or its folder does not. OSError: as ``check_place``.
     """
-    if path.exists() and not overwrite:
+    if path.exists():
         raise InputError(f"{path}: exists already; give another name or remove it")
     if not path.parent.exists():
         raise InputError(f"{path}: there is no folder {path.parent}; create it first")
