@@ -84,8 +84,7 @@ class TileSizes:
 
     def _free(self) -> float | None:
         """The bytes that tiles may take, or None where the system does not report them."""
-        found = self._memory()
-        if self.limit is None or found is None:
+        if self.limit is None or (found := self._memory()) is None:
             return memory.free(self.device)
         free, held = found
         return min(free, max(self.limit * GIGABYTE - held, 1))
