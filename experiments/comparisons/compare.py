@@ -7,7 +7,6 @@ finished work; with more --seconds every training continues from its last state.
 """
 
 import argparse
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +16,9 @@ import torch
 
 import vmambair_arch.plugin  # noqa: F401  # BasicSR imports only after it
 from vmambair_arch.commands.networks import load_plugins
-from vmambair_arch.errors import InputError, StoppedError, TrainingError
+from vmambair_arch.errors import InputError, StoppedError, TrainingError, stopped_code
 from vmambair_arch.option_files import yaml_lines
+from vmambair_arch.system import signals
 
 from basicsr.utils.registry import ARCH_REGISTRY  # isort: skip
 
@@ -58,21 +58,21 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     torch.set_num_threads(1)
     try:
-        run(
-            arguments.task,
-            arguments.data,
-            seconds=arguments.seconds,
-            output=arguments.output,
-            plugins=[str(RIVALS), *arguments.plugin],
-        )
+        with signals.sigterm_as_exception():
+            run(
+                arguments.task,
+                arguments.data,
+                seconds=arguments.seconds,
+                output=arguments.output,
+                plugins=[str(RIVALS), *arguments.plugin],
+            )
     except (InputError, TrainingError) as error:
         print(f"compare: {error}", file=sys.stderr)
         return 2
-    except StoppedError as error:
-        return error.exit_code
-    except KeyboardInterrupt:  # outside a training, which reports its own
-        print("compare: stopped; the same command continues", file=sys.stderr)
-        return 128 + signal.SIGINT
+    except (KeyboardInterrupt, StoppedError) as error:
+        if isinstance(error, KeyboardInterrupt):  # outside a training, which reports its own
+            print("compare: stopped; the same command continues", file=sys.stderr)
+        return stopped_code(error)
     return 0
 
 
