@@ -108,7 +108,7 @@ def load(path: str | Path, overrides: Iterable[str] = ()) -> OptionFile:
         ) from error
     except OSError as error:
         raise InputError(
-            f"{path}: cannot be read ({error.strerror}); give an option file"
+            f"{path}: cannot be read ({error.strerror}); correct that or give another option file"
         ) from error
     file = parse(text, str(path))
     file.content = content
