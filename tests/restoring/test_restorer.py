@@ -1,6 +1,7 @@
 """A Restorer in Python: it can be sent to other processes, and names what it cannot take."""
 
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 
 from vmambair_arch import Chain, Restorer, VmambaIR
 from vmambair_arch.errors import InputError
+from vmambair_arch.restoring import chain
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +67,34 @@ def test_a_network_in_training_mode_is_in_eval_mode_for_a_picture():
     restorer(np.zeros((4, 4, 3), np.uint8))
     restorer.restore_tensor(torch.zeros(1, 3, 4, 4))
     assert not any(modes) and network.training
+
+
+def test_a_network_that_merges_weights_in_eval_mode_has_them_apart_again_afterwards():
+    class Merging(torch.nn.Module):
+        scale, merged = 1, False
+
+        def train(self, mode=True):
+            self.merged = not mode
+            return super().train(mode)
+
+        def forward(self, x):
+            assert self.merged
+            return x
+
+    network = Merging().train()
+    Restorer(network, device="cpu")(np.zeros((4, 4, 3), np.uint8))
+    assert network.training and not network.merged
+
+
+def test_a_network_that_cannot_be_copied_is_told():
+    network = torch.nn.Identity()
+    network.lock = threading.Lock()  # such as that of a client
+    Restorer(network, device="cpu")
+    with pytest.raises(InputError, match="network .Identity. cannot be copied: .*; give it in"):
+        Restorer(network, device="cpu", compile=True)
+
+
+def test_networks_that_a_command_has_loaded_are_moved_instead_of_copied():
+    network = VmambaIR(dim=8, num_blocks=[1, 1], num_refinement_blocks=1, scale=1).half()
+    assert chain.load([network], device="cpu").network is network
+    assert {p.dtype for p in network.parameters()} == {torch.float32}

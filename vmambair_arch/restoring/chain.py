@@ -13,7 +13,7 @@ from .files.picture import to_array, to_image
 from .input_checks import check_image
 from .option_checks import check_positive, check_strength
 from .resizing import at_strength, in_range
-from .restorer import AnyPicture, Restorer, keep_info
+from .restorer import AnyPicture, Restorer, keep_info, moved
 from .tiles.steps import Progress, part
 from .tiles.transfer import max_value
 
@@ -68,6 +68,9 @@ def load(models: Sequence[Any], **options: Any) -> Restorer | Chain:
     """A restorer of one network (by default the bundled one), or a chain of several.
 
     Args:
-        models, options: as for ``Chain``.
+        models: as for ``Chain``; networks are moved to the device instead of copied.
+        options: as for ``Chain``.
     """
+    device = options.get("device", "auto")
+    models = [moved(m, device) if isinstance(m, nn.Module) else m for m in models]
     return Chain(models, **options) if len(models) > 1 else Restorer(*models, **options)

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..errors import InputError, shortened
 from ..networks.compilation import compile_network
 from ..system import memory as system_memory
 from . import models
@@ -257,13 +257,32 @@ def _loaded(
 ) -> nn.Module:
     """The network on the device."""
     if isinstance(model, nn.Module):
-        ready = not compile and _is_ready(model, device)
-        return model if ready else copy.deepcopy(model).float().to(device)
+        return model if not compile and _is_ready(model, device) else _copied(model, device)
     if not isinstance(model, str | os.PathLike | None):
         raise InputError(
             f"model is {model!r}; give one network, a file or a name (several: Chain([...]))"
         )
     return models.load(model, device)
+
+
+def moved(network: nn.Module, device: str | torch.device) -> nn.Module:
+    """The network itself in float32 on a device, so that a ``Restorer`` need not copy it."""
+    device = _device(device)
+    with _memory_of(device):
+        return network.float().to(device)
+
+
+def _copied(network: nn.Module, device: torch.device) -> nn.Module:
+    """A copy in float32 on the device. Raises InputError: the network cannot be copied."""
+    try:
+        return copy.deepcopy(network).float().to(device)
+    except (RuntimeError, TypeError) as error:
+        if system_memory.ran_out(error):
+            raise
+        raise InputError(
+            f"the network ({type(network).__name__}) cannot be copied: {shortened(error)}; give it"
+            f" in float32 on {device}, and do not ask for compile"
+        ) from error
 
 
 def _is_ready(network: nn.Module, device: torch.device) -> bool:
@@ -279,13 +298,16 @@ def _is_ready(network: nn.Module, device: torch.device) -> bool:
 def _in_use(network: nn.Module) -> Iterator[None]:
     """A thread's turn with a network, in eval mode."""
     with turn(network):
-        training = [module for module in network.modules() if module.training]
-        network.eval()
+        modes = {module: module.training for module in network.modules()}
+        if any(modes.values()):
+            network.eval()
         try:
             yield
         finally:
-            for module in training:
-                module.training = True
+            if any(modes.values()):
+                network.train(modes[network])  # what a network does besides when its mode changes
+                for module, training in modes.items():
+                    module.training = training
 
 
 @contextlib.contextmanager
