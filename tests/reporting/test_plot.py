@@ -227,8 +227,7 @@ def fonts(monkeypatch):
     monkeypatch.setattr(letters, "findSystemFonts", lambda: found)
     monkeypatch.setattr(letters.fontManager, "ttflist", [*letters.fontManager.ttflist])
     yield found
-    for cached in (letters._fonts, letters._families):
-        cached.cache_clear()
+    letters._families.cache_clear()
 
 
 def font_of(path: Path, family: str, characters: str) -> str:
@@ -275,10 +274,24 @@ def test_letters_that_the_usual_font_lacks_are_drawn_by_installed_ones(fonts, tm
     assert not raw and not caplog.records
 
 
+def test_a_font_that_matplotlib_refuses_is_passed_over(fonts, tmp_path, monkeypatch):
+    fonts += [font_of(tmp_path / f"{name}.ttf", name, "\u65e5") for name in ("bad", "good")]
+    add = letters.fontManager.addfont
+
+    def refuse(path: str) -> None:
+        if "bad" in path:
+            raise NotImplementedError("Non-scalable fonts are not supported")
+        add(path)
+
+    monkeypatch.setattr(letters.fontManager, "addfont", refuse)
+    figure, raw = drawn("\u65e5")
+    assert figure.axes[0].texts[0].get_fontfamily()[1:] == ["good"] and not raw
+
+
 def test_letters_that_no_font_has_are_named_once(fonts, caplog):
     _, raw = drawn("\u65e5\ud55c")
     (record,) = caplog.records
-    assert record.getMessage().startswith("no font here has \u65e5\ud55c, drawn as boxes; install")
+    assert record.getMessage().startswith("no font here can draw \u65e5\ud55c, so there are boxes")
     assert not raw
 
 

@@ -49,26 +49,27 @@ def fonts_for(figure: Figure) -> Iterator[None]:
 @functools.cache  # a training draws after every validation
 def _families(letters: frozenset[int]) -> list[str]:
     """Families of installed fonts that together have the letters, as far as there are any."""
+    if not letters:
+        return []
+    # Matplotlib's own list of fonts lacks those installed after it was made.
+    fonts = {path: letters & _letters(path) for path in sorted(findSystemFonts())}
     found = []
     while letters:
-        path = max(_fonts(), key=lambda path: len(letters & _letters(path)), default="")
-        if not letters & _letters(path):
+        path = max(fonts, key=lambda path: len(letters & fonts[path]), default=None)
+        if path is None or not letters & fonts[path]:
             names = "".join(map(chr, sorted(letters)))
-            log.warning("no font here has %s, drawn as boxes; install one, such as Noto", names)
+            log.warning("no font here can draw %s, so there are boxes; install one that can", names)
             break
-        letters -= _letters(path)
-        fontManager.addfont(path)
+        has = fonts.pop(path)
+        try:
+            fontManager.addfont(path)
+        except (OSError, RuntimeError, NotImplementedError):  # it has letters, but no family
+            continue
+        letters -= has
         found.append(get_font(path).family_name)
     return found
 
 
-@functools.cache
-def _fonts() -> list[str]:
-    """The system's fonts; Matplotlib's own list lacks those installed after it was made."""
-    return sorted(findSystemFonts())
-
-
-@functools.cache
 def _letters(path: str) -> frozenset[int]:
     """The letters of a font that Matplotlib can draw."""
     try:
