@@ -20,6 +20,8 @@ YAMLS = [
     ("a: !!int [1]", "f.yml:1: broken YAML: '!!int' is not a type of options"),
     ("a: !!binary ''", "f.yml:1: a: '!!binary' is not a type of options; write plain YAML"),
     ("a: 1\n\tb: 2\n", "f.yml:2: broken YAML: a tab indents it; use spaces; correct the line"),
+    ("a:\n\tb: 2\n", "f.yml:2: broken YAML: a tab indents it; use spaces; correct the line"),
+    ("a: [\n\t*c]\n", "f.yml:2: broken YAML: found undefined alias"),
     ("x: \x07", "f.yml:1: broken YAML"),
     ("<<: 3\n", "f.yml:1: broken YAML: << merges mappings only"),
     ("a: !!int ''", "f.yml:1: a: '' is not of type int"),

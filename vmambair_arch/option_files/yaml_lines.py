@@ -18,6 +18,7 @@ import yaml
 from ..errors import InputError, nearest, shortened
 from ..option_values.words import ESCAPES, Keys, dotted_name, format_value
 
+OF_TABS = ("tab character", "cannot start", "mapping values")  # in the problems of a tab
 MAX_LENGTH = 1 << 20  # characters; a long option file has ten thousand
 MAX_DEPTH = 20  # levels of nesting; option files have five
 MAX_NUMBER = 10**18
@@ -151,7 +152,8 @@ class _Reader:
             mark = error.problem_mark or error.context_mark
             problem = " ".join((error.problem or str(error)).split())
             line = mark.line + 1 if mark else 1
-            if re.match(" *\t", "".join(text.split("\n")[line - 1 : line])):
+            indented = re.match(" *\t", "".join(text.split("\n")[line - 1 : line]))
+            if indented and any(each in problem for each in OF_TABS):
                 problem = "a tab indents it; use spaces"
             elif "another document" in problem:
                 problem = "a second document begins here (---); keep one in the file"
