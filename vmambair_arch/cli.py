@@ -88,6 +88,6 @@ def _naming_files(run: Callable[[Any], int | None], arguments: argparse.Namespac
     try:
         return run(arguments)
     except OSError as error:
-        if sentence := unusable_file(error):
-            raise sentence from error
+        if refused := unusable_file(error):
+            raise refused from error
         raise

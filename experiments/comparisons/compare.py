@@ -167,7 +167,8 @@ def check_networks(file: yaml_lines.OptionFile) -> None:
     networks, of = file.options["networks"], file.options["of"]
     folders: dict[str, str] = {}
     for name in networks:
-        other = folders.setdefault(trainings.folder_name(name), name)
+        folder = trainings.folder_name(name).casefold()  # some file systems ignore the case
+        other = folders.setdefault(folder, name)
         if other != name:
             raise InputError(
                 f"{file.where(('networks', name))}: would be trained in the folder of {other}; give"

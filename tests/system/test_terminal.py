@@ -1,6 +1,7 @@
 """Only one function prints, and no file name can harm a terminal."""
 
 import ast
+import errno
 import io
 import logging
 import os
@@ -44,6 +45,20 @@ def test_harmful_characters_are_escaped_once(name):
 @pytest.mark.parametrize("name", KEPT)
 def test_letters_of_any_script_are_unchanged(name):
     assert printable(name) == name
+
+
+@pytest.mark.parametrize("number", [errno.EPIPE, errno.EINVAL], ids=["unix", "windows"])
+def test_lines_for_a_pipe_that_nobody_reads_go_to_the_null_device(number, tmp_path):
+    class Closed(io.StringIO):
+        def fileno(self):
+            return file.fileno()
+
+        def write(self, text):
+            raise OSError(number, os.strerror(number))
+
+    with (tmp_path / "pipe").open("wb") as file:
+        terminal.say("first", file=Closed())
+        assert os.path.samestat(os.fstat(file.fileno()), os.stat(os.devnull))
 
 
 @pytest.mark.parametrize("error", [InputError, TrainingError])

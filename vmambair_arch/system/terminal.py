@@ -1,5 +1,6 @@
 """Terminal output that no file name, encoding or closed stream can break."""
 
+import errno
 import io
 import logging
 import os
@@ -42,7 +43,9 @@ def say(*lines: object, file: TextIO | None = None) -> None:
     for line in lines:
         try:
             print(printable(line), file=stream, flush=True)
-        except BrokenPipeError:
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EINVAL):  # the latter on Windows
+                raise
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, stream.fileno())
             os.close(null)
