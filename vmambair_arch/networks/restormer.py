@@ -27,7 +27,7 @@ class Restormer(UNet):
         norm: "with_bias" or "bias_free" (the published denoising networks'): the norms of a block.
         bias: whether the convolutions have bias, except those that change the size.
         dual_pixel: dual-pixel deblurring: the shallow features join before the last conv and the
-            input is not added; otherwise in_channels and out_channels must be equal.
+            input is not added; otherwise input and output need equally many channels.
         activation_checkpointing: keep only each block's input for the backward pass and recompute
             the block there: less memory, a third more time. Like the number of threads, it belongs
             to the run: ``config`` and checkpoints do not hold it.

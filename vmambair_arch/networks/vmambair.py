@@ -36,8 +36,8 @@ class VmambaIR(UNet):
             and the dual-pixel conv have bias.
         dual_pixel: dual-pixel deblurring, scale 1: the shallow features join before the last conv
             and the input is not added.
-        residual: add the input (upsampled to nearest) to the output; needs in_channels equal to
-            out_channels.
+        residual: add the input (enlarged by nearest-neighbour interpolation) to the output; needs
+            in_channels equal to out_channels.
         activation_checkpointing: keep only each block's input for the backward pass and recompute
             the block there: less memory, a third more time. Like the number of threads, it belongs
             to the run: ``config`` and checkpoints do not hold it.

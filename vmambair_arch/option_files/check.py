@@ -36,7 +36,7 @@ PLACES = {  # where a misplaced key belongs
 
 TASKS = {  # keys of MambaIR's, MaIR's and DAT's data sets, which have BasicSR's names
     "task": "; leave it out for super-resolution; GaussianNoiseDataset makes noise, and pairs with"
-    " JPEG artifacts must be made beforehand",
+    " JPEG artefacts must be made beforehand",
     "noise": "; GaussianNoiseDataset has sigma_range for training and sigma_test for validation",
 }
 

@@ -70,7 +70,7 @@ DESCRIPTIONS = {
     "perceptual_opt": "loss between features of VGG",
     "losses": "further losses by name, added to pixel_opt and logged as l_NAME",
     "gan_opt": "adversarial loss",
-    "ldl_opt": "loss on probable artifacts; needs ema_decay",
+    "ldl_opt": "loss on probable artefacts; needs ema_decay",
     "grad_clip": "largest norm of an optimizer's gradients",
     "use_grad_clip": "Restormer's name for grad_clip: 0.01",
     "mixing_augs": "Restormer's MixUp, which is not supported",
