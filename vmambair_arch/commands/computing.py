@@ -16,7 +16,7 @@ def add_arguments(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     scale = "enlarge by S: resize the network's output with Lanczos"
     add("--outscale", type=float, metavar="S", help=scale)
-    strength = "0 to 1: blend with the plain bicubic enlargement, which is 0 (default: 1)"
+    strength = "share of the network, 0 to 1; the rest is plain bicubic enlargement (default: 1)"
     add("--strength", type=float, default=1.0, metavar="S", help=strength)
     add("--ensemble", action="store_true", help="take the mean over 8 flips and rotations")
     tile = "restore in tiles of N x N pixels (default: whole, or the largest that fit into memory)"
@@ -26,7 +26,8 @@ def add_arguments(group: argparse._ArgumentGroup) -> None:
     add("--pool", choices=["tile", "global"], default="tile", help=pool)
     memory = "gigabytes that may be used (default: the free memory)"
     add("--memory", type=float, metavar="GB", help=memory)
-    precision = "default: tf32 on GPUs that support it, bf16 on CPUs that do if it is invisible"
+    precision = "auto, the default, takes tf32 on GPUs that have it, and bf16 on CPUs that have it if"
+    precision += " no difference is visible"
     add(
         "--precision",
         choices=["auto", "fp32", "tf32", "bf16", "fp16"],

@@ -11,7 +11,7 @@ from ..system import terminal
 
 def add(commands) -> None:
     """Add the command to those of a parser."""
-    description = "convert a checkpoint: a released one to ours, ours to the released layout"
+    description = "convert a checkpoint from the released layout to ours, or back"
     command = commands.add_parser("convert", help=description, description=description)
     command.add_argument(
         "input", metavar="IN", type=Path, help=".pth, .safetensors or a network's name"

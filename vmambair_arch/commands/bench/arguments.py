@@ -16,16 +16,19 @@ def add(commands) -> None:
     description = "measure the scans and whole networks on this machine"
     command = commands.add_parser("bench", help=description, description=description)
     add = command.add_argument
-    add("-o", "--output", type=Path, default=Path("experiments/benchmarks"))
+    output = "the folder to write to (default: experiments/benchmarks)"
+    add("-o", "--output", type=Path, default=Path("experiments/benchmarks"), help=output)
     sizes = "height and width in pixels (default: 64 128 256 512, of --rivals 256 512)"
     add("--sizes", type=int, nargs="+", action="extend", metavar="N", help=sizes)
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    names = "e.g. planar_scan realsr_x4 RRDBNet; of --rivals also 'RRDBNet, OpenVINO'"
+    names = "measure only these, such as planar_scan realsr_x4 RRDBNet, of --rivals also"
+    names += " 'RRDBNet, OpenVINO'"
     add("--only", nargs="+", action="extend", default=[], metavar="NAME", help=names)
     model = "a model as for vmambair restore; without --only, nothing else is measured; repeatable"
     add("-m", "--model", action="append", default=[], metavar="MODEL", help=model)
     plugins.add_argument(command)
-    add("--minutes", type=float, default=25.0, help="after which no further case is started")
+    minutes = "after which no further case is started (default: 25)"
+    add("--minutes", type=float, default=25.0, help=minutes)
     rivals = "measure other networks and programs beside ours instead, on photographs, on the CPU"
     add("--rivals", action="store_true", help=rivals)
     command.set_defaults(run=_run)

@@ -19,7 +19,7 @@ SUFFIXES = (".md", ".json", ".safetensors")
 
 def add(commands) -> None:
     """Add the command to those of a parser."""
-    description = "write a model card, OpenModelDB's JSON or modelspec's metadata for a checkpoint"
+    description = "write a model card, OpenModelDB's JSON or ModelSpec metadata for a checkpoint"
     command = commands.add_parser(
         "card",
         help=description,
@@ -27,8 +27,8 @@ def add(commands) -> None:
         " fields are left out and listed.",
     )
     command.add_argument("model", metavar="MODEL", help=".pth, .safetensors or a network's name")
-    output = "README.md: a model card; .json: OpenModelDB; .safetensors: the network with"
-    output += " modelspec's metadata; repeatable (default: the card, to standard output)"
+    output = ".md: a model card; .json: OpenModelDB; .safetensors: the network with"
+    output += " ModelSpec metadata; repeatable (default: the card, to standard output)"
     add = command.add_argument
     add("-o", "--output", type=Path, action="append", default=[], metavar="OUT", help=output)
     plugins.add_argument(command)

@@ -14,7 +14,10 @@ def add(commands) -> None:
     command = commands.add_parser("check", help=description, description=description)
     command.add_argument("-opt", required=True, metavar="FILE", help="the option file (YAML)")
     command.add_argument("--fast", action="store_true", help="decode a sample of the images")
-    command.add_argument("--force_yml", nargs="+", action="extend", default=[], metavar="A:B=VALUE")
+    forced = "override options; repeatable"
+    command.add_argument(
+        "--force_yml", nargs="+", action="extend", default=[], metavar="A:B=VALUE", help=forced
+    )
     plugins.add_argument(command)
     command.set_defaults(run=_run)
 

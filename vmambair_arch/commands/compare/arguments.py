@@ -48,7 +48,8 @@ def add(commands) -> None:
 
 def _add_running(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    model = "a model as for vmambair restore, or 'bundled'; repeatable"
+    model = "a model as for vmambair restore, 'bundled' (its default), or several joined by +;"
+    model += " repeatable"
     add("--model", action="append", default=[], metavar="[NAME=]MODEL", help=model)
     plugins.add_argument(group)
     add("--bicubic", action="store_true", help="bicubic interpolation, like MATLAB's")

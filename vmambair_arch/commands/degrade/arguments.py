@@ -20,7 +20,7 @@ def add(commands) -> None:
     command.add_argument("input", metavar="IN", type=Path, help="an image or a folder of images")
     command.add_argument("output", metavar="OUT", type=Path, help="the folder to write to")
     command.add_argument("-opt", required=True, metavar="FILE", help="the option file (YAML)")
-    command.add_argument("--seed", type=int, default=0, help="of the random numbers; 0")
+    command.add_argument("--seed", type=int, default=0, help="of the random numbers (default: 0)")
     sharing.add_arguments(command)
     again = "rerun the same command to continue"
     command.set_defaults(run=sharing.stoppable(_degrade, then=again))

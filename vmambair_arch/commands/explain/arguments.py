@@ -29,7 +29,7 @@ def add(commands) -> None:
     add = command.add_argument
     add("input", type=Path, metavar="IN", help="a picture")
     add("output", type=Path, metavar="OUT", help="the PNG to write")
-    model = "as for vmambair restore, or an option file; repeatable (default: the bundled one)"
+    model = f"a model as for vmambair restore; repeatable (default: {weights.DEFAULT})"
     add("-m", "--model", action="append", default=[], metavar="[NAME=]MODEL", help=model)
     plugins.add_argument(command)
     add("--at", type=int, nargs=2, metavar=("X", "Y"), help="the pixel (default: the middle)")
