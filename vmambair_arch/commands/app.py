@@ -29,8 +29,8 @@ def add(commands) -> None:
         " address. Ctrl-C ends the command and removes the pictures.",
     )
     add = command.add_argument
-    model = "a model as for vmambair restore, to choose on the page besides the bundled networks and"
-    model += " those in the cache folder; repeatable, the first is the default"
+    model = "a model as for vmambair restore, to choose on the page besides the bundled networks"
+    model += " and those in the cache folder; repeatable, the first is the default"
     add("-m", "--model", action="append", default=[], metavar="MODEL", help=model)
     plugins.add_argument(command)
     add("--port", type=int, default=PORT, metavar="N", help=f"0: a free one (default: {PORT})")

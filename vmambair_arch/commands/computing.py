@@ -26,8 +26,8 @@ def add_arguments(group: argparse._ArgumentGroup) -> None:
     add("--pool", choices=["tile", "global"], default="tile", help=pool)
     memory = "gigabytes that may be used (default: the free memory)"
     add("--memory", type=float, metavar="GB", help=memory)
-    precision = "auto, the default, takes tf32 on GPUs that have it, and bf16 on CPUs that have it if"
-    precision += " no difference is visible"
+    precision = "auto, the default, takes tf32 on GPUs that have it, and bf16 on CPUs that have it"
+    precision += " if no difference is visible"
     add(
         "--precision",
         choices=["auto", "fp32", "tf32", "bf16", "fp16"],
