@@ -65,7 +65,7 @@ class Chain:
 
 
 def load(models: Sequence[Any], **options: Any) -> Restorer | Chain:
-    """A restorer of one network (by default the bundled one), or a chain of several.
+    """A restorer of one network (by default tiny_x4), or a chain of several.
 
     Args:
         models: as for ``Chain``; networks are moved to the device instead of copied.

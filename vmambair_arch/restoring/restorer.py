@@ -37,7 +37,7 @@ class Restorer:
 
     Args:
         model: a network, or what ``models.load`` takes: a checkpoint, the name of a bundled network
-            or of a preset; None for the bundled network that enlarges four times. A network is left
+            or of a preset; None for the default bundled network, tiny_x4. A network is left
             as it is: it is in eval mode only while a picture is restored, and if it is on another
             device, not in float32 or to be compiled, it is copied.
         device: "cpu", "cuda", ...; auto is the GPU if there is one.

@@ -23,7 +23,7 @@ class Running(NamedTuple):
     """What a comparison restores itself.
 
     Args:
-        models: as PLACE or NAME=PLACE; ``bundled`` is the package's network. Several joined by
+        models: as PLACE or NAME=PLACE; ``bundled`` is the default network. Several joined by
             ``+`` run one after the other.
         plugins: Python files that register networks.
         bicubic: whether bicubic interpolation is a method.
