@@ -15,7 +15,7 @@ from pathlib import Path
 from support import forks
 from vmambair_arch import cli
 
-MOST = 16  # operations before a kill; a save has four
+MOST = 24  # operations before a kill; a start has six, a save four
 
 
 def killed(options: str, kills: int, seed: int) -> dict:
