@@ -20,7 +20,12 @@ def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     b"x" * 2**26
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-print(faults(), faults())
+"""
+HERE = "print(faults(), faults())"
+IN_A_THREAD = """
+from concurrent.futures import ThreadPoolExecutor
+with ThreadPoolExecutor(1) as pool:
+    print(pool.submit(faults).result(), pool.submit(faults).result())
 """
 BUILT = f"""
 import resource, sys
@@ -42,8 +47,9 @@ print(faults(), faults())
 """
 
 
-def test_memory_is_zeroed_only_once():
-    first, second = faults(COUNT, allocator.__file__)
+@pytest.mark.parametrize("where", [HERE, IN_A_THREAD], ids=["main thread", "another thread"])
+def test_memory_is_zeroed_only_once(where):
+    first, second = faults(COUNT + where, allocator.__file__)
     assert first > 100 > second
 
 
