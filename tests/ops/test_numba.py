@@ -16,7 +16,13 @@ from numba.core.caching import FunctionCache
 from torch.utils.data import DataLoader, Dataset
 
 from support.patience import PATIENCE
-from support.scans import assert_close, differentiate, double, selective_inputs
+from support.scans import (
+    assert_close,
+    differentiate,
+    double,
+    selective_inputs,
+    threads as several_threads,
+)
 from vmambair_arch.ops import planar_scan, selective_scan
 from vmambair_arch.ops.cpu import jit, planar as planar_numba, selective as selective_numba, threads
 
@@ -33,10 +39,8 @@ def inputs() -> list[torch.Tensor]:
 
 @pytest.fixture
 def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
+    with several_threads(2):
+        yield
 
 
 def test_a_sequence_longer_than_two_tiles_equals_the_reference():
@@ -139,7 +143,29 @@ def test_an_error_in_a_thread_is_raised(two_threads):
         raise ZeroDivisionError(f"{first} to {last}")
 
     with pytest.raises(ZeroDivisionError):
-        threads.run(kernel, 4)
+        threads.run(kernel, 4, 2)
+
+
+def test_a_short_scan_takes_one_thread_and_a_longer_one_more(two_threads, monkeypatch):
+    monkeypatch.setattr(threads, "STATES", 1000)
+    assert [threads.fitting(states) for states in (1, 1999, 2000, 9000)] == [1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("cells", "number", "work"),
+    [(3, 1, 12), (3, 2, 6), (4, 2, 8), (3, 4, 3), (3, 8, 2), (1, 4, 1), (21, 2, 44), (1, 3, 2)],
+)
+def test_threads_share_the_directions_of_all_cells_evenly(cells, number, work):
+    """``work`` is the most that a thread scans, in directions of a cell."""
+    parts = planar_numba._parts(cells, number)
+    scanned = sorted(
+        (cell, k)
+        for first, last, group, groups in parts
+        for cell in range(first, last)
+        for k in range(4 * group // groups, 4 * (group + 1) // groups)
+    )
+    assert scanned == [(cell, k) for cell in range(cells) for k in range(4)]
+    assert max((last - first) * 4 // groups for first, last, _, groups in parts) == work
 
 
 class Scans(Dataset):

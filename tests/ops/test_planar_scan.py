@@ -237,14 +237,16 @@ def test_any_memory_layout_is_accepted(scan):
     assert all(torch.equal(results[name], again[name]) for name in results)
 
 
-def test_the_number_of_threads_changes_no_bit(scan):
-    inputs = planar_inputs((2, 1, 2, 34, 16, 3))
+@pytest.mark.parametrize("images", [1, 2])
+def test_the_number_of_threads_changes_no_bit(scan, images):
+    """Three blocks of channels in an image; threads also share a block's directions."""
+    inputs = planar_inputs((images, 2, 3, 34, 4, 3))
     results = []
-    for number in (1, 3):
+    for number in (1, 2, 3, 4, 8):
         with threads(number):
             results.append(differentiate(scan, inputs))
-    one, three = results
-    assert all(torch.equal(one[name], three[name]) for name in one)
+    first, *others = results
+    assert all(torch.equal(first[name], other[name]) for other in others for name in first)
 
 
 def test_inputs_are_not_modified(scan):

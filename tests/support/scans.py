@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from vmambair_arch.ops.cpu import threads as cpu_threads
 from vmambair_arch.ops.dispatch import load
 
 DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
@@ -148,11 +149,13 @@ def uninitialised_memory_is_nan() -> Iterator[None]:
 
 @contextmanager
 def threads(number: int) -> Iterator[None]:
-    """Run with this many threads."""
+    """Run with this many threads, however small the scans are."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:
-        yield
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cpu_threads, "STATES", 1)
+            yield
     finally:
         torch.set_num_threads(before)
 

@@ -10,6 +10,5 @@ def arrays_of(*tensors: Tensor) -> tuple[np.ndarray, ...]:
     """NumPy arrays of the tensors' memory, in the dtype of the first tensor's states."""
     wide = state_dtype(tensors[0])
     return tuple(
-        (t.detach() if t.dtype is wide else t.detach().to(wide)).contiguous().numpy()
-        for t in tensors
+        (t if t.dtype is wide else t.to(wide)).contiguous().numpy(force=True) for t in tensors
     )

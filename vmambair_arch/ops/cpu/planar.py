@@ -35,7 +35,7 @@ from .lanes import (
 from .pixels import TILE, Block, gather, prefetch_projection, raw_steps, step_sizes, walk
 from .planar_adjoint import scan_back
 from .recurrence import Shared, advance
-from .threads import run
+from .threads import fitting, ranges, run, run_parts
 
 
 def unavailable(x: Tensor) -> str | None:
@@ -64,9 +64,27 @@ def forward(x, projection, delta_weight, delta_bias, A, D, keep) -> tuple[Tensor
     *places, segments, size = states_shape(x, projection, A)
     states = np.empty((*places, segments if keep else 0, size), y.dtype)
     segment = _segment(x, projection, A)
-    cells = x.shape[0] * _blocks(y)
-    run(_forward, cells, wide_x, wide_projection, tuple(parameters), y, states, segment)
+    parts = _parts(x.shape[0] * _blocks(y), fitting(4 * x.numel() * A.shape[2]))
+    *_, groups = parts[0]
+    late = np.empty((4 - 4 // groups, *y.shape), y.dtype)  # of the directions of other groups
+    arguments = wide_x, wide_projection, tuple(parameters), y, late, states, segment
+    run_parts(_forward, parts, *arguments)
+    for direction in late:
+        torch.from_numpy(y).add_(torch.from_numpy(direction))
     return torch.from_numpy(y).to(x.dtype), torch.from_numpy(states if keep else states.ravel())
+
+
+@functools.lru_cache
+def _parts(cells: int, threads: int) -> list[tuple[int, int, int, int]]:
+    """What each thread scans: its first cell, last cell (exclusive), group of directions, groups.
+
+    The directions are in one group where the cells alone can be divided evenly: other groups cost a
+    map per direction, and a sum, which are worth less than a tenth of the time.
+    """
+    shares = {n: ranges(cells, threads // n) for n in (1, 2, 4) if n <= threads}
+    longest = {n: max(last - first for first, last in share) / n for n, share in shares.items()}
+    groups = min(longest, key=lambda n: longest[n] * (1.0 if n == 1 else 1.1))
+    return [(*share, group, groups) for group in range(groups) for share in shares[groups]]
 
 
 def backward(dy, x, projection, delta_weight, delta_bias, A, D, states) -> tuple[Tensor, ...]:
@@ -81,12 +99,13 @@ def backward(dy, x, projection, delta_weight, delta_bias, A, D, states) -> tuple
     dmaps = tuple(np.zeros_like(map_) for map_ in maps)
     dparameters = tuple(np.empty((x.shape[0], *array.shape), dy.dtype) for array in parameters)
     segment = _segment(x, projection, A)
-    whole_images = x.shape[0] % torch.get_num_threads() == 0
-    for wavefront in _wavefronts(_blocks(dy), whole_images):
+    threads = fitting(4 * x.numel() * A.shape[2])
+    for wavefront in _wavefronts(_blocks(dy), x.shape[0] % threads == 0):
         cells = x.shape[0] * len(wavefront)
         run(
             _backward,
             cells,
+            threads,
             wavefront,
             dy,
             maps,
@@ -124,21 +143,26 @@ def _blocks(x: np.ndarray) -> int:
 
 
 @kernel
-def _forward(first, last, x, projection, parameters, y, states, segment):
+def _forward(first, last, group, groups, x, projection, parameters, y, late, states, segment):
+    """Scan a group of the directions of some cells.
+
+    The first group's directions add to y in their order, so the others' have maps of their own.
+    """
     blocks = -(-x.shape[3] // width(x))
     cell = first
     while cell < last:
         image, block = cell // blocks, cell % blocks
         count = min(blocks - block, last - cell)
-        maps = (x[image], projection[image], y[image])
-        for k in range(4):
-            _scan(maps, parameters, states[image, k], segment, k, block, count)
+        for k in range(4 * group // groups, 4 * (group + 1) // groups):
+            target = y[image] if group == 0 else late[k - 4 // groups, image]
+            maps, adds = (x[image], projection[image], target), group == 0 and k > 0
+            _scan(maps, parameters, states[image, k], segment, k, block, count, adds)
         cell += count
 
 
 @jit
-def _scan(maps, parameters, states, segment, k, first_block, blocks):
-    """Scan direction k of neighbouring blocks; direction 0 writes y, the others add to it.
+def _scan(maps, parameters, states, segment, k, first_block, blocks, adds):
+    """Scan direction k of neighbouring blocks; it adds to the map of y, or writes it.
 
     The blocks alternate segment by segment, so a segment's projection is read from memory once.
     """
@@ -162,11 +186,11 @@ def _scan(maps, parameters, states, segment, k, first_block, blocks):
                 copy(states[first_block + i, saved], h_t[i])
             bias, direct = load_clipped(delta_bias[k], c, d - c), load_clipped(D[k], c, d - c)
             block = Block(weight[i], bias, rate[i], direct)
-            _scan_segment(maps, tiles, block, h_t[i], pixels[:count], B_at, k, c, i == 0)
+            _scan_segment(maps, tiles, block, h_t[i], pixels[:count], B_at, c, adds, i == 0)
 
 
 @allocation_free
-def _scan_segment(maps, tiles, block, h_t, pixels, B_at, k, c, first_block):
+def _scan_segment(maps, tiles, block, h_t, pixels, B_at, c, adds, first_block):
     """Scan a segment of one block, prefetching each tile during the one before it."""
     x, projection, y = maps
     d, W = x.shape[2], width(x)
@@ -176,7 +200,7 @@ def _scan_segment(maps, tiles, block, h_t, pixels, B_at, k, c, first_block):
     for start in range(0, len(pixels), TILE):
         tile, shared = pixels[start : start + TILE], Shared(map_projection, B_at[start:], n)
         gather(tile_x, map_x, tile, d, c)
-        if k > 0:
+        if adds:
             gather(tile_y, map_y, tile, d, c)
         raw_steps(delta, map_projection, shared.B_at, block.weight, block.bias, r, len(tile))
         step_sizes(delta, delta, len(tile))

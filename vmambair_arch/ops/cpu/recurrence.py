@@ -62,14 +62,14 @@ def advance(h, rate, D, delta, x, y, shared, t):
     W = width(rate)
     delta_t, x_t, B_at = load(delta, t * W), load(x, t * W), shared.B_at[t]
     delta_x = delta_t * x_t
-    y_t = load(y, t * W) + D * x_t
+    y_t = D * x_t
     for i in range(shared.n):
         row = i * W
         term = delta_x * broadcast(shared.numbers, B_at + i)
         h_i = exp2_times(delta_t * load(rate, row), load(h, row), term)
         store(h, row, h_i)
         y_t = y_t + h_i * broadcast(shared.numbers, B_at + shared.n + i)
-    store(y, t * W, y_t)
+    store(y, t * W, load(y, t * W) + y_t)
 
 
 @allocation_free

@@ -40,7 +40,7 @@ from .recurrence import (
     retrace,
     skip,
 )
-from .threads import run
+from .threads import fitting, run
 
 TILE = 128  # steps per tile: whole cache lines of each sequence
 
@@ -55,7 +55,8 @@ def forward(u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tensor, T
     inputs = arrays_of(u, delta, A, B, C, D, delta_bias)
     y, last_state = np.empty_like(inputs[0]), np.empty((*u.shape[:2], A.shape[1]), inputs[0].dtype)
     groups = math.lcm(B.shape[1], C.shape[1])
-    run(_forward, u.shape[0] * groups, groups, inputs, delta_softplus, y, last_state)
+    cells, threads = u.shape[0] * groups, fitting(u.numel() * A.shape[1])
+    run(_forward, cells, threads, groups, inputs, delta_softplus, y, last_state)
     return torch.from_numpy(y).to(u.dtype), torch.from_numpy(last_state)
 
 
@@ -71,8 +72,8 @@ def backward(dy, u, delta, A, B, C, D, delta_bias, delta_softplus) -> tuple[Tens
     du, ddelta, _, dB, dC, _, _ = (np.zeros_like(array) for array in inputs)
     dA, dD, dbias = (np.empty((b, *inputs[i].shape), dy.dtype) for i in (2, 5, 6))
     gradients = (du, ddelta, dA, dB, dC, dD, dbias)
-    cells = b * groups // together
-    run(_backward, cells, groups, together, dy, inputs, delta_softplus, gradients)
+    cells, threads = b * groups // together, fitting(u.numel() * A.shape[1])
+    run(_backward, cells, threads, groups, together, dy, inputs, delta_softplus, gradients)
     sums = (du, ddelta, dA.sum(0), dB, dC, dD.sum(0), dbias.sum(0))
     return tuple(
         torch.from_numpy(sum_).to(tensor.dtype) for sum_, tensor in zip(sums, given, strict=True)

@@ -8,8 +8,9 @@ OpenMP's threads do not exist, they are a Python thread pool.
 
 import ctypes
 import functools
+import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,26 +19,39 @@ import torch
 
 TASK = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 PROCESS = os.getpid()
+STATES = 2**18  # of a scan, for a thread: some 100 microseconds
 
 
-def run(kernel: Callable[..., None], cells: int, *arguments: Any) -> None:
+def run(kernel: Callable[..., None], cells: int, threads: int, *arguments: Any) -> None:
     """Call kernel(first, last, *arguments) with ranges that cover the cells, one per thread.
 
     The cells are independent, so the number of threads does not affect the result.
     """
-    threads = min(torch.get_num_threads(), cells)
-    if threads == 1:
-        kernel(0, cells, *arguments)
+    run_parts(kernel, ranges(cells, threads), *arguments)
+
+
+def fitting(states: int) -> int:
+    """How many of torch's threads a scan with so many states, of all steps, is worth."""
+    return min(torch.get_num_threads(), max(states // STATES, 1))
+
+
+def ranges(cells: int, threads: int) -> list[tuple[int, int]]:
+    """The first and last cell (exclusive) of each thread; there are no empty ranges."""
+    threads = min(threads, cells)
+    return list(itertools.pairwise(cells * thread // threads for thread in range(threads + 1)))
+
+
+def run_parts(kernel: Callable[..., None], parts: Sequence[tuple], *arguments: Any) -> None:
+    """Call kernel(*part, *arguments) with each part, in a thread of its own."""
+    if len(parts) == 1:
+        kernel(*parts[0], *arguments)
         return
-    bounds = [cells * thread // threads for thread in range(threads + 1)]
-    calls = [
-        functools.partial(kernel, first, last, *arguments)
-        for first, last in zip(bounds[:-1], bounds[1:], strict=True)
-    ]
+    calls = [functools.partial(kernel, *part, *arguments) for part in parts]
     if os.getpid() == PROCESS and (library := openmp()):
         _in_parallel(library, calls)
     else:
-        for future in [_pool(threads, os.getpid()).submit(call) for call in calls]:
+        pool = _pool(len(parts), os.getpid())
+        for future in [pool.submit(call) for call in calls]:
             future.result()
 
 
