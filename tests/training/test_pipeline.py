@@ -16,7 +16,7 @@ from support.experiments import load_tensors, tiny_network
 from support.host_networks import HOST_NETWORKS, host_options
 from support.trainings import metrics
 from vmambair_arch import cli, load_network
-from vmambair_arch.training import pipeline
+from vmambair_arch.training import folders, run_log
 
 
 def test_training_leaves_networks_states_log_and_metrics(experiment):
@@ -110,7 +110,7 @@ def test_auto_resume_finds_the_experiment_from_any_working_directory(
 
 
 def test_training_again_archives_the_earlier_run_even_within_a_second(experiment, monkeypatch):
-    monkeypatch.setattr(pipeline, "get_time_str", lambda: "20260101_000000")
+    monkeypatch.setattr(folders, "get_time_str", lambda: "20260101_000000")
     short = ["--force_yml", "train:total_iter=1"]
     for _ in range(3):
         cli.basicsr(["train", "-opt", experiment(), *short])
@@ -169,7 +169,7 @@ def test_an_option_file_can_come_from_a_pipe(experiment):
 
 
 def test_a_run_resumed_within_a_second_has_a_log_of_its_own(experiment, monkeypatch):
-    monkeypatch.setattr(pipeline, "get_time_str", lambda: "20260101_000000")
+    monkeypatch.setattr(run_log, "get_time_str", lambda: "20260101_000000")
     for total in (1, 2):
         options = [experiment(), "--auto_resume", "--force_yml", f"train:total_iter={total}"]
         cli.basicsr(["train", "-opt", *options])

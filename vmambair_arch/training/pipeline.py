@@ -3,45 +3,35 @@
 The loop is ours because several of BasicSR's faults are in its loop, which no subclass can mend.
 """
 
-import contextlib
 import logging
 import math
-import os
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from basicsr.utils import (
-    get_env_info,
-    get_root_logger,
-    get_time_str,
-    logger as host_logger,
-    make_exp_dirs,
-    set_random_seed,
-)
-from basicsr.utils.options import dict2str
+from basicsr.utils import set_random_seed
 
 from ..checkpoints import training_states
 from ..data.batches import micro_batches
 from ..data.batches.loading import training_loader, validation_loader
 from ..errors import InputError
-from ..files import check_place, remove_leftovers, write_whole
 from ..models.build import build_model, refuse_compiled_copies
 from ..option_files import against_disk
-from ..option_files.options import Options, flat, where
-from ..option_values.words import Keys
-from ..system.folder_lock import locked
+from ..option_files.options import Options
 from ..system.processes import gather, raise_in_all
 from . import events, resuming, thread_numbers, validation
+from .folders import (
+    locked_results,
+    make_folders,
+    prepare_folders,
+    refuse_moved,
+    write_option_file,
+)
 from .loop import Training
 from .progress import TrainingProgress
 from .records import Records, read_lines
+from .run_log import start_log
 from .validation import Validation
-
-OWN_PATHS = (  # that the run sets itself
-    "experiments_root", "results_root", "log", "visualization", "models", "training_states",
-)  # fmt: skip
 
 
 def train(opt: Options) -> None:
@@ -53,7 +43,7 @@ def train(opt: Options) -> None:
         InputError: something in the options cannot be used; nothing has been written.
         StoppedError, TrainingError: as ``Training.run``.
     """
-    with _locked_results(opt) as remarks:
+    with locked_results(opt) as remarks:
         _train(opt, remarks)
 
 
@@ -62,26 +52,8 @@ def test(opt: Options) -> None:
 
     Args and Raises: as ``train``.
     """
-    with _locked_results(opt) as remarks:
+    with locked_results(opt) as remarks:
         _test(opt, remarks)
-
-
-@contextlib.contextmanager
-def _locked_results(opt: dict[str, Any]) -> Iterator[list[str]]:
-    """Lock the folder of the results; rank 0 does so for all processes of the run.
-
-    Yields: remarks for the log.
-    Raises: InputError: another run of that name has locked it.
-    """
-    with contextlib.ExitStack() as held:
-        with raise_in_all():
-            remark = held.enter_context(locked(_root(opt))) if opt["rank"] == 0 else None
-        yield [remark] if remark else []
-
-
-def _root(opt: dict[str, Any]) -> Path:
-    """The folder of the results."""
-    return Path(opt["path"]["experiments_root" if opt["is_train"] else "results_root"])
 
 
 def _train(opt: Options, remarks: list[str]) -> None:
@@ -91,7 +63,7 @@ def _train(opt: Options, remarks: list[str]) -> None:
         against_disk.check(opt)
         state, on_states = training_states.find(opt)
         if state is None:
-            _refuse_moved(opt)
+            refuse_moved(opt)
         differing = list(resuming.differences(opt, state)) if state else []
         if state:
             against_disk.check_resumed(opt)
@@ -102,15 +74,15 @@ def _train(opt: Options, remarks: list[str]) -> None:
         val_loaders = [validation_loader(opt, section) for section in sections]
     _same_state(state)
     with raise_in_all():
-        _prepare_folders(opt, fresh=state is None)
-    log = _start_log(opt, "train", [*remarks, *on_states])
+        prepare_folders(opt, fresh=state is None)
+    log = start_log(opt, "train", [*remarks, *on_states])
     for level, difference in differing:
         log.log(level, difference)
     log.info(micro_batches.describe_batch(opt))
     model, state = _build(opt, state)
     with raise_in_all():
         if opt["rank"] == 0:
-            _write_option_file(opt)
+            write_option_file(opt)
     log.info(thread_numbers.settle(opt, state, model))
     start = state["iter"] if state else 0
     tensorboard = events.open_events(opt, start)
@@ -130,11 +102,11 @@ def _test(opt: Options, remarks: list[str]) -> None:
     _start(opt)
     with raise_in_all():
         against_disk.check(opt)
-        _refuse_moved(opt)
+        refuse_moved(opt)
         loaders = [validation_loader(opt, section) for section in opt["datasets"].values()]
     with raise_in_all():
-        _make_folders(opt)
-    log = _start_log(opt, "test", remarks)
+        make_folders(opt)
+    log = start_log(opt, "test", remarks)
     model = build_model(opt)
     log.info(thread_numbers.settle(opt, None, model))
     records = Records(Path(opt["path"]["log"])) if opt["rank"] == 0 else None
@@ -186,116 +158,3 @@ def _same_state(state: dict[str, Any] | None) -> None:
                 f"rank 0 finds {states[0]} to resume from and rank {number} finds {states[1]}: the"
                 " folder of the experiment has to be the same for all processes"
             )
-
-
-def _refuse_moved(opt: Options) -> None:
-    """Raise InputError if the options name files in the folder that ``_make_folders`` archives."""
-    root = Path(os.path.realpath(_root(opt)))
-    found = [
-        f"{where(opt, keys)}: {name} is in {_root(opt)}, which a new run archives; give this run"
-        " another name, or copy that to another folder"
-        for keys, name in _names(opt)
-        if (path := Path(os.path.realpath(name))).is_relative_to(root) and path.exists()
-    ]
-    if found:
-        raise InputError(*found)
-
-
-def _names(opt: Options) -> Iterator[tuple[Keys, str]]:
-    """The texts among the options that may name files, but for the paths that a run itself sets."""
-    sections = {key: value for key, value in opt.items() if isinstance(value, dict)}
-    for keys, value in flat(sections, ()).items():
-        if keys[-1] != "name" and (keys[0] != "path" or keys[-1] not in OWN_PATHS):
-            values = value if isinstance(value, list) else [value]
-            yield from ((keys, text) for text in values if isinstance(text, str))
-
-
-def _prepare_folders(opt: Options, *, fresh: bool) -> None:
-    """Make the experiment's folders; remove what a killed process left in a resumed run's.
-
-    Raises: InputError: nothing can be written to one.
-    """
-    if fresh:
-        _make_folders(opt)
-    if opt["rank"] == 0:
-        for key in ("experiments_root", "models", "training_states"):
-            folder = Path(opt["path"][key])
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                remove_leftovers(folder)
-                check_place(folder / "a.file")
-            except OSError as error:
-                raise InputError(
-                    f"{folder}: nothing can be written to it ({error.strerror}); correct that or"
-                    " give this run another folder"
-                ) from error
-
-
-def _write_option_file(opt: Options) -> None:
-    """Write the option file to the experiment's folder, as it was read.
-
-    By now the folder that the file was in may be an archive.
-    """
-    name = Path(opt.file.name).name
-    if Path(name).suffix not in (".yml", ".yaml"):  # a pipe, for one
-        name = f"{opt['name']}.yml"
-    write_whole(Path(opt["path"]["experiments_root"], name), opt.file.content)
-
-
-def _make_folders(opt: dict[str, Any]) -> None:
-    """Archive existing results of that name, and make new folders.
-
-    BasicSR names archives by the second, and fails when started twice within one.
-    """
-    root = _root(opt)
-    if opt["rank"] == 0 and root.exists():
-        archive = Path(f"{root}_archived_{get_time_str()}")
-        while archive.exists():
-            archive = Path(f"{archive}_")
-        root.rename(archive)
-    make_exp_dirs(opt)
-
-
-def _start_log(opt: dict[str, Any], kind: str, remarks: Sequence[str] = ()) -> logging.Logger:
-    """BasicSR's logger, writing to a file of this run.
-
-    Each process other than rank 0 writes its warnings and errors, if any, to its own file; its
-    errors name its rank.
-    """
-    host_logger.initialized_logger.pop("basicsr", None)  # the checks may have started it
-    log = logging.getLogger("basicsr")
-    for handler in log.handlers[:]:
-        log.removeHandler(handler)
-        with contextlib.suppress(OSError):  # the disk was full
-            handler.close()
-    path = Path(opt["path"]["log"], f"{kind}_{opt['name']}_{get_time_str()}.log")
-    while path.exists():  # a run of the same second, which BasicSR would overwrite
-        path = path.with_stem(f"{path.stem}_")
-    log = get_root_logger(log_file=str(path))
-    if opt["rank"]:
-        _log_warnings(log, opt["rank"], str(path.with_stem(f"{path.stem}_rank{opt['rank']}")))
-    for handler in log.handlers:
-        if isinstance(handler, logging.FileHandler):  # no traceback per line on a full disk
-            handler.handleError = lambda record: None
-    ours = logging.getLogger("vmambair_arch")  # logs which backend of the scans was chosen
-    ours.handlers = list(log.handlers)
-    ours.setLevel(log.level)
-    if opt["rank"] == 0:
-        log.info(get_env_info())
-        log.info(dict2str(opt))
-        for note in [*getattr(opt, "notes", ()), *remarks]:
-            log.warning(note)
-    return log
-
-
-def _log_warnings(log: logging.Logger, rank: int, path: str) -> None:
-    """Log warnings to a file, created by the first of them, and errors also to the terminal."""
-    warnings = logging.FileHandler(path, delay=True)
-    for handler in log.handlers:
-        handler.setLevel(logging.ERROR)
-    log.addHandler(warnings)
-    log.setLevel(logging.WARNING)
-    for handler in log.handlers:
-        handler.setFormatter(
-            logging.Formatter(f"%(asctime)s %(levelname)s: rank {rank}: %(message)s")
-        )
