@@ -15,7 +15,7 @@ from vmambair_arch import reporting
 from vmambair_arch.commands import command_line, plugins
 from vmambair_arch.commands.bench import session
 from vmambair_arch.networks import cost
-from vmambair_arch.option_files import plugin_files, yaml_lines
+from vmambair_arch.option_files import plugin_files, yaml_lines, yaml_values
 from vmambair_arch.system import machine
 from vmambair_arch.training import step_time
 
@@ -226,7 +226,7 @@ def test_a_network_that_has_changed_is_not_taken_for_the_trained_one(compare, co
 
 def shipped(task: str) -> tuple[dict, dict]:
     """The shipped file of a task, and its networks by name, built."""
-    nothing = yaml_lines.OptionFile("", {}, yaml_lines.Place(""))
+    nothing = yaml_lines.OptionFile("", {}, yaml_values.Place(""))
     plugin_files.load(nothing, [str(SCRIPTS / "rivals.py")])
     found = yaml.safe_load((SCRIPTS / f"{task}.yml").read_text())
     networks = {}

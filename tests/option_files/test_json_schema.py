@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from support import OPTIONS
-from vmambair_arch.option_files import check, yaml_lines
+from vmambair_arch.option_files import check, yaml_lines, yaml_values
 from vmambair_arch.option_files.schemas import (
     data_sets,
     descriptions,
@@ -57,7 +57,7 @@ def validator(path):
 def test_shipped_files_name_the_json_schema_and_follow_it(path):
     named = path.read_text().splitlines()[0].removeprefix("# yaml-language-server: $schema=")
     schema = validator(path.parent / named)
-    opt = yaml.load(path.read_text(), yaml_lines.Loader)
+    opt = yaml.load(path.read_text(), yaml_values.Loader)
     schema.validate(opt)
     opt["datasets"][next(iter(opt["datasets"]))]["dataroot_gtt"] = "x"
     with pytest.raises(jsonschema.ValidationError, match="dataroot_gtt"):

@@ -15,7 +15,7 @@ from basicsr.data import build_dataloader, build_dataset
 
 from support import OPTIONS
 from vmambair_arch.errors import InputError
-from vmambair_arch.option_files import check, options, yaml_lines
+from vmambair_arch.option_files import check, options, yaml_lines, yaml_values
 from vmambair_arch.training import pipeline
 
 SEED = 20240
@@ -163,7 +163,7 @@ def mutants(count: int, seed: int) -> Iterator[tuple[str, bool, Keys | None, str
         if rng.random() < 0.15:
             yield spoil_text(texts[path], rng), trains, None, "spoil_text"
             continue
-        opt = yaml.load(texts[path], yaml_lines.Loader)
+        opt = yaml.load(texts[path], yaml_values.Loader)
         keys = rng.choice(list(every(opt)))
         mutation = rng.choice(MUTATIONS)
         mutation(opt, keys, rng)

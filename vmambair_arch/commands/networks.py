@@ -74,9 +74,9 @@ def load_plugins(plugins: Sequence[str], file: "OptionFile | None" = None) -> No
     from . import plugins as packages
 
     packages.load()  # BasicSR imports only after the plugins
-    from ..option_files import plugin_files, yaml_lines
+    from ..option_files import plugin_files, yaml_lines, yaml_values
 
-    nothing = yaml_lines.OptionFile("option.yml", {}, yaml_lines.Place(""))
+    nothing = yaml_lines.OptionFile("option.yml", {}, yaml_values.Place(""))
     plugin_files.load(file or nothing, plugins)
 
 

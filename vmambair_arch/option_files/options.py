@@ -12,7 +12,8 @@ from ..errors import InputError
 from ..option_values.words import Keys, dotted_name, format_value
 from . import yaml_lines
 from .completing import complete
-from .yaml_lines import Loader, OptionFile
+from .yaml_lines import OptionFile
+from .yaml_values import Loader
 
 __all__ = ["Loader", "Options", "differences", "read", "where"]
 
