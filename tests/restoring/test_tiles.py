@@ -15,7 +15,7 @@ from torch import nn
 from support import picture_files as files
 from vmambair_arch import Restorer, VmambaIR, inference
 from vmambair_arch.errors import InputError
-from vmambair_arch.restoring import restorer
+from vmambair_arch.restoring import placing, restorer
 from vmambair_arch.restoring.tiles import tile_sizes, transfer
 from vmambair_arch.system import memory
 
@@ -407,7 +407,7 @@ def gigabytes_of(tmp_path, *, megapixels: int, memory: int) -> float:
 def test_auto_takes_any_accelerator_that_torch_has(monkeypatch, found):
     device = found and torch.device(found)
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: device)
-    assert restorer._device("auto") == torch.device(found or "cpu")
+    assert placing.device_named("auto") == torch.device(found or "cpu")
 
 
 @pytest.mark.parametrize(

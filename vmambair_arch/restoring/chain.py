@@ -12,8 +12,9 @@ from ..errors import InputError
 from .files.picture import to_array, to_image
 from .input_checks import check_image
 from .option_checks import check_positive, check_strength
+from .placing import moved
 from .resizing import at_strength, in_range
-from .restorer import AnyPicture, Restorer, keep_info, moved
+from .restorer import AnyPicture, Restorer, keep_info
 from .tiles.steps import Progress, part
 from .tiles.transfer import max_value
 

@@ -1,9 +1,6 @@
 """Restorer: a loaded network that restores pictures of any size, kind and depth."""
 
-import contextlib
-import copy
 import os
-from collections.abc import Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -11,14 +8,14 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..errors import InputError, shortened
+from ..errors import InputError
 from ..networks.compilation import compile_network
 from ..system import memory as system_memory
-from . import models
 from .alpha import fill_transparent
 from .files.picture import to_array, to_image
 from .input_checks import check_image, check_range
 from .option_checks import check_pool, check_positive, check_strength
+from .placing import device_named, loaded, memory_of
 from .resizing import at_strength, resized
 from .tiles.pooling import GlobalPool
 from .tiles.running import Runner
@@ -26,7 +23,7 @@ from .tiles.steps import Progress, part
 from .tiles.tile_sizes import TileSizes
 from .tiles.tiling import Tiling
 from .tiles.transfer import to_device, write_strips
-from .turns import turn
+from .turns import in_use
 
 AnyPicture = TypeVar("AnyPicture", np.ndarray, Image.Image)
 KEPT_INFO = {"icc_profile", "exif", "dpi", "xmp"}  # of a PIL image's info
@@ -84,11 +81,11 @@ class Restorer:
         check_positive(outscale=outscale, memory=memory)
         self.strength = check_strength(strength)
         check_pool(pool, tile=tile, compile=compile, graphs=graphs)
-        self.device = _device(device)
+        self.device = device_named(device)
         on_cpu = self.device.type == "cpu"
-        with _memory_of(self.device):
-            self.network = _loaded(model, self.device, compile=compile)
-            with _in_use(self.network):
+        with memory_of(self.device):
+            self.network = loaded(model, self.device, compile=compile)
+            with in_use(self.network):
                 run = Runner(
                     self.network,
                     self.device,
@@ -165,7 +162,7 @@ class Restorer:
             result=y.nbytes,
             progress=progress,
         )
-        with _in_use(self.network):
+        with in_use(self.network):
             for top, strip in strips:
                 y[:, :, top : top + strip.shape[2]] = strip
         return y
@@ -186,7 +183,7 @@ class Restorer:
                 " close other programs or resize the picture"
             )
         out = np.empty((h * self.scale, w * self.scale, pixels.shape[2]), image.dtype)
-        with _in_use(self.network):
+        with in_use(self.network):
             if pixels.shape[2] in (1, 3):
                 self._enlarge(pixels, out, progress)
             else:
@@ -252,91 +249,7 @@ def restore(
     return restorer(image)
 
 
-def _loaded(
-    model: str | os.PathLike | nn.Module | None, device: torch.device, *, compile: bool
-) -> nn.Module:
-    """The network on the device."""
-    if isinstance(model, nn.Module):
-        return model if not compile and _is_ready(model, device) else _copied(model, device)
-    if not isinstance(model, str | os.PathLike | None):
-        raise InputError(
-            f"model is {model!r}; give one network, a file or a name (several: Chain([...]))"
-        )
-    return models.load(model, device)
-
-
-def moved(network: nn.Module, device: str | torch.device) -> nn.Module:
-    """The network itself in float32 on a device, so that a ``Restorer`` need not copy it."""
-    device = _device(device)
-    with _memory_of(device):
-        return network.float().to(device)
-
-
-def _copied(network: nn.Module, device: torch.device) -> nn.Module:
-    """A copy in float32 on the device. Raises InputError: the network cannot be copied."""
-    try:
-        return copy.deepcopy(network).float().to(device)
-    except (RuntimeError, TypeError) as error:
-        if system_memory.ran_out(error):
-            raise
-        raise InputError(
-            f"the network ({type(network).__name__}) cannot be copied: {shortened(error)}; give it"
-            f" in float32 on {device}, and do not ask for compile"
-        ) from error
-
-
-def _is_ready(network: nn.Module, device: torch.device) -> bool:
-    """Whether a network is on the device, and in float32: ``precision`` chooses what is not."""
-    place = torch.empty(0, device=device).device  # "cuda" is a GPU with a number
-    tensors = [*network.parameters(), *network.buffers()]
-    return all(tensor.device == place for tensor in tensors) and all(
-        parameter.dtype == torch.float32 for parameter in network.parameters()
-    )
-
-
-@contextlib.contextmanager
-def _in_use(network: nn.Module) -> Iterator[None]:
-    """A thread's turn with a network, in eval mode."""
-    with turn(network):
-        modes = {module: module.training for module in network.modules()}
-        if any(modes.values()):
-            network.eval()
-        try:
-            yield
-        finally:
-            if any(modes.values()):
-                network.train(modes[network])  # what a network does besides when its mode changes
-                for module, training in modes.items():
-                    module.training = training
-
-
-@contextlib.contextmanager
-def _memory_of(device: torch.device) -> Iterator[None]:
-    """Raise an InputError if memory runs out while a network is loaded and tried."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        if not system_memory.ran_out(error):
-            raise
-        raise InputError(
-            f"{device} has not enough free memory for the network and a small picture;"
-            " close other programs or choose another device"
-        ) from error
-
-
 def keep_info(image: Image.Image, result: Image.Image) -> Image.Image:
     """Give a restored picture the profile, EXIF, resolution and XMP of the original."""
     result.info.update({name: image.info[name] for name in KEPT_INFO & image.info.keys()})
     return result
-
-
-def _device(name: str | torch.device) -> torch.device:
-    """The device of that name. Raises InputError: there is no such device."""
-    if name == "auto":
-        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device {name} cannot be used: {str(error).splitlines()[0]}") from error
-    return device
