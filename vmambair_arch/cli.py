@@ -4,8 +4,8 @@ import argparse
 import atexit
 import gc
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import NoReturn
 
 from .commands import app, convert, doctor, install_basicsr, options, plot, push
 from .commands.bench import arguments as bench
@@ -22,9 +22,9 @@ from .errors import (
     InputError,
     StoppedError,
     TrainingError,
+    naming_files,
     printable,
     stopped_code,
-    unusable_file,
 )
 from .system import allocator, signals, terminal
 
@@ -71,8 +71,8 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     arguments.argv = sys.argv[1:] if argv is None else [*argv]  # for child processes
     allocator.keep_freed_memory()
     try:
-        with signals.sigterm_as_exception():
-            return _naming_files(arguments.run, arguments) or 0
+        with signals.sigterm_as_exception(), naming_files():
+            return arguments.run(arguments) or 0
     except (InputError, TrainingError) as error:
         for sentence in str(error).splitlines():
             terminal.say(f"{parser.prog}: {sentence}", file=sys.stderr)
@@ -81,13 +81,3 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
         if isinstance(error, KeyboardInterrupt):  # of a command that has nothing to add to it
             terminal.say(f"{parser.prog}: stopped", file=sys.stderr)
         return stopped_code(error)
-
-
-def _naming_files(run: Callable[[Any], int | None], arguments: argparse.Namespace) -> int | None:
-    """Run a command; a file that the system does not let it use becomes an InputError."""
-    try:
-        return run(arguments)
-    except OSError as error:
-        if refused := unusable_file(error):
-            raise refused from error
-        raise

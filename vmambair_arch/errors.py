@@ -1,9 +1,10 @@
 """The errors that commands report in a sentence, their exit codes, and how to quote in it."""
 
+import contextlib
 import difflib
 import signal
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 LINE = 160  # characters of foreign text that a sentence quotes
 MAX_LENGTH = 4000  # characters of a sentence: a path can have 4096 bytes
@@ -54,14 +55,21 @@ def stopped_code(error: KeyboardInterrupt | StoppedError) -> int:
     return error.exit_code if isinstance(error, StoppedError) else 128 + signal.SIGINT
 
 
-def unusable_file(error: OSError) -> InputError | None:
-    """The sentence on a file that the system does not let us use; None if the error names none."""
-    if error.filename is None or error.strerror is None:
-        return None
-    return InputError(
-        f"{error.filename}: cannot be read or written: {error.strerror}; correct that or give"
-        " another path"
-    )
+@contextlib.contextmanager
+def naming_files() -> Iterator[None]:
+    """Raise an InputError for a file that the system does not let us use.
+
+    An OSError that names no file is passed on.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or error.strerror is None:
+            raise
+        raise InputError(
+            f"{error.filename}: cannot be read or written: {error.strerror}; correct that or give"
+            " another path"
+        ) from error
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

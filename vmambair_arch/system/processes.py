@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import distributed
 
-from ..errors import InputError, unusable_file
+from ..errors import InputError, naming_files
 
 logger = logging.getLogger("vmambair_arch")
 TIMEOUT = 1800.0  # seconds that a process waits for the others; dist_params.timeout
@@ -133,13 +133,10 @@ def raise_in_all() -> Iterator[None]:
     """
     sentence = ""
     try:
-        yield
+        with naming_files():
+            yield
     except InputError as error:
         sentence = str(error)
-    except OSError as error:
-        sentence = str(unusable_file(error) or "")
-        if not sentence:
-            raise
     sentences = gather(sentence)
     if any(sentences):
         raise InputError(*merge_sentences(sentences))
