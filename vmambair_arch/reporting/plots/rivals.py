@@ -73,7 +73,8 @@ def _times(axes: Axes, rows: list[dict[str, Any]], colours: dict[str, str]) -> N
         label = None if runner in labelled else runner
         labelled.add(runner)
         axes.barh(place, row[TIME], color=colours[runner], label=label)
-        axes.annotate(f" {row[TIME]:.3g}", (row[TIME], place), va="center", fontsize=8)
+        number = f"{row[TIME]:.3g}" if row[TIME] < 1000 else f"{row[TIME]:.0f}"
+        axes.annotate(f" {number}", (row[TIME], place), va="center", fontsize=8)
     ends = [f" x{row['scale']}" for row in rows]
     names = [f"{r['name'].removesuffix(end)},{end}" for r, end in zip(rows, ends, strict=True)]
     axes.set_yticks(range(len(rows)), [literal(name) for name in names], fontsize=8)
