@@ -20,13 +20,7 @@ from ..option_files import against_disk
 from ..option_files.options import Options
 from ..system.processes import gather, raise_in_all
 from . import events, resuming, thread_numbers, validation
-from .folders import (
-    locked_results,
-    make_folders,
-    prepare_folders,
-    refuse_moved,
-    write_option_file,
-)
+from .folders import locked_results, make_folders, prepare_folders, refuse_moved, write_option_file
 from .loop import Training
 from .progress import TrainingProgress
 from .records import Records, read_lines
