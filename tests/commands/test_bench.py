@@ -2,16 +2,18 @@
 
 import json
 import mmap
+import signal
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from vmambair_arch import cli
+from vmambair_arch import cli, reporting
 from vmambair_arch.commands.bench import cases, measure, report, session
 from vmambair_arch.commands.bench.cases import BACKWARD, BOTH, NETWORKS, Case
 from vmambair_arch.commands.bench.figures import Figure, evaluate, figures
+from vmambair_arch.errors import StoppedError
 from vmambair_arch.ops.reference import selective
 from vmambair_arch.system import memory
 from vmambair_arch.system.allocator import keep_freed_memory
@@ -114,6 +116,25 @@ def test_a_run_ends_when_its_time_is_used_up(measured, tmp_path):
     assert measured == []
     reasons = {c["reason"] for c in read(tmp_path)["details"]["skipped"]}
     assert reasons == {"the time for the whole run is used up"}
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), StoppedError(signal.SIGTERM)])
+def test_a_stopped_run_keeps_what_it_measured_and_an_earlier_report(stop, monkeypatch, tmp_path):
+    (tmp_path / "bench.json").write_text("earlier")
+    results = iter([1.0, 2.0])
+
+    def process(case: Case, device: str) -> dict:
+        if (seconds := next(results, None)) is None:
+            raise stop
+        return made_up(case, seconds)
+
+    monkeypatch.setattr(session, "_in_a_process", process)
+    lines = []
+    with pytest.raises(type(stop)):
+        lines.extend(session.run([64, 128], tmp_path, device="cpu", only=["RRDBNet"]))
+    rows = reporting.read(tmp_path / "bench-stopped.json").rows
+    assert [row["seconds"] for row in rows] == [1.0, 2.0]
+    assert (tmp_path / "bench.json").read_text() == "earlier"
 
 
 def test_a_backend_or_network_that_is_missing_is_skipped_with_the_reason(monkeypatch):

@@ -159,6 +159,25 @@ def test_small_pictures_come_first_and_quality_is_judged_once(made_up, monkeypat
     }
 
 
+def test_a_stopped_run_tells_where_what_it_measured_is(made_up, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(session.judging, "psnr", lambda outputs: 30.0)
+    measured = session.in_a_process
+
+    def process(task: dict) -> dict:
+        if len(made_up) == 2:
+            raise KeyboardInterrupt
+        return measured(task)
+
+    monkeypatch.setattr(session, "in_a_process", process)
+    arguments = ["bench", "--rivals", "--only", "bicubic", "RRDBNet, PyTorch", "--sizes", "64"]
+    assert cli.vmambair(arguments) == 130
+    path = Path("experiments/benchmarks/rivals-stopped.json")
+    assert f"stopped: what was measured until then is in {path}\n" in capsys.readouterr().out
+    assert [row["threads"] for row in reporting.read(path).rows] == [1, 2]
+    assert not path.with_name("rivals.json").exists()
+
+
 def test_a_network_can_be_chosen_in_one_of_its_programs(made_up, tmp_path):
     found = [Entrant("ours", runner) for runner in ("onnxruntime", "OpenVINO")]
     list(session.run(tmp_path, sizes=[64], only=["ours, OpenVINO"], entrants=found))

@@ -70,16 +70,16 @@ def _over_rounds(case: Case, rounds: Any) -> dict[str, Any]:
     return {**asdict(case), **first, "rounds": len(rounds)}
 
 
-def write(rows: list[dict[str, Any]], details: dict[str, Any], folder: Path) -> None:
-    """Write bench.json, and bench.png where networks were measured.
+def write(rows: list[dict[str, Any]], details: dict[str, Any], path: Path) -> None:
+    """Write a report, and beside it its plot where networks were measured.
 
     Args:
         rows: from ``merged``.
         details: further contents of the report.
-        folder: to write to.
+        path: of the report.
     """
     found = measured("benchmark", COLUMNS, rows, details)
-    write_files(found, scaling.draw(rows), folder / "bench.json")
+    write_files(found, scaling.draw(rows), path)
 
 
 def measured(

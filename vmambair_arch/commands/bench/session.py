@@ -5,18 +5,19 @@ shared machine disturbs both sides of a ratio. Skipped cases are recorded with t
 """
 
 import importlib.util
+import itertools
 import json
 import math
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ...errors import InputError
+from ...errors import InputError, StoppedError
 from ...system import memory
 from . import fresh_process, report
 from .cases import BOTH, FORWARD, NAMES, Case, bundled, grid, network, unavailable
@@ -90,6 +91,8 @@ def run(
 ) -> Iterator[str]:
     """Measure, and write ``bench.json`` and ``bench.png``.
 
+    A run that is stopped writes what it has measured as ``bench-stopped.json`` and ``.png``.
+
     Args:
         sizes: heights and widths of the networks' inputs, multiples of 8.
         output: the folder to write to; made if missing.
@@ -112,12 +115,11 @@ def run(
     session = Session(device, start + 60 * minutes)
     wanted = [f for f in figures(device) if all(_chosen(c, sizes, only) for c in f.cases)]
     compared = dict.fromkeys(case for figure in wanted for case in figure.cases)
-    yield report.HEADER
-    for _ in range(ROUNDS):
-        yield from filter(None, map(session.measure, compared))
     every = (case for case in grid(sizes, models, plugins) if _chosen(case, sizes, only))
     rest = (case for case in every if case not in compared)
-    yield from filter(None, map(session.measure, rest))
+    yield report.HEADER
+    cases = itertools.chain(*[compared] * ROUNDS, rest)
+    stop = yield from until_stopped(map(session.measure, cases))
     reached = [found for figure in wanted if (found := evaluate(figure, session.results))]
     yield from map(report.figure_row, reached)
     details = {
@@ -126,7 +128,25 @@ def run(
         "figures": reached,
         "skipped": [{**asdict(c), "reason": reason} for c, reason in session.skipped.items()],
     }
-    report.write(report.merged(session.results), details, output)
+    path = output / ("bench-stopped.json" if stop else "bench.json")
+    report.write(report.merged(session.results), details, path)
+    yield from told(stop, path)
+
+
+def until_stopped(lines: Iterable[str | None]) -> Generator[str, None, BaseException | None]:
+    """The lines of cases as they are measured; returns what stopped the run, if anything did."""
+    try:
+        yield from filter(None, lines)
+    except (KeyboardInterrupt, StoppedError) as stop:
+        return stop
+    return None
+
+
+def told(stop: BaseException | None, path: Path) -> Iterator[str]:
+    """Where the report of a stopped run is; then it is stopped."""
+    if stop is not None:
+        yield f"stopped: what was measured until then is in {path}"
+        raise stop
 
 
 def _chosen(case: Case, sizes: Sequence[int], only: Sequence[str]) -> bool:

@@ -36,7 +36,7 @@ def row(result: Mapping[str, Any]) -> str:
     )
 
 
-def write(rows: list[dict[str, Any]], details: dict[str, Any], folder: Path) -> None:
-    """Write rivals.json, and rivals.png where something was measured."""
+def write(rows: list[dict[str, Any]], details: dict[str, Any], path: Path) -> None:
+    """Write a report, and beside it its plot where something was measured."""
     found = measured("rivals", COLUMNS, rows, details, PROGRAMS)
-    write_files(found, rivals.draw(found), folder / "rivals.json")
+    write_files(found, rivals.draw(found), path)

@@ -19,7 +19,7 @@ from ....errors import InputError
 from ....exporting.formats import check_installed
 from ....system import threads
 from .. import fresh_process
-from ..session import check, too_large
+from ..session import check, told, too_large, until_stopped
 from . import judging, process, report
 from .entrants import ENTRANTS, Entrant
 
@@ -161,6 +161,8 @@ def run(
 ) -> Iterator[str]:
     """Measure the entrants, and write ``rivals.json`` and ``rivals.png``.
 
+    A run that is stopped writes what it has measured as ``rivals-stopped.json`` and ``.png``.
+
     Args:
         output: the folder to write to; made if missing.
         sizes: heights and widths of the photograph.
@@ -187,7 +189,7 @@ def run(
         cases = (
             RivalCase(e, size, count) for size in pictures for e in chosen for count in THREADS
         )
-        yield from filter(None, map(session.measure, cases))
+        stop = yield from until_stopped(map(session.measure, cases))
     details = {
         "minutes": round((time.monotonic() - start) / 60, 1),
         "judged": list(judging.JUDGED),
@@ -197,4 +199,6 @@ def run(
             for c, reason in session.skipped.items()
         ],
     }
-    report.write([session.as_row(case) for case in session.results], details, output)
+    path = output / ("rivals-stopped.json" if stop else "rivals.json")
+    report.write([session.as_row(case) for case in session.results], details, path)
+    yield from told(stop, path)
