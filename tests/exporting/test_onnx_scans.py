@@ -45,7 +45,7 @@ def traced():
 def test_a_file_of_either_form_computes_what_the_network_does(form, traced):
     network, program = traced
     content = ONNX.write(program, {}, form)
-    run = ONNX.load(content)
+    run = ONNX.runs(content)[ONNX.runner]
     for size in SIZES:
         image = torch.rand(1, 4, *size)
         with torch.no_grad():
