@@ -31,7 +31,7 @@ networks      | errors ops system
 presets       | networks
 reporting     | errors files viewing
 checkpoints   | errors files system networks
-exporting     | errors ops networks
+exporting     | errors ops system networks
 spandrel      | errors inference networks checkpoints
 restoring     | errors files inference system weights networks checkpoints
 data          | errors option_values system restoring BasicSR

@@ -27,7 +27,15 @@ from concurrent.futures import ThreadPoolExecutor
 with ThreadPoolExecutor(1) as pool:
     print(pool.submit(faults).result(), pool.submit(faults).result())
 """
-BUILT = f"""
+BUILT = "vmambair_arch.VmambaIR(dim=8, num_blocks=(0, 0, 0, 0), num_refinement_blocks=0)"
+LOADED = """
+import io, torch
+from vmambair_arch.exporting import regions
+file = io.BytesIO()
+torch.export.save(torch.export.export(torch.nn.Identity(), (torch.ones(2),)), file)
+regions.load(file)
+"""
+STARTED = """
 import resource, sys
 import vmambair_arch
 from vmambair_arch.system import allocator
@@ -37,8 +45,7 @@ if before:
         sys.exit("not glibc")
 elif not hasattr(__import__("ctypes").CDLL(None), "mallopt"):
     sys.exit("not glibc")
-{SMALL_PAGES}
-vmambair_arch.VmambaIR(dim=8, num_blocks=(0, 0, 0, 0), num_refinement_blocks=0)
+%s
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     b"x" * 2**26
@@ -53,9 +60,10 @@ def test_memory_is_zeroed_only_once(where):
     assert first > 100 > second
 
 
+@pytest.mark.parametrize("start", [BUILT, LOADED], ids=["a network", "an exported program"])
 @pytest.mark.parametrize(("before", "keeps"), [("", True), ("keep", True), ("return", False)])
-def test_building_a_network_keeps_memory_unless_told_otherwise(before, keeps):
-    first, second = faults(BUILT, before)
+def test_networks_keep_memory_unless_told_otherwise(start, before, keeps):
+    first, second = faults(STARTED % f"{SMALL_PAGES}\n{start}", before)
     assert first > 100 and (second < 100) == keeps
 
 

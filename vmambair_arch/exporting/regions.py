@@ -13,6 +13,7 @@ from torch.export import ExportedProgram
 from torch.fx import GraphModule
 
 from .. import ops  # registers torch.ops.vmambair.planar_scan  # noqa: F401
+from ..system.allocator import keep_unless_told_otherwise
 from . import plain_scans
 
 NAME = "vmambair_arch.planar_scan"  # of a region; sizes follow, so each size is written once
@@ -30,8 +31,10 @@ def load(file: str | PathLike[str] | IO[bytes]) -> ExportedProgram:
     """Load a .pt2 file that ``vmambair export`` wrote, with this package's scans of the map.
 
     Returns: what ``torch.export.load`` returns, but faster: its ``module()`` takes about as long
-        as the network itself. It has no gradients.
+        as the network itself. It has no gradients. As when a network is built, this process
+        keeps freed memory from now on (``vmambair_arch.keep_freed_memory``).
     """
+    keep_unless_told_otherwise()
     return with_our_scans(torch.export.load(file))
 
 
