@@ -124,7 +124,7 @@ def time(networks: Runs, contest: dict[str, Any], output: Path, plugins: list[st
         {**row, "name": names[row["name"]], "scale": scale, "plugins": "", **costs[row["name"]]}
         for row in benchmarks.merged(session.results)
     ]
-    benchmarks.write(rows, {"device": "cpu"}, output)
+    benchmarks.write(rows, {"device": "cpu"}, output / "bench.json")
     return reporting.read(path)
 
 
