@@ -5,7 +5,7 @@ For programs that run loops slowly or not at all, such as those on GPUs. The alg
 those, then each pixel from the state before its chunk. A decay is the exponential of a sum of step
 sizes times A, which is never above 0.
 
-Translating ``plain_scans`` by torch.onnx instead gives the same results, but takes 1.3 times the
+An earlier ``plain_scans`` translated by torch.onnx gave the same results, but took 1.3 times the
 time in onnxruntime, twice the file and five times as long to write (one module of 24 channels).
 
 Letters: those of ``onnx_scans``; m chunks.
